@@ -4,9 +4,9 @@
     python3 benches/accuracy.py [BINARY] [PLANT ...]
 
 The script copies the shipped twins and all examples that have a log in `examples/NAME/log`. It fits the copies with all
-models as candidates (`twinopt fit --dry-run --json`). The chosen model is printed in bold, and the hold-out coverage of
-its 90 % interval in brackets. The script fails if the mean skill of a chosen model over all signals is lower than that
-of `linear`.
+models as candidates (`twinopt fit --dry-run --json`). The chosen model is printed in bold, followed by the hold-out
+coverage of its 90 % interval in brackets. The script fails if the mean skill of a chosen model over all signals is
+lower than the mean skill of `linear`.
 """
 
 import json
@@ -18,8 +18,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ["linear", "forest", "gp", "ensemble", "stack"]
-# A loss of mean skill up to this bound is attributed to chance, because the model is not chosen on the hold-out rows
-# (not tuned).
+# A loss of mean skill up to this bound is attributed to chance, because the hold-out rows are not used to choose the
+# model (not tuned).
 TOLERANCE = 0.005
 
 
@@ -37,7 +37,7 @@ def card(binary, plant):
         text = (plant / "twin.toml").read_text()
         text, changed = re.subn(r"(?m)^choose\s*=.*$", f"choose = {json.dumps(MODELS)}", text)
         assert changed == 1, f"{plant}/twin.toml: no line `choose = …` under [model]"
-        # MPC settings are not tuned, because this table is only about models
+        # MPC settings are not tuned, because this table concerns only models
         text = re.sub(r"(?m)^\[mpc\]$", "[mpc]\ntune = false", text)
         (copy / "twin.toml").write_text(text)
         done = subprocess.run([binary, "fit", copy, "--dry-run", "--json", "--quiet"], stdout=subprocess.PIPE)
@@ -76,7 +76,7 @@ def main():
         if mean(made["model"]) < mean("linear") - TOLERANCE:
             lost.append(f"{plant.name}: {made['model']} {mean(made['model']):.3f}, linear {mean('linear'):.3f}")
     if lost:
-        sys.exit("the chosen model is worse than linear on hold-out: " + "; ".join(lost))
+        sys.exit("the chosen model is worse than linear on the hold-out: " + "; ".join(lost))
 
 
 main()

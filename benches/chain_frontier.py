@@ -1,20 +1,20 @@
-"""Finds the best trade-off between profit and immediately served demand for order-up-to policies on the supply chain.
+"""Finds the best trade-off between profit and immediately served demand for order-up-to policies in the supply chain.
 
     python chain_frontier.py --shared DIR [--seeds 101,102,...] [--steps 400]
 
 Echelon base-stock levels are the optimal policy of a serial chain (Clark & Scarf 1960). In this script, the policy
 knows the true mean demand of each day of the week and of the year, but not the days of promotions. The safety stocks
-are optimised and evaluated on the same demand, so the result is an upper bound. They are optimised once for each value
-of the penalty per item that is not served immediately. Profit is reported relative to that of the plant's own
-controller for the same demand. The equations are those of examples/serial_inventory/twin.toml. The first line of the
-output compares them with the plant.
+are optimised and evaluated on the same demand, so the result is an upper bound. The stocks are optimised once for each
+value of the penalty per item that is not served immediately. Profit is reported relative to the profit of the plant's
+own controller for the same demand. The equations are those of examples/serial_inventory/twin.toml. The first line of
+the output compares them with the plant.
 """
 import argparse, os, sys
 import numpy as np
 from scipy.optimize import differential_evolution
 
 LEAD = 4  # lead time in days
-COVER_DAYS = (5, 10, 11)  # days from an order of each stage to the sale of its goods, including the order day
+COVER_DAYS = (5, 10, 11)  # days from an order of each stage to the sale of the ordered goods, including the order day
 
 
 class Chain:
@@ -61,8 +61,8 @@ def levels(x, steps):
 
 
 def own(make, seeds, steps):
-    """Runs the plant under its own controller. Returns the demand, mean profit and share served for each seed, and the
-    orders of the first seed."""
+    """Runs the plant under its own controller. Returns the demand, mean profit and fraction served for each seed, and
+    the orders of the first seed."""
     demand, profit, served, orders = [], [], [], []
     for seed in seeds:
         plant = make("serial_inventory")

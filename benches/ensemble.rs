@@ -2,11 +2,11 @@
 //!
 //!     cargo bench --bench ensemble -- DATA [part..] [--threads N] [--peers FOLDER]
 //!
-//! Parts are `net`, `fit` and `forest`. By default, all parts run. DATA is the folder that `gen_data.py` writes; the
-//! environment variable `TWINOPT_PEERS_DATA` can name it instead. Without DATA, the parts `fit` and `forest` are
-//! skipped. FOLDER contains the scripts of the reference libraries and their Python environment `v1`. With `--peers`,
-//! rounds of twinopt and of each reference library alternate on the same number of threads, and the fastest round of
-//! each is reported. The layer widths and data sizes are the same as in `ensemble_fit.py` and `forest.py`.
+//! The parts are `net`, `fit` and `forest`. By default, all parts run. DATA is the folder written by `gen_data.py`. The
+//! folder can also be given in the environment variable `TWINOPT_PEERS_DATA`. Without DATA, the parts `fit` and
+//! `forest` are skipped. FOLDER contains the scripts of the reference libraries and their Python environment `v1`. With
+//! `--peers`, twinopt and each reference library run alternate rounds on the same number of threads, and the fastest
+//! round of each is reported. The layer widths and data sizes are the same as in `ensemble_fit.py` and `forest.py`.
 
 use std::path::{Path, PathBuf};
 
@@ -26,12 +26,12 @@ use measure::{Peer, best, cpu_s, peak, peers};
 const WIDTHS: [usize; 6] = [6, 200, 200, 200, 200, 8];
 const MEMBERS: usize = 5;
 
-/// Number of floating-point operations per row, counted as two per weight.
+/// Number of floating-point operations per row, counting two operations per weight.
 fn flops(widths: &[usize]) -> f64 {
     2.0 * widths.windows(2).map(|w| w[0] * w[1]).sum::<usize>() as f64
 }
 
-/// Number of rounds of twinopt and of each reference library.
+/// Number of rounds run by twinopt and by each reference library.
 const ROUNDS: usize = 3;
 
 /// Number of threads, folder of the reference libraries, and peak performance of the processor.
@@ -44,8 +44,8 @@ struct Setting {
 }
 
 impl Setting {
-    /// Runs the script of a reference library and returns the values of `fields` in the JSON line that it prints.
-    /// `None` if `--peers` is not given.
+    /// Runs the script of a reference library and returns the values of `fields` from the JSON line printed by the
+    /// script. `None` if `--peers` is not given.
     fn peer<const N: usize>(&self, peer: &Peer, fields: [&str; N]) -> Option<[f64; N]> {
         peer.run(self.peers.as_ref()?, self.threads, fields)
     }
@@ -75,7 +75,7 @@ fn main() {
                 _ if !wants(name) => {}
                 Some(file) => run(&setting, &file),
                 None => {
-                    println!("{name}: no {file}; run `python gen_data.py --out data` and pass that folder")
+                    println!("{name}: {file} is missing; run `python gen_data.py --out data` and pass `data`")
                 }
             }
         }
@@ -126,13 +126,13 @@ fn passes(setting: &Setting) {
     );
 }
 
-/// A dataset with inputs `x` and targets `y`, column by column.
+/// A dataset with inputs `x` and targets `y`, stored by column.
 fn dataset(x: Vec<Vec<f64>>, y: Vec<Vec<f64>>) -> Dataset {
     let layout = Layout {
         inputs: (0..x.len()).map(|k| (k, 0)).collect(),
         targets: (0..y.len()).map(|j| Target::Level(x.len() + j)).collect(),
     };
-    // only even row numbers are used, so that no row is the successor of another one
+    // only even row numbers are used, so that no two rows are consecutive
     Dataset { layout, row: (0..y[0].len()).map(|t| 2 * t).collect(), x, y, step_ms: 600_000 }
 }
 
@@ -151,13 +151,13 @@ fn slices(x: &[Vec<f64>]) -> Vec<&[f64]> {
     x.iter().map(Vec::as_slice).collect()
 }
 
-/// Trains an ensemble as `ensemble_fit.py` does, and computes the negative log-likelihood of the test rows in
-/// standardised units.
+/// Trains an ensemble in the same way as `ensemble_fit.py`, and computes the negative log-likelihood of the test rows
+/// in standardised units.
 fn ensemble(setting: &Setting, file: &Path) {
     const EPOCHS: usize = 20;
     let whole = table::read(file);
     let column = |name: String| table::numbers(&whole, &name);
-    // the training rows come before the test rows
+    // the training rows precede the test rows
     let Some(split) = whole.column_by_name("split") else { panic!("{}: no column `split`", file.display()) };
     let train = split.as_string::<i32>().iter().filter(|s| *s == Some("train")).count();
     let states: Vec<Vec<f64>> = (0..4).map(|i| column(format!("s{i}"))).collect();
@@ -191,7 +191,7 @@ fn ensemble(setting: &Setting, file: &Path) {
     let run_torch = || setting.peer(&torch, ["epoch_cpu_s", "nll_mixture", "rmse"]);
     let (model, mut seconds) = timed();
     let mut theirs = run_torch();
-    // if the reference library was run, twinopt and the reference library run a second round
+    // if the reference library was run, both twinopt and the reference library run a second round
     if let Some(theirs) = &mut theirs {
         seconds = seconds.min(timed().1);
         theirs[0] = theirs[0].min(run_torch().map_or(f64::INFINITY, |[s, ..]| s));
@@ -238,7 +238,7 @@ fn ensemble(setting: &Setting, file: &Path) {
     }
 }
 
-/// Times the predictions of a forest, as `forest.py` does.
+/// Times the predictions of a forest in the same way as `forest.py`.
 fn forest(setting: &Setting, file: &Path) {
     const TREES: usize = 36;
     let whole = table::read(file);

@@ -1,7 +1,7 @@
-//! Measures how many nodes of an expression are evaluated per second, on batches of 1,024 rows.
+//! Measures the number of expression nodes evaluated per second on batches of 1,024 rows.
 //!
-//! A node evaluation is one operation (arithmetic, comparison or function) on one row. Reads of signals and constants
-//! are not counted.
+//! A node evaluation is one operation (arithmetic operation, comparison or function call) on one row. Reads of signals
+//! and constants are not counted.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

@@ -1,10 +1,10 @@
-//! CPU time of Gaussian processes on one thread, for the same workload as `shared/peers/gp_fit.py`.
+//! CPU time of Gaussian processes on one thread, for the same workload as in `shared/peers/gp_fit.py`.
 //!
 //!     cargo bench --bench gp -- data/gp.parquet [part..] [--peers FOLDER]
 //!
-//! Parts are `evidence`, `fit`, `inducing` and `predict`. By default, all parts run. FOLDER contains `gp_fit.py` and
-//! its Python environment `v1`. With `--peers`, rounds of twinopt and of each reference library (NumPy, GPyTorch)
-//! alternate, and the fastest round of each is reported.
+//! The parts are `evidence`, `fit`, `inducing` and `predict`. By default, all parts run. FOLDER contains `gp_fit.py`
+//! and its Python environment `v1`. With `--peers`, twinopt and each reference library (NumPy, GPyTorch) run alternate
+//! rounds, and the fastest round of each is reported.
 
 use std::fs::File;
 use std::hint::black_box;
@@ -23,13 +23,13 @@ use twinopt::rng::Key;
 const TEST_ROWS: usize = 10_000;
 const ROUNDS: usize = 3;
 
-/// The data of the workload by column. The last column is the target.
+/// The data of the workload, stored by column. The last column is the target.
 struct Workload {
     columns: Vec<Vec<f64>>,
     rows: usize,
 }
 
-/// The first rows of the workload as training data with a standardised target, and its last rows as test data in
+/// The first rows of the workload as training data with a standardised target, and the last rows as test data in
 /// original units.
 struct Sample {
     d: usize,
@@ -103,7 +103,8 @@ fn clock(start: Instant) -> f64 {
     nanos.map_or_else(|| start.elapsed().as_secs_f64(), |n| n / 1e9)
 }
 
-/// Mean time per call in seconds. The calls are repeated for at least half a second, because the clock is coarse.
+/// Mean time per call in seconds. The calls are repeated for at least half a second, because the clock has a coarse
+/// resolution.
 fn seconds(mut call: impl FnMut()) -> f64 {
     let start = Instant::now();
     let (from, mut calls) = (clock(start), 0.0);
@@ -128,7 +129,7 @@ fn peak() -> f64 {
     2.0 * (n as f64).powi(3) / best / 1e9
 }
 
-/// Runs `gp_fit.py` and returns the value of `field` in the JSON line that it prints.
+/// Runs `gp_fit.py` and returns the value of `field` from the JSON line printed by the script.
 fn peer(folder: Option<&Path>, arguments: &str, field: &str) -> Option<f64> {
     let folder = folder?;
     let data = ["--threads", "1", "--data", "data/gp.parquet"];
@@ -211,7 +212,7 @@ fn inducing(compute: &Compute, workload: &Workload, peers: Option<&Path>) {
     println!("\ninducing points, N = {n}, M = {m}, squared exponential; CPU seconds");
     let sample = workload.sample(n);
     let mut hyper = sample.start(Family::SquaredExponential);
-    // as in the GP model, the hyperparameters are first tuned on a few rows
+    // as in the GP model, the hyper-parameters are first tuned on a few rows
     let few = workload.sample(1000);
     let effort = Effort { iterations: 40, evaluations: 60, gain: 1e-7 };
     let started = Instant::now();
@@ -247,7 +248,7 @@ fn inducing(compute: &Compute, workload: &Workload, peers: Option<&Path>) {
         let (rmse, nlpd) = sample.score(compute, hyper, z, &posterior.weights, &p);
         println!("{what}, M = {m}: bound {:.1}, RMSE {rmse:.5}, NLPD {nlpd:.4}, {spent:.1} s", posterior.value);
     };
-    report(&hyper, &z, chosen, "greedily selected inducing points, hyperparameters tuned on 1,000 rows");
+    report(&hyper, &z, chosen, "greedily selected inducing points, hyper-parameters tuned on 1,000 rows");
     for evaluations in [10, 20] {
         let effort = Effort { iterations: 100, evaluations, gain: 0.0 };
         if let Ok(found) = tune_inducing(compute, sample.observed(), &hyper, &mut z, effort) {
@@ -281,7 +282,7 @@ fn predict(compute: &Compute) {
         let mean = seconds(|| compute.gp_predict(&gp, x, &mut out, None).expect("a prediction"));
         let both = seconds(|| compute.gp_predict(&gp, x, &mut out, Some(&mut variance)).expect("a prediction"));
         let rate = |seconds: f64| rows as f64 / seconds;
-        // a distance takes three operations per coordinate; the exponential function is not counted
+        // computing a distance takes three operations per coordinate; the exponential function is not counted
         let share = 100.0 * rate(mean) * (3 * m * d) as f64 / 1e9 / peak;
         println!(
             "{family:?}: mean {:.0} rows/s ({share:.0} % of peak in distances alone), with variance {:.0}",
@@ -300,7 +301,7 @@ fn main() {
     let given = parts.iter().position(|a| a.ends_with(".parquet")).map(|at| PathBuf::from(parts.remove(at)));
     let data = given.or_else(|| std::env::var_os("TWINOPT_GP_DATA").map(PathBuf::from));
     let wanted = |part: &str| parts.is_empty() || parts.iter().any(|p| p == part);
-    // all work runs on this thread, because `clock` measures only the time of one thread
+    // all computations run on this thread, because `clock` measures the time of only one thread
     if let Err(e) = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build_global() {
         return println!("cannot start a pool of one thread: {e}");
     }

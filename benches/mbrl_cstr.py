@@ -14,8 +14,9 @@ thread, with a horizon of 8 steps (2 min).
   is at least that of twinopt minus 0.002. As in twinopt, the set-point is constant over the horizon. Planning time is
   the CPU time of the planning call.
 
-The script prints one line per population, and then the CPU seconds of the first population that reaches the reward of
-twinopt, or of the best population if none does. Training time is not included on either side.
+The script prints one line for each population size. At the end, it prints the CPU seconds of the first population size
+that reaches the reward of twinopt, or of the best population size if none does. Training time is not included on either
+side.
 """
 import argparse, json, math, os, sys, time
 

@@ -2,9 +2,9 @@
 
     python plants.py --shared DIR --twinopt PATH --project DIR [--seeds 101,102,...] [--steps 400] [NAME...]
 
-The run under the plant's own controller is also recorded (`control --shadow --log`). A scenario over that record, with
-the same model, predicts the saving of MPC. The last column of the table is the ratio of the realised to the predicted
-saving.
+The run under the plant's own controller is also recorded (`control --shadow --log`). The saving by MPC is predicted by
+a scenario over that record with the same model. The last column of the table is the ratio of the realised to the
+predicted saving.
 
 The folder `--shared` contains plants/serve.py and data/rollouts/NAME.parquet. The interpreter `--python` runs serve.py;
 the default is the interpreter of this script. In the folder `--project`, the script creates data/NAME with the log and
@@ -14,7 +14,7 @@ writes plants.json.
 import argparse, json, math, os, shutil, statistics, subprocess, sys, time, tomllib
 from datetime import datetime, timedelta
 
-# The KPI of each plant that is compared, as its mean per step.
+# The KPI that is compared for each plant, as its mean per step.
 MEASURE = {
     "cstr": "reward", "four_tank": "reward", "ph_neutralization": "reward", "distillation": "reward",
     "serial_inventory": "profit", "datacenter_crac": "total_power_w",
@@ -27,7 +27,7 @@ TWIN_KPI = {
     "serial_inventory": ("profit", lambda v, hours, steps: v / steps),
     "datacenter_crac": ("energy", lambda v, hours, steps: v * 1000 / hours),  # kWh to W
 }
-# Number of steps at the start of a record that precede the scenario, because models and forecasts need past values.
+# Number of steps at the start of a record that precede the scenario, because models and forecasts require past values.
 PAST = 12
 # Plants whose twin uses the calendar. Each entry is the start date of a run, as in the log, and the number of days
 # after which the calendar repeats.
@@ -145,7 +145,7 @@ def step_of(a, name):
 
 
 def beyond(a, name, steps):
-    """Number of steps after which a measurement violates its hard or soft limits, or `None` if there are no limits. The
+    """Number of steps that end with a measurement outside its hard or soft limits, or `None` if there are no limits. The
     limits need no conversion, because the signals of the examples have the units of their columns. Controls are not
     checked, because the plants keep them within their limits."""
     measured = [s for s in twin_of(a, name)["signals"] if s["role"] in ("state", "output")]
@@ -178,7 +178,7 @@ def predicted_kpi(a, name, seed, record, start, steps):
     os.makedirs(os.path.join(at, "log"), exist_ok=True)
     shutil.copytree(os.path.join(a.project, "data", name), at, dirs_exist_ok=True)
     os.replace(record, os.path.join(at, "log", "record.parquet"))
-    # the model of the closed loop is used, which was fitted without the record
+    # the model from the closed loop is used, which was fitted without the record
     shutil.copytree(os.path.join(a.project, "models", name), os.path.join(a.project, "models", folder), dirs_exist_ok=True)
     twin, seconds = twin_of(a, name), step_of(a, name)
     start += timedelta(seconds=PAST * seconds)

@@ -1,5 +1,5 @@
-"""Checks that two builds give the same results: all numbers in kpi.csv and results.json of all report folders must be
-equal.
+"""Checks that two builds give the same results: all numbers in kpi.csv and results.json must be equal in all
+report folders.
 
     python3 same_numbers.py OLD_REPORTS NEW_REPORTS
 
@@ -16,7 +16,7 @@ IGNORED = {"schema_version", "provenance", "version", "config_hash", "crate_vers
 
 
 def numbers(node, path=()):
-    """Yields every number in `node` and below as (path, value)."""
+    """Yields every number in `node` and its descendants as (path, value)."""
     if isinstance(node, dict):
         for key, value in node.items():
             if key not in IGNORED:
@@ -39,7 +39,8 @@ def compare(name, old, new):
         faults.append("kpi.csv differs")
     a, b = (dict(numbers(json.load(open(os.path.join(d, "results.json"))))) for d in (old, new))
     differ = [p for p in a if p in b and a[p] != b[p]]
-    # a value that only moved to another key is not missing, so compare how often each value occurs on one side only
+    # a value that was only moved to another key is not missing, so values that occur on only one side are counted and
+    # compared
     gone = Counter(a[p] for p in a if p not in b) - Counter(b[p] for p in b if p not in a)
     faults += [f"{'.'.join(map(str, p))}: {a[p]!r} is now {b[p]!r}" for p in differ]
     faults += [f"{'.'.join(map(str, p))}: {a[p]!r} is gone" for p in a if p not in b and gone[a[p]] > 0]

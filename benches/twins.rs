@@ -1,19 +1,19 @@
-//! Time of one MPC plan and of what-if runs, with twins that are learned from the logs in `shared/`.
+//! Time of one MPC plan and of what-if runs, with twins learned from the logs in `shared/`.
 //!
 //!     cargo bench --bench twins -- SHARED [step] [whatif] [--peers FOLDER]
 //!
-//! SHARED is the folder that contains data/rollouts. By default, both parts run. The twins are those in `examples/`,
-//! each with a single candidate model.
+//! SHARED is the folder that contains `data/rollouts`. By default, both parts run. The twins are taken from
+//! `examples/`, each with a single candidate model.
 //!
-//! The part `step` runs MPC in closed loop on the twin itself, with the settings of the example and a given planner.
-//! Each plan is warm-started from the previous one. The part reports the median wall-clock time of `Mpc::act` on one
-//! thread. FOLDER contains `nmpc_cstr.py` and its Python environment `v1`. With `--peers`, rounds of twinopt alternate
-//! with rounds of do-mpc. These use the NMPC example of do-mpc, a stirred reactor with four states, two inputs and a
-//! horizon of 20 steps. The example is run once with its scenario tree of nine futures and once without it.
+//! The part `step` runs MPC in closed loop on the twin itself, with the settings in the example and a given planner.
+//! Each plan is warm-started from the previous one. The part `step` reports the median wall-clock time of `Mpc::act` on
+//! one thread. FOLDER contains `nmpc_cstr.py` and its Python environment `v1`. With `--peers`, twinopt and do-mpc run
+//! alternate rounds. The rounds of do-mpc use its NMPC example, a stirred reactor with four states, two inputs and a
+//! horizon of 20 steps. The example is run once with its scenario tree of nine futures and once without the tree.
 //!
-//! The part `whatif` simulates 10,000 particles of the ensemble twin of four tanks over 288 steps with constant
-//! controls. The part reports the time of `simulate`, including noise, ensemble members and support, on one thread and
-//! on two.
+//! The part `whatif` simulates 10,000 particles of the ensemble twin of the four-tank example over 288 steps with
+//! constant controls. It reports the run time of `simulate`, including noise, ensemble members and support, on one
+//! thread and on two threads.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -57,7 +57,7 @@ fn main() {
 
 type Part = fn(&Path, Option<&Path>) -> Result<()>;
 
-/// The files of a plant and the twin that was learned from them.
+/// The files of a plant and the twin learned from them.
 struct Learned {
     source: Source,
     twin: Twin,
@@ -100,7 +100,8 @@ impl Learned {
         }
     }
 
-    /// Simulates `steps` steps from the start of the longest segment of the log, with its set-points and disturbances.
+    /// Simulates `steps` steps from the start of the longest segment of the log, with the logged set-points and
+    /// disturbances.
     fn run(&self, controller: &mut dyn Controller, steps: usize, particles: usize) -> Result<Simulated> {
         let realised: Arc<Trajectory> = Arc::new(self.source.log.clone());
         let longest = realised.segments.iter().max_by_key(|s| s.len()).map_or(0, |s| s.start);
@@ -111,7 +112,7 @@ impl Learned {
     }
 }
 
-/// An MPC controller that records the time of each plan.
+/// An MPC controller that records the computing time of each plan.
 struct Timed<'a> {
     mpc: Mpc<'a>,
     ms: Vec<f64>,
@@ -157,7 +158,7 @@ fn step(shared: &Path, peers: Option<&Path>) -> Result<()> {
             let mut timed = Timed { mpc, ms: Vec::with_capacity(STEPS) };
             pool.install(|| learned.run(&mut timed, STEPS, 1))?;
             assert_eq!(timed.mpc.failures(), 0, "some plans failed");
-            // the first plan is left out, because it has no previous plan to start from
+            // the first plan is left out, because it cannot be warm-started from a previous plan
             let ms = &mut timed.ms[1..];
             ms.sort_by(f64::total_cmp);
             *ours = ours.min(ms[ms.len() / 2]);

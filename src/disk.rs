@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// Writes the file `path` atomically, as a temporary file in the same folder that is synced and then renamed.
+/// Writes the file `path` atomically: a temporary file in the same folder is written, synced and then renamed.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
     let staged = path.with_extension(format!("{extension}.{}.tmp", std::process::id()));
@@ -24,13 +24,13 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
-/// Tests whether a new file can be created at `path`, by creating it and removing it again.
+/// Tests whether a new file can be created at `path` by creating and removing it.
 pub fn try_new(path: &Path) -> io::Result<()> {
     File::create_new(path)?;
     fs::remove_file(path)
 }
 
-/// Creates the folder `dir` and its missing parents, and syncs the new directory entries to disk.
+/// Creates the folder `dir` and any missing parent folders, and syncs the new directory entries to disk.
 pub fn make_dir(dir: &Path) -> io::Result<()> {
     if dir.is_dir() {
         return Ok(());
@@ -45,7 +45,7 @@ pub fn make_dir(dir: &Path) -> io::Result<()> {
     sync_dir(parent_dir)
 }
 
-/// Syncs the entries of `dir` to disk after a file was created, renamed or removed.
+/// Syncs the entries of `dir` to disk after a file has been created, renamed or removed.
 pub fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }

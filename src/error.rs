@@ -1,4 +1,4 @@
-//! The error type of the crate, and the faults of configuration files.
+//! The error type of the crate, and the faults in configuration files.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -8,23 +8,23 @@ use serde::Serialize;
 /// A mistake in a configuration file, with its position and advice on how to correct it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
-    /// Short code, which does not change between versions, e.g. `unknown-key`, `unknown-signal`, `unit-mismatch`.
+    /// Short code that does not change between versions, e.g. `unknown-key`, `unknown-signal`, `unit-mismatch`.
     pub code: &'static str,
     pub file: PathBuf,
     /// Byte range in the file; `None` if the fault concerns the whole file.
     pub span: Option<Range<usize>>,
     /// Number of the line in which `span` starts, counted from 1.
     pub line: usize,
-    /// Column in which `span` starts, in characters and counted from 1.
+    /// Column in which `span` starts, counted in characters from 1.
     pub column: usize,
     /// What is wrong.
     pub message: String,
     /// How to correct it.
     pub help: String,
-    /// Whether the fault is only a warning, with which `check` still succeeds.
+    /// Whether the fault is only a warning, which does not make `check` fail.
     pub warning: bool,
-    /// Whether the fault concerns a log that is missing or does not cover a run. Commands that read the log report
-    /// these problems themselves, as bad data.
+    /// Whether the fault is that the log is missing or does not cover a run. Commands that read the log report this
+    /// problem themselves, as bad data.
     #[serde(skip)]
     pub about_log: bool,
 }
@@ -55,7 +55,7 @@ impl Fault {
     }
 }
 
-/// Line and column of byte `at`. Both are counted from 1, and the column is in characters.
+/// Line and column of byte `at`. Both are counted from 1, and the column is counted in characters.
 pub fn line_column(text: &str, at: usize) -> (usize, usize) {
     let mut at = at.min(text.len());
     while !text.is_char_boundary(at) {
@@ -102,7 +102,7 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// Exit status of the process, which follows sysexits(3) if sysexits(3) defines a status for the error.
+    /// Exit status of the process, taken from sysexits(3) if sysexits(3) defines a status for the error.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Internal(_) => 1,
@@ -148,8 +148,8 @@ pub fn plural(n: usize, one: &str, many: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
 }
 
-/// The known name of which `name` is probably a misspelling: the name with the smallest optimal string alignment
-/// distance, if it is close enough.
+/// The known name of which `name` is probably a misspelling. This is the name with the smallest optimal string
+/// alignment distance to `name`, if the distance is small enough.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_lowercase();
     known
@@ -157,7 +157,7 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|k| (strsim::osa_distance(&lower, &k.to_lowercase()), k))
         .filter(|(d, k)| {
             let (a, b) = (k.chars().count(), name.chars().count());
-            // At least half of the letters must agree, so that `+` is not suggested in place of `up`.
+            // At least half of the characters must agree, so that `+` is not suggested as a correction of `up`.
             *d <= 2.max(a.min(b) / 3) && 2 * d < a.max(b)
         })
         .min_by_key(|(d, _)| *d)

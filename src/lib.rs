@@ -1,7 +1,7 @@
-//! Turns the logs of a running plant into decisions for its staff.
+//! Turns the logs of an operating plant into decisions for its staff.
 //!
-//! The following example uses the supply chain that ships with the crate. The example reads a log as a trajectory and
-//! learns a model from the trajectory. KPIs are computed in the same way from measured and from simulated trajectories.
+//! The following example uses the supply chain included in the crate. The example reads a log as a trajectory and
+//! learns a model from the trajectory. KPIs are computed in the same way from measured and simulated trajectories.
 //!
 //! ```
 //! use std::path::Path;
@@ -43,7 +43,7 @@
 #![allow(rustdoc::private_intra_doc_links)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::todo))]
 
-// `tests/internal` is part of the unit tests but refers to the crate as `twinopt`, like users of the library
+// `tests/internal` is part of the unit tests but refers to the crate as `twinopt`, as users of the library do
 #[cfg(test)]
 extern crate self as twinopt;
 
@@ -103,7 +103,7 @@ pub use cli::main as cli_main;
 pub use live::{Answer, FallbackLevel, Reply, Session, Settings as SessionSettings};
 pub use ops::{Lock, Registry, plant as registry_plant};
 
-/// Kernels and models that the benches measure separately. This module is not part of the public interface.
+/// Kernels and models that the benchmarks measure separately. This module is not part of the public interface.
 #[doc(hidden)]
 pub mod bench {
     pub use crate::config::{EnsembleSpec, MeanSpec};

@@ -1,4 +1,4 @@
-//! The ordered list of the signals of a twin, which maps names to column indices.
+//! The ordered list of a twin's signals, which maps names to column indices.
 
 use std::collections::HashMap;
 
@@ -11,14 +11,15 @@ use crate::units::Unit;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// x: the value is known at the start of a step, and the twin predicts the value at the next step.
+    /// State x: its value is known at the start of a step, and the twin predicts its value at the next step.
     State,
-    /// y: measured over a step, such as a controlled variable or a meter. The twin predicts an output from x, u and d.
+    /// Output y: measured over a step, such as a controlled variable or a meter reading. The twin predicts outputs from
+    /// x, u and d.
     Output,
-    /// u: manipulated variable, set by staff or a controller.
+    /// Control u: a manipulated variable, set by staff or by a controller.
     Control,
-    /// d: measured but not controllable. Simulations replay the logged values of a disturbance or change them according
-    /// to the scenario. Controllers may have a forecast of a disturbance.
+    /// Disturbance d: measured but not controllable. Simulations replay the logged values of a disturbance or change
+    /// them according to the scenario. Controllers may have a forecast of a disturbance.
     Disturbance,
     /// Target value set by the operator. Controllers read set-points, but learned models never do.
     Setpoint,
@@ -58,7 +59,7 @@ impl Bounds {
         v.max(self.low).min(self.high)
     }
 
-    /// The amount by which `v` lies outside the bounds; zero inside.
+    /// The amount by which `v` lies outside the bounds; zero if `v` is within the bounds.
     pub fn excess(&self, v: f64) -> f64 {
         (v - self.high).max(self.low - v).max(0.0)
     }
@@ -74,7 +75,7 @@ pub struct MoveLimit {
 impl MoveLimit {
     pub const NONE: Self = Self { down: f64::INFINITY, up: f64::INFINITY };
 
-    /// The same limit in both directions.
+    /// Limits that are equal for decreases and increases.
     pub fn both(size: f64) -> Self {
         Self { down: size, up: size }
     }
@@ -120,13 +121,13 @@ pub struct Signal {
     pub name: String,
     pub role: Role,
     pub unit: Unit,
-    /// Hard limits. A control never violates its hard limits, and plans must not violate those of states and outputs.
+    /// Hard limits. A control never violates its hard limits, and plans must satisfy those of states and outputs.
     pub hard: Bounds,
     /// Soft limits, whose violation can be priced by KPIs.
     pub soft: Bounds,
     /// Largest change of a control from one step to the next.
     pub max_move: MoveLimit,
-    /// Values of the control are integer multiples of this number; if it is 0, any value is allowed.
+    /// Values of the control are integer multiples of this number. If this number is 0, the control may take any value.
     pub multiple: f64,
     pub switching: Switching,
 }

@@ -9,25 +9,26 @@ use crate::schema::{Role, Schema};
 use crate::trajectory::{Frame, Trajectory, Window};
 use crate::twin::{Batch, Dynamics, Support};
 
-/// Maximum number of steps of a run at which support labels are computed; these steps are evenly spaced. A label costs
-/// as much as several simulation steps and rarely changes from one step to the next. With 500 labels, the share of a
-/// run outside the support is accurate to within a few per cent.
+/// Maximum number of steps of a run for which support labels are computed. The labelled steps are evenly spaced.
+/// Computing a label takes as long as several simulation steps, and labels rarely change from one step to the next.
+/// With 500 labels, the estimated fraction of a run outside the support is accurate to within a few per cent.
 const MOST_LABELLED_STEPS: usize = 500;
-/// Minimum number of labelled steps, which applies to runs with many particles (not tuned).
+/// Minimum number of labelled steps, which takes effect in runs with many particles (not tuned).
 const FEWEST_LABELLED_STEPS: usize = 24;
-/// Maximum number of labels (steps × particles); beyond it, fewer steps are labelled (not tuned).
+/// Maximum number of labels: labelled steps × particles (not tuned). In runs with many particles, fewer steps are
+/// labelled.
 const MOST_LABELS: usize = 100_000;
 
 /// A simulation run: the plant, its inputs and the length of the run.
 pub struct Run<'a> {
     pub dynamics: &'a dyn Dynamics,
-    /// `past` steps of history, followed by the steps of the run, for one particle. The trajectory contains the
-    /// disturbances and set-points of the scenario, and the logged controls.
+    /// Trajectory of one particle: `past` steps of history, followed by the steps of the run. The trajectory contains
+    /// the disturbances and set-points of the scenario, and the logged controls.
     pub realised: &'a Arc<Trajectory>,
     pub past: usize,
     pub steps: usize,
     pub particles: usize,
-    /// Random key of the noise. Runs with the same key have the same noise (common random numbers).
+    /// Random key for the noise. Runs with the same key have the same noise (common random numbers).
     pub key: Key,
     /// The forecasts that the controller receives.
     pub forecast: Forecast,
@@ -38,23 +39,22 @@ pub struct Run<'a> {
 pub struct Simulated {
     /// The simulated values of all signals, for `steps` steps and `particles` particles.
     pub trajectory: Trajectory,
-    /// Support labels, `[steps * particles]`, in the order of a trajectory's columns. Steps without a computed label
-    /// repeat the previous one.
+    /// Support labels, `[steps * particles]`, in the same order as the columns of a trajectory. Steps without a
+    /// computed label repeat the previous label.
     pub support: Vec<Support>,
     /// Number of steps of the run at which a missing value was replaced by the last known value: `[signals]`.
     pub held: Vec<usize>,
-    /// Number of steps up to the start of the run at which the plant's prediction replaced a missing state:
-    /// `[signals]`.
+    /// Number of steps up to the start of the run at which a missing state was replaced by a prediction: `[signals]`.
     pub carried: Vec<usize>,
 }
 
-/// Runs `controller` on the plant. In every step, the current frame contains the states, disturbances and set-points.
-/// The controller computes the controls, which are clamped to their limits, and then the plant is simulated for one
-/// step.
+/// Runs `controller` on the plant. At the beginning of a step, the current frame contains the states, disturbances and
+/// set-points. The controller computes the controls, which are clamped to their limits. The plant is then simulated for
+/// one step.
 ///
 /// # Errors
 /// [`Error::Interrupted`] if `stop` returns true. [`Error::Data`] if a value is missing at the start of the run, or if
-/// a state or a control becomes infinite or NaN later.
+/// a state or a control later becomes infinite or NaN.
 pub fn simulate(run: &Run, controller: &mut dyn Controller, stop: &dyn Fn() -> bool) -> Result<Simulated> {
     let (schema, realised) = (run.dynamics.schema(), run.realised);
     let fits = realised.schema.len() == schema.len()
@@ -68,7 +68,7 @@ pub fn simulate(run: &Run, controller: &mut dyn Controller, stop: &dyn Fn() -> b
     }
     let first = realised.segments.iter().find(|s| s.contains(&run.past)).map_or(0, |s| s.start);
     let (inputs, held, carried) = carried_forward(run, first)?;
-    // Completed frames are read at lag 1, so one more frame is needed.
+    // One more frame is needed, because completed frames are read at lag 1.
     let switching = schema.signals.iter().map(|s| s.switching.memory()).max().unwrap_or(0);
     let depth = run.dynamics.depth().max(controller.depth()).max(switching + 2);
     let window = Window::from_trajectory(&inputs, run.past, first, depth, run.particles);
@@ -91,7 +91,7 @@ pub fn simulate(run: &Run, controller: &mut dyn Controller, stop: &dyn Fn() -> b
                 Role::Control | Role::Disturbance | Role::Setpoint => {
                     batch.window.column_mut(s, 0).fill(inputs.at(s, run.past + t)[0]);
                 }
-                // Outputs and derived signals of this step are not known yet, so use their previous values.
+                // Outputs and derived signals of this step are not known yet, so their previous values are used.
                 Role::Output | Role::Derived if t > 0 => {
                     batch.window.column_mut(s, 0).copy_from_slice(trajectory.at(s, t - 1));
                 }
@@ -118,9 +118,9 @@ pub fn simulate(run: &Run, controller: &mut dyn Controller, stop: &dyn Fn() -> b
 }
 
 /// Returns the realised signals with missing values replaced. Missing states before the run are predicted by the plant.
-/// Other missing values are replaced by the last known value of the same signal: over the whole run for inputs, and up
-/// to the start of the run for other signals. Also returns the number of values replaced during the run, and the number
-/// of states predicted, per signal.
+/// Other missing values are replaced by the last known value of the same signal. Missing inputs are replaced over the
+/// whole run, and other signals only up to the start of the run. Also returns, for each signal, the number of values
+/// replaced during the run and the number of predicted states.
 fn carried_forward(run: &Run, first: usize) -> Result<(Trajectory, Vec<usize>, Vec<usize>)> {
     let mut inputs = run.realised.as_ref().clone();
     let carried = run.dynamics.carry(&mut inputs, first, run.past)?;
@@ -177,7 +177,7 @@ fn apply(schema: &Schema, control: &Control, window: &mut Window, t: usize) -> R
             let value = limited(signal, window.column(s, 1)[row], since(signal, s, window, row), *requested);
             if !value.is_finite() {
                 return Err(Error::Data(format!(
-                    "the controller computed a value for `{}` at step {t} ({}) that is not finite; \
+                    "the value computed by the controller for `{}` at step {t} ({}) is not finite; \
                      look for a missing set-point, a division by zero or a missing hard limit",
                     signal.name,
                     window.time()

@@ -1,8 +1,8 @@
 //! Quantiles, moments and the normal distribution function.
 //!
-//! Quantile rules differ in small samples, and results must be reproducible to the last bit. Each rule therefore has
-//! its own function, which is named after its type in Hyndman & Fan (1996) if it has one. The quantile functions take a
-//! sample in ascending order and return NaN or `None` if it is empty.
+//! Quantile rules give different results in small samples, but results must be reproducible to the last bit. Each rule
+//! therefore has its own function. If a rule is among the types of Hyndman & Fan (1996), its function is named after
+//! that type. The quantile functions take a sample in ascending order and return NaN or `None` if the sample is empty.
 
 /// Returns the finite values in ascending order.
 pub fn sorted_finite(values: &[f64]) -> Vec<f64> {
@@ -13,8 +13,8 @@ pub fn sorted_finite(values: &[f64]) -> Vec<f64> {
 
 /// Type 1, the inverse of the empirical distribution function: the smallest value x with F(x) ≥ p.
 ///
-/// The result is always one of the values ("nearest rank"), so no interpolation is needed, and values of type `f32` are
-/// possible.
+/// The result is always one of the values ("nearest rank"). No interpolation is needed, so the values may also have the
+/// type `f32`.
 pub fn quantile_type_1<T: Copy>(sorted: &[T], p: f64) -> Option<T> {
     let rank = ((sorted.len() as f64 * p).ceil() as usize).max(1);
     sorted.get(rank - 1).copied()
@@ -31,7 +31,7 @@ pub fn quantile_type_5(sorted: &[f64], p: f64) -> f64 {
 
 /// Type 6 (Weibull): linear interpolation at rank p·(n + 1), clamped to the first and the last value.
 ///
-/// Even for small n, a new value from the same distribution is below the result with probability p, so intervals
+/// Even for small n, a new value from the same distribution is below this quantile with probability p, so intervals
 /// between two such quantiles are not too narrow.
 pub fn quantile_type_6(sorted: &[f64], p: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
@@ -80,7 +80,7 @@ pub fn quantile_right_inverse(sorted: &[f64], p: f64) -> f64 {
 /// A weighted sample.
 #[derive(Debug, Clone)]
 pub struct WeightedSample {
-    /// Pairs (value, cumulative probability at the middle of its weight), in ascending order of the values.
+    /// Pairs (value, cumulative probability up to the middle of the value's weight), in ascending order of the values.
     values: Vec<(f64, f64)>,
 }
 

@@ -1,4 +1,4 @@
-//! Text from files, made safe to print.
+//! Makes text from files safe to print.
 
 /// Whether `c` is a control character or a direction mark, which can hide or reorder the text next to it.
 pub fn is_deceptive(c: char) -> bool {
@@ -11,7 +11,7 @@ pub fn printable(text: &str) -> String {
     text.chars().map(|c| if is_deceptive(c) && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c }).collect()
 }
 
-/// `text` in one line, with every deceptive character replaced. Line breaks and tabs become spaces.
+/// `text` on one line, with every deceptive character replaced. Line breaks and tabs become spaces.
 pub fn one_line(text: &str) -> String {
     printable(&text.replace(['\n', '\r', '\t'], " "))
 }

@@ -1,4 +1,5 @@
-//! Signals on a regular time grid, measured or simulated. All parts of the crate exchange data as these types.
+//! Types for measured or simulated signals on a regular time grid. All parts of the crate use these types to exchange
+//! data.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,10 +11,10 @@ use crate::schema::Schema;
 /// The values that an expression, KPI or model can read at one step: the present and past values of every signal, for
 /// all rows of a batch.
 pub trait Frame {
-    /// Number of rows in the batch: particles, or candidates × particles while planning.
+    /// Number of rows in the batch: the number of particles, or candidates × particles during planning.
     fn rows(&self) -> usize;
-    /// Values of `signal`, `lag` steps ago: `[rows]`. If the lag reaches back before the first step, the values at the
-    /// first step are returned.
+    /// Values of `signal` at `lag` steps before the current one: `[rows]`. If the lag extends beyond the first step,
+    /// the values at the first step are returned.
     fn column(&self, signal: usize, lag: usize) -> &[f64];
     /// UTC time at the start of the step.
     fn time(&self) -> Timestamp;
@@ -36,7 +37,7 @@ pub struct Trajectory {
     pub particles: usize,
     /// `[signals][steps * particles]`; the particles of one step are contiguous.
     pub columns: Vec<Vec<f64>>,
-    /// Ranges of steps without a gap and within one episode. The change from one segment to the next is not a
+    /// Ranges of steps without a gap, each within one episode. The change from one segment to the next is not a
     /// transition of the plant.
     pub segments: Vec<Range<usize>>,
 }
@@ -48,7 +49,7 @@ impl Trajectory {
         Self { schema, start, step_ms, steps, particles, columns, segments: vec![0..steps] }
     }
 
-    /// Returns the part of the trajectory with the steps `rows`.
+    /// Returns the steps `rows` of the trajectory.
     #[must_use]
     pub fn part(&self, rows: Range<usize>) -> Self {
         let k = self.particles;
@@ -93,7 +94,7 @@ impl Trajectory {
         &mut self.columns[signal][t * self.particles..(t + 1) * self.particles]
     }
 
-    /// The frame at step `t`. Lags reach back to step `first` at most, which is the start of the segment or of the
+    /// The frame at step `t`. Lags can reach back at most to step `first`, the start of the segment or of the
     /// simulation.
     pub fn frame(&self, t: usize, first: usize) -> TrajectoryFrame<'_> {
         TrajectoryFrame { trajectory: self, t, first }
@@ -127,7 +128,7 @@ impl Frame for TrajectoryFrame<'_> {
     }
 }
 
-/// The last `depth` frames of a batch, in a ring buffer that a rollout reads and writes in place.
+/// The last `depth` frames of a batch, stored in a ring buffer that rollouts read and write in place.
 ///
 /// The layout is `[depth][signals][rows]`, and the current frame has lag 0.
 #[derive(Debug, Clone)]
@@ -141,7 +142,7 @@ pub struct Window {
     start: Timestamp,
     step_ms: i64,
     steps: usize,
-    /// Seconds since 1970 of the current frame, `[rows]`; empty if all rows have the same time.
+    /// Time of the current frame in seconds since 1970, `[rows]`; empty if all rows have the same time.
     seconds: Vec<f64>,
     /// Number of distinct frames. Older frames repeat the oldest distinct frame.
     known: usize,
@@ -166,7 +167,7 @@ impl Window {
     }
 
     /// A window whose current frame is step `t` of `past`. Each particle `p` is repeated in k = `rows / particles`
-    /// consecutive rows, from row `p * k` on. Lags before `first` repeat the oldest frame.
+    /// consecutive rows, starting at row `p * k`. Lags that reach back before `first` repeat the oldest frame.
     pub fn from_trajectory(past: &Trajectory, t: usize, first: usize, depth: usize, rows: usize) -> Self {
         let mut w = Self::new(past.schema.len(), depth, rows, past.time(t), past.step_ms);
         w.known = w.depth.min((t + 1).saturating_sub(first));
@@ -224,7 +225,7 @@ impl Window {
         self.step_ms as f64 / 1e3
     }
 
-    /// Starts the next frame: lag 0 becomes lag 1. The new current frame contains old values until the caller
+    /// Advances to the next frame: lag 0 becomes lag 1. The new current frame contains old values until the caller
     /// overwrites them.
     pub fn advance(&mut self) {
         self.head = (self.head + 1) % self.depth;

@@ -1,9 +1,9 @@
 //! Units of measure: parsing, conversion, and the units of products, powers and integrals.
 //!
 //! A unit is written as a product of factors with exponents, like `W/(m2*K)`, `EUR/MWh` or `m^3/h`. A unit has a
-//! dimension (the exponents of the base dimensions), a scale to SI and, for temperature scales, an offset. A value in
-//! `degC` or `degF` is a point on the temperature scale. Within a product of units, however, `degC` and `degF` are
-//! temperature differences.
+//! dimension (the exponents of the base dimensions), a scale factor to SI and, for `degC` and `degF`, an offset. A
+//! value in `degC` or `degF` is a point on the temperature scale, but within a product of units, `degC` and `degF`
+//! denote temperature differences.
 
 mod parse;
 mod table;
@@ -18,11 +18,11 @@ pub use table::Dimension;
 /// A unit of measure. A value is converted to SI by `si = value * scale + offset`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Unit {
-    /// The unit as the user wrote it, or the text that is composed from the factors of a computed unit.
+    /// The unit as the user wrote it, or, for a computed unit, a text composed from its factors.
     pub text: String,
     pub dimension: Dimension,
     pub scale: f64,
-    /// Zero except for temperature scales with their own zero (`degC`, `degF`).
+    /// The offset in the conversion to SI, which is zero for all units except `degC` and `degF`.
     pub offset: f64,
 }
 
@@ -41,8 +41,8 @@ impl Unit {
         Self { text: "s".into(), dimension: [0, 0, 1, 0, 0, 0, 0, 0], scale: 1.0, offset: 0.0 }
     }
 
-    /// Parses a unit like `degC`, `kW`, `EUR/MWh`, `m^3/h`, `K*h`, `1` or `%`. The error suggests the nearest known unit.
-    /// `degC` in a composed unit (`kW/degC`) is a temperature difference.
+    /// Parses a unit like `degC`, `kW`, `EUR/MWh`, `m^3/h`, `K*h`, `1` or `%`. If the unit is unknown, the error
+    /// suggests the nearest known unit. In a composed unit such as `kW/degC`, `degC` denotes a temperature difference.
     pub fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
         Self::composed(&parse::factors(text)?, Some(text))
@@ -81,19 +81,20 @@ impl Unit {
         Ok(unit)
     }
 
-    /// Whether the unit has its own zero (`degC`, `degF`). For such a unit, only differences of values can be added or
-    /// multiplied.
+    /// Returns true for a unit with an offset (`degC`, `degF`). Values in a unit with an offset cannot be added or
+    /// multiplied, but their differences can.
     pub fn is_affine(&self) -> bool {
         self.offset != 0.0
     }
 
-    /// Whether the unit has no dimension, such as `1`, `%`, `ppm` and `kW/W`. The scale of such a unit may differ from
-    /// 1.
+    /// Returns true for a unit without a dimension, such as `1`, `%`, `ppm` or `kW/W`. The scale of a dimensionless
+    /// unit may differ from 1.
     pub fn is_dimensionless(&self) -> bool {
         self.dimension == [0; 8]
     }
 
-    /// The unit of the difference of two values: `K` for `degC`, `delta_degF` for `degF`, otherwise the unit itself.
+    /// The unit of the difference between two values: `K` for `degC`, `delta_degF` for `degF`, and the unit itself
+    /// otherwise.
     #[must_use]
     pub fn difference(&self) -> Self {
         if !self.is_affine() {
@@ -103,13 +104,13 @@ impl Unit {
         Self { text: text.into(), offset: 0.0, ..self.clone() }
     }
 
-    /// The temperature scale of a difference: `degC` for `K`, `degF` for `delta_degF`. The inverse of
-    /// [`Unit::difference`].
+    /// The temperature scale that corresponds to a unit of temperature differences: `degC` for `K`, `degF` for
+    /// `delta_degF`. This method is the inverse of [`Unit::difference`].
     pub(crate) fn scale_with_zero(&self) -> Self {
         Self::parse(if self.scale == 1.0 { "degC" } else { "degF" }).unwrap_or_else(|_| self.clone())
     }
 
-    /// The currency in a unit that contains money, e.g. `EUR` in `EUR/MWh`.
+    /// The currency in a unit that contains money, such as `EUR` in `EUR/MWh`.
     pub fn currency(&self) -> Option<String> {
         if self.dimension[6] == 0 {
             return None;
@@ -117,7 +118,7 @@ impl Unit {
         self.factors().iter().find_map(|f| table::currency(&f.0).map(|c| c.0.to_owned()))
     }
 
-    /// Whether values can be converted to `other`, which requires the same dimension and the same currency.
+    /// Returns true if values can be converted to `other`, which requires the same dimension and the same currency.
     pub fn same_dimension(&self, other: &Self) -> bool {
         self.dimension == other.dimension && (self.dimension[6] == 0 || self.currency() == other.currency())
     }
@@ -127,7 +128,7 @@ impl Unit {
         self.factor(other).map(|_| self.affine_to(other))
     }
 
-    /// Like [`Self::conversion`], but for two units that are known to have the same dimension.
+    /// Like [`Self::conversion`], but for units that are known to have the same dimension.
     pub(crate) fn affine_to(&self, other: &Self) -> (f64, f64) {
         (self.scale / other.scale, (self.offset - other.offset) / other.scale)
     }
@@ -137,7 +138,7 @@ impl Unit {
         self.conversion(other).map(|(factor, shift)| value * factor + shift)
     }
 
-    /// The factor that converts a difference in this unit to `other`.
+    /// Returns the factor that converts a difference of values from this unit to `other`.
     pub fn factor(&self, other: &Self) -> Result<f64, String> {
         if !self.same_dimension(other) {
             return Err(match (self.currency(), other.currency()) {
@@ -148,7 +149,7 @@ impl Unit {
         Ok(self.scale / other.scale)
     }
 
-    /// The dimension as text in base units, e.g. `kg*m^2/s^3`.
+    /// The dimension as text in base units, such as `kg*m^2/s^3`.
     pub fn kind(&self) -> String {
         if self.is_dimensionless() {
             return "a plain number".into();
@@ -167,7 +168,7 @@ impl Unit {
         self.product(other, 1)
     }
 
-    /// The unit of a quotient, by the same rules as [`Unit::times`].
+    /// The unit of a quotient, determined by the same rules as in [`Unit::times`].
     pub fn per(&self, other: &Self) -> Result<Self, String> {
         self.product(other, -1)
     }
@@ -180,8 +181,8 @@ impl Unit {
         Self::composed(&merged, None)
     }
 
-    /// The unit of a power, and the factor by which the number must be multiplied: `m2 ^ 0.5` gives (`m`, 1), and
-    /// `(kJ/kg) ^ 0.5` gives (`m/s`, √1000).
+    /// The unit of a power, and the factor by which the power of the number must be multiplied: `m2 ^ 0.5` gives (`m`,
+    /// 1), and `(kJ/kg) ^ 0.5` gives (`m/s`, √1000).
     ///
     /// # Errors
     /// Returns an error if an exponent of the result is not a whole number.
@@ -209,16 +210,18 @@ impl Unit {
     }
 
     /// The preferred unit of a time integral: kWh for W, K*h for K, EUR for `W*EUR/MWh`, m3 for `m3/h`, and h for 1.
-    /// The factor by which the number must be multiplied is `unit.times(&Unit::second())?.factor(&integral)`. In
-    /// integrals, `degC` and `degF` are treated as temperature differences.
+    /// The factor by which an integral over seconds must be multiplied is
+    /// `unit.times(&Unit::second())?.factor(&integral)`. In integrals, `degC` and `degF` are treated as temperature
+    /// differences.
     pub fn integral(&self) -> Result<Self, String> {
         let product = self.times(&Self::second())?;
         if product.text == "s" { Self::parse("h") } else { Ok(product.preferred()) }
     }
 
-    /// The unit in which to print a result. Simple units (`kW`, `EUR/MWh`, `m3/h`) are unchanged. Other units become
-    /// kWh for energy, the currency for money, `1` for plain numbers, and are simplified otherwise: `kg*h/s` becomes
-    /// kg, and `mbar*s` becomes mbar*h.
+    /// Returns the unit to which results in this unit are converted for printing. Simple units (`kW`, `EUR/MWh`,
+    /// `m3/h`) are unchanged. Other units of energy become kWh, those of money become the plain currency, and
+    /// dimensionless units become `1`. All remaining units are simplified: `kg*h/s` becomes kg, and `mbar*s` becomes
+    /// mbar*h.
     #[must_use]
     pub fn preferred(&self) -> Self {
         let factors = self.factors();
@@ -261,7 +264,7 @@ impl fmt::Display for Unit {
     }
 }
 
-/// Merges factors of the same dimension, which may cancel. Factors of time are merged into `h`.
+/// Merges factors of the same dimension, which may cancel out. Time factors are merged into `h`.
 fn collapsed(factors: &[Factor]) -> Option<Vec<Factor>> {
     let time = Unit::second().dimension;
     let mut out: Vec<(Dimension, Factor)> = Vec::new();

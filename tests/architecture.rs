@@ -1,4 +1,5 @@
-//! Tests of the module structure: a module imports only from lower layers, and no files import each other in a circle.
+//! Tests of the module structure: modules import only from lower layers, and there are no circular imports between
+//! files.
 
 #[path = "architecture/files.rs"]
 mod files;
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use files::Crate;
 
-/// Modules of the library, lowest layer first. A module may import only from lower layers and from itself.
+/// Modules of the library, lowest layer first. A module may import only from itself and from lower layers.
 const LAYERS: &[&[&str]] = &[
     &["error", "stats", "terminal"],
     &["disk", "units"],
@@ -28,7 +29,7 @@ const LAYERS: &[&[&str]] = &[
     &["ops"],
 ];
 
-/// Additional rules: each pair is a module and another module that it must not import.
+/// Additional rules. Each pair consists of a module and another module that it must not import.
 const NEVER: &[(&str, &str)] = &[
     ("learn", "value"),
     ("value", "learn"),
@@ -84,7 +85,7 @@ fn imports(text: &str) -> Vec<(usize, String)> {
                 c if begins && !c.is_whitespace() => add(start + i),
                 _ => {}
             }
-            // only direct members of the list count, not those of a nested list
+            // only direct members of the import list are modules, not those of a nested list
             begins = depth == 1 && (matches!(c, '{' | ',') || begins && c.is_whitespace());
             if depth == 0 {
                 break;
@@ -169,7 +170,7 @@ fn only_permitted_modules_print_or_read_the_clock_and_files() {
     let mut wrong = Vec::new();
     for file in &all_sources() {
         let relative = file.strip_prefix(root).unwrap();
-        // paths of files in `src` are relative to that folder, and all other paths to the repository
+        // paths of files in `src` are relative to `src`, and all other paths are relative to the repository root
         let relative = relative.strip_prefix("src").unwrap_or(relative).to_str().unwrap().to_owned();
         let text = fs::read_to_string(file).unwrap();
         let text = text.split("#[cfg(test)]").next().unwrap();

@@ -1,5 +1,5 @@
-//! Tests of `check` on seeded mistakes (CLI-2). Each mistake is one small edit of a valid file, and `check` must report
-//! its line with a helpful hint.
+//! Tests of `check` on seeded mistakes (CLI-2). Each mistake is one small edit of a valid file. For each mistake,
+//! `check` must report the right line with a helpful hint.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -15,13 +15,13 @@ const STOCK: &str = "data/stock/twin.toml";
 const SUMMER: &str = "scenarios/datacenter/summer.toml";
 const ORDERS: &str = "scenarios/stock/orders.toml";
 
-/// A mistake in a file, the place at which it must be reported, and words that the help must contain.
+/// A mistake in a file, the position at which it must be reported, and words that the help must contain.
 struct Mistake {
     file: &'static str,
     find: &'static str,
     write: &'static str,
-    /// Text on the line on which the fault must be reported. If `at` is empty, the fault must be reported on the line
-    /// of the edit. If `at` is `1`, the fault must be reported on the first line of the file.
+    /// Text contained in the line at which the fault must be reported. If `at` is empty, the fault must be reported at
+    /// the edited line. If `at` is `1`, the fault must be reported at the first line of the file.
     at: &'static str,
     help: &'static [&'static str],
 }
@@ -166,7 +166,7 @@ const MISTAKES: &[Mistake] = &[
     m(SUMMER, "length        = \"7d\"", "length        = \"5min\"", "", &["length = \"7d\""]),
     m(SUMMER, "particles     = 50", "particles     = 0", "", &["particles = 20"]),
     m(SUMMER, "particles     = 50", "particles     = 5_000_000", "", &["at most"]),
-    m(SUMMER, "days_per_year = 365", "days_per_year = -3", "", &["days of the year"]),
+    m(SUMMER, "days_per_year = 365", "days_per_year = -3", "", &["days per year"]),
     m(SUMMER, "[case.baseline]", "[case.basline]", "", &["baseline"]),
     m(SUMMER, "outdoor_temp = { add = 6.0 }", "outdor_temp = { add = 6.0 }", "", &["outdoor_temp"]),
     m(SUMMER, "outdoor_temp = { add = 6.0 }", "hvac_power = { add = 6.0 }", "", &["disturbance"]),
@@ -347,7 +347,7 @@ fn seeded_mistakes_are_reported_on_their_line_with_help() {
     assert!(n >= 60);
     assert!(
         lines * 100 >= n * 95 && helps * 100 >= n * 90,
-        "of {n} mistakes, only {lines} are reported on the right line and {helps} with the right help"
+        "of {n} mistakes, only {lines} are reported at the right line and {helps} with the right help"
     );
 }
 
@@ -370,7 +370,7 @@ fn all_commands_report_the_same_faults() {
         std::fs::write(&path, valid.replacen(mistake.find, mistake.write, 1)).unwrap();
         let (document, _) = faults(dir.path());
         let text = |f: &Value, key: &str| f[key].as_str().unwrap().to_owned();
-        // faults in the log are left out, because other commands report them as data errors
+        // faults in the log are ignored, because other commands report them as data errors
         let errors: Vec<&Value> = document["faults"]
             .as_array()
             .unwrap()
@@ -399,7 +399,7 @@ fn all_commands_report_the_same_faults() {
     }
 }
 
-/// Number of leading lines that a text and its replacement have in common, and that therefore precede the edit.
+/// Number of lines before the edit: the leading lines shared by a text and its replacement.
 fn common_lines(find: &str, write: &str) -> u64 {
     find.lines().zip(write.lines()).take_while(|(a, b)| a == b).count() as u64
 }
@@ -565,7 +565,7 @@ fn init_writes_files_that_pass_check_and_does_not_overwrite() {
     assert_eq!(std::fs::read_to_string(root.join("data/plant1/twin.toml")).unwrap(), twin);
 }
 
-/// From every Parquet file in `shared/`, `init` creates a twin that passes `check`.
+/// For every Parquet file in `shared/`, `init` creates a twin that passes `check`.
 #[test]
 fn init_accepts_every_real_log() {
     let shared = std::env::var_os("TWINOPT_SHARED").map_or_else(|| main_dir().join("../shared"), PathBuf::from);
@@ -592,7 +592,7 @@ fn init_accepts_every_real_log() {
     }
 }
 
-/// The committed JSON Schemas equal those generated from the types. `UPDATE=1` rewrites them.
+/// The committed JSON Schemas must equal the schemas generated from the types. `UPDATE=1` rewrites them.
 #[test]
 fn json_schemas_are_up_to_date() {
     let schemas = [

@@ -1,4 +1,5 @@
-//! Tests of `twinopt control` and `twinopt advise`: the built binary controls a plant that the test simulates.
+//! Tests of `twinopt control` and `twinopt advise`, in which the compiled binary controls a plant simulated by the
+//! test.
 
 mod room;
 
@@ -21,7 +22,7 @@ particles = 1
 planner.icem = { population = 8, iterations = 2 }
 "#;
 
-/// A project with a fitted room whose twin has an `[mpc]` table that ends with the lines `more`.
+/// A project with a fitted room model. The `[mpc]` table of its twin ends with the lines `more`.
 fn room(more: &str) -> Room {
     let room = Room::fitted();
     let text = room.text("data/room/twin.toml");
@@ -75,7 +76,7 @@ impl Loop {
     }
 }
 
-/// A simulation of the room that `twinopt control` controls.
+/// A simulation of the room controlled by `twinopt control`.
 struct Plant {
     temp: f64,
     outdoor: f64,
@@ -118,7 +119,7 @@ fn flags(answer: &Value) -> Vec<&str> {
     answer["flags"].as_array().map_or_else(Vec::new, |list| list.iter().map(|f| f.as_str().unwrap()).collect())
 }
 
-/// A damaged copy of `line`. The number `kind` selects one of 20 kinds of damage.
+/// A damaged copy of `line`. `kind` selects one of 20 kinds of damage.
 fn malformed(line: &Value, kind: usize) -> Vec<u8> {
     let mut bad = line.clone();
     let text = line.to_string();
@@ -260,7 +261,7 @@ fn shadow_mode_answers_with_the_plants_own_controls_and_its_log_can_be_fitted() 
     assert_eq!(names, expected);
     let batch = reader.build().unwrap().next().unwrap().unwrap();
     let known = |name: &str| batch.num_rows() - batch.column_by_name(name).unwrap().null_count();
-    // the first step has no plan because the loop is settling, and the KPIs of the last step were not sent
+    // the first step has no plan because the loop is settling, and the KPIs of the last step were never sent
     assert_eq!([known("planned_heater_kw"), known("power_kw"), known("heater_kw")], [39, 39, 40]);
 }
 
@@ -302,8 +303,8 @@ fn fallback_levels_follow_in_order_and_planning_resumes() {
     }
     lines.end().expect(0);
     let runs: Vec<(&str, usize)> = levels.chunk_by(|a, b| a == b).map(|run| (run[0].as_str(), run.len())).collect();
-    // predictions replace a missing state for 6 steps (the horizon), and then the last plan is used for its remaining 5
-    // steps
+    // a missing state is replaced by predictions for 6 steps (the horizon), after which the last plan is used for its
+    // remaining 5 steps
     assert_eq!(runs, [("settle", 4), ("plan", 12), ("last_plan", 5), ("safe", 9), ("plan", 10)]);
 }
 
@@ -370,7 +371,7 @@ fn a_plant_with_a_shorter_step_gets_one_plan_per_step_of_the_twin() {
         assert_eq!(decided_by(&answer), if k < 6 { "settle" } else { "plan" }, "{k}");
         assert!(k % 3 == 0 || heat == last, "line {k}: the control must not change between two steps of the twin");
         last = heat;
-        // one step of the plant is a third of an hour
+        // one step of the plant lasts a third of an hour
         temp += (0.08 * (5.0 - temp) + 0.35 * heat) / 3.0;
     }
     lines.end().expect(0);
@@ -433,7 +434,7 @@ fn malformed_lines_do_not_count_as_settling_steps() {
         plant.step(&answer);
     }
     lines.end().expect(0);
-    // the first plan needs three valid lines before it, which are lines 0, 6 and 7
+    // the first plan requires three valid lines beforehand, which are lines 0, 6 and 7
     assert_eq!(levels.iter().position(|r| r == "plan"), Some(8), "{levels:?}");
 }
 
@@ -504,7 +505,7 @@ fn advice_states_the_move_its_benefit_and_when_to_undo_the_move() {
     assert!(
         heat["alone"]["change"].is_number() && heat["reason"].as_str().unwrap().contains("moving this control changes")
     );
-    assert_eq!(advice["from"], "2024-03-03T12:00:00Z", "the advice must be for the step after the newest row");
+    assert_eq!(advice["from"], "2024-03-03T12:00:00Z", "the advice must apply to the step after the newest row");
 }
 
 #[test]
@@ -526,8 +527,8 @@ fn advice_from_implausible_rows_has_a_warning() {
 
 #[test]
 fn advice_on_levels_is_evaluated_by_their_orders() {
-    // the position is always 0, so the order equals the level. The level is between 6 and 8 kW, which is more than the
-    // 3 kW at the end of the log
+    // the inventory position is always 0, so the order equals the order-up-to level. The level is between 6 and 8 kW,
+    // above the 3 kW at the end of the log
     let room = room("base_stock = [{ order = 'heat', position = '0 * heat', level = [6, 8] }]\n");
     let advice = room.run(&["advise", "data/room", "--json", "--quiet", "--allow-extrapolation"]).expect(0).document();
     let heat = &advice["controls"][0];
@@ -543,8 +544,7 @@ fn a_plan_that_exceeds_its_budget_is_still_used() {
     let (spec, _) = check_twin(&room.path("data/room")).unwrap();
     let source = plant::read(spec, twinopt::compute::cpu(), &|_| ()).unwrap();
     let plant = plant::open_published(source, &Registry::open(room.path("models/room")), &|_| ()).unwrap();
-    // returns 20 answers of the loop and the number of clock readings, for a clock that advances by `pace` at every
-    // reading
+    // returns 20 answers of the loop and the number of clock readings; the clock advances by `pace` at every reading
     let answers = |pace: Option<u64>| -> (Vec<Answer>, u64) {
         let readings = Arc::new(AtomicU64::new(0));
         let count = readings.clone();
@@ -567,8 +567,8 @@ fn a_plan_that_exceeds_its_budget_is_still_used() {
     for answers in [&free, &late] {
         assert!(answers[1..].iter().all(|a| a.decided_by == FallbackLevel::Plan), "{answers:?}");
     }
-    // Each of the 19 plans reads the clock at its start and after each of its two iterations. If the time is up after
-    // the first iteration, there is no second iteration.
+    // For each of the 19 plans, the clock is read at the start and after each of the two iterations. If the time is up
+    // after the first iteration, there is no second iteration.
     assert_eq!((none, all, few), (0, 3 * 19, 2 * 19));
     assert_ne!(late, free, "without the second iteration, the plan must be different");
 }

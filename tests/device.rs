@@ -1,4 +1,4 @@
-//! Compares every operation of every available device with plain loops in f64.
+//! Compares every operation on every available device with plain loops in f64.
 
 #[path = "../examples/device_check/conformance/mod.rs"]
 mod conformance;
@@ -30,7 +30,7 @@ fn a_gpu_conforms_if_there_is_one() {
     }
 }
 
-/// Largest difference between a gradient component of the reference implementation and the finite difference of its
+/// Largest difference between the gradient components of the reference implementation and finite differences of its
 /// values.
 fn reference_gradients() -> f64 {
     let gp = Gp::new(Family::Matern52, 12, 2, 13);

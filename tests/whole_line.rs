@@ -13,7 +13,7 @@ use twinopt::results::{LimitKind, Results};
 
 const FILES: [&str; 5] = ["index.html", "kpi.csv", "provenance.json", "results.json", "runs.parquet"];
 
-/// The median of `signal` over all particles, at every step of a case.
+/// The median of `signal` over all particles at every step of a case.
 fn path(room: &Room, scenario: &str, case: &str, signal: &str) -> Vec<f64> {
     let file = File::open(room.path("reports/room/runs.parquet")).unwrap();
     let mut values = Vec::new();
@@ -57,7 +57,7 @@ fn fit_run_and_report_turn_a_log_into_a_report() {
     // kW.
     let response = results.model.responses.iter().find(|r| r.signal == "room_temp" && r.control == "heat").unwrap();
     assert!((3.0..6.0).contains(&response.gain), "{}", response.gain);
-    // Every controller respects the hard limits and the move limits.
+    // Every controller satisfies the hard limits and the move limits.
     for (scenario, case) in [("winter", "pid"), ("cold", "pid"), ("planned", "mpc")] {
         let s = results.scenarios.iter().find(|s| s.name == scenario).unwrap();
         let c = s.cases.iter().find(|c| c.name == case).unwrap();
@@ -68,12 +68,12 @@ fn fit_run_and_report_turn_a_log_into_a_report() {
         assert!(heat.iter().all(|v| (0.0..=8.0).contains(v)));
         assert!(heat.windows(2).all(|w| (w[1] - w[0]).abs() <= 1.0 + 1e-9), "{heat:?}");
     }
-    // There is no annual total, because the PID case is in only two of the three scenarios.
+    // There is no annual total for the PID case, because only two of the three scenarios include it.
     assert!(results.annual.is_empty(), "{:?}", results.annual.iter().map(|a| &a.case).collect::<Vec<_>>());
     assert!(room.text("reports/room/index.html").contains("</html>"));
     assert!(room.text("reports/room/kpi.csv").lines().count() > 9);
 
-    // `report` renders the same page from the stored results.
+    // The command `report` renders the same page from the stored results.
     let before = room.outputs();
     std::fs::remove_file(room.path("reports/room/index.html")).unwrap();
     room.run(&["report", "reports/room"]).expect(0);
@@ -119,7 +119,7 @@ fn identical_inputs_give_identical_bytes_on_one_or_two_threads() {
         assert_eq!(differing(outputs, &runs[0].1), Vec::<String>::new());
     }
 
-    // The outputs are the same if `run` fits the model itself, without a separate `fit` before.
+    // The outputs are the same if `run` fits the model itself, without a separate `fit` beforehand.
     let room = Room::new();
     room.run(&["run", "scenarios/room", "--quiet"]).expect(0);
     assert_eq!(

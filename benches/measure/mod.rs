@@ -1,4 +1,4 @@
-//! Code that the benchmarks share: clocks, the peak performance of the processor, and runs of reference libraries.
+//! Code shared by the benchmarks: clocks, the peak performance of the processor, and runs of reference libraries.
 #![allow(dead_code, reason = "no benchmark uses all functions of this module")]
 
 use std::hint::black_box;
@@ -16,7 +16,7 @@ pub fn peers(args: &mut Vec<String>) -> Option<PathBuf> {
     match folder.canonicalize() {
         Ok(absolute) => Some(absolute),
         Err(e) => {
-            println!("{}: {e}; the reference libraries are skipped", folder.display());
+            println!("{}: {e}; the benchmarks of the reference libraries are skipped", folder.display());
             None
         }
     }
@@ -25,15 +25,15 @@ pub fn peers(args: &mut Vec<String>) -> Option<PathBuf> {
 /// A benchmark of a reference library: a Python script and its arguments.
 pub struct Peer<'a> {
     pub name: &'a str,
-    /// Folder of the Python environment in which the script runs: `v1`, or `v2` for mbrl-lib.
+    /// Folder of the Python environment in which the script runs: `v2` for mbrl-lib, otherwise `v1`.
     pub environment: &'a str,
     pub script: &'a str,
     pub arguments: &'a str,
 }
 
 impl Peer<'_> {
-    /// Runs the script on `threads` threads and returns the values of `fields` in the JSON line that it prints. If the
-    /// script fails, prints the reason and returns `None`.
+    /// Runs the script on `threads` threads and returns the values of `fields` from the JSON line printed by the
+    /// script. If the script fails, prints the reason and returns `None`.
     pub fn run<const N: usize>(&self, folder: &Path, threads: usize, fields: [&str; N]) -> Option<[f64; N]> {
         let output = Command::new(folder.join(self.environment).join("bin/python"))
             .current_dir(folder)
@@ -78,7 +78,7 @@ pub fn wall_s() -> f64 {
 }
 
 /// Time per call in seconds, in the fastest of `rounds` rounds. A round takes at least half a second, because the clock
-/// is coarse.
+/// has a coarse resolution.
 pub fn best(rounds: usize, clock: fn() -> f64, mut call: impl FnMut()) -> f64 {
     let round = |_| {
         let (start, mut calls) = (clock(), 0.0);
@@ -94,7 +94,7 @@ pub fn best(rounds: usize, clock: fn() -> f64, mut call: impl FnMut()) -> f64 {
     (0..rounds).map(round).fold(f64::INFINITY, f64::min)
 }
 
-/// Peak performance of one core in GFLOP/s, measured with independent multiply-add operations on registers.
+/// Peak performance of one core in GFLOP/s, measured with independent multiply-add operations in registers.
 pub fn peak() -> f64 {
     const ROUNDS: usize = 200_000;
     struct Busy;

@@ -1,10 +1,10 @@
-//! Checks and times the numerical operations on every device of this machine. The command is `cargo run --release
+//! Checks and times the numerical operations on every device in this machine. The command is `cargo run --release
 //! --example device_check -- [--quick] [OPERATION]`.
 //!
-//! First, the results of every operation on the processor and on the GPU are compared with plain loops in f64. Then,
-//! unless `--quick` is given, both devices are timed at realistic sizes. The error in the second table is the distance
-//! between the results of the GPU and of the processor. Without a GPU, the second table contains only times. The exit
-//! status is 1 if an error exceeds its tolerance. The binary can be copied to another machine and run there without the
+//! First, the results of every operation on the processor and on the GPU are compared with plain loops in f64. Unless
+//! `--quick` is given, both devices are then timed at realistic sizes. The error in the table of times is the distance
+//! between the results of the GPU and the processor. Without a GPU, this table contains only times. The exit status is
+//! 1 if an error exceeds its tolerance. The binary can be copied to another machine and run there without the
 //! repository.
 
 mod conformance;
@@ -43,7 +43,8 @@ fn main() -> ExitCode {
     if table.wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Prints the time of the processor. If there is a GPU, also prints its time and the distance between both results.
+/// Prints the time on the processor. If there is a GPU, also prints the time on the GPU and the distance between both
+/// results.
 fn compare(table: &mut Table, timing: &timing::Timing, cuda: Option<&dyn Backend>) {
     let best = |device: &dyn Backend| timing.best(device);
     let cpu = match best(&Cpu) {
@@ -74,8 +75,8 @@ impl Table {
         println!("|---|---|---|--:|--:|---|--:|--:|--:|");
     }
 
-    /// Prints a row of the table. `error` is `None` if no results were compared. `times` are the milliseconds on the
-    /// processor and on the device.
+    /// Prints a row of the table. `error` is `None` if no results were compared. `times` contains the times on the
+    /// processor and on the device, in milliseconds.
     fn row(
         &mut self,
         operation: &str,

@@ -8,22 +8,23 @@ use twinopt::rng::Key;
 use super::conformance::cases::{Gp, Nets, normals};
 use super::conformance::{DOUBLE, EVIDENCE, SINGLE, wide};
 
-/// An operation is not repeated if its runs took longer than this in total, in milliseconds.
+/// Total run time, in milliseconds, after which an operation is not repeated again.
 const MAX_TOTAL_MS: f64 = 3000.0;
 
 type Run = Box<dyn Fn(&dyn Backend) -> Result<(f64, Vec<f64>)>>;
 
-/// A timing of one operation at one size.
+/// A time measurement of one operation at one size.
 pub struct Timing {
     pub operation: &'static str,
     pub size: String,
-    /// Tolerance of the distance between the results of two devices, which is twice the tolerance of one device.
+    /// Tolerance of the distance between the results of two devices, equal to twice the tolerance of one device.
     pub tolerance: f64,
     run: Run,
 }
 
 impl Timing {
-    /// Milliseconds of the fastest run, and the result of the first run. The first run is followed by up to five more.
+    /// Time of the fastest run in milliseconds, and the result of the first run. The first run is followed by up to
+    /// five more runs.
     pub fn best(&self, device: &dyn Backend) -> Result<(f64, Vec<f64>)> {
         let (mut spent, out) = (self.run)(device)?;
         let mut best = spent;
@@ -136,7 +137,7 @@ fn predict(n: usize, rows: usize) -> Timing {
         run: Box::new(move |device| {
             let (gp, at) = (gp(n, 7), gp(rows, 8));
             let weights = normals(Key::new(9), 3 * n);
-            // any matrix can serve as the precision, because the time does not depend on its values
+            // any matrix can be used as the precision matrix, because the time does not depend on its values
             let precision = noisy(device, n)?;
             let functions = gp.functions(&weights, Some(&precision));
             let (mut out, mut variance) = (vec![0.0; 3 * rows], vec![0.0; rows]);

@@ -31,8 +31,8 @@ pub(super) fn live(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     }
 }
 
-/// Checks the MPC horizon against the length of the scenario and of the hold-out, and the season of the forecast
-/// against the log.
+/// Checks the MPC horizon against the lengths of the scenario and the hold-out, and the season of the forecast against
+/// the length of the log.
 fn mpc(faults: &mut Faults<'_>, scenario: Option<&ScenarioSpec>, plant: &Plant<'_>, owner: &str, spec: &MpcSpec) {
     if let Some(horizon) = &spec.horizon {
         reach(faults, scenario, plant, owner, horizon);
@@ -73,7 +73,7 @@ fn reach(
     }
 }
 
-/// Checks that the log covers one season before the start of the scenario, which a seasonal forecast needs.
+/// Checks that the log covers one season before the start of the scenario, as a seasonal forecast requires.
 fn seasonal_past(faults: &mut Faults<'_>, scenario: &ScenarioSpec, plant: &Plant<'_>, owner: &str, spec: &MpcSpec) {
     let Some((first, last)) = plant.log.span() else { return };
     let past = scenario.start.as_millisecond() - first.as_millisecond();

@@ -17,7 +17,7 @@ pub(super) fn log(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     if let Some(failure) = &plant.log.failure {
         let text = match failure {
             Error::NoInput { path, reason } => match path.file_name() {
-                // If no file matches, the reason already contains the file pattern.
+                // If no file matches, the error's `reason` already contains the file pattern.
                 _ if reason.contains("no file matches") => reason.clone(),
                 Some(name) => format!("{}: {reason}", name.to_string_lossy()),
                 None => reason.clone(),
@@ -90,7 +90,7 @@ fn time_column(faults: &mut Faults<'_>, plant: &Plant<'_>, name: &At<String>, ti
                 || (!times.is_empty() && !matches!(column.kind, ColumnKind::Time | ColumnKind::Text)) =>
         {
             let message = format!("the time column `{}` contains {}, not times", name.value, contents(column.kind));
-            faults.add("wrong-column", &name.span, message, help("use the column with the time stamps".to_owned()));
+            faults.add("wrong-column", &name.span, message, help("use a column that contains times".to_owned()));
         }
         Some(_) => {}
     }
@@ -165,7 +165,7 @@ fn shared_columns(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     }
 }
 
-/// Checks the limits of a signal against the range of its logged values, in the unit of the signal.
+/// Compares the limits of a signal with the range of its logged values, in the unit of the signal.
 fn ranges(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec, column: &At<String>) {
     let Some((min, max)) = plant.log.ranges.get(column.as_str()).copied() else { return };
     let Some(unit) = plant.unit(&signal.name) else { return };
@@ -201,7 +201,7 @@ fn ranges(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec, colum
     }
 }
 
-/// Suggests another unit in which the limits would overlap the data: one that differs by a power of ten, or another
+/// Suggests another unit in which the limits would overlap the data: a unit that differs by a power of ten, or another
 /// temperature unit.
 fn other_unit(from: &Unit, unit: &Unit, data: (f64, f64), limits: (f64, f64)) -> Option<String> {
     let fits = |f: &dyn Fn(f64) -> f64| f(data.1) >= limits.0 && f(data.0) <= limits.1;

@@ -9,7 +9,7 @@ use crate::config::{Loaded, LogSpec, TimeSpan, TwinSpec};
 use crate::error::Error;
 use crate::log::{self, Column, ColumnKind};
 
-/// Logs with more values than this are not read, so limits are not compared with the ranges of their values (not
+/// Logs with more values than this number are not read, so their ranges of values are not compared with limits (not
 /// tuned).
 const MOST_VALUES: usize = 20_000_000;
 

@@ -37,7 +37,7 @@ pub fn twin(plant: &Plant<'_>) -> Vec<Fault> {
 /// Reads and checks `twin.toml` in the folder `dir`. Returns the twin with its warnings.
 ///
 /// # Errors
-/// Returns [`Error::Config`] with all faults if there is one that is not a warning. A log that cannot be read is not
+/// Returns [`Error::Config`] with all faults if at least one of them is not a warning. An unreadable log is not
 /// reported here, because reading the log later gives a more specific error.
 pub fn load_twin(dir: &Path) -> Result<(Loaded<TwinSpec>, Vec<Fault>)> {
     let parsed = config::parse_twin(&config::twin_file(dir))?;
@@ -48,7 +48,7 @@ pub fn load_twin(dir: &Path) -> Result<(Loaded<TwinSpec>, Vec<Fault>)> {
     without_faults(parsed, faults)
 }
 
-/// Returns the parsed twin and all warnings, if neither `parsed` nor `more` contains a fault that is not a warning.
+/// Returns the parsed twin and all warnings if every fault in `parsed` and `more` is a warning.
 ///
 /// # Errors
 /// Returns the errors of [`load_twin`].

@@ -33,8 +33,7 @@ fn features(faults: &mut Faults<'_>, plant: &Plant<'_>, names: &[At<String>]) {
     }
 }
 
-/// Returns a control or output that the derived signal `name` reads at the same step, directly or indirectly, if there
-/// is one.
+/// Returns a control or output (if any) that the derived signal `name` reads at the same step, directly or indirectly.
 fn late_input<'a>(plant: &'a Plant<'_>, name: &str, depth: usize) -> Option<&'a str> {
     let signals = &plant.spec().signals;
     let expr = signals.iter().find(|s| s.name.value == name)?.expr.as_ref()?;
@@ -68,7 +67,7 @@ pub(super) fn file(faults: &mut Faults<'_>, plant: &Plant<'_>) {
         faults.add("out-of-range", &step.span, message, help);
     } else if step.ms() < 86_400_000 && 86_400_000 % step.ms() != 0 {
         let message = format!("a day does not contain a whole number of steps of {}", step.value);
-        faults.warn("odd-span", &step.span, message, "use a step that divides a day, like 5min, 10min, 15min or 1h");
+        faults.warn("odd-span", &step.span, message, "use a step that divides a day evenly, like 5min, 10min or 1h");
     } else if let Some(sampling) = plant.log.sampling.filter(|s| step.ms() * 2 < s.ms()) {
         let message = format!("the step {} is much shorter than the log's sample time (about {sampling})", step.value);
         let help = format!("write `step = \"{sampling}\"`, because the log has no samples in between");
@@ -115,7 +114,7 @@ pub(super) fn model(faults: &mut Faults<'_>, plant: &Plant<'_>) {
         faults.add("out-of-range", &model.lags.span, message, "write e.g. `lags = 3`");
     } else if *model.lags > 100 {
         let message = format!("`lags` must be at most 100, but it is {}", model.lags.value);
-        faults.add("out-of-range", &model.lags.span, message, "a typical value is 1 to 10");
+        faults.add("out-of-range", &model.lags.span, message, "typical values are 1 to 10");
     }
     known_signals(faults, plant, &model.ignore);
     features(faults, plant, &model.features);
@@ -178,7 +177,7 @@ fn gp(faults: &mut Faults<'_>, gp: &GpSpec) {
             "an exact Gaussian process with {points} points needs {gigabytes:.0} GB per target, and its fitting time \
              grows with the cube of the number of points"
         );
-        let help = "write at most 20000; with more rows, the process uses inducing points";
+        let help = "write at most 20000; with more rows, the Gaussian process uses inducing points";
         faults.add("out-of-range", &gp.max_points.span, message, help);
     }
     let inducing = *gp.inducing;
@@ -253,14 +252,14 @@ fn retrain(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     }
     if let Some(log) = plant.log.length().filter(|log| *retrain.window > *log) {
         let message = format!("the window {} is longer than the log ({log})", retrain.window.value);
-        faults.warn("too-long", &retrain.window.span, message, "shorten `window`; otherwise the whole log is used");
+        faults.warn("too-long", &retrain.window.span, message, "shorten `window`; a longer window has no effect");
     }
     if let Some(age) = retrain.max_age.as_ref().filter(|a| a.ms() <= 0) {
         faults.add("out-of-range", &age.span, "`max_age` must be longer than 0", "write e.g. `max_age = \"26h\"`");
     }
 }
 
-/// Returns `span`, or the byte range of the step if the value is a default.
+/// Returns `span`, or the byte range of the key `step` if the checked value is a default without a location.
 fn some_place(span: &std::ops::Range<usize>, plant: &Plant<'_>) -> std::ops::Range<usize> {
     if span.is_empty() { plant.spec().step.span.clone() } else { span.clone() }
 }

@@ -1,4 +1,4 @@
-//! A twin file that is ready to be checked.
+//! A twin file with the data needed for its checks: the names that it defines, and the contents of its log.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -17,12 +17,12 @@ pub struct Plant<'a> {
 }
 
 impl<'a> Plant<'a> {
-    /// Reads the columns and the time span of the log, and the ranges of its values if they are needed.
+    /// Reads the columns and the time span of the log, and the ranges of the values if these are needed.
     pub fn new(file: &'a Loaded<TwinSpec>) -> Self {
         Self { names: Names::new(file), log: Arc::new(LogFacts::read(file)) }
     }
 
-    /// Returns a copy of the plant in which a scenario's changes to parameters are applied.
+    /// Returns a copy of the plant with a scenario's parameter changes applied.
     pub(super) fn with(&self, changes: &IndexMap<String, At<Change>>) -> Self {
         Self { names: self.names.with(changes), ..self.clone() }
     }

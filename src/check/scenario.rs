@@ -17,7 +17,7 @@ use crate::schema::Role;
 /// Largest number of particles per case (not tuned).
 const MOST_PARTICLES: usize = 10_000;
 
-/// Returns the faults of a scenario whose twin is `plant`.
+/// Returns the faults in a scenario whose twin is `plant`.
 pub fn scenario(file: &Loaded<ScenarioSpec>, plant: &Plant<'_>) -> Vec<Fault> {
     let mut faults = Faults::new(file);
     let spec = &file.value;
@@ -67,7 +67,7 @@ pub fn scenario(file: &Loaded<ScenarioSpec>, plant: &Plant<'_>) -> Vec<Fault> {
     faults.into_list()
 }
 
-/// Reports changes to parameters that make an expression of the twin invalid, e.g. because a lag becomes negative.
+/// Reports parameter changes that make an expression in the twin invalid, e.g. because a lag becomes negative.
 fn expressions(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>) {
     let (twin, parameters) = (plant.file, &plant.spec().parameters);
     let changes = spec.parameter.iter().filter(|(name, _)| parameters.contains_key(*name));
@@ -93,7 +93,7 @@ fn expressions(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>) 
     faults.add(wrong.code, &place, message, wrong.help);
 }
 
-/// Returns the faults of a scenario whose twin cannot be read. `known` contains the names of all twins.
+/// Returns the faults in a scenario whose twin cannot be read. `known` contains the names of all twins.
 pub fn scenario_without_twin(file: &Loaded<ScenarioSpec>, known: &[String]) -> Vec<Fault> {
     let mut faults = Faults::new(file);
     alone(&mut faults, &file.value);
@@ -109,14 +109,14 @@ pub fn scenario_without_twin(file: &Loaded<ScenarioSpec>, known: &[String]) -> V
     faults.into_list()
 }
 
-/// Makes the checks that do not need the twin.
+/// Runs the checks that do not need the twin.
 fn alone(faults: &mut Faults<'_>, spec: &ScenarioSpec) {
     if spec.question.trim().is_empty() {
         let help = "write the question that the scenario answers";
         faults.warn("missing-value", &spec.question.span, "the question is empty", help);
     }
     if spec.length.ms() <= 0 {
-        let message = "the length must be longer than 0";
+        let message = "`length` must be longer than 0";
         let help = "write e.g. `length = \"7d\"`";
         faults.add("out-of-range", &spec.length.span, message, help);
     }
@@ -125,11 +125,11 @@ fn alone(faults: &mut Faults<'_>, spec: &ScenarioSpec) {
         faults.add("out-of-range", &spec.particles.span, message, "write e.g. `particles = 20`");
     } else if *spec.particles > MOST_PARTICLES {
         let message = format!("`particles` must be at most {MOST_PARTICLES}, but it is {}", spec.particles.value);
-        faults.add("out-of-range", &spec.particles.span, message, "a typical value is 20 to 200");
+        faults.add("out-of-range", &spec.particles.span, message, "typical values are 20 to 200");
     }
     if let Some(days) = spec.days_per_year.as_ref().filter(|d| !(***d >= 0.0 && ***d <= 366.0)) {
         let message = format!("`days_per_year` must be between 0 and 366, but it is {}", days.value);
-        let help = "write the number of days of the year that the scenario represents";
+        let help = "write the number of days per year that the scenario represents";
         faults.add("out-of-range", &days.span, message, help);
     }
     for (table, changes) in [("disturbance", &spec.disturbance), ("parameter", &spec.parameter)] {
@@ -185,13 +185,13 @@ fn time(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>) {
     let start = *spec.start;
     let runs = format!("the log covers {first} to {last}");
     if start < first || start >= last {
-        let message = format!("the start {start} is outside the log");
+        let message = format!("the start {start} is outside the time span of the log");
         let help = format!("{runs}; choose a start in this period");
         faults.add_about_log("outside-log", &spec.start.span, message, help);
         return;
     }
     let end = start.as_millisecond().saturating_add(spec.length.ms());
-    // the last sample is valid for one more step
+    // the last sample is valid until one step after its time stamp
     if end > last.as_millisecond() + step.ms() {
         let left = crate::config::TimeSpan::from_ms(last.as_millisecond() - start.as_millisecond());
         let days = left.ms() / 86_400_000;
@@ -202,8 +202,8 @@ fn time(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>) {
     }
 }
 
-/// Returns a fault if one of `others`, which are run together with `file`, has the same twin and the same name. Results
-/// are stored under the name of the scenario, so names must be unique.
+/// Returns a fault if one of `others`, the scenarios that are run together with `file`, has the same twin and the same
+/// name as `file`. Results are stored under the name of the scenario, so names must be unique.
 pub fn same_name<'a>(
     file: &Loaded<ScenarioSpec>,
     others: impl IntoIterator<Item = &'a Loaded<ScenarioSpec>>,
@@ -214,7 +214,7 @@ pub fn same_name<'a>(
     Some(Fault::new("duplicate-name", &file.path, &file.text, None, message, help))
 }
 
-/// Checks the scenarios of a folder: for each twin, their `days_per_year` should add up to a year.
+/// Checks, for each twin, that the `days_per_year` of all scenarios in a folder add up to a year.
 pub fn folder(files: &[&Loaded<ScenarioSpec>]) -> Vec<Fault> {
     let mut twins: BTreeMap<(&Path, &str), Vec<&Loaded<ScenarioSpec>>> = BTreeMap::new();
     for file in files {

@@ -32,7 +32,7 @@ pub(super) fn signals(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     dependency_cycles(faults, plant);
 }
 
-/// Returns a similar name that can be used in expressions.
+/// Returns a name that is similar to `name` and can be used in expressions.
 fn as_name(name: &str) -> String {
     let mut out: String =
         name.trim().chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
@@ -134,7 +134,7 @@ fn units(faults: &mut Faults<'_>, signal: &SignalSpec) {
     }
 }
 
-/// Help text for an invalid unit, which suggests the unit that was probably meant.
+/// Help text for an invalid unit; the text suggests the unit that the user probably intended.
 pub(super) fn unit_help(text: &str) -> String {
     const COMMON: [(&[&str], &str); 16] = [
         (&["c", "°c", "celsius", "deg c", "degree c", "grad", "degree celsius", "degrees celsius"], "degC"),
@@ -201,7 +201,7 @@ fn limits(faults: &mut Faults<'_>, signal: &SignalSpec) {
         let least = down.min(up);
         if least.is_nan() || least <= 0.0 {
             let message = format!("`max_move` of `{name}` must be above 0, but it is {least}");
-            let help = "write the largest change per step, or remove `max_move` to allow any move";
+            let help = "specify the largest change per step, or remove `max_move` to allow any move";
             faults.add("out-of-range", &max_move.span, message, help);
         } else if let Some(multiple) = signal.multiple.as_ref().filter(|m| ***m > least) {
             let message = format!(
@@ -217,7 +217,8 @@ fn limits(faults: &mut Faults<'_>, signal: &SignalSpec) {
         {
             let message =
                 format!("`max_move` of `{name}` is larger than the range of its hard limits and has no effect");
-            faults.warn("out-of-range", &max_move.span, message, "write the largest change per step or remove the key");
+            let help = "specify the largest change per step, or remove `max_move`";
+            faults.warn("out-of-range", &max_move.span, message, help);
         }
     }
     switching(faults, signal);
@@ -231,7 +232,7 @@ fn limits(faults: &mut Faults<'_>, signal: &SignalSpec) {
     }
 }
 
-/// Checks that a control with `min_on` can be both off and on, and can switch between them in one step.
+/// Checks that a control with `min_on` can be both off and on, and can switch between off and on in one step.
 fn switching(faults: &mut Faults<'_>, signal: &SignalSpec) {
     let name = &signal.name.value;
     let Some(least) = &signal.min_on else {
@@ -251,7 +252,8 @@ fn switching(faults: &mut Faults<'_>, signal: &SignalSpec) {
         return;
     }
     if let Some(hard) = signal.hard.as_ref().filter(|h| h[0] > 0.0 || h[1] < value) {
-        let message = format!("`{name}` is 0 or at least {value}, but its hard limits are [{}, {}]", hard[0], hard[1]);
+        let message =
+            format!("`{name}` must be 0 or at least {value}, but its hard limits are [{}, {}]", hard[0], hard[1]);
         faults.add("limits-crossed", &least.span, message, "include both 0 and `min_on` in `hard`");
     }
     if let Some(max_move) = &signal.max_move {
@@ -299,7 +301,7 @@ pub(super) fn season(faults: &mut Faults<'_>, plant: &Plant<'_>, at: &At<Forecas
         faults.add("too-short", &at.span, message, "use a day or a week, like `{ seasonal = \"1d\" }`");
     } else if season.ms() % step.ms() != 0 {
         let message = format!("{owner}: the season {season} is not a whole number of steps ({})", step.value);
-        faults.add("odd-span", &at.span, message, format!("write a multiple of {}, like `\"1d\"`", step.value));
+        faults.add("odd-span", &at.span, message, format!("use a multiple of {}, like `\"1d\"`", step.value));
     } else if let Some(log) = plant.log.length().filter(|log| season > *log) {
         let message = format!("{owner}: the season {season} is longer than the log ({log})");
         let help = "write a shorter season, like `{ seasonal = \"1d\" }`, or `\"persistence\"`";
@@ -316,8 +318,7 @@ fn effects(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec) {
         && signal.effects.values().any(|e| **e != Effect::None)
         && signal.residual.as_ref().is_none_or(|r| !r.value)
     {
-        let message =
-            format!("`effects` of `{}` are not used: the signal has an equation and is not learned", signal.name.value);
+        let message = format!("`effects` of `{}` is not used, because the signal is not learned", signal.name.value);
         faults.warn("contradiction", &residual.span, message, "remove `effects`, or add `residual = true`");
     }
 }
@@ -361,7 +362,7 @@ fn dependency_cycles(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     let spec = plant.spec();
     let derived: Vec<&SignalSpec> =
         spec.signals.iter().map(|s| &s.value).filter(|s| *s.role == Role::Derived && s.expr.is_some()).collect();
-    // The scope also contains signals without a valid unit, so that all dependencies are found.
+    // The scope also contains signals without valid units, so that all dependencies are found.
     let reads: HashMap<&str, Vec<&str>> = derived
         .iter()
         .filter_map(|s| {
@@ -389,12 +390,12 @@ fn dependency_cycles(faults: &mut Faults<'_>, plant: &Plant<'_>) {
         } else {
             format!("derived signals depend on each other in a cycle: {}", listed(&cycle))
         };
-        let help = "break the cycle, e.g. with `lag(x, 1)`, the value at the previous step";
+        let help = "break the cycle, e.g. with `lag(x, 1)`, which is the value of `x` at the previous step";
         faults.add("circular", &place, message, help);
     }
 }
 
-/// Returns the names in an expression that does not compile, except for those inside `lag(…)`.
+/// Returns the names in an expression that does not compile, except for the names inside `lag(…)`.
 fn words_outside_lag(expr: &str) -> Vec<&str> {
     let mut words = Vec::new();
     let mut rest = expr;
@@ -444,7 +445,7 @@ pub(super) fn parameters(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     }
 }
 
-/// Reports each of `names` that is not the name of a signal.
+/// Reports every element of `names` that is not the name of a signal.
 pub(super) fn known_signals(faults: &mut Faults<'_>, plant: &Plant<'_>, names: &[At<String>]) {
     for name in names {
         if !plant.signals.contains_key(name.as_str()) && !faults.is_lost(name) {

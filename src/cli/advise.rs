@@ -16,11 +16,10 @@ use crate::terminal::printable;
 
 /// Recommend set-points, based on the newest rows of the log.
 ///
-/// Plans from the end of the log with the settings in `[mpc]` of the twin. For every control, prints the present value,
+/// Plans from the end of the log, with the `[mpc]` settings of the twin. For every control, prints the present value,
 /// the advised value, the change, the allowed range and the reason. Also prints how far the plan is from the training
 /// data, how confident the model is, and when to undo the change. Gives no advice (exit code 3) if even a smaller
-/// change would leave the range of the training data, unless only disturbances, such as the weather, are outside this
-/// range.
+/// change would leave the range of the training data. Disturbances, such as the weather, may be outside this range.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  twinopt advise data/datacenter\n  twinopt advise data/datacenter --json")]
 pub struct Args {
@@ -31,7 +30,7 @@ pub struct Args {
     pub allow_extrapolation: bool,
 }
 
-/// A note is printed if the log ended more than this number of steps ago (not tuned).
+/// A note is printed if the log ended more than this many steps ago (not tuned).
 const OLD_STEPS: i64 = 10;
 
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
@@ -78,7 +77,7 @@ fn table(a: &Advice) -> String {
     }
     let support = serde_json::to_value(a.support).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
     text += &format!(
-        "\nplanned from {} over {}; support: {support}; better than constant controls in {:.0} % of the simulated futures\n",
+        "\nstart of plan: {}; length: {}; support: {support}; better than constant controls in {:.0} % of the simulated futures\n",
         a.from,
         a.horizon,
         100.0 * a.confidence

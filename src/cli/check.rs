@@ -14,7 +14,8 @@ use crate::ops::project::{Project, distinct};
 /// Report all faults in twins and scenarios, with a hint for each.
 ///
 /// Checks keys, types, names, units, limits and times. Also checks that the files are consistent with each other and
-/// with the columns and the time span of the log. Exits with 78 if there are faults; warnings alone exit with 0.
+/// with the columns and the time span of the log. The exit code is 78 if there are faults, and 0 otherwise, even if
+/// there are warnings.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  twinopt check\n  twinopt check data/datacenter\n  twinopt check scenarios/datacenter/heatwave.toml --json"
@@ -55,7 +56,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
 struct Files {
     twins: BTreeSet<PathBuf>,
     scenarios: BTreeSet<PathBuf>,
-    /// Whether whole folders of scenarios were given, in which case the weights must add up to one year.
+    /// True if whole folders of scenarios are checked, so that their weights have to add up to one year.
     complete: bool,
 }
 

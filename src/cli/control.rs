@@ -19,8 +19,8 @@ use crate::terminal::printable;
 /// Reads `{"describe": …}` first, then one `{"k": …, "obs": {…}}` per step of the plant. Replies to each step with
 /// `{"u": {…}, "decided_by": …, "support": …, "predicted": {…}, "ms": …}` until `{"end": …}`. Signals are named like
 /// their columns in the log. An invalid input line does not stop the loop. Missing, late and implausible values are
-/// flagged in the reply. If no new plan can be made, the rest of the last plan is used, else the safe policy, else the
-/// present controls. Prints a summary on standard error at the end.
+/// flagged in the reply. If no new plan is available, the rest of the last plan is used. If that is not available
+/// either, the safe policy is used, or else the present controls. Prints a summary on standard error at the end.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  twinopt control data/plant1 --shadow --log loop.parquet\n  twinopt control data/plant1 --log loop.parquet"
@@ -39,12 +39,12 @@ pub struct Args {
     pub allow_extrapolation: bool,
 }
 
-/// Interval between two checks for an interrupt while no line arrives.
+/// Interval between checks for an interrupt while no line arrives.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Time from an interrupt to the forced end of the process, even if a plan or the log is not finished (not tuned).
+/// Time after an interrupt at which the process is forced to end, even if a plan or the log is unfinished (not tuned).
 const GRACE_PERIOD: Duration = Duration::from_secs(10);
-/// Message about the log after an interrupted loop.
+/// Message about the log, printed after an interrupted loop.
 const LOG_WRITTEN: &str = "; the log of the loop is complete up to this point";
 
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
@@ -74,7 +74,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     if guard.is_interrupted() { Err(Error::Interrupted) } else { Ok(()) }
 }
 
-/// The bytes of a line, and whether the line was too long. The bytes of a line that was too long are dropped.
+/// The bytes of a line, and whether the line was too long. A line that is too long has no bytes.
 type InputLine = (Vec<u8>, bool);
 
 /// Reads the lines of standard input on another thread, so that interrupts are handled while no line arrives.

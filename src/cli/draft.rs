@@ -13,7 +13,7 @@ use crate::log::{self, ColumnKind, ColumnSummary};
 use crate::schema::Role;
 use crate::terminal::one_line;
 
-/// The guesses from which `twin.toml` and the first scenario are written.
+/// The guessed content of `twin.toml` and of the first scenario.
 pub(super) struct Draft {
     name: String,
     time: String,
@@ -105,7 +105,7 @@ impl Draft {
             }
         };
         let length = span.1.as_millisecond() - span.0.as_millisecond();
-        // relative times start at 0 in every episode, so the episodes overlap
+        // relative times start at 0 in every episode, so the episodes overlap in time
         let rows = if time.span.is_none() { rows / episode.map_or(1, |e| e.distinct.max(1)) } else { rows };
         let mean = length / i64::try_from(rows).unwrap_or(i64::MAX).max(2).saturating_sub(1);
         let step = time.step.filter(|s| s.ms() > 0).unwrap_or_else(|| TimeSpan::from_ms(mean.max(1)));
@@ -212,7 +212,7 @@ impl Draft {
         file.render().map_err(|e| Error::Internal(format!("the draft of twin.toml: {e}")))
     }
 
-    /// The first signal with a logged set-point, and the set-point.
+    /// The first signal whose set-point is logged, and that set-point.
     fn controlled(&self) -> Option<(&str, &str)> {
         let setpoints = self.signals.iter().filter(|s| s.role == Role::Setpoint);
         let mut pairs = setpoints.filter_map(|sp| {
@@ -232,8 +232,8 @@ impl Draft {
         pairs.next()
     }
 
-    /// The KPI is the energy if a power is logged, else the control error if a set-point is logged, else the mean of an
-    /// output or state.
+    /// Chooses the KPI: energy if a power is logged, otherwise the control error if a set-point is logged, otherwise
+    /// the mean of an output or state.
     fn kpi(&self) -> Option<KpiLine> {
         let powers = || {
             self.signals.iter().filter(|s| {

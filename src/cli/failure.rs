@@ -47,15 +47,15 @@ pub(super) fn print(error: &Error) {
     let _ = writeln!(std::io::stderr().lock(), "{}", text.trim_end());
 }
 
-/// Prints a message that the process ended early because of a panic. The panic hook has already printed the name of the
-/// file with the details.
+/// Reports that a panic ended the process early. The panic hook has already printed the name of the file that contains
+/// the details.
 pub(super) fn print_panic() {
     let text = "the process ended early; all files written so far are complete";
     let _ = writeln!(std::io::stderr().lock(), "error: {text}");
 }
 
-/// Replaces the message of a panic with one line. The line names a file in the temporary folder to which the details
-/// are written.
+/// Replaces the message of a panic with one line that names a file in the temporary folder. The details of the panic
+/// are written to this file.
 pub(super) fn install_panic_hook() {
     static PRINTED: AtomicBool = AtomicBool::new(false);
     std::panic::set_hook(Box::new(|panic| {
@@ -73,7 +73,7 @@ pub(super) fn install_panic_hook() {
         let file = std::fs::OpenOptions::new().write(true).create_new(true).open(&path);
         let written = file.and_then(|mut f| f.write_all(text.as_bytes())).is_ok();
         let request = if written { format!("; please report it with {}", path.display()) } else { String::new() };
-        // the code that catches the panic reports whether it ended one scenario or the whole process
+        // the code that catches a panic reports whether the panic ended one scenario or the whole process
         let _ = writeln!(std::io::stderr().lock(), "error: this is a bug in twinopt{request}");
     }));
 }

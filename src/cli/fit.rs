@@ -16,7 +16,7 @@ use crate::scenario::results::ModelCard;
 /// Fit, validate, calibrate and publish a model of a plant.
 ///
 /// Fits every model in `choose` and publishes the best one in `models/<plant>`. Scores the models on the hold-out at
-/// every horizon, compared with persistence and a linear model. Refuses a model without skill (exit code 3).
+/// every horizon, and compares them with persistence and a linear model. Refuses a model without skill (exit code 3).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  twinopt fit data/datacenter")]
 pub struct Args {

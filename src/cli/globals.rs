@@ -11,24 +11,24 @@ pub struct Globals {
     /// Print results as JSON on standard output
     #[arg(long, global = true)]
     pub json: bool,
-    /// Print errors only, without progress and notes
+    /// Print errors only; suppress progress and notes
     #[arg(long, short, global = true)]
     pub quiet: bool,
     /// Random seed; overrides the seeds in the files
     #[arg(long, global = true, value_name = "N")]
     pub seed: Option<u64>,
-    /// Number of threads (default: all cores); results do not depend on it
+    /// Number of threads (default: all cores); does not affect the results
     #[arg(long, short, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
-    /// Device that computes the models
+    /// Device on which the models are computed
     #[arg(long, global = true, value_enum, default_value_t = Device::Auto)]
     pub device: Device,
 }
 
-/// Device that computes the models.
+/// Device on which the models are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Device {
-    /// A GPU if there is one, else the CPU
+    /// A GPU if available, otherwise the CPU
     Auto,
     /// The CPU
     Cpu,

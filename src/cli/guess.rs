@@ -18,7 +18,7 @@ pub(super) struct Guess {
     pub max: f64,
 }
 
-/// Endings of column names and their units; the first match counts, so longer endings come first.
+/// Endings of column names and the units that they suggest. The first match is used, so longer endings come first.
 const ENDINGS: [(&str, &str); 60] = [
     ("_eur_per_mwh", "EUR/MWh"),
     ("_g_per_kwh", "g/kWh"),
@@ -82,7 +82,7 @@ const ENDINGS: [(&str, &str); 60] = [
     ("_pcs", "item"),
 ];
 
-/// Words in column names and their roles; the first match counts.
+/// Words in column names and the roles that they suggest. The first match is used.
 const WORDS: [(&str, Role); 62] = [
     ("outdoor", Role::Disturbance),
     ("ambient", Role::Disturbance),
@@ -151,7 +151,7 @@ const WORDS: [(&str, Role); 62] = [
 /// Names of columns that describe the log or an experiment, not the plant.
 const NOT_SIGNALS: [&str; 7] = ["reward", "tracking_error", "anomaly", "changepoint", "label", "index", "row"];
 
-/// Guesses the signal in a column. Returns an error with the reason if the column is not a signal.
+/// Guesses a signal from a column. If the column is not a signal, the error gives the reason.
 pub(super) fn signal(column: &ColumnSummary) -> Result<Guess, &'static str> {
     let lower = column.name.to_lowercase();
     if NOT_SIGNALS.contains(&lower.as_str()) {
@@ -199,7 +199,7 @@ pub(super) fn signal(column: &ColumnSummary) -> Result<Guess, &'static str> {
     })
 }
 
-/// Whether a column name suggests a number of goods, such as stock or orders.
+/// Whether a column name suggests a quantity of goods, such as stock or orders.
 fn is_goods(lower: &str) -> bool {
     ["on_hand", "on_order", "backlog", "order_", "demand", "sales", "units_", "stock", "shipped", "ordered"]
         .iter()
@@ -207,7 +207,7 @@ fn is_goods(lower: &str) -> bool {
         && !lower.contains("lines")
 }
 
-/// Makes `text` a valid signal name.
+/// Converts `text` to a valid signal name.
 pub(super) fn name(text: &str) -> String {
     let mut out: String =
         text.trim().chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
@@ -273,7 +273,7 @@ pub(super) fn round_outwards(v: f64, up: bool) -> f64 {
     } else {
         n.floor()
     };
-    // division by an integer power of ten gives the floating-point number with the shortest decimal text
+    // dividing by a power of ten that is an integer gives the floating-point number with the shortest decimal text
     if unit < 1.0 { n / (1.0 / unit).round() } else { n * unit }
 }
 

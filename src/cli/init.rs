@@ -72,7 +72,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let _ = writeln!(text, "twin            {}, {signals}", twin_file.display());
     let _ = writeln!(text, "first scenario  {}", scenario_file.display());
     if errors > 0 {
-        let _ = writeln!(text, "{} to correct: see `twinopt check {dir}`", plural(errors, "fault", "faults"));
+        let _ = writeln!(text, "{} to correct; run `twinopt check {dir}`", plural(errors, "fault", "faults"));
     }
     let _ = writeln!(text, "\nNext: check the lines marked `# guess` in twin.toml, then run");
     let _ = writeln!(text, "  twinopt check {dir}");

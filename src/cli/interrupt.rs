@@ -21,7 +21,7 @@ static GUARDED: AtomicBool = AtomicBool::new(false);
 /// Text to print after "interrupted", and the time that guarded work may take to stop.
 static WORK: Mutex<(&str, Duration)> = Mutex::new(("", Duration::ZERO));
 
-/// Text to print after "interrupted", about the files that the interrupted work leaves behind.
+/// Text to print after "interrupted". It describes the files that the interrupted work leaves behind.
 pub(super) fn message() -> &'static str {
     WORK.lock().unwrap_or_else(PoisonError::into_inner).0
 }
@@ -35,13 +35,13 @@ pub(super) fn exit_code() -> u8 {
 }
 
 /// Defers the first signal. The owner polls [`InterruptGuard::is_interrupted`] and returns
-/// [`crate::error::Error::Interrupted`]. A second signal ends the process at once, and so does the first signal if
-/// there is no guard.
+/// [`crate::error::Error::Interrupted`]. A second signal ends the process at once. Without a guard, the first signal
+/// ends the process at once.
 #[derive(Debug)]
 pub struct InterruptGuard(());
 
-/// Creates the guard. The process ends `grace_period` after the first signal even if the work has not stopped, because
-/// one long step (a plan with many candidates) must not keep the user waiting.
+/// Creates the guard. The process ends `grace_period` after the first signal even if the work has not stopped, so that
+/// one long step, such as a plan with many candidates, does not keep the user waiting.
 pub fn guard(grace_period: Duration) -> InterruptGuard {
     *WORK.lock().unwrap_or_else(PoisonError::into_inner) = ("", grace_period);
     GUARDED.store(true, Ordering::SeqCst);
@@ -49,7 +49,7 @@ pub fn guard(grace_period: Duration) -> InterruptGuard {
 }
 
 impl InterruptGuard {
-    /// Sets the text to print after "interrupted" from now on.
+    /// Replaces the text to print after "interrupted".
     pub fn set_message(&self, message: &'static str) {
         WORK.lock().unwrap_or_else(PoisonError::into_inner).0 = message;
     }
@@ -66,8 +66,8 @@ impl Drop for InterruptGuard {
     }
 }
 
-/// Starts the thread that handles signals. If this fails, signals have their default action: they end the process, and
-/// only the newest rows of a `control` log are lost.
+/// Starts the thread that handles signals. If the thread cannot be started, signals keep their default action, which
+/// ends the process. Only the newest rows of a `control` log are then lost.
 pub(super) fn listen() {
     let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) else { return };
     std::thread::spawn(move || {

@@ -51,7 +51,7 @@ Exit codes: 0 success, 1 bug in twinopt, 2 wrong usage, 3 finished but needs att
 66 missing input, 73/74 cannot write, 75 in use by another process, 78 faults in the configuration,
 130 interrupted (143 by SIGTERM).";
 
-// The help text of each command is the doc comment of its arguments.
+// The help text of each command is the doc comment on its argument struct.
 #[derive(Debug, Subcommand)]
 enum Verb {
     Init(init::Args),
@@ -149,7 +149,7 @@ mod tests {
         for command in commands {
             let words = ["twinopt"].into_iter().chain(command.split_whitespace());
             let fault = Cli::command().try_get_matches_from(words).err().map(|e| e.to_string());
-            // a verb alone may be mentioned in a sentence
+            // sentences may mention the name of a command without its arguments
             assert!(fault.is_none() || !command.contains(' '), "`twinopt {command}`: {}", fault.unwrap_or_default());
         }
     }

@@ -30,7 +30,7 @@ pub enum Action {
     Show {
         /// Version, or the first characters of its name (default: the champion)
         #[arg(value_name = "VERSION")]
-        // not named `version`, because that is the id of the flag `--version`
+        // the field is not named `version`, because that is the id of the flag `--version`
         name: Option<String>,
     },
     /// Restore the previous champion
@@ -47,7 +47,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         Action::List => list(&registry, &name, globals),
         Action::Show { name: version } => show(&registry, &name, version.as_deref(), globals),
         Action::Rollback => {
-            // fail before taking the lock or writing anything
+            // without an earlier version, fail before taking the lock
             registry.previous()?;
             let _lock = registry.lock("models rollback")?;
             let version = registry.rollback(&ops::now(), "requested on the command line")?;

@@ -14,7 +14,7 @@ use crate::terminal::printable;
 pub const SCHEMA_VERSION: u32 = 2;
 
 /// Writes `text` and a newline to standard output. A closed pipe is not an error, because the reader has chosen to stop
-/// reading. The exit code still reports the outcome of the work.
+/// reading. The exit code still reports whether the command succeeded.
 ///
 /// # Errors
 /// [`Error::Write`]
@@ -44,7 +44,7 @@ pub fn versioned<T: Serialize>(value: &T) -> Result<()> {
     json(&value)
 }
 
-/// Whether [`json`] has printed its document. A later error goes to standard error, because two documents would not be
+/// Whether [`json`] has printed its document. Later errors go to standard error, because two documents would not be
 /// valid JSON.
 pub(super) fn json_was_printed() -> bool {
     JSON_PRINTED.load(Ordering::SeqCst)

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::ops::Registry;
 use crate::ops::project::Project;
 
-/// A twin without faults, its model registry, and the device to compute on.
+/// A twin without faults, its model registry, and the device on which its models run.
 pub(super) struct PlantFolder {
     pub name: String,
     pub spec: Loaded<TwinSpec>,

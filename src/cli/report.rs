@@ -28,9 +28,9 @@ pub struct Args {
 pub enum Action {
     /// List the KPIs that differ between two reports
     Diff {
-        /// Folder or results.json of the first report
+        /// Folder or results.json file of the first report
         a: PathBuf,
-        /// Folder or results.json of the second report
+        /// Folder or results.json file of the second report
         b: PathBuf,
     },
 }
@@ -59,7 +59,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     }
 }
 
-/// The field that results files of every version contain.
+/// The field that is present in results files of every version.
 #[derive(serde::Deserialize)]
 struct Layout {
     schema_version: u32,

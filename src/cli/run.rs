@@ -17,9 +17,9 @@ use crate::scenario::results::{Results, ScenarioResult};
 /// Simulate all cases of the given scenarios and write the report.
 ///
 /// Fits a model first if the plant has none. A scenario that fails does not stop the others, and the exit code is that
-/// of the worst failure. The results index.html, kpi.csv, results.json, runs.parquet and provenance.json replace the
-/// old ones in `reports/<plant>`. If only some files of a folder are given, their results go to
-/// `reports/<plant>/<scenario>` (several names are joined by `+`), and the report of the folder does not change.
+/// of the worst failure. The new index.html, kpi.csv, results.json, runs.parquet and provenance.json replace the old
+/// files in `reports/<plant>`. If only some of the scenario files in a folder are given, their results go to
+/// `reports/<plant>/<scenario>` (several names are joined by `+`), and the report on the whole folder does not change.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  twinopt run scenarios/datacenter\n  twinopt run scenarios/datacenter/heatwave.toml --seed 7\n  twinopt run scenarios/datacenter --resume"
@@ -36,12 +36,12 @@ pub struct Args {
     pub dry_run: bool,
 }
 
-/// Time from an interrupt to the forced end of the process, even if the simulation has not stopped (not tuned).
+/// Time after an interrupt at which the process is forced to end, even if the simulation has not stopped (not tuned).
 const GRACE_PERIOD: Duration = Duration::from_millis(600);
-/// Message about the files after an interrupted run.
+/// Message about the saved files, printed after an interrupted run.
 const RESUMABLE: &str = "; finished scenarios are saved; continue with the same command and `--resume`";
 
-/// Output and errors of the run of one plant.
+/// Output and errors of a run of the scenarios of one plant.
 struct VerbOutput {
     summary: serde_json::Value,
     errors: Vec<Error>,
@@ -80,9 +80,10 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     worst.map_or(Ok(()), Err)
 }
 
-/// Prints all errors except the worst one, which it returns. Faults of several files are merged into one error.
+/// Prints all errors except the worst one, and returns the worst one. Faults of several files are merged into one
+/// error.
 fn print_all_but_worst(errors: Vec<Error>) -> Option<Error> {
-    /// Exit codes, from the mildest to the worst.
+    /// Exit codes in order of increasing severity.
     const BY_SEVERITY: [u8; 9] = [3, 2, 75, 66, 65, 78, 73, 74, 1];
     let severity = |e: &Error| BY_SEVERITY.iter().position(|c| *c == e.exit_code());
     let (mut faults, mut rest) = (Vec::new(), Vec::new());
@@ -93,7 +94,7 @@ fn print_all_but_worst(errors: Vec<Error>) -> Option<Error> {
         }
     }
     rest.extend((!faults.is_empty()).then_some(Error::Config(faults)));
-    // the order is reversed, because `max_by_key` returns the last of several equal elements and the first one is
+    // the order is reversed, because `max_by_key` returns the last of several equal elements, but the first one is
     // needed
     let at = (0..rest.len()).rev().max_by_key(|&i| severity(&rest[i]))?;
     let worst = rest.remove(at);
@@ -164,7 +165,7 @@ fn summary(s: &ScenarioResult) -> serde_json::Value {
     json!({ "name": s.name, "exit_code": s.exit_code, "error": s.error, "cases": cases })
 }
 
-/// Table of the mean objective over the simulated futures by scenario and case, as on the first page of the report.
+/// Table of the objective by scenario and case, averaged over the simulated futures.
 fn table(results: &Results) -> String {
     let mut text = format!(
         "{:<18} {:<16} {:>14}  mean change against the baseline (90 % interval)\n",
@@ -179,7 +180,7 @@ fn table(results: &Results) -> String {
                 let single_future = c.kpis.iter().all(|k| k.samples.len() == 1);
                 let remark = match (d.measurable, single_future) {
                     (true, _) => "",
-                    (_, true) => "  one future gives no interval; increase `particles`",
+                    (_, true) => "  one simulated future gives no interval; increase `particles`",
                     (_, false) => "  no measurable change",
                 };
                 format!("{:+.4} ({:+.4} to {:+.4}){remark}", d.mean, d.low, d.high)

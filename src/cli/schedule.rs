@@ -68,7 +68,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     output::print(&text)
 }
 
-/// The global flags that affect the computations of the scheduled commands.
+/// The global flags to repeat in the scheduled commands: device, seed and number of threads.
 fn flags(globals: &Globals) -> Vec<String> {
     let device = globals.device.to_possible_value().filter(|_| globals.device != Device::Auto);
     let device = device.map(|d| format!("--device {}", d.get_name()));

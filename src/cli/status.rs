@@ -1,4 +1,4 @@
-//! `twinopt status`: shows the age and state of the model of each plant.
+//! `twinopt status`: shows the age and state of each plant's model.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use crate::ops::Registry;
 use crate::ops::project::Project;
 use crate::ops::status::{NO_CHAMPION, Status};
 
-/// Show the age and state of the model of each plant.
+/// Show the age and state of each plant's model.
 ///
 /// The exit code is 3 if the last successful retraining of a plant is older than its limit.
 #[derive(Debug, clap::Args)]
@@ -52,7 +52,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
             continue;
         };
         let (age, old) = status.age(now, args.max_age);
-        // a retraining that left no champion was not successful, however recent it is
+        // without a champion, the last retraining was not successful, however recent it is
         let missing = status.champion == NO_CHAMPION;
         // the champion may have been rolled back or damaged since the last retraining
         let mut damaged = false;

@@ -1,11 +1,11 @@
-//! Values with their location in the file.
+//! Values annotated with their locations in the file.
 
 use std::ops::{Deref, Range};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A value and its byte range in its file (`0..0` if it does not come from a file).
+/// A value and its byte range in the file it was read from (`0..0` for values that do not come from a file).
 #[derive(Debug, Clone)]
 pub struct At<T> {
     pub value: T,
@@ -25,7 +25,7 @@ impl<T> Deref for At<T> {
     }
 }
 
-/// Values are compared without their locations.
+/// Comparisons ignore the locations of the values.
 impl<T: PartialEq> PartialEq for At<T> {
     fn eq(&self, other: &Self) -> bool {
         self.value == other.value

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const MINUTES_PER_DAY: u32 = 24 * 60;
 
-/// A time of day, to the minute.
+/// A time of day with a resolution of one minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TimeOfDay(u32);
 
@@ -60,14 +60,14 @@ impl Weekdays {
         (0..7).filter(move |&day| self.0[day as usize])
     }
 
-    /// `time` on each day of the set, in minutes since Monday 00:00.
+    /// Returns `time` on each day of the set, in minutes since Monday 00:00.
     pub fn minutes_of_week(self, time: TimeOfDay) -> impl Iterator<Item = u32> {
         self.days().map(move |day| day * MINUTES_PER_DAY + time.minutes())
     }
 }
 
-/// Parses `mon`, `mon-fri`, `fri-mon` (across the weekend) or `sat,sun`, in upper or lower case. The error contains the
-/// first word that is not the name of a day.
+/// Parses `mon`, `mon-fri`, `fri-mon` (across the weekend) or `sat,sun`, in upper or lower case. If parsing fails, the
+/// error contains the first word that is not the name of a day.
 impl FromStr for Weekdays {
     type Err = String;
 
@@ -104,7 +104,7 @@ impl fmt::Display for Weekdays {
     }
 }
 
-/// Help text for an invalid time of day, which suggests a corrected time if possible.
+/// Help text for an invalid time of day; the text suggests a corrected time if possible.
 pub(super) fn time_of_day_help(key: &str, text: &str) -> String {
     let guess = || -> Option<TimeOfDay> {
         let mut parts = text.trim().split([':', '.', 'h']);

@@ -13,9 +13,9 @@ use super::{At, ForecastSpec, PlannerSpec, TimeOfDay, TimeSpan, TotalSpec, Weekd
 pub enum ControllerSpec {
     /// Replays the logged controls.
     Replay {},
-    /// Constant values: control name → value.
+    /// Constant control values: control name → value.
     Hold(IndexMap<String, At<f64>>),
-    /// Values by time of day and day of the week: control name → entries.
+    /// Control values by time of day and day of the week: control name → entries.
     Schedule(IndexMap<String, Vec<At<ScheduleEntry>>>),
     /// Expressions over signals: control name → expression.
     Rule(IndexMap<String, At<String>>),
@@ -27,7 +27,7 @@ pub enum ControllerSpec {
     Mpc(MpcSpec),
 }
 
-/// The value of a control from a time of day until the next entry.
+/// The value of a control from a time of day until the time of the next entry.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScheduleEntry {
@@ -78,7 +78,7 @@ pub struct BaseStockLoop {
     pub position: At<String>,
     /// Expression for the order-up-to level S, such as `"120"`.
     pub level: At<String>,
-    /// Expression for the reorder point s. An order is placed only if the inventory position is at or below s.
+    /// Expression for the reorder point s. Orders are placed only while the inventory position is at or below s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reorder: Option<At<String>>,
 }
@@ -88,14 +88,15 @@ pub struct BaseStockLoop {
 #[serde(deny_unknown_fields)]
 pub struct MpcSpec {
     /// Only in `twin.toml`: whether `fit` tunes MPC in closed-loop simulations based on the log (default true). Tuning
-    /// chooses the model and its lags. Tuning also chooses `horizon`, `replan`, `moves`, `correction` and `cost_to_go`
-    /// if they are absent.
+    /// chooses the model, its lags and any of the settings `horizon`, `replan`, `moves`, `correction` and `cost_to_go`
+    /// that are absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tune: Option<At<bool>>,
     /// Length of the planning horizon (default: the tuned value, else the model's control horizon).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub horizon: Option<At<TimeSpan>>,
-    /// Time between two plans, during which the last plan is followed (default: the tuned value, else one sample time).
+    /// Time between two plans, during which the earlier plan is followed (default: the tuned value, else one sample
+    /// time).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replan: Option<At<TimeSpan>>,
     /// Plans minimise this quantile of the objective over all particles, e.g. 0.95 for cautious plans (default: the
@@ -104,24 +105,24 @@ pub struct MpcSpec {
     pub risk: Option<At<f64>>,
     /// Weight of the model's epistemic uncertainty in plans (default 1; with 0 the uncertainty is ignored). While the
     /// current state is at or beyond the edge of the training data, plans minimise the mean of the objective over up to
-    /// three ensemble members, plus this many standard deviations. This setting has no effect if `risk` is set.
+    /// three ensemble members, plus this number of standard deviations. This setting has no effect if `risk` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pessimism: Option<At<f64>>,
-    /// Number of simulated futures per plan (default 4). Planners that use derivatives default to 1, the expected
-    /// future.
+    /// Number of simulated futures per plan (default 4). For planners that use derivatives, the default is 1, the
+    /// expected future.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub particles: Option<At<usize>>,
     /// Number of free moves over the horizon; controls are held constant between moves (default: the tuned value, else
     /// one per replan interval, at most 12).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moves: Option<At<usize>>,
-    /// Gain of the disturbance observer, from 0 to 1 (default: the tuned value, else 0.1; 0 disables the observer). The
-    /// observer updates its estimate of the model's bias from one-step prediction errors, which removes the
-    /// steady-state offset that a biased twin causes.
+    /// Gain of the disturbance observer, from 0 to 1 (default: the tuned value, else 0.1). A gain of 0 disables the
+    /// observer. The observer updates its estimate of the model's bias from one-step prediction errors, which removes
+    /// the steady-state offset that a biased twin causes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correction: Option<At<f64>>,
-    /// Orders for which order-up-to levels are planned. In every simulated future, the order is the level minus the
-    /// inventory position, so that the plan reacts to demand that is not yet known.
+    /// Order quantities for which MPC plans order-up-to levels. In each simulated future, the order is the level minus
+    /// the inventory position, so that orders respond to the demand in that future.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub base_stock: Vec<At<PlannedStock>>,
     /// Controls that MPC plans (default: all).
@@ -141,8 +142,8 @@ pub struct MpcSpec {
     /// Limits are tightened according to the spread of simulated futures (default: no tightening).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<At<f64>>,
-    /// Prices of KPIs that apply in plans but not in reports: KPI name → price. Such prices can, for example, assign a
-    /// value to the stock that is left at the end of the horizon.
+    /// KPI prices that apply in plans but not in reports: KPI name → price. Such prices can, for example, assign a
+    /// value to the stock remaining at the end of the horizon.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub terminal: IndexMap<String, At<f64>>,
     /// Whether plans include a terminal cost, which allows a shorter horizon (default: the tuned value, else false).
@@ -152,7 +153,7 @@ pub struct MpcSpec {
     /// Limits on the sum of a control's values over the horizon.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub totals: Vec<At<TotalSpec>>,
-    /// Maximum computing time per plan (default: no limit). After this time, the best plan found so far is used.
+    /// Maximum computing time per plan (default: no limit). At the time limit, the best plan found so far is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<At<TimeSpan>>,
     /// The optimiser. The default planner is `qp` if the twin is linear and has hard or ranked limits, else
@@ -160,8 +161,8 @@ pub struct MpcSpec {
     /// else `icem`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub planner: Option<PlannerSpec>,
-    /// Only in `twin.toml`: the controller that takes over while there is no plan to follow (default: the plant's own
-    /// controller, if the plant reports what that controller would do).
+    /// Only in `twin.toml`: the controller that takes over when no plan is available (default: the plant's own
+    /// controller, if the plant reports the values that its controller would apply).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub safe: Option<Box<At<ControllerSpec>>>,
     /// Only in `twin.toml`: number of steps at the start of a run during which no plans are made because past values
@@ -172,22 +173,22 @@ pub struct MpcSpec {
 }
 
 impl MpcSpec {
-    /// Default of `pessimism`, chosen from the results of benches/plants.py.
+    /// Default of `pessimism`, chosen according to the results of benches/plants.py.
     pub const PESSIMISM: f64 = 1.0;
     /// Default of `particles` (not tuned).
     pub const PARTICLES: usize = 4;
-    /// Largest default of `moves` (not tuned).
+    /// Largest number of moves that is chosen by default (not tuned).
     pub const MOST_MOVES: usize = 12;
     /// Default of `correction` (not tuned).
     pub const CORRECTION: f64 = 0.1;
 
-    /// Whether `fit` tunes the settings that are absent.
+    /// Whether `fit` tunes absent settings.
     pub fn tunes(&self) -> bool {
         self.tune.as_ref().is_none_or(|t| t.value)
     }
 }
 
-/// An order whose order-up-to level is planned.
+/// An order quantity for which MPC plans an order-up-to level.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlannedStock {

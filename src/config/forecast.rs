@@ -11,9 +11,9 @@ use super::TimeSpan;
 pub enum ForecastSpec {
     /// The current value persists.
     Persistence,
-    /// The value one season earlier, plus a correction: the current value minus the value one season ago, which fades
-    /// to zero over one season.
+    /// The value one season earlier plus a correction. The correction is initially the current value minus the value
+    /// one season ago, and fades to zero over one season.
     Seasonal(TimeSpan),
-    /// The true future values. Reports state that a perfect forecast was used.
+    /// The true future values. Reports indicate that this perfect forecast was used.
     Perfect,
 }

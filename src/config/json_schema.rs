@@ -25,8 +25,8 @@ fn titled(mut schema: Value, title: &str) -> Value {
     schema
 }
 
-/// Returns the name of a choice `{ name = { … } }` if all its settings have defaults, because then the name alone is
-/// enough.
+/// Returns the name of a choice `{ name = { … } }` if all its settings have defaults, in which case the name alone is a
+/// valid value.
 fn word(variant: &Value) -> Option<String> {
     let (tag, inner) = variant["properties"].as_object()?.iter().next()?;
     let settings = inner["type"] == "object" && inner["additionalProperties"] == false;

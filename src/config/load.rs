@@ -22,13 +22,13 @@ pub struct Loaded<T> {
 }
 
 impl<T> Loaded<T> {
-    /// File name without its extension, which is the name of a scenario.
+    /// Returns the file name without its extension, which is the name of the scenario in the case of scenario files.
     pub fn stem(&self) -> &str {
         self.path.file_stem().and_then(|s| s.to_str()).unwrap_or("scenario")
     }
 }
 
-/// The result of parsing a file: its value, if it could be read, and all faults.
+/// The result of parsing a file: its value, if one could be built, and all faults.
 #[derive(Debug)]
 pub struct Parsed<T> {
     /// `None` if the faults are too severe to build a value.
@@ -58,7 +58,7 @@ pub fn load_scenario(file: &Path) -> Result<Loaded<ScenarioSpec>> {
     parse_scenario(file)?.into_result()
 }
 
-/// The twin file in folder `dir`, or `dir` itself if it is a file.
+/// Returns the path of the twin file in the folder `dir`, or `dir` itself if it is a file.
 pub fn twin_file(dir: &Path) -> PathBuf {
     if dir.is_file() { dir.to_path_buf() } else { dir.join("twin.toml") }
 }
@@ -75,7 +75,8 @@ pub fn is_plant_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
 }
 
-/// Adds a fault if the plant name is invalid, because commands build paths from it.
+/// Adds a fault if the plant name is invalid. Plant names have to be valid in file names, because commands build paths
+/// from them.
 fn named(mut parsed: Parsed<TwinSpec>) -> Parsed<TwinSpec> {
     let Some(loaded) = &parsed.loaded else { return parsed };
     let name = &loaded.value.name;
@@ -99,7 +100,7 @@ pub fn parse_scenario(file: &Path) -> Result<Parsed<ScenarioSpec>> {
     Ok(parsed.map_or_else(|faults| faults, |text| parse(file, &text, &schema)))
 }
 
-/// Reads a file as text. The inner error contains the fault of a file that is not valid UTF-8.
+/// Reads a file as text. If the file is not valid UTF-8, the inner result is an error that contains the fault.
 fn read<T>(file: &Path, help: &str) -> Result<std::result::Result<String, Parsed<T>>> {
     let bytes = std::fs::read(file).map_err(|e| Error::no_input(file, format!("{}; {help}", reason(&e))))?;
     Ok(String::from_utf8(bytes).map_err(|e| {
@@ -110,7 +111,7 @@ fn read<T>(file: &Path, help: &str) -> Result<std::result::Result<String, Parsed
             file,
             &head,
             Some(valid..valid),
-            "the file is not valid UTF-8 from here on",
+            "the file contains invalid UTF-8 at this position",
             "save the file as UTF-8 in your editor",
         );
         Parsed { loaded: None, faults: vec![fault] }
@@ -138,7 +139,7 @@ pub fn parse<T: DeserializeOwned + JsonSchema>(file: &Path, text: &str, schema: 
     if let Some(open) = (!errors.is_empty()).then(|| syntax::unclosed(text)).flatten() {
         let bracket = &text[open.clone()];
         let (what, help) = syntax::explain(if bracket == "{" { "unclosed inline table" } else { "unclosed array" });
-        // errors after an unclosed bracket are unreliable, so only those before it are reported
+        // errors after an unclosed bracket are unreliable, so only errors before the bracket are reported
         faults.push(Fault::new("syntax", file, text, Some(open.clone()), what, help));
         let line = line_column(text, open.start).0;
         for e in errors.iter().filter(|e| e.span().is_some_and(|s| line_column(text, s.start).0 < line)) {
@@ -152,7 +153,7 @@ pub fn parse<T: DeserializeOwned + JsonSchema>(file: &Path, text: &str, schema: 
     for e in &errors {
         let span = e.span().unwrap_or(0..0);
         let (line, _) = line_column(text, span.start);
-        // one mistake can cause several errors on its line, so only the first of them is reported
+        // one mistake can cause several errors on the same line, so only the first error is reported
         if !damage.lines.insert(line) {
             continue;
         }

@@ -1,5 +1,5 @@
-//! Types of the two kinds of files that users write: `twin.toml` and scenario files. The types are plain data, and
-//! store the location of each value in its file.
+//! Types of the two kinds of files that users write: `twin.toml` and scenario files. The types are plain data and store
+//! the location of each value in the file.
 //!
 //! Loading a file checks only its structure (keys and types). The meaning of the settings is checked by
 //! [`crate::resolve`] and [`crate::check`].

@@ -17,7 +17,8 @@ pub struct ModelSpec {
     /// Length of the newest part of the log, which is held out for validation and never used in the fit (default
     /// `14d`).
     pub holdout: At<TimeSpan>,
-    /// Control horizon (default `4h`). Models are scored on predictions up to this horizon, and must beat persistence.
+    /// Control horizon (default `4h`). Models are scored on predictions up to this horizon, and must be more accurate
+    /// than `persistence`.
     pub horizon: At<TimeSpan>,
     /// Signals that are not used as model inputs.
     pub ignore: Vec<At<String>>,
@@ -25,12 +26,12 @@ pub struct ModelSpec {
     /// on states, disturbances, set-points, past values and the clock. `sin(6.2832 * time / 7[d])` encodes the time of
     /// the week.
     pub features: Vec<At<String>>,
-    /// How long the model's own prediction may replace a missing measurement of a state (default `horizon`).
+    /// Longest time for which predictions of the model may replace missing measurements of a state (default `horizon`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub carry: Option<At<TimeSpan>>,
-    /// Number of steps over which `linear` and `ensemble` are fitted in open loop, starting each step from their own
-    /// predictions of the states (default 1: one-step predictions from measured values). A model that predicts one step
-    /// well can still drift in open loop if states are slow, noisy or not all measured.
+    /// Number of steps over which `linear` and `ensemble` are fitted in open loop, so that each step starts from the
+    /// model's own predictions of the states (default 1: one-step predictions from measured values). A model with
+    /// accurate one-step predictions can still drift in open loop if states are slow, noisy or unmeasured.
     pub rollout_loss: At<usize>,
     /// Seed of all random numbers in the fit (default 1).
     pub seed: At<u64>,
@@ -52,7 +53,7 @@ pub struct EnsembleSpec {
     pub layers: Vec<At<usize>>,
     /// Maximum number of passes over the training rows, during which the learning rate decays to zero (default 40).
     pub epochs: At<usize>,
-    /// Early stopping: training ends after this number of passes without progress on held-out blocks, and the best
+    /// Early stopping: training ends after this number of passes without improvement on held-out blocks, and the best
     /// networks are used (default 10). With 0, which suits short logs, no blocks are held out and the networks of the
     /// last pass are used.
     pub patience: At<usize>,
@@ -93,12 +94,12 @@ impl EnsembleSpec {
 pub enum MeanSpec {
     /// The model `linear`. Far from the training data, predictions return to the linear model.
     Linear,
-    /// The mean of each target.
+    /// For each target, a constant equal to the mean of the target.
     Constant,
 }
 
 impl ModelSpec {
-    /// Number of steps for which the model's prediction may replace a missing measurement of a state.
+    /// Number of steps for which predictions of the model may replace missing measurements of a state.
     pub fn carry_steps(&self, step: TimeSpan) -> usize {
         self.carry.as_ref().unwrap_or(&self.horizon).steps(step, 0)
     }
@@ -130,12 +131,12 @@ pub struct GpSpec {
     pub kernel: GpKernel,
     /// Mean function of the Gaussian process (default `linear`).
     pub mean: MeanSpec,
-    /// Largest number of training rows for which the Gaussian process is exact; with more rows, it uses inducing points
-    /// (default 1000).
+    /// Largest number of training rows for which the Gaussian process is exact; with more rows, inducing points are
+    /// used (default 1000).
     pub max_points: At<usize>,
     /// Number of inducing points (default 256).
     pub inducing: At<usize>,
-    /// Number of functions that are drawn from the posterior; each particle uses one of them (default 16).
+    /// Number of functions drawn from the posterior; each particle uses one of these functions (default 16).
     pub samples: At<usize>,
 }
 

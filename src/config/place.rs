@@ -2,20 +2,20 @@
 
 use std::ops::Range;
 
-/// Byte range of the key `name` in `text`. `value` is the byte range of the key's value or table header, and is
-/// returned if the key is not found.
+/// Returns the byte range of the key `name` in `text`. `value` is the byte range of the key's value or table header.
+/// Returns `value` if the key is not found.
 pub fn key_place(text: &str, name: &str, value: &Range<usize>) -> Range<usize> {
     let (Some(head), Some(own)) = (text.get(..value.start), text.get(value.clone())) else { return value.clone() };
     let line_start = head.rfind('\n').map_or(0, |i| i + 1);
     let found = head[line_start..].rfind(name).map(|i| line_start + i);
     let found = found.or_else(|| {
-        // in a table header, the key is the last name: `[case.mpc]`
+        // in a table header, the key is the last name, such as `mpc` in `[case.mpc]`
         own.lines().next().and_then(|first| first.rfind(name)).map(|i| value.start + i)
     });
     found.map_or_else(|| value.clone(), |start| start..start + name.len())
 }
 
-/// Converts `part`, a byte range of a decoded string, to a byte range of `text`. `quoted` is the byte range of the
+/// Converts `part`, a byte range in a decoded string, to a byte range in `text`. `quoted` is the byte range of the
 /// string literal, which may have any kind of quotes and may contain escapes.
 pub fn inner_place(text: &str, quoted: &Range<usize>, part: &Range<usize>) -> Range<usize> {
     let Some(raw) = text.get(quoted.clone()) else { return quoted.clone() };

@@ -31,11 +31,11 @@ pub enum PlannerSpec {
     /// once.
     #[serde(rename_all = "snake_case")]
     GaussNewton {
-        /// Number of iterations from the best starting point.
+        /// Number of iterations. The first iteration is run from each starting point, and later iterations only from
+        /// the best result so far.
         #[serde(default = "default_steps")]
         iterations: At<usize>,
-        /// Number of starting points. One iteration is made from each starting point, and the search continues from the
-        /// best result.
+        /// Number of starting points in the first iteration.
         #[serde(default = "default_starts")]
         starts: At<usize>,
     },
@@ -57,7 +57,7 @@ pub enum PlannerSpec {
         /// Factor by which the population is divided after each iteration.
         #[serde(default = "default_decay")]
         decay: At<f64>,
-        /// Fraction of the elites that are reused in the next iteration and in the next plan.
+        /// Fraction of the elites reused in the next iteration and in the next plan.
         #[serde(default = "default_keep")]
         keep: At<f64>,
         /// Whether the best sequence is improved by a few steps of the planner `gradient`.
@@ -86,7 +86,7 @@ pub enum PlannerSpec {
         #[serde(default = "default_polish")]
         polish: At<bool>,
     },
-    /// Random shooting: sequences are drawn uniformly between the bounds, and the one with the lowest cost is used.
+    /// Random shooting: control sequences are drawn uniformly between the bounds, and the cheapest sequence is used.
     #[serde(rename_all = "snake_case")]
     RandomShooting {
         /// Number of control sequences that are evaluated.
@@ -101,7 +101,7 @@ pub enum PlannerSpec {
     Gradient {
         #[serde(default = "default_descents")]
         iterations: At<usize>,
-        /// Number of previous optimiser steps from which the Hessian is approximated.
+        /// Number of previous optimiser steps used to approximate the Hessian.
         #[serde(default = "default_memory")]
         memory: At<usize>,
     },

@@ -21,7 +21,7 @@ pub struct ScenarioSpec {
     pub start: At<Timestamp>,
     /// Length of the run.
     pub length: At<TimeSpan>,
-    /// Number of days of the year that the scenario represents. The days of all scenarios in a folder should add up to
+    /// Number of days per year that the scenario represents. The values of all scenarios in a folder should add up to
     /// 365.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub days_per_year: Option<At<f64>>,
@@ -74,7 +74,7 @@ impl Change {
     }
 }
 
-/// One way to operate the plant, with its costs.
+/// One way to operate the plant, with its investment and running costs.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CaseSpec {

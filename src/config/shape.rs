@@ -1,7 +1,7 @@
 //! Structural check of a TOML tree against the JSON Schema of its type.
 //!
-//! The check walks the whole tree once and reports everything that does not match the schema. Faulty parts are left out
-//! of the tree so that the rest can be deserialised and checked. A misspelt key is read as the key that was probably
+//! The check walks the whole tree once and reports everything that does not match the schema. Faulty parts are omitted
+//! from the tree so that the rest can be deserialised and checked. A misspelt key is read as the key that is probably
 //! meant.
 
 mod findings;
@@ -35,14 +35,14 @@ type Key<'i> = Spanned<DeString<'i>>;
 struct Spot<'a> {
     /// The key as it appears in messages: `max_move`, or the name of an entry.
     key: &'a str,
-    /// Name of the value in messages, if the value is a table.
+    /// Name that messages use for the value if the value is a table.
     noun: &'a str,
 }
 
 pub(super) struct Shape<'s, 'i> {
     schema: FileSchema<'s>,
     findings: Findings<'s>,
-    /// Top-level keys that are under a `[header]` by mistake.
+    /// Top-level keys that were placed under a `[header]` by mistake.
     strays: Vec<(Key<'i>, Node<'i>)>,
 }
 
@@ -393,7 +393,7 @@ impl<'s, 'i> Shape<'s, 'i> {
                     None if several > 1 => (
                         extra.get(1).map_or(span.clone(), |k| k.span()),
                         format!("`{}` must have one choice, but it has {}", spot.key, extra.len()),
-                        "keep one of them; to compare several, add a case for each".to_owned(),
+                        "keep one of them; to compare several choices, add one case for each".to_owned(),
                     ),
                     None => (
                         extra

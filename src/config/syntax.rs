@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-/// Returns a message and a help text for a syntax error, given the parser's message. An unknown parser message is
-/// included in the returned message.
+/// Returns a message and a help text for a syntax error, given the parser's message. If the parser's message is
+/// unknown, the returned message quotes it.
 pub(super) fn explain(message: &str) -> (String, String) {
     const KNOWN: [(&str, &str, &str); 15] = [
         ("duplicate key", "this key or table is defined twice", "keep one of them and remove the other"),
@@ -39,13 +39,13 @@ pub(super) fn explain(message: &str) -> (String, String) {
     }
 }
 
-/// Whether the rest of the file cannot be parsed reliably after a syntax error with this message.
+/// Returns `true` if the file cannot be parsed reliably after a syntax error with this message.
 pub(super) fn is_open_ended(message: &str) -> bool {
     ["unclosed", "multi-line", "recursion"].iter().any(|m| message.contains(m))
 }
 
-/// Byte range of the bracket that is never closed, if there is one. The result is the innermost bracket that is still
-/// open where a table header or a key begins, a bracket of the other kind closes, or the file ends.
+/// Returns the byte range of the first unclosed bracket, if there is one. A bracket is unclosed if it is the innermost
+/// open bracket at a table header, at a key, at a closing bracket of a different kind or at the end of the file.
 pub(super) fn unclosed(text: &str) -> Option<Range<usize>> {
     // each element is (bracket, position, last non-blank character inside the bracket)
     let mut open: Vec<(u8, usize, u8)> = Vec::new();
@@ -77,7 +77,7 @@ pub(super) fn unclosed(text: &str) -> Option<Range<usize>> {
                     at += text[at..].find('\n').unwrap_or(text.len() - at);
                     continue;
                 }
-                // inside braces, a value can only follow `=`
+                // inside braces, a value is valid only after `=`
                 if open.last().is_some_and(|(bracket, _, last)| *bracket == b'{' && *last != b'=') {
                     return top;
                 }
@@ -103,7 +103,7 @@ pub(super) fn unclosed(text: &str) -> Option<Range<usize>> {
     open.last().map(|(_, place, _)| *place..*place + 1)
 }
 
-/// Byte index after the end of the string that begins at `at`. An unclosed string ends at the end of its line.
+/// Returns the byte index after the string that begins at `at`. An unclosed string ends at the end of its line.
 fn end_of_string(text: &str, at: usize) -> usize {
     let rest = &text[at..];
     let quote = &rest[..1];

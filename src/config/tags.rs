@@ -11,10 +11,10 @@ use crate::units::Unit;
 /// A message, and the byte range of the file that it refers to.
 pub type Complaint = (String, Range<usize>);
 
-/// Converts the tag list to a schema. Limits that are absent become infinite.
+/// Converts the tag list to a schema. Absent limits become infinite.
 ///
-/// A derived signal without a unit gets the unit `1` here. `expr::schema` replaces this unit by the unit of the
-/// signal's expression.
+/// A derived signal without a unit provisionally gets the unit `1`. `expr::schema` replaces this unit by the unit of
+/// the signal's expression.
 ///
 /// # Errors
 /// Returns a message for every invalid unit and for every name that occurs twice.

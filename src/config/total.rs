@@ -14,8 +14,8 @@ pub struct TotalSpec {
     pub at_most: Option<At<f64>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_least: Option<At<f64>>,
-    /// Time to which the limits refer (default: the horizon). For each plan, the limits are scaled from this time to
-    /// the horizon.
+    /// Time span to which the limits apply (default: the horizon). The limits are scaled in proportion to the horizon
+    /// of each plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per: Option<At<TimeSpan>>,
 }

@@ -13,7 +13,7 @@ use crate::schema::Role;
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TwinSpec {
-    /// Name of the plant, which consists of letters, digits, `_` and `-`. The plant's folders under `models` and
+    /// Name of the plant, which may contain letters, digits, `_` and `-`. The plant's folders under `models` and
     /// `reports` have the same name.
     pub name: At<String>,
     /// Sample time of the twin, such as `10min`.
@@ -24,7 +24,7 @@ pub struct TwinSpec {
     pub log: LogSpec,
     /// The tag list, which also defines the order of the columns.
     pub signals: Vec<At<SignalSpec>>,
-    /// Named constants for expressions; scenarios may change them.
+    /// Named constants for expressions; scenarios may change these constants.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub parameters: IndexMap<String, At<ParameterSpec>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -33,13 +33,13 @@ pub struct TwinSpec {
     pub model: ModelSpec,
     #[serde(default)]
     pub kpi: IndexMap<String, At<KpiSpec>>,
-    /// Prices per unit of the KPIs: KPI name → price, in money or in any common unit of cost. MPC minimises the sum of
+    /// Price per unit of each KPI: KPI name → price, in money or in any common unit of cost. MPC minimises the sum of
     /// the priced KPIs, and the report shows that sum.
     #[serde(default)]
     pub objective: IndexMap<String, At<f64>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retrain: Option<At<RetrainSpec>>,
-    /// MPC settings of the commands `control` and `advise`.
+    /// MPC settings for the commands `control` and `advise`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mpc: Option<At<MpcSpec>>,
 }
@@ -50,7 +50,7 @@ impl TwinSpec {
         self.mpc.as_ref().is_some_and(|m| m.value.tunes())
     }
 
-    /// Time zone of schedules, daily windows and the report.
+    /// Returns the time zone of schedules, daily windows and the report.
     ///
     /// # Errors
     /// Returns [`Error::Usage`] if the time zone is unknown.
@@ -81,8 +81,8 @@ pub struct LogSpec {
     /// one column per signal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub long: Option<At<LongSpec>>,
-    /// Smallest fraction of usable rows that each learned signal and each control must have; otherwise nothing is
-    /// fitted (default 0.8).
+    /// Minimum fraction of usable rows for each learned signal and each control (default 0.8). If any fraction is
+    /// smaller, no model is fitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completeness: Option<At<f64>>,
 }
@@ -99,7 +99,7 @@ impl LogSpec {
     }
 }
 
-/// One file name pattern or several.
+/// One or more file name patterns.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Files {
@@ -140,7 +140,7 @@ fn good_flags() -> Vec<String> {
 pub enum Resample {
     /// Mean of the samples in the step (default for states, outputs and disturbances).
     Mean,
-    /// Last value, held over empty steps up to `max_gap` (default for controls and set-points).
+    /// The last value, which is held over empty steps for at most `max_gap` (default for controls and set-points).
     Hold,
     /// Sum of the samples in the step, e.g. for counts or energies per sample.
     Sum,
@@ -148,7 +148,7 @@ pub enum Resample {
     Linear,
 }
 
-/// Known sign of the steady-state effect of a control on a state or output.
+/// The known sign of a control's steady-state effect on a state or output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub enum Effect {
     #[serde(rename = "+")]
@@ -159,8 +159,8 @@ pub enum Effect {
     None,
 }
 
-/// Largest change of a control per step, as one number for both directions or as one per direction. A direction without
-/// a number has no limit.
+/// Largest change of a control per step, given as one number for both directions or as a separate number for each
+/// direction. A direction without a number has no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum MaxMove {
@@ -168,7 +168,7 @@ pub enum MaxMove {
     Apart(UpDown),
 }
 
-/// Largest changes upwards and downwards.
+/// Largest upward and downward changes.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpDown {
@@ -213,14 +213,14 @@ pub struct SignalSpec {
     /// dropped and counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid: Option<At<[f64; 2]>>,
-    /// Longest time for which a working sensor can show the same value. The values of a sensor that is constant for
-    /// longer are dropped and counted. If this time is absent, constant values are reported but not dropped.
+    /// Longest time for which a working sensor can show the same value. If a sensor stays constant for longer than this
+    /// time, its values are dropped and counted. If the key is absent, constant values are reported but not dropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flat: Option<At<TimeSpan>>,
     /// Largest change of a control from one step to the next: a number, or `{ up = 1.0, down = 0.5 }`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_move: Option<At<MaxMove>>,
-    /// The control takes only whole multiples of this value, e.g. a lot size.
+    /// The control must be a whole multiple of this value, e.g. of a lot size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub multiple: Option<At<f64>>,
     /// The control is either off (0) or at least this value, e.g. a minimum load or a minimum order.
@@ -247,7 +247,7 @@ pub struct SignalSpec {
     /// Expression for the value of a state at the next step, if the equation of the state is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<At<String>>,
-    /// Whether a model of the error of the equation in `next` is learned.
+    /// Whether a model is learned for the error of the equation in `next`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub residual: Option<At<bool>>,
     /// Known signs of steady-state effects: control name → `"+"`, `"-"` or `"0"`. A model that contradicts any of these
@@ -300,7 +300,7 @@ pub enum PriceBasis {
 pub enum KpiSpec {
     /// Integral over time.
     Integral(At<String>),
-    /// Sum over steps, e.g. of counts, or of goods or money per step.
+    /// Sum over all steps, e.g. of counts per step, goods per step or money per step.
     Sum(At<String>),
     /// Mean over time.
     Mean(At<String>),
@@ -330,9 +330,9 @@ pub enum KpiSpec {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetrainSpec {
-    /// Length of the newest part of the log, on which the challenger is trained.
+    /// Length of the newest part of the log; the challenger is trained on this part.
     pub window: At<TimeSpan>,
-    /// Length of the newest part of the window, on which champion and challenger are compared.
+    /// Length of the newest part of the window; champion and challenger are compared on this part.
     pub blocks: At<TimeSpan>,
     /// Age above which `status` reports the champion as stale.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,6 @@
-//! Names of tables and examples of values, for the messages of the structural check.
+//! Table names and example values for the messages of the structural check.
 
-/// Name of a table of type `definition` in messages.
+/// Name that messages use for a table of type `definition`.
 pub(super) fn noun(definition: &str) -> Option<&'static str> {
     Some(match definition {
         "TwinSpec" => "the twin file",

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::expr::{Program, Registers};
 use crate::resolve::{Faults, Names, Wanted};
 
-/// A control that places orders and the expressions of its policy, all in the unit of the order.
+/// An ordering control with the expressions of its policy, which are all in the unit of the order.
 #[derive(Debug, Clone)]
 pub struct BaseStockSettings {
     order: usize,

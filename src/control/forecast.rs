@@ -19,8 +19,8 @@ pub struct Forecast {
 /// Defines which row of the realised signals is the present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Present {
-    /// The present at step `t` is row `history + t`, as in runs whose future is already contained in the realised
-    /// signals.
+    /// The present at step `t` is row `history + t`, as in runs for which the realised signals already include the
+    /// future.
     AfterHistory(usize),
     /// The present is always the newest row, as in live runs.
     NewestRow,
@@ -93,9 +93,9 @@ fn persistence(known: &[f64]) -> f64 {
     known.iter().rev().copied().find(|v| v.is_finite()).unwrap_or(f64::NAN)
 }
 
-/// Forecasts each value as the value one season earlier, plus the current deviation from the value one season ago. The
-/// deviation from the last season is assumed to fade linearly to zero over one season. A missing value is replaced by
-/// the value one season before it. Without a full season of history, the forecast is persistence.
+/// The forecast for a step is the value one season before that step, plus the current deviation from the value one
+/// season ago. This deviation is assumed to fade linearly to zero over one season. A missing value is replaced by the
+/// value one season before it. Without a full season of history, the forecast is persistence.
 fn seasonal(known: &[f64], season: usize, out: &mut [f64]) {
     let back = |at: usize| (0..=at).rev().step_by(season).map(|k| known[k]).find(|v| v.is_finite());
     let present = known.iter().rposition(|v| v.is_finite());

@@ -7,7 +7,7 @@ use crate::config::At;
 use crate::error::Result;
 use crate::resolve::{Faults, Names, all};
 
-/// Columns of the controls that are held constant, and their values.
+/// Columns and values of the controls that are held constant.
 #[derive(Debug, Clone)]
 pub struct HoldSettings {
     pub signals: Vec<usize>,

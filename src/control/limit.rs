@@ -35,8 +35,8 @@ pub fn limited(signal: &Signal, previous: f64, since: usize, wanted: f64) -> f64
     hard.clamp(nearest)
 }
 
-/// Number of steps for which `signal` has been on, or off, before the current frame of the window. If the window does
-/// not contain the last switch, returns the larger of the minimum on-time and the minimum off-time.
+/// Number of consecutive steps for which `signal` has been on, or off, before the current frame of the window. If the
+/// window does not contain the last switch, returns the larger of the minimum on-time and the minimum off-time.
 pub fn since(signal: &Signal, column: usize, window: &Window, row: usize) -> usize {
     let switching = signal.switching;
     let known = |lag: usize| lag < window.depth() && window.column(column, lag)[row].is_finite();

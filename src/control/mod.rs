@@ -71,7 +71,7 @@ pub trait Controller: Send {
     fn depth(&self) -> usize {
         1
     }
-    /// The skill horizon, if it makes the plans of the controller shorter than requested.
+    /// The skill horizon, if it shortens the controller's plans; `None` otherwise.
     fn skill_horizon(&self) -> Option<SkillHorizon> {
         None
     }
@@ -107,7 +107,7 @@ pub struct Context<'a> {
 /// Builds the controller that `settings` describe.
 ///
 /// # Errors
-/// The errors of [`Mpc::build`].
+/// Returns the errors of [`Mpc::build`].
 pub fn build<'a>(settings: &ControllerSettings, context: &Context<'a>) -> Result<Box<dyn Controller + 'a>> {
     Ok(match settings {
         ControllerSettings::Replay => Box::new(Replay),

@@ -85,8 +85,8 @@ fn setpoint(
         Ok((factor, offset)) => Some(Setpoint::Signal { signal: names.column(name)?, factor, offset }),
         Err(_) => {
             let message =
-                format!("{owner}: the set-point `{name}` is in `{}`, the measurement is in `{}`", from.text, to.text);
-            faults.add("unit-mismatch", &reference.span, message, "use a set-point of the same quantity");
+                format!("{owner}: set-point `{name}` is in `{}`, but the measurement is in `{}`", from.text, to.text);
+            faults.add("unit-mismatch", &reference.span, message, "use a set-point of the same physical quantity");
             None
         }
     }

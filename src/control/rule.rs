@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::expr::{Program, Registers};
 use crate::resolve::{Faults, Names, Wanted, all};
 
-/// Columns of the controls that follow rules, and the rules, each in the unit of its control.
+/// Column and rule of each control that follows a rule. The value of the rule is in the unit of the control.
 #[derive(Debug, Clone)]
 pub struct RuleSettings {
     signals: Vec<usize>,

@@ -15,14 +15,14 @@ use crate::trajectory::Frame;
 
 const MINUTES_PER_DAY: u32 = 24 * 60;
 
-/// Columns of the controls that follow a schedule, and the weekly schedule of each control.
+/// Column and weekly schedule of each scheduled control.
 #[derive(Debug, Clone)]
 pub struct ScheduleSettings {
     signals: Vec<usize>,
     weeks: Vec<Week>,
 }
 
-/// Weekly schedule with entries (minutes since Monday 00:00 local time, value), in ascending order and not empty.
+/// Non-empty weekly schedule of entries (minutes since Monday 00:00 local time, value), in ascending order.
 type Week = Vec<(u32, f64)>;
 
 impl ScheduleSettings {
@@ -60,7 +60,7 @@ fn week(faults: &mut Faults<'_>, name: &str, entries: &[At<ScheduleEntry>]) -> O
         taken.extend(minutes.iter().copied());
         if taken.len() < before + minutes.len() {
             let message = format!("`{name}` has two values at {} on the same day", entry.at.value);
-            faults.add("duplicate-name", &entry.at.span, message, "remove one value, or give them different `days`");
+            faults.add("duplicate-name", &entry.at.span, message, "remove one value, or assign different `days`");
             distinct = false;
         }
         week.extend(minutes.into_iter().map(|minute| (minute, entry.value.value.value)));

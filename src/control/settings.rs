@@ -39,8 +39,8 @@ impl ControllerSettings {
         settings.ok_or_else(unresolved)
     }
 
-    /// Resolves the controller at `at`. `owner` is the name of the controller in messages, for example "case `warmer`".
-    /// Returns `None` if the settings have a fault.
+    /// Resolves the settings of the controller that `at` specifies. `owner` is the name of the controller in messages,
+    /// for example "case `warmer`". Returns `None` if the settings have a fault.
     pub fn resolve(faults: &mut Faults<'_>, names: &Names<'_>, owner: &str, at: &At<ControllerSpec>) -> Option<Self> {
         let (kind, empty) = match &at.value {
             ControllerSpec::Hold(values) => ("hold", values.is_empty()),
@@ -51,7 +51,7 @@ impl ControllerSettings {
             ControllerSpec::Replay {} | ControllerSpec::Mpc(_) => ("", false),
         };
         if empty && !faults.any_damage() {
-            let message = format!("{owner}: `{kind}` names no control");
+            let message = format!("{owner}: `{kind}` does not list any control");
             faults.add("missing-value", &at.span, message, "list the controls that this controller sets");
         }
         match &at.value {
@@ -132,7 +132,7 @@ impl LiveSettings {
         if let Some(settle) = spec.settle.as_ref().filter(|n| ***n > MOST_SETTLE_STEPS) {
             let message =
                 format!("[mpc]: `settle` must be at most {MOST_SETTLE_STEPS} steps, but it is {}", settle.value);
-            faults.add("out-of-range", &settle.span, message, "write slightly more steps than the model's `lags`");
+            faults.add("out-of-range", &settle.span, message, "specify slightly more steps than the model's `lags`");
             return None;
         }
         Some(Self { mpc: mpc?, safe })

@@ -1,4 +1,4 @@
-//! Whether an expression is affine in a set of signals.
+//! Determines whether an expression is affine in a set of signals.
 
 use super::kernel::Op;
 use super::program::{Operand, Program};
@@ -12,8 +12,8 @@ enum Shape {
 }
 
 impl Program {
-    /// Whether the expression is an affine function of the signals for which `is_variable` is true, for all values of
-    /// the other signals.
+    /// Returns true if, for any values of the other signals, the expression is an affine function of the signals for
+    /// which `is_variable` is true.
     pub fn is_affine(&self, is_variable: &dyn Fn(usize) -> bool) -> bool {
         let mut shapes: Vec<Shape> = Vec::with_capacity(self.operations.len());
         for operation in &self.operations {

@@ -1,5 +1,5 @@
-//! Compiles expressions: for each kind of node, resolves names, determines units and emits the operations of a
-//! [`Program`].
+//! Compiles expressions. For each kind of node, this module resolves names, determines units and emits the operations
+//! of a [`Program`].
 
 use std::ops::Range;
 
@@ -13,9 +13,9 @@ use super::syntax::{Binary, Expression, Node, NodeKind};
 use super::value::{Typed, difference_minus_temperature, mismatch, sum_of_temperatures};
 use crate::units::Unit;
 
-/// Maximum lag in steps, about two years of one-minute steps (not tuned).
+/// Maximum lag in steps, equivalent to about two years of one-minute steps (not tuned).
 const MAX_LAG: f64 = 1_048_576.0;
-/// Maximum number of steps of `sum`, each of which costs one operation (not tuned).
+/// Maximum number of steps in `sum`, each of which costs one operation (not tuned).
 const MAX_SUM: usize = 4096;
 
 impl Program {
@@ -47,8 +47,8 @@ impl Compiler<'_> {
             NodeKind::Quantity(v, unit) => Ok(Typed::quantity(Operand::Constant(*v), unit.clone())),
             NodeKind::Name(name) => self.name(name, span),
             NodeKind::Negate(a) => {
-                // `-5[degC]` is a temperature, but the negative `-t` of a temperature `t` depends on the zero of its
-                // scale
+                // `-5[degC]` is a temperature, but negating a temperature `t` gives a result that depends on the zero
+                // of the scale
                 if let NodeKind::Quantity(v, unit) = &self.expression.nodes[*a].kind {
                     return Ok(Typed::quantity(Operand::Constant(-v), unit.clone()));
                 }
@@ -77,7 +77,7 @@ impl Compiler<'_> {
         if let Some((value, unit)) = self.scope.parameters.get(name) {
             return Ok(Typed::quantity(Operand::Constant(*value), unit.clone()));
         }
-        // sort the names: a map has no fixed order, and the message must be the same in every run
+        // sort the names, because a map has no fixed order and the message must be the same in every run
         let mut known: Vec<&str> = self
             .scope
             .signals
@@ -201,7 +201,7 @@ impl Compiler<'_> {
         Ok(Typed { operand, ..value })
     }
 
-    /// Evaluates the arguments of `lag` and `sum`. Returns the present value of the signal, its column, and the number
+    /// Evaluates the arguments of `lag` or `sum`. Returns the current value of the signal, its column, and the number
     /// of steps.
     fn past(&self, function: Function, arguments: &[usize]) -> Result<(Typed, usize, usize), ExprFault> {
         let fault = |span: Range<usize>, message: String, help: &str| {
@@ -211,8 +211,7 @@ impl Compiler<'_> {
         let (NodeKind::Name(_), Operand::Column { signal, .. }) =
             (&self.expression.nodes[arguments[0]].kind, value.operand)
         else {
-            let help =
-                "use the lag of each signal, `lag(a, 2) + lag(b, 2)` instead of `lag(a + b, 2)`, or a derived signal";
+            let help = "use `lag(a, 2) + lag(b, 2)` instead of `lag(a + b, 2)`, or a derived signal";
             let message = format!("the first argument of `{}` must be the name of a signal", function.name());
             return fault(self.span(arguments[0]), message, help);
         };
@@ -225,14 +224,14 @@ impl Compiler<'_> {
             }
             _ => {
                 let message = format!("the lag `{}` is not constant", self.text(arguments[1]));
-                return fault(self.span(arguments[1]), message, "write the lag with numbers and parameters only");
+                return fault(self.span(arguments[1]), message, "use only numbers and parameters in the lag");
             }
         };
         // a lead time divided by `dt` may differ from a whole number by a rounding error
         let whole = n.round();
         if !((n - whole).abs() <= 1e-9 * whole.abs().max(1.0) && (0.0..=MAX_LAG).contains(&whole)) {
             let help =
-                if n < 0.0 { "the future is unknown; use 0 or more steps" } else { "use a whole number of steps" };
+                if n < 0.0 { "a lag cannot be negative; use 0 or more steps" } else { "use a whole number of steps" };
             return fault(self.span(arguments[1]), format!("a lag of {n} steps is not valid"), help);
         }
         Ok((value.clone(), signal, whole as usize))
@@ -257,7 +256,7 @@ impl Compiler<'_> {
             // temperature
             (_, Number) if l_affine => (if minus { Ambiguous } else { Quantity }, l.unit.clone()),
             (Number, _) if r_affine && minus => (Difference, r.unit.difference()),
-            // `18 + 0.2 * (t - 8)` is ambiguous in the same way
+            // `18 + 0.2 * (t - 8)` is either a difference or a temperature, depending on the context
             (Difference, Number) if !minus => (Ambiguous, l.unit.scale_with_zero()),
             (Number, Difference) => (Ambiguous, r.unit.scale_with_zero()),
             (_, Number) => (l.kind, l.unit.clone()),
@@ -309,8 +308,8 @@ impl Compiler<'_> {
         Ok(Typed { operand: self.builder.binary(op, l.operand, r.operand), kind, unit })
     }
 
-    /// `a * b` or `a / b`. Units are multiplied or divided, and numbers are not converted, except that a dimensionless
-    /// operand (such as `%`) or result is converted to the unit 1.
+    /// `a * b` or `a / b`. Units are multiplied or divided. Numbers are unchanged, except that a dimensionless operand
+    /// (such as a percentage) or result is converted to the unit 1.
     fn product(&mut self, a: usize, b: usize, divide: bool, span: &Range<usize>) -> Result<Typed, ExprFault> {
         let what = if divide { "a quotient with" } else { "a product with" };
         let (mut l, mut r) = (self.without_zero(a, span, what)?, self.without_zero(b, span, what)?);
@@ -336,7 +335,7 @@ impl Compiler<'_> {
         };
         let operand = self.builder.binary(op, l.operand, r.operand);
         let product = Typed { operand, kind, unit };
-        // otherwise the result of `kW / W` would be too small by a factor of 1000
+        // without this conversion, the result of `kW / W` would be too small by a factor of 1000
         let both_have_units = l.kind != ValueKind::Number && r.kind != ValueKind::Number;
         Ok(if both_have_units { self.as_fraction(product) } else { product })
     }

@@ -10,7 +10,7 @@ use super::syntax::Expression;
 use super::value::{Typed, mismatch};
 use crate::units::Unit;
 
-/// The state of the compilation of one expression.
+/// State of the compilation of one expression.
 pub(super) struct Compiler<'a> {
     pub expression: &'a Expression,
     pub scope: &'a Scope,
@@ -21,7 +21,7 @@ pub(super) struct Compiler<'a> {
 
 impl Compiler<'_> {
     /// Converts operands that must have the same dimension, such as those of `min`, `if` and `<`, to a common unit.
-    /// Also returns their common kind and unit.
+    /// Returns the converted operands, their common kind and their unit.
     pub(super) fn unified(
         &mut self,
         nodes: &[usize],
@@ -77,8 +77,8 @@ impl Compiler<'_> {
         Ok((operands, kind, unit))
     }
 
-    /// Converts `value` to `unit`, which has the same dimension. The value is a point on the scale if `point` is true,
-    /// otherwise a difference.
+    /// Converts `value` to `unit`, which has the same dimension. If `point` is true, the value is a point on the
+    /// temperature scale; otherwise, it is a difference.
     pub(super) fn converted(&mut self, value: &Typed, unit: &Unit, point: bool) -> Operand {
         if value.kind == ValueKind::Number || value.unit == *unit {
             return value.operand;
@@ -114,8 +114,8 @@ impl Compiler<'_> {
         Ok(self.as_fraction(value))
     }
 
-    /// Returns the value of a node. A temperature on a scale with its own zero is a fault, because the operation is not
-    /// defined for such temperatures.
+    /// Returns the value of a node. If the node is a temperature in `degC` or `degF`, returns a fault, because the
+    /// operation depends on the zero of the scale.
     pub(super) fn without_zero(&mut self, node: usize, span: &Range<usize>, what: &str) -> Result<Typed, ExprFault> {
         let value = self.values[node].clone();
         if value.is_affine() {

@@ -19,15 +19,15 @@ pub enum Function {
     Sin,
     Cos,
     Floor,
-    /// Rounds to the nearest whole number, and halves away from zero.
+    /// Rounds to the nearest whole number, with ties away from zero.
     Round,
     /// `lag(x, n)`: the value of the signal x, n steps ago.
     Lag,
-    /// `sum(x, n)`: the sum of the signal x over the n previous steps, e.g. the goods in transit.
+    /// `sum(x, n)`: the sum of the signal x over the previous n steps, such as the goods in transit.
     Sum,
 }
 
-/// Name, function, minimum and maximum number of arguments, and usage.
+/// Name, function, minimum and maximum numbers of arguments, and usage text.
 const FUNCTIONS: [(&str, Function, usize, usize, &str); 14] = [
     ("if", Function::If, 3, 3, "if(condition, then, else)"),
     ("min", Function::Min, 2, usize::MAX, "min(a, b, ...)"),

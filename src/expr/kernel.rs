@@ -1,8 +1,8 @@
-//! The operations of a program, each one a loop over a block of rows.
+//! The operations of a program. Each operation is a loop over a block of rows.
 //!
 //! The loops have no branches, so that the compiler can vectorise them.
 
-/// An operation. Constant folding calls the same functions, so it does not change results.
+/// An operation of a program. Constant folding calls the same functions as evaluation, so it does not change results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Op {
     Add,
@@ -32,7 +32,7 @@ pub(super) enum Op {
     Cos,
     Floor,
     Round,
-    /// Returns the second operand if the first is true, else the third.
+    /// Returns the second operand if the first is true, and the third otherwise.
     Select,
 }
 
@@ -43,7 +43,7 @@ pub(super) enum Values<'a> {
     Constant(f64),
 }
 
-/// Every value except 0 and NaN counts as true.
+/// Returns true for every value except 0 and NaN.
 #[inline(always)]
 fn is_true(c: f64) -> bool {
     c.abs() > 0.0
@@ -54,7 +54,7 @@ fn from_bool(c: bool) -> f64 {
     if c { 1.0 } else { 0.0 }
 }
 
-/// Returns NaN if an operand is NaN, so that missing values are not hidden.
+/// Returns NaN if either operand is NaN, so that missing values are not hidden.
 #[inline(always)]
 fn max(a: f64, b: f64) -> f64 {
     if a > b || a.is_nan() { a } else { b }
@@ -78,16 +78,16 @@ fn powi(x: f64, n: i32) -> f64 {
     if n < 0 { 1.0 / out } else { out }
 }
 
-/// 1.5 · 2^52. Adding this constant rounds a number to the nearest whole number, which is then in the low bits of the
-/// sum.
+/// 1.5 · 2^52. Adding this constant rounds a number to the nearest whole number, which can be read from the low bits of
+/// the sum.
 const ROUND_TO_WHOLE: f64 = 6_755_399_441_055_744.0;
 
 /// Computes e^x with an error of at most 1 ulp (2 ulp if the result is subnormal). The result is 0 or infinity if it is
 /// outside the range of f64.
 ///
-/// Method: x = k·ln 2 + r with ln 2 in two parts (Cody & Waite 1980). e^r is approximated by its Taylor polynomial of
-/// degree 13 (remainder below 4e-18). 2^k is applied as two factors, so that results near both ends of the range are
-/// correct.
+/// The argument is split as x = k·ln 2 + r, with ln 2 in two parts (Cody & Waite 1980). The Taylor polynomial of degree
+/// 13 approximates e^r (remainder below 4e-18). The power 2^k is applied as two factors, so that results near both ends
+/// of the range are correct.
 #[inline(always)]
 pub(super) fn exp(x: f64) -> f64 {
     const LN2_HIGH: f64 = 6.931_471_803_691_238e-1;
@@ -120,7 +120,7 @@ fn power_of_two(k: f64) -> f64 {
 /// 2^52. All `f64` values of larger magnitude are whole numbers.
 const FIRST_ALL_WHOLE: f64 = 4_503_599_627_370_496.0;
 
-/// Like `f64::floor`, without a function call (baseline x86-64 has no instruction for it).
+/// Like `f64::floor`, but without a function call (baseline x86-64 has no floor instruction).
 #[inline(always)]
 fn floor(x: f64) -> f64 {
     let near = ((x.abs() + FIRST_ALL_WHOLE) - FIRST_ALL_WHOLE).copysign(x);
@@ -128,7 +128,7 @@ fn floor(x: f64) -> f64 {
     if x.abs() < FIRST_ALL_WHOLE { down } else { x }
 }
 
-/// Like `f64::round`, without a function call.
+/// Like `f64::round`, but without a function call.
 #[inline(always)]
 fn round(x: f64) -> f64 {
     let size = x.abs();
@@ -177,7 +177,7 @@ fn select(c: Values, a: Values, b: Values, out: &mut [f64]) {
     }
 }
 
-/// `out = op(a, b, c)` for every row. The operands have the length of `out`.
+/// Computes `out = op(a, b, c)` for every row. The operands have the same length as `out`.
 pub(super) fn run(op: Op, a: Values, b: Values, c: Values, out: &mut [f64]) {
     match op {
         Op::Add => binary(a, b, out, |a, b| a + b),
@@ -189,7 +189,7 @@ pub(super) fn run(op: Op, a: Values, b: Values, c: Values, out: &mut [f64]) {
         Op::Powi(3) => unary(a, out, |a| a * (a * a)),
         Op::Powi(n) => unary(a, out, |a| powi(a, n)),
         // if one operand is constant, the minimum instruction is sufficient, because it returns its second operand if
-        // either is NaN
+        // either operand is NaN
         Op::Min => match (a, b) {
             (Values::Constant(k), x) | (x, Values::Constant(k)) if !k.is_nan() => {
                 unary(x, out, |x| if k < x { k } else { x });

@@ -9,7 +9,7 @@ use super::fault::ExprFault;
 pub(super) enum TokenKind<'a> {
     Number(f64),
     Name(&'a str),
-    /// The text between `[` and `]`: the unit of a number.
+    /// The text between `[` and `]`, which is the unit of a number.
     Unit(&'a str),
     /// An operator in its canonical spelling.
     Operator(&'static str),
@@ -25,7 +25,7 @@ pub(super) struct Token<'a> {
     pub span: Range<usize>,
 }
 
-/// The spellings of the operators, each with its canonical spelling; longer spellings first.
+/// Accepted spellings of the operators, each with its canonical spelling. Longer spellings come first.
 const OPERATORS: [(&str, &str); 25] = [
     ("**", "^"),
     ("<=", "<="),
@@ -54,7 +54,7 @@ const OPERATORS: [(&str, &str); 25] = [
     ("!", "!"),
 ];
 
-/// All tokens of `text`; the last one is [`TokenKind::End`].
+/// Returns all tokens of `text`. The last token is [`TokenKind::End`].
 pub(super) fn tokens(text: &str) -> Result<Vec<Token<'_>>, ExprFault> {
     let mut out = Vec::new();
     let mut at = 0;
@@ -121,8 +121,8 @@ fn number_length(text: &str) -> usize {
     n
 }
 
-/// Whether `name` is a valid name of a signal or parameter: letters, digits and `_`, with `.` between them, not
-/// starting with a digit, and not a keyword.
+/// Returns true if `name` is a valid name for a signal or parameter. A valid name consists of letters, digits and `_`,
+/// with `.` between them, does not start with a digit, and is not a keyword.
 pub fn is_name(name: &str) -> bool {
     let first = name.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_');
     first && name_length(name) == name.len() && !["dt", "and", "or", "not"].contains(&name)

@@ -26,21 +26,21 @@
 //! name       = ( letter | "_" ) { letter | digit | "_" | "." }
 //! function   = "if" | "min" | "max" | "abs" | "clip" | "exp" | "ln" | "sqrt" | "sin" | "cos" | "floor" | "round" | "lag" | "sum"
 //! ```
-//! `dt` is the sample time and `time` is the time since 1970 (UTC), both in seconds. In expressions, true is 1 and
-//! false is 0.
+//! `dt` is the sample time and `time` is the time since 1970 (UTC), both in seconds. In expressions, true is
+//! represented by 1 and false by 0.
 //!
 //! # Units
 //!
-//! Expressions read the values of signals in their declared units. Units and conversions are determined once, when an
+//! Expressions read the values of signals in the declared units. Units and conversions are determined once, when an
 //! expression is compiled.
 //!
-//! - The operands of `+ - min max if clip` and of comparisons must have the same dimension. The result is in the unit of
-//!   the first operand that has one.
+//! - The operands of `+ - min max if clip` and of comparisons must have the same dimension. The result has the unit of
+//!   the first operand that has a unit.
 //! - In products and quotients, units are multiplied or divided. Dimensionless units such as `%` are first converted to
 //!   fractions.
 //! - The arguments of `exp ln sin cos`, the exponent of `^` and conditions must be dimensionless.
 //! - `degC - degC` is in K, and `degC ± K` is in degC. Operations that depend on the zero of the scale (`degC + degC`,
-//!   `2 * degC`) are faults.
+//!   `2 * degC`) are rejected.
 
 mod affine;
 mod compile;

@@ -6,8 +6,8 @@ use super::kernel::{self, Op, Values};
 use crate::trajectory::Frame;
 use crate::units::Unit;
 
-/// Number of rows in a block; all operations run on one block before the next. A few registers with this number of rows
-/// fit into the L1 cache.
+/// Number of rows in a block. All operations run on one block before they run on the next. A few registers with one
+/// value per row of a block fit into the L1 cache.
 const BLOCK: usize = 512;
 
 /// An operand of an operation.
@@ -18,9 +18,9 @@ pub(super) enum Operand {
         signal: usize,
         lag: usize,
     },
-    /// Seconds since 1970, UTC, at the start of the step.
+    /// Time at the start of the step, in seconds since 1970 (UTC).
     Time,
-    /// The result of the operation with this index.
+    /// The result of the operation with the given index.
     Value(usize),
 }
 
@@ -43,7 +43,8 @@ pub(super) struct Operation {
 
 type Key = (Op, [(u8, u64, u64); 3]);
 
-/// Builds a list of operations in static single assignment form. Folds constants and emits equal operations only once.
+/// Builds a list of operations in static single assignment form. Folds constants and emits identical operations only
+/// once.
 #[derive(Debug, Default)]
 pub(super) struct Builder {
     operations: Vec<Operation>,
@@ -82,7 +83,7 @@ impl Builder {
         Operand::Value(at)
     }
 
-    /// Returns the program that computes `result`, without the operations that it does not need.
+    /// Returns the program that computes `result`, without unused operations.
     pub(super) fn finish(self, result: Operand, kind: ValueKind, unit: Unit) -> Program {
         let mut needed = vec![false; self.operations.len()];
         if let Operand::Value(v) = result {
@@ -122,21 +123,21 @@ impl Builder {
 /// How a value relates to its unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ValueKind {
-    /// A value computed from numbers without units, which takes the unit that the context requires.
+    /// A value computed from numbers without units, whose unit is determined by the context.
     Number,
     /// A value with a unit.
     Quantity,
-    /// A difference of two temperatures on scales with their own zero.
+    /// A difference of two temperatures in `degC` or `degF`.
     Difference,
-    /// A value that is either a temperature difference or a temperature, depending on the context. `degC − number` may
-    /// be the difference from that temperature, or a temperature that is lower by that number; `number + difference` is
-    /// ambiguous in the same way. Both interpretations give the same number, so the context decides between them, and
-    /// the default is a difference. The unit of the value is that of the temperature.
+    /// A value that is either a temperature difference or a temperature, depending on the context. For example, `degC −
+    /// number` may be a temperature difference, or a temperature that is lower by that number. The same ambiguity
+    /// applies to `number + difference`. Both interpretations give the same number, so the context decides between
+    /// them, and the default is a difference. The unit of the value is that of the temperature.
     Ambiguous,
 }
 
-/// A compiled expression, which is evaluated for whole columns. Evaluation allocates no memory after the first use of
-/// its `Registers`.
+/// A compiled expression, which is evaluated for whole columns. Evaluation allocates memory only on the first use of a
+/// `Registers` value.
 #[derive(Debug, Clone)]
 pub struct Program {
     /// Unit of the result.
@@ -148,7 +149,8 @@ pub struct Program {
     /// Register of each operation; the last operation writes to the output.
     registers: Vec<usize>,
     pub(super) kind: ValueKind,
-    /// Unit of the computed number, which differs from `unit` if the kind is [`ValueKind::Ambiguous`].
+    /// Unit of the number that the operations compute, which differs from `unit` if the kind is
+    /// [`ValueKind::Ambiguous`].
     base: Unit,
 }
 
@@ -160,8 +162,8 @@ pub struct Registers {
 
 impl Program {
     /// Returns the same expression with its result converted to `unit`. An expression that consists of numbers without
-    /// units, such as `18` or `if(t > 25, 16, 18)`, takes the unit without conversion. The error says why a conversion
-    /// is impossible.
+    /// units, such as `18` or `if(t > 25, 16, 18)`, takes the unit without conversion. If a conversion is impossible,
+    /// the error states the reason.
     pub fn in_unit(self, unit: &Unit) -> Result<Self, String> {
         let point = unit.is_affine() && (self.kind == ValueKind::Ambiguous || self.base.is_affine());
         let (factor, shift) = match self.kind {
@@ -171,8 +173,9 @@ impl Program {
         };
         if unit.is_affine() && !point && self.kind != ValueKind::Number {
             return Err(format!(
-                "the unit of the expression is `{}`, so its value may be a temperature difference, but `{unit}` has its \
-                 own zero; give units to the numbers in the expression, like `18[{unit}] + x`, or declare the unit `{}`",
+                "the unit of the expression is `{}`, so its value may be a temperature difference, but the zero of \
+                 `{unit}` is arbitrary; give units to the numbers in the expression, like `18[{unit}] + x`, or declare \
+                 the unit `{}`",
                 self.unit,
                 unit.difference()
             ));
@@ -183,7 +186,7 @@ impl Program {
         Ok(builder.finish(result, ValueKind::Quantity, unit.clone()))
     }
 
-    /// The largest lag that the program reads.
+    /// Returns the largest lag that the program reads.
     pub fn depth(&self) -> usize {
         self.reads.iter().map(|r| r.1).max().unwrap_or(0)
     }
@@ -199,16 +202,16 @@ impl Program {
         self.reads.iter().any(|r| r.0 == signal)
     }
 
-    /// The number of operations per row.
+    /// Returns the number of operations per row.
     pub fn operations(&self) -> usize {
         self.operations.len()
     }
 
     /// Evaluates the expression for all rows of `frame` and writes the results to `out`, `[rows]`.
     ///
-    /// Numbers follow IEEE 754: x/0 is ±infinity; 0/0 and `ln` and `sqrt` of negative numbers are NaN. Arithmetic, `min`,
-    /// `max` and `clip` return NaN if an operand is NaN (a missing value). A comparison with NaN is 0 (`!=`: 1), and a NaN
-    /// condition is false.
+    /// Numbers follow IEEE 754: x/0 is ±infinity; 0/0 and `ln` and `sqrt` of negative numbers are NaN. Arithmetic,
+    /// `min`, `max` and `clip` return NaN if an operand is NaN (a missing value). A comparison with NaN gives 0 (or 1
+    /// for `!=`), and a NaN condition is false.
     pub fn eval<F: Frame + ?Sized>(&self, frame: &F, registers: &mut Registers, out: &mut [f64]) {
         match self.result {
             Operand::Constant(c) => return out.fill(c),

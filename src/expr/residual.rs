@@ -2,7 +2,7 @@
 //!
 //! A cost like `ln(1 + abs(level - target) / f)` has no useful second derivative, because it is concave except at its
 //! kink at zero. Gauss-Newton methods use the residual `level - target` and the derivative of the cost with respect to
-//! its absolute value.
+//! the absolute value of the residual.
 
 use super::kernel::Op;
 use super::program::{Builder, Operand, Operation, Program, ValueKind};
@@ -15,7 +15,7 @@ pub const SCALE_STEP: f64 = 1e-4;
 pub struct Residual {
     /// The residual r.
     pub inner: Program,
-    /// Whether the subexpression is r²; otherwise it is |r|.
+    /// Whether the subexpression is r². If this field is false, the subexpression is |r|.
     pub square: bool,
     /// The whole expression with |r| or r² multiplied by 1 + [`SCALE_STEP`]. The difference between this expression and
     /// the original one gives the derivative with respect to |r| or r².
@@ -25,16 +25,16 @@ pub struct Residual {
 }
 
 impl Program {
-    /// Returns the same expression, in which signals are replaced by the expressions that `definition` returns for
-    /// them.
+    /// Returns a copy of the expression in which each signal is replaced by the expression that `definition` returns
+    /// for it, if any.
     pub fn inlined<'a>(&self, definition: &dyn Fn(usize) -> Option<&'a Program>) -> Self {
         let mut builder = Builder::default();
         let result = splice(self, 0, definition, &mut builder);
         builder.finish(result, self.kind, self.unit.clone())
     }
 
-    /// Returns the absolute values and squares in the expression, in the order of evaluation. If they are nested, only
-    /// the outermost is returned.
+    /// Returns the absolute values and squares in the expression, in the order of evaluation. If absolute values or
+    /// squares are nested, only the outermost one is returned.
     pub fn residuals(&self) -> Vec<Residual> {
         let (mut sites, mut pending) = (Vec::new(), vec![self.result]);
         let mut visited = vec![false; self.operations.len()];
@@ -56,7 +56,7 @@ impl Program {
         sites.into_iter().map(residual).collect()
     }
 
-    /// Whether the expression depends on signals and time only through its `residuals`.
+    /// Returns true if the expression depends on signals and time only through `residuals`.
     pub fn depends_only_on(&self, residuals: &[Residual]) -> bool {
         let mut pending = vec![self.result];
         while let Some(operand) = pending.pop() {
@@ -71,7 +71,7 @@ impl Program {
         true
     }
 
-    /// Returns the program that computes one operand of this program.
+    /// Returns a program that computes one operand of this program.
     fn part(&self, result: Operand) -> Self {
         let builder = Builder::with_operations(self.operations.clone());
         builder.finish(result, ValueKind::Quantity, self.unit.clone())
@@ -94,7 +94,7 @@ impl Program {
 }
 
 impl Operation {
-    /// `Some(true)` if the operation squares its operand, `Some(false)` if it takes the absolute value.
+    /// Returns `Some(true)` if the operation squares its operand, and `Some(false)` if it takes the absolute value.
     fn squares(&self) -> Option<bool> {
         let [a, b, _] = self.operands;
         match self.op {
@@ -113,7 +113,8 @@ fn copied(operand: Operand, values: &[Operand]) -> Operand {
     }
 }
 
-/// Emits the operations of `program` with all lags increased by `lag` steps, and returns the result.
+/// Emits the operations of `program` with all lags increased by `lag` steps, and returns the operand that contains the
+/// result.
 fn splice<'a>(
     program: &Program,
     lag: usize,
@@ -123,7 +124,7 @@ fn splice<'a>(
     let mut values = Vec::new();
     let place = |operand: Operand, values: &[Operand], builder: &mut Builder| match operand {
         Operand::Column { signal, lag: back } => match definition(signal) {
-            // an expression that uses `time` is not inlined at a lag, because its time would be wrong
+            // an expression that uses `time` is not inlined at a lag, because `time` would not be lagged
             Some(inner) if lag + back == 0 || !inner.uses_time() => splice(inner, lag + back, definition, builder),
             _ => Operand::Column { signal, lag: lag + back },
         },

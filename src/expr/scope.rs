@@ -1,4 +1,4 @@
-//! The names that the expressions of a twin may use, and the units of derived signals.
+//! Determines the names that expressions of a twin may use, and the units of derived signals.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,16 +23,17 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// All signals of a schema, without parameters.
+    /// Creates a scope that contains all signals of a schema and no parameters.
     pub fn from_schema(schema: &Schema, dt: f64) -> Self {
         let signals = schema.signals.iter().enumerate().map(|(i, s)| (s.name.clone(), (i, s.unit.clone()))).collect();
         Self { signals, parameters: HashMap::new(), dt }
     }
 
-    /// The signals and parameters of a twin, including the changes that a scenario makes to the parameters.
+    /// Creates a scope that contains the signals and parameters of a twin, including parameter changes made by a
+    /// scenario.
     ///
-    /// A derived signal without a declared unit has the unit of its expression. The error is the first fault, with its
-    /// position in the file.
+    /// A derived signal without a declared unit has the unit of its expression. The error states the first fault and
+    /// its position in the file.
     pub fn new(
         spec: &TwinSpec,
         schema: &Schema,
@@ -69,8 +70,8 @@ impl Scope {
         }
     }
 
-    /// Gives every signal the unit of its expression, in dependency order. Returns the signals whose expressions have
-    /// faults.
+    /// Assigns to every derived signal the unit of its expression, in dependency order. Returns the signals whose
+    /// expressions contain faults.
     pub(crate) fn infer_units<'a>(
         &mut self,
         mut untyped: Vec<UntypedSignal<'a>>,
@@ -94,7 +95,7 @@ impl Scope {
     }
 }
 
-/// A derived signal whose unit follows from its expression.
+/// A derived signal whose unit is inferred from its expression.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct UntypedSignal<'a> {
     /// Column in the schema.
@@ -103,7 +104,7 @@ pub(crate) struct UntypedSignal<'a> {
     pub expr: &'a At<String>,
 }
 
-/// The schema of a twin. Derived signals without a declared unit get the unit of their expressions.
+/// Returns the schema of a twin. Derived signals without a declared unit get the unit of their expression.
 pub fn schema(spec: &TwinSpec) -> std::result::Result<Arc<Schema>, Vec<Complaint>> {
     let plain = config::schema(spec)?;
     let scope = Scope::new(spec, &plain, &IndexMap::new()).map_err(|complaint| vec![complaint])?;

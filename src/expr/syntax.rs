@@ -1,4 +1,4 @@
-//! The parsed expression, and its parser.
+//! Parsed expressions and their parser.
 
 use std::fmt;
 use std::ops::Range;
@@ -50,10 +50,10 @@ pub(super) struct Node {
     pub span: Range<usize>,
 }
 
-/// A parsed expression. Its syntax is correct, but its names and units have not been checked.
+/// A parsed expression. The syntax of a parsed expression is correct, but its names and units have not been checked.
 ///
 /// Every node is stored after its operands, so a loop can visit the nodes without recursion. `Display` writes the
-/// expression with as few parentheses as possible. Parsing that text gives the same nodes.
+/// expression with as few parentheses as possible. Parsing the displayed text gives the same nodes.
 #[derive(Debug, Clone)]
 pub struct Expression {
     pub(super) text: String,
@@ -138,7 +138,7 @@ impl<'a> Parser<'a> {
         &self.tokens[self.at]
     }
 
-    /// Returns the next token and moves on, but never past the last one (`End`).
+    /// Returns the next token and advances, but never beyond the final `End` token.
     fn take(&mut self) -> Token<'a> {
         let token = self.tokens[self.at].clone();
         self.at = (self.at + 1).min(self.tokens.len() - 1);
@@ -299,7 +299,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// The fault for a token at a position where only an operator is valid.
+    /// Returns the fault for a token that appears where only an operator is valid.
     fn trailing(&self, token: &Token) -> ExprFault {
         let (message, help) = match token.kind {
             TokenKind::Close => ("`)` has no matching `(`", "remove it, or add `(`"),
@@ -321,7 +321,7 @@ fn syntax(span: Range<usize>, message: impl Into<String>, help: &str) -> ExprFau
 }
 
 impl Binary {
-    /// Precedence of the operator and its text.
+    /// Returns the precedence of the operator and its text.
     fn written(self) -> (u8, &'static str) {
         match self {
             Self::Or => (1, " or "),
@@ -340,7 +340,7 @@ impl Binary {
         }
     }
 
-    /// The operator's symbol without surrounding spaces, for messages.
+    /// Returns the operator's symbol without surrounding spaces, for messages.
     pub(super) fn symbol(self) -> &'static str {
         self.written().1.trim()
     }
@@ -348,7 +348,8 @@ impl Binary {
 
 impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // every node is an operand of exactly one later node, so that node can take its text without a copy
+        // every node is an operand of exactly one later node, which can therefore take the operand's text without
+        // copying it
         let mut texts: Vec<(u8, String)> = Vec::with_capacity(self.nodes.len());
         let wrapped = |part: &mut (u8, String), min_precedence: u8| {
             let text = std::mem::take(&mut part.1);

@@ -1,4 +1,4 @@
-//! Values during compilation, and faults in their units.
+//! Values of nodes during compilation, and faults in their units.
 
 use std::ops::Range;
 
@@ -24,12 +24,12 @@ impl Typed {
         Self { operand, kind: ValueKind::Number, unit: Unit::one() }
     }
 
-    /// Whether the value is a temperature on a scale with its own zero.
+    /// Returns true if the value is a temperature in `degC` or `degF`.
     pub fn is_affine(&self) -> bool {
         self.kind == ValueKind::Quantity && self.unit.is_affine()
     }
 
-    /// Turns [`ValueKind::Ambiguous`] into a difference; other kinds are unchanged.
+    /// Converts a value of kind [`ValueKind::Ambiguous`] to a difference. Values of other kinds are unchanged.
     pub fn resolved(self) -> Self {
         match self.kind {
             ValueKind::Ambiguous => Self { kind: ValueKind::Difference, unit: self.unit.difference(), ..self },
@@ -38,7 +38,8 @@ impl Typed {
     }
 }
 
-/// The fault for an operation on values of different dimensions. `a` and `b` are the texts and values of the operands.
+/// Returns the fault for an operation on values of different dimensions. `a` and `b` contain the text and the value of
+/// each operand.
 pub(super) fn mismatch(verb: &str, a: (String, &Typed), b: (String, &Typed), span: &Range<usize>) -> ExprFault {
     let (l, r) = (a.1.clone().resolved().unit, b.1.clone().resolved().unit);
     let help = match (l.currency(), r.currency()) {
@@ -57,7 +58,7 @@ pub(super) fn mismatch(verb: &str, a: (String, &Typed), b: (String, &Typed), spa
     }
 }
 
-/// The fault for adding two temperatures.
+/// Returns the fault for the sum of two temperatures.
 pub(super) fn sum_of_temperatures(a: &str, b: &str, span: &Range<usize>) -> ExprFault {
     ExprFault {
         code: "unit-mismatch",
@@ -67,7 +68,7 @@ pub(super) fn sum_of_temperatures(a: &str, b: &str, span: &Range<usize>) -> Expr
     }
 }
 
-/// The fault for subtracting a temperature from a temperature difference.
+/// Returns the fault for subtracting a temperature from a temperature difference.
 pub(super) fn difference_minus_temperature(a: &str, b: &str, span: &Range<usize>) -> ExprFault {
     ExprFault {
         code: "unit-mismatch",

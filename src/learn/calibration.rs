@@ -1,8 +1,7 @@
 //! The distribution of a model's multi-step errors, recalibrated on held-out blocks of time.
 //!
-//! Each held-out block of training rows is forecast by a model that was fitted without it. For a scored signal and
-//! horizon h, the calibrated distribution of the error (measured − predicted) is the distribution of the following
-//! product:
+//! Each held-out block of training rows is forecast by a model that was not fitted on that block. The error (measured −
+//! predicted) of a scored signal at horizon h is modelled as the following random variable:
 //!
 //! ```text
 //! σ_h · w(g) · Z,   w(g) = √(s² + g²) / median √(s² + g²)
@@ -13,20 +12,21 @@
 //! | σ_h | standard deviation at horizon h |
 //! | g | the model's own one-step standard deviation along the run ([`super::Rollouts::model_sd`]) |
 //! | s | robust standard deviation of the one-step errors |
-//! | w | local width: 1 on average; constant 1 if the model's own standard deviation does not help |
+//! | w | local width: about 1 on average; always 1 if the local width does not improve the CRPS |
 //! | Z | standardised error, with one set of quantiles for each band of horizons 1, 2, 3–4, 5–8, 9–16 … |
 //!
-//! The method that estimates σ, w and Z is selected for each signal and band. A [`RecalibrationMethod`] has three
-//! properties:
+//! The method for estimating σ, w and Z is selected separately for each signal and band of horizons. A
+//! [`RecalibrationMethod`] is defined by three choices:
 //!
-//! - The shape of Z is scaled normal, isotonic (Kuleshov et al. 2018) or split-conformal (Lei et al. 2018).
-//! - The blocks have equal weights, or recent blocks have larger weights.
-//! - The width is local or constant.
+//! - Shape of Z: scaled normal, isotonic (Kuleshov et al. 2018) or split-conformal (Lei et al. 2018).
+//! - Block weights: equal, or larger for recent blocks.
+//! - Width w: local or constant.
 //!
 //! Every method is fitted on blocks 1 … b − 1 and scored on block b, for each b ≥ 3. The default method is isotonic
-//! with equal weights and constant width. The method with the lowest continuous ranked probability score (CRPS) is
-//! selected if it improves on the default by at least 0.3 %, and is then fitted on all blocks. The module
-//! [`super::tracking`] then adapts the widths of the intervals to the newest errors.
+//! recalibration with equal block weights and a constant width. The method with the lowest continuous ranked
+//! probability score (CRPS) is selected if its CRPS is at least 0.3 % lower than that of the default method. The
+//! selected method is then fitted on all blocks. The module [`super::tracking`] adapts the interval widths to the most
+//! recent errors.
 
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +39,7 @@ use crate::stats::quantile_type_5;
 pub struct Calibration {
     /// Schema column of each scored signal. The targets come first.
     pub signals: Vec<usize>,
-    /// Standard deviation σ at each horizon: `[signals][horizon]`. Index `h` refers to horizon `h + 1`.
+    /// Standard deviation σ at each horizon: `[signals][horizon]`. Element `h` is the value at horizon `h + 1`.
     pub sd: Vec<Vec<f64>>,
     /// Quantiles of Z at equally spaced probabilities, ascending: `[signals][bands][quantiles]`.
     pub shape: Vec<Vec<Vec<f64>>>,
@@ -77,12 +77,12 @@ impl Calibration {
         calibration
     }
 
-    /// Fits the methods that were already selected to the errors in `runs`, without a new selection.
+    /// Refits the error distributions to `runs`, using the methods already selected.
     pub(super) fn refit(&self, runs: &[Rollouts]) -> Self {
         let Some(horizon) = runs.first().map(|r| r.horizon) else { return self.clone() };
         let mut other = self.clone();
         for k in 0..self.signals.len() {
-            // The typical standard deviation is used at horizons without measurements in `runs`.
+            // Horizons without measurements in `runs` use the typical standard deviation.
             let typical = self.sd_at(k, 1);
             let largest = self.sd[k].iter().copied().fold(0.0, f64::max);
             let errors = HeldOutErrors::new(runs, k, typical, 1e-9 * largest);
@@ -98,7 +98,7 @@ impl Calibration {
         other
     }
 
-    /// Whether a calibration that was read from a file is valid for a schema with `signals` signals.
+    /// Whether a calibration read from a file is valid for a schema with `signals` signals.
     pub fn is_valid(&self, signals: usize) -> bool {
         let n = self.signals.len();
         self.signals.iter().all(|s| *s < signals)
@@ -113,7 +113,7 @@ impl Calibration {
         column[(h.max(1) - 1).min(column.len() - 1)]
     }
 
-    /// Local width w(g) of a forecast for which the model's own one-step standard deviation g is `model_sd`.
+    /// Local width w(g) of a forecast, where g = `model_sd` is the one-step standard deviation predicted by the model.
     pub fn local_width(&self, k: usize, h: usize, model_sd: f64) -> f64 {
         let methods = &self.method[k];
         let method = methods[band(h.max(1)).min(methods.len() - 1)];
@@ -131,8 +131,8 @@ impl Calibration {
         (sd * low, sd * high)
     }
 
-    /// Share of the calibration errors that lie in the closed interval [`Self::interval`]. The share exceeds `level` if
-    /// one error value is frequent, such as exactly zero.
+    /// Fraction of the calibration errors inside the closed interval [`Self::interval`]. The fraction exceeds `level`
+    /// if many errors have the same value, such as zero.
     pub fn expected_coverage(&self, k: usize, h: usize, level: f64) -> f64 {
         let shape = self.shape_at(k, h);
         let (low, high) = central(shape, level);
@@ -151,7 +151,7 @@ impl Calibration {
     }
 }
 
-/// Central interval with coverage `level` of the distribution whose quantiles are `shape`.
+/// Central interval with coverage `level`, computed from the quantiles `shape` of a distribution.
 fn central(shape: &[f64], level: f64) -> (f64, f64) {
     (quantile_type_5(shape, 0.5 - 0.5 * level), quantile_type_5(shape, 0.5 + 0.5 * level))
 }
@@ -161,7 +161,7 @@ fn band(h: usize) -> usize {
     if h <= 1 { 0 } else { (h - 1).ilog2() as usize + 1 }
 }
 
-/// Horizons in a band, up to and including `last`.
+/// Horizons in a band, limited to at most `last`.
 fn horizons(band: usize, last: usize) -> std::ops::Range<usize> {
     let (from, to) = if band == 0 { (1, 2) } else { ((1 << (band - 1)) + 1, (1 << band) + 1) };
     from..to.min(last + 1)

@@ -1,4 +1,4 @@
-//! The range of acceptable coverages of a forecast interval, given the number of independent forecasts.
+//! Acceptable range of the coverage of a forecast interval, given the number of independent forecasts.
 
 /// Acceptable deviation from the nominal coverage if the number of forecasts is large (CAL-1).
 const TOLERANCE: f64 = 0.03;

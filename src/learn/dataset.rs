@@ -25,7 +25,7 @@ pub struct Dataset {
     pub x: Vec<Vec<f64>>,
     /// `[targets][transitions]`.
     pub y: Vec<Vec<f64>>,
-    /// Grid row t of each transition, ascending.
+    /// Grid row t of each transition, in ascending order.
     pub row: Vec<usize>,
     /// Sample time in milliseconds.
     pub step_ms: i64,
@@ -47,8 +47,8 @@ pub struct Scaling {
 }
 
 impl Dataset {
-    /// Collects the transitions of `log`. The log must have one particle, and its constants and derived signals must be
-    /// filled in ([`Equations::fill`]).
+    /// Collects the transitions of `log`. The log must have one particle, and its constants and derived signals must
+    /// already be filled in ([`Equations::fill`]).
     pub fn new(log: &Trajectory, layout: &Layout, equations: &Equations) -> Self {
         let next: Vec<Option<Vec<f64>>> = layout.targets.iter().map(|t| known_next(log, *t, equations)).collect();
         let past = layout.depth() - 1;
@@ -139,7 +139,7 @@ impl Scaling {
             let m = rows.iter().map(|&r| c[r]).sum::<f64>() / n;
             let s = (rows.iter().map(|&r| (c[r] - m).powi(2)).sum::<f64>() / n).sqrt();
             mean.push(m);
-            // A standard deviation below this bound is only rounding error.
+            // A standard deviation below this bound is due to rounding error.
             sd.push(if s > 1e-12 * m.abs() { s } else { 0.0 });
         }
         Self { mean, sd }
@@ -151,7 +151,7 @@ impl Scaling {
     }
 }
 
-/// At every row, the next value that the known equation of a residual target predicts. `None` for other targets.
+/// For a residual target, the next value predicted by its known equation at every row; `None` for other targets.
 fn known_next(log: &Trajectory, target: Target, equations: &Equations) -> Option<Vec<f64>> {
     let Target::Residual(s) = target else { return None };
     let program = &equations.next.iter().find(|n| n.signal == s)?.program;

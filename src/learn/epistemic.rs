@@ -6,9 +6,9 @@
 //! max over targets k of σ_k(x) / e_k
 //! ```
 //!
-//! where σ_k is the epistemic standard deviation ([`super::Regressor::epistemic`]) and e_k the standard deviation of
-//! the out-of-fold one-step error. The thresholds are the 95th and 99th percentiles of this uncertainty over the
-//! training folds, where each fold is evaluated with the refit without that fold.
+//! Here, σ_k is the epistemic standard deviation ([`super::Regressor::epistemic`]), and e_k is the standard deviation
+//! of the out-of-fold one-step error. The thresholds are the 95th and 99th percentiles of the uncertainty over the
+//! training folds. Each fold is evaluated with the refit that left it out.
 
 use std::ops::Range;
 
@@ -21,7 +21,7 @@ use crate::trajectory::{Frame, Trajectory, Window};
 
 /// Maximum number of rows in each fold at which the uncertainty is evaluated (not tuned).
 const ROWS: usize = 600;
-/// Percentiles above which the epistemic uncertainty is high and extreme, respectively (not tuned).
+/// Percentiles of the epistemic uncertainty above which its level is high and extreme, respectively (not tuned).
 const PERCENTILES: (f64, f64) = (0.95, 0.99);
 
 /// Thresholds on the epistemic uncertainty of a model (SUP-1); empty if the model has no ensemble.
@@ -45,8 +45,8 @@ pub enum EpistemicLevel {
 }
 
 impl EpistemicThresholds {
-    /// `refits`: one refit of the model for each of `folds`, fitted without that fold. `scale`: standard deviation of
-    /// the model's one-step error for each target.
+    /// `refits`: leave-one-fold-out refits of the model, one for each of `folds`. `scale`: standard deviation of the
+    /// model's one-step error for each target.
     pub fn fit(refits: &[StepMap], log: &Trajectory, folds: &[Vec<Range<usize>>], scale: &[f64]) -> Self {
         let thresholds = Self { scale: scale.to_vec(), high: f64::INFINITY, extreme: f64::INFINITY };
         let mut all = Vec::new();
@@ -79,12 +79,12 @@ impl EpistemicThresholds {
         self.uncertainty(map, window).into_iter().map(level).collect()
     }
 
-    /// Whether thresholds that were read from a file are valid for a model with `targets` targets.
+    /// Whether thresholds read from a file are valid for a model with `targets` targets.
     pub fn is_valid(&self, targets: usize) -> bool {
         (self.scale.is_empty() || self.scale.len() == targets) && !self.high.is_nan() && !self.extreme.is_nan()
     }
 
-    /// The epistemic uncertainty of each row. A NaN is replaced by infinity.
+    /// The epistemic uncertainty of each row. NaN values are replaced by infinity.
     fn uncertainty(&self, map: &StepMap, window: &Window) -> Vec<f64> {
         let rows = window.rows();
         let mut sd = vec![vec![0.0; rows]; self.scale.len()];

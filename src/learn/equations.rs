@@ -13,9 +13,9 @@ pub struct Equations {
     /// Signals with a constant value.
     pub constants: Vec<Constant>,
     /// Derived signals that read only states, disturbances, set-points and past values, in order of evaluation. The
-    /// values of these signals are known before the controls are chosen.
+    /// values of the early derived signals are known before the controls are chosen.
     pub early: Vec<Derived>,
-    /// Derived signals that also read current controls or outputs, in order of evaluation.
+    /// Derived signals that depend on current controls or outputs, in order of evaluation.
     pub late: Vec<Derived>,
     /// States with a known equation.
     pub next: Vec<NextState>,
@@ -26,7 +26,7 @@ pub struct Equations {
 pub struct Constant {
     /// Column of the schema.
     pub signal: usize,
-    /// Value of the constant, in the unit of the signal.
+    /// Value of the constant signal, in the unit of the signal.
     pub value: f64,
 }
 
@@ -53,11 +53,12 @@ pub struct NextState {
 type PlacedFault = (Range<usize>, ExprFault);
 
 impl Equations {
-    /// Compiles the `value`, `expr` and `next` of every signal in `spec`. `schema` must contain the same signals.
+    /// Compiles the `value`, `expr` and `next` of every signal in `spec`. `schema` must contain the same signals as
+    /// `spec`.
     ///
     /// # Errors
-    /// All faults in all expressions, each with the span of its expression in `twin.toml`. The span inside a fault is
-    /// relative to the start of the expression.
+    /// All faults in all expressions, each with the span of its expression in `twin.toml`. The span stored inside a
+    /// fault is relative to the start of its expression.
     pub fn compile(spec: &TwinSpec, schema: &Schema, scope: &Scope) -> Result<Self, Vec<PlacedFault>> {
         let mut equations = Self::default();
         let mut derived = Vec::new();
@@ -120,7 +121,7 @@ impl Equations {
     }
 
     /// Writes the constants and the derived signals into every row of a measured or simulated trajectory. Lagged values
-    /// are taken from the same segment only.
+    /// are read only from the same segment.
     pub fn fill(&self, log: &mut Trajectory) {
         for &Constant { signal, value } in &self.constants {
             log.columns[signal].fill(value);
@@ -149,8 +150,9 @@ struct Unordered {
     late: bool,
 }
 
-/// Compiles `text` and converts the result to the unit of `target`. An impossible conversion is a fault if the unit of
-/// `target` is `declared`. Otherwise, the program keeps its own unit.
+/// Compiles `text` and converts the result to the unit of `target`. Returns a fault if the conversion is impossible and
+/// the unit of `target` is `declared`. If the unit of `target` is not declared, an expression that cannot be converted
+/// keeps its own unit.
 fn compile(
     text: &At<String>,
     scope: &Scope,
@@ -176,12 +178,12 @@ fn compile(
 }
 
 /// Orders the derived signals so that each comes after the derived signals that it reads. A cyclic dependency is a
-/// fault even if it contains lags, because its first value is undefined.
+/// fault even if it includes lags, because the first value of the cycle would be undefined.
 fn in_order(derived: &[Unordered], schema: &Schema) -> Result<Vec<usize>, Vec<PlacedFault>> {
     struct Search<'a> {
         derived: &'a [Unordered],
         schema: &'a Schema,
-        /// Search state of each derived signal (0 = not visited, 1 = on the current path, 2 = done).
+        /// State of each derived signal in the depth-first search (0 = not visited, 1 = on the current path, 2 = done).
         mark: Vec<u8>,
         path: Vec<usize>,
         order: Vec<usize>,

@@ -61,8 +61,8 @@ impl Layout {
         Self { inputs, targets: targets(schema, equations) }
     }
 
-    /// Layout of the `persistence` model, with the targets of [`Layout::new`] and the last values of the outputs as
-    /// inputs.
+    /// Layout of the `persistence` model: the targets are those of [`Layout::new`], and the inputs include the last
+    /// values of the outputs.
     pub fn persistence(schema: &Schema, equations: &Equations) -> Self {
         let targets = targets(schema, equations);
         let inputs = targets.iter().filter(|t| !t.is_next()).map(|t| (t.signal(), 1)).collect();

@@ -10,8 +10,8 @@ use crate::expr::Registers;
 use crate::schema::Schema;
 use crate::trajectory::{Frame, Window};
 
-/// Known equations and a regressor that share a schema. The map is deterministic, because noise is an argument of each
-/// step.
+/// Known equations and a regressor that share a schema. The map is deterministic, because the noise is passed to each
+/// step as an argument.
 #[derive(Debug, Clone)]
 pub struct StepMap {
     pub schema: Arc<Schema>,
@@ -137,11 +137,11 @@ fn add(to: &mut [f64], from: &[f64]) {
     }
 }
 
-/// Empties `list` and reuses its allocation for an empty list of slices with another lifetime.
+/// Clears `list` and converts it to an empty list of slices with another lifetime, reusing its allocation.
 ///
-/// The input columns borrow from the window, so a list of them cannot outlive a step, and a new list would allocate at
-/// every step. The standard library's in-place `collect` reuses the allocation of a `Vec` if the element size is the
-/// same. The closure is never called; it only changes the lifetime in the type. The test
+/// The input columns borrow from the window, so a list of them cannot outlive a step. Creating a new list at every step
+/// would allocate memory. The standard library's in-place `collect` reuses the allocation of a `Vec` if the element
+/// size is the same. The closure passed to `map` is never called; it only changes the lifetime in the type. The test
 /// `a_second_step_reuses_its_buffers` checks that the allocation is reused.
 fn recycled<'b>(mut list: Vec<&[f64]>) -> Vec<&'b [f64]> {
     list.clear();

@@ -1,20 +1,20 @@
 //! Learns a model of a plant from its log. Candidate models are fitted, scored by their multi-step open-loop errors and
 //! calibrated, and one of them is chosen.
 //!
-//! The table lists the files in the order of the data flow.
+//! The table lists the modules in order of data flow.
 //!
-//! | file | content |
+//! | module | content |
 //! |---|---|
 //! | `equations`, `layout` | the known equations of the plant, and the columns that a model reads and predicts |
 //! | `dataset`, `split` | the log as transitions, divided into training folds and a hold-out |
-//! | `regressor`, `model` | the interface of the models, and the models |
+//! | `regressor`, `model` | the model interface, and its implementations |
 //! | `map` | the one-step map of the plant: known equations and a model |
 //! | `starts`, `rollouts` | open-loop runs over the log |
 //! | `residuals`, `noise_process` | one-step errors, and the noise that simulations add |
-//! | `recalibration`, `calibration`, `tracking` | the distribution of multi-step errors, with adaptive widths |
-//! | `noise_model` | the noise process scaled to be consistent with that distribution |
+//! | `recalibration`, `calibration`, `tracking` | the distribution of multi-step errors, with adaptive interval widths |
+//! | `noise_model` | the noise process, scaled to match the distribution of multi-step errors |
 //! | `score`, `coverage`, `response`, `epistemic` | skill, interval coverage, step responses, epistemic uncertainty |
-//! | `choose` | the choice of the model, with its reasons, or its refusal |
+//! | `choose` | the choice or rejection of a model, with reasons |
 //! | `validated` | models for closed-loop tuning |
 
 mod calibration;

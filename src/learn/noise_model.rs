@@ -15,9 +15,10 @@
 //! v   mean over the horizon of the variance of simulated particles with noise
 //! ```
 //!
-//! The target's row of the matrix L is scaled by a factor s, which is updated by s ← s √(max(a − v₀, 0) / (v − v₀)) and
-//! clamped to 0.3 ≤ s ≤ 5. The update is repeated three times, because the targets are coupled. Each variance is that
-//! of a normal distribution with the same central 90 % interval, so that a few trips have little effect.
+//! The target's row of the matrix L is scaled by an inflation factor s, which is updated by s ← s √(max(a − v₀, 0) / (v
+//! − v₀)) and clamped to 0.3 ≤ s ≤ 5. The update is repeated three times, because the targets are coupled. Each
+//! variance is computed from the central 90 % interval, assuming a normal distribution, so that rare plant trips have
+//! little effect.
 
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +36,7 @@ use crate::trajectory::{Frame, Trajectory};
 
 /// Level of the central interval whose width is matched between simulations and forecasts (not tuned).
 const LEVEL: f64 = 0.9;
-/// Number of iterations of the scaling (not tuned).
+/// Number of updates of the inflation factors (not tuned).
 const ROUNDS: usize = 3;
 /// Minimum and maximum of the inflation factor s (not tuned).
 const INFLATION: (f64, f64) = (0.3, 5.0);
@@ -44,11 +45,11 @@ const INFLATION: (f64, f64) = (0.3, 5.0);
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct NoiseModel {
     pub process: NoiseProcess,
-    /// Factor s by which each row of the matrix L was multiplied: `[targets]`.
+    /// Inflation factor s by which each row of the matrix L was multiplied: `[targets]`.
     pub inflation: Vec<f64>,
     /// Distribution of the multi-step errors.
     pub calibration: Calibration,
-    /// Factors on the widths of the forecast intervals, adapted to the errors of the newest forecasts in the log.
+    /// Factors that adapt the widths of the forecast intervals to the most recent forecast errors in the log.
     pub tracking: Tracking,
 }
 
@@ -118,7 +119,7 @@ impl NoiseModel {
         let mut scratch = StepScratch::default();
         let mut deviations = Vec::with_capacity(n * particles);
         let mut variance = vec![0.0; targets];
-        // Bessel's correction is needed, because the mean is estimated from the same particles.
+        // Bessel's correction is needed because the mean is estimated from the same particles.
         let correction = particles as f64 / (particles as f64 - 1.0).max(1.0);
         for h in 0..horizon {
             write_inputs(&mut window, log, starts, particles, h);
@@ -143,7 +144,7 @@ impl NoiseModel {
         variance
     }
 
-    /// Whether a noise model that was read from a file is valid for a model with `targets` targets.
+    /// Whether a noise model read from a file is valid for a model with `targets` targets.
     pub fn is_valid(&self, targets: usize) -> bool {
         self.process.is_valid(targets) && self.inflation.len() == targets
     }

@@ -30,8 +30,8 @@ use crate::stats::quantile_type_5;
 
 /// Number of particles per parallel task (not tuned).
 const CHUNK: usize = 1_024;
-/// Number of the random stream of the offsets. The other streams are numbered by simulation step, and no step has this
-/// number.
+/// Number of the random stream from which the offsets are drawn. The other streams are numbered by simulation step, and
+/// no step has this number.
 const OFFSETS: u64 = u64::MAX;
 
 /// Autoregressive process of the one-step errors. The symbols are defined in the module documentation.
@@ -44,8 +44,8 @@ pub struct NoiseProcess {
     /// Quantiles of ε at equally spaced probabilities, scaled to zero mean and unit variance: `[targets][quantiles]`.
     /// For a target without quantiles, ε is standard normal.
     pub shape: Vec<Vec<f64>>,
-    /// Standard deviation ω of the offset: `[targets]`. The offset of a particle is constant, so a bias does not
-    /// average out over a long run.
+    /// Standard deviation ω of the offset: `[targets]`. The offset of a particle is constant, so it represents a bias
+    /// that does not average out over a long run.
     pub offset: Vec<f64>,
 }
 
@@ -67,8 +67,8 @@ impl NoiseProcess {
 
     /// Advances `noise` (`[targets][particles]`) from the errors of the previous step to those of step `step`.
     ///
-    /// For target `j`, particle `p` uses number `p` of the random stream (step, j). When scenarios are compared,
-    /// particle `p` therefore has the same noise in all of them.
+    /// For target `j`, particle `p` uses the random number with index `p` in the stream (step, j). When scenarios are
+    /// compared, particle `p` therefore has the same noise in every scenario.
     pub fn advance(&self, noise: &mut [Vec<f64>], key: Key, step: u64) {
         if noise.first().is_none_or(|n| n.len() <= CHUNK) {
             return self.advance_chunk(noise, 0, key, step);
@@ -86,8 +86,7 @@ impl NoiseProcess {
         numbered.for_each(|(i, mut chunk)| self.advance_chunk(&mut chunk, i * CHUNK, key, step));
     }
 
-    /// Does the work of [`Self::advance`] for a chunk of particles. `first` is the number of the first particle in the
-    /// chunk.
+    /// Implements [`Self::advance`] for a chunk of particles. `first` is the index of the first particle in the chunk.
     fn advance_chunk(&self, noise: &mut [impl AsMut<[f64]>], first: usize, key: Key, step: u64) {
         self.decay(noise);
         let offsets = key.fold(OFFSETS);
@@ -119,7 +118,7 @@ impl NoiseProcess {
         }
     }
 
-    /// Whether a process that was read from a file is valid for a model with `targets` targets.
+    /// Whether a process read from a file is valid for a model with `targets` targets.
     pub fn is_valid(&self, targets: usize) -> bool {
         self.phi.len() == targets
             && self.offset.len() == targets

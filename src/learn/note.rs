@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A remark on a model, for the users of the model.
+/// A remark on a model, addressed to its users.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "StoredNote")]
 pub struct Note {
@@ -11,8 +11,8 @@ pub struct Note {
     pub text: String,
 }
 
-/// The stored form of a note. Model cards of older versions contain only the text, which is then read as a remark on
-/// the fit.
+/// The stored form of a note. Model cards written by older versions contain only the text, which is interpreted as a
+/// remark on the fit.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum StoredNote {
@@ -37,7 +37,7 @@ pub enum NoteKind {
     ConstantControl,
     /// The chosen model contradicts a known effect.
     Contradiction,
-    /// Another candidate contradicts a known effect.
+    /// A candidate other than the chosen model contradicts a known effect.
     OtherContradiction,
     /// The forecasts of a signal could not be scored.
     Unscored,

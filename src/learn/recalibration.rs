@@ -1,4 +1,4 @@
-//! Recalibration methods, which estimate the distribution of future forecast errors from the errors on held-out blocks.
+//! Recalibration methods that estimate the distribution of future forecast errors from the errors on held-out blocks.
 //!
 //! For each signal and each band of horizons, the distribution is estimated in four steps:
 //!
@@ -9,8 +9,8 @@
 //! z = u / σ_h                                      sample that gives the quantiles of Z
 //! ```
 //!
-//! The weights ω of the blocks are either all 1, or they are halved from each block to the next older one. A single
-//! outlier widens the distribution at all horizons of the band, not only at its own horizon.
+//! The block weights ω are either all 1, or each is half the weight of the next newer block. A single outlier therefore
+//! widens the distribution at all horizons of the band, not only at its own horizon.
 
 use std::ops::Range;
 
@@ -34,16 +34,16 @@ const WINSORISED: f64 = 0.98;
 const MAD_TO_SD: f64 = 1.4826;
 /// Minimum and maximum of the local width w (not tuned).
 const LOCAL_WIDTH: (f64, f64) = (0.05, 100.0);
-/// Shapes of the error distribution from which one is selected. The first shape is the default.
+/// Candidate shapes of the error distribution. The first shape in the list is the default.
 const SHAPES: [ErrorShape; 3] = [ErrorShape::Isotonic, ErrorShape::ScaledNormal, ErrorShape::Conformal];
 
 /// A method that estimates the distribution of future forecast errors from the errors on held-out blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecalibrationMethod {
     pub shape: ErrorShape,
-    /// Whether recent blocks have larger weights: the weight is halved from each block to the next older one.
+    /// Whether recent blocks have larger weights, with each block having half the weight of the next newer block.
     pub recent: bool,
-    /// Whether the width of the distribution follows the model's own standard deviation along the run.
+    /// Whether the width of the distribution varies with the standard deviation predicted by the model.
     pub local: bool,
 }
 
@@ -59,7 +59,8 @@ pub enum ErrorShape {
     Conformal,
 }
 
-/// Local width of a distribution: w(g) = √(s² + g²) / median √(s² + g²), where g is the model's own standard deviation.
+/// Local width of a distribution: w(g) = √(s² + g²) / median √(s² + g²), where g is the standard deviation predicted by
+/// the model.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct LocalWidth {
     /// Robust standard deviation s of the one-step errors.
@@ -113,8 +114,8 @@ struct StandardisedErrors {
 }
 
 impl<'a> HeldOutErrors<'a> {
-    /// Collects the errors of signal number `k`. `typical`: standard deviation that is used if there are no
-    /// measurements. `floor`: minimum standard deviation.
+    /// Collects the errors of signal number `k`. `typical`: standard deviation used if there are no measurements.
+    /// `floor`: minimum standard deviation.
     pub fn new(runs: &'a [Rollouts], k: usize, typical: f64, floor: f64) -> Self {
         Self { k, runs, local: LocalWidth::fit(runs, k), typical, floor }
     }
@@ -127,13 +128,13 @@ impl<'a> HeldOutErrors<'a> {
         ErrorDistribution { shape: quantiles(method.shape, &errors), sd }
     }
 
-    /// Selects the method with the lowest CRPS, where each block is scored with a distribution fitted on the blocks
-    /// before it.
+    /// Selects the method with the lowest CRPS. Each block is scored with a distribution fitted on the preceding
+    /// blocks.
     pub fn select_method(&self, horizons: Range<usize>) -> RecalibrationMethod {
         let mut losses: Vec<(RecalibrationMethod, f64)> = Vec::new();
         for (local, recent) in [(false, false), (false, true), (true, false), (true, true)] {
             let mut loss = [0.0; SHAPES.len()];
-            // Scoring starts with the third block, because a single block is not enough to fit a method.
+            // Scoring starts with the third block, because one preceding block is not enough to fit a method.
             for block in 2..self.runs.len() {
                 let fitted = self.standardised(recent, local, block, horizons.clone(), self.typical);
                 for (loss, kind) in loss.iter_mut().zip(SHAPES) {
@@ -151,7 +152,7 @@ impl<'a> HeldOutErrors<'a> {
         if best.1 < (1.0 - MIN_GAIN) * default.1 { best.0 } else { default.0 }
     }
 
-    /// Pairs (error, w) of the errors in a block at horizon `h` and their local widths.
+    /// Pairs (error, w) of each error in a block at horizon `h` and its local width w.
     fn errors(&self, block: usize, h: usize, local: bool) -> impl Iterator<Item = (f64, f64)> + '_ {
         let width = move |model_sd| if local { self.local.at(model_sd) } else { 1.0 };
         self.runs[block].pairs(self.k, h).map(move |p| (p.error(), width(p.model_sd)))

@@ -17,9 +17,9 @@ pub struct Particle {
 
 /// A function that maps p input columns to q output columns, in the physical units of the signals.
 pub trait Regressor: Send + Sync + Debug {
-    /// Name of the model in the list of models.
+    /// Name of the model, as used in `model.choose`.
     fn name(&self) -> &'static str;
-    /// Pair (p, q): the numbers of input and output columns.
+    /// Numbers of input and output columns as a pair (p, q).
     fn shape(&self) -> (usize, usize);
     /// Number of ensemble members, such as bootstrap models, groups of trees or posterior draws; 1 if there is only the
     /// mean model.
@@ -28,13 +28,14 @@ pub trait Regressor: Send + Sync + Debug {
     /// the particles. Member numbers are taken modulo the number of members. The prediction for a row does not depend
     /// on other rows.
     fn predict(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>]);
-    /// Serialises the model. [`super::model::decode`] restores the model bit for bit.
+    /// Serialises the model. [`super::model::decode`] restores an identical model from these bytes.
     fn encode(&self) -> Vec<u8>;
     /// The coefficients of the model if it is linear.
     fn coefficients(&self) -> Option<Coefficients> {
         None
     }
-    /// Whether predictions are differentiable in the inputs. Gradient-based planners then use finite differences.
+    /// Whether predictions are differentiable in the inputs. Gradient-based planners, which use finite differences,
+    /// require a differentiable model.
     fn is_differentiable(&self) -> bool {
         false
     }
@@ -71,7 +72,7 @@ pub trait Regressor: Send + Sync + Debug {
             }
         }
     }
-    /// An optional remark for the user on how the model was fitted.
+    /// An optional remark for users on how the model was fitted.
     fn note(&self) -> Option<String> {
         None
     }
@@ -98,15 +99,15 @@ pub struct Fit<'a> {
     pub data: &'a Dataset,
     /// Indices of the transitions in `data` to which the model is fitted.
     pub rows: &'a [usize],
-    /// Blocks of transitions in order of time, for tuning hyper-parameters. Transitions outside `rows` are ignored.
+    /// Chronological blocks of transitions for tuning hyper-parameters. Transitions outside `rows` are ignored.
     pub folds: &'a [Vec<usize>],
     pub options: &'a ModelSpec,
     pub seed: u64,
     pub compute: &'a Compute,
-    /// Whether a cheaper and less exact fit is sufficient, as it is for a refit without a fold, of which only the
-    /// errors are used.
+    /// Whether a cheaper, less exact fit is sufficient, as for leave-one-fold-out refits, of which only the errors are
+    /// used.
     pub draft: bool,
-    /// Hyper-parameters of the model that was fitted on all training rows ([`Regressor::hyper`]), for a refit without a
-    /// fold. Empty for other fits.
+    /// Hyper-parameters of the model fitted on all training rows ([`Regressor::hyper`]), for use in a
+    /// leave-one-fold-out refit; empty for other fits.
     pub hyper: &'a [f64],
 }

@@ -6,23 +6,23 @@ use super::starts::{Start, one_step_errors};
 use crate::stats::{mean_and_population_sd, quantile_type_5};
 use crate::trajectory::Trajectory;
 
-/// Minimum number of innovations for estimating their distribution (not tuned). If there are fewer innovations, a
-/// normal distribution is assumed.
+/// Minimum number of innovations for estimating their distribution (not tuned). If there are fewer innovations than
+/// this minimum, a normal distribution is assumed.
 const MIN_FOR_SHAPE: usize = 200;
 /// Number of quantiles that describe the distribution of an innovation. More quantiles would resolve only the tails
 /// that [`clip`] removes.
 const QUANTILES: usize = 512;
-/// A standard deviation of whitened innovations below this value is only rounding error.
+/// A standard deviation of whitened innovations below this value is attributed to rounding error.
 const ROUNDING: f64 = 1e-6;
-/// Share of the errors that [`clip`] limits at each end of their distribution (not tuned).
+/// Fraction of the errors that [`clip`] limits at each end of their distribution (not tuned).
 const CLIPPED: f64 = 0.001;
 /// Minimum and maximum of the lag-1 correlation φ of a state's one-step error (not tuned).
 const LAG_ONE: (f64, f64) = (-0.5, 0.98);
 
-/// One-step errors (measured − predicted) in one block of time.
+/// One-step errors (measured − predicted) in one contiguous block of the log.
 #[derive(Debug, Clone, Default)]
 pub struct Residuals {
-    /// Rows of the log at which the errors were measured, ascending.
+    /// Rows of the log for which the errors were computed, in ascending order.
     pub rows: Vec<usize>,
     /// `[targets][rows]`.
     pub errors: Vec<Vec<f64>>,
@@ -44,7 +44,7 @@ impl Residuals {
 }
 
 /// Limits the errors of each target to the range between their 0.1 % and 99.9 % quantiles, so that a trip or a start-up
-/// does not affect the noise of normal operation.
+/// does not affect the noise estimated for normal operation.
 pub(super) fn clip(residuals: &[Residuals], targets: usize) -> Vec<Residuals> {
     let mut clipped = residuals.to_vec();
     for i in 0..targets {
@@ -87,7 +87,7 @@ pub(super) fn phi_by_lag_one(residuals: &[Residuals], i: usize) -> f64 {
 /// for 0 ≤ φ < 1. If the errors are an AR(1) process, the estimate is the coefficient of that process. If the errors
 /// are white noise plus a slowly varying offset, the estimate is close to the coefficient of the offset.
 pub(super) fn phi_by_horizon(residuals: &[Residuals], i: usize, horizon: usize) -> f64 {
-    // At most 48 lags are used, because for a long horizon more lags would hardly change the result.
+    // At most 48 lags are used, because further lags would hardly change the result even for a long horizon.
     let stride = horizon.div_ceil(48);
     let lags: Vec<(i32, f64)> =
         (1..=horizon).step_by(stride).map(|h| (h as i32, correlation(residuals, i, h))).collect();
@@ -104,8 +104,8 @@ pub(super) fn phi_by_horizon(residuals: &[Residuals], i: usize, horizon: usize) 
     best.1
 }
 
-/// Estimates ω of target `i` as the root mean square of the mean errors over periods. A period is a fifth of a fold,
-/// but at least two horizons. The estimate is 0 if there are fewer than four periods.
+/// Estimates ω of target `i` as the root mean square of the period averages of its errors. A period lasts one fifth of
+/// a fold, but at least two horizons. The estimate of ω is 0 if there are fewer than four periods.
 ///
 /// The part of ω that the AR(1) process already explains is not subtracted, because the inflation of the noise corrects
 /// for that part. Overestimating the uncertainty of a long run is also safer than underestimating it.
@@ -142,11 +142,10 @@ pub(super) fn covariance(innovations: &[Vec<f64>], targets: usize) -> Vec<Vec<f6
     (0..targets).map(|i| (0..targets).map(|j| lower[i.max(j)][i.min(j)]).collect()).collect()
 }
 
-/// Quantiles of each component of ε = L⁻¹ η, scaled to zero mean and unit variance: `[targets][quantiles]`. The list of
-/// quantiles of a target is empty, which means a normal distribution, if there are too few innovations or if they do
-/// not vary.
+/// Quantiles of each component of ε = L⁻¹ η, scaled to zero mean and unit variance: `[targets][quantiles]`. If a target
+/// has too few innovations, or only constant ones, its list of quantiles is empty, which denotes a normal distribution.
 ///
-/// The errors of a good model often have heavy tails. A normal distribution would not reproduce the effect of these
+/// The errors of a good model often have heavy tails. A normal distribution would not reproduce the effect of heavy
 /// tails on the KPIs.
 pub(super) fn shapes(innovations: &[Vec<f64>], factor: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let mut white: Vec<Vec<f64>> = vec![Vec::with_capacity(innovations.len()); factor.len()];
@@ -175,8 +174,9 @@ fn shape(mut z: Vec<f64>) -> Vec<f64> {
     quantiles
 }
 
-/// Lower-triangular Cholesky factor L of a covariance matrix. A column is set to zero if its pivot is only rounding
-/// error, which happens for a target that is a linear function of other targets. The factorisations in nalgebra and faer reject such a matrix.
+/// Lower-triangular Cholesky factor L of a covariance matrix. A column is set to zero if its pivot is no larger than
+/// rounding error, which happens if a target is a linear function of other targets. The Cholesky factorisations in
+/// nalgebra and faer reject singular matrices.
 pub(super) fn cholesky(covariance: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let q = covariance.len();
     let mut l = vec![vec![0.0; q]; q];
@@ -214,8 +214,8 @@ mod tests {
 
     #[test]
     fn a_shape_has_the_quantiles_of_the_whitened_innovations() {
-        // The first target has many small and a few large errors. The error of the second target is half that of the
-        // first plus normal noise. The error of the third target does not vary.
+        // The first target has many small and a few large errors. The error of the second target equals half that of
+        // the first target plus normal noise. The error of the third target does not vary.
         let key = Key::new(3);
         let rare = |i: u64| if key.fold(0).uniform(i) < 0.04 { 5.0 } else { 0.2 };
         let draw = |i: u64| {

@@ -17,7 +17,7 @@ const POINTS: usize = 240;
 const AT_REST: f64 = 1e-4;
 /// A state that is more than this many standard deviations from its mean is outside the training data (not tuned).
 const OUTSIDE: f64 = 4.0;
-/// A step response has settled if its last values differ from the final one by at most this fraction of its largest
+/// A step response has settled if its last values differ from its final value by at most this fraction of its largest
 /// value (not tuned).
 const SETTLED: f64 = 5e-3;
 
@@ -34,8 +34,8 @@ pub struct Response {
     /// Number of time steps since the step change of the control: `[points]`. After k time steps, a state is x(k) and
     /// an output is y(k).
     pub at: Vec<usize>,
-    /// Change of the signal per unit of the control: `[points]`. The fields contain the response of the mean model, and
-    /// the 10th and 90th percentiles over the ensemble members.
+    /// Change of the signal per unit of the control: `[points]`. `mean` is the response of the mean model; `low` and
+    /// `high` are the 10th and 90th percentiles over the ensemble members.
     pub mean: Vec<f64>,
     pub low: Vec<f64>,
     pub high: Vec<f64>,
@@ -53,7 +53,7 @@ pub struct Response {
 pub struct SignalMoments {
     pub mean: f64,
     pub sd: f64,
-    /// Range from the 1st to the 99th percentile.
+    /// Range from the 1st to the 99th percentile of the signal.
     pub central_range: Bounds,
 }
 
@@ -73,7 +73,7 @@ impl SignalMoments {
         Self { mean, sd, central_range: Bounds { low: at(0.01), high: at(0.99) } }
     }
 
-    /// Whether the variation of the signal is larger than rounding error.
+    /// Whether the signal varies by more than rounding error.
     pub fn varies(&self) -> bool {
         self.sd > 1e-9 * self.mean.abs().max(1e-9)
     }
@@ -81,10 +81,10 @@ impl SignalMoments {
 
 /// Computes the step responses of every scored signal to every control that moved in the training rows.
 ///
-/// The model is first simulated at the training means until it is at rest. Then each control is raised by one standard
-/// deviation in a separate run. The step is smaller, or downwards, if the control would otherwise leave the range
-/// between its 1st and 99th percentiles. The response is the difference from a run without the step. The run ends when
-/// the response has settled, after at least three and at most twelve horizons.
+/// The model is first simulated at the training means until it is at rest. Each control is then raised by one standard
+/// deviation in a separate run. The step is reduced or reversed if the control would otherwise leave the range between
+/// its 1st and 99th percentiles. The response is the difference from a run without the step. A run lasts until the
+/// response has settled, with a minimum of three and a maximum of twelve horizons.
 pub fn responses(map: &StepMap, log: &Trajectory, moments: &[SignalMoments], horizon: usize) -> Vec<Response> {
     let steps: Vec<(usize, f64)> = map
         .schema
@@ -99,7 +99,8 @@ pub fn responses(map: &StepMap, log: &Trajectory, moments: &[SignalMoments], hor
     let members = map.regressor.members().max(1);
     let members = if members > 1 { members.min(MEMBERS) } else { 0 };
     // The rows form blocks. Block 0 belongs to the mean model, and every other block belongs to one ensemble member.
-    // Each block has one row without a step and one row with a step of each control.
+    // Each block contains one row without a step, followed by one row per control, in which only that control is
+    // stepped.
     let width = steps.len() + 1;
     let blocks = members + 1;
     let particles: Vec<Particle> =
@@ -141,7 +142,7 @@ pub fn responses(map: &StepMap, log: &Trajectory, moments: &[SignalMoments], hor
     found
 }
 
-/// Step of at most one standard deviation, up or down, that stays between the 1st and 99th percentiles of the control;
+/// Step of at most one standard deviation, up or down, that keeps the control between its 1st and 99th percentiles;
 /// `None` if the control does not vary.
 fn step_size(m: &SignalMoments) -> Option<f64> {
     if !m.varies() {
@@ -184,7 +185,7 @@ impl<'a> ConstantInputRun<'a> {
         Self { map, inputs, window, particles, scratch: StepScratch::default() }
     }
 
-    /// Simulates one step. Each input is its training mean plus `change(signal, row)`.
+    /// Simulates one step. Each input is set to its training mean plus `change(signal, row)`.
     fn step(&mut self, change: impl Fn(usize, usize) -> f64) {
         for &(signal, value) in &self.inputs {
             for (row, v) in self.window.column_mut(signal, 0).iter_mut().enumerate() {
@@ -196,8 +197,8 @@ impl<'a> ConstantInputRun<'a> {
     }
 
     /// Simulates until every state is at rest, for at most `limit` steps. Stops before a state leaves the range of the
-    /// training data, which can happen for an integrating state because the mean inputs need not balance. The remaining
-    /// drift cancels, because a response is the difference between two runs.
+    /// training data, which can happen for an integrating state because the mean inputs do not necessarily keep it
+    /// constant. The remaining drift cancels, because a response is the difference between two runs.
     fn settle(&mut self, signals: &[usize], moments: &[SignalMoments], limit: usize) {
         let states: Vec<usize> =
             signals.iter().copied().filter(|&s| self.map.schema.signals[s].role == Role::State).collect();

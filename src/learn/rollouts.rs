@@ -2,8 +2,8 @@
 //! predictions of the states and the logged controls and disturbances.
 //!
 //! The prediction at horizon `h` from start row `s` is x(s + h) for a state and y(s + h − 1) for an output, because a
-//! step from row t gives y(t) and x(t + 1). The persistence forecast is the last value that is known at the start, x(s)
-//! or y(s − 1).
+//! step from row t gives y(t) and x(t + 1). The persistence forecast is the last value known at the start, which is
+//! x(s) for a state and y(s − 1) for an output.
 
 use super::map::{StepMap, StepScratch};
 use super::noise_process::NoiseProcess;
@@ -20,14 +20,15 @@ pub struct Rollouts {
     /// Number of steps.
     pub horizon: usize,
     pub starts: Vec<Start>,
-    /// Predictions, in horizon-major order: `[signals][horizon * starts]`; NaN for steps beyond the reach of a start.
+    /// Predictions, in horizon-major order: `[signals][horizon * starts]`; NaN after the last step that can be
+    /// simulated from a start.
     pub predicted: Vec<Vec<f64>>,
     /// Measurements, in the same shape as `predicted`; NaN if there is no measurement.
     pub measured: Vec<Vec<f64>>,
-    /// One-step standard deviation according to the model, in the same shape as `predicted`. The standard deviation is
-    /// epistemic, combined with the aleatoric one for heteroscedastic models. The model is evaluated at the first step
-    /// of each band of horizons, and each entry is the root mean square of all evaluations up to that horizon. Entries
-    /// are zero for signals that are not targets and for models without an ensemble.
+    /// One-step standard deviation predicted by the model, in the same shape as `predicted`: the epistemic standard
+    /// deviation, combined with the aleatoric one for heteroscedastic models. The standard deviation is evaluated at
+    /// the first step of each band of horizons, and the stored value is the root mean square of all evaluations up to
+    /// the horizon. The standard deviation is zero for signals that are not targets and for models without an ensemble.
     pub model_sd: Vec<Vec<f64>>,
     /// Last known value of each signal at each start: `[signals][starts]`.
     pub last: Vec<Vec<f64>>,
@@ -36,7 +37,7 @@ pub struct Rollouts {
 /// A prediction of a signal and the corresponding measurement.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ForecastPair {
-    /// Index of the start from which the prediction was made.
+    /// Index of the start row from which the prediction was made.
     pub start: usize,
     pub predicted: f64,
     pub measured: f64,
@@ -135,8 +136,8 @@ pub fn rollouts(
     Rollouts { signals, horizon, starts, predicted, measured, model_sd, last }
 }
 
-/// Bounds on the predictions, ten times the width of the measured range beyond that range on either side. A diverged
-/// run therefore gets a poor score but does not overflow.
+/// Bounds on the predictions: the measured range, extended on either side by ten times its width. With these bounds, a
+/// diverged run gets a poor score but does not overflow.
 fn clamp_bounds(column: &[f64]) -> (f64, f64) {
     let finite = column.iter().filter(|v| v.is_finite());
     let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
@@ -148,7 +149,7 @@ fn clamp_bounds(column: &[f64]) -> (f64, f64) {
 }
 
 impl Rollouts {
-    /// The persistence forecast from the same starts.
+    /// Returns the persistence forecast from the start rows of these runs.
     #[must_use]
     pub fn persistence(&self) -> Self {
         let mut other = self.without_model_sd();
@@ -163,7 +164,7 @@ impl Rollouts {
         other
     }
 
-    /// A constant forecast from the same starts. `values` contains one value per signal.
+    /// Returns a constant forecast from the start rows of these runs. `values`: the forecast of each signal.
     #[must_use]
     pub fn constant(&self, values: &[f64]) -> Self {
         let mut other = self.without_model_sd();

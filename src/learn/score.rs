@@ -1,8 +1,8 @@
 //! Scores of multi-step open-loop forecasts on the hold-out.
 //!
-//! The hold-out is the newest part of the log (`model.holdout`). A gap of the lags plus one horizon separates the
-//! hold-out from the training rows. The model runs open loop from many start rows in the hold-out. The inputs of the
-//! model are the logged controls and disturbances, and its own predictions of the states. The skill at horizon h is
+//! The hold-out is the newest part of the log (`model.holdout`). A gap as long as the lags plus one horizon separates
+//! the hold-out from the training rows. The model runs open loop from many start rows in the hold-out. The inputs of
+//! the model are the logged controls and disturbances, and its own predictions of the states. The skill at horizon h is
 //! defined as follows:
 //!
 //! ```text
@@ -11,8 +11,8 @@
 //!
 //! The sums are over the starts s. ŷ is the prediction of the model, y is the measurement, and b is the forecast of a
 //! baseline: persistence (the last value known at the start), the linear model, or the training mean. The skill is 1
-//! for a perfect model and 0 for a model that is only as good as the baseline. The CRPS and the coverage use the
-//! calibrated distribution with the interval widths that were tracked up to the time of the forecast.
+//! for a perfect model and 0 for a model that is no better than the baseline. The CRPS and the coverage use the
+//! calibrated distribution with the interval widths tracked up to the time of the forecast.
 
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +34,7 @@ pub struct ScoreRow {
     pub signal: usize,
     /// Steps ahead, 1-based.
     pub horizon: usize,
-    /// Number of forecasts that were scored.
+    /// Number of scored forecasts.
     pub n: usize,
     pub rmse: f64,
     /// Mean error, predicted − measured.
@@ -56,7 +56,7 @@ pub struct ScoreRow {
     pub independent: f64,
     /// Expected coverage of the intervals at [`LEVELS`] ([`Calibration::expected_coverage`]).
     pub expected: [f64; 4],
-    /// Histogram of the probability integral transform: the share of the measurements in each tenth of the forecast
+    /// Histogram of the probability integral transform: the fraction of the measurements in each tenth of the forecast
     /// distribution.
     pub pit: [f64; 10],
 }
@@ -77,8 +77,8 @@ pub struct Baselines {
     pub mean: Rollouts,
 }
 
-/// Scores a model for every signal and horizon. `widths`: factors on the calibrated interval widths at the time of each
-/// forecast.
+/// Scores a model for every signal and horizon. `widths`: factors by which the calibrated interval widths are
+/// multiplied at the time of each forecast.
 pub fn score(
     model: &str,
     run: &Rollouts,
@@ -130,8 +130,8 @@ pub fn score(
                 crps: crps / count,
                 coverage: inside.map(|c| c / count),
                 coverage_fixed: fixed.map(|c| c / count),
-                // If all measurements are covered, or none of them, the autocorrelation of the coverage is undefined.
-                // The autocorrelation of the absolute errors is then used instead.
+                // If all or none of the measurements are covered, the autocorrelation of the coverage is undefined, and
+                // that of the absolute errors is used instead.
                 independent: effective_sample_size(&covered).or_else(|| effective_sample_size(&sizes)).unwrap_or(count),
                 expected: LEVELS.map(|level| calibration.expected_coverage(k, h, level)),
                 pit: pit.map(|c| c / count),

@@ -1,4 +1,4 @@
-//! Splits the rows of a log in order of time into training folds and a hold-out.
+//! Splits the rows of a log chronologically into training folds and a hold-out.
 //!
 //! ```text
 //! | fold 1 | gap | fold 2 | gap | … | fold 5 | gap | hold-out |
@@ -16,7 +16,7 @@ use crate::trajectory::Trajectory;
 /// Number of training folds, which are used for out-of-fold residuals and for tuning hyper-parameters (not tuned).
 pub const FOLDS: usize = 5;
 
-/// A time-ordered split. Each part is a list of ranges of grid rows, oldest first, each within one segment.
+/// A chronological split. Each part is a list of ranges of grid rows, oldest first, each within one segment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Split {
     pub train: Vec<Range<usize>>,
@@ -42,7 +42,7 @@ impl Split {
         if holdout < gap {
             return Err(Error::Data(format!(
                 "the hold-out of {} ({}) is shorter than one forecast, which needs {} of history and a horizon of {} \
-                 ({}). Make `model.holdout` longer or `model.horizon` shorter in twin.toml",
+                 ({}). Increase `model.holdout` or reduce `model.horizon` in twin.toml",
                 spec.holdout.value,
                 plural(holdout, "row", "rows"),
                 plural(spec.lags.value.max(1), "row", "rows"),
@@ -56,8 +56,8 @@ impl Split {
             return Err(Error::Data(format!(
                 "the log is too short to fit and test a model: it has {} of {step} ({}) in {}, but {} needed ({}): \
                  {holdout} for the hold-out of {}, {blocks} for {FOLDS} training blocks with at least one forecast of \
-                 {} each, and a gap of {gap}. Add older log files, or make `model.holdout` or `model.horizon` shorter \
-                 in twin.toml",
+                 {} each, and {gap} for the gap before the hold-out. Add older log files, or reduce `model.holdout` or \
+                 `model.horizon` in twin.toml",
                 plural(rows, "row", "rows"),
                 duration(rows, step),
                 plural(log.segments.len(), "segment", "segments"),
@@ -100,7 +100,7 @@ fn before_row(ranges: &[Range<usize>], end: usize) -> Vec<Range<usize>> {
     ranges.iter().map(|s| s.start..s.end.min(end)).filter(|s| !s.is_empty()).collect()
 }
 
-/// The duration of a number of rows as text. Durations of two days or more are given in whole days.
+/// The duration of a number of rows as text. Durations of two days or more are rounded to whole days.
 fn duration(rows: usize, step: TimeSpan) -> String {
     let ms = step.ms().saturating_mul(rows as i64);
     let days = ms as f64 / 86_400_000.0;

@@ -8,7 +8,7 @@ use super::regressor::Particle;
 use crate::schema::Role;
 use crate::trajectory::{Frame, Trajectory, Window};
 
-/// If fewer starts than this reach the full horizon, shorter runs are used as well (not tuned).
+/// Minimum number of starts that reach the full horizon; if there are fewer, shorter runs are also used (not tuned).
 const FEW_STARTS: usize = 30;
 
 /// A row of the log from which an open-loop run starts.
@@ -17,11 +17,11 @@ pub struct Start {
     pub row: usize,
     /// First row of the segment that contains the start.
     pub first: usize,
-    /// Number of steps until the end of the segment, of the block or of the known inputs, but at most the horizon.
+    /// Number of steps until the end of the segment, of the block or of the known inputs, limited to the horizon.
     pub reach: usize,
 }
 
-/// The signals whose values must be known for an open-loop run.
+/// The signals whose values must be known for an open-loop run to be possible.
 #[derive(Debug, Clone)]
 struct RequiredSignals {
     /// Signals that must be known before the start row: every signal that the map reads.
@@ -29,7 +29,7 @@ struct RequiredSignals {
     /// Signals that must be known at the start row: every signal that the map reads, except outputs and derived
     /// signals.
     present: Vec<usize>,
-    /// Signals that must be known from the start row on: controls, disturbances and set-points.
+    /// Signals that must be known from the start row onwards: controls, disturbances and set-points.
     future: Vec<usize>,
 }
 
@@ -75,7 +75,7 @@ pub fn scored_signals(map: &StepMap, log: &Trajectory) -> Vec<usize> {
 
 /// Selects at most `limit` evenly spaced rows of `blocks` from which `map` can run open loop in `log`.
 ///
-/// The segment of each start contains `map.depth()` complete rows before it, because a forecast carries forward the
+/// Each start is preceded by `map.depth()` complete rows in its segment, because a forecast carries forward the
 /// one-step error of the previous row. If at least 30 starts reach the full horizon, shorter runs are not used.
 pub fn starts(map: &StepMap, log: &Trajectory, blocks: &[Range<usize>], horizon: usize, limit: usize) -> Vec<Start> {
     let required = RequiredSignals::new(map, log);
@@ -89,7 +89,7 @@ pub fn starts(map: &StepMap, log: &Trajectory, blocks: &[Range<usize>], horizon:
                 continue;
             }
             // `past` is the number of complete rows directly before row `t`, and `future` is the number of rows with
-            // known inputs from row `t` on.
+            // known inputs from row `t` onwards.
             let mut past = 0;
             let mut ready = vec![false; to - from];
             for t in from.saturating_sub(depth).max(segment.start)..to {
@@ -119,7 +119,7 @@ pub fn starts(map: &StepMap, log: &Trajectory, blocks: &[Range<usize>], horizon:
     thin(&found, limit)
 }
 
-/// Selects at most `limit` evenly spaced elements of `items`, in order.
+/// Selects at most `limit` evenly spaced elements of `items`, preserving their order.
 pub fn thin<T: Copy>(items: &[T], limit: usize) -> Vec<T> {
     let (n, limit) = (items.len(), limit.max(1));
     if n <= limit {
@@ -151,8 +151,8 @@ pub(crate) fn window_at(map: &StepMap, log: &Trajectory, starts: &[Start], copie
     window
 }
 
-/// Writes into the current frame the inputs that were logged `ahead` rows after each start. Beyond the reach of a
-/// start, its last inputs are repeated.
+/// Writes the inputs logged `ahead` rows after each start into the current frame. After the last step that can be
+/// simulated from a start, its last known inputs are repeated.
 pub(crate) fn write_inputs(window: &mut Window, log: &Trajectory, starts: &[Start], copies: usize, ahead: usize) {
     for (signal, spec) in log.schema.signals.iter().enumerate() {
         if !is_exogenous(spec.role) {

@@ -9,13 +9,13 @@
 //! θ_{t+1} = clamp(θ_t + γ (miss_t − α), −ln 10, ln 10)
 //! ```
 //!
-//! miss_t is 1 if the error was outside the interval and 0 otherwise, and α = 1 − the expected coverage of the interval
-//! (0.1 for continuous errors). The method is quantile tracking (Gibbs & Candès 2021, 2024; Angelopoulos, Candès &
-//! Tibshirani 2023) on a logarithmic scale. If θ never reaches a bound, the share of misses over n forecasts with known
-//! errors differs from α by |θ_n − θ_0| / (γ n).
+//! miss_t is 1 if the error was outside the interval and 0 otherwise, and α is one minus the expected coverage of the
+//! interval (0.1 for continuous errors). The method is quantile tracking (Gibbs & Candès 2021, 2024; Angelopoulos,
+//! Candès & Tibshirani 2023) on a logarithmic scale. If θ never reaches a bound, the fraction of misses over n
+//! forecasts with known errors differs from α by |θ_n − θ_0| / (γ n).
 //!
-//! The gain γ of each signal is selected from [`GAINS`]. The selected gain has the lowest interval score (Gneiting &
-//! Raftery 2007), where each block is scored with a calibration fitted on the blocks before it.
+//! The candidates for the gain γ of each signal are listed in [`GAINS`]. The gain with the lowest interval score
+//! (Gneiting & Raftery 2007) is selected. Each block is scored with a calibration fitted on the preceding blocks.
 //!
 //! The error of an h-step forecast made at row t is known at row t + h. The interval width of a forecast depends only
 //! on errors that are already known when the forecast is made.
@@ -27,13 +27,14 @@ use super::rollouts::Rollouts;
 
 /// Level of the interval whose width is tracked.
 const LEVEL: f64 = 0.9;
-/// Gains γ from which one is selected (not tuned). With the smallest gain, a width can change by half within a few
-/// hundred forecasts. Smaller gains would adapt too slowly to have an effect within a hold-out.
+/// Candidate gains γ (not tuned). Even the smallest gain can change a width by half within a few hundred forecasts.
+/// With smaller gains, the widths would adapt too slowly to have an effect within a hold-out.
 const GAINS: [f64; 4] = [0.04, 0.07, 0.12, 0.2];
-/// Maximum factor on a calibrated interval width (not tuned). The minimum factor is the inverse of the maximum factor.
+/// Maximum factor by which a calibrated interval width is multiplied (not tuned). The minimum factor is the inverse of
+/// the maximum factor.
 const MAX_FACTOR: f64 = 10.0;
 
-/// Factors on the calibrated widths, for each signal and horizon.
+/// Factors by which the calibrated interval widths are multiplied, for each signal and horizon.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tracking {
     /// γ: `[signals]`.
@@ -44,7 +45,7 @@ pub struct Tracking {
     theta: Vec<Vec<f64>>,
 }
 
-/// The factors e^θ on the calibrated interval widths at the time of each forecast.
+/// Factors e^θ by which the calibrated interval widths are multiplied at the time of each forecast.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TrackedWidths {
     starts: usize,
@@ -53,7 +54,8 @@ pub struct TrackedWidths {
 }
 
 impl TrackedWidths {
-    /// The factor for signal number `k`, horizon `h` (1-based) and start number `start`; 1 if no widths are tracked.
+    /// The width factor for signal number `k`, horizon `h` (1-based) and start number `start`; 1 if no widths are
+    /// tracked.
     pub fn at(&self, k: usize, h: usize, start: usize) -> f64 {
         self.widths.get(k).and_then(|w| w.get((h.max(1) - 1) * self.starts + start)).copied().unwrap_or(1.0)
     }
@@ -91,7 +93,7 @@ impl Tracking {
         tracking
     }
 
-    /// Tracks the widths over a later run, and returns the factors at the time of each of its forecasts.
+    /// Tracks the widths over a later run, and returns the width factors at the time of each forecast in the run.
     pub fn update(&mut self, calibration: &Calibration, run: &Rollouts) -> TrackedWidths {
         let Self { gain, theta, .. } = self;
         let each = gain.iter().zip(theta).enumerate();
@@ -99,25 +101,25 @@ impl Tracking {
         TrackedWidths { starts: run.starts.len(), widths }
     }
 
-    /// The state of the tracking at the end of the training blocks.
+    /// The tracking state at the end of the training blocks.
     #[must_use]
     pub fn before_holdout(&self) -> Self {
         Self { theta: self.before_holdout.clone(), ..self.clone() }
     }
 
-    /// The factors over `run`, computed as if it followed the training blocks directly.
+    /// The width factors over `run`, computed as if `run` followed directly after the training blocks.
     pub fn replay(&self, calibration: &Calibration, run: &Rollouts) -> TrackedWidths {
         self.before_holdout().update(calibration, run)
     }
 
-    /// Factor on the interval width of signal number `k` at horizon `h` (1-based), as tracked up to the end of the log.
+    /// Width factor of signal number `k` at horizon `h` (1-based), tracked up to the end of the log.
     pub fn width(&self, k: usize, h: usize) -> f64 {
         let theta = self.theta.get(k).map_or(&[][..], Vec::as_slice);
         theta.get((h.max(1) - 1).min(theta.len().saturating_sub(1))).map_or(1.0, |theta| theta.exp())
     }
 }
 
-/// Tracks signal number `k` over `run`, updates θ, and returns the factor at each start: `[horizon * starts]`.
+/// Tracks the widths of signal number `k` over `run`, updates θ, and returns the width factors: `[horizon * starts]`.
 fn track(k: usize, gain: f64, theta: &mut [f64], calibration: &Calibration, run: &Rollouts) -> Vec<f64> {
     let n = run.starts.len();
     let bound = MAX_FACTOR.ln();

@@ -1,4 +1,4 @@
-//! A model that is fitted on one part of the log and validated on another, for closed-loop tuning.
+//! A model for closed-loop tuning, fitted on one part of the log and validated on another.
 
 use std::ops::Range;
 
@@ -20,7 +20,7 @@ const STARTS: usize = 120;
 /// Number of blocks into which the training part is divided for tuning hyper-parameters (not tuned).
 const BLOCKS: usize = 4;
 
-/// A model that was fitted on one part of the log and validated on another.
+/// A model fitted on one part of the log and validated on another.
 #[derive(Debug, Clone)]
 pub struct ValidatedModel {
     pub map: StepMap,
@@ -28,7 +28,7 @@ pub struct ValidatedModel {
     pub noise_model: NoiseModel,
     /// Mean squared error of open-loop runs over the validation part, divided by that of persistence and averaged over
     /// the targets and three horizons: the first step, half the horizon and the full horizon. The error is infinite if
-    /// no forecast could be compared.
+    /// no forecast can be compared with a measurement.
     pub relative_error: f64,
 }
 

@@ -25,14 +25,14 @@ use crate::simulate::Simulated;
 use crate::twin::Support;
 
 /// Number of simulated futures in which the advice is compared with unchanged controls (not tuned). With 40 futures,
-/// the confidence has a resolution of 2.5 %.
+/// the confidence of the advice has a resolution of 2.5 %.
 const FUTURES: usize = 40;
 
 /// Advises on the step after the newest row of the plant's log. `clock` limits the computing time of the plan.
 ///
 /// # Errors
 /// Returns [`Error::Data`] if a state has been missing for too long. Returns [`Error::Attention`] if no plan has a
-/// finite cost, or if `extrapolate` is `false` and no part of the plan's first move is supported by the model. Returns
+/// finite cost, or if `extrapolate` is `false` and the model supports no part of the plan's first move. Returns
 /// [`Error::Config`] if the `[mpc]` settings are invalid.
 pub fn advise(
     plant: &Plant,
@@ -92,14 +92,15 @@ pub fn advise(
     })
 }
 
-/// The number of steps over which a plan is evaluated: its horizon plus the steps that its terminal cost covers.
+/// Returns the number of steps over which a plan is evaluated, which is its horizon plus the steps that its terminal
+/// cost covers.
 fn judged_horizon(plant: &Plant, settings: &ResolvedMpc, mpc: &Mpc) -> usize {
     let terminal = plant.terminal_cost().filter(|_| settings.cost_to_go == Some(true));
     mpc.horizon() + terminal.map_or(0, |t| t.steps)
 }
 
-/// Returns the moves that may be advised, given the plan's first move, `requested`; see [`supported`]. Each of these
-/// moves has one value per planned control.
+/// Returns the moves that may be advised if `requested` is the first move of the plan; see [`supported`]. Each move has
+/// one value per planned control.
 fn candidates(ahead: &Ahead, signals: &[usize], requested: Vec<f64>, extrapolate: bool) -> Result<Vec<Vec<f64>>> {
     if extrapolate {
         return Ok(vec![requested]);
@@ -110,7 +111,7 @@ fn candidates(ahead: &Ahead, signals: &[usize], requested: Vec<f64>, extrapolate
     supported(unplanned, Vec::new(), requested, known, |moves| judge(ahead, signals, moves))
 }
 
-/// Clamps the `moves` of the controls `signals` to their limits, and returns their support.
+/// Clamps the `moves` of the controls `signals` to their limits, and returns the support of the clamped moves.
 fn judge(ahead: &Ahead, signals: &[usize], moves: &mut [f64]) -> Result<Support> {
     let run = ahead.run(&mut Follow::once(signals, moves), 1, 1)?;
     for (v, &c) in moves.iter_mut().zip(signals) {
@@ -119,8 +120,8 @@ fn judge(ahead: &Ahead, signals: &[usize], moves: &mut [f64]) -> Result<Support>
     Ok(run.support.first().copied().unwrap_or(Support::Outside))
 }
 
-/// Returns the candidate with the lowest cost, and its simulation. In its simulation, each candidate is followed by the
-/// rest of the plan.
+/// Returns the candidate with the lowest cost, and its simulation. Each candidate is simulated as the first move,
+/// followed by the remaining moves of the plan.
 fn cheapest(
     compiled: &Compiled,
     ahead: &Ahead,

@@ -4,17 +4,17 @@ use serde::Serialize;
 
 use crate::twin::Support;
 
-/// The level of the fallback sequence that decided the controls. From `Plan` to `Hold`, each level is the fallback of
-/// the previous one.
+/// The level of the fallback sequence that decided the controls. From `Plan` to `Hold`, each level is the fallback for
+/// the preceding level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FallbackLevel {
     /// The plant's own controller, in shadow mode: a plan was computed but not used.
     Shadow,
-    /// The start of a run, at which too few steps have been measured for a plan, so the controls are decided as for
-    /// `Safe` or `Hold`.
+    /// The start of a run, when too few steps have been measured to make a plan. The controls are decided as for `Safe`
+    /// or `Hold`.
     Settle,
-    /// The plan that was made at this step.
+    /// A plan made at this step.
     Plan,
     /// A later move of the last successful plan.
     LastPlan,

@@ -15,8 +15,8 @@ use crate::scenario::{Compiled, Plant};
 use crate::schema::Role;
 use crate::twin::Dynamics;
 
-/// Relative tolerance by which an applied control may exceed its hard limit, because plants that compute in single
-/// precision exceed their limits by about 1e-7.
+/// Relative tolerance by which an applied control may exceed its hard limit. Plants that compute in single precision
+/// can exceed their limits by rounding errors of about 1e-7.
 const LIMIT_TOLERANCE: f64 = 1e-6;
 
 /// The estimated state of the plant.
@@ -28,24 +28,24 @@ pub struct Estimator<'a> {
     collected: Collected,
     /// Values in the newest line, one per signal.
     pub values: Vec<f64>,
-    /// Controls that are in force now, NaN if unknown.
+    /// Control values currently in force; NaN if unknown.
     pub in_force: Vec<f64>,
-    /// Controls that were in force before the current step, NaN if unknown.
+    /// Control values in force before the current step; NaN if unknown.
     pub before_step: Vec<f64>,
-    /// The twin's prediction from the current step, one value per signal.
+    /// The twin's prediction that starts from the current step, with one value per signal.
     pub predicted: Vec<f64>,
     /// Number of consecutive steps without a measurement, for each signal.
     missing: Vec<usize>,
-    /// Last value of each signal, and the number of lines since it changed.
+    /// Last value of each signal, and the number of lines since the value changed.
     unchanged: Vec<(f64, i64)>,
 }
 
-/// Describes how missing states of the current step were replaced.
+/// Describes the replacement of missing states at the current step.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Filled {
-    /// Whether a state has been missing for longer than the twin's predictions may replace it.
+    /// Whether a state has been missing for longer than predictions of the twin may replace its measurements.
     pub lost: bool,
-    /// Whether a state was measured again after a prediction of the twin had replaced it.
+    /// Whether a state was measured again after predictions of the twin had replaced missing measurements.
     pub recovered: bool,
 }
 
@@ -129,8 +129,7 @@ impl<'a> Estimator<'a> {
         }
     }
 
-    /// Completes the step that has just ended, estimates the values of steps without lines, and starts step `row` of
-    /// the run.
+    /// Completes the step that has just ended, estimates the values of skipped steps, and starts step `row` of the run.
     pub fn advance(&mut self, row: usize, tags: &Tags, limits: &ControlLimits, flags: &mut Vec<Flag>) -> Filled {
         let equations = &self.compiled.equations;
         if self.past.rows() > 0 {
@@ -169,13 +168,13 @@ impl<'a> Estimator<'a> {
         filled
     }
 
-    /// Updates the prediction from the current step, whose controls have already been decided.
+    /// Updates the prediction that starts from the current step. The controls of this step must already be decided.
     pub fn predict(&mut self) {
         self.predicted = self.past.predict(&self.plant.twin);
     }
 
-    /// Writes the collected values into the newest row. Missing values are replaced by predictions or by the last
-    /// values. If `flags` is `None`, the step had no line and all its values are missing.
+    /// Writes the collected values into the newest row. Missing values are replaced by predictions or by the most
+    /// recent values. If `flags` is `None`, the plant sent no line for the step, so all values of the step are missing.
     fn fill(&mut self, tags: &Tags, mut flags: Option<&mut Vec<Flag>>) -> Filled {
         let mut filled = Filled::default();
         for tag in &tags.list {
@@ -213,7 +212,7 @@ impl<'a> Estimator<'a> {
             return self.past.value(signal, 1);
         }
         // A model that runs without measurements may drift out of the logged range. Plans must not start from a state
-        // outside this range.
+        // far outside the logged range.
         let range = self.plant.twin.widened_range(signal);
         if !range.contains(predicted) {
             self.missing[signal] = self.missing[signal].max(self.plant.twin.carry + 1);

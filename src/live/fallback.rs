@@ -1,5 +1,5 @@
-//! The fallback sequence, which decides the controls at each step. The possible sources are, in this order, a new plan,
-//! a later move of the last plan, the safe policy and the controls in force.
+//! The fallback sequence, which decides the controls at each step. The controls are taken from the first available
+//! source: a new plan, a later move of the last plan, the safe policy, or the controls in force.
 
 use super::decision::{Decision, FallbackLevel};
 use super::estimator::past::Past;
@@ -14,7 +14,7 @@ use crate::twin::{Dynamics, Support};
 /// Settings of the fallback sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FallbackSettings {
-    /// Number of measured steps that are required before the first plan of a run.
+    /// Number of measured steps required before the first plan of a run.
     pub settle: usize,
     /// Whether the loop runs in shadow mode, in which plans are computed but answers contain the values of the plant's
     /// own controller.
@@ -23,7 +23,7 @@ pub struct FallbackSettings {
     pub extrapolate: bool,
 }
 
-/// The controllers of a live loop, and their newest decision.
+/// The controllers of a live loop, and the newest decision.
 pub struct Fallback<'a> {
     dynamics: &'a dyn Dynamics,
     mpc: Mpc<'a>,
@@ -38,7 +38,7 @@ pub struct Fallback<'a> {
 
 /// The last successful plan, whose later moves can be used if no new plan is found.
 struct LastPlan {
-    /// Row of the run at which the plan was made.
+    /// Row of the run for which the plan was made.
     row: usize,
     /// `[horizon][controls of the plan]`.
     moves: Vec<Vec<f64>>,
@@ -50,7 +50,7 @@ enum Attempt {
     Planned(Vec<f64>),
     /// Planning failed: no plan has a finite cost, or a state has been missing for too long.
     Failed,
-    /// The first move leaves the range of the training data, even if it is reduced.
+    /// The first move leaves the range of the training data, even after the move has been reduced.
     Outside,
     /// No plan was made because too few past steps have been measured.
     Settling,
@@ -97,11 +97,11 @@ impl<'a> Fallback<'a> {
     }
 
     /// Decides the controls of the newest row of `past`, and writes them into that row. `baseline` and `in_force` have
-    /// one value per control, NaN if unknown. `lost` means that a state has been missing for too long.
+    /// one value per control, with NaN for unknown values. `lost` means that a state has been missing for too long.
     pub fn decide(&mut self, past: &mut Past, baseline: &[f64], in_force: &[f64], lost: bool) -> Result<()> {
         let settling = past.measured() <= self.settings.settle || !self.limits.may_move(in_force);
         let attempt = if settling { Attempt::Settling } else { self.plan(past, baseline, in_force, lost)? };
-        // If the new plan leaves the range of the training data, the last plan probably leaves it as well.
+        // If the new plan leaves the range of the training data, the last plan probably leaves this range as well.
         let may_follow = matches!(attempt, Attempt::Planned(_) | Attempt::Failed);
         let planned = match attempt {
             Attempt::Planned(moves) => Some(moves),
@@ -134,7 +134,7 @@ impl<'a> Fallback<'a> {
         Ok(())
     }
 
-    /// Updates the decision when another line of the same step arrives, because the plant's own controller may have
+    /// Updates the decision when a further line of the same step arrives, because the plant's own controller may have
     /// changed its values. `before_step` contains the controls that were in force before the step.
     pub fn update_baseline(&mut self, past: &Past, before_step: &[f64], baseline: &[f64]) {
         let Some(last) = &self.decision else { return };
@@ -187,8 +187,8 @@ impl<'a> Fallback<'a> {
         Ok(Attempt::Planned(chosen))
     }
 
-    /// Returns the moves that may be made, given the plan's `first` move; see [`supported`]. Returns only `first` if
-    /// plans may leave the range of the training data.
+    /// Returns the moves that may be made if `first` is the first move of the plan; see [`supported`]. Returns only
+    /// `first` if plans may leave the range of the training data.
     fn supported(&self, past: &mut Past, own: Vec<f64>, in_force: &[f64], first: Vec<f64>) -> Result<Vec<Vec<f64>>> {
         if self.settings.extrapolate {
             return Ok(vec![first]);
@@ -203,7 +203,7 @@ impl<'a> Fallback<'a> {
         })
     }
 
-    /// Combines `values` for the planned controls with `own`, the values of the plant's own controller, for all other
+    /// Returns `values` for the planned controls, and `own` (the values of the plant's own controller) for all other
     /// controls.
     fn with_unplanned(&self, mut values: Vec<f64>, own: &[f64]) -> Vec<f64> {
         let each = values.iter_mut().zip(own).zip(&self.limits.controls);
@@ -211,13 +211,13 @@ impl<'a> Fallback<'a> {
         values
     }
 
-    /// Returns one value per control, which is NaN for controls that are not in `signals`.
+    /// Returns one value per control, with NaN for controls that are not in `signals`.
     fn by_control(&self, signals: &[usize], value: impl Fn(usize) -> f64) -> Vec<f64> {
         let at = |c: &usize| signals.iter().position(|s| s == c);
         self.limits.controls.iter().map(|c| at(c).map_or(f64::NAN, &value)).collect()
     }
 
-    /// Reduces each element of `moves`, which has one value per control, to the planned controls, in the order of the
+    /// Removes the values of unplanned controls from each element of `moves`, and sorts the values in the order of the
     /// plan.
     fn planned_only(&self, moves: &[Vec<f64>]) -> Vec<Vec<f64>> {
         let planned = self.mpc.signals().iter();
@@ -233,8 +233,8 @@ impl<'a> Fallback<'a> {
         Some(self.limits.within(past, in_force, &self.with_unplanned(planned, baseline)))
     }
 
-    /// Returns the controls of the twin's safe policy. Controls that the policy does not set have the values of the
-    /// plant's own controller.
+    /// Returns the controls of the twin's safe policy. Controls that the safe policy does not set have the values of
+    /// the plant's own controller.
     fn safe(&mut self, past: &mut Past, baseline: &[f64], in_force: &[f64]) -> Result<Option<Vec<f64>>> {
         if self.safe.is_none() {
             return Ok(None);
@@ -257,7 +257,7 @@ impl<'a> Fallback<'a> {
         Ok(Some(self.limits.within(past, in_force, &requested)))
     }
 
-    /// Returns the support of the newest row with the controls in that row.
+    /// Returns the model's support at the newest row for the controls in that row.
     fn support(&self, past: &Past) -> Support {
         let window = past.window(self.dynamics.depth().max(2));
         self.dynamics.support(&window).first().copied().unwrap_or(Support::Outside)

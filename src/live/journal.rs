@@ -17,10 +17,10 @@ use super::protocol::Protocol;
 use crate::config::LogSpec;
 use crate::error::Result;
 
-/// The record of a live loop.
+/// The log and the counts of a live loop.
 pub struct Journal<'a> {
     file: Option<&'a Path>,
-    /// The rows of the log. `None` before the first run or if no log is written.
+    /// The rows of the log; `None` before the first run or if no log is written.
     loop_log: Option<LoopLog>,
     pub tally: Tally,
 }
@@ -45,7 +45,7 @@ impl<'a> Journal<'a> {
         }
     }
 
-    /// Completes the row of line `line` with values that only the following line reports.
+    /// Completes the row of line `line` with values that the plant reports only in the following line.
     pub fn complete_row(&mut self, protocol: &Protocol, estimator: &Estimator, line: i64, kpi: &Map<String, Value>) {
         if let Some(loop_log) = &mut self.loop_log {
             let episode = protocol.run().episode();

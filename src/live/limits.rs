@@ -13,7 +13,8 @@ pub struct ControlLimits {
     /// Schema columns of the controls.
     pub controls: Vec<usize>,
     signals: Vec<Signal>,
-    /// Substitutes for unknown control values: the last logged value, else the middle of the logged range.
+    /// Substitutes for unknown control values: the last logged value if there is one, or else the middle of the logged
+    /// range.
     initial: Vec<f64>,
 }
 
@@ -56,15 +57,15 @@ impl ControlLimits {
         notes
     }
 
-    /// Whether all controls can be moved now. A control with move limits or minimum on and off times can only be moved
-    /// if its value in force is known.
+    /// Whether all controls can currently be moved. A control with move limits or minimum on-times or off-times can be
+    /// moved only if its value in force is known.
     pub fn may_move(&self, in_force: &[f64]) -> bool {
         let free = |limit: &Signal| limit.max_move == MoveLimit::NONE && limit.switching == Switching::NONE;
         self.signals.iter().zip(in_force).all(|(limit, force)| force.is_finite() || free(limit))
     }
 
-    /// Returns the controls in force, clamped to their limits at the newest row of `past`. Unknown controls get their
-    /// initial values.
+    /// Returns the controls in force, clamped to their limits at the newest row of `past`. Unknown control values are
+    /// replaced by the initial values.
     pub fn held(&self, past: &Past, in_force: &[f64]) -> Vec<f64> {
         let each = in_force.iter().zip(&self.initial).zip(self.controls.iter().zip(&self.signals));
         each.map(|((v, initial), (&c, signal))| {
@@ -85,8 +86,8 @@ impl ControlLimits {
         .collect()
     }
 
-    /// Like [`Self::within`] for the values of `baseline`, but values within the hard limits are not changed, because
-    /// shadow mode must not affect the plant.
+    /// Like [`Self::within`] with `baseline` as the request, but leaves values within the hard limits unchanged,
+    /// because shadow mode must not affect the plant.
     pub fn baseline(&self, past: &Past, baseline: &[f64], in_force: &[f64]) -> Vec<f64> {
         let within = self.within(past, in_force, baseline);
         let each = baseline.iter().zip(&self.signals).zip(within);

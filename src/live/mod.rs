@@ -1,10 +1,10 @@
-//! Runs a twin alongside the plant, either in closed loop, line by line, or to give advice from the newest rows of the
-//! log.
+//! Runs a twin alongside the plant, either in closed loop or to give advice based on the newest rows of the log.
 //!
 //! `session` passes each line through the four parts of the loop. `protocol` finds the step that the line belongs to
-//! and reads its values. `estimator` adds the line to the past and replaces missing values. `fallback` decides the
-//! controls within their `limits`, and uses `support` to reduce moves that the model does not support. `journal` writes
-//! the log and counts decisions and flags. `advise` makes one plan from the newest rows of the log.
+//! and reads the values in the line. `estimator` adds the values of the line to the past of the run and replaces
+//! missing values. `fallback` decides the controls within their `limits`, and uses `support` to reduce moves that the
+//! model does not support. `journal` writes the log and counts decisions and flags. `advise` makes one plan from the
+//! newest rows of the log.
 
 mod advise;
 mod decision;

@@ -1,4 +1,4 @@
-//! The protocol of a live loop: the step that a line belongs to, the meaning of its names and units, and the plant's
+//! The protocol of a live loop, which assigns lines to steps, interprets names and units, and reads the plant's
 //! description of itself.
 
 pub mod answer;
@@ -28,19 +28,19 @@ pub struct Protocol<'a> {
     pace: Pace,
     described: bool,
     order: Order,
-    /// The last time stamp that a line of the run contained.
+    /// The last time stamp received in the run.
     last_time: Option<Timestamp>,
     run: Run,
     /// Names of the plant's KPIs that are not signals.
     pub kpis: Vec<String>,
     notes: Vec<String>,
-    /// Whether a description was ignored and the next answer must report it by a flag.
+    /// Whether the next answer has to contain a flag for an ignored description.
     flag_ignored_description: bool,
     /// Whether the user has been notified that a description was ignored.
     noted_ignored_description: bool,
 }
 
-/// The newest line within its run.
+/// The current run, and the position of the newest line in the run.
 #[derive(Debug, Clone, Copy)]
 pub struct Run {
     /// Number of runs so far.
@@ -51,7 +51,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// Number of the run in the log, which is its start in seconds since 1970.
+    /// Returns the episode number of the run in the log, which is the start of the run in seconds since 1970.
     pub fn episode(&self) -> i64 {
         self.start.as_second()
     }
@@ -76,7 +76,7 @@ impl<'a> Protocol<'a> {
         })
     }
 
-    /// Returns the notes for the user since the last call, and removes them.
+    /// Returns and removes the notes for the user that were added since the last call.
     pub fn take_notes(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notes)
     }
@@ -141,7 +141,7 @@ impl<'a> Protocol<'a> {
     /// Adds a note for each input of the twin that is missing from the description.
     fn note_undescribed(&mut self, description: &Description) {
         let names = &description.names;
-        // If a description lists only controls, other signals are not considered missing from it.
+        // If a description lists only controls, other signals are not considered missing from the description.
         let lists_more = names.iter().any(|n| description.ranges.iter().all(|(control, _)| control != n));
         let inputs = [Role::State, Role::Control, Role::Disturbance, Role::Setpoint];
         for tag in self.tags.list.iter().filter(|t| inputs.contains(&t.role)) {
@@ -162,7 +162,8 @@ impl<'a> Protocol<'a> {
         new
     }
 
-    /// Finds the place of a line in its run. Returns `None` if the line is old, in which case its values are ignored.
+    /// Finds the position of a line in its run. Returns `None` if the line repeats an earlier line, in which case its
+    /// values are ignored.
     pub fn place(&mut self, sample: &Sample, flags: &mut Vec<Flag>) -> Option<Place> {
         if !self.described {
             self.described = true;
@@ -192,8 +193,8 @@ impl<'a> Protocol<'a> {
         Some(place)
     }
 
-    /// Returns the assumed start of a run that follows another run and has no time stamp: a time after the end of the
-    /// previous run.
+    /// Returns the assumed start of a run without time stamps that follows another run. The start is after the end of
+    /// the previous run.
     pub fn next_start(&self) -> Option<Timestamp> {
         let ms = self.line_ms(0) + (self.run.line + 1).saturating_mul(self.pace.dt_ms) + self.plant.log.step_ms;
         (self.run.count > 0).then(|| Timestamp::from_millisecond(ms).ok())?

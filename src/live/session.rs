@@ -75,17 +75,17 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// Returns the notes for the user since the last call, and removes them.
+    /// Returns and removes the notes for the user that were added since the last call.
     pub fn notes(&mut self) -> Vec<String> {
         self.protocol.take_notes()
     }
 
-    /// Processes one line, given without its line ending. `flags` are the faults of the line that are already known.
+    /// Processes one line, given without its line ending. `flags` are the faults already found in the line.
     ///
     /// # Errors
     /// Returns [`crate::error::Error::Data`] if the plant, before its first sample, sends a description with a sample
     /// time that does not divide the twin's step. Returns [`crate::error::Error::Write`] if the log cannot be written.
-    /// All other faults of a line become flags.
+    /// All other faults in a line become flags.
     pub fn take(&mut self, bytes: &[u8], mut flags: Vec<Flag>) -> Result<Reply> {
         match Line::parse(bytes, &mut flags) {
             Line::End => Ok(Reply::End),
@@ -150,7 +150,7 @@ impl<'a> Session<'a> {
         Ok(self.answer(flags))
     }
 
-    /// Starts a new run, which does not use any earlier values.
+    /// Starts a new run, which uses no values from earlier runs.
     fn begin(&mut self, sample: &Sample) {
         let start = self.estimator.begin(sample.time.or_else(|| self.protocol.next_start()));
         self.protocol.begin(start);
@@ -182,8 +182,8 @@ impl<'a> Session<'a> {
         let Self { protocol, estimator, fallback, .. } = self;
         let filled = estimator.advance(row, &protocol.tags, &fallback.limits, flags);
         if filled.recovered {
-            // The difference between the new measurement and the prediction that had replaced it must not count as a
-            // model error.
+            // The difference between a new measurement and the predictions that replaced missing measurements must not
+            // count as a model error.
             fallback.forget_plans();
         }
         fallback.decide(&mut estimator.past, baseline, &estimator.before_step, filled.lost)?;

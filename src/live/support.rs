@@ -4,17 +4,18 @@ use crate::error::Result;
 use crate::schema::Role;
 use crate::twin::{Dynamics, Support};
 
-/// Fractions of a move that are tried if the whole move leaves the support, largest first (not tuned).
+/// Fractions of a move that are tried if the complete move leaves the support, largest first (not tuned).
 const SHARES: [f64; 3] = [0.75, 0.5, 0.25];
 
-/// Returns the moves that may be made if `requested` is the preferred one. Each move has one value per control.
+/// Returns the moves that may be made if `requested` is the preferred move. Each move has one value per control.
 ///
 /// - If `requested` stays within the support, it is the only result.
-/// - Otherwise, the move is reduced to its largest supported fraction, starting from `unplanned` (the controls without
-///   a plan) and from each of `others`. Either all controls are reduced together, or one control is reduced alone.
+/// - Otherwise, the move is reduced to its largest supported fraction, once for each origin of the move. The origins
+///   are `unplanned` (the controls without a plan) and `others`. Either all controls are reduced together, or one
+///   control is reduced alone.
 /// - If `unplanned` also leaves the support, for example because of weather that the log does not contain, `requested`
-///   causes no additional extrapolation. In this case, `requested` is the result if `states_known` is `true`; see the
-///   function [`states_known`].
+///   causes no additional extrapolation. In that case, the result is `requested` if `states_known` is `true`, or else
+///   empty; see the function [`states_known`].
 /// - If no supported move exists, the result is empty.
 ///
 /// The function `judge` clamps controls to their limits and returns their support at the current step.
@@ -61,7 +62,7 @@ pub fn supported(
     Ok(moves)
 }
 
-/// Returns `requested` with one control or all controls reduced to the fraction `share` of the move from `origin`.
+/// Returns `requested`, with one control or all controls reduced to the fraction `share` of the move from `origin`.
 /// `control` is the index of the reduced control, or `None` for all controls.
 fn between(origin: &[f64], requested: &[f64], control: Option<usize>, share: f64) -> Vec<f64> {
     let is_reduced = |c: usize| control.is_none_or(|one| one == c);
@@ -104,7 +105,7 @@ mod tests {
     fn the_largest_supported_share_of_a_move_is_made() {
         assert_eq!(up_to(5.0, false), Some(vec![5.0]));
         assert_eq!(up_to(3.5, true), Some(vec![3.0]));
-        assert_eq!(up_to(1.0, true), None, "no fraction of the move is supported, but the controls without a plan are");
+        assert_eq!(up_to(1.0, true), None, "`unplanned` is supported, but no fraction of the move is supported");
         let both_outside = (up_to(0.0, true), up_to(0.0, false));
         assert_eq!(both_outside, (Some(vec![5.0]), None), "the result depends only on whether the states are known");
     }

@@ -34,15 +34,15 @@ pub(super) struct Batches<'a> {
     meta: ArrowReaderMetadata,
     /// Indices of the selected columns in the file.
     columns: Vec<usize>,
-    /// Sets of row groups that have not been read yet, in reverse order: the last set is read next.
+    /// Unread sets of row groups in reverse order, so that the last set is read next.
     pending: Vec<Vec<usize>>,
     readers: Vec<ParquetRecordBatchReader>,
-    /// Number of rows of the current row groups that have not been read yet.
+    /// Number of unread rows in the current row groups.
     rows_left: usize,
 }
 
 impl<'a> Batches<'a> {
-    /// `select` contains the name and the decoding of each column of `file` to read.
+    /// Creates a reader for the columns of `file` in `select`, which contains pairs of a column name and a decoding.
     pub fn new(file: &'a LogFile, select: &[(&str, Decoding)]) -> Result<Self> {
         let index = |name: &str| {
             let at = file.columns.iter().position(|c| c.name == name);
@@ -121,8 +121,8 @@ pub(super) fn each_batch(
     Ok(())
 }
 
-/// Returns the footer with dictionary types for the text columns `coded`, or unchanged if the reader does not support
-/// dictionaries for these columns.
+/// Returns the footer with dictionary types for the text columns in `coded`, or an unchanged copy if the reader does
+/// not support dictionaries for those columns.
 fn with_dictionaries(meta: &ArrowReaderMetadata, coded: &[usize]) -> ArrowReaderMetadata {
     if coded.is_empty() {
         return meta.clone();
@@ -136,7 +136,7 @@ fn decode(file: &LogFile, reader: &mut ParquetRecordBatchReader) -> Result<Optio
     Ok(batch.and_then(|b| b.columns().first().map(Arc::clone)))
 }
 
-/// Turns a panic of the decoder, which a damaged page can cause, into an error.
+/// Converts a panic in the decoder, which a damaged page can cause, into an error.
 fn catch_panics<T, E: std::fmt::Display>(
     file: &LogFile,
     decode: impl FnOnce() -> std::result::Result<T, E>,

@@ -15,8 +15,8 @@ use arrow_schema::{DataType as D, TimeUnit};
 
 use super::missing::{NULL, non_null};
 
-/// Appends a column of numbers or booleans to `out` as `f64`. A null becomes [`NULL`]. Returns `None` and appends
-/// nothing if the column contains neither numbers nor booleans.
+/// Appends a column of numbers or booleans to `out` as `f64`. A null becomes [`NULL`]. If the column contains neither
+/// numbers nor booleans, appends nothing and returns `None`.
 pub(super) fn floats(array: &dyn Array, out: &mut Vec<f64>) -> Option<()> {
     let from = out.len();
     match array.data_type() {
@@ -78,7 +78,7 @@ fn keys(array: &dyn Array) -> (Vec<usize>, &dyn Array) {
     (keys, values)
 }
 
-/// A column of integers, time stamps or dates as integers in the unit of the column.
+/// The values of a column of integers, time stamps or dates, as integers in the unit of the column.
 pub(super) struct Integers<'a> {
     array: &'a dyn Array,
     values: Cow<'a, [i64]>,
@@ -170,9 +170,9 @@ impl<'a> Texts<'a> {
     }
 }
 
-/// Returns a code for each row, which `code` computes from the string in the row, or from the number in the row
-/// formatted as a string. `code` is called once per dictionary value, run of equal strings or distinct number. Returns
-/// `None` if the column contains neither text, numbers nor booleans.
+/// Returns one code per row. The function `code` computes the code of a row from the string in the row, or from the
+/// number formatted as a string. `code` is called once per dictionary value, run of equal strings or distinct number.
+/// Returns `None` if the column contains no text, numbers or booleans.
 pub(super) fn codes(array: &dyn Array, mut code: impl FnMut(Option<&str>) -> u32) -> Option<Vec<u32>> {
     if let Some(texts) = Texts::new(array) {
         return Some(match &texts.storage {

@@ -13,8 +13,8 @@ use super::samples::Samples;
 use super::scan::RawSamples;
 use super::text::duration;
 
-/// Values of a larger magnitude are dropped, because they are implausible for any plant and their products can overflow
-/// (not tuned).
+/// Values with a larger magnitude are dropped, because they are implausible for any plant and their products can
+/// overflow (not tuned).
 const MAX_VALUE: f64 = 1e30;
 
 /// Properties of a signal that are known before its samples are read.
@@ -30,7 +30,8 @@ pub(super) struct Rule {
     pub absolute_zero: Option<f64>,
     /// The longest gap (µs) that does not split the log.
     pub max_gap: i64,
-    /// First and last plausible time (µs) of the log. Samples outside this window come from a clock that was not set.
+    /// First and last plausible time (µs) of the log. Samples outside this window are attributed to a clock that was
+    /// not set.
     pub window: (i64, i64),
 }
 
@@ -43,7 +44,7 @@ pub(super) struct Cleaned {
     pub findings: Vec<Finding>,
 }
 
-/// Drops unusable samples, converts and sorts the others, and looks for faults in them.
+/// Drops unusable samples, converts and sorts the remaining samples, and looks for faults in them.
 pub(super) fn clean(raw: &RawSamples, rule: &Rule, episodes: Option<&Episodes>) -> Cleaned {
     let mut out = Cleaned { read: raw.value.len() + raw.flagged.count, ..Cleaned::default() };
     let name = rule.signal.as_str();
@@ -60,16 +61,13 @@ pub(super) fn clean(raw: &RawSamples, rule: &Rule, episodes: Option<&Episodes>) 
         name,
         FindingClass::OutOfOrder,
         FindingAction::Sorted,
-        "rows with an earlier time than a preceding row of the same file",
+        "rows whose time is earlier than that of a preceding row in the same file",
     ));
     note(clock.steps.finding(
         name,
         FindingClass::ClockStep,
         FindingAction::Kept,
-        format!(
-            "the clock of the logger was set {}; set the logger to UTC, or set `log.timezone`",
-            clock.notes.join(", ")
-        ),
+        format!("the logger clock was set {}; set the logger to UTC, or set `log.timezone`", clock.notes.join(", ")),
     ));
 
     let mut samples = take_usable(raw, rule, episodes, &mut note);
@@ -82,7 +80,7 @@ pub(super) fn clean(raw: &RawSamples, rule: &Rule, episodes: Option<&Episodes>) 
     out
 }
 
-/// Counts of the samples that cannot be used, by reason.
+/// Numbers of unusable samples, by reason.
 #[derive(Default)]
 struct Unusable {
     null: Occurrences,
@@ -105,7 +103,7 @@ impl Unusable {
         dropped(
             &self.huge,
             FindingClass::OutOfRange,
-            format!("values of magnitude above {MAX_VALUE:e}, which is implausible for any plant"),
+            format!("values with a magnitude above {MAX_VALUE:e}, which are implausible for any plant"),
         );
         dropped(
             &self.outside_window,
@@ -120,7 +118,7 @@ impl Unusable {
     }
 }
 
-/// Returns the samples with a usable value and a usable time, converted to the unit of the signal.
+/// Returns the samples whose value and time are usable, converted to the unit of the signal.
 fn take_usable(
     raw: &RawSamples,
     rule: &Rule,
@@ -208,17 +206,17 @@ fn drop_duplicates(s: &mut Samples, name: &str, note: &mut impl FnMut(Option<Fin
         name,
         FindingClass::Duplicate,
         FindingAction::Dropped,
-        "rows that repeat a time stamp and its value",
+        "rows that repeat both the time stamp and the value of another row",
     ));
     note(conflict.finding(
         name,
         FindingClass::DuplicateConflict,
         FindingAction::Dropped,
-        "rows that repeat a time stamp with a different value; only the last of these rows was kept",
+        "rows that repeat the time stamp of another row with a different value; only the last of these rows was kept",
     ));
 }
 
-/// Drops the samples of a stuck sensor if `flat` is set, and otherwise only reports flat lines that look suspicious.
+/// Drops the samples of a stuck sensor if `flat` is set. If `flat` is not set, only reports suspicious flat lines.
 fn flat(s: &mut Samples, rule: &Rule, note: &mut impl FnMut(Option<Finding>)) {
     let name = rule.signal.as_str();
     let occurrences = |s: &Samples, runs: &[detect::SampleRange], skip: usize| {

@@ -1,6 +1,6 @@
 //! Detects clock faults in a log: rows that are out of order, and a clock that was set forward or back.
 //!
-//! The thresholds are not tuned, but checked by tests that inject clock faults (`tests/internal/log`).
+//! The thresholds are not tuned. Tests that inject clock faults (`tests/internal/log`) check the thresholds.
 
 use jiff::Timestamp;
 use jiff::civil::Weekday;
@@ -9,7 +9,7 @@ use jiff::tz::Offset;
 use super::occurrences::Occurrences;
 use super::text::{duration, rfc3339};
 
-/// Clock faults that the order of the rows reveals.
+/// Clock faults revealed by the order of the rows.
 #[derive(Debug, Default)]
 pub(super) struct ClockFaults {
     pub out_of_order: Occurrences,
@@ -18,16 +18,16 @@ pub(super) struct ClockFaults {
     pub notes: Vec<String>,
 }
 
-/// Maximum number of differences from which the typical interval is computed. In a longer log, only every n-th
-/// difference is used.
+/// Maximum number of differences from which the typical interval is computed. If a log has more differences than this,
+/// only every n-th difference is used.
 const MAX_DIFFERENCES: usize = 20_000;
-/// A log is regular if at least this share of its sampling intervals equals the typical interval.
+/// A log is regular if at least this fraction of its sampling intervals equals the typical interval.
 const REGULAR_SHARE: f64 = 0.9;
 /// Maximum number of clock steps that a finding describes individually.
 const MAX_NOTES: usize = 4;
 
-/// Returns the typical interval of sorted time stamps (the median of their positive differences) and the share of these
-/// differences that lie within 0.5 % of it.
+/// Returns the typical interval between sorted time stamps (the median of their positive differences), and the fraction
+/// of the differences that lie within 0.5 % of this interval.
 pub(super) fn typical_interval(sorted: &[i64]) -> Option<(i64, f64)> {
     let stride = (sorted.len() / MAX_DIFFERENCES).max(1);
     let mut gaps: Vec<i64> =
@@ -42,7 +42,7 @@ pub(super) fn typical_interval(sorted: &[i64]) -> Option<(i64, f64)> {
     Some((median, equal as f64 / gaps.len() as f64))
 }
 
-/// Looks for clock faults in time stamps (µs) in the order of the rows. `breaks` contains the first row of each file,
+/// Looks for clock faults in the time stamps (µs) of consecutive rows. `breaks` contains the first row of each file,
 /// because the order of rows from different files has no meaning. The values of the rows (`value`) help to distinguish
 /// a clock that was set back from rows that were written twice.
 pub(super) fn examine(time: &[i64], value: &[f64], breaks: &[usize]) -> ClockFaults {
@@ -66,9 +66,9 @@ pub(super) fn examine(time: &[i64], value: &[f64], breaks: &[usize]) -> ClockFau
     faults
 }
 
-/// Finds rows whose time is earlier than the latest time so far. If such rows form a regular run over a period that was
-/// already logged, the clock was set back; otherwise, the rows are late. Adds the lengths of the clock steps to
-/// `backward`.
+/// Finds rows whose time is earlier than the latest preceding time. A regular run of out-of-order rows over a period
+/// that has already been logged means that the clock was set back. All other out-of-order rows are counted as late.
+/// Adds the lengths of the clock steps to `backward`.
 fn find_backward(
     time: &[i64],
     value: &[f64],
@@ -114,7 +114,7 @@ fn find_backward(
         }
         i = end;
     }
-    // In shuffled rows, some runs look by chance as if the clock had been set back.
+    // If rows are shuffled, some runs look by chance as if the clock had been set back.
     if 10 * late_rows.count > time.len() || steps.len() > 1 + time.len() / 500 {
         steps.iter().for_each(|s| late_rows.merge(&Occurrences::between(s.2, s.0, s.0)));
         steps.clear();

@@ -1,5 +1,5 @@
 //! Converts the values of a column to values of a signal. Logs and live input lines use the same mapping, so that both
-//! are read in the same way.
+//! are interpreted in the same way.
 
 use crate::config::{Resample, SignalSpec, TimeSpan};
 use crate::error::{Error, Result};
@@ -20,9 +20,9 @@ pub struct ColumnMapping {
     /// `signal = gain * column + shift`.
     gain: f64,
     shift: f64,
-    /// Range of valid values, in the unit of the signal. Values outside this range are dropped.
+    /// Range of valid values, in the unit of the signal. Values outside the valid range are dropped.
     pub valid: Option<Bounds>,
-    /// A sensor is stuck if its value stays the same for longer than this.
+    /// A sensor is considered stuck if its value stays the same for longer than this time span.
     pub flat: Option<TimeSpan>,
 }
 
@@ -50,7 +50,7 @@ impl ColumnMapping {
     /// Converts a value of the column to the unit of the signal.
     #[inline]
     pub fn to_signal(&self, value: f64) -> f64 {
-        // If the units are equal, every bit is preserved, including the sign of -0.
+        // If the units are equal, every bit of the value is preserved, including the sign of -0.
         if self.gain == 1.0 && self.shift == 0.0 { value } else { self.gain * value + self.shift }
     }
 
@@ -65,12 +65,12 @@ impl ColumnMapping {
         self.valid.is_none_or(|valid| valid.contains(value))
     }
 
-    /// The longest time (µs) for which the value of a working sensor may stay the same.
+    /// Maximum time (µs) for which the value of a working sensor may stay the same.
     pub fn flat_us(&self) -> Option<i64> {
         self.flat.map(|flat| flat.ms().saturating_mul(1_000))
     }
 
-    /// Whether a sensor whose value has stayed the same for `us` µs is stuck.
+    /// Returns true if a value that has been constant for `us` µs indicates a stuck sensor.
     pub fn is_stuck(&self, us: i64) -> bool {
         self.flat_us().is_some_and(|flat| us > flat)
     }

@@ -1,4 +1,4 @@
-//! Summarises each column of a file for `init` and `check`, without a list of signals.
+//! Summarises each column of a file for `init` and `check`. This module does not need a list of signals.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, PartialEq)]
 pub struct ColumnSummary {
     pub name: String,
-    /// Kind of the column. Text that can be parsed as times counts as `Time`.
+    /// Kind of the column. Text that can be parsed as times has the kind `Time`.
     pub kind: ColumnKind,
     pub rows: usize,
     pub min: f64,
@@ -29,9 +29,9 @@ pub struct ColumnSummary {
     pub max: f64,
     /// Number of distinct values, counted up to 1,000.
     pub distinct: usize,
-    /// Share of rows that are null or not finite.
+    /// Fraction of rows that are null or not finite.
     pub null_share: f64,
-    /// Share of rows with the same value as the previous row.
+    /// Fraction of rows with the same value as the previous row.
     pub zero_moves: f64,
     /// Typical interval between distinct time stamps, for a time column.
     pub step: Option<TimeSpan>,
@@ -51,7 +51,7 @@ pub struct LogSpan {
     pub sampling: Option<TimeSpan>,
 }
 
-/// Distinct values are counted up to this number (not tuned).
+/// Maximum number of distinct values that are counted (not tuned).
 const MAX_DISTINCT: usize = 1_000;
 /// Maximum number of distinct strings that are kept as examples (not tuned).
 const MAX_EXAMPLES: usize = 50;
@@ -210,12 +210,12 @@ fn summarise_times(file: &LogFile, out: &mut ColumnSummary) {
     out.span = at(times.first()).zip(at(times.last()));
 }
 
-/// The typical interval between the sorted times `times` (µs).
+/// Returns the typical interval between sorted times (µs).
 fn interval(times: &[i64]) -> Option<TimeSpan> {
     typical_interval(times).map(|(dt, _)| TimeSpan::from_ms((dt + 500) / 1_000))
 }
 
-/// Returns all readable time stamps of the files (µs) and the total number of rows.
+/// Returns all readable time stamps (µs) in the files, and the total number of rows.
 fn times(files: &[LogFile], name: &str, zone: TimeZone) -> Result<(Vec<i64>, usize)> {
     let (mut reader, mut times) = (TimeReader::new(zone, 1), Vec::new());
     for file in files {
@@ -233,7 +233,7 @@ fn times(files: &[LogFile], name: &str, zone: TimeZone) -> Result<(Vec<i64>, usi
 /// Returns the first and last time stamp of the log and its typical sampling interval. Only the time column is read.
 ///
 /// # Errors
-/// Fails like [`super::read()`] if there is no file, no time column, or no row with a time.
+/// Returns the same errors as [`super::read()`] if there is no file, no time column, or no row with a time.
 pub fn time_span(dir: &Path, spec: &LogSpec) -> Result<LogSpan> {
     let files = footer::open(dir, spec)?;
     // Time stamps in UTC need no time zone, so an unknown `log.timezone` is not an error if all files use UTC.

@@ -3,8 +3,8 @@
 //! repair.
 //!
 //! The thresholds of the detectors are not tuned. Tests that inject faults (`tests/internal/log`) check that each class
-//! of fault is found in at least 95 % of the trials, and that clean logs give at most one false finding per signal and
-//! month.
+//! of fault is found in at least 95 % of the trials, and that clean logs produce at most one false finding per signal
+//! and month.
 
 use super::occurrences::Occurrences;
 use super::samples::Samples;
@@ -21,12 +21,13 @@ pub(super) struct SampleRange {
 
 /// Minimum number of samples required to look for flat lines, spikes and counters that restart.
 const MIN_SAMPLES: usize = 50;
-/// A value is far from the others if its distance from them exceeds this many times their range.
+/// A value counts as far from the other values if its distance from them exceeds this many times their range.
 const FAR_RANGES: f64 = 5.0;
-/// Maximum number of values from which a quantile is computed. In a longer series, only every n-th value is used.
+/// Maximum number of values from which a quantile is computed. If a series has more values than this, only every n-th
+/// value is used.
 const MAX_VALUES: usize = 20_000;
 
-/// Quantiles of `value`, computed as the nearest order statistic without interpolation.
+/// Returns quantiles of `value`, computed as nearest order statistics without interpolation.
 pub(super) fn quantiles<const N: usize>(value: impl Iterator<Item = f64>, len: usize, p: [f64; N]) -> [f64; N] {
     let stride = (len / MAX_VALUES).max(1);
     let mut v: Vec<f64> = value.step_by(stride).filter(|v| v.is_finite()).collect();
@@ -34,7 +35,7 @@ pub(super) fn quantiles<const N: usize>(value: impl Iterator<Item = f64>, len: u
     p.map(|p| quantile_nearest(&v, p))
 }
 
-/// Splits the samples into runs of exactly equal values. A gap longer than `max_gap` ends a run.
+/// Splits the samples into runs of exactly equal values. A run ends at any gap longer than `max_gap`.
 pub(super) fn runs(s: &Samples, max_gap: i64) -> Vec<SampleRange> {
     let mut out = Vec::new();
     let mut from = 0;
@@ -48,18 +49,18 @@ pub(super) fn runs(s: &Samples, max_gap: i64) -> Vec<SampleRange> {
 }
 
 /// Finds flat lines in a signal that usually varies. A flat line is a run of equal values that is several times longer
-/// than expected by chance and than the other long runs. A flat line must also be several times longer than other runs
-/// of the same value, because the signal may saturate at that value.
+/// than the other long runs and than the longest run expected by chance. A flat line must also be several times longer
+/// than other runs of the same value, because the signal may saturate at that value.
 ///
-/// If a share `z` of independent samples repeats the previous value, the longest run among n samples is expected to
-/// have a length of about ln n / −ln z.
+/// If a fraction z of independent samples repeats the previous value, the longest run in n samples has an expected
+/// length of about ln n / −ln z.
 pub(super) fn flat_lines(s: &Samples) -> Vec<SampleRange> {
     /// Minimum length of a flat line, in samples.
     const MIN_RUN: usize = 12;
-    /// A signal counts as usually varying if at most this share of its samples repeat the previous value.
+    /// A signal is considered to vary if at most this fraction of its samples repeats the previous value.
     const MAX_REPEATS: f64 = 0.9;
     let n = s.value.len();
-    // Gaps do not end a run, because a stuck sensor remains stuck across a gap.
+    // Runs continue across gaps, because a stuck sensor remains stuck.
     let runs = runs(s, i64::MAX);
     let longest = runs.iter().map(|r| r.to - r.from).max().unwrap_or(0);
     if n < MIN_SAMPLES || longest < MIN_RUN {
@@ -67,7 +68,8 @@ pub(super) fn flat_lines(s: &Samples) -> Vec<SampleRange> {
     }
     let mut lengths: Vec<usize> = runs.iter().map(|r| r.to - r.from).collect();
     lengths.sort_unstable_by(|a, b| b.cmp(a));
-    // The longest one percent of the runs are capped, so that they do not raise the expected share of repeats.
+    // The lengths of the longest 1 % of the runs are capped, so that they do not raise the expected fraction of
+    // repeats.
     let cap = lengths[lengths.len() / 100];
     let capped: usize = lengths.iter().map(|l| (*l).min(cap)).sum();
     let z = 1.0 - lengths.len() as f64 / capped as f64;
@@ -93,7 +95,7 @@ pub(super) fn flat_lines(s: &Samples) -> Vec<SampleRange> {
     out
 }
 
-/// A change of unit, `v' = gain * v + shift`.
+/// A unit conversion, `v' = gain * v + shift`.
 #[derive(Debug, Clone, Copy)]
 struct Conversion {
     gain: f64,
@@ -102,15 +104,14 @@ struct Conversion {
     name: &'static str,
 }
 
-/// A scale that is wrong by a factor of 1000 is detected if values are above 50 times the typical magnitude, or below 2
-/// % of it.
+/// A scale error of a factor of 1000 is detected if values are above 50 times or below 2 % of the typical magnitude.
 const FAR_ABOVE: f64 = 50.0;
 const FAR_BELOW: f64 = 0.02;
 /// A temperature jumps if it changes by more than this many times the 99th percentile of its step changes, and by at
 /// least 5 units.
 const JUMP_MOVES: f64 = 6.0;
 const MIN_JUMP: f64 = 5.0;
-/// Maximum number of changes of unit reported per signal.
+/// Maximum number of unit changes reported per signal.
 const MAX_JUMPS: usize = 64;
 
 const SCALES: [Conversion; 2] = [
@@ -126,8 +127,8 @@ const TEMPERATURES: [Conversion; 4] = [
 ];
 
 /// Finds ranges that seem to have been logged in another unit. At the start of a range in another unit, the level jumps
-/// as the unit conversion predicts. The values in such a range differ from the rest of the series, but have the same
-/// level and variability as the rest once they are converted back.
+/// as the unit conversion predicts. Values logged in another unit differ from the rest of the series, but have the same
+/// level and variability once they are converted back.
 pub(super) fn unit_jumps(s: &Samples, temperature: bool) -> Vec<(SampleRange, &'static str)> {
     let v = &s.value;
     let n = v.len();
@@ -151,7 +152,7 @@ pub(super) fn unit_jumps(s: &Samples, temperature: bool) -> Vec<(SampleRange, &'
     out
 }
 
-/// Returns the end of a range that begins at sample `i` and whose scale is wrong by a factor of 1000. `size40` and
+/// Returns the end of a range that begins at sample `i` and has a scale error of a factor of 1000. `size40` and
 /// `size60` are the 40 % and 60 % quantiles of the absolute values.
 fn scale_jump(v: &[f64], i: usize, size40: f64, size60: f64) -> Option<(usize, Conversion)> {
     let (a, b) = (v[i - 1].abs(), v[i].abs());
@@ -168,8 +169,8 @@ fn scale_jump(v: &[f64], i: usize, size40: f64, size60: f64) -> Option<(usize, C
     })
 }
 
-/// Returns the end of a range that begins at sample `i` and uses another temperature scale. `move99` is the 99th
-/// percentile of the absolute step changes.
+/// Returns the end of a range that begins at sample `i` and was logged on another temperature scale. `move99` is the
+/// 99th percentile of the absolute step changes.
 fn temperature_jump(v: &[f64], i: usize, move99: f64) -> Option<(usize, Conversion)> {
     let (a, b) = (v[i - 1], v[i]);
     let jump = (b - a).abs();
@@ -188,8 +189,8 @@ fn temperature_jump(v: &[f64], i: usize, move99: f64) -> Option<(usize, Conversi
     })
 }
 
-/// Whether the samples `from..to` lie outside the range of the other samples but, once converted back, lie within it
-/// and vary by a similar amount.
+/// Returns true if the samples `from..to` lie outside the range of the other samples, but lie within that range and
+/// vary by a similar amount after conversion.
 fn is_converted(v: &[f64], from: usize, to: usize, c: Conversion) -> bool {
     let length = to - from;
     if length < 3 || v.len() - length < 10 {
@@ -203,8 +204,8 @@ fn is_converted(v: &[f64], from: usize, to: usize, c: Conversion) -> bool {
     if (q01..=q99).contains(&middle) || !(low - margin..=high + margin).contains(&back) {
         return false;
     }
-    // A signal can also fall to a thousandth of its level because the plant shuts down, but then its noise does not
-    // shrink by the same factor.
+    // A signal can also fall to a thousandth of its level because the plant shuts down, but a shutdown does not reduce
+    // the noise by the same factor.
     let variability = |w: &[f64]| quantiles(w.windows(2).map(|w| (w[1] - w[0]).abs()), w.len(), [0.75])[0];
     let window = &v[from..to];
     if length < 6 {
@@ -216,7 +217,7 @@ fn is_converted(v: &[f64], from: usize, to: usize, c: Conversion) -> bool {
     (0.05..=20.0).contains(&ratio)
 }
 
-/// Finds single samples that are far outside the range of the others and whose two neighbours agree.
+/// Finds single samples that lie far outside the range of the other samples and whose two neighbours agree.
 pub(super) fn spikes(s: &Samples) -> Occurrences {
     let v = &s.value;
     let mut found = Occurrences::default();
@@ -257,8 +258,8 @@ pub(super) fn rollovers(s: &Samples) -> Occurrences {
     found
 }
 
-/// Finds a code that loggers write for a missing value: one of a few known numbers that lies far outside the range of
-/// the other values.
+/// Finds a code that loggers write for a missing value: one of several known numbers, if it lies far outside the range
+/// of the other values.
 pub(super) fn missing_value_codes(s: &Samples) -> Option<(f64, Occurrences)> {
     const CODES: [f64; 12] = [
         -9999.0,
@@ -290,7 +291,7 @@ pub(super) fn missing_value_codes(s: &Samples) -> Option<(f64, Occurrences)> {
     })
 }
 
-/// Describes the longest of some ranges, as a clause of a message.
+/// Returns a clause for a message that describes the longest of `ranges`.
 pub(super) fn longest(s: &Samples, ranges: &[SampleRange]) -> String {
     let length = |r: &SampleRange| s.time[r.to - 1] - s.time[r.from];
     ranges.iter().max_by_key(|r| length(r)).map_or(String::new(), |r| {

@@ -7,7 +7,7 @@ use super::text::rfc3339;
 use crate::config::TwinSpec;
 use crate::error::{Error, Result};
 
-/// A part of the timeline that belongs to one episode, from its first to its last row (µs UTC).
+/// A part of the timeline that belongs to one episode, from the first to the last row (µs UTC).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Block {
     pub from: i64,
@@ -20,15 +20,15 @@ pub(super) struct Block {
 #[derive(Debug, Default)]
 pub(super) struct Episodes {
     pub blocks: Vec<Block>,
-    /// Rows of an episode that began before another episode ended. Rows of overlapping episodes do not fit on a single
+    /// Rows of an episode that began before the end of another episode. Overlapping episodes do not fit on a single
     /// timeline.
     pub overlap: Occurrences,
     pub rows: usize,
 }
 
 impl Episodes {
-    /// Finds the episodes. An episode continues as long as its next row is at most `max_gap` away. Rows of other
-    /// episodes between the rows of an episode count as overlapping.
+    /// Finds the episodes. An episode continues as long as its next row is at most `max_gap` away. Rows that lie
+    /// between two rows of a different episode count as overlapping.
     pub fn new(time: &[i64], label: &[u32], max_gap: i64) -> Self {
         let mut order: Vec<usize> = (0..time.len()).collect();
         order.sort_by_key(|&i| (time[i], label[i]));
@@ -103,7 +103,7 @@ pub(super) fn episodes(
         "",
         FindingClass::EpisodeOverlap,
         FindingAction::Dropped,
-        "rows of an episode that begins before another one ends",
+        "rows of an episode that begins before another episode ends",
     ));
     Ok(Some(e))
 }

@@ -1,4 +1,4 @@
-//! Finds the files of a log that match the patterns in `log.files`.
+//! Finds the log files that match the patterns in `log.files`.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -10,15 +10,15 @@ use crate::error::{Error, Result};
 /// Maximum number of file names that a message lists (not tuned).
 const MAX_NAMES: usize = 5;
 
-/// `*` and `?` match within the name of one file or folder. Hidden files are filtered by [`is_named`], because `glob`
-/// with `require_literal_leading_dot` would never match them.
+/// The wildcards `*` and `?` match within the name of a single file or folder. Hidden files are filtered by
+/// [`is_named`], because `glob` with `require_literal_leading_dot` would never match them.
 const OPTIONS: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
 
 /// Returns the files that match the patterns in `spec`, sorted by name.
 ///
 /// # Errors
-/// [`Error::NoInput`] if a pattern matches no file. The message lists the names in the folder of the pattern.
+/// [`Error::NoInput`] if a pattern matches no file. The message lists files in the folder that the pattern refers to.
 pub fn files(dir: &Path, spec: &LogSpec) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for pattern in spec.files.patterns() {
@@ -40,7 +40,7 @@ pub fn files(dir: &Path, spec: &LogSpec) -> Result<Vec<PathBuf>> {
 fn matching(dir: &Path, pattern: &str) -> Vec<PathBuf> {
     // `glob` omits leading `.` components, so they are removed from `dir` before the search and restored afterwards.
     let base: PathBuf = dir.components().filter(|c| *c != Component::CurDir).collect();
-    // Brackets are literal, because they are common in the names of exported files, and `**` is treated as `*`.
+    // Brackets are literal, because they are common in names of exported files. `**` is treated as `*`.
     let mut plain = pattern.replace('[', "[[]");
     while plain.contains("**") {
         plain = plain.replace("**", "*");
@@ -54,7 +54,7 @@ fn matching(dir: &Path, pattern: &str) -> Vec<PathBuf> {
     paths.flatten().filter_map(in_dir).filter(|path| path.is_file()).collect()
 }
 
-/// Whether each hidden file or folder in `path` is matched by a component of `pattern` that begins with a dot.
+/// Returns true if every hidden file or folder in `path` is matched by a component of `pattern` that begins with a dot.
 fn is_named(pattern: &str, path: &Path) -> bool {
     let names = |path: &Path| -> Vec<String> {
         let normal = path.components().filter(|c| *c != Component::CurDir);
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn stars_match_within_a_name_and_brackets_are_literal() {
         let root = tempfile::TempDir::new().unwrap();
-        // The name of this folder looks like a pattern.
+        // The name of the test folder looks like a pattern.
         let dir = root.path().join("[a]*");
         std::fs::create_dir_all(dir.join("sub/deeper.parquet")).unwrap();
         for name in ["a.parquet", "b1.parquet", "b[1].parquet", ".hidden.parquet", "a.csv", "sub/c.parquet"] {

@@ -1,4 +1,4 @@
-//! Reads the footers of the files of a log, which state their rows and columns. No data are read.
+//! Reads the footers of the log files, which describe the rows and columns of each file. No data are read.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -74,7 +74,7 @@ impl LogFile {
     /// Reads the footer of the file at `path`.
     ///
     /// # Errors
-    /// [`Error::NoInput`] if the file cannot be opened, [`Error::Data`] if it is not a readable Parquet file.
+    /// [`Error::NoInput`] if the file cannot be opened, and [`Error::Data`] if it is not a readable Parquet file.
     pub fn open(dir: &Path, path: &Path) -> Result<Self> {
         let name = path.strip_prefix(dir).unwrap_or(path).to_string_lossy().into_owned();
         let file = File::open(path).map_err(|e| Error::no_input(path, e))?;
@@ -92,7 +92,7 @@ impl LogFile {
         }
         let load = |skip| ArrowReaderMetadata::load(&file, ArrowReaderOptions::new().with_skip_arrow_metadata(skip));
         // Some writers embed an Arrow schema that the Arrow library does not support. A file with an unsupported Arrow
-        // schema is read with its Parquet schema alone.
+        // schema is read using only its Parquet schema.
         let meta = catch_unwind(AssertUnwindSafe(|| load(false).or_else(|_| load(true))))
             .unwrap_or_else(|_| Err(ParquetError::General("the Parquet reader panicked".into())))
             .map_err(|e| bad(e.to_string()))?;
@@ -136,7 +136,7 @@ impl LogFile {
 }
 
 impl FileColumn {
-    /// Checks that the column can be read as numbers, and returns advice for the user if it cannot.
+    /// Checks that the column can be read as numbers. The error contains advice for the user.
     pub fn require_numeric(&self) -> std::result::Result<(), &'static str> {
         match (self.kind, &self.data_type) {
             (ColumnKind::Float | ColumnKind::Integer | ColumnKind::Boolean, _) | (_, DataType::Null) => Ok(()),
@@ -147,12 +147,12 @@ impl FileColumn {
     }
 }
 
-/// Reads the footers of all files of the log.
+/// Reads the footers of all log files.
 pub(super) fn open(dir: &Path, spec: &LogSpec) -> Result<Vec<LogFile>> {
     files(dir, spec)?.iter().map(|path| LogFile::open(dir, path)).collect()
 }
 
-/// Returns the columns of all files of the log, in order of first appearance. Only the footers are read.
+/// Returns the columns of all log files, in order of first appearance. Only the footers are read.
 ///
 /// # Errors
 /// [`Error::NoInput`] if no file matches, and [`Error::Data`] if a matching file is not a Parquet file.
@@ -168,8 +168,8 @@ pub fn columns(dir: &Path, spec: &LogSpec) -> Result<Vec<Column>> {
     Ok(out)
 }
 
-/// Returns the bytes of the footer, or `None` if the file has no readable trailer (a fault that the Parquet reader
-/// reports).
+/// Returns the bytes of the footer, or `None` if the file has no readable trailer. The Parquet reader reports an
+/// unreadable trailer.
 fn footer_bytes(mut file: &File) -> Option<Vec<u8>> {
     let end = file.seek(SeekFrom::End(-8)).ok()?;
     let mut tail = [0; 8];
@@ -184,7 +184,8 @@ fn footer_bytes(mut file: &File) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Returns the footer with the column types given by `hint`, or unchanged if the reader cannot convert to these types.
+/// Returns the footer with the column types given by `hint`, or an unchanged copy if the reader cannot convert to these
+/// types.
 pub(super) fn retyped(meta: &ArrowReaderMetadata, hint: impl Fn(usize, &DataType) -> DataType) -> ArrowReaderMetadata {
     let schema = meta.schema();
     let fields = schema.fields().iter().enumerate();

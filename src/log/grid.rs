@@ -1,4 +1,4 @@
-//! Determines the regular time grid of a log and which of its steps have samples.
+//! Determines the regular time grid of a log, and which of its steps contain samples.
 
 use std::sync::Arc;
 
@@ -10,14 +10,14 @@ use super::text::{duration, rfc3339};
 use crate::config::TwinSpec;
 use crate::error::{Error, Result};
 
-/// A grid with more steps indicates a mistake in `step` or in a time stamp (not tuned; this number of steps takes 160
-/// MB per signal).
+/// Maximum number of steps in a grid (not tuned; 160 MB per signal). Exceeding this number of steps indicates a mistake
+/// in `step` or in a time stamp.
 const MAX_STEPS: i64 = 20_000_000;
 /// Maximum number of time stamps from which the phase of the grid is computed (not tuned).
 const MAX_TIMES: usize = 100_000;
 
-/// A regular time grid. All times are in µs UTC. A sample up to `slack` before the start of a step belongs to that
-/// step.
+/// A regular time grid. All times are in µs UTC. A sample that precedes the start of a step by at most `slack` belongs
+/// to that step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Grid {
     pub start: i64,
@@ -143,12 +143,12 @@ pub(super) fn grid(samples: &[&Samples], step: i64, spec: &TwinSpec, findings: &
     Ok(Grid { start, step, steps: usize::try_from(steps).unwrap_or(1), slack })
 }
 
-/// Returns, for each step, whether any signal has a sample in it.
+/// Returns whether each step contains a sample of any signal.
 pub(super) fn steps_with_samples(samples: &[&Samples], grid: &Grid) -> Vec<bool> {
     let mut steps_with_samples = vec![false; grid.steps];
     let mut done: Vec<*const Vec<i64>> = Vec::new();
     for s in samples {
-        // The columns of a wide log share their time stamps, which need to be processed only once.
+        // The columns of a wide log share their time stamps, so these need to be processed only once.
         let shared = Arc::as_ptr(&s.time);
         if done.contains(&shared) {
             continue;

@@ -1,4 +1,4 @@
-//! The signals of a log, with the columns from which they are read and the rules for reading them.
+//! The signals of a log, the columns from which they are read, and the rules for cleaning them.
 
 use super::clean::Rule;
 use super::column::ColumnMapping;
@@ -12,7 +12,7 @@ pub(super) struct Input {
     /// Index of the signal in the schema.
     pub signal: usize,
     pub rule: Rule,
-    /// Index of the signal's column among the columns that are read.
+    /// Index of the signal's column in the list of columns to read.
     pub column: usize,
 }
 
@@ -54,7 +54,7 @@ fn absolute_zero(unit: &Unit) -> Option<f64> {
     (unit.offset != 0.0 && unit.scale > 0.0).then(|| -unit.offset / unit.scale)
 }
 
-/// Whether a signal with this unit is a temperature, which may have been logged on another scale.
+/// Returns true if a signal with this unit is a temperature, which may have been logged on another scale.
 fn is_temperature(unit: &Unit) -> bool {
     unit.dimension == [0, 0, 0, 1, 0, 0, 0, 0]
 }

@@ -1,5 +1,4 @@
-//! Reads a long log, as exported by historians, in which each row contains one sample with its tag and its quality
-//! flag.
+//! Reads a log in long format, as exported by historians. Each row contains one sample with its tag and quality flag.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -19,7 +18,7 @@ use super::time::{NO_TIME, TimeReader};
 use crate::config::{LogSpec, LongSpec};
 use crate::error::{Error, Result};
 
-/// Code for all tags that are not read.
+/// Code shared by all tags that are not read.
 const OTHER_TAG: u32 = u32::MAX;
 /// Maximum number of unread tags whose names are kept for suggestions (not tuned).
 const MAX_OTHER_TAGS: usize = 10_000;
@@ -29,7 +28,7 @@ const MAX_OTHER_TAGS: usize = 10_000;
 enum GoodFlags {
     /// Text flags, compared without regard to case.
     Text(Vec<String>),
-    /// Numeric flags, where `true` counts as 1.
+    /// Numeric flags, with `true` represented by 1.
     Number(Vec<f64>),
 }
 
@@ -46,14 +45,15 @@ impl GoodFlags {
             ColumnKind::Boolean => {
                 let good = listed().filter_map(|g| g.to_lowercase().parse().ok()).map(|g: bool| f64::from(u8::from(g)));
                 let good: Vec<f64> = good.collect();
-                // If the list of good flags contains no boolean, which is the default, `true` counts as good.
+                // If the list of good flags contains no boolean (the default), `true` counts as good.
                 Ok(Self::Number(if good.is_empty() { vec![1.0] } else { good }))
             }
             _ => Ok(Self::Number(listed().filter_map(|g| g.parse().ok()).collect())),
         }
     }
 
-    /// Returns whether each row of a batch is good (a null is not good), or `None` if the column has another type.
+    /// Returns whether the quality flag of each row in a batch is good. A null counts as bad. Returns `None` if the
+    /// column has another type.
     fn are_good(&self, array: &dyn Array) -> Option<Vec<bool>> {
         match self {
             Self::Text(good) => {
@@ -81,11 +81,11 @@ struct TagSamples {
     flagged: Occurrences,
 }
 
-/// State of the reader of a long log, with the samples that have been read so far.
+/// State of the reader of a long log, including the samples that have been read so far.
 struct LongReader<'a> {
     spec: &'a LogSpec,
     long: &'a LongSpec,
-    /// Index of each tag to read, by name.
+    /// Map from the name of each tag to be read to its index.
     wanted: HashMap<&'a str, u32>,
     times: TimeReader,
     tags: Vec<TagSamples>,
@@ -150,8 +150,8 @@ impl LongReader<'_> {
         })
     }
 
-    /// Adds the samples of a batch with the columns time, tag and value, optionally followed by episode and quality. If
-    /// a column has the wrong type, the error is the index of that column.
+    /// Adds the samples of a batch, whose columns are time, tag and value, optionally followed by episode and quality.
+    /// If a column has the wrong type, the error is the index of that column.
     fn take(&mut self, columns: &[ArrayRef], good: Option<&GoodFlags>) -> std::result::Result<(), usize> {
         let (wanted, other_tags) = (&self.wanted, &mut self.other_tags);
         let codes = cast::codes(&columns[1], |tag| {

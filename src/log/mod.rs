@@ -5,14 +5,14 @@
 //!
 //! 1. `files` finds the files and `footer` reads their footers.
 //! 2. `batches` decodes the required columns, `cast` converts them to plain numbers and strings, and `time` converts
-//!    time stamps to UTC. `wide` and `long` read the two log layouts, and `scan` contains the code that they share.
+//!    time stamps to UTC. `wide` and `long` read the two log layouts, and `scan` contains their shared code.
 //! 3. `column` maps the values of a column to its signal, and `clean` drops unusable samples and looks for faults
 //!    (`clock`, `detect`). `window` limits the timeline, and `episodes` divides it into episodes.
 //! 4. `grid` determines the time steps, `segments` splits them at gaps and changes of episode, and `resample` computes
 //!    the value of each step.
 //! 5. `summary` collects the results of all stages in a [`Quality`], which `render` formats as text.
 //!
-//! `thrift` and `pages` protect against damaged files, which could otherwise make the Parquet reader run out of memory.
+//! `thrift` and `pages` detect damaged files that could otherwise make the Parquet reader run out of memory.
 
 mod batches;
 mod cast;

@@ -3,7 +3,7 @@
 use super::quality::{Finding, FindingAction, FindingClass};
 use super::text::rfc3339;
 
-/// The number of occurrences of a fault, and the times (µs UTC) of the first and the last of them.
+/// The number of occurrences of a fault, and the times (µs UTC) of the first and last occurrence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Occurrences {
     pub count: usize,

@@ -1,8 +1,8 @@
 //! Checks the pages of a column before the Parquet library decodes them.
 //!
-//! The library (`parquet` 59) allocates memory for as many values as a page claims to contain. With a damaged page, the
-//! allocation can exceed the available memory and abort the process, as with a damaged footer (see `thrift`). This
-//! module can be deleted once the library bounds its allocations by the size of the page.
+//! The Parquet library (`parquet` 59) allocates memory for as many values as a page claims to contain. If a page (or
+//! the footer, see `thrift`) is damaged, the allocation can exceed the available memory and abort the process. This
+//! module can be deleted once the Parquet library limits its allocations to the size of the page.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::serialized_reader::SerializedPageReader;
 
-/// The row groups of a file that one reader reads. Each reader needs its own file handle, so that readers can run in
+/// The row groups that one reader reads from a file. Each reader needs its own file handle, so that readers can run in
 /// parallel.
 pub(super) struct Chunks {
     pub file: Arc<File>,
@@ -41,13 +41,13 @@ impl RowGroups for Chunks {
     }
 }
 
-/// Returns the number of rows in some row groups, as stated in the footer.
+/// Returns the number of rows in the given row groups, as stated in the footer.
 pub(super) fn rows(meta: &ParquetMetaData, groups: &[usize]) -> usize {
     let count = |g: &usize| usize::try_from(meta.row_group(*g).num_rows()).unwrap_or(0);
     groups.iter().map(count).fold(0, usize::saturating_add)
 }
 
-/// The pages of one column, one row group after another.
+/// The pages of one column, one row group at a time.
 struct Chunk {
     file: Arc<File>,
     meta: Arc<ParquetMetaData>,
@@ -108,7 +108,8 @@ impl PageReader for Checked {
     }
 }
 
-/// Whether a page of a flat column can contain as many values as it claims.
+/// Returns true if a page of a column without nesting is large enough for the number of values that it claims to
+/// contain.
 fn is_possible(page: &Page, optional: bool) -> bool {
     let (values, encoding, claimed) = match page {
         // Each value of a dictionary takes at least one byte.
@@ -125,7 +126,7 @@ fn is_possible(page: &Page, optional: bool) -> bool {
             (usize::try_from(levels).ok().and_then(|l| buf.get(l..)), encoding, num_values)
         }
     };
-    // Pages with these delta encodings begin with the number of lengths that they contain.
+    // Pages in these delta encodings begin by stating the number of lengths that they contain.
     match (encoding, values) {
         (Encoding::DELTA_LENGTH_BYTE_ARRAY | Encoding::DELTA_BYTE_ARRAY, Some(values)) => {
             claimed_lengths(values).is_none_or(|n| n <= u64::from(*claimed))
@@ -134,7 +135,7 @@ fn is_possible(page: &Page, optional: bool) -> bool {
     }
 }
 
-/// Returns the number of values from the header of a delta encoding, where it follows the block size and the number of
+/// Reads the number of values from the header of a delta encoding, in which it follows the block size and the number of
 /// miniblocks.
 fn claimed_lengths(block: &[u8]) -> Option<u64> {
     let mut bytes = block.iter();

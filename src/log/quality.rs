@@ -1,4 +1,4 @@
-//! The quality of a log: the faults that were found, and how they were handled. This module contains plain data for
+//! The quality of a log: the faults that were found and how each was handled. This module contains plain data for
 //! `inspect`, the report and the registry.
 
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ pub struct SourceFile {
     pub hash: String,
 }
 
-/// One class of fault in one signal, or in the timeline if `signal` is empty.
+/// All occurrences of one class of fault in one signal, or in the timeline if `signal` is empty.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
     pub signal: String,
@@ -25,7 +25,7 @@ pub struct Finding {
     pub first: String,
     pub last: String,
     pub action: FindingAction,
-    /// Explanation for the user, in one sentence.
+    /// One-sentence explanation for the user.
     pub note: String,
 }
 
@@ -48,11 +48,11 @@ pub enum FindingClass {
     DstGap,
     /// Time stamps slightly before or after the start of a step.
     Jitter,
-    /// A period without any samples, or without samples of one signal.
+    /// A period that contains no samples of any signal, or none of one signal.
     Gap,
     /// Changes from one episode to the next.
     Episode,
-    /// Rows of an episode that begins before another one ends.
+    /// Rows of an episode that begins before another episode ends.
     EpisodeOverlap,
     /// A column is missing from some files.
     SchemaChange,
@@ -65,15 +65,15 @@ pub enum FindingClass {
     BadFlag,
     /// Impossible values.
     OutOfRange,
-    /// Rows that repeat a time stamp and its value.
+    /// Rows that repeat both the time stamp and the value of another row.
     Duplicate,
-    /// Rows that repeat a time stamp with a different value.
+    /// Rows that repeat the time stamp of another row with a different value.
     DuplicateConflict,
     /// A value that stays exactly the same for an unusually long time.
     FlatLine,
     /// A signal that never changes.
     Constant,
-    /// Values that look as if they were in another unit.
+    /// Values that seem to be in another unit.
     UnitJump,
     /// Single samples far from all others.
     RateOfChange,
@@ -130,11 +130,11 @@ pub enum FindingAction {
     Held,
     /// Values were interpolated.
     Interpolated,
-    /// The samples were used as they are.
+    /// The samples were used unchanged.
     Kept,
     /// The rows were sorted.
     Sorted,
-    /// The log was split at the fault.
+    /// The log was split at the position of the fault.
     Split,
 }
 
@@ -177,11 +177,11 @@ pub struct SignalQuality {
     /// Number of samples in the files, and how many of them were dropped.
     pub samples: usize,
     pub dropped: usize,
-    /// Numbers of grid steps within the segments whose value was held, interpolated or missing.
+    /// Numbers of grid steps within the segments that have a held, interpolated or missing value.
     pub held: usize,
     pub interpolated: usize,
     pub missing: usize,
-    /// Share of the grid steps within the segments that have a value.
+    /// Fraction of the grid steps within the segments that have a value.
     pub coverage: f64,
     /// NaN (null in JSON) if the signal has no value.
     #[serde(with = "or_null")]
@@ -205,18 +205,18 @@ pub struct Quality {
     pub segments: usize,
     pub signals: Vec<SignalQuality>,
     pub findings: Vec<Finding>,
-    /// Signals below the required completeness. No model may be fitted unless this list is empty.
+    /// Signals below the required completeness. Models may be fitted only if the list of incomplete signals is empty.
     pub incomplete: Vec<String>,
-    /// Share of steps in which a learned signal or a control must have a value.
+    /// Minimum fraction of steps in which each learned signal and each control must have a value.
     #[serde(default)]
     pub completeness: f64,
 }
 
 impl Quality {
-    /// Returns an error if a learned signal or a control lacks a value in too many steps.
+    /// Returns an error if a learned signal or a control has no value in too many steps.
     ///
     /// # Errors
-    /// [`Error::Data`] with an explanation for each incomplete signal, and advice.
+    /// [`Error::Data`] with advice and an explanation for each incomplete signal.
     pub fn require_complete(&self) -> Result<()> {
         if self.incomplete.is_empty() {
             return Ok(());

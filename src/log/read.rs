@@ -99,7 +99,7 @@ struct ResampledInput {
 struct OnGrid {
     grid: Grid,
     segments: Segments,
-    /// The last step in which any signal has a sample.
+    /// The last step that contains a sample of any signal.
     last_step: usize,
     max_gap: i64,
 }
@@ -117,7 +117,7 @@ impl OnGrid {
         ResampledInput { resampled, hold_forever }
     }
 
-    /// Creates the quality of the log, still without its signals and findings.
+    /// Creates the quality summary of the log, in which the signals and findings are still empty.
     fn quality(&self, files: &[LogFile], spec: &TwinSpec) -> Result<Quality> {
         Ok(Quality {
             sources: files.par_iter().map(LogFile::source).collect::<Result<_>>()?,
@@ -131,7 +131,7 @@ impl OnGrid {
         })
     }
 
-    /// Adds the row of a signal to `quality`, and returns the findings about that signal.
+    /// Adds one row for a signal to the quality table, and returns the findings about that signal.
     fn summarise(
         &self,
         input: &Input,

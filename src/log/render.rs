@@ -118,7 +118,8 @@ pub fn render(q: &Quality) -> String {
     out
 }
 
-/// Writes `table` with two spaces between columns. The columns in `left` are aligned left, and all others right.
+/// Writes `table` with two spaces between columns. The columns in `left` are left-aligned, and all others are
+/// right-aligned.
 fn align(table: &[Vec<String>], left: &[usize], out: &mut String) {
     let columns = table.first().map_or(0, Vec::len);
     let width = |c: usize| table.iter().map(|r| r[c].chars().count()).max().unwrap_or(0);

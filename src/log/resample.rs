@@ -14,14 +14,14 @@ pub(super) struct Resampled {
     /// Steps within the segments whose value was held or interpolated.
     pub held: Occurrences,
     pub interpolated: Occurrences,
-    /// Steps within the segments without a value, and runs of such steps longer than `max_gap`.
+    /// Steps within the segments that have no value. `long_gaps` counts runs of missing values longer than `max_gap`.
     pub missing: Occurrences,
     pub long_gaps: Occurrences,
     /// Number of steps that have samples.
     pub sampled: usize,
 }
 
-/// Resamples a signal within each segment. Steps outside the segments are NaN.
+/// Resamples a signal within each segment. Steps outside the segments have the value NaN.
 ///
 /// If `hold_forever` is true, each value is held until the next sample of its segment, without a time limit, because
 /// the tag is logged only when its value changes.
@@ -70,7 +70,7 @@ fn fill(s: &Samples, rows: Range<usize>, grid: &Grid, how: Resample, out: &mut R
         let samples = &s.value[i..end];
         let sum = || samples.iter().sum::<f64>();
         out.value[k] = match how {
-            // A single sample is used unchanged.
+            // If a step contains a single sample, its value is used unchanged.
             _ if samples.len() == 1 => samples[0],
             Resample::Mean => sum() / samples.len() as f64,
             Resample::Sum => sum(),
@@ -82,7 +82,7 @@ fn fill(s: &Samples, rows: Range<usize>, grid: &Grid, how: Resample, out: &mut R
     }
 }
 
-/// Fills steps without samples with the last value, for at most `longest` µs.
+/// Holds the last value in steps without samples, for at most `longest` µs.
 fn hold(grid: &Grid, segment: &Range<usize>, longest: i64, out: &mut Resampled) {
     let mut last: Option<usize> = None;
     for k in segment.clone() {

@@ -20,7 +20,7 @@ impl Samples {
     }
 
     /// Whether the tag seems to be logged only when its value changes: at most 5 % of the samples repeat the previous
-    /// value, and at least a quarter of the intervals are longer than `max_gap` (neither share is tuned).
+    /// value, and at least a quarter of the intervals are longer than `max_gap` (these thresholds are not tuned).
     pub fn is_logged_on_change(&self, max_gap: i64) -> bool {
         let n = self.value.len();
         if n < 5 {

@@ -1,4 +1,4 @@
-//! The raw samples of a log, and the code that the readers of wide and long logs share.
+//! The raw samples of a log, and code shared by the readers of wide and long logs.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub(super) struct RawSamples {
     pub episode: Option<Arc<Vec<u32>>>,
     /// Index of the first sample of each file.
     pub breaks: Arc<Vec<usize>>,
-    /// Samples that are flagged as bad and therefore not contained in `value`.
+    /// Samples that are flagged as bad and are therefore excluded from `value`.
     pub flagged: Occurrences,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct Scan {
     pub long: bool,
 }
 
-/// Returns the time zone of time stamps that do not specify a time zone.
+/// Returns the time zone that applies to time stamps without a UTC offset.
 pub(super) fn zone(spec: &LogSpec) -> Result<TimeZone> {
     match &spec.timezone {
         None => Ok(TimeZone::UTC),
@@ -109,8 +109,8 @@ pub(super) fn read_times(
     Some(())
 }
 
-/// Returns the code of the episode label of each row. Codes are assigned in order of first appearance, and
-/// [`sort_labels`] renumbers them later. Returns `None` if the column contains no labels.
+/// Returns the code of the episode label in each row. Codes are assigned in order of first appearance and renumbered
+/// later by [`sort_labels`]. Returns `None` if the column contains no labels.
 pub(super) fn read_labels(array: &dyn Array, labels: &mut HashMap<String, u32>) -> Option<Vec<u32>> {
     cast::codes(array, |label| {
         let label = label.unwrap_or("");
@@ -122,8 +122,7 @@ pub(super) fn read_labels(array: &dyn Array, labels: &mut HashMap<String, u32>) 
     })
 }
 
-/// Returns the sorted labels and the new code for each old code, so that results do not depend on the order of the
-/// rows.
+/// Returns the sorted labels and a map from old to new codes, so that results do not depend on the order of the rows.
 pub(super) fn sort_labels(labels: HashMap<String, u32>) -> (Vec<String>, Vec<u32>) {
     let mut pairs: Vec<(String, u32)> = labels.into_iter().collect();
     pairs.sort();
@@ -146,7 +145,7 @@ pub(super) fn no_usable_times(files: &[LogFile], column: &str, times: &TimeReade
     }
 }
 
-/// Returns the column `name`, which has the role `role` in the log, or an error if the file lacks it.
+/// Returns the column `name`, or an error that states its `role` if the file does not contain the column.
 pub(super) fn require<'a>(file: &'a LogFile, name: &str, role: &str) -> Result<&'a FileColumn> {
     file.find(name).ok_or_else(|| {
         let hint = suggestion(name, file.columns.iter().map(|c| c.name.as_str()));
@@ -166,7 +165,7 @@ pub(super) fn require_labels(file: &LogFile, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Returns how many of `unit` make up one second.
+/// Returns the number of time units in one second.
 fn per_second(unit: TimeUnit) -> i64 {
     match unit {
         TimeUnit::Second => 1,

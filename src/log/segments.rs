@@ -1,4 +1,4 @@
-//! Splits a grid into segments, which end at gaps and at changes of episode.
+//! Splits a grid into segments at gaps and at changes of episode.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ pub(super) struct Segments {
     pub segments: Vec<Range<usize>>,
     /// Parts of the grid that are longer than `max_gap` and contain no sample of any signal.
     pub gaps: Vec<Range<usize>>,
-    /// Number of steps with samples from two episodes, which belong to no segment.
+    /// Number of steps that belong to no segment, because they contain samples from two episodes.
     pub mixed: usize,
 }
 
@@ -43,7 +43,7 @@ pub(super) fn split(grid: &Grid, has_sample: &[bool], episodes: Option<&Episodes
             out.gaps.push(l + 1..k);
         }
         if cut[k] {
-            // Steps without samples before a change of episode belong to neither episode.
+            // Empty steps just before a change of episode belong to neither episode.
             if let Some(l) = last {
                 close(&mut start, l + 1, &mut out);
             }

@@ -1,4 +1,4 @@
-//! Summarises a log: the findings about gaps, episodes and resampling, and the row of each signal in the quality table.
+//! Summarises a log: findings about gaps, episodes and resampling, and one row per signal in the quality table.
 
 use super::clean::Cleaned;
 use super::clock::typical_interval;
@@ -61,7 +61,7 @@ pub(super) struct ResampledSignal<'a> {
     pub how: Resample,
     pub samples: &'a Samples,
     pub resampled: &'a Resampled,
-    /// Whether each value was held until the next sample, regardless of the length of the gap.
+    /// Whether each value was held until the next sample, regardless of the time between the samples.
     pub hold_forever: bool,
     pub coverage: f64,
 }
@@ -129,7 +129,7 @@ pub(super) fn resampling_findings(
     ));
 }
 
-/// Relative changes of a control below this threshold count as rounding errors, not as moves.
+/// Relative changes of a control below this threshold count as rounding errors rather than moves.
 const MIN_RELATIVE_MOVE: f64 = 1e-9;
 
 /// Returns the row of a signal in the quality table.
@@ -170,7 +170,8 @@ pub(super) fn signal_quality(signal: &Signal, c: &Cleaned, r: &Resampled, segmen
     }
 }
 
-/// Merges findings about rows that all `signals` signals share into a single finding about the timeline.
+/// If all signals (their number is `signals`) have the same finding about rows, merges these findings into a single
+/// finding about the timeline.
 pub(super) fn merge_shared(findings: &[Finding], signals: usize) -> Vec<Finding> {
     const ROW_CLASSES: [FindingClass; 7] = [
         FindingClass::OutOfOrder,

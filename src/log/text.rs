@@ -1,10 +1,10 @@
-//! Formats times, durations, shares and suggestions as text.
+//! Formats times, durations, percentages and suggestions as text.
 
 use jiff::{Timestamp, TimestampRound, Unit};
 
 use crate::error::nearest;
 
-/// Maximum number of names that a suggestion lists (not tuned).
+/// Maximum number of names listed in a suggestion (not tuned).
 const MAX_NAMES: usize = 12;
 
 /// Formats a time in µs since 1970 as RFC 3339 in UTC, rounded to milliseconds.
@@ -16,7 +16,7 @@ pub(super) fn rfc3339(us: i64) -> String {
     t.round(TimestampRound::new().smallest(Unit::Millisecond)).unwrap_or(t).to_string()
 }
 
-/// Formats a duration in µs, for example as `36 s`, `10 min`, `3.5 h` or `4.9 d`.
+/// Formats a duration given in µs, for example as `36 s`, `10 min`, `3.5 h` or `4.9 d`.
 pub(super) fn duration(us: i64) -> String {
     let s = us as f64 / 1e6;
     let (value, unit) = match s.abs() {
@@ -30,7 +30,7 @@ pub(super) fn duration(us: i64) -> String {
     format!("{} {unit}", text.strip_suffix(".0").unwrap_or(&text))
 }
 
-/// Formats a share, for example as `99.9 %`. A share is never rounded up to 100 % or down to 0 %.
+/// Formats a fraction as a percentage, for example `99.9 %`. A percentage is never rounded up to 100 % or down to 0 %.
 pub(super) fn percent(share: f64) -> String {
     let p = (share * 1e3).round() / 10.0;
     let p = if share < 1.0 { p.min(99.9) } else { p };

@@ -1,18 +1,19 @@
 //! Checks the Parquet footer before the Parquet library reads it.
 //!
-//! The library (`parquet` 59) allocates memory for as many list members as the footer claims to contain. With a damaged
-//! footer, the allocation can exceed the available memory and abort the process, which no error handling can prevent.
-//! This module can be deleted once the library bounds its allocations by the size of the footer. The test
-//! `impossible_counts_in_a_file_never_abort_the_process` (`tests/internal/log`) shows whether this check is still
+//! The Parquet library (`parquet` 59) allocates memory for as many list members as the footer claims to contain. If the
+//! footer is damaged, the allocation can exceed the available memory and abort the process, which no error handling can
+//! prevent. This module can be deleted once the Parquet library limits its allocations to the size of the footer. The
+//! test `impossible_counts_in_a_file_never_abort_the_process` (`tests/internal/log`) shows whether this check is still
 //! needed.
 //!
 //! The footer is a struct in Thrift's compact protocol:
 //! <https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md>.
 
-/// Maximum nesting depth of structs (not tuned). The footer of a flat log has four levels.
+/// Maximum nesting depth of structs (not tuned). The footer of a file without nested columns has four levels.
 const MAX_DEPTH: usize = 64;
 
-/// Whether every list in the footer can have as many members as it claims, and every value ends within the footer.
+/// Returns true if the footer is large enough for the members that each list claims to have, and every value ends
+/// within the footer.
 pub(super) fn is_consistent(bytes: &[u8]) -> bool {
     Walk { left: bytes }.structure(0).is_some()
 }
@@ -96,8 +97,8 @@ mod tests {
 
     #[test]
     fn a_footer_that_ends_early_or_claims_too_much_is_inconsistent() {
-        // The fields are 1: i32 = 2, 2: list of three i32, 3: binary of two bytes, 5: list of one struct with a
-        // boolean.
+        // The struct has the fields 1 (i32 = 2), 2 (list of three i32), 3 (binary of two bytes) and 5 (list of one
+        // struct with a boolean).
         let complete = [0x15, 4, 0x19, 0x35, 2, 4, 6, 0x18, 2, 7, 7, 0x29, 0x1c, 0x11, 0, 0];
         assert!(is_consistent(&complete));
         assert!((0..complete.len()).all(|n| !is_consistent(&complete[..n])));

@@ -12,8 +12,8 @@ use super::quality::{Finding, FindingAction, FindingClass};
 /// Marks a row without a usable time.
 pub(super) const NO_TIME: i64 = i64::MIN;
 
-/// The range of plausible time stamps, from 1900 to 2200. Other time stamps come from a clock that was not set, or from
-/// a wrongly inferred unit.
+/// The range of plausible time stamps, from 1900 to 2200. Time stamps outside this range come from a clock that was not
+/// set, or from a wrongly inferred unit.
 const PLAUSIBLE: std::ops::Range<i64> = -2_208_988_800_000_000..7_258_118_400_000_000;
 
 /// Time zones change their offset only at quarter hours, so the offset is constant within each quarter hour.
@@ -25,24 +25,24 @@ const CACHED_TEXTS: usize = 4096;
 /// How a file represents time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TimeKind {
-    /// Integers in UTC, with `per_second` units per second.
+    /// Integer UTC time stamps, with `per_second` units per second.
     Instant { per_second: i64 },
-    /// Integers in the local time of the log's time zone, with `per_second` units per second.
+    /// Integer time stamps in the local time of the log's time zone, with `per_second` units per second.
     Local { per_second: i64 },
     /// Days in local time.
     LocalDays,
-    /// Numbers since 1970, whose unit is inferred from their magnitude.
+    /// Time since 1970, as numbers whose unit is inferred from their magnitude.
     Epoch,
-    /// Text in RFC 3339, or `YYYY-MM-DD HH:MM:SS` in local time.
+    /// Text in RFC 3339 format, or in the format `YYYY-MM-DD HH:MM:SS` in local time.
     Text,
 }
 
-/// The state of the clock of a log or of one tag while a file in local time is read.
+/// Clock state of a log or a tag while a file in local time is being read.
 #[derive(Debug, Clone, Copy, Default)]
 struct ClockState {
     last: Option<i64>,
     interval: i64,
-    /// Whether the clock is in its second pass through the hour that occurs twice when clocks are set back.
+    /// Whether the clock is passing for the second time through the hour that is repeated when clocks are set back.
     second_pass: bool,
 }
 
@@ -50,7 +50,7 @@ struct ClockState {
 pub(super) struct TimeReader {
     zone: TimeZone,
     kind: TimeKind,
-    /// Units per second of an epoch column ([`TimeKind::Epoch`]), once known.
+    /// Units per second of an epoch column ([`TimeKind::Epoch`]), or `None` until they have been inferred.
     epoch: Option<f64>,
     clocks: Vec<ClockState>,
     quarter: Option<(i64, AmbiguousOffset)>,
@@ -97,8 +97,8 @@ impl TimeReader {
         self.kind
     }
 
-    /// Infers the unit of an epoch column from the magnitude of the first values of a file. The limits between the
-    /// units correspond to the year 5138 in seconds, milliseconds and microseconds.
+    /// Infers the unit of an epoch column from the magnitude of the first values of a file. The magnitudes that
+    /// separate the units correspond to the year 5138 in seconds, milliseconds and microseconds.
     pub fn learn_epoch(&mut self, values: impl Iterator<Item = f64>) {
         if self.epoch.is_none() {
             self.epoch = values.map(f64::abs).filter(|v| v.is_finite() && *v > 0.0).reduce(f64::max).map(|v| match v {
@@ -152,7 +152,8 @@ impl TimeReader {
             Some(known) => *known,
             None => {
                 let civil = parse(text);
-                // Long logs repeat each time stamp for every tag, so a small cache saves most of the parsing.
+                // A log in long format repeats each time stamp for every tag, so a small cache saves most of the
+                // parsing.
                 if self.texts.len() >= CACHED_TEXTS {
                     self.texts.clear();
                 }
@@ -180,9 +181,9 @@ impl TimeReader {
         NO_TIME
     }
 
-    /// Converts local time in the log's time zone to UTC. In the hour that occurs twice when clocks are set back, a
-    /// repeated time or a jump back in time starts the second pass. In the hour that is skipped when clocks are set
-    /// forward, the offset before the change applies.
+    /// Converts local time in the log's time zone to UTC. In the hour that is repeated when clocks are set back, a
+    /// repeated time or a jump back in time marks the start of the second pass. In the hour that is skipped when clocks
+    /// are set forward, the offset before the change applies.
     fn local_to_utc(&mut self, local: i64, clock: usize) -> i64 {
         if local == NO_TIME {
             return NO_TIME;
@@ -231,7 +232,7 @@ impl TimeReader {
         us
     }
 
-    /// Returns the number of rows without a usable time, and the time of one such row as written in the file.
+    /// Returns the number of rows without a usable time, and an example of an unusable time as written in the file.
     pub fn bad(&self) -> (usize, Option<&str>) {
         (self.bad, self.example.as_deref())
     }

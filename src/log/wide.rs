@@ -94,7 +94,8 @@ impl Rows<'_> {
             }
             Ok(())
         })?;
-        // Each thread reads one column at a time, so at most as many columns as threads are decoded at once.
+        // Each thread reads one column at a time, so the number of columns decoded at once is at most the number of
+        // threads.
         let rows = self.time.len();
         let columns = wanted.par_iter().zip(&mut self.values).map(|(name, v)| read_column(file, name, rows, v));
         columns.collect::<Vec<_>>().into_iter().collect::<Result<()>>()?;
@@ -108,7 +109,7 @@ impl Rows<'_> {
     }
 }
 
-/// Returns a finding for each column in `wanted` that some files lack.
+/// Returns a finding for each column in `wanted` that is missing from some files.
 ///
 /// # Errors
 /// [`Error::Data`] if a column is missing from all files.
@@ -146,7 +147,7 @@ fn read_column(file: &LogFile, name: &str, rows: usize, out: &mut Vec<f64>) -> R
     Ok(())
 }
 
-/// Keeps the first `from` rows, and those of the following rows for which `keep` is true.
+/// Keeps the first `from` rows, and drops any later row for which `keep` is false.
 fn drop_rows<T>(values: &mut Vec<T>, from: usize, keep: &[bool]) {
     let mut row = 0;
     values.retain(|_| {

@@ -1,4 +1,4 @@
-//! Finds the time window of a log, which excludes the few rows that were logged while the clock was not set.
+//! Finds the time window of a log. The window excludes the few rows that were logged while the clock was not set.
 
 use std::collections::BTreeMap;
 
@@ -14,13 +14,13 @@ const MIN_ROWS: usize = 100;
 const MIN_DAYS: i64 = 365;
 
 /// Returns the first and last time (µs) of the log, excluding a few rows that are years away from all others, such as
-/// rows logged by a clock that shows 1970 or 2106. If such stray rows were included, the grid would consist almost
-/// entirely of empty steps.
+/// rows logged by a clock that shows 1970 or 2106. If stray rows were included, the grid would consist almost entirely
+/// of empty steps.
 pub(super) fn plausible_window(tags: &[RawSamples], long: bool) -> (i64, i64) {
     let mut days = rows_per_day(if long { tags } else { &tags[..1] });
     let total: usize = days.iter().map(|d| d.1).sum();
     let few = (total / ROWS_PER_STRAY).max(1);
-    // Returns the first day on which the number of rows so far exceeds `left`.
+    // Returns the first day on which the cumulative number of rows exceeds `left`.
     let core = |days: &[(i64, usize)], mut left: usize| {
         days.iter()
             .find(|d| {
@@ -52,7 +52,7 @@ pub(super) fn plausible_window(tags: &[RawSamples], long: bool) -> (i64, i64) {
     }
 }
 
-/// Returns pairs of a day (counted from 1970) and the number of rows on that day, in chronological order.
+/// Returns chronological pairs of a day (counted from 1970) and the number of rows on that day.
 fn rows_per_day(tags: &[RawSamples]) -> Vec<(i64, usize)> {
     let mut days: BTreeMap<i64, usize> = BTreeMap::new();
     for raw in tags {

@@ -38,8 +38,8 @@ const MIN_BLOCKS: usize = 8;
 /// Number of bootstrap resamples (not tuned).
 const RESAMPLES: u64 = 2000;
 
-/// Scores both models on the rows `segments` of `log`, up to `horizon` steps ahead. The derived signals of `log` must
-/// be filled.
+/// Scores both models on the row ranges `segments` of `log`, up to `horizon` steps ahead. The derived signals in `log`
+/// must have been computed.
 ///
 /// The loss of a forecast start is the continuous ranked probability score divided by the mean absolute error of
 /// persistence, averaged over signals and horizons. Starts are grouped into blocks that are at least one day long and
@@ -55,7 +55,7 @@ pub fn compare(
 ) -> Result<Comparison> {
     let day = (86_400_000 / log.step_ms.max(1)).max(1) as usize;
     let length = day.max(horizon).max(1);
-    // both models start at the same rows, which depend on the model that needs more past values
+    // both models forecast from the same rows, which are determined by the model that needs more past values
     let longer_past = if champion.0.depth() >= challenger.0.depth() { champion.0 } else { challenger.0 };
     let common = starts(longer_past, log, segments, horizon, 4000);
     let run = |(map, noise): (&StepMap, &NoiseModel)| rollouts(map, log, common.clone(), horizon, Some(&noise.process));
@@ -82,7 +82,7 @@ pub fn compare(
     if blocks.len() < MIN_BLOCKS {
         return Err(Error::Attention(format!(
             "the gate needs {MIN_BLOCKS} blocks of {length} steps that were not used to fit either model, but there \
-             are only {}; champion unchanged; wait for more data, or lengthen `blocks` in [retrain]",
+             are only {}; champion unchanged; wait for more data, or increase `blocks` in [retrain]",
             blocks.len()
         )));
     }
@@ -103,17 +103,17 @@ pub fn compare(
         change: ratio(&|i| i),
         bound: changes[(changes.len() * 95) / 100],
         coverage,
-        // 1.96 standard errors of a coverage of 0.9 with one independent sample per block, within bounds that are not
-        // tuned
+        // the tolerance is 1.96 standard errors of a coverage of 0.9 with one independent sample per block, clamped to
+        // bounds that are not tuned
         tolerance: (1.96 * (0.09 / blocks.len() as f64).sqrt()).clamp(0.03, 0.12),
     })
 }
 
-/// Promotes a challenger that is significantly better and whose intervals have the right coverage.
+/// Promotes the challenger if it is significantly better and its intervals have the right coverage.
 pub fn decide(c: &Comparison) -> Decision {
     let percent = |v: f64| format!("{:+.1} %", 100.0 * v);
     let evidence = format!(
-        "over {} blocks, the challenger changes the loss by {} (95 % bound {})",
+        "over {} blocks, the challenger changes the loss by {} (upper 95 % bound: {})",
         c.blocks,
         percent(c.change),
         percent(c.bound)
@@ -147,8 +147,8 @@ fn scales(persistence: &Rollouts) -> Vec<f64> {
         .collect()
 }
 
-/// Loss of each start (NaN without a pair of forecast and measurement), and coverage of the 90 % interval at the last
-/// horizon.
+/// Loss of each forecast start (NaN if no measurement exists to compare a forecast with), and coverage of the 90 %
+/// interval at the last horizon.
 fn losses(run: &Rollouts, noise: &NoiseModel, scale: &[f64]) -> (Vec<f64>, f64) {
     let n = run.starts.len();
     let (mut sum, mut count) = (vec![0.0; n], vec![0usize; n]);
@@ -162,7 +162,7 @@ fn losses(run: &Rollouts, noise: &NoiseModel, scale: &[f64]) -> (Vec<f64>, f64) 
                 let width = noise.calibration.local_width(k, h, pair.model_sd) * widths.at(k, h, pair.start);
                 sum[pair.start] += noise.calibration.crps(k, h, width, pair.error()) / scale;
                 count[pair.start] += 1;
-                // an interval of width 0 (for a signal without error) says nothing about coverage
+                // an interval of width 0, of a signal that is forecast without error, says nothing about coverage
                 if h == run.horizon && low < high {
                     all += 1;
                     inside += usize::from((low..=high).contains(&(pair.error() / width)));

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::disk::make_dir;
 use crate::error::{Error, Result};
 
-/// A held lock. The lock is released when it is dropped or the process ends.
+/// A lock held by this process. The lock is released when this value is dropped or the process ends.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,

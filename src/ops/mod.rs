@@ -14,7 +14,7 @@ pub mod status;
 pub use lock::Lock;
 pub use registry::{Event, EventKind, Registry, Version};
 
-/// The present time in UTC, rounded down to a second.
+/// The current UTC time, rounded down to a second.
 pub fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

@@ -24,18 +24,18 @@ use crate::trajectory::Trajectory;
 use crate::tune::{TuningInputs, tune};
 use crate::twin::{MODEL_FILE, Provenance, Twin, config_hash};
 
-/// File name of the model card in a version.
+/// File name of the model card in the folder of a version.
 pub const CARD_FILE: &str = "card.json";
 
 /// The files of a plant, before a model is fitted or loaded.
 pub struct Source {
     pub spec: Loaded<TwinSpec>,
     pub schema: Arc<Schema>,
-    /// The log, with derived signals filled.
+    /// The log, including the computed derived signals.
     pub log: Trajectory,
     pub quality: Quality,
     pub compiled: Compiled,
-    /// The device that computes the models.
+    /// The device on which the models are computed.
     pub compute: Compute,
 }
 
@@ -44,13 +44,13 @@ pub struct FittedTwin {
     pub twin: Twin,
     pub card: ModelCard,
     pub holdout: Vec<Range<usize>>,
-    /// The noise model before its interval widths adapted to the hold-out, which the replay of the hold-out needs.
+    /// The noise model for the replay of the hold-out. Its interval widths are not adapted to the hold-out.
     pub noise_before_holdout: NoiseModel,
-    /// The reason why the model should not be used, if there is one.
+    /// The reason to refuse the model, if there is one.
     pub refusal: Option<String>,
 }
 
-/// A model version from the registry, whose name is in the model card.
+/// A model version from the registry. The model card contains the name of the version.
 pub struct StoredModel {
     pub twin: Twin,
     pub card: ModelCard,
@@ -64,8 +64,8 @@ pub enum Champion {
     Intact(Box<StoredModel>),
     /// The champion is damaged, as `why` explains. The newest undamaged earlier champion is used instead.
     Replacement { stored: Box<StoredModel>, why: String },
-    /// The champion was fitted with other signals, another sample time or other `[model]` settings than those in the
-    /// present `twin.toml`.
+    /// The signals, the sample time or the `[model]` settings of the champion differ from those in the present
+    /// `twin.toml`.
     Outdated(String),
 }
 
@@ -129,12 +129,12 @@ impl Source {
         let warning = tuned.as_ref().and_then(TunedMpc::warning);
         card.notes.extend(warning.map(|text| Note::new(NoteKind::Tuning, text)));
         card.tuned = tuned;
-        // rows are counted from the start of the whole log, even if only part of the log was used
+        // row numbers refer to the whole log, even if only part of the log was used
         let first = self.log.step_at(log.start).unwrap_or(0);
         let rows = |list: &[Range<usize>]| list.iter().map(|r| r.start + first..r.end + first).collect();
         let (training, holdout) = (rows(&split.train), rows(&split.holdout));
-        // the provenance contains the hash of the unchanged file, because a version must match the file when it is
-        // loaded
+        // the provenance contains the hash of `spec`, not of the modified `model`, because a version must match
+        // `twin.toml` when it is loaded
         let sources = self.quality.sources.clone();
         let mut provenance = Provenance::new(spec, sources, training, holdout, card.trained_until.clone())?;
         provenance.seed = model.seed.value;
@@ -174,7 +174,7 @@ impl Source {
         tune(&inputs, progress)
     }
 
-    /// The plant with a fitted twin. Adds the replay of the hold-out to the model card.
+    /// Combines the plant with a fitted twin, and adds the replay of the hold-out to the model card.
     pub fn with_fitted(self, fitted: FittedTwin) -> Result<Plant> {
         let seed = fitted.twin.provenance.seed;
         let config_hash = blake3::hash(self.spec.text.as_bytes()).to_hex().to_string();
@@ -187,7 +187,7 @@ impl Source {
         Ok(plant)
     }
 
-    /// The plant with a stored twin.
+    /// Combines the plant with a stored twin.
     fn with_stored(self, stored: StoredModel) -> Plant {
         let config_hash = blake3::hash(self.spec.text.as_bytes()).to_hex().to_string();
         let Self { spec, schema, log, quality, compiled, .. } = self;
@@ -196,7 +196,7 @@ impl Source {
         Plant { spec, schema, log, quality, compiled, twin, card, config_hash }
     }
 
-    /// Loads `version`; `None` if it was fitted for another `twin.toml`.
+    /// Loads `version`. Returns `None` if it was fitted for another `twin.toml`.
     ///
     /// # Errors
     /// Returns [`Error::Data`] if files of the version are damaged, and [`Error::NoInput`] if they cannot be read.
@@ -211,12 +211,11 @@ impl Source {
         Ok(Some(StoredModel { twin, card: card(registry, version)? }))
     }
 
-    /// The champion, or the earlier champion that replaces it.
+    /// Returns the champion or, if it is damaged, the newest undamaged earlier champion.
     ///
-    /// # Errors
-    /// Returns [`Error::NoInput`] if the files of the champion cannot be read. An earlier champion is not used in this
-    /// case, because the files may become readable again. Returns [`Error::Data`] if the files are damaged and there is
-    /// no undamaged earlier champion.
+    /// # Errors Returns [`Error::NoInput`] if the files of the champion cannot be read. No earlier champion is used if
+    /// files cannot be read, because they may become readable again. Returns [`Error::Data`] if the files are damaged
+    /// and there is no undamaged earlier champion.
     pub fn champion(&self, registry: &Registry) -> Result<Champion> {
         let mut champions = registry.champions()?;
         let Some(newest) = champions.pop() else { return Ok(Champion::Absent) };
@@ -246,7 +245,7 @@ impl Source {
         }
     }
 
-    /// Folder of the twin, as the user wrote it.
+    /// Folder of the twin, as given by the user.
     pub fn dir(&self) -> String {
         self.spec.path.parent().unwrap_or(Path::new("")).display().to_string()
     }
@@ -256,7 +255,7 @@ fn model_file(registry: &Registry, version: &str) -> PathBuf {
     registry.dir().join("versions").join(version).join(MODEL_FILE)
 }
 
-/// Whether the model in `bytes` (the content of `file`) was fitted for the present `spec`.
+/// Whether the model in `bytes` (the content of `file`) was fitted for `spec`, the present `twin.toml`.
 fn fits(bytes: &[u8], file: &Path, spec: &TwinSpec) -> Result<bool> {
     Ok(Twin::provenance(bytes, file)?.config_hash == config_hash(spec)?)
 }
@@ -299,8 +298,8 @@ pub fn record(registry: &Registry, plant: &Plant, version: &Version, kind: Event
     })
 }
 
-/// The plant with its champion. Fits a model first if there is none for the present `twin.toml`. `note` is called with
-/// messages to the user.
+/// Opens the plant with its champion. Fits a model first if there is none for the present `twin.toml`. `note` is called
+/// with messages to the user.
 ///
 /// # Errors
 /// Returns the errors of [`Source::champion`], and [`Error::Attention`] if the new model is refused.
@@ -333,7 +332,7 @@ pub fn open(
     }
 }
 
-/// The plant with its champion. Never fits a model.
+/// Opens the plant with its champion. Never fits a model.
 ///
 /// # Errors
 /// Returns the errors of [`Source::champion`], [`Error::NoInput`] if there is no model, and [`Error::Data`] if the
@@ -362,8 +361,8 @@ pub(super) fn outdated(version: &str) -> String {
     )
 }
 
-/// Fits and publishes a model, and makes it champion unless it is refused. Returns the plant and the reason for a refusal.
-/// The caller must hold the lock of the registry.
+/// Fits and publishes a model, and makes it champion unless it is refused. Returns the plant, and the reason if the
+/// model is refused. The caller must hold the lock of the registry.
 pub fn fit_and_publish(
     source: Source,
     registry: &Registry,

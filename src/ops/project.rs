@@ -12,11 +12,11 @@ pub struct Project {
 }
 
 impl Project {
-    /// Finds the project that contains `path`, or whose root is `path`.
+    /// Finds the project that contains `path`. `path` may also be the root of the project.
     ///
     /// The root is the nearest folder, from `path` upwards, that contains a twin in `data`, or both `data` and
     /// `scenarios`. If no folder meets this condition, the root is the nearest folder that contains `data`. A relative
-    /// `path` gives a relative root, so that messages name files in the same way as the user.
+    /// `path` gives a relative root, so that messages name files as the user does.
     pub fn find(path: &Path) -> Result<Self> {
         let ancestors = upwards(path);
         let has_twin = |p: &Path| entries(&p.join("data")).iter().any(|plant| plant.join("twin.toml").is_file());
@@ -102,7 +102,7 @@ impl Project {
     }
 }
 
-/// `files`, sorted and without duplicates, even if two paths name the same file.
+/// Sorts `files` and removes duplicates, including different paths to the same file.
 pub fn distinct(mut files: Vec<PathBuf>) -> Vec<PathBuf> {
     files.sort();
     let mut known = BTreeSet::new();
@@ -118,7 +118,7 @@ fn upwards(path: &Path) -> Vec<PathBuf> {
         .map(|p| if p.as_os_str().is_empty() { PathBuf::from(".") } else { p.to_path_buf() })
         .filter(|p| p.components().next_back() != Some(Component::ParentDir))
         .collect();
-    // the ancestors of a relative path end at the working directory, but the project may begin above it
+    // the ancestors of a relative path end at the working directory, but the root of the project may be above it
     if own.is_relative()
         && let Ok(here) = std::env::current_dir()
     {

@@ -1,9 +1,10 @@
-//! Model versions as files: immutable folders named by their content, and an append-only log of events.
+//! Stores model versions as files: immutable folders named after the hash of their content, and an append-only log of
+//! events.
 //!
 //! `versions/<hash>/` contains the files of a version and `manifest.json`, whose hash is the name of the folder. The
-//! files `events/NNNNNNNN.json` contain the events in order. The champion is the version of the last promotion or
-//! rollback. A version is written to a staging folder, synced and renamed, so that a reader sees a complete version or
-//! none.
+//! files `events/NNNNNNNN.json` contain the events in chronological order. The champion is the version named in the
+//! last promotion or rollback. A version is written to a staging folder, synced and renamed, so that a reader sees a
+//! complete version or none.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -47,7 +48,7 @@ pub struct Event {
     pub at: String,
     /// The reason, in one sentence.
     pub reason: String,
-    /// Time of the newest row of the log that was used (UTC).
+    /// Time of the newest log row that was used (UTC).
     pub data_end: String,
 }
 
@@ -58,7 +59,7 @@ pub struct Version {
     pub path: PathBuf,
 }
 
-/// The model registry of one plant, which is a folder.
+/// The model registry of one plant, stored in a folder.
 #[derive(Debug, Clone)]
 pub struct Registry {
     dir: PathBuf,
@@ -97,8 +98,8 @@ impl Registry {
         Ok(lock)
     }
 
-    /// Writes a version. The same files and parent give the same name, and writing them again changes nothing. Returns
-    /// the champion if it has the same files.
+    /// Writes a version. The name depends only on the files and the parent, so writing the same version again changes
+    /// nothing. If the champion has the same files, the champion is returned.
     pub fn publish(&self, files: &[(&str, &[u8])]) -> Result<Version> {
         let champion = self.champion()?;
         let hashes: BTreeMap<String, String> =
@@ -141,15 +142,15 @@ impl Registry {
         Ok(Version { name, path })
     }
 
-    /// Appends to the event log.
+    /// Appends an event to the event log.
     pub fn record(&self, event: &Event) -> Result<()> {
         let folder = self.dir.join("events");
         make_dir(&folder).map_err(|e| Error::write(&folder, e))?;
         let number = self.event_files()?.last().map_or(1, |(n, _)| n + 1);
         let path = folder.join(format!("{number:08}.json"));
         let text = serde_json::to_vec_pretty(event).map_err(|e| Error::Internal(e.to_string()))?;
-        // the event is written to a temporary file and then linked, so that it is complete and an existing number gives
-        // an error
+        // the event is written to a temporary file and then linked, so that readers see only complete events, and
+        // reusing a number fails
         let staged = folder.join(format!(".{number:08}.{}.tmp", std::process::id()));
         let write = || -> std::io::Result<()> {
             let mut f = OpenOptions::new().write(true).create(true).truncate(true).open(&staged)?;
@@ -232,8 +233,8 @@ impl Registry {
         serde_json::from_slice(&text).map_err(|_| damaged(&path))
     }
 
-    /// The history of champions, from the oldest to the present one. A promotion is appended. A rollback removes all
-    /// champions after its target from the history, so that a second rollback goes further back.
+    /// The history of champions, from the oldest to the present one. A promotion appends a champion to the history. A
+    /// rollback removes all champions after its target from the history, so that a second rollback goes further back.
     pub fn champions(&self) -> Result<Vec<Version>> {
         let mut champions: Vec<String> = Vec::new();
         for Event { kind, version, .. } in self.events()? {

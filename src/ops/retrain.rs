@@ -16,7 +16,7 @@ use crate::trajectory::Trajectory;
 /// The result of a retraining.
 pub struct Retrained {
     pub status: Status,
-    /// Comparison of champion and challenger. `None` if there was no champion to compare with or too little data.
+    /// Comparison of champion and challenger. `None` if there was no champion, or too little data for a comparison.
     pub comparison: Option<Comparison>,
 }
 
@@ -29,12 +29,11 @@ struct Promotion {
 }
 
 /// Fits a challenger on the newest window of the log, promotes it if it beats the champion on blocks that were not used
-/// to fit either of them, and writes the status of the plant. `seed` replaces the seed of the twin. `progress` is
+/// to fit either of them, and writes the status of the plant. `seed` overrides the seed in the twin. `progress` is
 /// called with the name of each stage.
 ///
-/// # Errors
-/// Returns [`Error::Busy`] at once if another process holds the lock of the registry, and the errors of reading and
-/// fitting. After an error the champion is unchanged.
+/// # Errors Returns [`Error::Busy`] at once if another process holds the lock of the registry, and the errors that
+/// occur when the log is read and the challenger is fitted. If an error occurs, the champion stays unchanged.
 pub fn retrain(
     spec: Loaded<TwinSpec>,
     compute: Compute,
@@ -43,7 +42,7 @@ pub fn retrain(
     progress: &dyn Fn(&str),
 ) -> Result<Retrained> {
     let clock = Instant::now();
-    // take the lock before the work, so that a second process fails at once
+    // take the lock before the work starts, so that a second process fails at once
     let _lock = registry.lock("retrain")?;
     let unchanged = |e| match e {
         Error::Data(why) if !why.contains("champion unchanged") => Error::Data(format!("{why}\nchampion unchanged")),
@@ -156,8 +155,8 @@ fn newest(source: &Source) -> (Trajectory, ModelSpec) {
     (log.part(log.steps - keep..log.steps), model)
 }
 
-/// The rows of the challenger's hold-out that are later than the training data of the champion. Rows are counted from
-/// the start of the whole log.
+/// The rows of the challenger's hold-out that are later than the training data of the champion. Row numbers refer to
+/// the whole log.
 fn held_out(
     log: &Trajectory,
     holdout: &[Range<usize>],
@@ -167,7 +166,7 @@ fn held_out(
     let until: jiff::Timestamp = champion.trained_until.parse().map_err(|e| {
         let (version, until) = (&champion.version, &champion.trained_until);
         Error::Data(format!(
-            "the card of version {version}: `trained_until` is `{until}`, which is not a time ({e}); run `twinopt fit` again"
+            "the model card of version {version}: `trained_until` is `{until}`, which is not a time ({e}); run `twinopt fit` again"
         ))
     })?;
     let ms = (until.as_millisecond() - log.start.as_millisecond()).max(0);

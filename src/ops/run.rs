@@ -1,6 +1,5 @@
-//! Runs the scenarios of one plant in three steps: check the files, open the plant (which fits a model if there is
-//! none), and simulate and report. Between the steps, the caller decides how to show progress and how to handle
-//! interrupts.
+//! Runs the scenarios of one plant in three steps: check the files, open the plant (fitting a model if there is none),
+//! and simulate and report. Between these steps, the caller decides how to show progress and how to handle interrupts.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -68,7 +67,7 @@ impl PlantScenarios {
     }
 }
 
-/// Scenarios by project root and plant name.
+/// Scenarios, grouped by project root and plant name.
 pub type ScenariosByPlant = IndexMap<(PathBuf, String), PlantScenarios>;
 
 /// Parses the scenario `files` and groups them by plant. Also returns the errors of files that belong to no plant.
@@ -135,7 +134,7 @@ pub struct CheckedRun {
     twin: Loaded<TwinSpec>,
     scenarios: Vec<Loaded<ScenarioSpec>>,
     failed: Vec<ScenarioOutcome>,
-    /// Report folder of the plant, which also contains the finished parts of all runs.
+    /// Report folder of the plant. It also contains the results of all finished scenarios.
     plant_reports: PathBuf,
     /// Report folder of this run.
     report_dir: PathBuf,
@@ -216,8 +215,8 @@ pub struct RunReport {
 }
 
 impl OpenRun {
-    /// The simulations of this run. `resume` reuses finished scenarios that are up to date. `clock` limits the
-    /// computing time of each plan.
+    /// The simulations of this run. If `resume` is true, finished scenarios that are up to date are reused. `clock`
+    /// measures the computing time of each plan, which is limited.
     pub fn batch<'a>(&'a self, resume: bool, clock: Option<&'a Clock>) -> Batch<'a> {
         Batch {
             plant: &self.plant,
@@ -231,9 +230,8 @@ impl OpenRun {
 
     /// Simulates every case of every scenario of `batch`.
     ///
-    /// # Errors
-    /// Returns [`Error::Interrupted`] if `stop` returned true, and errors when files cannot be written. The error of a
-    /// single scenario is in its outcome.
+    /// # Errors Returns [`Error::Interrupted`] if `stop` returned true, and an error if a file cannot be written. The
+    /// error of a single scenario is part of its outcome.
     pub fn simulate(
         batch: &Batch,
         progress: &Progress,
@@ -256,7 +254,7 @@ impl OpenRun {
     }
 }
 
-/// Adds the name of the scenario to its error. `several` is true if other scenarios ran.
+/// Adds the name of the scenario to its error message. `several` is true if other scenarios ran.
 fn with_scenario(name: &str, several: bool, error: Error) -> Error {
     let prefixed = |text: String| if text.contains(name) { text } else { format!("scenario {name}: {text}") };
     match error {
@@ -277,7 +275,7 @@ fn assemble(
     seed: Option<u64>,
 ) -> Result<Results> {
     let compiled = &plant.compiled;
-    // if a file is unreadable, its weight is unknown, and so are the annual sums
+    // if a scenario file is unreadable, the weight of the scenario is unknown, and so are the annual sums
     let all_readable = scenarios.iter().all(|s| s.exit_code == 0 || !s.start.is_empty());
     let annual =
         if all_readable { annual(plant, &compiled.kpis, &compiled.objective, specs, &scenarios) } else { Vec::new() };
@@ -310,8 +308,8 @@ fn assemble(
     })
 }
 
-/// Writes the report folder `dir` from the parts in `plant_reports`. The page is written last, so that everything it
-/// refers to exists.
+/// Writes the report folder `dir`. The trajectories of the scenarios are read from `plant_reports`. The HTML page is
+/// written last, so that all files to which it refers exist.
 fn write_all(plant_reports: &Path, dir: &Path, results: &Results) -> Result<()> {
     let internal = |e: serde_json::Error| Error::Internal(e.to_string());
     let finished: Vec<&str> = results.scenarios.iter().filter(|s| s.exit_code == 0).map(|s| s.name.as_str()).collect();
@@ -321,7 +319,7 @@ fn write_all(plant_reports: &Path, dir: &Path, results: &Results) -> Result<()> 
     write_pages(dir, results)
 }
 
-/// Writes the files that people read: the table `kpi.csv` and the page `index.html`.
+/// Writes the human-readable files: the table `kpi.csv` and the page `index.html`.
 pub fn write_pages(dir: &Path, results: &Results) -> Result<()> {
     write_file(&dir.join("kpi.csv"), report::kpi_csv(results).as_bytes())?;
     write_file(&dir.join("index.html"), report::render(results)?.as_bytes())

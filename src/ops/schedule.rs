@@ -1,4 +1,4 @@
-//! Configurations of systemd, cron and Kubernetes that run `retrain` every night.
+//! Configurations for systemd, cron and Kubernetes that run `retrain` every night.
 
 /// The commands to run and their start time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl Job {
     /// A systemd service, its timer and a service that reports failures. The three files are returned as one text.
     pub fn systemd(&self) -> String {
         let unit = format!("twinopt-{}", self.plant);
-        // escapes the specifiers (%) and variables ($) of systemd
+        // escapes systemd specifiers (%) and variables ($)
         let exec_start = |c: &String| format!("ExecStart={}", c.replace('%', "%%").replace('$', "$$"));
         let exec: Vec<String> = self.commands(&self.binary).iter().map(exec_start).collect();
         format!(
@@ -75,13 +75,14 @@ impl Job {
         )
     }
 
-    /// A crontab entry. Cron uses the local time zone and gives `%` a special meaning, so `%` is escaped.
+    /// A crontab entry. Cron uses the local time zone. Because `%` has a special meaning in a crontab, it is escaped.
     pub fn cron(&self) -> String {
         let line = format!("cd {} && {{ {}; }}", quote(&self.root), self.commands(&self.binary).join("; "));
         format!("{} {} * * * {}\n", self.minute, self.hour, line.replace('%', "\\%"))
     }
 
-    /// A Kubernetes CronJob, with placeholders for the image (with `twinopt` on its path) and the volume claim.
+    /// A Kubernetes CronJob, with placeholders for the volume claim and for the container image, which must have
+    /// `twinopt` on its path.
     pub fn kubernetes(&self) -> String {
         // the name of a CronJob may contain letters, digits and `-`, at most 52 characters
         let name: String = self.plant.to_lowercase().chars().take(40).collect();

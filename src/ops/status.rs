@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     pub plant: String,
-    /// When the last retraining finished (UTC), regardless of the decision of the gate.
+    /// Time at which the last retraining finished (UTC), regardless of the decision of the gate.
     pub last_success: String,
     pub seconds: f64,
     pub rows: usize,
@@ -35,9 +35,9 @@ pub enum GateResult {
     Promoted,
     /// The champion is unchanged, or there is still no champion.
     Kept,
-    /// There was no champion before.
+    /// There was no previous champion.
     First,
-    /// The champion was fitted for another `twin.toml`, so that no comparison was possible.
+    /// The champion was fitted for another `twin.toml`, so no comparison was possible.
     Replaced,
 }
 
@@ -63,7 +63,7 @@ impl Status {
         crate::disk::write_file(&dir.join(FILE), &text)
     }
 
-    /// The status in a model folder; `None` if no retraining has finished there.
+    /// Reads the status from a model folder. Returns `None` if no retraining has finished for this folder.
     pub fn read(dir: &Path) -> Result<Option<Self>> {
         let path = dir.join(FILE);
         match std::fs::read(&path) {
@@ -75,8 +75,8 @@ impl Status {
         }
     }
 
-    /// Age of the last retraining at `now`, and whether it exceeds `max_age` (default: the `max_age` of the twin, or 26
-    /// hours: a day plus a margin).
+    /// Age of the last retraining at `now`, and whether it exceeds `max_age` (default: the `max_age` set in the twin,
+    /// or else 26 hours, which is a day plus a margin).
     pub fn age(&self, now: Timestamp, max_age: Option<TimeSpan>) -> (TimeSpan, bool) {
         let then = self.last_success.parse::<Timestamp>().unwrap_or(Timestamp::UNIX_EPOCH);
         let age = TimeSpan::from_ms((now.as_millisecond() - then.as_millisecond()).max(0));

@@ -7,7 +7,7 @@ use super::number::{self, PROSE, with_unit};
 use super::text::{list, readable, short};
 use super::verdict::{self, RankedCase};
 
-/// Sentences for the section “Needs attention”, the most serious one first.
+/// Sentences for the section “Needs attention”, most serious first.
 pub fn alarms(results: &Results, ranked: &[RankedCase<'_>]) -> Vec<String> {
     let mut out = Vec::new();
     let failed: Vec<&str> = verdict::failed(results).map(|s| s.name.as_str()).collect();
@@ -29,7 +29,7 @@ pub fn alarms(results: &Results, ranked: &[RankedCase<'_>]) -> Vec<String> {
         let contradicted: Vec<&str> = contradicted.iter().map(String::as_str).collect();
         out.push(format!("The learned effect contradicts the known effect: {}.", list(&contradicted, 2)));
     }
-    // Errors of priced KPIs are usually correlated, so only the worst one is reported.
+    // The replay errors of priced KPIs are usually correlated, so only the worst KPI is reported.
     if let Some(r) = verdict::priced_replays(results).filter(|r| !r.inside).min_by_key(|r| r.within) {
         out.push(not_reproduced(r));
     }
@@ -40,7 +40,7 @@ pub fn alarms(results: &Results, ranked: &[RankedCase<'_>]) -> Vec<String> {
         .collect();
     if !narrow.is_empty() {
         out.push(format!(
-            "Forecast intervals are too narrow: {}. The saving is more uncertain than its interval shows.",
+            "Forecast intervals are too narrow: {}. The saving is more uncertain than its interval suggests.",
             list(&narrow, 2)
         ));
     }
@@ -53,7 +53,7 @@ pub fn alarms(results: &Results, ranked: &[RankedCase<'_>]) -> Vec<String> {
         }
         if !perfect.is_empty() {
             out.push(format!(
-                "“{}” knew the true future of {}. Expect a smaller saving.",
+                "The controller of “{}” knew the true future of {}. Expect a smaller saving in operation.",
                 short(&readable(pick.case), 40),
                 list(&perfect, 3)
             ));
@@ -65,21 +65,22 @@ pub fn alarms(results: &Results, ranked: &[RankedCase<'_>]) -> Vec<String> {
             out.push(format!("“{case}” would save more, but it violates limits of {}.", p.violated_signals()));
         }
     }
-    // Notes on models that were not chosen are omitted, and so are notes on coverage, which is reported above.
+    // Omits notes on models that were not chosen. Also omits notes on coverage, because another sentence reports
+    // intervals that are too narrow.
     let omitted = |n: &&Note| matches!(n.kind, NoteKind::Coverage | NoteKind::OtherContradiction);
     out.extend(results.model.notes.iter().filter(|n| !omitted(n)).map(|n| short(&n.text, 160)));
     out
 }
 
-/// Describes a KPI that the replay of the log does not reproduce.
+/// Describes a KPI that the twin does not reproduce when it replays the log.
 fn not_reproduced(r: &ReplayCheck) -> String {
     let all = r.segments.max(1);
     let unit = number::unit(&r.unit);
     let simulated = number::estimate(&r.simulated, PROSE);
     let measured = number::within(r.measured, r.simulated.p10, r.simulated.p90, PROSE).value;
     format!(
-        "The twin does not reproduce the logged {} in {} of {} replays of {} (newest: {} measured, {} simulated). Trust the \
-         sign of the saving more than its size.",
+        "The twin does not reproduce the logged {} in {} of {} replays of {} (newest replay: {} measured, \
+         {} simulated). Trust the sign of the saving more than its size.",
         short(&readable(&r.kpi), 40),
         all.saturating_sub(r.within),
         all,

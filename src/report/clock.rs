@@ -1,4 +1,4 @@
-//! Formats times in UTC as local times.
+//! Formats UTC times as local times.
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
@@ -20,7 +20,7 @@ impl Clock {
         }
     }
 
-    /// The requested time zone if it is unknown, in which case UTC is used.
+    /// The requested time zone if it is unknown and UTC is used instead; otherwise `None`.
     pub fn unknown(&self) -> Option<&str> {
         self.unknown.as_deref()
     }
@@ -29,7 +29,7 @@ impl Clock {
         utc.parse::<Timestamp>().ok().map(|t| t.to_zoned_datetime(self.zone.clone()))
     }
 
-    /// `15 Jul 2024`; returns `utc` unchanged if it is not a time.
+    /// The local date, such as `15 Jul 2024`, or `utc` unchanged if it is not a valid time.
     pub fn date(&self, utc: &str) -> String {
         self.format(utc, "%-d %b %Y")
     }
@@ -39,7 +39,7 @@ impl Clock {
         self.format(utc, "%-d %b %Y %H:%M")
     }
 
-    /// `Mon 15 Jul 14:30`, for times in a run whose year is known.
+    /// The local time without the year, such as `Mon 15 Jul 14:30`, for the axes and tables of a run.
     pub fn within_run(&self, utc: &str) -> String {
         self.format(utc, "%a %-d %b %H:%M")
     }
@@ -60,7 +60,8 @@ impl Clock {
         Some(seconds as f64 / 86_400.0)
     }
 
-    /// Ticks of the time axis of a run, at round local times and at most about `limit`: (hours since the start, label).
+    /// Returns about `limit` ticks or fewer for the time axis of a run, at round local times, as (hours since the
+    /// start, label).
     pub fn ticks(&self, start: &str, hours: f64, limit: usize) -> Vec<(f64, String)> {
         let Some(start) = self.local(start).filter(|_| hours > 0.0 && hours < 2e6) else { return Vec::new() };
         const MINUTES: [i64; 10] = [1, 2, 5, 10, 15, 30, 60, 180, 360, 720];
@@ -107,7 +108,7 @@ impl Clock {
         ticks
     }
 
-    /// Adds the date to the first label, which is needed if all ticks are on the same day.
+    /// Adds the date to the first label. Used if no tick is at midnight, so that no label contains a date.
     fn with_date(mut ticks: Vec<(f64, String)>, start: &ZonedDateTime) -> Vec<(f64, String)> {
         if let Some((_, label)) = ticks.first_mut() {
             *label = format!("{} {label}", start.strftime("%-d %b"));
@@ -120,7 +121,8 @@ impl Clock {
         const MONTHS: [i16; 9] = [1, 2, 3, 6, 12, 24, 60, 120, 240];
         let step = MONTHS.into_iter().find(|m| hours / 730.5 / f64::from(*m) <= limit).unwrap_or(600);
         let mut ticks = Vec::new();
-        // Months are counted from January of the first year, so that ticks fall on quarters and half-years.
+        // Months are counted from January of the first year, so that ticks fall on the starts of quarters and
+        // half-years.
         let mut month = 0i16;
         for _ in 0..4_000 {
             let year = start.date().year() + month / 12;
@@ -163,7 +165,7 @@ mod tests {
         let t = c.ticks("2024-07-15T00:00:00Z", 6.0, 8);
         assert_eq!((t[0].clone(), t[1].1.as_str()), ((0.0, "15 Jul 02:00".to_owned()), "03:00"));
         assert_eq!(t.len(), 7);
-        // At the end of daylight saving, two midnights are 25 hours apart.
+        // The day on which daylight saving time ends has 25 hours.
         let t = c.ticks("2024-10-26T22:00:00Z", 48.0, 3);
         assert_eq!(t[1].0 - t[0].0, 25.0);
         let t = c.ticks("2031-03-01T00:00:00Z", 180.0 * 24.0, 8);

@@ -4,12 +4,12 @@ use super::chart;
 use super::verdict::{self, RankedCase};
 use crate::scenario::results::Results;
 
-/// The palette entries of the cases. A case has the same entry in all scenarios.
+/// The palette entries of the cases. A case has the same palette entry in all scenarios.
 #[derive(Debug)]
 pub struct Colours<'a>(Vec<&'a str>);
 
 impl<'a> Colours<'a> {
-    /// Assigns palette entries in this order: the baseline, the case on the first page, the other cases.
+    /// Assigns palette entries to the baseline, the case on the first page and the other cases, in this order.
     pub fn new(results: &'a Results, ranked: &[RankedCase<'a>]) -> Self {
         let baseline = verdict::completed(results).filter_map(|s| s.cases.first()).map(|c| c.name.as_str()).take(1);
         let others = verdict::completed(results).flat_map(|s| s.cases.iter().skip(1)).map(|c| c.name.as_str());

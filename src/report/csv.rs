@@ -9,14 +9,14 @@ pub struct KpiRow<'a> {
     pub case: &'a str,
     pub kpi: &'a str,
     pub unit: &'a str,
-    /// `None` if only the change is known, as for the objective over the year.
+    /// `None` if only the change is known, as is the case for the objective over the year.
     pub value: Option<Estimate>,
     pub change: Option<Difference>,
 }
 
-/// Value of the column `kpi` in the rows of the objective.
+/// Value of the column `kpi` in rows that describe the objective.
 pub const OBJECTIVE: &str = "objective";
-/// Value of the column `scenario` in the rows with the sums over the year.
+/// Value of the column `scenario` in rows that contain sums over the year.
 pub const YEAR: &str = "year";
 
 /// The rows of all scenarios, followed by the sums over the year.
@@ -75,7 +75,7 @@ pub fn kpi_csv(results: &Results) -> String {
     out
 }
 
-/// The shortest decimal that parses to the same number; empty if there is no number.
+/// The shortest decimal text that parses to the same number, or an empty text if there is no number.
 fn figure(v: Option<f64>) -> String {
     v.filter(|v| v.is_finite()).map_or_else(String::new, |v| format!("{v:?}"))
 }

@@ -1,4 +1,4 @@
-//! The section on the quality of the log.
+//! The report section on the quality of the log.
 
 use crate::scenario::results::Results;
 
@@ -8,7 +8,7 @@ use super::number::{self, PROSE, Quantity, TABLE, with_unit};
 #[derive(Debug)]
 pub struct Data {
     pub summary: String,
-    /// A sentence that reports an unknown time zone, or an empty text.
+    /// A sentence that reports an unknown time zone; empty if the time zone is known.
     pub zone: String,
     pub incomplete: Vec<String>,
     pub signals: Vec<SignalRow>,
@@ -29,7 +29,7 @@ pub struct SignalRow {
     pub min: Quantity,
     pub mean: Quantity,
     pub max: Quantity,
-    /// Number and range of the moves of a control.
+    /// Number of moves of a control, and the usual range of its values.
     pub moved: String,
 }
 
@@ -56,7 +56,7 @@ pub fn data(results: &Results, clock: &Clock) -> Data {
         "The results contain no description of the log.".to_owned()
     } else {
         format!(
-            "The log covers {} to {}, with {} steps of {} in {}.",
+            "The log covers the period from {} to {} and contains {} steps of {} in {}.",
             clock.date(&q.start),
             clock.date(&q.end),
             number::count(q.grid_steps),
@@ -126,7 +126,7 @@ pub fn data(results: &Results, clock: &Clock) -> Data {
     }
 }
 
-/// Time span of a finding, with hours and minutes if the finding lasts at most two days.
+/// Time span of a finding. The time of day is included if the finding lasts at most two days.
 fn span(first: &str, last: &str, clock: &Clock) -> String {
     if first == last {
         return clock.moment(first);

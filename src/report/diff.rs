@@ -14,7 +14,7 @@ use super::{number, text, verdict};
 pub struct ReportDiff {
     pub a: ReportOrigin,
     pub b: ReportOrigin,
-    /// KPIs that differ, and KPIs that only one of the two reports contains.
+    /// KPIs that differ between the two reports, and KPIs that only one of them contains.
     pub changes: Vec<KpiChange>,
     /// Number of KPIs that are exactly equal.
     pub equal: usize,
@@ -35,7 +35,7 @@ pub struct KpiChange {
     pub case: String,
     pub kpi: String,
     pub unit: String,
-    /// Median of the KPI, or the change from the baseline for the objective over the year.
+    /// Median of the KPI. For the objective over the year, it is replaced by the change from the baseline.
     pub a: Option<f64>,
     pub b: Option<f64>,
 }
@@ -98,7 +98,7 @@ impl fmt::Display for ReportDiff {
         }
         let mut table = vec![["scenario", "case", "kpi", "a", "b", "change", "unit"].map(str::to_owned)];
         for c in &self.changes {
-            // Use enough digits to show the difference.
+            // Use enough digits to show the difference between the values.
             let digits = match (c.a, c.b) {
                 (Some(a), Some(b)) if a != b && a != 0.0 => {
                     ((a / (b - a)).abs().log10().ceil() as i32 + 2).clamp(4, 12)

@@ -15,7 +15,7 @@ pub fn hours_text(hours: f64) -> String {
     with_unit(&number::plain(value, PROSE).text, unit)
 }
 
-/// The length of `steps` steps: 24 steps of `10min` → `4 h`.
+/// Formats the duration of `steps` time steps: 24 steps of `10min` → `4 h`.
 pub fn ahead(steps: usize, step: &str) -> String {
     match step.parse::<TimeSpan>() {
         Ok(s) => hours_text(s.seconds() * steps as f64 / 3600.0),

@@ -10,14 +10,14 @@ use super::number::{self, PROSE};
 use super::text::{short, tag};
 use super::verdict::{self, RankedCase};
 
-/// The rows of the section as (label, text).
+/// The rows of the section “Evidence” as (label, text).
 pub fn evidence(results: &Results, pick: Option<&RankedCase<'_>>, clock: &Clock) -> Vec<(&'static str, String)> {
     let mut out = vec![("Basis", "simulated, not measured".to_owned())];
     let p = number::percent_text;
     if let Some(s) = pick.map(|p| p.support) {
         out.push((
             "Logged range",
-            format!("{} inside, {} at the edge, {} outside", p(s.inside), p(s.edge), p(s.outside)),
+            format!("{} of the time inside, {} at the edge, {} outside", p(s.inside), p(s.edge), p(s.outside)),
         ));
     }
     out.extend(forecasts(results));
@@ -64,21 +64,21 @@ fn forecasts(results: &Results) -> Vec<(&'static str, String)> {
             match lowest_skill.is_finite() {
                 true => {
                     format!(
-                        "{grade}{exceptions}: at least {} lower squared error than “no change”, {ahead} ahead",
+                        "{grade}{exceptions}: squared error at least {} lower than with “no change”, {ahead} ahead",
                         p(lowest_skill)
                     )
                 }
-                false => format!("no skill: forecasts are no better than “no change”, {ahead} ahead"),
+                false => format!("no skill: forecasts {ahead} ahead are no better than “no change”"),
             },
         ));
-        // A signal without forecast error has no interval.
+        // A signal that is forecast without error has no interval.
         let (low, high) = scores
             .iter()
             .filter(|s| s.rmse > 0.0)
             .map(|s| s.coverage[2])
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
         if low.is_finite() {
-            out.push(("90 % intervals", format!("cover {} of measured values", shares(low, high))));
+            out.push(("90 % intervals", format!("cover {} of the measured values", shares(low, high))));
         }
     }
     out

@@ -27,9 +27,9 @@ pub struct Front {
     pub figures: Vec<KeyFigure>,
     pub setpoints: Vec<SetPoint>,
     pub setpoints_left: usize,
-    /// Whether the set-points are advised. If `false`, the set-points were only tested.
+    /// Whether the set-points are advised. If `false`, the set-points were tested but are not advised.
     pub advises: bool,
-    /// The time step to which the ramp refers, e.g. `10 min`.
+    /// The time step to which the ramp refers, such as `10 min`.
     pub step: String,
     /// The controller that moves the set-points.
     pub controller: Markup,
@@ -50,7 +50,7 @@ pub struct KeyFigure {
     pub label: String,
     pub value: Option<Quantity>,
     pub unit: String,
-    /// Low, high, and the name of the interval.
+    /// Lower end, upper end and name of the interval.
     pub range: Option<(Quantity, Quantity, &'static str)>,
     /// Text to show instead of a value.
     pub note: String,
@@ -64,7 +64,7 @@ pub struct SetPoint {
     pub advised: Quantity,
     /// Lowest and highest advised value, if the control moves.
     pub moves: Option<(Quantity, &'static str, Quantity)>,
-    /// `None` if the rounded values are equal.
+    /// `None` if the values are equal after rounding.
     pub change: Option<Quantity>,
     pub allowed: String,
     pub ramp: String,
@@ -95,7 +95,7 @@ pub fn front(results: &Results, ranked: &[RankedCase<'_>], currency: &str, clock
     Front {
         answer,
         crowded: rows > 7,
-        headline: marked(&text),
+        headline: marked(text.strip_prefix(answer.word()).unwrap_or(&text).trim_start()),
         audience: match answer {
             Answer::Dont => format!("For the operators of {}.", short(&readable(&results.plant), 60)),
             _ => format!(
@@ -121,7 +121,7 @@ pub fn front(results: &Results, ranked: &[RankedCase<'_>], currency: &str, clock
     }
 }
 
-/// The answer, the headline, and up to two sentences of reasons.
+/// The answer, the headline (which starts with the answer), and up to two sentences with reasons.
 fn headline(results: &Results, ranked: &[RankedCase<'_>], money: &str, words: Words) -> (Answer, String, Vec<String>) {
     let Some(pick) = ranked.first() else {
         let failed = verdict::failed(results).count();
@@ -133,42 +133,42 @@ fn headline(results: &Results, ranked: &[RankedCase<'_>], money: &str, words: Wo
                 format!("No case can be compared with its baseline: {} failed.", plural(n, "scenario", "scenarios"))
             }
         };
-        return (Answer::Dont, "change anything based on this report.".into(), vec![reason]);
+        return (Answer::Dont, "Don’t change anything based on this report.".into(), vec![reason]);
     };
     let case = short(&readable(pick.case), 40);
     let sum = pick.headline();
     let gain = words.sentence(&sum, money, "");
     let mut because = Vec::new();
     let headline = match pick.answer {
-        Answer::Do => format!("run “{case}”. It {gain}."),
+        Answer::Do => format!("Run “{case}”. It {gain}."),
         Answer::Try => {
             let caveats: Vec<&str> = pick.caveats.iter().map(String::as_str).collect();
             because.push(format!("Run it under supervision, because {}.", join(&caveats, 2)));
-            format!("“{case}”. It {}.", words.sentence(&sum, money, "about "))
+            format!("Try “{case}”. It {}.", words.sentence(&sum, money, "about "))
         }
         Answer::Dont if pick.runs.iter().all(|r| r.case.kpis.iter().all(|k| k.samples.len() == 1)) => {
             because.push(format!("The best case, “{case}”, {gain} in the only simulated future."));
-            "change anything yet: a single simulated future cannot distinguish a saving from chance. Increase `particles`.".into()
+            "Don’t change anything yet: one simulated future cannot show whether the saving is real. Increase `particles`.".into()
         }
         Answer::Dont if !pick.saving.measurable => {
             because.push(format!("The best case, “{case}”, {gain}. This difference may be due to chance."));
-            "change anything: no case makes a measurable difference.".into()
+            "Don’t change anything: no case makes a measurable difference.".into()
         }
         Answer::Dont if pick.saving.mean <= 0.0 => {
             because.push(format!("The best case, “{case}”, {gain}."));
-            "change anything: no case is better than the present operation.".into()
+            "Don’t change anything: no case is better than the present operation.".into()
         }
         Answer::Dont if !pick.violated.is_empty() => {
             let signals = pick.violated_signals();
             because.push(format!("It {gain}, but at a higher risk of limit violations."));
-            format!("run “{case}”: it violates limits of {signals} more often than the present operation.")
+            format!("Don’t run “{case}”: it violates limits of {signals} more often than the present operation.")
         }
         Answer::Dont if pick.loses_money() => {
             let purchase = pick.economics.filter(|e| e.capex > 0.0);
             because.extend(pick.economics.map(|e| cost_exceeds_gain(e, &gain)));
             match purchase {
-                Some(_) => format!("buy “{case}”: its gain does not cover its cost."),
-                None => format!("run “{case}”: it costs more than it gains."),
+                Some(_) => format!("Don’t buy “{case}”: its gain does not cover its cost."),
+                None => format!("Don’t run “{case}”: it costs more than it gains."),
             }
         }
         Answer::Dont => {
@@ -176,19 +176,19 @@ fn headline(results: &Results, ranked: &[RankedCase<'_>], money: &str, words: Wo
                 "{} of the time is spent outside the logged range, so the gain is unreliable.",
                 number::percent_text(pick.support.outside)
             ));
-            format!("run “{case}”: the log contains no similar operation.")
+            format!("Don’t run “{case}”: the log contains no similar operating conditions.")
         }
     };
     (pick.answer, headline, because)
 }
 
-/// A sentence that says that the gain is smaller than the cost.
+/// A sentence stating that the gain is smaller than the cost.
 fn cost_exceeds_gain(e: &Economics, gain: &str) -> String {
     let years = number::plain(e.lifetime_years, PROSE).text;
-    format!("It {gain}, but over {years} years this is less than the cost.")
+    format!("It {gain}, but over {years} years this gain is smaller than the cost.")
 }
 
-/// Like [`list`], but for texts that are already shortened and marked up.
+/// Joins texts like [`list`], but expects them to be shortened and marked up already.
 fn join(pieces: &[&str], limit: usize) -> String {
     match pieces {
         [all @ .., last] if pieces.len() <= limit && !all.is_empty() => format!("{} and {last}", all.join(", ")),
@@ -197,7 +197,7 @@ fn join(pieces: &[&str], limit: usize) -> String {
     }
 }
 
-/// The controller of the case, if it is the same in all scenarios.
+/// Description of the controller of the case; empty unless it is the same in all scenarios.
 fn controller(pick: &RankedCase<'_>) -> String {
     let Some(first) = pick.runs.first().map(|r| r.case.controller.as_str()) else { return String::new() };
     let same = pick.runs.iter().all(|r| r.case.controller == first);
@@ -220,7 +220,8 @@ fn figures(results: &Results, pick: &RankedCase<'_>, money: &str, words: Words) 
         range: None,
         note: note.to_owned(),
     };
-    let label = if sum.per == "a year" { format!("{} a year", words.noun) } else { words.noun.to_owned() };
+    let label =
+        if sum.per == "a year" { format!("Annual {}", words.noun.to_lowercase()) } else { words.noun.to_owned() };
     let mut out = vec![ranged(&label, number::estimate(&sum.estimate, PROSE), sum.range)];
     match pick.economics {
         Some(e) => {
@@ -284,7 +285,7 @@ fn setpoint(pick: &RankedCase<'_>, name: &str) -> Option<SetPoint> {
     let range = first.low.zip(first.high).map(|(l, h)| h - l);
     let mut means = number::aligned_within(&[now, advised], PROSE, range).into_iter();
     let (now_q, advised_q) = (means.next()?, means.next()?);
-    // The extremes are rounded separately from the means, because the extremes of an integer control are integers.
+    // Extremes are rounded separately from means: for an integer control, only the extremes are integers.
     let mut ends = number::aligned_within(&[low, high], PROSE, range).into_iter();
     let (low_q, high_q) = (ends.next()?, ends.next()?);
     let unchanged = now_q.text == advised_q.text;
@@ -312,7 +313,7 @@ fn revert(pick: &RankedCase<'_>) -> String {
         let low = l.low.filter(|v| v.is_finite()).map(|v| format!("{} falls below {}", tag(&l.signal, 40), at(v)));
         let high = l.high.filter(|v| v.is_finite()).map(|v| format!("{} exceeds {}", tag(&l.signal, 40), at(v)));
         for (end, rule) in [(0, high), (1, low)].into_iter().filter_map(|(end, r)| Some((end, r?))) {
-            // Each end of a signal's range is listed only once.
+            // List each bound of a signal only once.
             if !used.contains(&(l.signal.as_str(), end)) && rules.len() < 2 {
                 used.push((&l.signal, end));
                 rules.push(rule);
@@ -325,8 +326,9 @@ fn revert(pick: &RankedCase<'_>) -> String {
     if rest.is_empty() { format!("{last}.") } else { format!("{}, or {last}.", rest.join(", ")) }
 }
 
-/// Lists each limit once, for the scenario in which the case violates it most. Limits of controls that neither the case
-/// nor the baseline violates are left out of the list and summarised in the returned sentence.
+/// Lists each limit once, for the scenario in which the case violates it most. Limits of controls are left out of the
+/// list if neither the case nor the baseline violates them. The returned sentence summarises the limits that were left
+/// out.
 fn risks(pick: &RankedCase<'_>, clock: &Clock) -> (Vec<Risk>, String) {
     let contains = |list: &[(CaseRun<'_>, &LimitUse)], run: &CaseRun<'_>, l: &LimitUse| {
         list.iter().any(|(r, b)| r.scenario.name == run.scenario.name && b.signal == l.signal && b.kind == l.kind)
@@ -374,7 +376,7 @@ fn risks(pick: &RankedCase<'_>, clock: &Clock) -> (Vec<Risk>, String) {
         })
         .collect();
     // Limits that are violated more often than in the baseline come first, then hard limits. Ties are sorted by the
-    // chance of a violation.
+    // probability of a violation.
     risks.sort_by(|a, b| {
         let key = |r: &Risk| (!r.worse, r.kind != LimitKind::Hard);
         key(a).cmp(&key(b)).then(b.then.value.total_cmp(&a.then.value))
@@ -392,7 +394,7 @@ fn run(results: &Results, clock: &Clock) -> Vec<(&'static str, String)> {
     let name = |s: &str| if s.is_empty() { "–".to_owned() } else { short(s, 12) };
     vec![
         ("Run", name(&p.run_id)),
-        // The time of a report is the time of its newest data.
+        // A report has the date of its newest data.
         (
             "Data",
             format!(

@@ -1,8 +1,8 @@
 //! Writes the report as one offline HTML file and the KPIs as CSV, and compares two reports.
 //!
-//! `page` and one file per section turn the [`Results`](crate::scenario::results::Results) into the data of the askama
-//! templates in `templates/`. This module reads no files, no clock and no twin, because the results contain everything
-//! that the report shows.
+//! The module `page` and one module per section convert the [`Results`](crate::scenario::results::Results) to the data
+//! of the askama templates in `templates/`. Reports are created without access to files, the clock or the twin, because
+//! the results contain everything that a report shows.
 
 mod alarms;
 mod chart;

@@ -27,7 +27,7 @@ pub struct Model {
     pub controls: Vec<String>,
     pub responses: Vec<ResponseCells>,
     pub gains: Vec<GainRow>,
-    /// A sentence about controls to which no learned signal responds.
+    /// A sentence naming the controls to which no learned signal responds.
     pub ineffective: Markup,
     pub replay: Vec<ReplayRow>,
 }
@@ -42,7 +42,7 @@ pub struct SkillChart {
 #[derive(Debug)]
 pub struct ReliabilityCharts {
     pub signal: String,
-    /// Reliability diagram: share of measured values below each quantile.
+    /// Reliability diagram: fraction of measured values below each forecast quantile.
     pub quantiles: String,
     /// Coverage of the 90 % interval by hours ahead.
     pub coverage: String,
@@ -74,7 +74,7 @@ pub struct CoverageRow {
     /// Pairs (coverage, flag). The flag is set if the difference from the nominal coverage is too large to be due to
     /// chance.
     pub shares: Vec<(Quantity, bool)>,
-    /// Range of coverage expected of a calibrated 90 % interval, e.g. `87 to 93 %`.
+    /// Range of coverage expected of a calibrated 90 % interval, such as `87 to 93 %`.
     pub expected: String,
     pub independent: String,
 }
@@ -167,7 +167,7 @@ fn replay(r: &ReplayCheck, results: &Results) -> ReplayRow {
     }
 }
 
-/// Responses to the controls that have an effect, and a sentence about the controls that have none.
+/// Step responses to the controls that have an effect, and a sentence about the controls without effect.
 fn effective_responses(m: &ModelCard) -> (Vec<&StepResponse>, String) {
     let moves = |r: &&StepResponse| r.mean.iter().chain(&r.low).chain(&r.high).any(|v| *v != 0.0);
     let moving: Vec<&str> = distinct(m.responses.iter().filter(moves).map(|r| r.control.as_str()));
@@ -212,13 +212,13 @@ fn facts(m: &ModelCard, clock: &Clock) -> Vec<String> {
     }
     if let Some(TunedMpc { setting, trials, runs, steps, .. }) = &m.tuned {
         out.push(format!(
-            "Plans cover {} in {}{}{}. These settings were chosen from {} candidates: they are the simplest ones that \
-             perform as well as the best candidate. The candidates were tested in closed loop ({}, {} each) against a \
-             plant model of a different family, which was trained on the other half of the log",
+            "Plan settings: horizon {}, {}{}{}. Among {} candidates, these settings are the simplest that perform as \
+             well as the best candidate. The candidates were tested in closed loop ({} of {} each) on a plant model \
+             from another model family, which was trained on the other half of the log",
             crate::config::TimeSpan::from_steps(setting.horizon, step_ms(m)),
             crate::error::plural(setting.moves, "move", "moves"),
-            if setting.replan > 1 { format!(", replanned every {} steps", setting.replan) } else { String::new() },
-            if setting.cost_to_go { ", with a terminal cost learned from the log" } else { "" },
+            if setting.replan > 1 { format!(", a new plan every {} steps", setting.replan) } else { String::new() },
+            if setting.cost_to_go { ", a terminal cost learned from the log" } else { "" },
             trials.len(),
             crate::error::plural(*runs, "run", "runs"),
             crate::error::plural(*steps, "step", "steps"),
@@ -237,8 +237,8 @@ fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     out
 }
 
-/// The horizons in the tables: the first step, half the control horizon and the full control horizon, or the scored
-/// horizons nearest to them.
+/// The horizons in the tables are one step, half the control horizon and the full control horizon, or the scored
+/// horizons nearest to these.
 fn table_horizons(m: &ModelCard) -> Vec<usize> {
     let mut scored: Vec<usize> = m.scores.iter().map(|s| s.horizon).collect();
     scored.sort_unstable();
@@ -259,7 +259,7 @@ fn hours(steps: usize, m: &ModelCard) -> f64 {
     step_ms(m) as f64 / 3_600_000.0 * steps as f64
 }
 
-/// Models in the order of the charts and tables: the chosen model first, persistence last.
+/// Models as ordered in charts and tables: the chosen model first, persistence last.
 fn models(m: &ModelCard) -> Vec<&str> {
     let mut names = distinct(m.scores.iter().map(|s| s.model.as_str()));
     names.sort_by_key(|n| (*n != m.model, *n == "persistence"));
@@ -292,7 +292,7 @@ fn skills(m: &ModelCard) -> Result<Vec<SkillChart>> {
                 .collect();
             let head = Head {
                 id: &format!("skill-{}", i + 1),
-                title: &format!("Skill of the forecast of {signal} by hours ahead"),
+                title: &format!("Forecast skill of {signal} by hours ahead"),
                 description: &format!("At the longest horizon: {}.", ends.join(", ")),
             };
             Ok(SkillChart { signal: signal.to_owned(), svg: chart::skill(head, &lines, far)? })
@@ -377,9 +377,9 @@ fn reliability(m: &ModelCard, horizons: &[usize]) -> Result<Vec<ReliabilityChart
         let below = last.pit[..5].iter().sum::<f64>();
         let quantiles = Head {
             id: &format!("reliability-{}", i + 1),
-            title: &format!("Share of measured values of {signal} below each forecast quantile"),
+            title: &format!("Fraction of measured values of {signal} below each forecast quantile"),
             description: &format!(
-                "At the longest horizon, {} of the measured values are below the median.",
+                "At the longest horizon, {} of the measured values are below the forecast median.",
                 number::percent_text(below)
             ),
         };

@@ -1,9 +1,9 @@
 //! Formats the numbers in a report.
 //!
-//! A number is rounded to the last place that its uncertainty supports, with a maximum number of significant digits.
-//! The last place follows the rule of the Particle Data Group (Review of Particle Physics, §5.3): the half-width of the
-//! interval keeps two digits if they are between 10 and 35, else one. Thousands are separated by a narrow no-break
-//! space.
+//! A number is rounded to the last decimal place that its uncertainty justifies, and to at most a given number of
+//! significant digits. The last place follows the rule of the Particle Data Group (Review of Particle Physics, §5.3):
+//! the half-width of the interval keeps two digits if they are between 10 and 35, and one digit otherwise. Thousands
+//! are separated by a narrow no-break space.
 
 use askama::filters::Safe;
 
@@ -42,7 +42,7 @@ impl Quantity {
     }
 }
 
-/// A value with the ends of its interval, all rounded to the same place.
+/// A value and the ends of its interval, all rounded to the same decimal place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Interval {
     pub value: Quantity,
@@ -132,7 +132,7 @@ fn trim(text: String) -> String {
     }
 }
 
-/// `v` rounded to the same place as `other`. The text is empty if the rounded value is zero.
+/// `v` rounded to the same decimal place as `other`. The text is empty if the rounded value is zero.
 pub fn rounded_like(v: f64, other: &Quantity) -> Quantity {
     let mut text = at_place(v, other.place);
     if !text.bytes().any(|b| (b'1'..=b'9').contains(&b)) {
@@ -156,7 +156,7 @@ pub fn aligned(values: &[f64], digits: i32) -> Vec<Quantity> {
     at_common_place(values, common_place(values, digits))
 }
 
-/// Like [`aligned`], but if `range` is given, with enough decimals to resolve a hundredth of it.
+/// Formats numbers like [`aligned`], but with enough decimals to resolve a hundredth of `range`, if it is given.
 pub fn aligned_within(values: &[f64], digits: i32, range: Option<f64>) -> Vec<Quantity> {
     let place = common_place(values, digits);
     at_common_place(values, range.filter(|r| *r > 0.0 && r.is_finite()).map_or(place, |r| place.min(exponent(r) - 2)))
@@ -174,7 +174,7 @@ fn at_common_place(values: &[f64], place: i32) -> Vec<Quantity> {
     zip.map(|(v, t)| Quantity::new(*v, t[..t.len() - zeros].trim_end_matches('.').to_owned(), place)).collect()
 }
 
-/// Formats `value` and its interval from `low` to `high`, rounded to the place that the half-width determines.
+/// Formats `value` and its interval from `low` to `high`, rounded to the decimal place that the half-width determines.
 pub fn within(value: f64, low: f64, high: f64, digits: i32) -> Interval {
     let half = (high - low).abs() / 2.0;
     let place = last_place(value, half, digits);
@@ -188,7 +188,7 @@ pub fn within(value: f64, low: f64, high: f64, digits: i32) -> Interval {
 }
 
 impl Interval {
-    /// Shares as percentages, followed by `unit`, e.g. `%`.
+    /// Formats fractions as percentages, followed by a `unit` such as `%`.
     pub fn shares(value: f64, low: f64, high: f64, digits: i32, unit: &str) -> Self {
         let i = within(100.0 * value, 100.0 * low, 100.0 * high, digits);
         let q = |q: Quantity, v| Quantity::new(v, format!("{}\u{a0}{unit}", q.text), q.place - 2);
@@ -225,7 +225,8 @@ pub fn difference(d: &Difference, digits: i32) -> Interval {
     within(d.mean, d.low, d.high, digits).with_signs()
 }
 
-/// A share as a percentage. Percentages below 10 % and above 99 % have one decimal, except for exactly 0 % and 100 %.
+/// A fraction as a percentage. Percentages below 10 % and above 99 % have one decimal, except for exactly 0 % and 100
+/// %.
 pub fn percent(share: f64) -> Quantity {
     let p = share * 100.0;
     let text = if !p.is_finite() {
@@ -242,7 +243,7 @@ pub fn percent(share: f64) -> Quantity {
     Quantity::new(share, text.replace(' ', "\u{a0}").replace('<', "&lt;").replace('>', "&gt;"), -3)
 }
 
-/// A share as a percentage in plain text, without HTML escapes.
+/// A fraction as a percentage in plain text, without HTML escapes.
 pub fn percent_text(share: f64) -> String {
     percent(share).text.replace("&lt;", "<").replace("&gt;", ">")
 }
@@ -251,7 +252,7 @@ pub fn count(n: usize) -> String {
     at_place(n as f64, 0)
 }
 
-/// Formats a number with exactly `decimals` decimals, for columns of scores.
+/// Formats a number with exactly `decimals` decimals, for table columns that contain scores.
 pub fn fixed(v: f64, decimals: i32) -> Quantity {
     Quantity::new(v, at_place(v, -decimals), -decimals)
 }
@@ -261,7 +262,7 @@ pub fn with_unit(text: &str, unit: &str) -> String {
     if unit.is_empty() { text.to_owned() } else { format!("{text}\u{a0}{unit}") }
 }
 
-/// An allowed range, e.g. `10–25`, `≤ 27` or `any`.
+/// An allowed range such as `10–25`, `≤ 27` or `any`.
 pub fn allowed_range(low: Option<f64>, high: Option<f64>) -> String {
     let low = low.filter(|v| v.is_finite());
     let high = high.filter(|v| v.is_finite());

@@ -37,7 +37,7 @@ struct Page {
     provenance: Vec<(&'static str, String)>,
 }
 
-/// One order of the rows in the overview, as indices of the scenario sections.
+/// One way to sort the rows of the overview, as indices of the scenario sections.
 #[derive(Debug)]
 struct Order {
     id: &'static str,
@@ -84,7 +84,7 @@ pub fn render(results: &Results) -> Result<String> {
     page.render().map_err(|e| Error::Internal(format!("report template: {e}")))
 }
 
-/// The orders in which the overview can list the scenarios. Failed scenarios always come first.
+/// The ways in which the overview can sort the scenarios. Failed scenarios always come first.
 fn orders(sections: &[Section]) -> Vec<Order> {
     let all = || (0..sections.len()).collect::<Vec<usize>>();
     let (mut by_saving, mut by_name) = (all(), all());
@@ -92,10 +92,10 @@ fn orders(sections: &[Section]) -> Vec<Order> {
     let saved = |i: &usize| sections[*i].best.as_ref().map_or(f64::NEG_INFINITY, |b| b.saving.value);
     by_saving.sort_by(|a, b| completed(a).cmp(&completed(b)).then(saved(b).total_cmp(&saved(a))));
     by_name.sort_by_key(|i| (completed(i), sections[*i].name.to_lowercase()));
-    let mut out = vec![Order { id: "as-run", label: "in order of simulation", rows: all() }];
+    let mut out = vec![Order { id: "as-run", label: "order of simulation", rows: all() }];
     if sections.len() > 1 {
-        out.push(Order { id: "by-saving", label: "by saving", rows: by_saving });
-        out.push(Order { id: "by-name", label: "by name", rows: by_name });
+        out.push(Order { id: "by-saving", label: "saving", rows: by_saving });
+        out.push(Order { id: "by-name", label: "name", rows: by_name });
     }
     out
 }

@@ -11,7 +11,7 @@ use super::text::{Markup, list, marked, readable, short, tag};
 use super::trends::{ChartFigure, charts};
 use super::verdict;
 
-/// Maximum number of charts per scenario and per report, which keeps the report readable and small enough for an e-mail
+/// Maximum numbers of charts per scenario and per report, which keep the report readable and small enough for an e-mail
 /// (not tuned).
 const MAX_CHARTS: usize = 8;
 const MAX_CHARTS_IN_REPORT: usize = 160;
@@ -23,7 +23,7 @@ pub struct Section {
     pub question: String,
     pub facts: Vec<String>,
     pub changes: Vec<Markup>,
-    /// (exit code, message) if the scenario did not run.
+    /// Exit code and error message if the scenario did not run.
     pub failure: Option<(u8, String)>,
     pub kpis: Table,
     pub cases: Vec<CaseFacts>,
@@ -54,7 +54,7 @@ pub struct CaseFacts {
     pub name: String,
     pub colour: usize,
     pub controller: String,
-    /// Signals whose true future the controller knew.
+    /// Signals whose true future was known to the controller.
     pub perfect_forecast: String,
     /// Remarks on the controller.
     pub notes: Vec<String>,
@@ -150,7 +150,7 @@ fn facts(s: &ScenarioResult, clock: &Clock) -> Vec<String> {
     let length = if s.hours >= 48.0 { (s.hours / 24.0, "days") } else { (s.hours, "hours") };
     let mut out = vec![
         format!(
-            "From {} ({}), {}",
+            "Start: {} ({}). Length: {}",
             clock.moment(&s.start),
             clock.zone_at(&s.start),
             with_unit(&number::plain(length.0, PROSE).text, length.1)
@@ -161,7 +161,7 @@ fn facts(s: &ScenarioResult, clock: &Clock) -> Vec<String> {
         },
     ];
     if let Some(d) = s.days_per_year {
-        out.push(format!("Represents {} days of the year", number::plain(d, PROSE).text));
+        out.push(format!("The scenario represents {} days of the year", number::plain(d, PROSE).text));
     }
     out
 }
@@ -225,14 +225,14 @@ fn case_facts(c: &CaseResult, colours: &Colours<'_>) -> CaseFacts {
     }
 }
 
-/// Describes how the plans score on ensemble members that were not used for planning.
+/// Describes the saving of the plans on ensemble members that were not used for planning.
 fn optimism_check(p: &OptimismCheck) -> Option<String> {
     let gap = p.gap()?;
     let verdict = if p.share() < 1.0 { " (too optimistic)" } else { "" };
     let lost = number::percent_text(gap.abs());
     let difference = if gap >= 0.0 { format!("{lost} less") } else { format!("{lost} more") };
     Some(format!(
-        "on ensemble members that were not used for planning, its plans save {difference} than predicted{verdict}"
+        "on ensemble members that were not used for planning, the plans save {difference} than predicted{verdict}"
     ))
 }
 
@@ -244,11 +244,11 @@ fn controls(cases: &[CaseResult], colours: &Colours<'_>) -> Vec<ControlRow> {
 fn control(first: &ControlUse, cases: &[CaseResult], colours: &Colours<'_>) -> ControlRow {
     let uses: Vec<(&CaseResult, &ControlUse)> =
         cases.iter().filter_map(|c| c.controls.iter().find(|u| u.signal == first.signal).map(|u| (c, u))).collect();
-    // The values of all cases have the same number of decimals.
+    // Use the same number of decimals for the values of all cases.
     let range = first.low.zip(first.high).map(|(l, h)| h - l);
     let means: Vec<f64> = uses.iter().map(|(_, u)| u.mean).collect();
     let means = number::aligned_within(&means, PROSE, range);
-    // The extremes are rounded separately from the means, because the extremes of an integer control are integers.
+    // Extremes are rounded separately from means: for an integer control, only the extremes are integers.
     let ends: Vec<f64> = uses.iter().flat_map(|(_, u)| [u.min, u.max]).collect();
     let ends = number::aligned_within(&ends, PROSE, range);
     let row = |(((c, u), mean), ends): ((&(&CaseResult, &ControlUse), &Quantity), &[Quantity])| ControlCell {

@@ -22,9 +22,9 @@ pub struct Column {
 pub struct Row {
     pub name: String,
     pub unit: String,
-    /// Description of the price in the objective.
+    /// Description of the price of the KPI in the objective.
     pub priced: String,
-    /// Whether the row is a total, which a line separates from the rows above.
+    /// Whether the row is a total. A line separates totals from the rows above.
     pub total: bool,
     pub cells: Vec<Cell>,
 }
@@ -59,7 +59,7 @@ impl Change {
         Self::from_interval(d, number::difference(d, TABLE), price)
     }
 
-    /// The change of a share, in percentage points.
+    /// The change of a fraction, in percentage points.
     fn share(d: &Difference, price: Option<f64>) -> Self {
         Self::from_interval(d, Interval::shares(d.mean, d.low, d.high, TABLE, "%\u{a0}points").with_signs(), price)
     }
@@ -102,7 +102,7 @@ impl Cell {
     }
 }
 
-/// One row per KPI of the first column. The cell of a case without this KPI shows a dash.
+/// One row for each KPI of the first case. If another case lacks this KPI, its cell shows a dash.
 pub fn kpi_rows(columns: &[&[KpiResult]], currency: &str) -> Vec<Row> {
     let Some(first) = columns.first() else { return Vec::new() };
     first

@@ -1,4 +1,4 @@
-//! Escapes names from files and logs, so that they become inert, visible text. Every string of a template passes
+//! Escapes names from files and logs, so that a browser shows them as plain text. Every string in a template passes
 //! through this module.
 
 use std::fmt::{self, Write};
@@ -80,7 +80,7 @@ pub fn marked(text: &str) -> Markup {
     Markup(out)
 }
 
-/// Quotes the name of a tag for a sentence that [`marked`] formats.
+/// Puts the name of a tag in backquotes, for use in a sentence that [`marked`] formats.
 pub fn tag(name: &str, limit: usize) -> String {
     format!("`{}`", short(&name.replace('`', "'"), limit))
 }
@@ -98,7 +98,7 @@ pub fn short(text: &str, limit: usize) -> String {
     }
 }
 
-/// Joins names as `a`, `a and b`, or `a, b and c`. Only `limit` names are listed, followed by the number of the others.
+/// Joins names as `a`, `a and b`, or `a, b and c`. Lists only `limit` names, followed by the number of remaining names.
 pub fn list(names: &[&str], limit: usize) -> String {
     let left = names.len().saturating_sub(limit);
     let mut parts: Vec<String> = names.iter().take(limit).map(|n| short(n, 60)).collect();

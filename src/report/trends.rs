@@ -34,7 +34,7 @@ fn important(cases: &[CaseResult]) -> Vec<&Trend> {
         let mut kpis = first.kpis.iter().filter(|k| k.price.is_some() == priced);
         simulated(t) && kpis.any(|k| k.signals.contains(&t.signal))
     };
-    // A signal that is the same in all cases does not help to compare them.
+    // A signal with the same values in all cases does not help to compare the cases.
     let differs = |t: &Trend| {
         let same = |o: &Trend| o.p50 == t.p50 && o.p10 == t.p10 && o.p90 == t.p90;
         let mut others = cases.iter().skip(1).filter_map(|c| c.trends.iter().find(|o| o.signal == t.signal));
@@ -146,7 +146,7 @@ fn limit_lines(signal: &str, cases: &[CaseResult]) -> Vec<Limit> {
             out.push(Limit { name, value });
         }
     };
-    // The hard limits of a control are its allowed range.
+    // The hard limits of a control define its allowed range.
     for l in cases.iter().flat_map(|c| &c.limits).filter(|l| l.signal == signal) {
         let name = if l.kind == LimitKind::Hard { "hard limit" } else { "soft limit" };
         add(name, l.low);
@@ -159,7 +159,7 @@ fn limit_lines(signal: &str, cases: &[CaseResult]) -> Vec<Limit> {
     out
 }
 
-/// The rows of the data table of a chart: the time, then the median (P10 to P90) of each case.
+/// The rows of the data table of a chart: the time, followed by the median (P10 to P90) of each case.
 fn sampled(trends: &[(&CaseResult, &Trend)], s: &ScenarioResult, clock: &Clock) -> Vec<(String, Vec<String>)> {
     let Some((_, first)) = trends.first() else { return Vec::new() };
     let n = first.hours.len();

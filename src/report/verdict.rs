@@ -1,4 +1,4 @@
-//! The verdict: do, try or don't, and the case to run. The verdict depends only on the results.
+//! The verdict (run, try or don't) and the recommended case. The verdict depends only on the results.
 //!
 //! The report prints these rules in its section on the method:
 //! - A case other than the baseline is a candidate if it is within the logged range for at least half of the time, if
@@ -6,7 +6,7 @@
 //!   soft limit in one scenario are tolerated if they last less than 1 % of the time and do not increase the total over
 //!   all scenarios. The candidate with the largest saving is chosen.
 //! - The answer is **don't** if there is no candidate, or if its saving is not measurable.
-//! - The answer is **try** if there is a caveat ([`RankedCase::caveats`]), else **do**.
+//! - The answer is **try** if there is a caveat ([`RankedCase::caveats`]), and **run** otherwise.
 
 use crate::scenario::results::{
     AnnualResult, CaseResult, Difference, Economics, Estimate, LimitKind, LimitUse, OptimismCheck, ReplayCheck,
@@ -16,24 +16,26 @@ use crate::scenario::results::{
 use super::number::{self, with_unit};
 use super::text::{readable, short, tag};
 
-/// Violating a limit for up to this additional share of the time does not count as worse than the baseline (not tuned).
+/// A case does not count as worse than the baseline if it violates a limit for up to this additional fraction of the
+/// time (not tuned).
 const SLACK_SHARE: f64 = 0.001;
-/// A soft limit may be violated for up to this additional share of the time in one scenario, if it is not violated more
-/// often over all scenarios (not tuned).
+/// A case may violate a soft limit for up to this additional fraction of the time in one scenario, provided that it
+/// does not violate the limit more often over all scenarios (not tuned).
 const SLACK_SOFT: f64 = 0.01;
-/// A case that spends more than this share of the time outside the logged range gets a caveat (not tuned).
+/// A case that spends more than this fraction of the time outside the logged range gets a caveat (not tuned).
 const OUTSIDE_TRY: f64 = 0.05;
-/// A case that spends more than this share of the time outside the logged range is excluded (not tuned).
+/// A case that spends more than this fraction of the time outside the logged range is excluded (not tuned).
 const OUTSIDE_DONT: f64 = 0.5;
 /// A 90 % interval counts as too narrow if its measured coverage at the control horizon is below this value (not
 /// tuned).
 pub const MIN_COVERAGE: f64 = 0.8;
 /// An increase of the time in violation by up to this factor is ignored (not tuned).
 const SLACK_FACTOR: f64 = 1.1;
-/// An increase of the chance of a violation is ignored if it corresponds to at most this number of particles (not
+/// An increase in the probability of a violation is ignored if it corresponds to at most this number of particles (not
 /// tuned).
 const SLACK_PARTICLES: f64 = 1.5;
-/// An increase of the chance of a violation by up to this value is ignored for any number of particles (not tuned).
+/// An increase in the probability of a violation by up to this value is ignored, regardless of the number of particles
+/// (not tuned).
 const SLACK_CHANCE: f64 = 0.05;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +48,7 @@ pub enum Answer {
 impl Answer {
     pub fn word(self) -> &'static str {
         match self {
-            Self::Do => "Do",
+            Self::Do => "Run",
             Self::Try => "Try",
             Self::Dont => "Don’t",
         }
@@ -76,9 +78,10 @@ pub struct CaseRun<'a> {
 pub struct RankedCase<'a> {
     pub case: &'a str,
     pub runs: Vec<CaseRun<'a>>,
-    /// Decrease of the objective from the baseline to the case, reduced if the plans of the case are over-optimistic.
+    /// Decrease of the objective relative to the baseline. The decrease is scaled down if the plans of the case are
+    /// over-optimistic.
     pub saving: Difference,
-    /// Re-scoring of the plans of all runs on ensemble members that were not used for planning.
+    /// Scores of the plans of all runs on ensemble members that were not used for planning.
     pub optimism_check: OptimismCheck,
     /// The sum over the year, if the scenarios have weights.
     pub annual: Option<&'a AnnualResult>,
@@ -116,7 +119,7 @@ impl RankedCase<'_> {
         }
     }
 
-    /// The period of the saving, e.g. `a year`.
+    /// The period of the saving, such as `a year`.
     pub fn period(&self) -> String {
         match self.annual {
             Some(a) if (a.days - 365.0).abs() < 1.5 => "a year".into(),
@@ -128,8 +131,8 @@ impl RankedCase<'_> {
         }
     }
 
-    /// The saving on the first page: the yearly benefit from the economics if there is one, else the saving of the
-    /// objective.
+    /// The saving on the first page: the annual benefit from the economics if there is one, otherwise the decrease of
+    /// the objective.
     pub fn headline(&self) -> Saving {
         // The benefit is not shown if its sign differs from that of the saving, because it would be misleading.
         let economics = self.economics.filter(|e| (e.benefit_per_year.p50 >= 0.0) == (self.saving.mean >= 0.0));
@@ -189,7 +192,7 @@ pub fn currency(results: &Results) -> String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Words {
     pub noun: &'static str,
-    /// The verb before the amount, and the text after the amount.
+    /// The verb before the amount and the words after the amount.
     gains: (&'static str, &'static str),
     loses: (&'static str, &'static str),
 }
@@ -207,7 +210,7 @@ impl Words {
     }
 }
 
-/// Chooses the wording for these results. A negative objective is an income, so a decrease is worded as a gain.
+/// Chooses the wording of savings for `results`. A negative objective is an income, so a decrease is worded as a gain.
 pub fn words(results: &Results) -> Words {
     let weight = |s: &ScenarioResult| s.days_per_year.unwrap_or(1.0) / s.hours.max(1e-9);
     let now: f64 = completed(results).filter_map(|s| Some(weight(s) * s.cases.first()?.objective.p50)).sum();
@@ -229,8 +232,8 @@ pub fn priced_replays(results: &Results) -> impl Iterator<Item = &ReplayCheck> {
     results.model.replay.iter().filter(move |r| priced.contains(&r.kpi.as_str()))
 }
 
-/// All cases except the baseline, the best one first. The first page presents the best case. Empty if no case can be
-/// compared with a baseline.
+/// All cases except the baseline, best first. The first page presents the best case. The list is empty if no case can
+/// be compared with a baseline.
 pub fn rank(results: &Results) -> Vec<RankedCase<'_>> {
     let mut ranked: Vec<RankedCase<'_>> = names(results).into_iter().filter_map(|name| assess(results, name)).collect();
     let run_count = ranked.iter().map(|p| p.runs.len()).max().unwrap_or(0);
@@ -241,7 +244,7 @@ pub fn rank(results: &Results) -> Vec<RankedCase<'_>> {
     ranked
 }
 
-/// Cases other than the baseline, in order of appearance.
+/// Names of the cases other than the baseline, in order of appearance.
 fn names(results: &Results) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
     for case in completed(results).flat_map(|s| s.cases.iter().skip(1)) {
@@ -298,7 +301,7 @@ fn assess<'a>(results: &'a Results, name: &'a str) -> Option<RankedCase<'a>> {
 }
 
 /// The sum of the savings of several scenarios. The ends of the intervals are added, as if the errors were fully
-/// correlated, which is the conservative choice.
+/// correlated, which is conservative.
 fn sum(runs: &[CaseRun<'_>]) -> Option<Difference> {
     let mut total = Difference { mean: 0.0, low: 0.0, high: 0.0, measurable: false };
     let mut any = false;
@@ -356,12 +359,12 @@ fn excludes(run: CaseRun<'_>, used: &LimitUse, runs: &[CaseRun<'_>]) -> bool {
     used.share_beyond > share(run.baseline) + SLACK_SOFT || then > (now + SLACK_SHARE).max(SLACK_FACTOR * now)
 }
 
-/// The entry of the same limit in another case.
+/// Finds the same limit in another case.
 pub fn counterpart<'a>(used: &LimitUse, case: &'a CaseResult) -> Option<&'a LimitUse> {
     case.limits.iter().find(|l| l.signal == used.signal && l.kind == used.kind)
 }
 
-/// Caveats of a case, the most serious one first, as clauses that [`marked`](super::text::marked) formats.
+/// Caveats of a case as clauses to be formatted by [`marked`](super::text::marked), most serious first.
 fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
     let mut out = Vec::new();
     let runs = &pick.runs;
@@ -370,9 +373,9 @@ fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
         let far =
             far.filter(|r| runs.len() > 1 && r.case.support.outside > OUTSIDE_DONT).map_or_else(String::new, |r| {
                 format!(
-                    " (“{}” {})",
-                    short(&readable(&r.scenario.name), 30),
-                    number::percent_text(r.case.support.outside)
+                    " ({} in “{}”)",
+                    number::percent_text(r.case.support.outside),
+                    short(&readable(&r.scenario.name), 30)
                 )
             });
         let share = number::percent_text(pick.support.outside);
@@ -381,7 +384,7 @@ fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
     if pick.optimism_check.share() < 1.0 {
         let gap = number::percent_text(pick.optimism_check.gap().unwrap_or(0.0));
         out.push(format!(
-            "plans save {gap} less than predicted on ensemble members that were not used for planning (already subtracted)"
+            "on ensemble members that were not used for planning, plans save {gap} less than predicted (already subtracted)"
         ));
     }
     if pick.economics.is_some_and(|e| e.npv.p10 < 0.0 && e.capex > 0.0) {

@@ -1,4 +1,4 @@
-//! The section on the year: sums over the scenarios, the sources of the saving, and the economics.
+//! The section “Year and economics”: sums over the scenarios, the sources of the saving, and the economics.
 
 use crate::error::Result;
 use crate::scenario::results::{Difference, Results};
@@ -24,7 +24,7 @@ pub struct Year {
     pub assumptions: Vec<String>,
 }
 
-/// The share of the year that a case spends inside, at the edge of and outside the logged range.
+/// Fractions of the year that a case spends inside, at the edge of, and outside the logged range.
 #[derive(Debug)]
 pub struct Support {
     pub case: String,
@@ -34,7 +34,7 @@ pub struct Support {
     pub outside: Quantity,
 }
 
-/// Builds the section on the year. Returns `None` if the scenarios have no weights.
+/// Builds the section “Year and economics”. Returns `None` if the scenarios have no weights.
 pub fn year(
     results: &Results,
     ranked: &[RankedCase<'_>],
@@ -114,7 +114,7 @@ fn sentence(text: &str) -> String {
     format!("{first}{}{stop}", chars.as_str())
 }
 
-/// Breaks down the saving of the case on the first page by KPI. The saving by a KPI is −price × change.
+/// Breaks down the saving of the case on the first page by KPI. The contribution of a KPI is −price × change.
 fn sources(
     ranked: &[RankedCase<'_>],
     colours: &Colours<'_>,

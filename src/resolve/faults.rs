@@ -7,8 +7,8 @@ use std::path::Path;
 use crate::config::{At, Damage, Loaded};
 use crate::error::{Error, Fault, Result, line_column, nearest};
 
-/// Collects the faults of one file. Faults that are only a consequence of parts that the structural check left out are
-/// not reported.
+/// Collects the faults of one file. Faults that result only from parts omitted by the structural check are not
+/// reported.
 pub struct Faults<'a> {
     path: &'a Path,
     text: &'a str,
@@ -40,17 +40,17 @@ impl<'a> Faults<'a> {
         self.text
     }
 
-    /// Whether `name` is, or may be, defined in a part of the file that was left out.
+    /// Whether `name` is or may be defined in an omitted part of the file.
     pub fn is_lost(&self, name: &str) -> bool {
         self.damage.names.contains(name)
     }
 
-    /// Whether an entry was left out of the table at `span`.
+    /// Whether an entry was omitted from the table at `span`.
     pub fn is_damaged(&self, span: &Range<usize>) -> bool {
         self.damage.tables.contains(span)
     }
 
-    /// Whether any part of the file was left out.
+    /// Whether any part of the file was omitted.
     pub fn any_damage(&self) -> bool {
         self.damage.any
     }
@@ -84,7 +84,7 @@ impl<'a> Faults<'a> {
         }
     }
 
-    /// Adds a fault that concerns the log rather than the file ([`Fault::about_log`]).
+    /// Adds a fault that concerns the log and not the file ([`Fault::about_log`]).
     pub fn add_about_log(
         &mut self,
         code: &'static str,
@@ -99,7 +99,7 @@ impl<'a> Faults<'a> {
         }
     }
 
-    /// Reports every control that is named by two entries. `entries` is the word that messages use for such entries.
+    /// Reports every control that is named by two entries. `entries` is the word for such entries in messages.
     pub fn require_distinct<'n>(&mut self, names: impl Iterator<Item = &'n At<String>>, entries: &str) {
         let mut known = HashSet::new();
         for name in names {
@@ -111,8 +111,8 @@ impl<'a> Faults<'a> {
     }
 }
 
-/// Returns all items, or `None` if one of them is `None`. All items are evaluated, so that each of them reports its
-/// faults.
+/// Returns all items, or `None` if one of them is `None`. All items are evaluated, even after a `None`, so that every
+/// fault is reported.
 pub fn all<T>(items: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
     let items: Vec<Option<T>> = items.collect();
     items.into_iter().collect()

@@ -1,4 +1,4 @@
-//! The names that are defined in a twin.
+//! The names that a twin file defines.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -19,9 +19,9 @@ pub struct Names<'a> {
     /// The signals by name. If a name occurs twice, the first signal is used.
     pub signals: IndexMap<&'a str, &'a SignalSpec>,
     pub scope: Scope,
-    /// Schema of the signals. A signal with an invalid unit has the unit `1` here.
+    /// Schema of the signals. Signals with an invalid unit have the unit `1` in this schema.
     pub schema: Schema,
-    /// Names with an invalid unit. Faults that follow from an invalid unit are not reported.
+    /// Names with an invalid unit. Faults caused by an invalid unit are not reported separately.
     invalid_units: HashSet<String>,
 }
 
@@ -82,7 +82,7 @@ impl<'a> Names<'a> {
         })
     }
 
-    /// Returns a copy of the names in which a scenario's changes to parameters are applied.
+    /// Returns a copy of the names with a scenario's parameter changes applied.
     #[must_use]
     pub fn with(&self, changes: &IndexMap<String, At<Change>>) -> Self {
         let mut names = self.clone();
@@ -104,12 +104,12 @@ impl<'a> Names<'a> {
         (!step.span.is_empty() && step.ms() > 0).then_some(step.value)
     }
 
-    /// Column of a signal in the schema.
+    /// Returns the column of a signal in the schema.
     pub fn column(&self, signal: &str) -> Option<usize> {
         self.scope.signals.get(signal).map(|(column, _)| *column)
     }
 
-    /// Unit of a signal, if it is valid.
+    /// Returns the unit of a signal if the unit is valid.
     pub fn unit(&self, signal: &str) -> Option<&Unit> {
         if self.invalid_units.contains(signal) {
             return None;
@@ -123,7 +123,7 @@ impl<'a> Names<'a> {
             .any(|n| self.invalid_units.contains(n) || self.file.damage.names.contains(n))
     }
 
-    /// Whether `name` is, or may be, defined in a part of `twin.toml` or of the file of `faults` that was left out.
+    /// Whether `name` is or may be defined in an omitted part of `twin.toml` or of the file that `faults` belongs to.
     pub fn is_lost(&self, faults: &Faults<'_>, name: &str) -> bool {
         faults.is_lost(name) || self.file.damage.names.contains(name)
     }
@@ -133,7 +133,7 @@ impl<'a> Names<'a> {
         self.signals.iter().filter(|(_, s)| roles.contains(&s.role)).map(|(name, _)| *name).collect()
     }
 
-    /// Returns the signal called `name`. If there is no such signal with one of `roles`, adds a fault at `place`.
+    /// Returns the signal called `name`, or adds a fault at `place` if no signal has this name and one of `roles`.
     /// `wanted` describes the roles in messages.
     pub fn expect(
         &self,
@@ -154,8 +154,8 @@ impl<'a> Names<'a> {
             None if self.is_lost(faults, name) => {}
             None if self.spec().parameters.contains_key(name) => wrong_role(faults, "a parameter"),
             None => {
-                // Suggest a similar name with the right role. If only signals with other roles have a similar name, the
-                // help also states the role.
+                // Suggest a similar name with the right role. If all similar names have other roles, the help text also
+                // states the required role.
                 let near = |among: &mut dyn Iterator<Item = &'a str>| nearest(name, among);
                 let (own, other) = (near(&mut known.iter().copied()), near(&mut self.signals.keys().copied()));
                 let help = match (own, other) {
@@ -168,28 +168,27 @@ impl<'a> Names<'a> {
         None
     }
 
-    /// Returns the column of the control called `name`. If there is no such control, adds a fault at `place`.
+    /// Returns the column of the control called `name`, or adds a fault at `place` if no control has this name.
     pub fn control(&self, faults: &mut Faults<'_>, name: &str, place: &Range<usize>) -> Option<usize> {
         self.expect(faults, name, place, &[Role::Control], "a control")?;
         self.column(name)
     }
 
-    /// Returns the column of the control whose name is a key in the file. `value` is the byte range of the value of
-    /// that key.
+    /// Returns the column of the control whose name is a key in the file. `value` is the byte range of the key's value.
     pub fn control_key(&self, faults: &mut Faults<'_>, name: &str, value: &Range<usize>) -> Option<usize> {
         let place = key_place(faults.text(), name, value);
         self.control(faults, name, &place)
     }
 
-    /// Compiles an expression and converts its value to the wanted unit. Faults are reported at their location inside
-    /// the quotes.
+    /// Compiles an expression and converts its value to the wanted unit. Each fault is reported at its location within
+    /// the quoted expression.
     pub fn expression(&self, faults: &mut Faults<'_>, expr: &At<String>, wanted: &Wanted<'_>) -> Option<Program> {
         let unit_is_unknown = self.has_invalid_unit(expr);
         match Program::compile(expr, &self.scope) {
             Ok(program) => {
                 let Some(unit) = wanted.unit.filter(|_| !unit_is_unknown) else { return Some(program) };
                 match program.clone().in_unit(unit) {
-                    // a plain number has no unit, so it is not converted
+                    // a number without a unit is not converted
                     Ok(_) if program.reads.is_empty() && program.unit.dimension == Unit::one().dimension => {
                         Some(program)
                     }
@@ -253,7 +252,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// Warns if a time span is not a whole number of steps, because it would be rounded.
+    /// Warns if a time span is not a whole number of steps, because the time span would be rounded.
     pub fn whole_steps(&self, faults: &mut Faults<'_>, span: &At<TimeSpan>, key: &str) {
         let Some(step) = self.step().filter(|step| span.ms() % step.ms() != 0) else { return };
         let n = span.steps(step, 1) as i64;
@@ -263,7 +262,7 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Name of a role with its article.
+/// Returns the name of a role with its indefinite article.
 pub fn role_name(role: Role) -> &'static str {
     match role {
         Role::State => "a state",

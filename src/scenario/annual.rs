@@ -1,4 +1,4 @@
-//! The KPIs of all scenarios, summed over a year, and the economics of each case.
+//! Annual KPIs from all scenarios, and the economics of each case.
 
 use super::case::BASELINE;
 use super::plant::Plant;
@@ -8,7 +8,8 @@ use crate::config::{Loaded, ScenarioSpec};
 use crate::twin::Dynamics;
 use crate::value::{Difference, Economics, Figures, Kpi, Objective, WeightedScenario, annualise};
 
-/// Returns one entry per case that occurs in every scenario with `days_per_year`. Empty if there is no such scenario.
+/// Returns one entry for each case that is included in every scenario with `days_per_year`. The list is empty if no
+/// scenario has `days_per_year`.
 pub fn annual(
     plant: &Plant,
     kpis: &[Kpi],
@@ -18,7 +19,7 @@ pub fn annual(
 ) -> Vec<AnnualResult> {
     let weighted: Vec<&ScenarioResult> =
         results.iter().filter(|r| r.exit_code == 0 && r.days_per_year.is_some_and(|d| d > 0.0)).collect();
-    // If a scenario failed, its days are missing, so there is no sum over the year.
+    // If a scenario failed, its days are missing, so no annual KPIs can be computed.
     let failed = results.iter().any(|r| r.exit_code != 0 && r.days_per_year.is_some_and(|d| d > 0.0));
     let Some(first) = weighted.first().filter(|_| !failed) else { return Vec::new() };
     let find = |r: &ScenarioResult, name: &str| r.cases.iter().position(|c| c.name == name);
@@ -38,7 +39,7 @@ pub fn annual(
     };
     let Some(baseline) = year(BASELINE) else { return Vec::new() };
     let members = plant.twin.members();
-    // Economics require a complete year.
+    // Economics are computed only for a complete year.
     let complete = (364.0..=366.5).contains(&days);
     let names = first.cases.iter().map(|c| c.name.as_str()).filter(|n| *n != BASELINE);
     names
@@ -61,7 +62,7 @@ pub fn annual(
         .collect()
 }
 
-/// Economics of a case, whose benefit is the decrease of the benefit KPIs over the year. `None` if the twin has no
+/// Economics of a case, in which the benefit is the annual decrease of the benefit KPIs. `None` if the twin has no
 /// `[economics]`.
 fn economics(
     plant: &Plant,
@@ -79,7 +80,7 @@ fn economics(
             *b += before - after;
         }
     }
-    // All scenarios use the same equipment, so its cost counts once, at the highest value in any scenario.
+    // All scenarios use the same equipment, so the cost counts only once. The highest cost over all scenarios is used.
     let cost = |pick: fn(&crate::config::CaseSpec) -> Option<f64>| {
         specs.iter().filter_map(|s| pick(&s.value.case.get(case)?.value)).fold(0.0, f64::max)
     };

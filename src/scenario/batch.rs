@@ -19,13 +19,13 @@ use crate::error::{Error, Fault, Result};
 pub struct Batch<'a> {
     pub plant: &'a Plant,
     pub scenarios: &'a [Loaded<ScenarioSpec>],
-    /// Report folder of the plant; its `.parts` stores finished scenarios.
+    /// Report folder of the plant, whose subfolder `.parts` stores finished scenarios.
     pub dir: &'a Path,
-    /// Whether to reuse finished scenarios from `.parts` if their inputs have not changed.
+    /// Whether finished scenarios in `.parts` are reused if their inputs have not changed.
     pub resume: bool,
-    /// Seed that replaces the seeds in the scenario files, if set.
+    /// Optional seed that overrides the seeds in the scenario files.
     pub seed: Option<u64>,
-    /// Clock that enforces the time budget of plans. Without a clock, plans have no time limit.
+    /// Clock for enforcing the time budget of plans. Without a clock, plans have no time limit.
     pub clock: Option<&'a Clock>,
 }
 
@@ -40,11 +40,11 @@ impl Batch<'_> {
     }
 }
 
-/// The result of a scenario, and its error if it failed.
+/// The result of a scenario, with the error if the scenario failed.
 pub type ScenarioOutcome = (ScenarioResult, Option<Error>);
 
-/// Runs every scenario and returns the outcomes in the order of the scenarios. Only an interrupt or a write error ends
-/// the batch early. A later call can then reuse the finished scenarios.
+/// Runs every scenario and returns the outcomes in the same order. Only an interrupt or a write error ends the batch
+/// early. After an interrupt, a later call can reuse the finished scenarios.
 pub fn run(batch: &Batch, progress: &Progress, stop: &(dyn Fn() -> bool + Sync)) -> Result<Vec<ScenarioOutcome>> {
     batch
         .scenarios
@@ -91,7 +91,7 @@ pub fn failed(scenario: &Loaded<ScenarioSpec>, seed: Option<u64>, error: &Error)
     }
 }
 
-/// The result of a scenario file that cannot be read; only its name is known.
+/// The result of a scenario file that cannot be read, so that only the scenario's name is known.
 pub fn unreadable(file: &Path, error: &Error) -> ScenarioResult {
     let text = match error {
         Error::Config(faults) => {

@@ -1,4 +1,4 @@
-//! The model card contains the results of `learn`, with names and units instead of column indices.
+//! The model card: the results of `learn`, with signal names and units instead of column indices.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,11 +12,11 @@ use crate::value::json::{number_or_nan, numbers_or_nan};
 /// Facts about the learned model and its accuracy.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ModelCard {
-    /// Content hash of the model version.
+    /// Content hash that identifies the model version.
     pub version: String,
     /// Chosen model.
     pub model: String,
-    /// The reason for the choice of the model. In the report, this text follows the name of the model and does not
+    /// The reason why the model was chosen. In the report, this text follows the model name and therefore does not
     /// repeat it.
     pub reason: String,
     /// End of the training data, in UTC.
@@ -64,44 +64,44 @@ pub struct Score {
     pub skill_linear: f64,
     #[serde(deserialize_with = "number_or_nan")]
     pub crps: f64,
-    /// Measured coverage of the 50, 80, 90 and 95 % intervals, whose widths adapt to the errors of earlier forecasts.
+    /// Measured coverage of the 50, 80, 90 and 95 % intervals. Their widths adapt to the errors of earlier forecasts.
     #[serde(deserialize_with = "numbers_or_nan")]
     pub coverage: [f64; 4],
-    /// Coverage of intervals with fixed widths, which were calibrated on the training blocks.
+    /// Coverage of intervals whose fixed widths were calibrated on the training blocks.
     #[serde(default, deserialize_with = "numbers_or_nan")]
     pub coverage_fixed: [f64; 4],
     /// Lowest and highest measured coverage that are consistent with correct intervals, given the number of independent
-    /// forecasts and the share of exact forecasts.
+    /// forecasts and the fraction of exact forecasts.
     #[serde(rename = "right")]
     pub acceptable_coverage: [(f64, f64); 4],
-    /// Effective number of independent forecasts in the estimated coverage of the 90 % interval.
+    /// Effective number of independent forecasts from which the coverage of the 90 % interval was estimated.
     #[serde(deserialize_with = "number_or_nan")]
     pub independent: f64,
-    /// Share of the measured values that fall into each tenth of the forecast distribution. All shares are equal if the
-    /// forecast is calibrated.
+    /// Fraction of the measured values in each tenth of the forecast distribution. For a calibrated forecast, all
+    /// fractions are equal.
     pub pit: [f64; 10],
 }
 
-/// Learned response of a signal to a step in a control, starting from the training mean.
+/// Learned response of a signal to a step change in a control, starting from the training mean.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepResponse {
     pub control: String,
     pub signal: String,
     /// Unit of the gain, e.g. `degC/degC`.
     pub unit: String,
-    /// Size of the step in the control.
+    /// Size of the step change in the control.
     #[serde(deserialize_with = "number_or_nan")]
     pub step: f64,
-    /// Times since the step in the control, in hours.
+    /// Times since the step change in the control, in hours.
     pub hours: Vec<f64>,
-    /// Change of the signal per unit of the control: mean and range over ensemble members.
+    /// Change in the signal per unit change in the control: mean and range over ensemble members.
     pub mean: Vec<f64>,
     pub low: Vec<f64>,
     pub high: Vec<f64>,
     /// Steady-state gain (last value).
     #[serde(deserialize_with = "number_or_nan")]
     pub gain: f64,
-    /// Known direction of the effect, if `effects` gives one, and whether the model agrees with it.
+    /// Known direction of the effect, if specified in `effects`, and whether the model agrees with this direction.
     pub expected: Option<Effect>,
     pub agrees: bool,
 }
@@ -117,16 +117,17 @@ pub struct ReplayCheck {
     pub simulated: Estimate,
     /// Length of a segment in hours.
     pub hours: f64,
-    /// Number of segments, and the number in which the 90 % interval of the simulated values covers the measured value.
+    /// Total number of segments, and number of segments in which the 90 % interval of the simulated values covers the
+    /// measured value.
     #[serde(alias = "stretches")]
     pub segments: usize,
     pub within: usize,
-    /// Whether the interval covers the measured value in at least three quarters of the segments.
+    /// Whether the 90 % interval covers the measured value in at least three quarters of the segments.
     pub inside: bool,
 }
 
-/// Builds the card of a newly learned model that reads `lags` past values. The caller adds the version and the replay
-/// checks.
+/// Builds the model card of a newly learned model that reads `lags` past values. The caller adds the version and the
+/// replay checks.
 pub fn model_card(learned: &Learned, lags: usize, spec: &TwinSpec, schema: &Schema) -> ModelCard {
     let name = |i: usize| schema.signals[i].name.clone();
     let unit = |i: usize| schema.signals[i].unit.text.clone();
@@ -195,8 +196,8 @@ impl ModelCard {
     /// hold-out.
     ///
     /// `None` (unlimited) if the model beats persistence at the last scored horizon, or if the signal was not scored.
-    /// Also `None` if the signal was constant in the hold-out, because persistence then has no error, and the
-    /// comparison says nothing about the model.
+    /// The skill horizon is also `None` if the signal was constant in the hold-out, because persistence is then exact
+    /// and the comparison is uninformative.
     pub fn reach(&self, schema: &Schema) -> Vec<Option<usize>> {
         let signal_reach = |name: &str| -> Option<usize> {
             self.scores.iter().find(|s| s.model == "persistence" && s.signal == name && s.rmse > 0.0)?;
@@ -210,7 +211,7 @@ impl ModelCard {
     }
 }
 
-/// The unit of a change: kelvins for a temperature in degrees Celsius.
+/// The unit of a change in a signal, e.g. kelvins for a temperature in degrees Celsius.
 pub fn change_unit(unit: &str) -> &str {
     if unit == "degC" { "K" } else { unit }
 }

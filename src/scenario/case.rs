@@ -16,13 +16,13 @@ use crate::trajectory::Trajectory;
 use crate::twin::Dynamics;
 use crate::value::{Difference, Estimate, Figures};
 
-/// Name of the case that all other cases are compared with.
+/// Name of the case with which all other cases are compared.
 pub const BASELINE: &str = "baseline";
 
 /// The trajectories of a scenario, one for each case.
 pub type Trajectories = Vec<(String, Trajectory)>;
 
-/// Runs all cases of a scenario with common random numbers. `seed` replaces the seed of the scenario.
+/// Runs all cases of a scenario with common random numbers. If given, `seed` overrides the seed of the scenario.
 pub fn run_scenario(
     plant: &Plant,
     scenario: &Loaded<ScenarioSpec>,
@@ -85,7 +85,7 @@ pub fn run_scenario(
     Ok((result, names.zip(cases.into_iter().map(|c| c.run.simulated.trajectory)).collect()))
 }
 
-/// The controller of a case: its settings as written in the file, and as resolved.
+/// The controller of a case: its settings as written in the file, and the resolved settings.
 struct CaseController<'a> {
     case: &'a str,
     spec: &'a ControllerSpec,
@@ -109,7 +109,7 @@ fn baseline_first<'a>(
     Ok(controllers)
 }
 
-/// The finished run of a case, with its KPIs.
+/// A finished run of a case, with its KPIs.
 struct Case {
     run: ClosedLoopRun,
     /// One entry per KPI.

@@ -1,4 +1,4 @@
-//! One controller in closed loop with the twin.
+//! Runs one controller in closed loop with the twin.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::trajectory::Trajectory;
 use crate::twin::Twin;
 use crate::value::{Figures, Kpi, figures};
 
-/// The plant under the conditions of one scenario, on which any controller can run.
+/// The plant under the conditions of one scenario, which any controller can control.
 pub struct ClosedLoop<'a> {
     pub plant: &'a Plant,
     pub twin: &'a Twin,
@@ -23,7 +23,7 @@ pub struct ClosedLoop<'a> {
     pub steps: usize,
     pub particles: usize,
     pub seed: u64,
-    /// Clock that enforces the time budget of plans. Without a clock, plans have no time limit.
+    /// Clock for enforcing the time budget of plans. Without a clock, plans have no time limit.
     pub clock: Option<&'a Clock>,
 }
 
@@ -35,7 +35,7 @@ pub struct ClosedLoopRun {
 }
 
 impl ClosedLoop<'_> {
-    /// Runs `controller` over all particles. Every controller gets the same simulated futures.
+    /// Runs `controller` for all particles. Every controller gets the same simulated futures.
     pub fn run(&self, controller: &ControllerSettings, stop: &dyn Fn() -> bool) -> Result<ClosedLoopRun> {
         let forecast = match controller {
             ControllerSettings::Mpc(mpc) => mpc.forecast,
@@ -71,7 +71,7 @@ impl ClosedLoop<'_> {
     }
 }
 
-/// Computes the KPIs over `run`, which starts at row `past` of `realised`. At the start of the run, lags read the
+/// Computes the KPIs over `run`, which starts at row `past` of `realised`. Lags that reach back before the run read the
 /// history, which is the same for all particles.
 pub fn run_figures(kpis: &[Kpi], run: &Trajectory, realised: &Trajectory, past: usize) -> Vec<Figures> {
     let depth = kpis.iter().map(Kpi::depth).max().unwrap_or(0).max(1).min(past);

@@ -1,4 +1,4 @@
-//! The conditions of a scenario: a part of the log with the changes of the scenario applied.
+//! The conditions of a scenario: a part of the log, modified by the changes of the scenario.
 
 use jiff::tz::TimeZone;
 
@@ -8,8 +8,9 @@ use crate::error::{Error, Result};
 use crate::schema::{Bounds, Role};
 use crate::trajectory::Trajectory;
 
-/// Returns the number of history steps, and a trajectory: the history, followed by the period of the scenario with its
-/// changes applied to the log. If the scenario changes a constant signal, it becomes an ordinary signal.
+/// Returns the number of history steps, and a trajectory that consists of the history and the period of the scenario.
+/// In the period of the scenario, its changes are applied to the log. A constant signal that the scenario changes
+/// becomes an ordinary signal.
 pub fn realise(
     plant: &Plant,
     compiled: &mut Compiled,
@@ -22,14 +23,14 @@ pub fn realise(
     let (first, last) = (log.start, log.time(log.steps.saturating_sub(1)));
     let start = log.step_at(s.start.value).filter(|t| t + steps <= log.steps).ok_or_else(|| {
         Error::Data(format!(
-            "{} is not within the log, which covers {first} to {last}; move `start` or shorten `length`",
+            "{} is not covered by the log, which extends from {first} to {last}; move `start` or shorten `length`",
             place()
         ))
     })?;
     let (past, mut t) = plant.slice(start, steps);
     for (name, change) in &s.disturbance {
         let Some(signal) = plant.schema.find(name) else { continue };
-        // A changed value must stay within the valid range of the sensor.
+        // The changed value must lie within the valid range of the sensor.
         let valid = plant.spec.value.signals[signal].valid.as_ref();
         let limits = valid.map_or(Bounds::OPEN, |v| Bounds { low: v[0], high: v[1] });
         let hours = Hours::new(plant, &change.value)?;

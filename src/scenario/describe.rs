@@ -10,7 +10,7 @@ use crate::control::{ControllerSettings, Forecast};
 use crate::trajectory::Trajectory;
 use crate::value::Objective;
 
-/// The changes of the scenario, one line each.
+/// Descriptions of the scenario's changes, one line each.
 pub fn changes(plant: &Plant, s: &ScenarioSpec) -> Vec<String> {
     let word = |name: &str, unit: &str, c: &Change| {
         let unit = if unit == "1" { String::new() } else { format!(" {unit}") };
@@ -30,7 +30,7 @@ pub fn changes(plant: &Plant, s: &ScenarioSpec) -> Vec<String> {
     };
     let signals = s.disturbance.iter().map(|(name, c)| {
         let unit = plant.schema.find(name).map_or("1", |i| &plant.schema.signals[i].unit.text);
-        // A change of a temperature is given in kelvins.
+        // A temperature change is given in kelvins.
         let unit = if c.set.is_none() { change_unit(unit) } else { unit };
         word(name, unit, c)
     });
@@ -41,7 +41,7 @@ pub fn changes(plant: &Plant, s: &ScenarioSpec) -> Vec<String> {
     signals.chain(parameters).collect()
 }
 
-/// The controller in one line.
+/// One-line description of the controller.
 pub fn controller(
     controller: &ControllerSpec,
     settings: &ControllerSettings,
@@ -85,12 +85,12 @@ pub fn controller(
             let replan = replan.map_or_else(|| "every step".into(), |r| format!("every {r}"));
             let risk = risk.map_or_else(|| "mean".into(), |r| format!("{r} quantile"));
             let horizon = horizon.map_or_else(String::new, |h| format!(" horizon {h},"));
-            format!("MPC ({planner}),{horizon} replanned {replan}, minimises the {risk} of the cost")
+            format!("MPC ({planner}),{horizon} replanning {replan}, minimising the {risk} of the cost")
         }
     }
 }
 
-/// Signals whose true future the controller receives as its forecast, except constant signals.
+/// Signals, except constant ones, whose true future values the controller receives as its forecast.
 pub fn perfect_forecast(
     plant: &Plant,
     compiled: &Compiled,
@@ -104,7 +104,8 @@ pub fn perfect_forecast(
     forecast.perfect().filter(|i| !constant(i)).map(|i| plant.schema.signals[i].name.clone()).collect()
 }
 
-/// One clause for each signal with missing values during the run; `steps` is the number of missing steps per signal.
+/// One clause for each signal with missing values during the run. `steps` contains the number of missing steps per
+/// signal.
 pub fn held(plant: &Plant, steps: &[usize]) -> Vec<String> {
     let hours = plant.log.step_seconds() / 3600.0;
     let missing = plant.schema.signals.iter().zip(steps).filter(|(_, n)| **n > 0);
@@ -119,8 +120,8 @@ pub fn held(plant: &Plant, steps: &[usize]) -> Vec<String> {
         .collect()
 }
 
-/// One clause for each state without a valid value when the run starts; `steps` is the number of steps since its last
-/// valid value.
+/// One clause for each state without a valid value at the start of the run. `steps` contains the number of steps since
+/// the last valid value of each signal.
 pub fn carried(plant: &Plant, steps: &[usize]) -> Vec<String> {
     let minutes = plant.log.step_seconds() / 60.0;
     let missing = plant.schema.signals.iter().zip(steps).filter(|(_, n)| **n > 0);

@@ -1,4 +1,4 @@
-//! Finished scenarios on disk, so that an interrupted batch can be resumed.
+//! Stores finished scenarios on disk, so that an interrupted batch can be resumed.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::disk::write_file;
 use crate::error::{Error, Result};
 use crate::trajectory::Trajectory;
 
-/// Hash of everything that the result of a scenario depends on.
+/// Hash of all inputs on which the result of a scenario depends.
 pub fn fingerprint(plant: &Plant, scenario: &Loaded<ScenarioSpec>, seed: Option<u64>) -> String {
     let mut hash = blake3::Hasher::new();
     let text = scenario.text.as_bytes();
@@ -35,7 +35,7 @@ pub fn fingerprint(plant: &Plant, scenario: &Loaded<ScenarioSpec>, seed: Option<
     hash.finalize().to_hex()[..32].to_owned()
 }
 
-/// Folder, within the report folder `dir`, in which finished scenarios are stored.
+/// Subfolder of the report folder `dir` in which finished scenarios are stored.
 pub fn folder(dir: &Path) -> PathBuf {
     dir.join(".parts")
 }
@@ -44,7 +44,8 @@ fn part(dir: &Path, name: &str, extension: &str) -> PathBuf {
     folder(dir).join(format!("{name}.{extension}"))
 }
 
-/// Loads the stored result of scenario `name`; `None` unless its inputs have the hash `inputs`.
+/// Loads the stored result of scenario `name`. Returns `None` if no result is stored, or if it was computed from inputs
+/// with a different hash than `inputs`.
 pub fn load(dir: &Path, name: &str, inputs: &str) -> Option<ScenarioResult> {
     let text = fs::read(part(dir, name, "json")).ok()?;
     let result: ScenarioResult = serde_json::from_slice(&text).ok()?;
@@ -55,7 +56,7 @@ pub fn load(dir: &Path, name: &str, inputs: &str) -> Option<ScenarioResult> {
 pub fn save(dir: &Path, result: &ScenarioResult, cases: &[(String, Trajectory)]) -> Result<()> {
     let folder = folder(dir);
     fs::create_dir_all(&folder).map_err(|e| Error::write(&folder, e))?;
-    // Remove an older result first, so that it is never combined with the new trajectories.
+    // Remove any older result first, so that it is never combined with the new trajectories.
     let _ = fs::remove_file(part(dir, &result.name, "json"));
     let path = part(dir, &result.name, "parquet");
     let batches = cases.iter().map(|(case, t)| rows(&result.name, case, t)).collect::<Result<Vec<_>>>()?;

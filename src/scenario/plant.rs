@@ -1,4 +1,4 @@
-//! A plant with its log, twin and model card, and with equations and KPIs that are compiled for a scenario.
+//! A plant with its log, twin and model card, and with equations and KPIs compiled for a scenario.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,11 +19,11 @@ use crate::trajectory::Trajectory;
 use crate::twin::Twin;
 use crate::value::{Kpi, Objective, TerminalCost, resolve_prices};
 
-/// Maximum number of history steps before a run, for lags, forecasts and controllers. This is two weeks of one-minute
-/// steps, and more than the maximum number of steps of `sum`.
+/// Maximum number of history steps before a run, for lags, forecasts and controllers. This maximum corresponds to two
+/// weeks of one-minute steps and exceeds the maximum number of steps of `sum`.
 pub const HISTORY: usize = 20_160;
 
-/// A plant, with the data that all of its scenarios share.
+/// A plant, with the data shared by all of its scenarios.
 pub struct Plant {
     pub spec: Loaded<TwinSpec>,
     pub schema: Arc<Schema>,
@@ -47,7 +47,7 @@ pub struct Compiled {
 }
 
 impl Compiled {
-    /// Compiles equations and KPIs after applying `changes` to the parameters.
+    /// Compiles the equations and KPIs after applying `changes` to the parameters.
     pub fn new(spec: &Loaded<TwinSpec>, schema: &Schema, changes: &IndexMap<String, At<Change>>) -> Result<Self> {
         let fault = |span: Range<usize>, code, message: String, help: String| {
             Fault::new(code, &spec.path, &spec.text, Some(span), message, help)
@@ -77,27 +77,27 @@ impl Plant {
         span.steps(self.spec.value.step.value, 1)
     }
 
-    /// The names defined in the twin, to which the settings of controllers refer.
+    /// The names in the twin to which controller settings can refer.
     pub fn names(&self) -> Names<'_> {
         Names::new(&self.spec)
     }
 
-    /// The settings in `[mpc]` of the twin, with which `control` and `advise` minimise `objective`.
+    /// The settings in the twin's `[mpc]` table, which `control` and `advise` use to minimise `objective`.
     ///
     /// # Errors
-    /// [`Error::Config`] with the faults of `[mpc]`.
+    /// [`Error::Config`] with the faults in `[mpc]`.
     pub fn live(&self, objective: &Objective) -> Result<LiveSettings> {
         let LiveSettings { mpc, safe } = LiveSettings::from_twin(&self.spec)?;
         Ok(LiveSettings { mpc: self.tuned(mpc, objective), safe })
     }
 
-    /// Uses the tuned values for settings that the file omits. Uses the control horizon of the model if nothing was
-    /// tuned, or if the tuned terminal cost was learned for a different objective.
+    /// Fills in the tuned values for settings that are omitted in the file. If nothing was tuned, or if the tuned
+    /// terminal cost was learned for a different objective, uses the control horizon of the model.
     pub fn tuned(&self, settings: ResolvedMpc, objective: &Objective) -> ResolvedMpc {
         let setting = self.card.tuned.as_ref().filter(|_| self.spec.value.tunes()).map(|t| &t.setting);
         let own = settings.horizon.is_some();
         let learned = self.terminal_cost().is_some_and(|t| t.is_for(objective));
-        // All tuned settings except the correction apply only together with the tuned horizon.
+        // Except for the correction, tuned settings apply only together with the tuned horizon.
         let applicable = setting.filter(|s| !own && (learned || !s.cost_to_go));
         let replan = match settings.replan {
             Some(replan) => self.steps(replan),
@@ -118,7 +118,7 @@ impl Plant {
         }
     }
 
-    /// The context of controllers, with the equations and KPIs in `compiled`.
+    /// The context for building controllers, with the equations and KPIs in `compiled`.
     ///
     /// # Errors
     /// [`Error::Usage`] for an unknown time zone.
@@ -141,7 +141,7 @@ impl Plant {
         })
     }
 
-    /// A warning if the tuned controller performed worse than the log in closed loop.
+    /// A warning if the tuned controller performed worse in closed loop than the logged operation.
     pub fn warning(&self) -> Option<String> {
         self.card.tuned.as_ref().filter(|_| self.spec.value.tunes()).and_then(TunedMpc::warning)
     }
@@ -151,8 +151,8 @@ impl Plant {
         self.card.tuned.as_ref()?.terminal_cost.as_ref()
     }
 
-    /// The part of the log with the `steps` rows from `start` on, preceded by at most [`HISTORY`] rows of history.
-    /// Returns the number of history rows and the trajectory.
+    /// The `steps` rows of the log from `start` on, preceded by at most [`HISTORY`] rows of history. Returns the number
+    /// of history rows and the trajectory.
     pub fn slice(&self, start: usize, steps: usize) -> (usize, Trajectory) {
         let past = start.min(HISTORY);
         (past, self.log.part(start - past..start + steps))

@@ -1,6 +1,6 @@
 //! The progress of a batch of scenarios.
 
-/// Collects the finished simulation steps of all threads for a progress bar.
+/// Counts the finished simulation steps of all threads for a progress bar.
 pub struct Progress<'a> {
     on_steps: &'a (dyn Fn(u64) + Sync),
 }

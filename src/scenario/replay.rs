@@ -1,4 +1,4 @@
-//! Replay of the hold-out, which tests whether the twin reproduces the logged KPIs if it receives the logged controls.
+//! Replay of the hold-out: tests whether the twin reproduces the logged KPIs when it receives the logged controls.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use crate::twin::{Dynamics, Twin};
 use crate::value::{Estimate, Kpi, evaluate, figures};
 
 /// Replays the logged controls through `twin` over segments of the hold-out and compares the KPIs (SUP-4). The noise
-/// model of `twin` was fitted without the hold-out.
+/// model of `twin` must have been fitted without the hold-out.
 ///
 /// A segment lasts one day, but at least one and at most four control horizons. At most 20 segments are used, spread
-/// evenly over the hold-out. With a correct 90 % interval, the probability that it covers fewer than 15 of 20 segments
-/// is about 1 in 90 (binomial distribution).
+/// evenly over the hold-out. With correct 90 % intervals, fewer than 15 of 20 segments are covered with a probability
+/// of about 1 in 90 (binomial distribution).
 pub fn replay_checks(plant: &Plant, twin: &Twin, holdout: &[Range<usize>], seed: u64) -> Result<Vec<ReplayCheck>> {
     const PARTICLES: usize = 40; // (not tuned)
     const SEGMENTS: usize = 20; // (not tuned)
@@ -38,7 +38,8 @@ pub fn replay_checks(plant: &Plant, twin: &Twin, holdout: &[Range<usize>], seed:
         .par_iter()
         .map(|&start| {
             let (past, mut realised) = plant.slice(start, steps);
-            // Lags must not read values before the segment, because they cannot do so in the simulated run either.
+            // Lags must not read values from before the segment, because these values are not available in the
+            // simulated run.
             let segments = std::mem::take(&mut realised.segments);
             realised.segments = vec![past..past + steps];
             let measured = figures(&compiled.kpis, &realised, &[past..past + steps]);
@@ -51,7 +52,7 @@ pub fn replay_checks(plant: &Plant, twin: &Twin, holdout: &[Range<usize>], seed:
         })
         .collect::<Result<Vec<_>>>()?;
     let check = |(k, kpi): (usize, &Kpi)| {
-        // Skip segments with missing measured values, because a sum with missing values cannot be compared.
+        // Skip segments with missing measured values, because sums over incomplete data cannot be compared.
         let complete = runs.iter().filter(|(m, _)| m[k].missing == 0.0).map(|(m, v)| (m[k].values[0], &v[k]));
         let known = complete.filter(|(m, v)| m.is_finite() && v[0].is_finite());
         let known: Vec<(f64, &Vec<f64>)> = known.collect();

@@ -1,4 +1,4 @@
-//! The contents of `results.json`, which include everything that the report shows.
+//! The contents of `results.json`, which include all data shown in the report.
 //!
 //! JSON has no NaN, so a missing number is written as `null` and read as NaN. All times are in UTC and follow RFC 3339.
 
@@ -12,7 +12,7 @@ use crate::schema::Role;
 use crate::value::json::number_or_nan;
 pub use crate::value::{Difference, Economics, Estimate, KpiKind};
 
-/// Version of the layout of `results.json`.
+/// Version of the `results.json` format.
 pub const SCHEMA_VERSION: u32 = 2;
 
 /// The results of all scenarios of a plant.
@@ -28,8 +28,8 @@ pub struct Results {
     #[serde(default)]
     pub benefit: Vec<String>,
     pub scenarios: Vec<ScenarioResult>,
-    /// KPIs over the year, weighted by `days_per_year`. One entry per case, except the baseline, that occurs in every
-    /// scenario with `days_per_year`.
+    /// Annual KPIs, weighted by `days_per_year`. There is one entry for each case other than the baseline that is
+    /// included in every scenario with `days_per_year`.
     pub annual: Vec<AnnualResult>,
     pub model: ModelCard,
     pub quality: Quality,
@@ -47,11 +47,11 @@ pub struct ScenarioResult {
     pub days_per_year: Option<f64>,
     pub particles: usize,
     pub seed: u64,
-    /// Hash of all inputs of the result, which `--resume` compares with the current inputs.
+    /// Hash of all inputs of the result, which `--resume` compares with the hash of the current inputs.
     pub inputs: String,
     /// Changes that the scenario makes to the log, one line each.
     pub changes: Vec<String>,
-    /// Exit code of the error if the scenario failed; 0 if the scenario ran.
+    /// Exit code of the error if the scenario failed; otherwise 0.
     pub exit_code: u8,
     pub error: Option<String>,
     /// All cases, starting with the baseline.
@@ -61,9 +61,9 @@ pub struct ScenarioResult {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CaseResult {
     pub name: String,
-    /// The controller in one line, e.g. `MPC (iCEM), horizon 4h, replanned every 30min, minimises the mean of the cost`.
+    /// Description, e.g. `MPC (iCEM), horizon 4h, replanning every 30min, minimising the mean of the cost`.
     pub controller: String,
-    /// Signals whose true future the controller receives as its forecast.
+    /// Signals whose true future values the controller receives as its forecast.
     pub perfect_forecast: Vec<String>,
     pub kpis: Vec<KpiResult>,
     /// Σ price × KPI.
@@ -78,7 +78,7 @@ pub struct CaseResult {
     /// Remarks on the controller, e.g. that its horizon was shortened.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// Result of re-scoring plans on other ensemble members; `None` if no plans were made or if the model has only one
+    /// Result of re-scoring plans on other ensemble members; `None` if no plans were made, or if the model has only one
     /// member.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub optimism_check: Option<OptimismCheck>,
@@ -106,7 +106,7 @@ pub struct KpiResult {
     pub ratio: Option<[Vec<Option<f64>>; 2]>,
 }
 
-/// Statistics of a control in a case, compared with the baseline.
+/// Statistics of a control in a case, with comparison to the baseline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ControlUse {
     pub signal: String,
@@ -120,12 +120,12 @@ pub struct ControlUse {
     pub max: f64,
     #[serde(deserialize_with = "number_or_nan")]
     pub baseline_mean: f64,
-    /// Allowed range according to the hard limits; `None` if there is no limit.
+    /// Range allowed by the hard limits; `None` if there is no limit.
     pub low: Option<f64>,
     pub high: Option<f64>,
-    /// Largest allowed move per step; the smaller one if the limits for increase and decrease differ.
+    /// Largest allowed move per step; the smaller value if the limits for increase and decrease differ.
     pub max_move: Option<f64>,
-    /// Number of moves during the run, counted on the median over particles.
+    /// Number of moves of the control during the run, counted in the median over particles.
     pub moves: usize,
 }
 
@@ -154,18 +154,18 @@ pub struct LimitUse {
     pub kind: LimitKind,
     pub low: Option<f64>,
     pub high: Option<f64>,
-    /// Share of all (particle, step) pairs at which the limit is violated.
+    /// Fraction of all (particle, step) pairs at which the limit is violated.
     pub share_beyond: f64,
-    /// Share of particles that violate the limit at least once.
+    /// Fraction of particles that violate the limit at least once.
     pub chance: f64,
-    /// Size of the largest violation, in the unit of a difference of the signal.
+    /// Size of the largest violation, in the unit of differences of the signal.
     #[serde(deserialize_with = "number_or_nan")]
     pub worst: f64,
     /// Time of the largest violation.
     pub worst_time: Option<String>,
 }
 
-/// Shares of all (particle, step) pairs inside, at the edge of and outside the support.
+/// Fractions of all (particle, step) pairs inside, at the edge of, and outside the support.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct SupportShare {
     pub inside: f64,
@@ -186,11 +186,11 @@ pub struct Trend {
     pub p90: Vec<f64>,
 }
 
-/// The result of a case over the year.
+/// The annual result of a case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AnnualResult {
     pub case: String,
-    /// Days of the year that the scenarios represent.
+    /// Number of days of the year that the scenarios represent.
     pub days: f64,
     pub kpis: Vec<KpiResult>,
     pub objective_change: Difference,

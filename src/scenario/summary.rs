@@ -8,7 +8,7 @@ use crate::trajectory::Trajectory;
 use crate::twin::Support;
 use crate::value::{Difference, Estimate, Kpi};
 
-/// Maximum number of points of a trend: two per pixel of a chart with a width of 300 pixels (not tuned).
+/// Maximum number of points in a trend chart: two per pixel at a width of 300 pixels (not tuned).
 const TREND_POINTS: usize = 600;
 
 fn finite(v: f64) -> Option<f64> {
@@ -20,7 +20,7 @@ pub fn finite_values(values: &[f64]) -> Vec<Option<f64>> {
     values.iter().copied().map(finite).collect()
 }
 
-/// Summarises the `values` of `kpi` over particles, and their difference from the `baseline`. The twin has `members`
+/// Summarises the `values` of `kpi` over particles, and their differences from the `baseline`. The twin has `members`
 /// ensemble members, and particles of the same member share its error.
 pub fn kpi(plant: &Plant, kpi: &Kpi, values: &[f64], baseline: Option<&[f64]>, members: usize) -> KpiResult {
     KpiResult {
@@ -43,12 +43,12 @@ pub fn kpi(plant: &Plant, kpi: &Kpi, values: &[f64], baseline: Option<&[f64]>, m
     }
 }
 
-/// Median over particles of `signal` at every step.
+/// Median of `signal` over particles at every step.
 fn medians(t: &Trajectory, signal: usize) -> Vec<f64> {
     (0..t.steps).map(|k| Estimate::over(t.at(signal, k)).p50).collect()
 }
 
-/// Statistics of every control, compared with the baseline.
+/// Statistics of every control, with comparison to the baseline.
 pub fn controls(t: &Trajectory, baseline: &Trajectory) -> Vec<ControlUse> {
     let uses = t.schema.with_role(Role::Control).into_iter().map(|i| {
         let signal = &t.schema.signals[i];
@@ -70,7 +70,7 @@ pub fn controls(t: &Trajectory, baseline: &Trajectory) -> Vec<ControlUse> {
     uses.collect()
 }
 
-/// Every limit of a state, output, derived signal or control, and how often the limit is violated.
+/// Every limit on a state, output, derived signal or control, and how often it is violated.
 pub fn limits(t: &Trajectory) -> Vec<LimitUse> {
     let mut uses = Vec::new();
     for (i, signal) in t.schema.signals.iter().enumerate() {
@@ -88,7 +88,7 @@ pub fn limits(t: &Trajectory) -> Vec<LimitUse> {
 
 fn limit_use(t: &Trajectory, i: usize, kind: LimitKind, range: Bounds) -> LimitUse {
     let signal = &t.schema.signals[i];
-    // Rounding errors of a control at its limit do not count as violations.
+    // Exceeding a limit by no more than a rounding error does not count as a violation.
     let slack = 1e-9 * [range.low, range.high].iter().filter(|v| v.is_finite()).fold(1.0f64, |m, v| m.max(v.abs()));
     let mut violates = vec![false; t.particles];
     let (mut beyond, mut worst, mut when) = (0usize, 0.0f64, None);
@@ -117,14 +117,14 @@ fn limit_use(t: &Trajectory, i: usize, kind: LimitKind, range: Bounds) -> LimitU
     }
 }
 
-/// The share of each label in `labels`.
+/// The fraction of `labels` equal to each label.
 pub fn support(labels: &[Support]) -> SupportShare {
     let share = |label: Support| labels.iter().filter(|l| **l == label).count() as f64 / labels.len().max(1) as f64;
     SupportShare { inside: share(Support::Inside), edge: share(Support::Edge), outside: share(Support::Outside) }
 }
 
-/// Every signal as quantiles over particles. A long run is thinned: each of its intervals keeps only its lowest and
-/// highest value.
+/// Quantiles of every signal over particles. A long run is thinned by dividing it into intervals and keeping only the
+/// lowest and the highest value in each interval.
 pub fn trends(t: &Trajectory) -> Vec<Trend> {
     let hours = |k: usize| k as f64 * t.step_seconds() / 3600.0;
     let trends = t.schema.signals.iter().enumerate().map(|(i, signal)| {
@@ -145,8 +145,8 @@ pub fn trends(t: &Trajectory) -> Vec<Trend> {
     trends.filter(|t| t.p50.iter().chain(&t.p10).chain(&t.p90).all(|v| v.is_finite())).collect()
 }
 
-/// Steps of a run to keep in a chart, in ascending order. A short run keeps all steps. A long run keeps, for each
-/// interval, the steps of the lowest and the highest value.
+/// Steps of a run that are kept in a chart, in ascending order. All steps of a short run are kept. A long run is
+/// divided into intervals, and the steps with the lowest and the highest value in each interval are kept.
 fn thinned(path: &[f64]) -> Vec<usize> {
     if path.len() <= TREND_POINTS {
         return (0..path.len()).collect();

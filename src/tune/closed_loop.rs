@@ -21,8 +21,8 @@ use crate::value::Kpi;
 const MINIMUM_STEPS: usize = 60;
 /// Minimum length of a run, in multiples of the horizon (not tuned).
 const MINIMUM_HORIZONS: usize = 2;
-/// Maximum number of segments per half for comparing settings. The same number of segments is used to test the chosen
-/// settings (not tuned).
+/// Maximum number of segments per half of the log that are used to compare settings. The same number of segments is
+/// used to test the chosen settings (not tuned).
 const RUNS: usize = 3;
 
 /// A segment of the log on which MPC is simulated.
@@ -36,7 +36,7 @@ struct TestSegment {
     logged: Vec<f64>,
 }
 
-/// Selects the segments of the log on which runs are made.
+/// Selects the segments of the log on which MPC is simulated.
 #[derive(Clone, Copy)]
 pub enum Segments {
     /// Segments for comparing settings.
@@ -122,15 +122,15 @@ impl<'a> ClosedLoopTests<'a> {
     /// `setting`.
     ///
     /// # Errors
-    /// The errors of [`Mpc::build`].
+    /// Returns the errors of [`Mpc::build`].
     pub fn run(&self, setting: &MpcSettings, runs: Range<usize>, segments: Segments) -> Result<LoopResults> {
         self.run_for(&setting.model, setting, runs, segments)
     }
 
-    /// Same as [`ClosedLoopTests::run`], but on the plants for `family`.
+    /// Same as [`ClosedLoopTests::run`], but with the plants that are used for `family`.
     ///
     /// # Errors
-    /// The errors of [`Mpc::build`].
+    /// Returns the errors of [`Mpc::build`].
     pub fn run_for(
         &self,
         family: &str,

@@ -1,4 +1,4 @@
-//! Tuning of MPC in closed loop, from the log alone.
+//! Closed-loop tuning of MPC, which needs only the log.
 //!
 //! One-step errors, and even open-loop errors, do not show which model is best for control. If a log was recorded under
 //! feedback, a model with many lags learns the old controller instead of the plant. Tuning therefore simulates closed
@@ -11,24 +11,24 @@
 //!    2, 4 and 8 lags to each half. Learn a terminal cost from each half ([`pool`]).
 //! 2. For a controller with a model of family F, fitted to one half, the plant is the model with the lowest open-loop
 //!    error among those of other families that were fitted to the other half. A model of the reference family `linear`
-//!    is the plant only if there is no model of another family.
+//!    is used as the plant only if there is no model of another family.
 //! 3. Take up to six segments of max(60, 2 N) steps from each half, where N is the horizon in steps. Candidates are
 //!    compared on every other segment. The remaining segments are for the tests in step 7 ([`closed_loop`]).
-//! 4. Candidate i has the objective Jᵢᵣ in run r. Families have different plants, so Jᵢᵣ is adjusted for the difficulty
-//!    of these plants: Jᵢᵣ ← Jᵢᵣ + J_ref,ᵣ(plants for the reference family) − J_ref,ᵣ(plants for F), where J_ref is the
-//!    objective of the best controller of the reference family.
-//! 5. Choose the family and the lags. Every candidate is tested in two runs. The better half of the candidates, and at
-//!    least three of them, are tested in all R runs. Let b be the best candidate, and SE(i, b) = sd(Jᵢ − J_b) / √R.
+//! 4. Candidate i has the objective Jᵢᵣ in run r. Different families are tested on different plants, so Jᵢᵣ is adjusted
+//!    for the difficulty of these plants: Jᵢᵣ ← Jᵢᵣ + J_ref,ᵣ(plants for the reference family) − J_ref,ᵣ(plants for F),
+//!    where J_ref is the objective of the best controller of the reference family.
+//! 5. Choose the family and the lags. Every candidate is tested in two runs. The better half of the candidates, but at
+//!    least three, are then tested in all R runs. Let b be the best candidate, and SE(i, b) = sd(Jᵢ − J_b) / √R.
 //!    Candidates are ordered from simple to complex, and the first one that satisfies the following condition is
 //!    chosen:
 //!
 //!    mean(Jᵢ) − mean(J_b) ≤ ½ SE(i, b)        (like the one-standard-error rule of Breiman et al. 1984)
 //!
 //! 6. Choose the horizon (N, N/2, N/4; with and without a terminal cost), the moves, the replan interval and the
-//!    correction, one after the other. The current value c of a setting is kept if mean(J_c) − mean(J_b) ≤ ½ SE(c, b),
-//!    where b is the best value. The replan interval and the correction are also kept if mean(J_c) − mean(J_b) < 0.01
-//!    (J_log − mean(J_c)).
-//! 7. Run the chosen settings on the remaining segments. The mean objective and KPIs of these runs, reported together
+//!    correction, one at a time. The current value c of a setting is kept if mean(J_c) − mean(J_b) ≤ ½ SE(c, b), where
+//!    b is the best value. The replan interval and the correction are also kept if mean(J_c) − mean(J_b) < 0.01 (J_log
+//!    − mean(J_c)).
+//! 7. Test the chosen settings on the remaining segments. The mean objective and KPIs of these runs, reported together
 //!    with those of the log, estimate the performance in operation.
 //!
 //! Settings that are given in the twin's file are not tuned ([`search`]).

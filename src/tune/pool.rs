@@ -13,10 +13,10 @@ use crate::value::TerminalCost;
 
 /// Numbers of lags that are tried (not tuned).
 pub const LAGS: [usize; 4] = [1, 2, 4, 8];
-/// Model family of the controller that measures how difficult plant models are to control. This family is always a
-/// candidate for the controller.
+/// Model family of the reference controller, which measures how difficult plant models are to control. This family is
+/// always a candidate for the controller.
 pub const REFERENCE_FAMILY: &str = "linear";
-/// Model family that is always fitted for use as plant model, even if the controller may not use it.
+/// Model family that is always fitted for use as a plant model, even if the controller may not use it.
 const PLANT_FAMILY: &str = "gp";
 
 /// Row ranges of the older half and of the newer half of the training rows.
@@ -32,7 +32,7 @@ pub struct HalfModel {
     pub error: f64,
 }
 
-/// Models of every family with every number of lags, fitted to each half. Models that cannot be fitted are left out.
+/// Models of every family with every number of lags, fitted to each half. Models that cannot be fitted are omitted.
 pub struct ModelPool {
     pub models: Vec<HalfModel>,
     pub halves: Halves,
@@ -92,17 +92,17 @@ impl ModelPool {
         self.models.iter().find(|p| p.family == family && p.lags == lags && p.half == half)
     }
 
-    /// Returns the plant for a controller whose model is of `family` and was fitted to `half`. The plant is the model
-    /// with the lowest open-loop error among the models of other families that were fitted to the other half. A model
-    /// of the reference family is the plant only if there is no other model.
+    /// Returns the plant model for a controller whose model belongs to `family` and was fitted to `half`. The plant is
+    /// the model with the lowest open-loop error among the models of other families that were fitted to the other half.
+    /// A model of the reference family is used as the plant only if there is no other model.
     pub fn plant_model(&self, family: &str, half: usize) -> Option<&HalfModel> {
         let others = || self.models.iter().filter(|p| p.family != family && p.half != half && p.error.is_finite());
         let by_error = |a: &&HalfModel, b: &&HalfModel| a.error.total_cmp(&b.error);
         others().filter(|p| p.family != REFERENCE_FAMILY).min_by(by_error).or_else(|| others().min_by(by_error))
     }
 
-    /// Whether the plants for controllers of `family` differ from those for the reference family, and no plant is of
-    /// the reference family. A controller of the reference family can then be tested on the plants for `family`.
+    /// True if a controller of the reference family can be tested on the plants for `family`: these plants differ from
+    /// the plants for the reference family, and none of them belongs to the reference family.
     pub fn has_other_plants(&self, family: &str) -> bool {
         let plants = |family: &str| [0, 1].map(|half| self.plant_model(family, half).map(|r| (r.family, r.lags)));
         let own = plants(family);
@@ -122,7 +122,7 @@ fn fit_half(
     Ok(HalfModel { family, lags, half, twin, error: fitted.relative_error })
 }
 
-/// Splits the training rows of `data` in the middle.
+/// Splits the training rows of `data` into an older and a newer half.
 fn split_in_half(data: &TrainingData) -> Halves {
     let rows: usize = data.split.train.iter().map(Range::len).sum();
     let (mut older, mut newer, mut counted) = (Vec::new(), Vec::new(), 0);
@@ -130,7 +130,7 @@ fn split_in_half(data: &TrainingData) -> Halves {
         let middle = r.start + (rows / 2).saturating_sub(counted).min(r.len());
         counted += r.len();
         older.push(r.start..middle);
-        // A gap is needed only in the segment that is divided.
+        // A gap is needed only in the segment that is split between the halves.
         let from = if middle > r.start { (middle + data.split.gap).min(r.end) } else { middle };
         newer.push(from..r.end);
     }

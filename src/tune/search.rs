@@ -1,4 +1,5 @@
-//! Search for the best MPC settings. The model and its lags are chosen first, and then one setting after the other.
+//! Search for the best MPC settings. The model and its lags are chosen first, and then the other settings, one at a
+//! time.
 
 use rayon::prelude::*;
 
@@ -10,7 +11,7 @@ use crate::control::mpc::{MpcSettings, ResolvedMpc, TunedMpc, TuningTrial};
 use crate::error::{Error, Result};
 use crate::stats::mean;
 
-/// Divisors of the longest horizon that are tried (not tuned).
+/// Numbers by which the longest horizon is divided to obtain candidate horizons (not tuned).
 const HORIZON_DIVISORS: [usize; 3] = [1, 2, 4];
 /// Numbers of free moves that are tried (not tuned).
 const MOVES: [usize; 3] = [12, 6, 3];
@@ -26,10 +27,10 @@ const FINALISTS: usize = 3;
 /// Two settings tie if the paired difference of their objectives is at most this many standard errors. If two settings
 /// tie, the simpler model, or the current setting, is kept. Breiman et al. (1984) use 1; the value 0.5 is not tuned.
 const TIE_STANDARD_ERRORS: f64 = 0.5;
-/// A new replan interval or correction is used only if its gain is at least this share of the gain of MPC over the log
-/// (not tuned). Frequent plans and the correction compensate for model errors. The closed-loop tests underestimate the
-/// benefit of such corrections, because two models differ less from each other than a model differs from the real
-/// plant.
+/// A new replan interval or correction is used only if its gain is at least this fraction of MPC's gain over the log
+/// (not tuned). Frequent replanning and the correction both compensate for model errors. The closed-loop tests
+/// underestimate the benefit of such corrections, because two models differ less from each other than a model differs
+/// from the real plant.
 const MINIMUM_GAIN_SHARE: f64 = 0.01;
 
 /// Chooses the settings that are not given in `inputs`. Returns `None` if the log is too short for closed-loop tests on
@@ -110,9 +111,9 @@ pub fn tune(inputs: &TuningInputs, progress: &dyn Fn(&str)) -> Result<Option<Tun
 struct TuningSearch<'a> {
     loops: &'a ClosedLoopTests<'a>,
     candidates: Vec<(MpcSettings, LoopResults)>,
-    /// Adjustments, `[runs]`, for each family whose plants differ from those for the reference family: the objective of
-    /// the reference controller on its own plants, minus its objective on the plants for the family. The objectives of
-    /// all other families are not adjusted.
+    /// Adjustments, `[runs]`, for each family whose plants differ from those for the reference family. An adjustment is
+    /// the objective of the reference controller on its own plants, minus its objective on the plants for the family.
+    /// The objectives of all other families are not adjusted.
     adjustments: Vec<(&'static str, Vec<f64>)>,
 }
 
@@ -166,8 +167,8 @@ impl TuningSearch<'_> {
         Ok(indices)
     }
 
-    /// Tests each of `settings`, which are ordered from simple to complex, in a few runs, and the better half of them
-    /// in all runs. Returns the first candidate that ties with the best one, or `None` if all candidates failed.
+    /// Tests all `settings`, which are ordered from simple to complex, in a few runs, and then the better half in all
+    /// runs. Returns the first candidate that ties with the best one, or `None` if all candidates failed.
     fn choose_model(&mut self, settings: Vec<MpcSettings>) -> Result<Option<usize>> {
         let mut indices = self.run(settings, FIRST_RUNS)?;
         let first_mean = |i: usize| mean(&self.objectives(i)[..FIRST_RUNS.min(self.loops.runs())]);
@@ -226,9 +227,9 @@ impl TuningSearch<'_> {
 
     fn into_result(self, best: usize, setting: MpcSettings, test: &LoopResults) -> TunedMpc {
         let reason = format!(
-            "simplest of {} MPC settings whose objective is within half a standard error of the best; they were \
-             tested in closed loop on a plant model of a different family, fitted to the other half of the log \
-             ({} runs of {} steps)",
+            "simplest MPC settings whose objective is within half a standard error of the best; {} combinations were \
+             tested in closed loop on plant models of a different family, fitted to the other half of the log (up to \
+             {} runs of {} steps)",
             self.candidates.len(),
             self.loops.runs(),
             self.loops.steps,

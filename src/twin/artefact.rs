@@ -1,9 +1,9 @@
-//! Saves twins to files and loads them; a loaded twin equals the saved one bit for bit.
+//! Saves twins to files and loads them. A loaded twin is bitwise identical to the saved one.
 //!
 //! The file `model.bin` consists of a signature (8 bytes), the format version (u32, little endian), the length of the
 //! header (u32), the BLAKE3 hash of the header (32 bytes), the header (JSON) and the payload (postcard). The header
 //! contains the length and the BLAKE3 hash of the payload. The known equations are not stored but compiled from
-//! `twin.toml`, whose hash must match the hash in the file.
+//! `twin.toml`. The hash of `twin.toml` must match the hash stored in `model.bin`.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,10 +26,10 @@ const MAGIC: [u8; 8] = *b"TWINOPT\n";
 const VERSION: u32 = 5;
 /// Number of bytes before the header.
 const PRELUDE: usize = 8 + 4 + 4 + 32;
-/// Maximum sizes of header and payload in bytes, so that a corrupt length cannot exhaust the memory (not tuned).
+/// Maximum sizes of header and payload in bytes, which prevent a corrupt length from exhausting the memory (not tuned).
 const MAX_HEADER: usize = 1 << 20;
 const MAX_PAYLOAD: usize = 1 << 30;
-/// Maximum lag of an input, so that a corrupt lag cannot exhaust the memory (not tuned).
+/// Maximum lag of an input, which prevents a corrupt lag from exhausting the memory (not tuned).
 const MAX_LAG: usize = 1 << 20;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ struct Header {
     provenance: Provenance,
     model: String,
     layout: Layout,
-    /// Names of the signals, in the order of the columns.
+    /// Names of the signals, in column order.
     signals: Vec<String>,
     step_ms: i64,
     /// Length of the payload in bytes.
@@ -57,7 +57,7 @@ struct Payload {
 }
 
 impl Twin {
-    /// Serialises the twin to the content of a [`MODEL_FILE`].
+    /// Serialises the twin to the contents of a [`MODEL_FILE`].
     ///
     /// # Errors
     /// [`Error::Internal`] if the twin cannot be serialised or exceeds the size limits of the format.
@@ -82,9 +82,9 @@ impl Twin {
             payload_hash: blake3::hash(&payload).to_hex().to_string(),
         };
         let header = serde_json::to_vec(&header)
-            .map_err(|e| Error::Internal(format!("serialising the header of the model: {e}")))?;
+            .map_err(|e| Error::Internal(format!("the header of the model cannot be serialised: {e}")))?;
         if header.len() > MAX_HEADER || payload.len() > MAX_PAYLOAD {
-            let sizes = format!("header {} bytes, payload {} bytes", header.len(), payload.len());
+            let sizes = format!("the header has {} bytes and the payload {} bytes", header.len(), payload.len());
             return Err(Error::Internal(format!("the model exceeds the size limits of its file format: {sizes}")));
         }
         let mut bytes = Vec::with_capacity(PRELUDE + header.len() + payload.len());
@@ -134,7 +134,7 @@ impl Twin {
             && payload.envelope.is_valid(schema.len())
             && header.step_ms > 0;
         if !sound {
-            return Err(corrupt("the parts of the file are inconsistent"));
+            return Err(corrupt("the contents of the file are inconsistent"));
         }
         let regressor =
             model::decode(&header.model, &payload.regressor, compute).map_err(|e| corrupt(&e.to_string()))?;
@@ -182,7 +182,7 @@ fn split(bytes: &[u8]) -> std::result::Result<(Header, &[u8]), String> {
     }
     let length = number(12) as usize;
     if length > MAX_HEADER {
-        return Err(format!("the header has {length} bytes, which is too long"));
+        return Err(format!("the header is too long ({length} bytes)"));
     }
     let (header, payload) = rest.split_at_checked(length).ok_or("the file ends within its header")?;
     if blake3::hash(header).as_bytes() != &prelude[16..] {

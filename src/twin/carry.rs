@@ -7,9 +7,9 @@ use crate::schema::Role;
 use crate::trajectory::{Frame, Trajectory, Window};
 
 /// Replaces missing states in rows `first..=row` of `log` (1 particle) by one-step predictions of `map` from the
-/// previous rows. Returns for each signal the number of consecutive steps up to `row` that were replaced.
+/// previous rows. Returns, for each signal, the number of consecutive steps up to `row` at which it was replaced.
 ///
-/// A state stays missing if it has had no value since `first`, or if its prediction needs another missing value.
+/// A state remains missing if it has had no value since `first`, or if its prediction requires another missing value.
 ///
 /// # Errors
 /// [`Error::Data`] if a state would have to be replaced for more than `max_steps` steps.
@@ -58,7 +58,7 @@ pub(super) fn carry(
             )));
         }
         if missing(log, s, row) {
-            // If the state could not be predicted, no steps count as replaced.
+            // If the state could not be predicted, its number of replaced steps is zero.
             carried[s] = 0;
         }
     }

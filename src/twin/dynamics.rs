@@ -11,18 +11,18 @@ use crate::rng::Key;
 use crate::schema::{Bounds, Schema};
 use crate::trajectory::{Frame, Trajectory, Window};
 
-/// A batch of rows that are simulated together, with their window, particles and noise.
+/// A batch of rows simulated together, with their window, particles and noise.
 #[derive(Debug)]
 pub struct Batch {
     pub window: Window,
     pub particles: Vec<Particle>,
     /// Random key from which the noise is drawn; `None` for a simulation without noise.
     pub key: Option<Key>,
-    /// Noise of the previous step, from which the next noise follows, because noise is correlated in time:
-    /// `[targets][particles]`.
+    /// Noise of the previous step, `[targets][particles]`. The noise of the next step depends on this noise, because
+    /// noise is correlated in time.
     pub noise: Vec<Vec<f64>>,
-    /// Mean of the recent model errors, towards which the noise decays: `[targets][particles]`. An empty list stands
-    /// for zero means.
+    /// Mean of the recent model errors, towards which the noise decays: `[targets][particles]`. If the list is empty,
+    /// the means are zero.
     pub bias: Vec<Vec<f64>>,
     pub scratch: StepScratch,
 }
@@ -35,7 +35,7 @@ impl Batch {
         Self::new(window, particles, Some(key))
     }
 
-    /// A batch of candidate control sequences, each of which is simulated with all particles. Candidate `c` of particle
+    /// A batch in which every candidate control sequence is simulated with every particle. Candidate `c` of particle
     /// `p` is in row `p * candidates + c`.
     pub fn candidates(window: Window, particles: usize, members: usize, key: Option<Key>) -> Self {
         let candidates = window.rows() / particles.max(1);
@@ -59,9 +59,9 @@ impl Batch {
 pub enum Support {
     /// The distance to the training data is at most the 95th percentile of the distances among the training data.
     Inside,
-    /// The distance to the training data is between the 95th and the 99th percentile.
+    /// The distance is between the 95th and the 99th percentile of the distances among the training data.
     Edge,
-    /// The distance to the training data is above the 99th percentile.
+    /// The distance to the training data is above the 99th percentile of the distances among the training data.
     Outside,
 }
 
@@ -80,25 +80,26 @@ pub trait Dynamics: Send + Sync {
     fn schema(&self) -> &Arc<Schema>;
     /// Sample time, milliseconds.
     fn step_ms(&self) -> i64;
-    /// Number of frames that a simulation step reads, including the current one.
+    /// Number of frames read in a simulation step, including the current one.
     fn depth(&self) -> usize;
     /// Number of ensemble members; 1 if the model is not an ensemble.
     fn members(&self) -> usize;
-    /// Initialises the noise of a batch before its first step. The window of the batch must end with known states. Does
-    /// nothing if the plant has no noise.
+    /// Initialises the noise of a batch before its first step. The states in the last frame of the window must be
+    /// known. Does nothing if the plant has no noise.
     fn begin(&self, _batch: &mut Batch) {}
-    /// Fills in the constants of the current frame, and the derived signals that do not depend on controls.
+    /// Writes the constants, and the derived signals that do not depend on controls, into the current frame.
     fn observe(&self, batch: &mut Batch);
     /// Completes the current frame from its states, controls and disturbances, advances the window, and writes the next
-    /// states. The caller must then write the disturbances and controls of the next step.
+    /// states. After this call, the caller must write the disturbances and controls of the next step.
     fn step(&self, batch: &mut Batch);
     /// Support of every row of the current frame.
     fn support(&self, window: &Window) -> Vec<Support>;
     /// Replaces missing states in rows `first..=row` of `log` (1 particle) by predictions. Returns, for each signal,
-    /// the number of steps up to `row` that were replaced: `[signals]`. Does nothing if the plant cannot predict.
+    /// the number of steps up to `row` at which it was replaced: `[signals]`. Does nothing if the plant cannot predict
+    /// its states.
     ///
     /// # Errors
-    /// [`crate::error::Error::Data`] if a state has been missing for longer than predictions may replace it.
+    /// [`crate::error::Error::Data`] if a state has been missing for longer than predictions are allowed to replace it.
     fn carry(&self, log: &mut Trajectory, _first: usize, _row: usize) -> Result<Vec<usize>> {
         Ok(vec![0; log.schema.len()])
     }
@@ -110,11 +111,11 @@ pub trait Dynamics: Send + Sync {
     fn is_learned(&self, _signal: usize) -> bool {
         false
     }
-    /// Whether predictions are differentiable in the controls.
+    /// Whether predictions are differentiable with respect to the controls.
     fn is_differentiable(&self) -> bool {
         false
     }
-    /// Whether all states and outputs, and the given signals, are affine functions of past states and of the controls.
+    /// Whether all states, all outputs and the given signals are affine functions of past states and of the controls.
     fn is_linear(&self, _signals: &[usize]) -> bool {
         false
     }
@@ -129,7 +130,7 @@ pub trait Dynamics: Send + Sync {
     fn extremes(&self, signal: usize) -> Bounds {
         self.logged_range(signal)
     }
-    /// The range of [`Dynamics::extremes`], extended at both ends by 25 % of its width (not tuned).
+    /// The range of [`Dynamics::extremes`], extended by 25 % of its width at both ends (not tuned).
     fn widened_range(&self, signal: usize) -> Bounds {
         let Bounds { low, high } = self.extremes(signal);
         let more = 0.25 * (high - low);

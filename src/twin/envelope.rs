@@ -1,20 +1,20 @@
-//! The envelope of support, which determines whether a point is close to the training data in all signals jointly
-//! (SUP-1).
+//! The support envelope determines whether a point is close to the training data in all signals jointly (SUP-1).
 //!
-//! Let z be the states, controls and disturbances that the model reads, at lag 0, standardised by their mean and
-//! standard deviation over the training rows. R is a set of at most 6,000 reference rows: the training data are divided
-//! into equal parts, and one row is drawn from each part. The squared distance of z to the nearest reference row is
-//! D(z) = min { ‖z − r‖² : r ∈ R }.
+//! Let z be the vector of the states, controls and disturbances that the model reads at lag 0, standardised by their
+//! mean and standard deviation over the training rows. R is a set of at most 6,000 reference rows. The training data
+//! are divided into equal parts, and one reference row is drawn from each part. The squared distance of z to the
+//! nearest reference row is D(z) = min { ‖z − r‖² : r ∈ R }.
 //!
-//! The thresholds are percentiles of D(q) over up to 3,000 training rows q. These rows are not in R, unless R contains
+//! The thresholds are percentiles of D(q) over up to 3,000 training rows q. The rows q are not in R, unless R contains
 //! all training rows. D(q) ignores reference rows from the same period as q, because the state of a plant is always
 //! close to its recent states. A point is inside if D(z) ≤ max(95th percentile, ½ resolution), at the edge if D(z) ≤
-//! 99th percentile, and outside otherwise. The resolution is the smallest difference between two logged values of each
-//! signal. Without the resolution, the value 20.5 would be outside if the log contained only whole numbers. A point is
-//! also outside if the value of any single signal is outside ([`MarginalSupport`]) or missing.
+//! 99th percentile, and outside otherwise. The resolution is computed from the smallest difference between two logged
+//! values of each signal. Without this term, the value 20.5 would be outside if the log contained only whole numbers. A
+//! point is also outside if the value of any single signal is outside ([`MarginalSupport`]) or missing.
 //!
-//! Fitting takes O(3,000 · 6,000 · d) operations for d signals, and labelling at most O(6,000 · d) per row. Most rows
-//! take far fewer operations, because R is sorted by its first signal and the search ends at the first close row.
+//! For d signals, fitting takes O(3,000 · 6,000 · d) operations, and labelling a row takes at most O(6,000 · d). For
+//! most rows, labelling takes far fewer operations, because R is sorted by its first signal and the search ends at the
+//! first close row.
 
 use std::ops::Range;
 
@@ -27,16 +27,16 @@ use crate::rng::Key;
 use crate::stats::{mean_and_population_sd, quantile_type_1};
 use crate::trajectory::{Frame, Trajectory, Window};
 
-/// Maximum number of reference rows (not tuned). The time per label is proportional to this number.
+/// Maximum number of reference rows (not tuned). The time to compute a label is proportional to this number.
 const POINTS: usize = 6_000;
 /// Maximum number of rows from which the thresholds are computed (not tuned).
 const QUERIES: usize = 3_000;
 /// Minimum number of rows per parallel task (not tuned).
 const MIN_ROWS: usize = 64;
-/// Squared distances below this value are rounding errors.
+/// Squared distances below this value are treated as rounding errors.
 const ROUNDING: f32 = 1e-10;
 
-/// Standardised reference rows of the signals that a model reads, and thresholds on the distance to them.
+/// Standardised reference rows of the signals read by a model, and thresholds on the distance to these rows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Envelope {
     signals: Vec<usize>,
@@ -97,7 +97,7 @@ impl Envelope {
         let mut distances: Vec<f32> = queries.par_iter().map(nearest).filter(|d| d.is_finite()).collect();
         distances.sort_by(f32::total_cmp);
         let (Some(p95), Some(p99)) = (quantile_type_1(&distances, 0.95), quantile_type_1(&distances, 0.99)) else {
-            // All rows belong to the same period, so there are no distances to compute thresholds from.
+            // All rows belong to the same period, so there are no distances from which to compute thresholds.
             return Self::unlimited();
         };
         let halves = resolutions.iter().zip(&envelope.scale).map(|(resolution, scale)| 0.5 * resolution / scale);
@@ -128,7 +128,7 @@ impl Envelope {
         .collect()
     }
 
-    /// Whether the sizes of all parts agree with each other and with a schema of `signals` columns.
+    /// Whether the sizes of all fields are consistent with each other and with a schema of `signals` columns.
     pub(super) fn is_valid(&self, signals: usize) -> bool {
         let d = self.signals.len();
         self.signals.iter().all(|&s| s < signals)
@@ -143,7 +143,7 @@ impl Envelope {
         (0..self.signals.len()).map(value).collect()
     }
 
-    /// The label according to the distance to the nearest reference row, without the other criteria.
+    /// The label based only on the distance to the nearest reference row.
     fn label_by_distance(&self, point: &[f32]) -> Support {
         let d = point.len();
         let reach = self.edge.sqrt() * (1.0 + 1e-6);
@@ -188,11 +188,11 @@ fn distance(a: &[f32], b: &[f32], limit: f32) -> Option<f32> {
             return None;
         }
     }
-    // The comparison in the loop is false for NaN, so compare once more.
+    // The comparison in the loop is false for NaN, so the sum is compared once more.
     (sum <= limit).then_some(sum)
 }
 
-/// Mean and standard deviation. A constant signal gets such a small standard deviation that any other value is far
+/// Mean and standard deviation. The standard deviation of a constant signal is set so small that any other value is far
 /// away.
 fn mean_and_scale(column: &[f64], rows: &[usize]) -> (f64, f64) {
     let (mean, deviation) = mean_and_population_sd(rows.iter().map(|&t| column[t]));
@@ -208,7 +208,7 @@ fn resolution(column: &[f64], rows: &[usize]) -> f64 {
 }
 
 /// Divides `rows` into a sample of at most `n` rows and the remaining rows. The sample contains one random row from
-/// each of `n` equal parts. A fixed stride could select the same hour of every day.
+/// each of `n` equal parts, because a fixed stride could select the same hour of every day.
 fn stratified(rows: &[usize], n: usize) -> (Vec<usize>, Vec<usize>) {
     if rows.len() <= n {
         return (rows.to_vec(), Vec::new());
@@ -280,14 +280,14 @@ mod tests {
     fn thresholds_of_a_short_log_come_from_leave_one_out_distances() {
         let log = random_log(1_000, 3);
         let envelope = Envelope::fit(&log, &[0..1_000], &[0, 1, 2], 0);
-        // Every row has distance zero to itself, but the thresholds are computed from the distances to other rows.
+        // Every row has a distance of zero to itself, but the thresholds are computed from the distances to other rows.
         assert_eq!(shares(&envelope.label(&window_of(&log, 0..1_000))), [1.0, 0.0, 0.0]);
         assert!(envelope.inside > 0.01 && envelope.edge > envelope.inside);
     }
 
     #[test]
     fn distances_within_a_period_are_ignored() {
-        // A slow random walk: every row is close to the previous one and far from all others.
+        // In a slow random walk, every row is close to the previous one and far from the others.
         let mut log = random_log(4_000, 3);
         for column in &mut log.columns {
             let mut level = 0.0;

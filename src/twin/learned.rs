@@ -33,7 +33,7 @@ pub struct Twin {
     pub step_ms: i64,
     /// Maximum number of steps for which predictions may replace a missing state.
     pub carry: usize,
-    /// [`Dynamics::skill_horizon`] of each signal: `[signals]`. Empty if unknown.
+    /// Skill horizon of each signal, as returned by [`Dynamics::skill_horizon`]: `[signals]`. Empty if unknown.
     pub skill_horizons: Vec<Option<usize>>,
     pub provenance: Provenance,
 }
@@ -71,8 +71,8 @@ impl Twin {
         Self { envelope: Envelope::fit(log, training, &input_signals(&self.map), apart), ..self }
     }
 
-    /// Returns the twin with other known equations, for scenarios that change parameters or replace a constant by a
-    /// time series.
+    /// Returns the twin with its known equations replaced, for scenarios that change parameters or replace a constant
+    /// by a time series.
     #[must_use]
     pub fn with_equations(&self, equations: Equations) -> Self {
         let mut twin = self.clone();
@@ -90,7 +90,7 @@ fn input_signals(map: &StepMap) -> Vec<usize> {
     if map.layout.targets.is_empty() { Vec::new() } else { (0..map.schema.len()).filter(read).collect() }
 }
 
-/// The range from the quantile `share` to the quantile 1 − `share` of the training rows of a column.
+/// The range from the `share` quantile to the 1 − `share` quantile of a column over the training rows.
 fn quantile_range(column: &[f64], training: &[Range<usize>], share: f64) -> Bounds {
     let rows = training.iter().cloned().flatten();
     let mut values: Vec<f64> = rows.filter_map(|t| column.get(t).copied()).filter(|v| v.is_finite()).collect();
@@ -125,8 +125,8 @@ impl Dynamics for Twin {
         if self.map.layout.targets.is_empty() { 1 } else { self.map.regressor.members().max(1) }
     }
 
-    /// The noise of each particle starts with the error of the map in the step that led to the current states, or with
-    /// zero if the inputs of that step are unknown.
+    /// The noise of each particle starts at the error of the map in the step that led to the current states, or at zero
+    /// if the inputs of that step are unknown.
     fn begin(&self, batch: &mut Batch) {
         let Batch { window, particles, noise, .. } = batch;
         *noise = vec![vec![0.0; particles.len()]; self.map.layout.targets.len()];
@@ -149,7 +149,7 @@ impl Dynamics for Twin {
         self.map.observe(&mut past, &mut scratch);
         self.map.step(&mut past, &rows, None, &mut scratch);
         for (noise, target) in noise.iter_mut().zip(&self.map.layout.targets) {
-            // The last step computed the outputs of the previous frame and the states of the current frame.
+            // The most recent step computed the outputs of the previous frame and the states of the current frame.
             let (signal, lag) = (target.signal(), usize::from(!target.is_next()));
             let (measured, predicted) = (window.column(signal, lag), past.column(signal, lag));
             for (i, e) in noise.iter_mut().enumerate() {

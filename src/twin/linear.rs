@@ -1,9 +1,9 @@
-//! Tests whether a plant is linear. If it is, a single quadratic program gives the optimal plan.
+//! Tests whether a plant is linear. For a linear plant, a single quadratic program gives the optimal plan.
 
 use crate::learn::{Derived, Equations, StepMap};
 use crate::schema::Role;
 
-/// Whether states, outputs and the given signals are affine functions of past states and controls, whatever the
+/// Returns true if the states, outputs and given signals are affine functions of past states and controls for any
 /// disturbances. This requires a linear learned model and affine equations.
 pub(super) fn is_linear(map: &StepMap, signals: &[usize]) -> bool {
     let Equations { constants, early, late, next } = &map.equations;
@@ -11,8 +11,8 @@ pub(super) fn is_linear(map: &StepMap, signals: &[usize]) -> bool {
     let mut varies: Vec<bool> =
         roles().map(|r| matches!(r, Role::State | Role::Output | Role::Control | Role::Derived)).collect();
     constants.iter().for_each(|c| varies[c.signal] = false);
-    // The equations are in the order of evaluation. An equation that reads past values of a later signal is treated as
-    // not affine.
+    // The equations are listed in the order of evaluation. An equation that reads past values of a later signal is
+    // treated as not affine.
     let mut affine: Vec<bool> = roles().map(|r| r != Role::Derived).collect();
     for Derived { signal, program } in early.iter().chain(late) {
         varies[*signal] = program.reads.iter().any(|r| varies[r.0]);

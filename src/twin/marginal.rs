@@ -1,22 +1,22 @@
 //! The values that a single signal takes in the training data, and the gaps between these values.
 //!
-//! In many dimensions the training data are sparse, so a joint distance is a coarse measure. For example, a joint
-//! distance may accept a temperature range in which the plant never ran. The values of a single signal are dense, so a
-//! gap in them is easy to detect.
+//! In many dimensions, the training data are sparse, so a joint distance over all signals is a coarse measure. For
+//! example, a joint distance may accept a temperature range in which the plant was never operated. The values of a
+//! single signal are dense, so gaps between them are easy to detect.
 //!
-//! The neighbourhood of a value is the smallest range on one side of the value that contains [`VISITS`] different
-//! values and rows from [`VISITS`] different periods. There is a gap between two neighbouring values if their
-//! difference exceeds [`GAP`] times the larger adjacent neighbourhood, [`MIN_GAP`] standard deviations and the
-//! resolution of the signal. The gaps divide the values into ranges. A value within a range is inside, a value up to
-//! one neighbourhood beyond either end of a range is at the edge, and any other value is outside.
+//! The neighbourhood on each side of a value is the smallest range that contains [`VISITS`] different values and rows
+//! from [`VISITS`] different periods. There is a gap between two neighbouring values if their difference exceeds three
+//! widths: [`GAP`] times the larger adjacent neighbourhood, [`MIN_GAP`] standard deviations, and the resolution of the
+//! signal. The gaps divide the values into ranges. A value within a range is inside, a value up to one neighbourhood
+//! beyond either end of a range is at the edge, and any other value is outside.
 
 use serde::{Deserialize, Serialize};
 
 use super::dynamics::Support;
 
-/// Number of different periods, and of different values, in a neighbourhood (not tuned).
+/// Number of different values, and of different periods, that a neighbourhood must contain (not tuned).
 const VISITS: usize = 5;
-/// Minimum width of a gap, in neighbourhoods (not tuned).
+/// Minimum width of a gap, as a multiple of the larger adjacent neighbourhood (not tuned).
 const GAP: f64 = 2.0;
 /// Minimum width of a gap, in standard deviations (not tuned).
 const MIN_GAP: f64 = 0.2;

@@ -13,7 +13,7 @@ use crate::log::SourceFile;
 pub struct Provenance {
     /// Version of the program that fitted the model.
     pub crate_version: String,
-    /// The [`config_hash`] of the `twin.toml` with which the model was fitted.
+    /// [`config_hash`] of the `twin.toml` file with which the model was fitted.
     pub config_hash: String,
     pub seed: u64,
     /// Files of the log, with their numbers of rows and their hashes.
@@ -27,7 +27,7 @@ pub struct Provenance {
 }
 
 impl Provenance {
-    /// The provenance of a new model, with the version of the running program.
+    /// The provenance of a new model that was fitted by the running program.
     pub fn new(
         spec: &TwinSpec,
         sources: Vec<SourceFile>,
@@ -47,10 +47,10 @@ impl Provenance {
     }
 }
 
-/// Hexadecimal BLAKE3 hash of the part of `twin.toml` that a model depends on: the sample time, the signals with their
+/// Hexadecimal BLAKE3 hash of the part of `twin.toml` on which a model depends: the sample time, the signals with their
 /// columns, units and equations, the names and units of the parameters, and `[model]`. If the residual of an equation
 /// is learned, the values of the parameters are included. Limits, prices, KPIs and forecasts are not included, so they
-/// can change without a new fit.
+/// can be changed without refitting the model.
 pub fn config_hash(spec: &TwinSpec) -> Result<String> {
     #[derive(Serialize)]
     struct HashedPart<'a> {

@@ -1,19 +1,19 @@
-//! Parsing and printing of units, e.g. `W/(m2*K)` ↔ [(W, 1), (m, −2), (K, −1)].
+//! Parses and prints units such as `W/(m2*K)`, whose factors are [(W, 1), (m, −2), (K, −1)].
 
 use super::table;
 
 /// A symbol and its exponent.
 pub(super) type Factor = (String, i32);
 
-/// Maximum length of the text of a unit in bytes (not tuned).
+/// Maximum length of a unit in bytes (not tuned).
 const MAX_LENGTH: usize = 120;
 /// Maximum nesting depth of parentheses (not tuned).
 const MAX_DEPTH: usize = 8;
 /// Largest exponent (not tuned).
 const MAX_EXPONENT: i32 = 12;
 
-/// Parses the factors of a unit, in the order in which they occur in the text. Equal symbols are merged, so they may
-/// cancel.
+/// Parses the factors of a unit and returns them in textual order. Equal symbols are merged, so that they may cancel
+/// out.
 pub(super) fn factors(text: &str) -> Result<Vec<Factor>, String> {
     let text = text.trim();
     if text.is_empty() {
@@ -31,7 +31,7 @@ pub(super) fn factors(text: &str) -> Result<Vec<Factor>, String> {
     merge(&out).ok_or_else(|| format!("an exponent in the unit `{text}` is out of range"))
 }
 
-/// Merges equal symbols; `None` if an exponent is out of range.
+/// Merges equal symbols. Returns `None` if an exponent is out of range.
 pub(super) fn merge(factors: &[Factor]) -> Option<Vec<Factor>> {
     let mut out: Vec<Factor> = Vec::new();
     for (symbol, e) in factors {
@@ -44,7 +44,7 @@ pub(super) fn merge(factors: &[Factor]) -> Option<Vec<Factor>> {
     out.iter().all(|f| f.1.abs() <= MAX_EXPONENT).then_some(out)
 }
 
-/// The text of a product of factors, like `W*h/(m^2*K)`; `1` if there are no factors.
+/// Returns a product of factors as text, such as `W*h/(m^2*K)`, or `1` if there are no factors.
 pub(super) fn text(factors: &[Factor]) -> String {
     let side = |sign: i32| -> Vec<String> {
         let chosen = factors.iter().filter(|f| f.1.signum() == sign);
@@ -134,8 +134,8 @@ impl Parser<'_> {
         Ok(bare)
     }
 
-    /// Parses an exponent, which is written as `^2`, `^-1`, `^(-1)`, `2`, `-1` or `²`. If no exponent is given, the
-    /// result is 1.
+    /// Parses an exponent, which is written as `^2`, `^-1`, `^(-1)`, `2`, `-1` or `²`. If there is no exponent, returns
+    /// 1.
     fn exponent(&mut self) -> Result<i32, String> {
         const RAISED: [(char, i32); 6] = [('¹', 1), ('²', 2), ('³', 3), ('⁴', 4), ('⁵', 5), ('⁶', 6)];
         let mut chars = self.rest.chars();

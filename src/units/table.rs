@@ -13,8 +13,8 @@ pub(super) struct Symbol {
     pub offset: f64,
 }
 
-/// The SI prefixes that a symbol accepts. Few symbols accept all prefixes, because texts such as `mt` (milli-tonne) and
-/// `ks` are probably typing errors.
+/// The SI prefixes that a symbol accepts. Few symbols accept all prefixes, because a unit such as `mt` (milli-tonne) or
+/// `ks` is probably a typing error.
 #[derive(Clone, Copy, PartialEq)]
 enum Prefixes {
     None,
@@ -91,7 +91,7 @@ const SYMBOLS: &[(&str, Dimension, f64, f64, Prefixes)] = &[
 /// Currencies that are suggested for misspelt units. Any three capital letters are accepted as a currency.
 const CURRENCIES: [&str; 5] = ["EUR", "USD", "GBP", "CHF", "JPY"];
 
-/// Common wrong spellings, each with the correct one.
+/// Common misspellings, each with the correct spelling.
 const CORRECTIONS: &[(&str, &str)] = &[
     ("c", "degC"),
     ("celsius", "degC"),
@@ -132,7 +132,7 @@ const CORRECTIONS: &[(&str, &str)] = &[
     ("lpm", "l/min"),
 ];
 
-/// Finds the definition of a symbol, which may have a prefix.
+/// Returns the definition of a symbol, which may include a prefix.
 pub(super) fn find(symbol: &str) -> Option<Symbol> {
     plain(symbol).or_else(|| currency(symbol).map(|(_, scale)| Symbol { dimension: MONEY, scale, offset: 0.0 }))
 }
@@ -152,8 +152,8 @@ fn plain(symbol: &str) -> Option<Symbol> {
     with(&BIG, &[Big, All]).or_else(|| with(&SMALL, &[Small, All])).or_else(|| with(&MID, &[All]))
 }
 
-/// Code and scale of a currency. A currency consists of three capital letters that are not a misspelt unit (`KWH`),
-/// with an optional prefix for thousands (`kEUR`) or millions (`MEUR`).
+/// Returns the code and scale of a currency. A currency code consists of three capital letters that are not a misspelt
+/// unit (`KWH`), with an optional prefix for thousands (`kEUR`) or millions (`MEUR`).
 pub(super) fn currency(symbol: &str) -> Option<(&str, f64)> {
     let is_code = |s: &str| s.len() == 3 && s.bytes().all(|b| b.is_ascii_uppercase());
     let (code, scale) = match symbol.strip_prefix('k') {
@@ -166,7 +166,7 @@ pub(super) fn currency(symbol: &str) -> Option<(&str, f64)> {
     (is_code(code) && plain(code).is_none() && same_but_for_case(code).is_none()).then_some((code, scale))
 }
 
-/// All symbols except currencies, starting with the most common.
+/// Returns all symbols except currencies, starting with the most common.
 fn suggestions() -> impl Iterator<Item = String> {
     let prefixed = |prefixes: &'static [(&'static str, f64)], allowed: &'static [Prefixes]| {
         SYMBOLS
@@ -181,13 +181,13 @@ fn same_but_for_case(symbol: &str) -> Option<String> {
     suggestions().find(|k| k.len() > 1 && k.eq_ignore_ascii_case(symbol))
 }
 
-/// The known symbol that was most likely meant.
+/// Returns the known symbol that the user most likely meant.
 pub(super) fn nearest(symbol: &str) -> Option<String> {
     let lower = symbol.to_lowercase();
     if let Some((_, meant)) = CORRECTIONS.iter().find(|m| m.0 == lower) {
         return Some((*meant).to_owned());
     }
-    // a text of one or two letters is similar to too many symbols, so only its case is corrected
+    // a symbol of one or two letters is similar to too many others, so only its case is corrected
     let by_case = suggestions().chain(CURRENCIES.map(str::to_owned)).find(|k| k.eq_ignore_ascii_case(symbol));
     if by_case.is_some() || symbol.chars().count() < 3 {
         return by_case;

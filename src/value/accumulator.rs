@@ -1,4 +1,4 @@
-//! Accumulation of a KPI over the steps of a run, for all rows of a batch.
+//! Accumulates a KPI over the steps of a run, for all rows of a batch.
 
 /// The running sums of one KPI for every row. [`super::Kpi::start`] creates an accumulator, [`super::Kpi::add`] adds a
 /// frame, and [`Accumulator::reset`] clears it for the next run.
@@ -47,7 +47,7 @@ impl Accumulator {
         }
     }
 
-    /// Marks a gap before the next frame. Sliding windows restart after a gap, but sums continue.
+    /// Marks a gap before the next frame. Sliding windows restart after a gap, whereas sums continue.
     pub fn split(&mut self) {
         if let Some(peak) = &mut self.peak {
             peak.split();
@@ -58,7 +58,7 @@ impl Accumulator {
         self.rows
     }
 
-    /// Share of (row, step) pairs whose value is missing (not finite); 0 before the first frame.
+    /// Fraction of (row, step) pairs with a missing (non-finite) value; 0 before the first frame.
     pub fn missing(&self) -> f64 {
         let all = (self.rows * self.steps) as f64;
         if all == 0.0 { 0.0 } else { 1.0 - self.known.iter().sum::<f64>() / all }
@@ -70,7 +70,7 @@ impl Accumulator {
     }
 }
 
-/// For each row, adds f(x) to `sum` and one to `known` if x is finite.
+/// For each row in which x is finite, adds f(x) to `sum` and one to `known`.
 #[inline]
 pub(super) fn tally(x: &[f64], sum: &mut [f64], known: &mut [f64], f: impl Fn(f64) -> f64) {
     for ((x, sum), known) in x.iter().zip(sum).zip(known) {
@@ -80,7 +80,7 @@ pub(super) fn tally(x: &[f64], sum: &mut [f64], known: &mut [f64], f: impl Fn(f6
     }
 }
 
-/// For each row, adds x to `sum` and y to `denominator` if both are finite.
+/// For each row in which both x and y are finite, adds x to `sum` and y to `denominator`.
 #[inline]
 pub(super) fn tally_pair(x: &[f64], y: &[f64], sum: &mut [f64], denominator: &mut [f64], known: &mut [f64]) {
     for ((((x, y), sum), denominator), known) in x.iter().zip(y).zip(sum).zip(denominator).zip(known) {
@@ -93,15 +93,15 @@ pub(super) fn tally_pair(x: &[f64], y: &[f64], sum: &mut [f64], denominator: &mu
 
 /// Largest mean of a signal over a sliding window of steps.
 ///
-/// A window is used if it is complete and at least half of its values are known. If no window is complete, the mean of
-/// a shorter segment is used.
+/// A window is used if it is complete and at least half of its values are known. If no window is complete, the largest
+/// mean of a segment shorter than the window is used.
 #[derive(Debug, Clone)]
 pub(super) struct Peak {
     window: usize,
     rows: usize,
     /// `[window][rows]`; missing values are NaN.
     ring: Vec<f64>,
-    /// Index in the ring at which the next frame is stored.
+    /// Index in the ring buffer at which the next frame is stored.
     head: usize,
     /// Number of frames since the last call of `split`.
     run: usize,
@@ -109,7 +109,7 @@ pub(super) struct Peak {
     count: Vec<f64>,
     /// Largest mean of the complete windows; −∞ before the first complete window.
     best: Vec<f64>,
-    /// Largest mean of the segments that are shorter than the window.
+    /// Largest mean among segments shorter than the window.
     short: Vec<f64>,
 }
 
@@ -188,7 +188,7 @@ impl Peak {
         }
     }
 
-    /// Recomputes the running sums from the ring, so that rounding errors do not accumulate over a year.
+    /// Recomputes the running sums from the ring buffer, so that rounding errors do not accumulate over a long run.
     fn resum(&mut self) {
         self.sum.fill(0.0);
         for slot in self.ring.chunks_exact(self.rows.max(1)) {

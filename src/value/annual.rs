@@ -1,12 +1,12 @@
-//! KPIs over a year, in which each scenario represents a number of days.
+//! Annual KPIs from scenarios that each represent a number of days of the year.
 
 use super::kpi::{Aggregation, Figures};
 use crate::stats::sorted_finite;
 
-/// The values of one KPI in a scenario, with the weight of the scenario in the year.
+/// The values of one KPI in a scenario, with the scenario's weight in the year.
 #[derive(Debug, Clone, Copy)]
 pub struct WeightedScenario<'a> {
-    /// Days of the year that the scenario represents.
+    /// Number of days of the year that the scenario represents.
     pub days: f64,
     /// Length of the scenario.
     pub hours: f64,
@@ -20,16 +20,17 @@ impl WeightedScenario<'_> {
     }
 }
 
-/// One KPI over the year, per particle: `[particles]`.
+/// Computes the annual value of one KPI for each particle: `[particles]`.
 ///
-/// Totals are summed, and each scenario counts as often as it occurs in the year. Means and shares are weighted by
-/// days. A ratio is the sum of the numerators divided by the sum of the denominators; if these sums are unknown, ratios
-/// are averaged with days as weights. A peak is the maximum over the scenarios.
+/// Totals are summed, with each scenario counted as often as it occurs in the year. Means and fractions of time are
+/// averaged with days as weights. The annual value of a ratio is the sum of the numerators divided by the sum of the
+/// denominators. If the numerators and denominators are unknown, the ratios are averaged with days as weights. The
+/// annual peak is the maximum over the scenarios.
 ///
-/// Particle `p` of the year combines particle `p` of every scenario. These particles share an ensemble member, so the
-/// model error adds up over the year and does not cancel. If a scenario has fewer particles, its particles are
-/// repeated. A scenario that represents zero days is ignored. If a particle lacks a value in one scenario, its value
-/// over the year is NaN.
+/// The annual value of particle `p` combines particle `p` of every scenario. Particles with the same index use the same
+/// ensemble member, so model errors add up over the year instead of cancelling out. If a scenario has fewer particles
+/// than another, its particles are repeated. A scenario that represents zero days is ignored. If a particle has no
+/// value in one scenario, its annual value is NaN.
 pub fn annualise(aggregation: Aggregation, scenarios: &[WeightedScenario]) -> Vec<f64> {
     let scenarios: Vec<&WeightedScenario> =
         scenarios.iter().filter(|s| s.days > 0.0 && !s.figures.values.is_empty()).collect();

@@ -1,4 +1,4 @@
-//! Summaries over particles, and paired differences with common random numbers.
+//! Summaries over particles, and paired differences under common random numbers.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +24,7 @@ pub struct Estimate {
 /// A paired difference under common random numbers.
 ///
 /// The interval is a prediction interval for the difference in a single simulated future, not a confidence interval of
-/// the mean. With more particles its ends become more precise, but its width does not shrink to zero.
+/// the mean. With more particles, the ends of the interval become more precise, but its width does not shrink to zero.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Difference {
     #[serde(deserialize_with = "number_or_nan")]
@@ -39,10 +39,10 @@ pub struct Difference {
 }
 
 impl Estimate {
-    /// Summary of `values`, `[particles]`; values that are not finite are left out.
+    /// Summarises `values`, `[particles]`, ignoring values that are not finite.
     ///
-    /// Quantiles are at rank p·(n + 1) (type 6 of Hyndman & Fan 1996). Other quantile rules give intervals that are too
-    /// narrow for small samples.
+    /// The p-quantile is taken at rank p·(n + 1) (type 6 of Hyndman & Fan 1996). For small samples, other quantile
+    /// rules give intervals that are too narrow.
     pub fn over(values: &[f64]) -> Self {
         let sorted = sorted_finite(values);
         Self {
@@ -67,20 +67,20 @@ impl Difference {
         Self { mean: share * self.mean, low: share * self.low, high: share * self.high, ..self }
     }
 
-    /// `case − baseline`, particle by particle: the same particle index means the same noise and the same ensemble
-    /// member. A particle is left out if either value is missing.
+    /// Computes `case − baseline` for each particle. Particles with the same index have the same noise and the same
+    /// ensemble member. A particle is ignored if its value is missing in either case.
     ///
     /// The 90 % interval is a prediction interval for one further draw of the difference. With 19 particles or more,
-    /// its ends are the order statistics at ranks 0.05·(n + 1) and 0.95·(n + 1), which cover 90 % for any distribution.
-    /// With fewer particles there are no such order statistics, so the interval is the t prediction interval, mean ±
-    /// t₀.₉₅(n − 1)·s·√(1 + 1/n). With one particle there is no interval, and the difference is not measurable. A
-    /// difference smaller than 1e-9 times the compared values counts as a rounding error.
+    /// the ends of the interval are the order statistics at ranks 0.05·(n + 1) and 0.95·(n + 1), which give 90 %
+    /// coverage for any distribution. With 2 to 18 particles, the interval is the prediction interval based on
+    /// Student's t, mean ± t₀.₉₅(n − 1)·s·√(1 + 1/n). With a single particle, there is no interval, and the difference
+    /// is not measurable. A difference smaller than 1e-9 times the compared values counts as a rounding error.
     pub fn paired(case: &[f64], baseline: &[f64]) -> Self {
         Self::paired_among(case, baseline, usize::MAX)
     }
 
-    /// [`Self::paired`] for particles that belong to `members` ensemble members. Particles of the same member share its
-    /// error, so at most `members` of them are independent.
+    /// Like [`Self::paired`], for particles that belong to `members` ensemble members. Particles of the same member
+    /// share its error, so at most `members` particles are independent.
     pub fn paired_among(case: &[f64], baseline: &[f64], members: usize) -> Self {
         let pairs = case.iter().zip(baseline).filter(|(c, b)| c.is_finite() && b.is_finite());
         let scale = pairs.clone().map(|(c, b)| c.abs().max(b.abs())).fold(0.0, f64::max);
@@ -88,7 +88,7 @@ impl Difference {
         Self::among(&differences, scale, members)
     }
 
-    /// Summary of the paired `differences`, `[particles]`. `scale` is the magnitude of the compared values.
+    /// Summarises the paired `differences`, `[particles]`. `scale` is the magnitude of the compared values.
     pub fn over(differences: &[f64], scale: f64) -> Self {
         Self::among(differences, scale, usize::MAX)
     }
@@ -120,7 +120,7 @@ const T95: [f64; 17] = [
     1.7531, 1.7459, 1.7396,
 ];
 
-/// Mean of ascending values, clamped to their range to remove rounding errors.
+/// Mean of values in ascending order, clamped to their range so that rounding cannot move it outside.
 fn mean(sorted: &[f64]) -> f64 {
     match (sorted.first(), sorted.last()) {
         (Some(first), Some(last)) => stats::mean(sorted).clamp(*first, *last),

@@ -1,15 +1,15 @@
 //! Economics over the lifetime of an investment: NPV, payback, IRR, SIR, AIRR and ROI.
 //!
-//! Capital is spent now (year 0). The benefit and the running cost of a year are paid at the end of that year. If the
-//! lifetime ends within a year, the flows of that last part are reduced in proportion and paid at the end of the
-//! lifetime. The definitions are those of Ruegg & Marshall, and of NIST Handbook 135 for SIR and AIRR.
+//! The capital is spent in year 0. The benefit and the running cost of a year are paid at the end of that year. If the
+//! lifetime is not a whole number of years, the cash flows of the last, partial year are reduced in proportion and paid
+//! at the end of the lifetime. SIR and AIRR follow NIST Handbook 135. The other figures follow Ruegg & Marshall.
 
 use serde::{Deserialize, Serialize};
 
 use super::compare::Estimate;
 use crate::config::{EconomicsSpec, PriceBasis};
 
-/// The cost of an investment and the growth of its benefit.
+/// The costs of an investment and the growth of its benefit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Investment {
     /// One-time cost, spent now.
@@ -19,9 +19,9 @@ pub struct Investment {
     /// Per year, e.g. 0.08.
     pub discount_rate: f64,
     pub lifetime_years: f64,
-    /// Yearly rise of the prices that determine the benefit.
+    /// Annual rate of increase of the prices that determine the benefit.
     pub escalation: f64,
-    /// Share of the saving that persists from one year to the next.
+    /// Fraction of the saving that persists from one year to the next.
     pub persistence: f64,
 }
 
@@ -29,7 +29,7 @@ pub struct Investment {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Economics {
     pub currency: String,
-    /// Benefit in the first year: the decrease of the benefit KPIs over the year, as P10, P50 and P90.
+    /// Benefit in the first year as P10, P50 and P90: the annual decrease of the benefit KPIs.
     pub benefit_per_year: Estimate,
     pub capex: f64,
     pub opex_per_year: f64,
@@ -44,16 +44,17 @@ pub struct Economics {
     /// The reason why there is no IRR.
     pub irr_note: Option<String>,
     pub roi: Option<f64>,
-    /// The assumptions in words: price base, basis, escalation, persistence.
+    /// The assumptions in words: price base, basis, price escalation and persistence of the saving.
     pub assumptions: Vec<String>,
 }
 
 impl Economics {
-    /// `benefit`: benefit in the first year per particle, `[particles]`, in the currency of `spec`.
+    /// Computes the economics from `benefit`, the benefit of each particle in the first year: `[particles]`, in the
+    /// currency of `spec`.
     ///
-    /// Each particle keeps its benefit, and therefore its model error, over all years. If the errors of different years
-    /// were independent, they would cancel, and the result would look too certain. Payback, IRR and ROI are computed
-    /// from the median benefit.
+    /// Each particle keeps its benefit, and therefore its model error, over all years. Independent errors in different
+    /// years would partly cancel and make the result look too certain. Payback, IRR and ROI are computed from the
+    /// median benefit.
     pub fn new(spec: &EconomicsSpec, capex: f64, opex_per_year: f64, benefit: &[f64]) -> Self {
         let investment = Investment {
             capex,
@@ -95,24 +96,29 @@ impl Economics {
 }
 
 fn assumptions(spec: &EconomicsSpec, investment: &Investment) -> Vec<String> {
-    let basis = match spec.basis.value {
-        PriceBasis::Real => "real (without inflation)",
-        PriceBasis::Nominal => "nominal (with inflation)",
+    let (basis, inflation) = match spec.basis.value {
+        PriceBasis::Real => ("real", "without"),
+        PriceBasis::Nominal => ("nominal", "with"),
     };
     let percent = |v: f64| {
         let text = format!("{:.2}", 100.0 * v);
         text.trim_end_matches('0').trim_end_matches('.').to_owned()
     };
+    let escalation = match investment.escalation {
+        0.0 => "stay constant".to_owned(),
+        e if e < 0.0 => format!("fall by {} % a year", percent(-e)),
+        e => format!("rise by {} % a year", percent(e)),
+    };
     vec![
-        format!("prices are those of {}, {basis}", spec.price_base.value),
+        format!("all prices are {basis} {} prices ({inflation} inflation)", spec.price_base.value),
         format!(
             "the discount rate is {} % a year, with cash flows at the end of each year",
             percent(investment.discount_rate)
         ),
         format!("the lifetime is {} years, with no residual value", short_number(investment.lifetime_years)),
-        format!("the prices that determine the benefit rise by {} % a year", percent(investment.escalation)),
+        format!("the prices that determine the benefit {escalation}"),
         format!("{} % of the saving persists from one year to the next", percent(investment.persistence)),
-        "each simulated future has the same model error in all years".to_owned(),
+        "the model error of each simulated future is the same in all years".to_owned(),
         "payback, IRR and ROI are computed from the median benefit minus the running cost".to_owned(),
     ]
 }
@@ -122,7 +128,7 @@ fn short_number(v: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// A cash flow, `year` years from now.
+/// A cash flow `year` years after the investment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Flow {
     pub year: f64,
@@ -130,13 +136,13 @@ pub struct Flow {
 }
 
 impl Investment {
-    /// The cash flows: the capital, followed by one net flow per year. The last flow covers the remaining fraction of a
-    /// year.
+    /// The cash flows: the capital, followed by one net flow per year. If the lifetime is not a whole number of years,
+    /// the last flow covers only a fraction of a year.
     pub fn flows(&self, benefit: f64) -> Vec<Flow> {
         let mut flows = vec![Flow { year: 0.0, amount: -self.capex }];
         let mut year = 0.0;
         let mut growth = 1.0;
-        // A remainder of less than a thousandth of a year is a rounding error in the lifetime.
+        // A remainder of less than a thousandth of a year is attributed to rounding of the lifetime.
         while self.lifetime_years - year > 1e-3 {
             let share = (self.lifetime_years - year).min(1.0);
             year += share;
@@ -151,13 +157,13 @@ impl Investment {
         npv(&self.flows(benefit), self.discount_rate)
     }
 
-    /// Savings-to-investment ratio: present value of the yearly net flows divided by the capital; `None` without capital.
+    /// Savings-to-investment ratio: present value of annual net flows divided by the capital; `None` without capital.
     pub fn sir(&self, benefit: f64) -> Option<f64> {
         (self.capex > 0.0).then(|| (self.npv(benefit) + self.capex) / self.capex)
     }
 
-    /// Adjusted internal rate of return: yearly net flows are reinvested at the discount rate. `None` if there is no
-    /// capital, no lifetime or no saving.
+    /// Adjusted internal rate of return, which assumes that annual net flows are reinvested at the discount rate.
+    /// `None` if there is no capital, no lifetime or no saving.
     pub fn airr(&self, benefit: f64) -> Option<f64> {
         let sir = self.sir(benefit)?;
         (sir > 0.0 && self.lifetime_years > 0.0)
@@ -176,11 +182,11 @@ pub fn npv(flows: &[Flow], rate: f64) -> f64 {
     flows.iter().map(|f| f.amount * (1.0 + rate).powf(-f.year)).sum()
 }
 
-/// Years until the sum of the flows, discounted at `rate` (0: simple payback), first reaches zero; `None` if it never
-/// does.
+/// Number of years until the cumulative cash flow, discounted at `rate`, first reaches zero; `None` if it never does. A
+/// rate of 0 gives the simple payback time.
 ///
-/// Within a year, the flow is spread evenly and discounted continuously. Constant yearly flows A and a capital C
-/// therefore give the annuity formula −ln(1 − r·C/A)/ln(1 + r).
+/// Within a year, the cash flow is spread evenly and discounted continuously. For a constant annual flow A and a
+/// capital C, the result is the annuity formula −ln(1 − r·C/A)/ln(1 + r).
 pub fn payback(flows: &[Flow], rate: f64) -> Option<f64> {
     let growth = (1.0 + rate).ln();
     let mut sum = 0.0;
@@ -203,9 +209,9 @@ pub fn payback(flows: &[Flow], rate: f64) -> Option<f64> {
     None
 }
 
-/// The rate at which the net present value of the flows is zero. This rate is certain to be unique only if the flows
-/// change sign exactly once (Descartes' rule of signs). If there is no such rate, or if it may not be unique, the error
-/// gives the reason.
+/// The rate at which the net present value of the flows is zero. A unique rate is guaranteed only if the flows change
+/// sign exactly once (Descartes' rule of signs). If no internal rate of return exists, or if it may not be unique, the
+/// error gives the reason.
 pub fn irr(flows: &[Flow]) -> Result<f64, String> {
     let signs: Vec<bool> = flows.iter().filter(|f| f.amount != 0.0).map(|f| f.amount > 0.0).collect();
     match signs.windows(2).filter(|w| w[0] != w[1]).count() {
@@ -216,8 +222,8 @@ pub fn irr(flows: &[Flow]) -> Result<f64, String> {
     if flows.iter().any(|f| !f.amount.is_finite()) {
         return Err("no IRR: the cash flow is not finite".into());
     }
-    // The root is found by bisection in g = ln(1 + rate), for rates from −99.99 % to far above that of any real
-    // project.
+    // The root is found by bisection in g = ln(1 + rate). The search range extends from −99.99 % to far above the rate
+    // of any real project.
     let value = |g: f64| flows.iter().map(|f| f.amount * (-g * f.year).exp()).sum::<f64>();
     let (mut low, mut high) = (1e-4f64.ln(), 1e6f64.ln());
     let rising = value(low) < 0.0;

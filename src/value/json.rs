@@ -1,4 +1,4 @@
-//! Reads numbers from JSON. JSON has no NaN, so `null` is read as NaN.
+//! Reads numbers from JSON. JSON has no NaN, so NaN is stored as `null`.
 
 use serde::{Deserialize, Deserializer};
 

@@ -1,4 +1,4 @@
-//! Compiled KPIs and their computation, which reports and planners share.
+//! Compiled KPIs and their computation, shared by reports and planners.
 
 use std::ops::Range;
 
@@ -11,12 +11,12 @@ use crate::schema::Bounds;
 use crate::trajectory::{Frame, Trajectory};
 use crate::units::Unit;
 
-/// How the values of a KPI over several periods are combined.
+/// The rule by which the values of a KPI in several periods are combined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Aggregation {
-    /// Sum over time, for integrals, sums and counts.
+    /// Sum over the periods, for integrals, sums and counts.
     Total,
-    /// Mean weighted by time, for means, shares and final values.
+    /// Mean weighted by the lengths of the periods, for means, fractions of time and final values.
     Mean,
     /// Maximum.
     Largest,
@@ -44,7 +44,7 @@ pub enum KpiKind {
 }
 
 impl KpiKind {
-    /// Whether the values lie between 0 and 1 and are printed as percentages.
+    /// True if the values lie between 0 and 1 and are therefore printed as percentages.
     pub fn is_share(self) -> bool {
         matches!(self, Self::ExceedanceShare | Self::FillRate | Self::ServiceLevel)
     }
@@ -73,8 +73,8 @@ pub(super) enum Kind {
     ExceedanceShare(usize, Bounds),
     Ratio(Program, Program),
     FillRate(Program, Program),
-    /// Column of the control, and the smallest change that counts as a move. A move must also exceed 1e-9 times the
-    /// value of the control.
+    /// Column of the control, and the smallest change that counts as a move. A change below 1e-9 times the value of the
+    /// control never counts.
     Moves(usize, f64),
     Travel(usize),
     Final(Program),
@@ -84,7 +84,7 @@ pub(super) enum Kind {
     Terminal(Box<TerminalTerms>),
 }
 
-/// The form of a KPI that is a sum over the steps of a run.
+/// A KPI as a sum over the steps of a run, if it can be written as such a sum.
 pub enum PerStep<'a> {
     /// Sum of the expression over the steps, times the factor.
     Expression(&'a Program, f64),
@@ -97,11 +97,11 @@ pub enum PerStep<'a> {
 /// The values of one KPI over a trajectory, with additional figures.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figures {
-    /// `[particles]`, in the KPI's unit; NaN if there is no value.
+    /// Value for each particle, `[particles]`, in the KPI's unit; NaN if there is no value.
     pub values: Vec<f64>,
-    /// Numerators and denominators if the KPI is a ratio, `[particles]` each.
+    /// Numerators and denominators, `[particles]` each, if the KPI is a ratio.
     pub ratio: Option<(Vec<f64>, Vec<f64>)>,
-    /// Share of the values (particles × steps) that were missing and were left out.
+    /// Fraction of the values (particles × steps) that were missing and therefore left out.
     pub missing: f64,
 }
 
@@ -157,12 +157,12 @@ impl Kpi {
             Kind::Ratio(p, q) | Kind::FillRate(p, q) => of(&[p, q]),
             Kind::Moves(signal, _) | Kind::Travel(signal) => vec![*signal],
             Kind::Exceedance(signal, _) | Kind::ExceedanceShare(signal, _) => vec![*signal],
-            // The terminal cost reports no signals here, because its inputs must not shorten the horizon of a plan.
+            // No signals are listed for a terminal cost, because its inputs must not shorten the horizon of a plan.
             Kind::Terminal(_) => Vec::new(),
         }
     }
 
-    /// The form of the KPI as a sum over the steps of a run of `steps` steps.
+    /// The KPI as a sum over the steps of a run with `steps` steps, if it can be written as such a sum.
     pub fn per_step(&self, steps: usize) -> PerStep<'_> {
         match &self.kind {
             Kind::Sum(p) => PerStep::Expression(p, self.factor),
@@ -172,7 +172,7 @@ impl Kpi {
         }
     }
 
-    /// How the values over several periods are combined.
+    /// The rule by which the values in several periods are combined.
     pub fn aggregation(&self) -> Aggregation {
         match &self.kind {
             Kind::Sum(_) | Kind::Exceedance(..) | Kind::Moves(..) | Kind::Travel(_) | Kind::DegreeHours(..) => {
@@ -193,8 +193,8 @@ impl Kpi {
         Accumulator::new(rows, two, window)
     }
 
-    /// Adds one completed frame with as many rows as `acc`. Values that are not finite count as missing: they are left
-    /// out and counted.
+    /// Adds one completed frame with as many rows as `acc`. Values that are not finite are left out and counted as
+    /// missing.
     pub fn add<F: Frame + ?Sized>(&self, acc: &mut Accumulator, frame: &F, registers: &mut Registers) {
         acc.steps += 1;
         let Accumulator { sum, denominator, known, x, y, peak, .. } = acc;
@@ -251,8 +251,8 @@ impl Kpi {
         }
     }
 
-    /// Writes the current value of each row, `[rows]`, in the KPI's unit. A value is NaN if nothing is known yet, or if
-    /// the denominator of a ratio is zero. A fill rate without demand is 1.
+    /// Writes the current value of each row, `[rows]`, in the KPI's unit. The value is NaN if no step has a known value
+    /// yet, or if the denominator of a ratio is zero. The fill rate is 1 if there was no demand.
     pub fn value(&self, acc: &Accumulator, out: &mut [f64]) {
         match &self.kind {
             Kind::Peak(..) => {
@@ -303,7 +303,7 @@ fn keep_latest(x: &[f64], latest: &mut [f64], known: &mut [f64]) {
     }
 }
 
-/// Absolute change of `signal` since the previous step, per row.
+/// Absolute change in `signal` since the previous step, for each row.
 fn moves<F: Frame + ?Sized>(frame: &F, signal: usize, out: &mut [f64]) {
     let (now, last) = (frame.column(signal, 0), frame.column(signal, 1));
     for ((out, now), last) in out.iter_mut().zip(now).zip(last) {
@@ -311,15 +311,15 @@ fn moves<F: Frame + ?Sized>(frame: &F, signal: usize, out: &mut [f64]) {
     }
 }
 
-/// Values of `kpis` over `periods` of `trajectory`: `[kpis][particles]`.
+/// Evaluates `kpis` over `periods` of `trajectory`: `[kpis][particles]`.
 ///
-/// Lags can read rows before a period, back to the start of its segment. The windows of a `peak` KPI do not extend
-/// across periods.
+/// Lagged values may be read from before a period, back to the start of its segment. A window of a `peak` KPI never
+/// spans two periods.
 pub fn evaluate(kpis: &[Kpi], trajectory: &Trajectory, periods: &[Range<usize>]) -> Vec<Vec<f64>> {
     figures(kpis, trajectory, periods).into_iter().map(|f| f.values).collect()
 }
 
-/// Like [`evaluate`], with the additional figures that annual sums and the report need.
+/// Like [`evaluate`], but also returns the figures required for annual values and for the report.
 pub fn figures(kpis: &[Kpi], trajectory: &Trajectory, periods: &[Range<usize>]) -> Vec<Figures> {
     let mut registers = Registers::default();
     let mut accs: Vec<Accumulator> = kpis.iter().map(|k| k.start(trajectory.particles)).collect();

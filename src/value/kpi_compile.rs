@@ -15,7 +15,7 @@ use crate::units::Unit;
 pub type KpiFault = (Range<usize>, ExprFault);
 
 impl Kpi {
-    /// Resolves the KPI `name` of a twin; `None` if it has a fault.
+    /// Compiles the KPI `name` of a twin; `None` if the definition has a fault.
     pub fn resolve(faults: &mut Faults<'_>, names: &Names<'_>, name: &str, spec: &KpiSpec) -> Option<Self> {
         let (signal, expressions) = parts(spec);
         let mut valid = signal.is_none_or(|(signal, roles)| is_signal(faults, names, name, signal, roles));
@@ -38,7 +38,7 @@ impl Kpi {
         kpi.map_err(|(span, f)| faults.add(f.code, &span, format!("KPI `{name}`: {}", f.message), f.help)).ok()
     }
 
-    /// Compiles `spec` with the names in `scope`, whose `dt` is the sample time, and the limits in `schema`.
+    /// Compiles `spec` with the names in `scope` and the limits in `schema`. The name `dt` stands for the sample time.
     pub fn compile(name: &str, spec: &KpiSpec, scope: &Scope, schema: &Schema) -> Result<Self, KpiFault> {
         let program = |text: &At<String>| Program::compile(text, scope).map_err(|fault| (text.span.clone(), fault));
         let in_preferred = |text: &At<String>| program(text).map(in_preferred_unit);
@@ -77,7 +77,7 @@ impl Kpi {
             }
             KpiSpec::ExceedanceShare(of) => {
                 let (i, soft, beyond) = soft_limits(of, schema)?;
-                let formula = format!("share of time that `{}` is {beyond}", of.value);
+                let formula = format!("fraction of time during which `{}` is {beyond}", of.value);
                 (Kind::ExceedanceShare(i, soft), Unit::one(), 1.0, formula)
             }
             KpiSpec::Ratio([above, below]) => {
@@ -90,10 +90,10 @@ impl Kpi {
             KpiSpec::FillRate([served, demanded]) => {
                 let (p, q) = (program(served)?, program(demanded)?);
                 let factor = p.unit.factor(&q.unit).map_err(|message| {
-                    let help = "use the same quantity per step for both expressions";
+                    let help = "both expressions must give the same quantity per step";
                     (demanded.span.clone(), fault("unit-mismatch", demanded, message, help))
                 })?;
-                let formula = format!("sum of `{}` over sum of `{}`", served.value, demanded.value);
+                let formula = format!("sum of `{}` divided by the sum of `{}`", served.value, demanded.value);
                 (Kind::FillRate(p, q), Unit::one(), factor, formula)
             }
             KpiSpec::Moves(of) => {
@@ -101,12 +101,12 @@ impl Kpi {
                 let hard = schema.signals[i].hard;
                 let width = hard.high - hard.low;
                 let scale = if width.is_finite() { width } else { 0.0 };
-                (Kind::Moves(i, 1e-9 * scale), Unit::one(), 1.0, format!("number of changes of `{}`", of.value))
+                (Kind::Moves(i, 1e-9 * scale), Unit::one(), 1.0, format!("number of changes in `{}`", of.value))
             }
             KpiSpec::Travel(of) => {
                 let i = control(of, schema)?;
                 let unit = schema.signals[i].unit.difference();
-                (Kind::Travel(i), unit, 1.0, format!("sum of the absolute changes of `{}`", of.value))
+                (Kind::Travel(i), unit, 1.0, format!("sum of the absolute changes in `{}`", of.value))
             }
             KpiSpec::Final(of) => {
                 let p = in_preferred(of)?;
@@ -114,7 +114,7 @@ impl Kpi {
                 (Kind::Final(p), unit, 1.0, format!("last value of `{}`", of.value))
             }
             KpiSpec::ServiceLevel(shortage) => {
-                let formula = format!("share of steps in which `{}` is zero", shortage.value);
+                let formula = format!("fraction of steps in which `{}` is zero", shortage.value);
                 (Kind::ServiceLevel(program(shortage)?), Unit::one(), 1.0, formula)
             }
             KpiSpec::DegreeHours { of, above } => {
@@ -138,7 +138,7 @@ impl Kpi {
 
 const HELP: &str = "check the units of the signals and of the parameters in the expression";
 
-/// The program with its result converted to the preferred unit.
+/// Returns the program with its result converted to the preferred unit.
 fn in_preferred_unit(program: Program) -> Program {
     let preferred = program.unit.preferred();
     if preferred == program.unit {
@@ -148,7 +148,7 @@ fn in_preferred_unit(program: Program) -> Program {
 }
 
 /// Unit of the time integral of values in `unit`, and the factor that converts a sum over steps of `dt` seconds to that
-/// unit. If a step is one day or longer, time is integrated in days instead of hours, unless the quantity has a
+/// unit. For steps of one day or longer, time is integrated in days instead of hours, unless the integral has a
 /// preferred unit.
 fn integral(unit: &Unit, dt: f64) -> Result<(Unit, f64), String> {
     let mut shown = unit.integral()?;
@@ -161,7 +161,7 @@ fn integral(unit: &Unit, dt: f64) -> Result<(Unit, f64), String> {
     Ok((shown, factor * dt))
 }
 
-/// Unit of a quotient of two sums, and the factor that converts the quotient to that unit.
+/// Unit of the quotient of two sums, and the factor that converts the quotient to that unit.
 fn quotient(above: &Unit, below: &Unit) -> Result<(Unit, f64), String> {
     let unit = above.per(below)?;
     let shown = unit.preferred();
@@ -169,7 +169,7 @@ fn quotient(above: &Unit, below: &Unit) -> Result<(Unit, f64), String> {
     Ok((shown, factor))
 }
 
-/// The parts of a KPI: the signal that it names, with the permitted roles, and its expressions, each with a suffix for
+/// The parts of a KPI: the signal it refers to, with the permitted roles, and its expressions, each with a suffix for
 /// messages.
 type Parts<'s> = (Option<(&'s At<String>, &'static [Role])>, Vec<(&'s At<String>, &'static str)>);
 
@@ -190,7 +190,7 @@ fn parts(spec: &KpiSpec) -> Parts<'_> {
     }
 }
 
-/// Whether `signal` is the name of a signal that has one of the `roles`. If not, adds a fault.
+/// Returns true if `signal` names a signal with one of the `roles`. Otherwise, adds a fault.
 fn is_signal(faults: &mut Faults<'_>, names: &Names<'_>, kpi: &str, signal: &At<String>, roles: &[Role]) -> bool {
     if signal.chars().any(|c| "+-*/^()<> ".contains(c)) && !names.signals.contains_key(signal.as_str()) {
         let message = format!("KPI `{kpi}` needs the name of a signal here, not an expression");
@@ -222,7 +222,7 @@ fn with_unit(value: f64, unit: &Unit) -> String {
     if unit.text == "1" { value.to_string() } else { format!("{value} {}", unit.text) }
 }
 
-/// Column and soft limits of the signal named `name`, and the phrase for a violation, e.g. `above 27 degC`.
+/// Column and soft limits of the signal named `name`, and the phrase that describes a violation, e.g. `above 27 degC`.
 fn soft_limits(name: &At<String>, schema: &Schema) -> Result<(usize, Bounds, String), KpiFault> {
     let i = signal(name, schema)?;
     let Bounds { low, high } = schema.signals[i].soft;

@@ -1,7 +1,7 @@
-//! The value of a run: KPIs, the objective, paired differences and economics.
+//! Evaluation of runs: KPIs, the objective, paired differences and economics.
 //!
-//! The measured log, all simulated cases and the planner share one implementation of KPIs: a [`Kpi`] reads one frame at
-//! a time, whether the frame is logged, simulated or planned.
+//! The same KPI implementation is used for the measured log, for simulated cases and for plans: a [`Kpi`] reads one
+//! frame at a time, whether the frame is logged, simulated or planned.
 
 pub mod accumulator;
 pub mod annual;

@@ -1,4 +1,4 @@
-//! The objective, which is compared between cases and minimised by MPC.
+//! The objective: the weighted sum of KPIs that MPC minimises and by which cases are compared.
 
 use indexmap::IndexMap;
 
@@ -9,7 +9,7 @@ use crate::resolve::{Faults, Names, suggest};
 /// Σ price · KPI, in the currency of the prices. Lower is better.
 #[derive(Debug, Clone)]
 pub struct Objective {
-    /// The KPIs, each with its price per unit.
+    /// Each KPI with its price per unit.
     pub terms: Vec<(Kpi, f64)>,
 }
 
@@ -24,7 +24,8 @@ impl Objective {
         self.terms.iter().map(|(kpi, _)| kpi.depth()).max().unwrap_or(0)
     }
 
-    /// The objective `[particles]` from the values of its terms `[terms][particles]`; NaN if one of them is NaN.
+    /// Computes the objective, `[particles]`, from the values of its terms, `[terms][particles]`. The objective is NaN
+    /// if a term is NaN.
     pub fn value(&self, values: &[Vec<f64>]) -> Vec<f64> {
         let rows = values.first().map_or(0, Vec::len);
         let mut out = vec![0.0; rows];
@@ -34,7 +35,7 @@ impl Objective {
         out
     }
 
-    /// The objective `[particles]` from the values of all KPIs `[kpis][particles]`.
+    /// Computes the objective, `[particles]`, from the values of all KPIs, `[kpis][particles]`.
     pub fn value_of(&self, kpis: &[Kpi], values: &[Vec<f64>]) -> Vec<f64> {
         let rows = values.first().map_or(0, Vec::len);
         let mut out = vec![0.0; rows];
@@ -48,7 +49,7 @@ impl Objective {
     }
 }
 
-/// Resolves the prices of KPIs to pairs (index of the KPI in the twin, price); `None` if one of them has a fault.
+/// Converts the prices of KPIs to pairs (index of the KPI in the twin, price); `None` if a price has a fault.
 pub fn resolve_prices(
     faults: &mut Faults<'_>,
     names: &Names<'_>,
@@ -76,7 +77,7 @@ pub fn resolve_prices(
     resolved
 }
 
-/// Adds `price` times the values in `column` to `out`. If the price is zero, NaN values have no effect.
+/// Adds `price` times the values in `column` to `out`. Nothing is added if the price is zero, even if a value is NaN.
 fn add_priced(price: f64, column: &[f64], out: &mut [f64]) {
     if price != 0.0 {
         for (o, v) in out.iter_mut().zip(column) {

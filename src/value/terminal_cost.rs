@@ -5,27 +5,27 @@ use serde::{Deserialize, Serialize};
 use crate::schema::Schema;
 use crate::trajectory::Frame;
 
-/// Maximum number of inputs for which products of two inputs are features (not tuned). With more inputs, the features
-/// include only squares.
+/// Maximum number of inputs for which the products of two different inputs are features (not tuned). With more inputs,
+/// only their squares are features.
 const MAX_PAIRED: usize = 16;
 
-/// An estimate of the objective over the `steps` steps after a row: V(z) = w₀ + Σ wⱼ zⱼ + Σ wⱼₖ zⱼ zₖ, where z are the
-/// states, set-points, controls and disturbances of the row minus their means. V is a Monte Carlo estimate of the value
-/// function of the logged controller (Sutton & Barto 2018, chapter 5), fitted by ridge regression.
+/// An estimate of the objective over the next `steps` steps after a row: V(z) = w₀ + Σ wⱼ zⱼ + Σ wⱼₖ zⱼ zₖ, where z
+/// contains the states, set-points, controls and disturbances of the row minus their means. V is a Monte Carlo estimate
+/// of the value function of the logged controller (Sutton & Barto 2018, chapter 5), fitted by ridge regression.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TerminalCost {
-    /// Number of steps after a row that the estimated cost covers.
+    /// Number of steps covered by the estimated cost.
     pub steps: usize,
-    /// Share of the variance of the validation rows that the estimate explains.
+    /// Fraction of the cost variance in the validation rows that is explained by the estimate.
     pub skill: f64,
-    /// Hash of the objective whose cost is estimated.
+    /// Hash of the objective that is estimated.
     pub(super) objective: String,
     /// Names of the inputs.
     pub(super) signals: Vec<String>,
     /// Means of the inputs.
     pub(super) mean: Vec<f64>,
-    /// One function for the terms of the objective that are sums over time, and one for the terms that are means. For a
-    /// plan of n steps, the second function is divided by n.
+    /// Two functions: one for the terms of the objective that are sums over time, and one for the terms that are means.
+    /// For a plan of n steps, the function for means is divided by n.
     pub(super) parts: [Quadratic; 2],
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Quadratic {
     pub(super) most: f64,
 }
 
-/// A [`TerminalCost`] for plans of one length, with columns of the schema as inputs.
+/// A [`TerminalCost`] for plans of a fixed length, with its inputs resolved to schema columns.
 #[derive(Debug, Clone)]
 pub(super) struct TerminalTerms {
     columns: Vec<usize>,
@@ -48,7 +48,7 @@ pub(super) struct TerminalTerms {
 }
 
 impl TerminalCost {
-    /// The terminal cost for plans of `horizon` steps, whose inputs are the given columns.
+    /// The terminal cost for plans of `horizon` steps, with the given columns as inputs.
     pub(super) fn terms(&self, horizon: usize, columns: Vec<usize>) -> TerminalTerms {
         let [sum, mean] = &self.parts;
         let share = (horizon.max(1) as f64).recip();
@@ -71,7 +71,7 @@ impl TerminalCost {
 }
 
 impl TerminalTerms {
-    /// Writes the estimated cost after `frame`, per row.
+    /// Writes the estimated cost after `frame` for each row.
     pub fn eval<F: Frame + ?Sized>(&self, frame: &F, out: &mut [f64]) {
         let Quadratic { weights, least, most } = &self.function;
         out.fill(0.0);
@@ -91,7 +91,7 @@ impl TerminalTerms {
     }
 }
 
-/// Enumerates the features of `inputs` inputs: the constant, each input, and each product of two.
+/// Enumerates the features of `inputs` inputs: the constant, each input, and products of two inputs.
 #[inline]
 pub(super) fn features(inputs: usize, each: &mut impl FnMut(usize, (Option<usize>, Option<usize>))) {
     each(0, (None, None));

@@ -12,22 +12,22 @@ use crate::schema::Role;
 use crate::stats::{mean_and_population_sd, mean_or_zero};
 use crate::trajectory::{Frame, Trajectory};
 
-/// Maximum number of rows in the fit (not tuned). A longer log is thinned evenly.
+/// Maximum number of rows used in the fit (not tuned). If the log has more rows, evenly spaced rows are selected.
 const ROWS: usize = 6000;
-/// Share of the rows, the newest ones, that are used for validation (not tuned).
+/// Fraction of the rows used for validation, starting from the newest row (not tuned).
 const VALIDATION_SHARE: f64 = 0.25;
-/// Minimum share of the variance of the validation rows that the terminal cost must explain (not tuned).
+/// Minimum fraction of the cost variance in the validation rows that the terminal cost must explain (not tuned).
 const MIN_SKILL: f64 = 0.5;
-/// Ridge penalty per row, for inputs that are scaled to unit variance (not tuned).
+/// Ridge penalty per row for inputs scaled to unit variance (not tuned).
 const RIDGE: f64 = 1e-3;
-/// Minimum time that the validation rows must cover, in horizons (not tuned).
+/// Minimum period that the validation rows must cover, as a multiple of the horizon (not tuned).
 const MIN_HORIZONS: usize = 3;
 impl TerminalCost {
-    /// Fits a terminal cost that covers `steps` steps to the `rows` of `log`, which has one particle and complete
+    /// Fits a terminal cost for the next `steps` steps to the `rows` of `log`, which has one particle and complete
     /// derived signals.
     ///
-    /// `None` if the objective is not a sum over steps, if there are too few rows, or if the fit explains too little of the
-    /// variance.
+    /// Returns `None` if the objective is not a sum over steps, if there are too few rows, or if the fit explains too
+    /// little of the variance.
     pub fn fit(log: &Trajectory, rows: &[Range<usize>], objective: &Objective, steps: usize) -> Option<Self> {
         let costs = per_step(log, objective)?;
         let inputs: Vec<usize> = (0..log.schema.len()).filter(|&s| is_input(log, s)).collect();
@@ -41,11 +41,11 @@ impl TerminalCost {
         let old = ((1.0 - VALIDATION_SHARE) * sampled.len() as f64) as usize;
         let hash = fingerprint(objective);
         let fit = |rows: &[(usize, [f64; 2])]| Self::fit_rows(log, &inputs, rows, (steps, &hash));
-        // The steps whose costs were used in the fit must not overlap with the validation rows.
+        // The costs used in the fit must not come from steps in the validation period.
         let from = sampled.get(old)?.0 + steps;
         let new = &sampled[sampled.partition_point(|(t, _)| *t < from)..];
-        // Neighbouring rows are nearly equal, so the condition is on the time that the rows cover and not on their
-        // number.
+        // Neighbouring rows are nearly identical, so the minimum applies to the period covered by the rows, not to
+        // their number.
         if new.last()?.0 < from + MIN_HORIZONS * steps {
             return None;
         }
@@ -54,13 +54,13 @@ impl TerminalCost {
         (skill >= MIN_SKILL).then_some(Self { skill, ..full })
     }
 
-    /// Whether the terminal cost was learned for this `objective`, with the same prices.
+    /// Whether the terminal cost was learned for this `objective`, including its prices.
     pub fn is_for(&self, objective: &Objective) -> bool {
         self.objective == fingerprint(objective)
     }
 
-    /// Fits both functions by ridge regression to `rows`, each with the sums of the costs after the row. The skill of
-    /// the result is zero.
+    /// Fits the two functions of the terminal cost by ridge regression. Each of the `rows` comes with the sums of the
+    /// costs that follow it. The skill of the result is set to zero.
     fn fit_rows(
         log: &Trajectory,
         inputs: &[usize],
@@ -74,7 +74,7 @@ impl TerminalCost {
         let value = |s: usize, t: usize| log.columns[s][t];
         let (mean, scale): (Vec<f64>, Vec<f64>) =
             inputs.iter().map(|&s| mean_and_population_sd(rows.iter().map(|r| value(s, r.0)))).unzip();
-        // If an input is constant, its computed standard deviation is only a rounding error.
+        // The computed standard deviation of a constant input may differ from zero by a rounding error.
         let inverse = |k: usize| if scale[k] > 1e-9 * mean[k].abs() { scale[k].recip() } else { 0.0 };
         let mut design = DMatrix::zeros(n, width);
         let mut z = vec![0.0; inputs.len()];
@@ -119,7 +119,7 @@ fn is_input(log: &Trajectory, signal: usize) -> bool {
         && finite.any(|v| Some(v) != first)
 }
 
-/// Cost of every row, separately for the terms that are sums over time and the terms that are means. `None` if a term
+/// Cost of every row, split into the terms that are sums over time and the terms that are means. `None` if a term
 /// cannot be written as a sum over steps.
 fn per_step(log: &Trajectory, objective: &Objective) -> Option<[Vec<f64>; 2]> {
     let mut costs = [vec![0.0; log.steps], vec![0.0; log.steps]];
@@ -149,7 +149,7 @@ fn per_step(log: &Trajectory, objective: &Objective) -> Option<[Vec<f64>; 2]> {
     Some(costs)
 }
 
-/// The elements of `rows` that are followed by at least `steps` rows of the same segment.
+/// The elements of `rows` that are followed by at least `steps` rows in the same segment.
 fn rows_with_successors<'a>(
     log: &'a Trajectory,
     rows: &'a Range<usize>,
@@ -200,7 +200,7 @@ mod tests {
             // The state is reset every 20 steps.
             x = if t % 20 == 0 { 1.0 + (t as f64).sin() } else { 0.8 * x };
             log.at_mut(0, t)[0] = x;
-            // The control changes only after the rows of the fit.
+            // The control changes only after the rows used in the fit.
             log.at_mut(1, t)[0] = if t < 700 { 21.3 } else { 0.1 };
             log.at_mut(2, t)[0] = 0.1 + 0.05 * (t as f64).cos();
         }

@@ -1,11 +1,11 @@
-//! Finds which files import which, from their `use` declarations and paths. This module does not parse the whole Rust
-//! language.
+//! Finds the imports between source files from their `use` declarations and paths. This module parses only part of the
+//! Rust language.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// All `.rs` files below `dir`, sorted by path.
+/// All `.rs` files in `dir` and its subfolders, sorted by path.
 pub fn sources(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut open = vec![dir.to_owned()];
@@ -23,7 +23,7 @@ pub fn sources(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The code of a file without comments, string literals and the test module.
+/// The code of a file without comments, string literals or the test module.
 pub fn code(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
     let mut out = String::with_capacity(text.len());
@@ -66,7 +66,7 @@ struct Module {
     names: BTreeMap<String, ModulePath>,
     /// Modules from which everything is imported (`use module::*`).
     globs: Vec<ModulePath>,
-    /// Full paths that the code uses, without re-exports (`pub use`).
+    /// Full paths used in the code, except in re-exports (`pub use`).
     used: Vec<ModulePath>,
 }
 
@@ -76,7 +76,7 @@ pub struct Crate {
 }
 
 impl Crate {
-    /// Reads all files below `src`.
+    /// Reads all files in `src` and its subfolders.
     pub fn read(src: &Path) -> Self {
         let files: BTreeMap<ModulePath, PathBuf> =
             sources(src).into_iter().filter(|f| !f.ends_with("tests.rs")).map(|f| (module_path(src, &f), f)).collect();
@@ -94,8 +94,8 @@ impl Crate {
         Self { modules }
     }
 
-    /// The file that defines the item at `path`, after re-exports are resolved. `None` if the item is defined in
-    /// another crate.
+    /// The file that defines the item at `path`, with re-exports resolved. `None` if the item is defined in another
+    /// crate.
     fn definition(&self, path: &[String], depth: usize) -> Option<&Path> {
         let mut here: ModulePath = Vec::new();
         for (i, part) in path.iter().enumerate() {
@@ -118,7 +118,7 @@ impl Crate {
         self.modules.get(&here).map(|m| m.file.as_path())
     }
 
-    /// The files that each file imports.
+    /// The files imported by each file.
     pub fn imports(&self) -> BTreeMap<&Path, BTreeSet<&Path>> {
         let mut all = BTreeMap::new();
         for module in self.modules.values() {
@@ -128,7 +128,7 @@ impl Crate {
         all
     }
 
-    /// Groups of files that import each other in a circle.
+    /// Groups of files with circular imports.
     pub fn circles(&self) -> Vec<Vec<&Path>> {
         let imports = self.imports();
         let reachable: BTreeMap<&Path, BTreeSet<&Path>> = imports
@@ -259,8 +259,7 @@ fn paths(text: &str) -> Vec<Vec<String>> {
     found
 }
 
-/// The path relative to the root of the crate. `None` if the path begins with the name of another crate or with a local
-/// name.
+/// The path relative to the crate root. `None` if the path begins with the name of another crate or with a local name.
 fn absolute(here: &[String], parts: &[String], children: &BTreeSet<&str>) -> Option<ModulePath> {
     let mut base = match parts[0].as_str() {
         "crate" => Vec::new(),

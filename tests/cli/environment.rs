@@ -1,4 +1,4 @@
-//! Tests of the binary in unusual environments and folders, and with closed pipes.
+//! Tests that run the binary in unusual environments and folders, and with closed pipes.
 
 use std::process::{Command, Stdio};
 
@@ -11,7 +11,7 @@ fn the_binary_works_without_home_in_a_c_locale_and_in_unusual_folders() {
     bare(&["fit", "data/room", "--quiet"]).expect(0);
     bare(&["run", "scenarios/room/cold.toml"]).expect(0).says(&["index.html"]);
     bare(&["retrain", "data/room", "--quiet"]).expect(3);
-    // the command also works in another folder if it is given an absolute path
+    // the command also works in a different folder if the path is absolute
     let path = room.path("scenarios/room/cold.toml");
     let ended = Ended::of(room.command(&["run", path.to_str().unwrap()]).current_dir("/").env_remove("HOME"));
     ended.expect(0);
@@ -33,7 +33,7 @@ fn a_closed_pipe_is_not_an_error() {
         assert!(ended.stderr.is_empty(), "{args:?}: {ended:?}");
         assert_eq!(ended.code, Some(0), "{args:?}");
     }
-    // the exit code still reports that a scenario failed
+    // the exit code still indicates that a scenario failed
     room.edit("scenarios/room/cold.toml", "2024-02-22", "2025-02-22");
     for args in [&["run", "scenarios/room/cold.toml"][..], &["run", "scenarios/room/cold.toml", "--json"]] {
         let mut child = room.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

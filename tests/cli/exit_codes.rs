@@ -1,4 +1,4 @@
-//! Tests of the exit code of each kind of error.
+//! Tests of the exit codes for each kind of error.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -141,7 +141,7 @@ fn check_finds_scenarios_with_the_same_name() {
     let room = Room::new();
     room.write("scenarios/room/more/winter.toml", &room.text("scenarios/room/winter.toml"));
     room.run(&["check"]).expect(78).says(&["winter.toml", "has the same name", "rename"]);
-    // a file that is given twice is used only once
+    // a file that is listed twice is used only once
     std::fs::remove_dir_all(room.path("scenarios/room/more")).unwrap();
     room.run(&["check", "scenarios/room", "./scenarios/room"]).expect(0);
     let dry = room.run(&["run", "scenarios/room", "./scenarios/room/cold.toml", "--dry-run"]).expect(0);

@@ -1,6 +1,6 @@
 //! Compares the help texts and a rendered fault with the files in `tests/cli/snapshots`.
 //!
-//! After an intended change, rewrite the files with `SNAPSHOTS=overwrite cargo test --test cli help`.
+//! After an intended change, update the files with `SNAPSHOTS=overwrite cargo test --test cli help`.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ fn snapshot(name: &str) -> Data {
 }
 
 fn twinopt(args: &[&str]) -> Command {
-    // without a terminal, help is wrapped at 100 columns
+    // if the output is not a terminal, help is wrapped at 100 columns
     Command::new(env!("CARGO_BIN_EXE_twinopt")).args(args).env_remove("COLUMNS").stdin("")
 }
 

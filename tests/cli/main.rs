@@ -1,4 +1,4 @@
-//! Tests of the built binary, with one module per topic.
+//! Tests of the compiled binary, with one module per topic.
 
 mod environment;
 mod exit_codes;

@@ -14,7 +14,7 @@ fn retrain_keeps_the_champion_unless_the_challenger_is_significantly_better() {
     assert!(first.stdout.contains("first model"), "{}", first.stdout);
     let one = champion(&room);
     room.run(&["status", "--json"]).expect(0).document();
-    // `run` uses the model of the last retraining
+    // `run` uses the model from the last retraining
     let run = room.run(&["run", "scenarios/room"]).expect(0);
     assert!(!run.stderr.contains("fitting") && !run.stderr.contains("no model"), "{}", run.stderr);
     assert_eq!(room.json("reports/room/provenance.json")["model_version"], one.as_str());
@@ -61,7 +61,7 @@ fn a_champion_that_cannot_be_read_is_never_replaced_without_the_gate() {
     let retrain = || room.run(&["retrain", "data/room"]);
     let run = || room.run(&["run", "scenarios/room/cold.toml"]);
 
-    // the champion is kept if a file of its version is missing, because the file may be restored
+    // if a file of the champion's version is missing, the champion is kept, because the file may be restored
     let file = room.path(&format!("models/room/versions/{two}/model.bin"));
     let away = room.path("away.bin");
     std::fs::rename(&file, &away).unwrap();
@@ -87,7 +87,7 @@ fn a_champion_that_cannot_be_read_is_never_replaced_without_the_gate() {
     room.run(&["fit", "data/room", "--quiet"]).expect(0);
     retrain().expect(3).says(&["champion kept"]);
 
-    // a champion that was fitted with another `twin.toml` is replaced, because it cannot be compared with the new model
+    // a champion fitted with a different `twin.toml` is replaced, because it cannot be compared with the new model
     room.edit("data/room/twin.toml", "lags    = 2", "lags    = 3");
     let retrained = room.run(&["retrain", "data/room", "--json"]).expect(0).document();
     assert_eq!(retrained["status"]["gate"], "replaced", "{retrained:#}");
@@ -100,7 +100,7 @@ fn a_damaged_version_is_detected_skipped_and_replaced() {
     let one = champion(&room);
     room.run(&["fit", "data/room", "--seed", "5", "--quiet"]).expect(0);
     let two = champion(&room);
-    assert_ne!(one, two, "a model that is fitted with another seed must have another version");
+    assert_ne!(one, two, "a model fitted with a different seed must have a different version");
     flip(&room, &format!("models/room/versions/{two}/card.json"));
     room.run(&["models", "data/room", "show"]).expect(65).says(&["card.json", "damaged"]);
     let verify = room.run(&["models", "data/room", "verify", "--json"]).expect(65);
@@ -154,7 +154,7 @@ fn printed_schedules_use_absolute_paths() {
     }
     let cron = print("--cron");
     assert!(cron.starts_with(&format!("30 2 * * * cd '{root}' && {{ ")) && cron.lines().count() == 1, "{cron}");
-    // a shell can run the command in the crontab line
+    // a shell must be able to run the command printed for the crontab
     let ended = Ended::of(Command::new("sh").args(["-c", cron.splitn(6, ' ').nth(5).unwrap()]).current_dir("/"));
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.stdout.is_empty(), "cron would send the output as mail: {ended:?}");

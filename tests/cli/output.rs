@@ -1,4 +1,4 @@
-//! Tests of the text that commands print and of the files that they write.
+//! Tests of the text printed by commands and of the files that they write.
 
 use crate::room::Room;
 

@@ -1,4 +1,4 @@
-//! Tests of the command `run`: batches with failing scenarios, resuming, and interrupts.
+//! Tests of the command `run`: batches with failing scenarios, resumed batches, and interrupts.
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -72,7 +72,7 @@ fn resume_repeats_only_outdated_scenarios() {
     let before = times();
     std::thread::sleep(Duration::from_millis(20));
     room.run(&["run", "scenarios/room", "--resume", "--quiet"]).expect(0);
-    assert_eq!(times(), before, "no scenario is outdated, so none is computed again");
+    assert_eq!(times(), before, "no scenario is outdated, so no scenario is recomputed");
     assert_eq!(room.outputs(), first);
 
     room.edit("scenarios/room/cold.toml", "-5.0", "-6.0");
@@ -81,13 +81,13 @@ fn resume_repeats_only_outdated_scenarios() {
     assert_eq!([after[0] > before[0], after[1] > before[1], after[2] > before[2]], [true, false, false]);
     assert_ne!(room.outputs()["results.json"], first["results.json"]);
 
-    // scenarios whose stored results are truncated or missing are computed again
+    // scenarios whose stored results are truncated or missing are recomputed
     room.edit("scenarios/room/cold.toml", "-6.0", "-5.0");
     std::fs::write(room.path("reports/room/.parts/winter.json"), b"{\"name\":").unwrap();
     std::fs::remove_file(room.path("reports/room/.parts/planned.parquet")).unwrap();
     room.run(&["run", "scenarios/room", "--resume", "--quiet"]).expect(0);
     assert_eq!(room.outputs(), first, "the outputs must equal those of a complete run");
-    // a change of the twin makes the results of all scenarios outdated
+    // a change to the twin makes the results of all scenarios outdated
     room.edit("data/room/twin.toml", "value = 90", "value = 91");
     let before = times();
     std::thread::sleep(Duration::from_millis(20));
@@ -147,7 +147,7 @@ fn running_one_file_does_not_change_the_report_of_its_folder() {
     room.run(&["run", "scenarios/room", "--quiet"]).expect(0);
     let all = room.outputs();
     room.run(&["run", "scenarios/room/cold.toml"]).expect(0).says(&["reports/room/cold/index.html"]);
-    assert!(room.outputs() == all, "the report of the whole folder must not change");
+    assert!(room.outputs() == all, "the report on the whole folder must not change");
     let names = |file: &str| -> Vec<String> {
         let results = room.json(file);
         results["scenarios"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap().to_owned()).collect()
@@ -155,7 +155,7 @@ fn running_one_file_does_not_change_the_report_of_its_folder() {
     assert_eq!(names("reports/room/cold/results.json"), ["cold"]);
     let glob = ["run", "scenarios/room/cold.toml", "scenarios/room/planned.toml", "scenarios/room/winter.toml"];
     room.run(&[&glob[..], &["--resume"]].concat()).expect(0).says(&["reports/room/index.html"]);
-    assert!(room.outputs() == all, "naming all files of a folder must give the same outputs as naming the folder");
+    assert!(room.outputs() == all, "listing all files in a folder must give the same outputs as specifying the folder");
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn plans_are_rescored_on_other_members_of_the_model() {
     let [replay, mpc] = [&cases[0], &cases[1]];
     assert!(replay.get("optimism_check").is_none(), "a case without MPC has no plans to check");
     let check = &mpc["optimism_check"];
-    // 24 steps and 3 particles give 72 plans
+    // 24 steps with 3 particles require 72 plans
     assert_eq!(check["plans"], 9, "one plan in eight must be re-scored: {check}");
     let [predicted, rescored] = ["predicted", "rescored"].map(|key| check[key].as_f64().unwrap());
     assert!(predicted > 0.0 && rescored != predicted && (rescored - predicted).abs() < predicted, "{check}");

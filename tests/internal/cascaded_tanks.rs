@@ -1,4 +1,5 @@
-//! The cascaded-tanks benchmark (Schoukens et al. 2016): a model is fitted to one record and simulates another record.
+//! The cascaded-tanks benchmark (Schoukens et al. 2016), in which a model is fitted to one record and simulates
+//! another.
 
 use super::table;
 
@@ -16,7 +17,7 @@ use twinopt::trajectory::{Trajectory, Window};
 use twinopt::units::Unit;
 
 /// Model settings in the syntax of the `[model]` table in `twin.toml`. The settings were tuned on parts of the record
-/// that is used for the fit.
+/// used in the fit.
 const SETTINGS: &str = r"
 lags         = 8
 rollout_loss = 60
@@ -31,7 +32,7 @@ fn record(level: &[f64], pump: &[f64]) -> Trajectory {
     log
 }
 
-/// Root-mean-square error of one open-loop simulation of the whole record, which starts at the first measured values.
+/// Root-mean-square error of an open-loop simulation of the whole record, starting at the first measured values.
 fn free_run(map: &StepMap, log: &Trajectory) -> f64 {
     let start = map.depth() - 1;
     let mut window = Window::from_trajectory(log, start, 0, map.depth(), 1);

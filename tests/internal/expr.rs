@@ -48,7 +48,7 @@ fn scope() -> Scope {
     Scope { signals, parameters, dt: 600.0 }
 }
 
-/// A window in which the value of signal s in row r is `values[s] + r`, minus 100 for each step of lag.
+/// A window in which the value of signal s in row r is `values[s] + r − 100 · lag`.
 fn window(values: &[f64], rows: usize) -> Window {
     let mut w = Window::new(values.len(), 4, rows, Timestamp::UNIX_EPOCH, 600_000);
     for lag in 0..4 {
@@ -214,7 +214,7 @@ fn operations_that_depend_on_the_zero_point_of_a_temperature_scale_are_faults() 
         near(got, expected);
         assert_eq!(shown, u, "{text}");
     }
-    // `supply - 2` is a temperature or a difference, depending on the unit that the context requires
+    // `supply - 2` is a temperature or a temperature difference, depending on the unit required by the context
     near(value_in("supply - 2", "degC").unwrap(), 16.0);
     near(value_in("supply - 2", "K").unwrap(), 16.0);
     near(value_in("supply - 2", "degF").unwrap(), 60.8);
@@ -311,7 +311,7 @@ fn faults_have_the_right_position_and_help() {
         assert_eq!(code(&deep), "too-deep");
     }
     assert_eq!(code(&"a + ".repeat(9000)), "too-long");
-    // a long sum is allowed if it is not nested
+    // a long sum is allowed, because it is not nested
     let long = "a + ".repeat(4000) + "a";
     near(value(&long).0, 8002.0);
     assert!(Expression::parse(&long).unwrap().same(&Expression::parse(&long).unwrap()));
@@ -363,7 +363,7 @@ fn results_of_missing_values_are_missing() {
     assert!(out.iter().all(|v| *v == 3.0));
 }
 
-/// A random expression of the dimensionless signals a, b and c, which the naive evaluator can compute.
+/// A random expression in the dimensionless signals a, b and c, which the naive evaluator can compute.
 #[derive(Debug, Clone)]
 enum Tree {
     Number(f64),
@@ -435,7 +435,7 @@ impl Tree {
     }
 
     /// The value of the expression in row `row`. `None` if the value is sensitive to rounding errors of the operands,
-    /// for example at a jump or at zero.
+    /// for example at a discontinuity or at zero.
     fn naive(&self, w: &Window, row: usize) -> Option<f64> {
         let from_bool = |c: bool| f64::from(u8::from(c));
         let is_true = |c: f64| c != 0.0 && !c.is_nan();
@@ -471,7 +471,7 @@ impl Tree {
             Self::Two(f, a, b) => {
                 let (a, b) = (a.naive(w, row)?, b.naive(w, row)?);
                 match *f {
-                    // if the operands nearly cancel, the result contains only rounding errors
+                    // if the operands nearly cancel, the result consists only of rounding errors
                     "+" if a + b != 0.0 && !distinct(a, -b) => return None,
                     "-" if a - b != 0.0 && !distinct(a, b) => return None,
                     "+" => a + b,

@@ -10,17 +10,17 @@ use twinopt::ops::plant::{self, Source};
 use twinopt::trajectory::{Trajectory, Window};
 use twinopt::twin::{Dynamics, Support, Twin};
 
-/// Largest number of rows for which the support is evaluated.
+/// Maximum number of rows for which the support is evaluated.
 const ROWS: usize = 1500;
 
 fn source(dir: &Path) -> Source {
     let (mut spec, _) = check::load_twin(dir).unwrap();
-    // The support does not depend on the kind of model, so the test fits the fastest one.
+    // The support does not depend on the kind of model, so the test uses the one that is fastest to fit.
     spec.value.model.choose = vec!["linear".to_owned().into()];
     plant::read(spec, cpu(), &|_| ()).unwrap()
 }
 
-/// Shares of the rows that are inside, at the edge of, and outside the support.
+/// Fractions of the rows inside, at the edge of, and outside the support.
 fn shares(twin: &Twin, log: &Trajectory, rows: &[usize]) -> [f64; 3] {
     let rows: Vec<usize> = rows.iter().copied().step_by(rows.len().div_ceil(ROWS).max(1)).collect();
     assert!(rows.len() >= 200, "{} rows", rows.len());
@@ -36,12 +36,12 @@ fn shares(twin: &Twin, log: &Trajectory, rows: &[usize]) -> [f64; 3] {
         .map(|s| labels.iter().filter(|l| **l == s).count() as f64 / labels.len() as f64)
 }
 
-/// Fits the twin in `dir` to its log without the rows in which `signal` is in `region`. Nearly all removed rows must be
-/// outside the support, but only a few hold-out rows may be outside.
+/// Fits the twin in `dir` to its log, leaving out the rows in which `signal` lies in `region`. Nearly all of these rows
+/// must be outside the support, but only a few hold-out rows may be outside.
 fn check_gap(dir: &Path, signal: &str, region: std::ops::Range<f64>) {
     let mut source = source(dir);
     let step = source.spec.value.step.value;
-    // Without the removed rows, the segments are short, so they need a short horizon.
+    // Removing rows leaves only short segments, which require a short horizon.
     source.spec.value.model.horizon = TimeSpan::from_ms(6 * step.ms()).into();
     let s = source.schema.find(signal).unwrap();
     let log = source.log.clone();

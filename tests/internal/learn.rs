@@ -53,7 +53,7 @@ fn row<'a>(learned: &'a Learned, model: &str, signal: usize, horizon: usize) -> 
     rows.find(|r| r.model == model && r.signal == signal && r.horizon == horizon).unwrap()
 }
 
-/// `n` hourly values of a control between −1 and 1 that changes every six hours.
+/// `n` hourly values, between −1 and 1, of a control that changes every six hours.
 fn moves(key: Key, n: usize) -> Vec<f64> {
     (0..n).map(|t| 2.0 * key.uniform((t / 6) as u64) - 1.0).collect()
 }
@@ -91,7 +91,7 @@ fn a_perfect_model_has_no_error_at_any_horizon() {
         assert!(row(&learned, "linear", 0, h).rmse < 1e-4, "{:?}", row(&learned, "linear", 0, h));
         assert!(row(&learned, "linear", 1, h).rmse < 1e-3, "{:?}", row(&learned, "linear", 1, h));
     }
-    // From row s on, persistence predicts x(s) for the state and y(s − 1) for the output.
+    // For forecasts that start at row s, persistence predicts x(s) for the state and y(s − 1) for the output.
     let map = &learned.map;
     let block = 2600..2900;
     let run = rollouts(map, &log, starts(map, &log, &[block], 12, 7), 12, None);
@@ -118,7 +118,8 @@ fn gains_and_responses_are_recovered() {
     assert!((x.gain / 2.0 - 1.0).abs() < 0.02, "{}", x.gain);
     assert!((y.gain / -4.0 - 1.0).abs() < 0.02, "{}", y.gain);
     assert!(x.settled && y.settled && x.gain_low <= x.gain && x.gain <= x.gain_high);
-    // x responds to the control after one step. y has an inverse response: it rises by 2 immediately and then falls.
+    // State x responds to the control after one step. Output y has an inverse response: it rises by 2 immediately and
+    // then falls.
     assert!(x.mean[0] == 0.0 && (x.mean[1] - 0.2).abs() < 0.01);
     assert!((y.mean[0] - 2.0).abs() < 0.05 && (x.mean[7] - 2.0 * (1.0 - 0.9f64.powi(7))).abs() < 0.03);
     assert!(learned.refusal.is_none(), "{:?}", learned.refusal);
@@ -137,11 +138,12 @@ fn intervals_have_their_nominal_coverage() {
             assert!(r.crps < persistence.crps && r.bias.abs() < 0.2 * r.rmse);
         }
     }
-    // The fitted noise process of the output is close to the true one, and simulated noise needs no inflation.
+    // The fitted noise process of the output is close to the true process, so simulated noise needs almost no
+    // inflation.
     let noise = &learned.noise_model;
     assert!((noise.process.phi[1] - 0.8).abs() < 0.05, "{:?}", noise.process.phi);
     assert!(noise.inflation.iter().all(|i| (0.8..1.25).contains(i)), "{:?}", noise.inflation);
-    // In theory, the variance of the error at horizon h is σ² (1 − 0.9^2h) / (1 − 0.81).
+    // The theoretical error variance at horizon h is σ² (1 − 0.9^2h) / (1 − 0.81).
     for h in [1, 6, 12] {
         let theory = (0.09 * (1.0 - 0.81f64.powi(h as i32)) / 0.19).sqrt();
         assert!(
@@ -289,7 +291,7 @@ fn shared(file: &str) -> Option<PathBuf> {
     path.exists().then_some(path)
 }
 
-/// Reads a log with one column per signal, without cleaning it. A new segment starts after a missing row and when
+/// Reads a log with one column per signal, without cleaning it. A new segment starts after a missing row or when
 /// `episode` changes.
 fn read(file: &str, step_ms: i64, episode: Option<&str>, signals: &[(&str, Role)]) -> Option<Trajectory> {
     let table = table::read(&shared(file)?);
@@ -318,8 +320,8 @@ fn read(file: &str, step_ms: i64, episode: Option<&str>, signals: &[(&str, Role)
     Some(log)
 }
 
-/// Learns a model, prints the results, and returns the ratio of its RMSE to that of persistence at the longest horizon,
-/// averaged over targets.
+/// Learns a model, prints the results, and returns the ratio of the model's RMSE to that of persistence at the longest
+/// horizon, averaged over targets.
 fn report(title: &str, log: &Trajectory, spec: &ModelSpec) -> (Learned, f64) {
     let clock = Instant::now();
     let progress = |step: &str| println!("  {:5.1} s {step}", clock.elapsed().as_secs_f64());

@@ -12,8 +12,9 @@ use twinopt::simulate::Simulated;
 use twinopt::trajectory::Trajectory;
 use twinopt::twin::Twin;
 
-/// A plant whose control has opposite effects on two states: `a` settles at u and `b` at 10 − u. Both states should
-/// stay below 4, which is impossible. The objective, which ignores the limits, is minimal at u = AIM.
+/// A plant whose control u has opposite effects on two states: state `a` settles at u, and state `b` settles at 10 − u.
+/// The soft limits require both states to stay below 4, which is impossible. The objective, which ignores the limits,
+/// is minimal at u = AIM.
 const SEESAW: &str = r#"
 name = "seesaw"
 step = "1min"
@@ -46,7 +47,8 @@ fn settles(least: &str, aim: &str, price: &str, mpc: &str, planner: &str) -> f64
 #[test]
 fn limits_of_a_rank_have_strict_priority_over_later_ranks_and_the_objective() {
     let planners = ["gauss_newton = {}", "qp = {}", "icem = { population = 64, iterations = 6 }"];
-    // Each case is the hard lower limit of `a`, AIM, the ranks, and the value at which the control must settle.
+    // Each case consists of the hard lower limit of `a`, AIM, the ranks, and the value at which the control must
+    // settle.
     let cases = [
         ("-inf", "5", "", 5.0),
         ("-inf", "5", "ranks = { a = 1, b = 2 },", 4.0),
@@ -54,7 +56,7 @@ fn limits_of_a_rank_have_strict_priority_over_later_ranks_and_the_objective() {
         ("-inf", "5", "ranks = { a = 2, b = 1 },", 6.0),
         ("-inf", "1", "ranks = { a = 3, b = 1 },", 6.0),
         ("-inf", "9", "ranks = { a = 2 },", 4.0),
-        // The hard limit has priority over the soft limit of rank 1, which is violated as little as possible.
+        // The hard limit takes precedence over the soft limit of rank 1, which is violated as little as possible.
         ("5", "9", "ranks = { a = 1, b = 2 },", 5.0),
         ("7", "1", "ranks = { a = 1, b = 2 },", 7.0),
     ];
@@ -96,7 +98,7 @@ fn noisy(limit: &str) -> (Plant, Twin, Arc<Trajectory>) {
     (plant, twin, Arc::new(log))
 }
 
-/// States of the noisy plant under MPC, after the plant has settled.
+/// States of the noisy plant under MPC, recorded after the plant has settled.
 fn levels(limit: &str, mpc: &str) -> Vec<f64> {
     let (plant, twin, log) = noisy(limit);
     let text = format!("controller.mpc = {{ horizon = '6min', within_log = false, correction = 0.0, {mpc} }}");
@@ -130,7 +132,8 @@ fn limits_are_satisfied_with_the_requested_confidence() {
                 mean(&sure),
                 mean(&surer),
             );
-            // With 3,840 independent steps, the standard deviation of a share of 5 % is 0.35 percentage points.
+            // With 3,840 independent steps, the standard error of an estimated proportion of 5 % is 0.35 percentage
+            // points.
             assert!(with < 0.065 && most < 0.02, "{limit} {planner}: {with} {most}");
             if !planner.starts_with("icem") {
                 assert!(without > 0.3, "{limit} {planner}: {without}");
@@ -151,8 +154,8 @@ fn the_state_stays_in_the_middle_of_contradicting_tightened_limits() {
     }
 }
 
-/// Two tanks in series that are filled through one valve. At the optimum without limits, the level of the lower tank
-/// would exceed its limit.
+/// Two tanks in series, filled through a single valve. Without limits, the optimum would violate the limit on the level
+/// of the lower tank.
 const TANKS: &str = r#"
 name = "tanks"
 step = "1min"
@@ -202,6 +205,6 @@ fn a_linear_twin_with_limits_is_planned_by_quadratic_programs() {
     let (exact, gauss_newton) = (run(""), run(", planner.gauss_newton = {}"));
     println!("qp {exact:.6}, gauss_newton {gauss_newton:.6}");
     assert_eq!(exact, run(", planner.qp = {}"));
-    // a tolerance is needed, because a run with optimal plans is not exactly optimal
+    // a tolerance is required, because a run with optimal plans is not exactly optimal
     assert!(exact <= gauss_newton * (1.0 + 1e-3), "{exact} against {gauss_newton}");
 }

@@ -1,4 +1,4 @@
-//! Tests of requirements that all models must satisfy, and of the accuracy of learned models on a real log.
+//! Tests of the requirements that apply to all models, and of the accuracy of learned models on a real log.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -123,8 +123,8 @@ fn the_linear_model_recovers_the_coefficients_of_a_plant_without_noise() {
     let at = |j: usize, signal: usize, lag: usize| {
         c.weights[j][f.data.layout.inputs.iter().position(|i| *i == (signal, lag)).unwrap()]
     };
-    // With lagged states, the coefficients are not uniquely determined, but the predictions and the gains of current
-    // inputs are.
+    // With lagged states, the coefficients are not uniquely determined, unlike the predictions and the gains of current
+    // inputs.
     let predicted = predict(&*f.model, &f.data.x, f.data.len(), &mean_of_all(f.data.len()));
     for (y, p) in f.data.y.iter().zip(&predicted) {
         let worst = y.iter().zip(p).map(|(y, p)| (y - p).abs()).fold(0.0, f64::max);
@@ -200,7 +200,7 @@ fn a_decoded_model_is_identical_and_damaged_bytes_do_not_panic() {
         assert_eq!(decode(name, &bytes[..bytes.len() - 1]).unwrap_err().exit_code(), 65);
         assert!(decode(name, &[]).is_err() && decode(name, &[0xff; 64]).is_err());
         assert!(decode(name, &[bytes.as_slice(), &[0]].concat()).is_err());
-        // Decoding damaged bytes gives an error or a valid model of the same shape, and never panics.
+        // Decoding damaged bytes never panics. It returns either an error or a valid model of the same shape.
         let key = Key::new(9);
         for i in 0..300 {
             let mut damaged = bytes.clone();
@@ -340,7 +340,7 @@ fn learned_models_explain_a_real_log() {
     }
 }
 
-/// A wrapper of a model that uses the default epistemic uncertainty, which is the standard deviation over members.
+/// A wrapper around a model that uses the default epistemic uncertainty, which is the standard deviation over members.
 #[derive(Debug)]
 struct Members(Arc<dyn Regressor>);
 

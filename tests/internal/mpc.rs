@@ -19,7 +19,7 @@ use twinopt::simulate::Simulated;
 use twinopt::trajectory::{Frame, Trajectory, Window};
 use twinopt::twin::{Batch, Dynamics, Support, Twin};
 
-/// An inventory with a lead time of two days. The demand of a day is known when the day begins. Unserved demand is
+/// An inventory with a lead time of two days. The demand of a day is known at the start of the day. Unserved demand is
 /// delivered later.
 const STOCK: &str = r#"
 name = "stock"
@@ -66,7 +66,7 @@ fn planning_order_up_to_levels_is_no_worse_than_planning_orders() {
         (plant.value(&orders), plant.value(&levels))
     };
     let (daily, every_four_days) = (costs("1d"), costs("4d"));
-    // Cost of a policy with a fixed order-up-to level. The lowest such cost is the reference.
+    // The cost of a policy with a fixed order-up-to level. The lowest cost over all levels is the reference.
     let fixed = |level: usize| {
         let loops = format!("{{ order = 'ordered', position = '{position}', level = '{level}' }}");
         plant.value(&run(&format!("controller.base_stock = [{loops}]")))
@@ -75,12 +75,12 @@ fn planning_order_up_to_levels_is_no_worse_than_planning_orders() {
     println!(
         "orders and levels: {daily:.2?} replanned daily, {every_four_days:.2?} every four days; best fixed level {best:.2}"
     );
-    // Between two plans, planned levels react to demand, but planned orders do not. With daily plans, both methods
-    // react to demand, and their costs differ only by sampling noise.
+    // Between replanning times, planned levels react to demand, but planned orders do not. With daily replanning, both
+    // methods react to demand, and their costs differ only by sampling noise.
     assert!(every_four_days.1 < 0.95 * every_four_days.0, "{every_four_days:?}");
     assert!(daily.1 < 1.05 * daily.0, "{daily:?}");
-    // The costs of MPC are above the reference, because a few simulated futures contain too few shortages to find the
-    // best level exactly.
+    // The costs of MPC are above the reference, because its few simulated futures contain too few shortages to
+    // determine the best level exactly.
     assert!(every_four_days.1.max(daily.1) < 1.2 * best, "{daily:?}, {every_four_days:?} against {best}");
 }
 
@@ -99,12 +99,12 @@ fn plans_of_many_particles_do_not_depend_on_the_number_of_threads() {
         run.trajectory.columns.iter().map(|c| c.iter().map(|v| v.to_bits()).collect()).collect()
     };
     assert_eq!(bits(&one), bits(&two));
-    // The particles have different plans, so the work is distributed over the threads.
+    // The particles have different plans, so the work can be distributed over threads.
     let ordered = one.trajectory.at(plant.column("ordered"), 9);
     assert!(ordered.iter().any(|v| *v != ordered[0]), "{ordered:?}");
 }
 
-/// A tank that loses a tenth of its level every minute, plus a leak that the model may not include.
+/// A tank that loses a tenth of its level every minute, plus a leak that may be missing in the model.
 const LEAKY: &str = r#"
 name = "tank"
 step = "1min"
@@ -149,13 +149,13 @@ fn a_biased_model_reaches_its_setpoint_only_with_correction() {
         last.iter().map(|l| (l - 2.0).abs()).fold(0.0, f64::max)
     };
     let [without, with] = [0.0, 0.3].map(ends);
-    println!("largest distance to the set-point at the end: {without:.4} uncorrected, {with:.6} corrected");
-    // Without correction, the offset equals the leak per step.
+    println!("largest final distance to the set-point: {without:.4} without correction, {with:.6} with correction");
+    // Without correction, the offset equals the amount that leaks in one step.
     assert!((without - 0.1).abs() < 0.01, "{without}");
     assert!(with < 1e-3, "{with}");
 }
 
-/// A twin that counts how many rows it simulates.
+/// A twin that counts the simulated rows.
 struct Counted<'a> {
     twin: &'a Twin,
     rows: AtomicUsize,
@@ -221,8 +221,8 @@ fn a_planner_that_runs_out_of_time_returns_its_best_plan_so_far() {
         // With a stopped clock, a time budget does not change the result. Without a budget, the clock is not read.
         let (still, same, asked) = run(", budget = '200ms'", Some(0));
         assert_eq!((&still, same, asked > 0), (&unlimited, all, true), "{planner}");
-        // Every reading advances the clock by 150 ms, so the time is up at the second reading after the start of a
-        // plan.
+        // Every reading advances the clock by 150 ms, so the time is up at the second reading after the start of
+        // planning.
         let (late, few, asked) = run(", budget = '200ms'", Some(150));
         assert!(few < all / 2, "{planner}: {few} of {all} rows were simulated");
         assert!(asked <= 3 * 120, "{planner}: {asked}");
@@ -277,7 +277,7 @@ fn terminal_prices_apply_only_in_plans() {
         let mut controller = plant.controller(&twin, &text).unwrap();
         plant.value(&plant.run(&twin, &log, 10, 1, controller.as_mut()).unwrap())
     };
-    // The objective of a run contains only the cost. With a terminal price, MPC fills the tank in every step.
+    // The objective of a run contains only the cost. With a price on the final level, MPC fills the tank in every step.
     assert_eq!([run(""), run(", terminal = { stored = -3.0 }")].map(|v| v.round()), [0.0, 40.0]);
     let unknown = plant.controller(&twin, "controller.mpc = { horizon = '4min', terminal = { sotred = -3.0 } }");
     let Err(Error::Config(faults)) = unknown.map(|_| ()) else { panic!("an unknown KPI must be reported") };
@@ -304,7 +304,7 @@ impl Controller for Checked<'_> {
     }
 }
 
-/// A battery in which a purchase also reduces the cost of later steps, which are beyond the horizon of a one-step plan.
+/// A battery in which a purchase also reduces the cost of later steps, which lie beyond the horizon of a one-step plan.
 const CHARGE: &str = r#"
 name = "charge"
 step = "1h"
@@ -331,7 +331,7 @@ fn a_short_plan_with_a_terminal_cost_is_as_good_as_a_long_plan() {
     let mut level = 2.0;
     for t in 0..log.steps {
         let sp = 2.0 + (t as f64 / 60.0).sin();
-        // The log is recorded under a poor controller with a dither signal.
+        // The log was recorded under a poor controller with a dither signal.
         let u = (0.2 * sp + 0.3 * (sp - level) + 0.2 * key.normal(t as u64)).clamp(0.0, 2.0);
         log.at_mut(charge, t)[0] = level;
         log.at_mut(wanted, t)[0] = sp;
@@ -351,7 +351,7 @@ fn a_short_plan_with_a_terminal_cost_is_as_good_as_a_long_plan() {
     let long = cost(&plant, "horizon = '10h'");
     println!("one step {short:.1}, with a terminal cost {with_terminal_cost:.1}, ten steps {long:.1}");
     assert!(short > 5.0 * long && with_terminal_cost < 1.2 * long, "{short} {with_terminal_cost} {long}");
-    // It is an error if a scenario requests a terminal cost that was not learned.
+    // Requesting a terminal cost is an error if no terminal cost was learned.
     plant.terminal_cost = None;
     let error = plant.controller(&twin, "controller.mpc = { horizon = '1h', cost_to_go = true }").err().unwrap();
     assert!(error.to_string().contains("no terminal cost is available"), "{error}");
@@ -406,7 +406,7 @@ fn multiples_and_hard_limits_of_states_are_satisfied() {
     assert!(t.columns[SUPPLY].iter().all(|v| (v * 2.0 - (v * 2.0).round()).abs() < 1e-9));
     let hottest = t.columns[TEMP].iter().copied().fold(0.0, f64::max);
     assert!(hottest <= 25.5 + 1e-9, "{hottest}");
-    // MPC lets the temperature rise to the limit, because this saves energy.
+    // To save energy, MPC lets the temperature rise to the limit.
     assert!(hottest > 25.0, "{hottest}");
 }
 

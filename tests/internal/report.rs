@@ -1,4 +1,4 @@
-//! Tests of the rendered report: its contents, its verdict, and its safety against hostile names.
+//! Tests of the rendered report: contents, verdict, and protection against hostile names.
 
 mod export;
 mod fixture;
@@ -12,7 +12,8 @@ use twinopt::report::{kpi_csv, render};
 use twinopt::scenario::results::{Note, NoteKind, Results};
 use verdict::front;
 
-/// Writes the page to the folder in the environment variable `TWINOPT_REPORT_DIR`, if it is set, for inspection.
+/// Writes the page for inspection to the folder in the environment variable `TWINOPT_REPORT_DIR`, if this variable is
+/// set.
 fn save_page(name: &str, html: &str) {
     if let Some(dir) = std::env::var_os("TWINOPT_REPORT_DIR") {
         std::fs::write(std::path::Path::new(&dir).join(name), html).unwrap();
@@ -38,7 +39,7 @@ fn a_signal_that_never_moved_does_not_limit_the_horizon() {
     assert_eq!(card.reach(&schema), [None]);
 }
 
-/// The text of some HTML that is visible in a browser.
+/// The text of an HTML fragment that is visible in a browser.
 fn visible(html: &str) -> String {
     let mut out = String::new();
     let mut tag = false;
@@ -77,7 +78,7 @@ fn printed(html: &str) -> Vec<(f64, String)> {
         .collect()
 }
 
-/// Parses a number as printed in a report.
+/// Parses a number in the format used in reports.
 fn read(text: &str) -> f64 {
     let clean: String =
         text.replace('\u{2212}', "-").chars().filter(|c| c.is_ascii_digit() || "-.".contains(*c)).collect();
@@ -140,15 +141,15 @@ fn page_one_is_short_and_in_order() {
     let html = render(&fixture::datacenter()).unwrap();
     let front = visible(between(&html, "<section class=\"front", "</section>"));
     println!("{}", front.split_whitespace().collect::<Vec<_>>().join(" "));
-    // Thin spaces between groups of digits are removed, because they do not separate words.
+    // Thin spaces between digit groups are removed, because they do not separate words.
     let joined = front.replace('\u{202f}', "");
     let words = joined.split_whitespace().filter(|w| w.chars().any(char::is_alphanumeric)).count();
     println!("page one: {words} words");
     assert!(words <= 250, "{words}");
     let order = [
-        "Do",
+        "Run",
         "EUR",
-        "Saving a year",
+        "Annual saving",
         "One-time cost",
         "Net present value",
         "Payback",
@@ -166,7 +167,7 @@ fn page_one_is_short_and_in_order() {
     }
 }
 
-/// Results that produce more entries than fit on page one.
+/// Results with more entries than fit on page one.
 fn crowded() -> Results {
     let mut results = fixture::datacenter();
     for c in results.scenarios.iter_mut().flat_map(|s| &mut s.cases) {
@@ -205,7 +206,7 @@ fn a_crowded_page_one_is_shortened() {
     }
 }
 
-/// Requirement REP-2: a report on fifty scenarios is small enough for an e-mail.
+/// Requirement REP-2: a report on fifty scenarios must be small enough for an e-mail.
 #[test]
 fn fifty_scenarios_fit_in_two_megabytes() {
     let mut results = fixture::datacenter();
@@ -220,7 +221,7 @@ fn fifty_scenarios_fit_in_two_megabytes() {
     assert!(html.len() < 2_000_000, "{}", html.len());
 }
 
-/// Requirement REP-5: printed numbers equal the rounded numbers in `results.json`.
+/// Requirement REP-5: printed numbers must equal the rounded numbers in `results.json`.
 #[test]
 fn printed_kpis_equal_those_in_the_results() {
     let results = fixture::datacenter();
@@ -233,7 +234,7 @@ fn printed_kpis_equal_those_in_the_results() {
         }
         let shown = read(text);
         let digits = text.split_once('.').map_or(0, |(_, d)| d.chars().filter(char::is_ascii_digit).count());
-        // The trailing zeros of an integer may be the result of rounding.
+        // Trailing zeros of an integer may be the result of rounding.
         let zeros = if digits == 0 {
             text.chars().rev().filter(char::is_ascii_digit).take_while(|c| *c == '0').count()
         } else {
@@ -284,7 +285,7 @@ fn the_report_names_missing_inputs() {
     assert!(text.contains("cost units in 28 simulated days"), "{text}");
 }
 
-/// A signal that is given by a known equation has no forecast error, so its skill is undefined.
+/// A signal given by a known equation has no forecast error, so its skill is undefined.
 #[test]
 fn undefined_skills_survive_a_round_trip() {
     let mut results = fixture::datacenter();

@@ -56,7 +56,7 @@ fn a_pid_controller_brings_the_tank_to_its_setpoint() {
     assert!((inflow[0] - 0.15).abs() < 1e-12, "{}", inflow[0]);
     assert!(
         out.support.iter().all(|s| *s == Support::Inside),
-        "a twin with only known equations must be inside its support everywhere"
+        "every point must be inside the support of a twin with only known equations"
     );
 }
 
@@ -64,8 +64,8 @@ fn a_pid_controller_brings_the_tank_to_its_setpoint() {
 fn a_pid_controller_does_not_wind_up() {
     let plant = Plant::new(TANK);
     let twin = plant.known();
-    // In the first 150 steps, the set-point cannot be reached, because that would need an inflow of 0.5. Then the
-    // set-point falls to 2.
+    // In the first 150 steps, the set-point cannot be reached, because reaching it would require an inflow of 0.5. From
+    // step 150 on, the set-point is 2.
     let mut log = tank_log(&plant, 400, 25.0).as_ref().clone();
     log.columns[2][150..].fill(2.0);
     let log = Arc::new(log);
@@ -120,7 +120,7 @@ fn base_stock_policies_keep_a_serial_supply_chain_stocked() {
     let [shop, depot, demand, order, buy, shipped] =
         ["shop", "depot", "demand", "order_shop", "order_depot", "shipped"].map(|n| &out.columns[plant.column(n)]);
     for t in 2..out.steps - 1 {
-        // The inventory position includes the shipments of the last two days, which have not arrived yet at the start
+        // The inventory position includes the shipments of the last two days, which have not yet arrived at the start
         // of a day.
         let position = shop[t] + shipped[t - 1] + shipped[t - 2];
         assert_eq!(order[t], (50.0 - position).clamp(0.0, 50.0), "day {t}");
@@ -130,7 +130,7 @@ fn base_stock_policies_keep_a_serial_supply_chain_stocked() {
         assert_eq!(depot[t + 1], depot[t] + buy[t] - shipped[t]);
     }
     assert!(shop.iter().skip(10).all(|x| *x > 0.0), "the shop must never be out of stock");
-    assert!(buy.iter().filter(|b| **b == 0.0).count() > 50, "the reorder point must combine orders into batches");
+    assert!(buy.iter().filter(|b| **b == 0.0).count() > 50, "a reorder point must lead to fewer and larger orders");
 }
 
 const ROOM: &str = r#"
@@ -156,8 +156,7 @@ fn room(log: &Trajectory, plant: &Plant, members: usize) -> Twin {
     )
 }
 
-/// A log that is simulated with the equations of the room. The control changes, and the outdoor temperature has a daily
-/// cycle.
+/// A log simulated with the equations of the room. The control varies, and the outdoor temperature has a daily cycle.
 fn room_log(plant: &Plant, steps: usize) -> Trajectory {
     let mut log = plant.log(steps);
     let key = Key::new(11);
@@ -169,7 +168,7 @@ fn room_log(plant: &Plant, steps: usize) -> Trajectory {
     log.columns[0][0] = 22.0;
     for t in 1..steps {
         let c = |s: usize, lag: usize| log.columns[s][(t - 1usize).saturating_sub(lag)];
-        // The terms are added in the same order as in the regressor, so that a replay is exact to the last bit.
+        // The terms are added in the same order as in the regressor, so that a replay is bitwise exact.
         log.columns[0][t] = (-0.1 * c(0, 0) + 0.0 * c(2, 0) + -2.0 * c(2, 1) + 0.1 * c(3, 0)) + c(0, 0);
     }
     log
@@ -242,8 +241,8 @@ fn the_same_key_gives_the_same_bytes_on_any_number_of_threads() {
 fn the_noise_of_the_mean_model_decays_from_the_last_error() {
     let plant = Plant::new(ROOM);
     let mut log = room_log(&plant, 60);
-    // At step 30, the room is 1 K warmer than predicted. The mean of the noise in the next steps is 0.8 K, 0.64 K and
-    // so on.
+    // At step 30, the room is 1 K warmer than predicted. In the next steps, the mean of the noise is therefore 0.8 K,
+    // 0.64 K and so on.
     log.columns[0][30] += 1.0;
     let mut twin = room(&log, &plant, 1);
     twin.noise_model = noise(2, 0.8, 0.0);
@@ -257,7 +256,7 @@ fn the_noise_of_the_mean_model_decays_from_the_last_error() {
     twin.step(&mut batch);
     assert!((batch.window.column(0, 0)[0] - expected).abs() < 1e-9);
     assert!((batch.noise[0][0] - 0.8).abs() < 1e-9);
-    // If the known past starts only at row 30, the error of the previous step is unknown, so the noise starts at zero.
+    // If the history starts at row 30, the error of the previous step is unknown, so the noise starts at zero.
     let window = twinopt::trajectory::Window::from_trajectory(&log, 30, 30, twin.depth(), 2);
     let mut batch = Batch::candidates(window, 1, 1, None);
     twin.begin(&mut batch);
@@ -322,7 +321,7 @@ proptest! {
     }
 }
 
-/// A controller that records its observations and does not set any control.
+/// A controller that records its observations and sets no controls.
 #[derive(Default)]
 struct RecordingController {
     power: Vec<f64>,
@@ -456,7 +455,7 @@ fn a_seasonal_and_a_perfect_forecast_have_the_expected_values() {
     assert_eq!(out[..], before[54..78]);
 }
 
-/// A plant and a twin with a fitted model, which can be saved.
+/// A plant, and a twin with a fitted model that can be saved.
 fn fitted() -> (Plant, Twin) {
     let plant = Plant::new(ROOM);
     let log = room_log(&plant, 900);

@@ -1,4 +1,4 @@
-//! Tests that MPC settings tuned on a log also reduce the cost on the plant that generated the log.
+//! Tests that MPC settings tuned on a log also reduce the cost in closed loop with the plant that generated the log.
 
 use super::plant;
 
@@ -19,8 +19,8 @@ use twinopt::trajectory::Trajectory;
 use twinopt::tune::{TuningInputs, tune};
 use twinopt::twin::{Provenance, Twin};
 
-/// The twin of a tank that is filled by a pump and drained by gravity. `law` is the equation of the tank level, or
-/// empty if the twin has to learn this equation.
+/// The twin of a tank that is filled by a pump and drained by gravity. `law` is the equation for the tank level, or
+/// empty if the twin must learn this equation.
 fn text(law: &str, more: &str) -> String {
     format!(
         r#"
@@ -163,7 +163,7 @@ fn the_saving_predicted_from_the_log_is_achieved_on_the_plant() {
     let tuned = tank.tuned();
     println!("{tuned:#?}");
     let (setting, trials) = (&tuned.setting, &tuned.trials);
-    // A tank without dead time needs one lag, and a second lag hardly improves the model.
+    // A tank without dead time requires only one lag, and a second lag hardly improves the model.
     assert!(setting.model == "gp" && setting.lags <= 2, "{trials:#?}");
     assert!(trials.iter().all(|t| t.objective.is_finite()));
     let chosen = trials.iter().find(|t| t.setting == *setting).unwrap();

@@ -1,5 +1,5 @@
-//! Tests of KPIs over trajectories: reference values, units, missing values, and equality with the KPIs that planners
-//! compute.
+//! Tests of KPIs over trajectories: reference values, units, missing values, and agreement with the KPIs computed by
+//! planners.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,8 +19,8 @@ fn signal(name: &str, role: Role, unit: &str) -> Signal {
     Signal::open(name, role, Unit::parse(unit).unwrap())
 }
 
-/// Signals of the tests: inlet [degC, soft limit 27], total and it [kW], price [EUR/MWh], sp [degC, control], stock
-/// [1], flow [m^3/h].
+/// Signals used in the tests: inlet [degC, soft limit 27], total and it [kW], price [EUR/MWh], sp [degC, control],
+/// stock [1], and flow [m^3/h].
 fn schema() -> Arc<Schema> {
     let mut inlet = signal("inlet", Role::State, "degC");
     inlet.soft = Bounds { low: f64::NEG_INFINITY, high: 27.0 };
@@ -58,7 +58,7 @@ fn kpi_at(toml: &str, step_ms: i64) -> Kpi {
     Kpi::compile("k", &spec(toml), &scope(&schema, step_ms), &schema).unwrap_or_else(|(_, f)| panic!("{toml}: {f:?}"))
 }
 
-/// A trajectory with hourly steps and one particle. Signals that are not given are zero.
+/// A trajectory with hourly steps and one particle. Signals without given values are zero.
 fn trajectory(given: &[(&str, &[f64])]) -> Trajectory {
     let schema = schema();
     let steps = given[0].1.len();
@@ -187,7 +187,7 @@ fn windows_and_lags_stop_at_segments_but_lags_read_rows_before_a_period() {
     let both = evaluate(&kpis, &t, &t.segments.clone());
     near(both[0][0], 19.0 / 3.0);
     near(both[1][0], 2.0);
-    // The period 1..3 starts inside a segment, so its first move is the change from step 0.
+    // The period 1..3 starts within a segment, so its first move is the change from step 0 to step 1.
     near(evaluate(&kpis, &t, std::slice::from_ref(&(1..3)))[1][0], 2.0);
 }
 
@@ -247,7 +247,7 @@ fn kinds() -> Vec<Kpi> {
 }
 
 proptest! {
-    /// The KPIs that a planner computes from a reused window equal the KPIs that a report computes from a trajectory.
+    /// KPIs that a planner computes from a reused window must equal the KPIs that a report computes from a trajectory.
     #[test]
     fn windows_and_trajectories_give_the_same_kpis(values in prop::collection::vec(prop_oneof![9 => -9.0..9.0f64, 1 => Just(f64::NAN)], 7 * 12 * 2)) {
         let schema = schema();
@@ -282,7 +282,7 @@ proptest! {
         }
     }
 
-    /// Compares a peak with its definition as the largest mean over a sliding window.
+    /// Compares a peak KPI with its definition, the largest mean over a sliding window.
     #[test]
     fn a_peak_is_the_largest_mean_over_its_window(values in prop::collection::vec(-9.0..9.0f64, 1..40), window in 1usize..6) {
         let peak = one(&format!(r#"peak = {{ of = "total", window = "{window}h" }}"#), &[("total", &values)]);

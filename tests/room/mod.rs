@@ -1,5 +1,5 @@
 //! A small test project in a temporary folder: a heated room with a log, a twin and three scenarios. Tests run the
-//! built binary in this project.
+//! compiled binary in this project.
 #![allow(dead_code, reason = "each test crate uses only some functions of this module")]
 
 use std::collections::BTreeMap;
@@ -91,7 +91,7 @@ controller.replay = {}
 controller.mpc  = { horizon = "6h", replan = "1h", particles = 2, planner.icem = { population = 16, iterations = 2 } }
 "#;
 
-/// A generator of random numbers that are the same on every machine.
+/// A random number generator that gives the same numbers on every machine.
 pub struct Noise(u64);
 
 impl Noise {
@@ -99,7 +99,7 @@ impl Noise {
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
-    /// A number that is uniformly distributed in [0, 1).
+    /// A random number uniformly distributed in [0, 1).
     pub fn even(&mut self) -> f64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -107,7 +107,7 @@ impl Noise {
         (self.0 >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// A nearly normal number with mean 0 and standard deviation 1.
+    /// An approximately normal random number with mean 0 and standard deviation 1.
     pub fn normal(&mut self) -> f64 {
         (0..12).map(|_| self.even()).sum::<f64>() - 6.0
     }
@@ -116,8 +116,8 @@ impl Noise {
 /// The columns of a log, each with its name.
 pub type Columns = Vec<(&'static str, Vec<f64>)>;
 
-/// The log of a heated room. Per hour, the room loses 8 % of the temperature difference to the outdoors, and 1 kW of
-/// heat warms it by 0.35 K. From row `changed` on, 1 kW warms it by `later` K.
+/// The log of a heated room. Per hour, the temperature difference to the outdoors decays by 8 %, and 1 kW of heating
+/// warms the room by 0.35 K. From row `changed` on, 1 kW warms the room by `later` K.
 pub fn log(rows: usize, changed: usize, later: f64) -> Columns {
     let mut noise = Noise::new(7);
     let (mut temp, mut heat, mut drift) = (20.0, 3.0, 0.0);
@@ -153,7 +153,7 @@ pub fn write_log(file: &Path, columns: &Columns) {
     let rows = columns[0].1.len() as i64;
     let times = TimestampMillisecondArray::from_iter_values((0..rows).map(|k| START_MS + k * HOUR_MS));
     let times: ArrayRef = Arc::new(times.with_timezone("UTC"));
-    // NaN means that the sample is missing
+    // NaN marks a missing sample
     let column = |v: &Vec<f64>| -> ArrayRef {
         Arc::new(v.iter().map(|v| v.is_finite().then_some(*v)).collect::<Float64Array>())
     };
@@ -171,7 +171,7 @@ pub struct Room {
 }
 
 impl Room {
-    /// A project with a log of [`ROWS`] hours and no model.
+    /// A project with a log of [`ROWS`] hours but no model.
     pub fn new() -> Self {
         Self::with(&log(ROWS, ROWS, 0.35))
     }
@@ -225,7 +225,7 @@ impl Room {
         serde_json::from_slice(&self.read(file)).unwrap()
     }
 
-    /// Replaces the first `find` in a file by `write`.
+    /// Replaces the first occurrence of `find` in a file with `write`.
     pub fn edit(&self, file: &str, find: &str, write: &str) {
         let text = self.text(file);
         assert!(text.contains(find), "{file} does not contain `{find}`");
@@ -243,14 +243,14 @@ impl Room {
         Ended::of(&mut self.command(args))
     }
 
-    /// Contents of the files in the report folder by file name. Hidden files are not included.
+    /// Contents of the files in the report folder, by file name. Hidden files are not included.
     pub fn outputs(&self) -> BTreeMap<String, Vec<u8>> {
         let entries = std::fs::read_dir(self.path("reports/room")).unwrap().flatten();
         let files = entries.filter(|e| e.path().is_file() && !e.file_name().to_string_lossy().starts_with('.'));
         files.map(|e| (e.file_name().to_string_lossy().into_owned(), std::fs::read(e.path()).unwrap())).collect()
     }
 
-    /// Contents of all files of the project by path.
+    /// Contents of all files of the project, by path.
     pub fn everything(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut all = BTreeMap::new();
         let mut open = vec![self.root.clone()];

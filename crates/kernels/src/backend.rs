@@ -1,4 +1,4 @@
-//! The operations that every device implements.
+//! Defines the operations that every device implements.
 
 use std::fmt::Debug;
 
@@ -6,11 +6,11 @@ use crate::error::Result;
 use crate::kernel::{Evidence, GpFunctions, Inducing, Kernel, Points, Solve};
 use crate::net::{Net, Tape};
 
-/// A device. The result of a row does not depend on the other rows, and repeated calls with the same arguments give
-/// identical bytes.
+/// A device. The result for a row does not depend on the other rows, and repeated calls with the same arguments give
+/// bitwise identical results.
 ///
 /// # Errors
-/// Every operation returns [`crate::Error::Failed`] if a slice has the wrong size or the device fails.
+/// Every operation returns [`crate::Error::Failed`] if a slice has the wrong size, or if the device fails.
 pub trait Backend: Send + Sync + Debug {
     /// Name of the device for messages, such as `cpu (2 threads)` or `cuda (NVIDIA H100)`.
     fn name(&self) -> String;
@@ -29,7 +29,7 @@ pub trait Backend: Send + Sync + Debug {
     fn solve(&self, l: &[f64], n: usize, b: &mut [f64], which: Solve) -> Result<()>;
 
     /// Computes the log marginal likelihood of an exact GP with noise variance `noise`, and its gradient. Returns
-    /// `None` if the kernel matrix with noise is not positive definite. O(n³).
+    /// `None` if the kernel matrix plus noise is not positive definite. O(n³).
     fn evidence(&self, kernel: &Kernel, noise: f64, x: Points, y: &[f64]) -> Result<Option<Evidence>>;
 
     /// Fused GP prediction: `out[c rows + r] = Σ_i k(x_r, z_i) w[c n + i]` for each column c of weights. If `gp` has a
@@ -38,8 +38,8 @@ pub trait Backend: Send + Sync + Debug {
     fn gp_predict(&self, gp: &GpFunctions, x: Points, out: &mut [f64], variance: Option<&mut [f64]>) -> Result<()>;
 
     /// Computes the variational bound of [`Inducing`] for the rows `x`, `y` and the inducing points `z`. For numerical
-    /// stability, `jitter` · variance is added to the diagonal of K_uu. Returns `None` if a matrix that must be
-    /// factorised is not positive definite. O(n m²).
+    /// stability, `jitter` · variance is added to the diagonal of K_uu. Returns `None` if a matrix to be factorised is
+    /// not positive definite. O(n m²).
     #[allow(clippy::too_many_arguments, reason = "the function needs the model, its data and the gradient flag")]
     fn gp_inducing(
         &self,
@@ -56,9 +56,9 @@ pub trait Backend: Send + Sync + Debug {
     /// `[members][inputs][rows]`, and `out` is `[members][outputs][rows]`. Fills `tape` for [`Backend::backward`].
     fn forward(&self, net: &Net, x: &[f32], rows: usize, tape: &mut Tape, out: &mut [f32]) -> Result<()>;
 
-    /// Batched backward pass for the forward pass that filled `tape`. `out_grad` is `[members][outputs][rows]`.
-    /// Overwrites `weight_grad` (with the layout of [`Net::weights`]; skipped if empty) and `x_grad` (with the layout
-    /// of `x`; skipped if `None`).
+    /// Batched backward pass, which uses the `tape` filled by the forward pass. `out_grad` is
+    /// `[members][outputs][rows]`. Overwrites `weight_grad`, which has the layout of [`Net::weights`] (skipped if
+    /// empty), and `x_grad`, which has the layout of `x` (skipped if `None`).
     #[allow(clippy::too_many_arguments, reason = "the function needs the network, its data and its gradients")]
     fn backward(
         &self,

@@ -1,4 +1,4 @@
-//! Selects the device for computations.
+//! Selects the device on which computations run.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use crate::error::Result;
 /// The device on which a model is computed.
 pub type Compute = Arc<dyn Backend>;
 
-/// Returns the CPU as the device.
+/// Returns the CPU as a device.
 pub fn cpu() -> Compute {
     Arc::new(Cpu)
 }
 
-/// The device on which to compute.
+/// Choice of the device for computations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Device {
     /// A GPU if one is available, otherwise the CPU.
@@ -25,7 +25,7 @@ pub enum Device {
     Cuda,
 }
 
-/// Opens a device. `Auto` falls back to the CPU without a message.
+/// Opens a device. `Auto` falls back to the CPU silently.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] if `Cuda` is requested and cannot be opened. The message says what is missing and how

@@ -1,9 +1,9 @@
-//! Exponential, logistic and softplus functions of whole slices, in single precision.
+//! Exponential, logistic and softplus functions in single precision, applied to whole slices.
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// The constant 1.5 · 2²³. Adding this constant to a number rounds the number to an integer, which can be read from the
-/// lowest bits of the sum.
+/// The constant 1.5 · 2²³. Adding this constant to a number rounds it to an integer, which can be read from the lowest
+/// bits of the sum.
 const ROUND: f32 = 12_582_912.0;
 /// Polynomial approximation of (2^f − 1) / f on [−½, ½], interpolated at the Chebyshev points of an interval that is 2
 /// % wider. The relative error of 2^f is below 2e-7.
@@ -36,7 +36,7 @@ fn exp2<S: Simd>(s: S, t: S::f32s) -> S::f32s {
     let middle = s.mul_add_e_f32s(f, s.splat_f32s(c[2]), s.splat_f32s(c[1]));
     let high = s.mul_add_e_f32s(f, s.splat_f32s(c[4]), s.splat_f32s(c[3]));
     let power = s.mul_add_e_f32s(s.mul_add_e_f32s(high, square, middle), square, low);
-    // The integer part is added to the exponent bits.
+    // The integer part of the exponent is added to the exponent bits.
     let exponent = s.wrapping_dyn_shl_u32s(s.transmute_u32s_f32s(shifted), s.splat_u32s(23));
     s.transmute_f32s_u32s(s.add_u32s(s.transmute_u32s_f32s(power), exponent))
 }
@@ -104,7 +104,7 @@ impl Elementwise {
         }
     }
 
-    /// Replaces each element of `x` by its function value, with the widest vector instructions of the CPU.
+    /// Applies the function to each element of `x` in place, using the widest vector instructions of the CPU.
     pub fn apply(self, x: &mut [f32]) {
         Arch::new().dispatch(Apply { function: self, x });
     }
@@ -146,7 +146,7 @@ mod tests {
             let error = |(x, y): (&f32, &f32)| (f64::from(*y) - f(f64::from(*x))).abs() / f(f64::from(*x));
             x.iter().zip(&y).map(error).fold(0.0, f64::max)
         };
-        // For large x, the error of exp is caused by the rounding of x · log₂e.
+        // For large x, the rounding of x · log₂e dominates the error of exp.
         assert!(worst(Elementwise::Exp, &f64::exp) < 3e-6);
         assert!(worst(Elementwise::Logistic, &|x| 1.0 / (1.0 + (-x).exp())) < 3e-6);
         assert!(worst(Elementwise::Softplus, &|x| x.max(0.0) + (-x.abs()).exp().ln_1p()) < 3e-6);

@@ -3,7 +3,7 @@
 /// The reason why an operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The requested device is unavailable. The text says what is missing and how to install it.
+    /// The requested device is unavailable. The error message states what is missing and how to install it.
     #[error("{0}")]
     Unavailable(String),
     /// A slice has the wrong size, or a device failed.

@@ -1,8 +1,8 @@
 //! Samples from a stationary GP prior, computed with random Fourier features (Rahimi & Recht 2007).
 //!
 //! By Bochner's theorem, a stationary kernel is the Fourier transform of its spectral density. If the frequencies ω_i
-//! are drawn from the spectral density and the phases b_i are random, the covariance of f(x) = Σ_i a_i cos 2π(ω_i·x +
-//! b_i), i = 1 … F, over draws equals the kernel. Evaluating f takes O(F d) operations per row.
+//! are drawn from the spectral density and the phases b_i are random, the covariance over draws of f(x) = Σ_i a_i cos
+//! 2π(ω_i·x + b_i), i = 1 … F, equals the kernel. Evaluating f takes O(F d) operations per row.
 
 use std::f64::consts::TAU;
 
@@ -22,7 +22,7 @@ const ROWS: usize = 64;
 /// The spectral density is a normal distribution for the squared exponential kernel, and a multivariate t distribution
 /// with 5 degrees of freedom for the Matérn-5/2 kernel. A sine and a cosine with independent normal weights are
 /// equivalent to one cosine with a Rayleigh-distributed amplitude and a uniform phase. With Rayleigh-distributed
-/// amplitudes, f has the variance of the kernel at every x.
+/// amplitudes, the variance of f equals that of the kernel at every x.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RandomFourierFeatures {
     /// The inverse length-scales, `[d]`.
@@ -62,7 +62,7 @@ impl RandomFourierFeatures {
         draw
     }
 
-    /// `out[r] += f(x_r)`. The result of a row does not depend on the other rows.
+    /// `out[r] += f(x_r)`. The result for a row does not depend on the other rows.
     pub fn add(&self, x: Points, out: &mut [f64]) {
         for (t, out) in out.chunks_mut(ROWS).enumerate() {
             let tile = Tile::new(x, &self.inverse, t * ROWS, out.len());

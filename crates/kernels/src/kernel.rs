@@ -1,8 +1,8 @@
-//! Covariance functions, and the inputs and results of Gaussian process operations.
+//! Covariance functions, and the inputs and results of operations on Gaussian processes.
 
 use serde::{Deserialize, Serialize};
 
-/// Points stored as `[d][n]`, so that each coordinate is contiguous over all points.
+/// Points stored as `[d][n]`, so that the values of each coordinate are contiguous.
 #[derive(Debug, Clone, Copy)]
 pub struct Points<'a> {
     pub values: &'a [f64],
@@ -36,7 +36,7 @@ pub struct Kernel {
     pub lengths: Vec<f64>,
 }
 
-/// The system that [`crate::Backend::solve`] solves with a Cholesky factor L.
+/// The linear system with a Cholesky factor L that [`crate::Backend::solve`] solves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Solve {
     /// L⁻¹ b.
@@ -55,7 +55,7 @@ pub struct Evidence {
     pub gradient: Vec<f64>,
 }
 
-/// Functions computed from kernels centred at `n` points: linear combinations of these kernels (such as posterior means
+/// Functions computed from kernels centred at `n` points: linear combinations of the kernels (such as posterior means
 /// and pathwise corrections), and the posterior variance.
 #[derive(Debug, Clone, Copy)]
 pub struct GpFunctions<'a> {
@@ -68,7 +68,8 @@ pub struct GpFunctions<'a> {
     pub precision: Option<&'a [f64]>,
 }
 
-/// A sparse GP with m inducing points: the collapsed evidence lower bound (Titsias 2009) and its optimal posterior.
+/// Results for a sparse GP with m inducing points: the collapsed evidence lower bound (Titsias 2009) and the optimal
+/// posterior.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Inducing {
     /// The bound.

@@ -1,17 +1,16 @@
-//! The computationally expensive operations of `twinopt`, behind the trait [`Backend`], which one module per device
-//! implements.
+//! The computationally expensive operations of `twinopt`. Each device has a module that implements the trait
+//! [`Backend`].
 //!
 //! - Gaussian processes (Rasmussen & Williams 2006): kernel matrices, Cholesky factors, the log marginal likelihood and
-//!   its gradient, predictions. Exact GPs cost O(N³), and GPs with M inducing points (Titsias
-//!   2009) cost O(N M²).
-//! - Samples from a GP prior by [`RandomFourierFeatures`] (Rahimi & Recht 2007).
+//!   its gradient, and predictions. Exact GPs cost O(N³), and GPs with M inducing points (Titsias 2009) cost O(N M²).
+//! - Samples from a GP prior, computed with [`RandomFourierFeatures`] (Rahimi & Recht 2007).
 //! - Forward and backward passes of dense networks ([`Net`]), with all members of an ensemble in one batch.
 //! - Regression trees ([`forest`]).
 //! - Random numbers that depend only on a key and a counter ([`rng::Key`]).
 //!
 //! All operations take and return slices in host memory. Matrices are column-major, so a column (one signal or feature
-//! over all rows) is contiguous. [`Cpu`] is the reference, and every other device agrees with it within a stated
-//! tolerance.
+//! over all rows) is contiguous. [`Cpu`] is the reference device, and the results of every other device agree with it
+//! within a stated tolerance.
 
 // `unsafe` code is only allowed in `cuda`, which calls the driver.
 #![deny(unsafe_code)]

@@ -23,7 +23,7 @@ impl Net<'_> {
     }
 }
 
-/// Intermediate results of a forward pass that its backward pass needs. A tape grows to the size of the batch and can
+/// Intermediate results of a forward pass that the backward pass needs. A tape grows to the size of the batch and can
 /// be reused. The layout of a tape depends on the device.
 #[derive(Debug, Default)]
 pub struct Tape {
@@ -33,6 +33,6 @@ pub struct Tape {
     pub after: Vec<Vec<f32>>,
     /// Buffers for gradients.
     pub grad: Vec<Vec<f32>>,
-    /// Weights, in the order in which the backward pass reads them.
+    /// Weights in the order in which the backward pass reads them.
     pub weights: Vec<Vec<f32>>,
 }

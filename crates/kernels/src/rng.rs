@@ -1,7 +1,7 @@
-//! Counter-based random numbers, which are the only source of randomness in `twinopt`.
+//! A counter-based random number generator, which is the only source of randomness in `twinopt`.
 //!
 //! A [`Key`] identifies a stream. Number i of a stream depends only on (key, i), so a key gives the same numbers on any
-//! thread and in any order, like a key in JAX. [`Key::fold`] derives a new stream. Streams have no state that advances.
+//! thread and in any order, like a key in JAX. [`Key::fold`] derives a new stream. A stream has no mutable state.
 
 /// A stream of random numbers, computed by applying the finaliser of SplitMix64 (Steele, Lea & Flood 2014) to the key
 /// and a counter.
@@ -21,7 +21,7 @@ impl Key {
         Self(mix(self.0 ^ mix(data.wrapping_add(0xD1B5_4A32_D192_ED03))))
     }
 
-    /// The 64 random bits of number `i` of the stream.
+    /// Number `i` of the stream, as 64 random bits.
     #[inline]
     pub fn bits(self, i: u64) -> u64 {
         mix(self.0.wrapping_add(i.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15)))
@@ -33,7 +33,7 @@ impl Key {
         ((self.bits(i) >> 11) as f64 + 0.5) * (1.0 / (1u64 << 53) as f64)
     }
 
-    /// Number `i` of the stream as a standard normal variate, which is [`normal_quantile`] of [`Key::uniform`].
+    /// Number `i` of the stream, as a standard normal variate: [`normal_quantile`] of [`Key::uniform`].
     #[inline]
     pub fn normal(self, i: u64) -> f64 {
         normal_quantile(self.uniform(i))
@@ -45,7 +45,7 @@ impl Key {
         ((u128::from(self.bits(i)) * n as u128) >> 64) as usize
     }
 
-    /// Fills `out` with the standard normal variates `0..out.len()` of the stream.
+    /// Fills `out` with the numbers `0..out.len()` of the stream, as standard normal variates.
     pub fn fill_normal(self, out: &mut [f64]) {
         for (i, o) in out.iter_mut().enumerate() {
             *o = self.normal(i as u64);

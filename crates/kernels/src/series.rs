@@ -1,12 +1,12 @@
 //! The functions exp and cos in double precision, computed from Taylor series without branches or tables, so that the
 //! compiler can vectorise loops that call them.
 
-/// The constant 1.5 · 2⁵². Adding this constant to a number of magnitude below 2⁵¹ rounds the number to an integer,
-/// which can be read from the lowest bits of the sum.
+/// The constant 1.5 · 2⁵². Adding this constant to a number whose magnitude is below 2⁵¹ rounds it to an integer, which
+/// can be read from the lowest bits of the sum.
 const ROUND: f64 = 6_755_399_441_055_744.0;
-/// Arguments of exp below this value are replaced by this value; exp(−700) ≈ 1e-304.
+/// Lower bound to which arguments of exp are clamped; exp(−700) ≈ 1e-304.
 const MIN_ARGUMENT: f64 = -700.0;
-/// The value ln 2 as the sum of two numbers. Products of the first number and integers below 2²⁰ are exact.
+/// The constant ln 2 as the sum of two numbers. The product of the first number and any integer below 2²⁰ is exact.
 const LN2: [f64; 2] = [6.931_471_803_691_238e-1, 1.908_214_929_270_587_7e-10];
 /// 1 / k! for k = 12, 11, …, 0.
 const EXP: [f64; 13] = [
@@ -56,8 +56,8 @@ pub fn exp(x: f64) -> f64 {
     p * f64::from_bits((shifted.to_bits() << 52).wrapping_add(1023 << 52))
 }
 
-/// Computes cos 2πu, where u is an angle in turns. The absolute error is below 1e-15, apart from the rounding of u.
-/// Beyond 2⁵¹ turns, the result is an arbitrary number in −1..=1. NaN gives NaN.
+/// Computes cos 2πu, where u is an angle in turns. The absolute error is below 1e-15, apart from the rounding of u. If
+/// |u| exceeds 2⁵¹, the result is an arbitrary number in −1..=1. NaN gives NaN.
 ///
 /// For |u| ≤ ½, cos 2πu = sin 2π(¼ − |u|), and the sine is computed from its Taylor series.
 #[inline(always)]

@@ -272,7 +272,7 @@ fn predictions_agree_with_textbook_code() {
                     (0..n).map(|j| k[r][j] * (0..n).map(|i| precision[i + j * n] * k[r][i]).sum::<f64>()).sum();
                 close(variance[r], kernel.variance - explained, 1e-11);
             }
-            // A row that is evaluated alone gives the same bytes as in a batch.
+            // Evaluating a row alone gives the same bytes as evaluating it in a batch.
             for r in [0, rows / 2, rows - 1] {
                 let (row, mut alone, mut spread) = (x.row(r), vec![0.0; columns], [0.0]);
                 let row = Points { values: &row, n: 1 };

@@ -1,4 +1,4 @@
-//! Random inputs for the operations, of any size.
+//! Random inputs of any size for the operations.
 
 use twinopt::compute::{Family, GpFunctions, Kernel, Net, Points};
 use twinopt::rng::Key;

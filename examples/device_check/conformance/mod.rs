@@ -10,13 +10,13 @@ use twinopt::rng::Key;
 
 use cases::{Gp, Nets};
 
-/// Tolerance of results in f64: rounding errors of 1e-16 are summed over up to several thousand terms and amplified by
-/// condition numbers of about 1e4.
+/// Tolerance of results in f64. Rounding errors of 1e-16 accumulate in sums of up to several thousand terms and are
+/// amplified by condition numbers of about 1e4.
 pub const DOUBLE: f64 = 1e-10;
-/// Tolerance of the evidence, whose gradient is a difference of large sums.
+/// Tolerance of the evidence, whose gradient is the difference between large sums.
 pub const EVIDENCE: f64 = 1e-9;
-/// Tolerance of results in f32: rounding errors of 6e-8 accumulate over five layers of sums. Results in TF32, which has
-/// rounding errors of 5e-4, do not pass.
+/// Tolerance of results in f32. Rounding errors of 6e-8 accumulate over five layers of sums. Results in TF32, which
+/// have rounding errors of 5e-4, do not pass.
 pub const SINGLE: f64 = 1e-5;
 
 type Run = Box<dyn Fn(&dyn Backend) -> Result<f64>>;
@@ -30,14 +30,15 @@ pub struct Check {
 }
 
 impl Check {
-    /// Relative error ‖out − reference‖ / ‖reference‖. Infinite if a second run gives a different result, or if only
-    /// the device or only the reference has a result.
+    /// Relative error ‖out − reference‖ / ‖reference‖. The error is infinite if a second run gives a different result,
+    /// or if either the device or the reference has no result.
     pub fn error(&self, device: &dyn Backend) -> Result<f64> {
         (self.run)(device)
     }
 }
 
-/// Relative distance ‖out − reference‖ / ‖reference‖. Infinite if the lengths differ or a value is not finite.
+/// Relative distance ‖out − reference‖ / ‖reference‖. The distance is infinite if the lengths differ or a value is not
+/// finite.
 pub fn distance<T: Copy + Into<f64>>(out: &[T], reference: &[f64]) -> f64 {
     let off: f64 = out.iter().zip(reference).map(|(o, r)| ((*o).into() - r).powi(2)).sum();
     let norm: f64 = reference.iter().map(|r| r * r).sum();
@@ -45,7 +46,8 @@ pub fn distance<T: Copy + Into<f64>>(out: &[T], reference: &[f64]) -> f64 {
     if out.len() == reference.len() && error.is_finite() { error } else { f64::INFINITY }
 }
 
-/// The `distance` between the result of `run` and `reference`. Infinite if a second run gives a different result.
+/// The `distance` between the result of `run` and `reference`. The distance is infinite if a second run gives a
+/// different result.
 fn measure<T: Copy + Into<f64> + PartialEq>(reference: &[f64], run: impl Fn() -> Result<Vec<T>>) -> Result<f64> {
     let out = run()?;
     Ok(if out == run()? { distance(&out, reference) } else { f64::INFINITY })
@@ -55,8 +57,8 @@ pub fn wide(values: &[f32]) -> Vec<f64> {
     values.iter().map(|v| f64::from(*v)).collect()
 }
 
-/// All checks. If `large` is true, the checks include sizes at which a device works in tiles. At these sizes, the
-/// reference implementation takes seconds.
+/// All checks. If `large` is true, the checks include sizes at which a device divides its work into tiles. At these
+/// sizes, the reference implementation takes several seconds.
 pub fn checks(large: bool) -> Vec<Check> {
     let mut all = Vec::new();
     let mut kernel = |family, n, m, d| all.push(kernel_check(family, n, m, d));
@@ -133,7 +135,7 @@ fn cholesky_check(n: usize) -> Check {
         run: Box::new(move |device| {
             measure(&factor(n), || {
                 let mut a = matrix(n);
-                // NaN above the diagonal checks that these elements are not read
+                // NaN values above the diagonal show whether these elements are read
                 (0..n).for_each(|j| a[j * n..j * n + j].fill(f64::NAN));
                 Ok(if device.cholesky(&mut a, n)? { a } else { Vec::new() })
             })
@@ -234,8 +236,7 @@ fn predict_check(n: usize, rows: usize, d: usize, columns: usize, spread: bool) 
                 Ok((out, variance))
             };
             let means_error = measure(&means, || run().map(|r| r.0))?;
-            // the error is relative to the norm of all variances, because a single variance can be a difference close
-            // to zero
+            // the error is relative to the norm of all variances, because a single variance may be close to zero
             let variances_error = if spread { distance(&run()?.1, &variances) } else { 0.0 };
             Ok(means_error.max(variances_error))
         }),

@@ -68,7 +68,8 @@ pub fn inverse(l: &[f64], n: usize) -> Vec<f64> {
     (0..n).flat_map(|j| backward_solve(l, &forward_solve(l, &unit(j)))).collect()
 }
 
-/// The log marginal likelihood, followed by its gradient with respect to ln lengths, ln variance and ln noise.
+/// The log marginal likelihood, followed by its gradient with respect to the logarithms of the length scales, variance
+/// and noise.
 pub fn evidence(k: &Kernel, noise: f64, x: Points, y: &[f64]) -> Option<Vec<f64>> {
     let n = x.n;
     let clean = kernel(k, x, x);
@@ -125,7 +126,7 @@ fn silu(v: f64) -> f64 {
     v / (1.0 + (-v).exp())
 }
 
-/// Values before the activation function in all layers of one ensemble member, for one row.
+/// Pre-activation values in all layers of one ensemble member, for one row.
 fn layers(widths: &[usize], weights: &[f64], x: &[f64]) -> Vec<Vec<f64>> {
     let (mut at, mut input, mut all) = (0, x.to_vec(), Vec::new());
     for w in widths.windows(2) {
@@ -156,7 +157,7 @@ pub fn forward(members: usize, widths: &[usize], weights: &[f64], x: &[f64], row
     out
 }
 
-/// Gradients with respect to the weights, followed by those with respect to the inputs.
+/// Gradients with respect to the weights, followed by the gradients with respect to the inputs.
 pub fn backward(members: usize, widths: &[usize], weights: &[f64], x: &[f64], rows: usize, grad: &[f64]) -> Vec<f64> {
     let (p, q, size) = (widths[0], widths[widths.len() - 1], weights.len() / members);
     let (mut of_weights, mut of_x) = (vec![0.0; weights.len()], vec![0.0; x.len()]);

@@ -1,4 +1,4 @@
-//! Structural faults of a file, and the parts of the file that are left out because of them.
+//! Structural faults in a file, and the parts of the file that are omitted because of these faults.
 
 use std::ops::Range;
 use std::path::Path;
@@ -64,7 +64,7 @@ impl Findings<'_> {
         noun: &str,
         table: Option<Range<usize>>,
     ) {
-        // after a syntax error, a key may be missing only because its line could not be parsed
+        // after a syntax error, a key may seem to be missing because its line could not be parsed
         if !self.damage.lines.is_empty() {
             return;
         }
@@ -78,13 +78,13 @@ impl Findings<'_> {
         self.faults.push(Fault::new("missing-key", self.file, self.text, table, message, help));
     }
 
-    /// Records that an entry was left out of `table`.
+    /// Records that an entry was omitted from `table`.
     pub(super) fn damaged(&mut self, table: &Range<usize>) {
         self.damage.tables.push(table.clone());
         self.damage.any = true;
     }
 
-    /// Records the name of a table that is left out.
+    /// Records the name of an omitted table.
     pub(super) fn lose(&mut self, table: &DeTable<'_>, key: &str) {
         let name = table.get("name").and_then(|n| n.get_ref().as_str()).unwrap_or(key);
         self.damage.names.insert(name.to_owned());

@@ -22,7 +22,7 @@ pub(super) enum Kind<'s> {
     Table(&'s Value),
     /// A table whose keys are names chosen by the user.
     Map(&'s Value),
-    /// An enum, each value of which is a word or a table with one key.
+    /// An enum whose values are words or tables with one key.
     Choice(Vec<(&'s str, Option<&'s Value>)>),
     /// Any of several schemas.
     Either(Vec<&'s Value>),
@@ -35,7 +35,7 @@ pub(super) struct FileSchema<'s> {
 }
 
 impl<'s> FileSchema<'s> {
-    /// The definition that `schema` refers to, or `schema` itself.
+    /// Returns the definition that `schema` refers to, or `schema` itself if it contains no reference.
     pub(super) fn resolve(self, schema: &'s Value) -> &'s Value {
         let mut schema = schema;
         while let Some(name) = definition(schema) {
@@ -58,7 +58,7 @@ impl<'s> FileSchema<'s> {
         if let Some(variants) = schema["oneOf"].as_array() {
             let mut list: Vec<(&str, Option<&Value>)> = Vec::new();
             for choice in variants.iter().flat_map(choices) {
-                // a word alone means the table of the same name without keys, so each name is listed once
+                // a single word means the table of the same name without keys, so each name is listed once
                 if !list.iter().any(|(tag, _)| *tag == choice.0) {
                     list.push(choice);
                 }
@@ -91,7 +91,7 @@ impl<'s> FileSchema<'s> {
         }
     }
 
-    /// Whether `value` has the right type for `schema`. The contents of lists and tables are not checked.
+    /// Whether the type of `value` matches `schema`. The contents of lists and tables are not checked.
     pub(super) fn accepts(self, schema: &'s Value, value: &DeValue<'_>) -> bool {
         match self.kind(schema) {
             Kind::Text | Kind::Span | Kind::TimeOfDay | Kind::Weekdays => value.is_str(),
@@ -107,7 +107,7 @@ impl<'s> FileSchema<'s> {
     }
 }
 
-/// Name of the definition that a schema refers to.
+/// Returns the name of the definition that a schema refers to.
 pub(super) fn definition(schema: &Value) -> Option<&str> {
     schema["$ref"].as_str()?.strip_prefix("#/$defs/")
 }

@@ -19,7 +19,7 @@ impl<'s> FileSchema<'s> {
         })
     }
 
-    /// Help text for the unknown key `name`. `meant` is the key that the user probably meant.
+    /// Help text for the unknown key `name`. `meant` is the key that the user probably intended.
     pub(super) fn help_for_unknown(
         self,
         known: &serde_json::Map<String, Value>,
@@ -45,7 +45,7 @@ impl<'s> FileSchema<'s> {
         }
     }
 
-    /// Describes the value that the schema requires.
+    /// Returns a description of the value that the schema requires.
     pub(super) fn wanted(self, schema: &'s Value) -> String {
         match self.kind(schema) {
             Kind::Text => "a string".into(),
@@ -73,7 +73,7 @@ impl<'s> FileSchema<'s> {
         }
     }
 
-    /// Name of the table under `key` in messages.
+    /// Name that messages use for the table under `key`.
     pub(super) fn noun_of<'a>(self, schema: &'s Value, key: &'a str) -> &'a str
     where
         's: 'a,
@@ -91,7 +91,7 @@ impl<'s> FileSchema<'s> {
         }
     }
 
-    /// Name of the only table that can have the key `name`. `None` if no table or several tables can have the key.
+    /// Name of the only table that can have the key `name`. `None` unless exactly one table can have the key.
     fn home_of(self, name: &str) -> Option<String> {
         let definitions = self.root["$defs"].as_object()?;
         let homes: Vec<&str> = definitions
@@ -170,7 +170,7 @@ pub(super) fn first_sentence(doc: &str) -> String {
     doc[..end].trim_end_matches('.').to_owned()
 }
 
-/// Returns the time span that was probably meant, such as `10min` for `10 minutes`.
+/// Returns the time span that the user probably intended, such as `10min` for `10 minutes`.
 fn corrected_span(text: &str) -> Option<TimeSpan> {
     let text = text.trim().to_lowercase();
     let cut = text.find(|c: char| !(c.is_ascii_digit() || c == '.'))?;

@@ -41,7 +41,7 @@ impl Blocks {
     }
 
     /// Length of the shortest block, which determines the move limit per block. The last block is ignored, because the
-    /// horizon may cut it short.
+    /// horizon may truncate it.
     pub fn shortest(&self) -> usize {
         let complete = (self.count() - 1).max(1);
         (0..complete).map(|k| self.starts[k + 1] - self.starts[k]).min().unwrap_or(1).max(1)
@@ -61,7 +61,8 @@ impl Blocks {
     /// start.
     pub fn shift(&self, sequence: &mut [f64], controls: usize, elapsed: usize) {
         for k in 0..self.count() {
-            // `from` is never before block `k`, so the sequence can be shifted in place from its start to its end.
+            // The source block `from` is never earlier than block `k`, so the sequence can be shifted in place in
+            // ascending order.
             let from = self.at(self.starts[k] + elapsed);
             sequence.copy_within(from * controls..(from + 1) * controls, k * controls);
         }

@@ -1,9 +1,9 @@
 //! Limit on the computing time of a plan.
 
-/// A clock that returns the milliseconds since an arbitrary moment.
+/// A clock that returns the milliseconds since an arbitrary point in time.
 pub type Clock = dyn Fn() -> u64 + Sync;
 
-/// Limit on the time that a plan may take.
+/// Time limit for the computation of a plan.
 #[derive(Clone, Copy)]
 pub(super) struct Budget<'a> {
     /// Limit in milliseconds per plan; `None` if there is no limit.
@@ -13,7 +13,7 @@ pub(super) struct Budget<'a> {
 }
 
 impl<'a> Budget<'a> {
-    /// Starts to measure the time of a plan. The returned function reports whether the time limit is reached.
+    /// Starts timing a plan. The returned function reports whether the time limit has been reached.
     pub fn start(self) -> impl Fn() -> bool + use<'a> {
         let started = self.clock.map(|clock| clock());
         move || match (started, self.clock, self.limit_ms) {

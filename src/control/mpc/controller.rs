@@ -23,8 +23,8 @@ use crate::trajectory::Frame;
 use crate::twin::Dynamics;
 use crate::value::{Kpi, Objective};
 
-/// One in this many plans is re-scored (requirement SUP-5). With a Gaussian process, re-scoring takes ten times as long
-/// as planning.
+/// On average, one plan in this many is re-scored (requirement SUP-5). With a Gaussian process, re-scoring takes ten
+/// times as long as planning.
 const RESCORED_ONE_IN: usize = 8;
 /// RNG stream that selects the plans to re-score.
 const RESCORING_STREAM: u64 = 3;
@@ -33,7 +33,7 @@ const NO_TERMINAL_COST: &str = "no terminal cost is available: none could be lea
                                 did not tune MPC, or the objective has changed since `fit`; \
                                 remove `cost_to_go`, or run `fit` again";
 
-/// The MPC controller. The documentation of the module states the optimisation problem that it solves.
+/// The MPC controller. The optimisation problem that the controller solves is stated in the module documentation.
 pub struct Mpc<'a> {
     pub(super) setup: Setup<'a>,
     planner: Box<dyn Planner>,
@@ -43,7 +43,7 @@ pub struct Mpc<'a> {
     planned_at: Option<usize>,
     /// Forecasts (signal, values), with `[horizon]` values for each signal.
     forecasts: Vec<(usize, Vec<f64>)>,
-    /// Evaluators that are not in use.
+    /// Pool of evaluators that are not in use.
     evaluators: Mutex<Vec<Evaluator>>,
     failures: usize,
     optimism_check: OptimismCheck,
@@ -58,10 +58,10 @@ fn plan_key(key: Key, row: usize, step: usize) -> Key {
 }
 
 impl<'a> Mpc<'a> {
-    /// Builds the MPC controller with `settings`, which minimises the objective of the twin.
+    /// Builds an MPC controller that minimises the objective of the twin with the given `settings`.
     ///
     /// # Errors
-    /// [`Error::Data`] if `cost_to_go` is set but there is no terminal cost, or if the limits of a total cannot be
+    /// [`Error::Data`] if `cost_to_go` is set but there is no terminal cost, or if the limits on a total cannot be
     /// satisfied within the bounds of its control.
     pub fn build(settings: &ResolvedMpc, context: &Context<'a>) -> Result<Self> {
         let dynamics = context.dynamics;
@@ -140,8 +140,8 @@ impl<'a> Mpc<'a> {
             let mut evaluator = lock().pop().unwrap_or_default();
             let key = plan_key(*key, row, observation.step);
             let mut start = setup.start(observation, row, forecasts, particle.plan.as_ref(), &particle.bias, key);
-            // The plans to re-score are selected at random, because plans at fixed intervals could all be at the same
-            // time of day.
+            // The plans to re-score are selected at random, because plans at fixed intervals could all start at the
+            // same time of day.
             start.rescore =
                 setup.rescoring && (replans + row == 0 || key.fold(RESCORING_STREAM).below(0, RESCORED_ONE_IN) == 0);
             particle.plan(setup, planner, &start, elapsed, &mut evaluator);
@@ -207,14 +207,14 @@ impl Mpc<'_> {
         self.planner.name()
     }
 
-    /// Number of steps that a plan looks ahead.
+    /// Length of the planning horizon, in steps.
     pub fn horizon(&self) -> usize {
         self.setup.horizon.steps()
     }
 
-    /// The controls of the last plan, `[controls]`, `ahead` steps after the plan was made. Beyond the horizon, the
-    /// controls are those of the last block. The controls are within their limits if the plan is followed. `None` if
-    /// there is no plan, or if the plan has order-up-to levels.
+    /// The controls, `[controls]`, that the last plan prescribes `ahead` steps after it was made. Beyond the horizon,
+    /// the controls of the last block are returned. The controls are within their limits provided that the plan is
+    /// followed. `None` if there is no plan, or if the plan has order-up-to levels.
     pub fn planned_controls(&self, ahead: usize) -> Option<&[f64]> {
         if self.setup.orders.iter().any(Option::is_some) {
             return None;
@@ -224,9 +224,9 @@ impl Mpc<'_> {
         plan.controls.get(block * n..(block + 1) * n)
     }
 
-    /// Replaces the next move of the current plan by each of the moves in `first`, `[controls]`, and returns the index
-    /// of the move for which the cost of the whole plan is lowest. The limits on totals and the time budget are
-    /// ignored. Returns `None` if there is no plan, if the plan has order-up-to levels, or if no cost is finite.
+    /// Evaluates the current plan with its next move replaced by each of the moves in `first`, `[controls]`, and
+    /// returns the index of the move that gives the lowest cost of the whole plan. Limits on totals and the time budget
+    /// are ignored. Returns `None` if there is no plan, if the plan has order-up-to levels, or if no cost is finite.
     pub fn cheapest(&mut self, observation: &Observation, first: &[Vec<f64>]) -> Option<usize> {
         self.update_forecasts(observation.forecast, observation.step);
         let Self { setup, particles, forecasts, planned_at, key, .. } = self;

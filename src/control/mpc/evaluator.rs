@@ -10,20 +10,20 @@ use super::violation::ConstraintViolation;
 use crate::expr::Registers;
 use crate::stats::{mean_and_sample_sd, quantile_type_6};
 
-/// Penalty on a scaled violation of 1 in the last rank, in units of the spread of the first candidates' costs. The
-/// penalty is so large that no saving outweighs a violation (not tuned).
+/// Penalty on a scaled violation of 1 of a last-rank limit, as a multiple of the spread of the first candidates' costs.
+/// The penalty is so large that no saving outweighs a violation (not tuned).
 const VIOLATION_PENALTY: f64 = 1e3;
 
-/// Computes the costs of candidates in simulated futures. The buffers of the evaluator are reused for later plans.
+/// Computes the costs of candidates in simulated futures. The evaluator reuses its buffers for later plans.
 #[derive(Default)]
 pub(super) struct Evaluator {
     plan: PlanState,
-    /// One rollout for each combination of a number of candidates and a set of futures.
+    /// Stored rollouts, one for each combination of candidate count and set of futures.
     rollouts: Vec<Rollout>,
     /// Rollout that simulates one sequence in many futures.
     simulation: Option<Rollout>,
     violation: ConstraintViolation,
-    /// The part of each candidate's cost that is due to pessimism, for the candidates of the last batch.
+    /// Pessimism term in the cost of each candidate of the last batch.
     uncertainty_costs: Vec<f64>,
     /// Residuals and limited signals that were recorded during the last linearisation.
     pub trace: Trace,
@@ -69,13 +69,13 @@ impl Evaluator {
         self.plan.margins = margins;
     }
 
-    /// The part of each candidate's cost that is due to pessimism, for the candidates of the last batch.
+    /// Pessimism term in the cost of each candidate of the last batch.
     pub fn uncertainty_costs(&self) -> &[f64] {
         &self.uncertainty_costs
     }
 
     /// Computes the cost of each candidate, `[moves * controls]`: the mean or the `risk` quantile of the objective over
-    /// futures, plus the pessimism, plus the penalty on the mean violation of limits. The cost is NaN if a future
+    /// futures, plus the pessimism term, plus the penalty on the mean violation of limits. The cost is NaN if a future
     /// diverges.
     pub fn evaluate(&mut self, setup: &Setup, start: &PlanStart, candidates: &[Vec<f64>], costs: &mut Vec<f64>) {
         self.evaluate_with(setup, start, candidates, costs, &mut |_, _, _| {});
@@ -115,7 +115,7 @@ impl Evaluator {
         for c in 0..n {
             objectives.clear();
             objectives.extend(rollout.total.iter().skip(c).step_by(n));
-            // A candidate that diverges in any future has no cost.
+            // If a candidate diverges in any future, its cost is NaN.
             let (cost, uncertainty) = if objectives.iter().all(|v| v.is_finite()) {
                 match setup.sampling.risk {
                     Some(risk) => {
@@ -139,7 +139,8 @@ impl Evaluator {
         }
     }
 
-    /// Mean saving over futures of the first candidate compared with the second, without the penalty on violations.
+    /// Saving of the first candidate compared with the second, averaged over futures, without the penalty on
+    /// violations.
     pub fn saving(&mut self, setup: &Setup, start: &PlanStart, pair: &[Vec<f64>; 2]) -> f64 {
         self.evaluate(setup, start, pair, &mut Vec::new());
         let Self { plan, rollouts, .. } = self;
@@ -148,8 +149,8 @@ impl Evaluator {
         differences.sum::<f64>() / plan.futures.count() as f64
     }
 
-    /// Simulates one sequence, `[moves * controls]`, in `futures` futures with noise. Each row of the rollout is a
-    /// future. The first rows have the members and the noise of the plan's futures.
+    /// Simulates one control sequence, `[moves * controls]`, with noise in `futures` futures. Each row of the rollout
+    /// is a future. The first rows use the ensemble members and the noise of the plan's futures.
     pub fn simulate(
         &mut self,
         setup: &Setup,
@@ -177,7 +178,7 @@ impl Evaluator {
         let rollout = rollouts.iter_mut().find(|r| r.candidates == n && r.futures == plan.futures)?;
         let (kpi, price) = &setup.objective.terms[term];
         kpi.value(&rollout.terms[term], &mut rollout.value);
-        // A term that has no value, or whose price is 0, is ignored, as in the cost.
+        // As in the cost, terms without a value and terms with price 0 are ignored.
         if *price == 0.0 || rollout.value.iter().all(|v| v.is_nan()) {
             return Some(vec![0.0; differences.len()]);
         }

@@ -4,7 +4,7 @@
 /// futures.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Futures {
-    /// Ensemble member of each future; `None` is the mean of the ensemble.
+    /// Ensemble member used in each future; `None` selects the ensemble mean.
     pub members: Vec<Option<usize>>,
     pub noise: Noise,
     /// Number of standard deviations of the cost over futures that are added to the mean cost.
@@ -23,13 +23,13 @@ pub(super) enum Noise {
 
 /// Largest number of members on which a plan is re-scored if it was optimised on the mean of the ensemble (not tuned).
 const MOST_RESCORED: usize = 8;
-/// Largest number of members on which a pessimistic plan is optimised. Each member takes as much time as planning on
-/// the mean of the ensemble, or ten times as much if the model is a Gaussian process.
+/// Largest number of members on which a pessimistic plan is optimised. Each member takes as long as planning on the
+/// ensemble mean, or ten times as long if the model is a Gaussian process.
 const MOST_PESSIMISTIC: usize = 3;
 
 impl Futures {
-    /// The futures in which a plan is optimised: `n` futures with members of the first half of the ensemble, or its
-    /// mean if `n` is one. The second half of the ensemble is reserved for re-scoring.
+    /// The futures in which a plan is optimised: `n` futures with members of the first half of the ensemble, or with
+    /// the ensemble mean if `n` is 1. The second half of the ensemble is reserved for re-scoring.
     pub fn planned(n: usize, members: usize) -> Self {
         if n <= 1 {
             return Self { members: vec![None], noise: Noise::None, pessimism: 0.0 };
@@ -38,14 +38,14 @@ impl Futures {
         Self { members: (0..n).map(|p| Some(p % half)).collect(), noise: Noise::Planned, pessimism: 0.0 }
     }
 
-    /// Returns `n` futures with noise, the first of which have the same members as `self`.
+    /// Returns `n` futures with noise. The first of these futures have the same ensemble members as `self`.
     pub fn extended(&self, n: usize, members: usize) -> Self {
         let member = |p: usize| self.members.get(p).copied().unwrap_or(Some(p % members.max(1)));
         Self { members: (0..n).map(member).collect(), noise: Noise::Planned, pessimism: 0.0 }
     }
 
     /// The futures of a plan that does not start inside the support of the model: a few members of the first half of
-    /// the ensemble, without noise. Without noise, the cost varies between futures only because of epistemic
+    /// the ensemble are simulated without noise. Without noise, costs differ between futures only because of epistemic
     /// uncertainty.
     pub fn pessimistic(members: usize, pessimism: f64) -> Self {
         // A standard deviation needs at least two members.

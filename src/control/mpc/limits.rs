@@ -35,7 +35,7 @@ pub(super) struct PlantLimit {
     pub bounds: Bounds,
     /// Scale by which violations are divided.
     pub scale: f64,
-    /// Whether the limit applies to the value at the end of a step, as for states. If false, the limit applies to the
+    /// If true, the limit applies to the value at the end of a step, as for states. If false, the limit applies to the
     /// value during the step, as for outputs.
     pub ahead: bool,
     /// Rank of a soft limit; 0 is a hard limit.
@@ -45,7 +45,7 @@ pub(super) struct PlantLimit {
 }
 
 impl PlantLimit {
-    /// Values in a completed frame to which the limit applies: `[rows]`.
+    /// Values of the limited signal in a completed frame: `[rows]`.
     pub fn column<'f>(&self, frame: &'f CompletedFrame) -> &'f [f64] {
         frame.window.column(self.signal, usize::from(!self.ahead))
     }

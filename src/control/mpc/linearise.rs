@@ -7,14 +7,15 @@ use super::setup::Setup;
 use super::start::PlanStart;
 use crate::control::planner::{Linearisation, LinearisedLimit};
 
-/// Size of the finite differences, relative to the width of the control's bounds. With differences of this size, both
-/// the rounding errors of single precision and the error due to curvature are small.
+/// Step size of the finite differences, relative to the distance between the control's bounds. This step size keeps
+/// both single-precision rounding errors and truncation errors small.
 const DIFFERENCE: f64 = 1e-3;
-/// Limits with more slack than this, relative to their scale, are assumed to remain inactive in one step (not tuned).
+/// A limit whose slack exceeds this multiple of its scale is assumed to remain inactive during one planner step (not
+/// tuned).
 const ACTIVE_SLACK: f64 = 0.5;
 
-/// Computes the local model of the cost around the sequence `at`, `[moves * controls]`. Returns `None` if the cost is
-/// not differentiable, or if a derivative is not finite.
+/// Computes the local model of the cost around the control sequence `at`, `[moves * controls]`. Returns `None` if the
+/// cost is not differentiable, or if a derivative is not finite.
 pub(super) fn linearise(
     evaluator: &mut Evaluator,
     setup: &Setup,
@@ -53,8 +54,8 @@ pub(super) fn linearise(
     model.filter(|l| l.cost.is_finite() && l.gradient.iter().all(|g| g.is_finite()))
 }
 
-/// Computes the local model from a traced batch. The first candidate is the sequence itself. Each of the other
-/// candidates differs from this sequence in one value, by the corresponding entry of `differences`.
+/// Computes the local model from a batch of rollouts. The first candidate is the control sequence itself. In every
+/// other candidate, one value is changed by the corresponding entry of `differences`.
 fn local_model(
     evaluator: &mut Evaluator,
     setup: &Setup,
@@ -87,8 +88,8 @@ fn local_model(
                 *g += w * r[at] * derivative(k);
             }
             if w < 0.0 {
-                // A residual that is maximised contributes only to the gradient, because a square with a negative
-                // weight cannot be minimised.
+                // A residual that is to be maximised contributes only to the gradient, because a square with a negative
+                // weight has no minimum.
                 model.gradient.iter_mut().enumerate().for_each(|(k, g)| *g += w * r[at] * derivative(k));
                 continue;
             }

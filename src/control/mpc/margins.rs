@@ -2,7 +2,7 @@
 
 use crate::schema::Bounds;
 
-/// Margins by which limits are tightened at each step of the horizon. If the margins have no entries, limits are not
+/// Margins by which limits are tightened at each step of the horizon. If there are no margins, limits are not
 /// tightened.
 #[derive(Default)]
 pub(super) struct Margins {
@@ -16,8 +16,8 @@ pub(super) struct Margins {
 }
 
 impl Margins {
-    /// The tightened bounds of `limit` at `step`, shifted by the deviation of the plan's future `future`. If the
-    /// margins leave no range between the bounds, both bounds are set to the middle before they are shifted.
+    /// The tightened bounds of `limit` at `step`, shifted by the deviation of the plan's future with index `future`. If
+    /// the tightened bounds cross, both bounds are set to their midpoint before they are shifted.
     pub fn tightened(&self, limit: usize, bounds: Bounds, step: usize, future: usize) -> Bounds {
         let Some(width) = self.widths.get(limit).map(|w| w[step]) else { return bounds };
         let deviation = self.deviations[limit][step * self.futures + future];

@@ -39,28 +39,28 @@
 //! | ωₗ | weight of the limit's rank | limits |
 //! | λ | penalty: 1000 × the spread of the first candidates' costs | |
 //!
-//! **Limits of the plant.** Hard limits on states, outputs and derived signals have rank 0. Soft limits have the ranks
-//! that are given in the settings. Limits are satisfied in lexicographic order: a violation of rank r is never
-//! increased to reduce a violation of rank r + 1, and no saving outweighs a violation. Planners that use derivatives
-//! solve this hierarchy exactly (`planner/step.rs`). For the samplers, the weights ωₗ of consecutive ranks differ by a
-//! factor of at most 10⁴.
+//! **Limits of the plant.** Hard limits on states, outputs and derived signals have rank 0. The ranks of soft limits
+//! are given in the settings. Limits are satisfied in lexicographic order: a violation of rank r is never increased to
+//! reduce a violation of rank r + 1, and no saving outweighs a violation. Planners that use derivatives solve this
+//! hierarchy exactly (`planner/step.rs`). Samplers instead penalise violations with weights ωₗ, which differ by a
+//! factor of at most 10⁴ between consecutive ranks.
 //!
 //! **Constraint tightening.** With `confidence` = p, the limits at step h are tightened by Φ⁻¹(p) σₕ, where σₕ is the
 //! standard deviation of the signal over 64 simulated futures of the last plan ([`tighten`]).
 //!
-//! **Pessimism.** If the current state is at the edge of the training data or outside, a plan is optimised on up to
+//! **Pessimism.** If the current state is at the edge of the training data or outside it, a plan is optimised on up to
 //! three ensemble members without noise, and κ standard deviations of their costs are added to the mean cost. Inside
 //! the support, κ = 0.
 //!
 //! **Skill horizon.** N is at most the horizon up to which the model beats persistence on the hold-out, for every
-//! signal that the objective reads or that has a hard limit ([`SkillHorizon`]). If the horizon is shortened, the limits
-//! on totals are reduced in proportion.
+//! signal that has a hard limit or affects the objective ([`SkillHorizon`]). If the horizon is shortened, the limits on
+//! totals are reduced in proportion.
 //!
 //! **Disturbance observer.** After each step, b ← b + L (e − b), with the one-step prediction error e and the gain L =
 //! `correction`. The disturbance observer makes set-point tracking free of offset, even if the model is biased.
 //!
-//! **Order-up-to levels.** With `base_stock`, U contains the order-up-to level of an order. In each future, the order
-//! is this level minus the inventory position ([`order_up_to`]).
+//! **Order-up-to levels.** With `base_stock`, U contains an order-up-to level in place of an order. In each future, the
+//! order is this level minus the inventory position ([`order_up_to`]).
 //!
 //! **Fallback.** If no candidate has a finite cost, the remaining moves of the last plan are followed. If there is no
 //! last plan, the controls are held at their current values.

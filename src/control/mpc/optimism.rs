@@ -18,7 +18,7 @@ pub struct OptimismCheck {
     pub rescored: f64,
 }
 
-/// Savings are discounted if more than this share of the predicted saving is lost in held-out futures (not tuned).
+/// Savings are discounted if more than this fraction of the predicted saving is lost in held-out futures (not tuned).
 const OVER_OPTIMISTIC: f64 = 0.25;
 
 impl OptimismCheck {
@@ -31,7 +31,7 @@ impl OptimismCheck {
         }
     }
 
-    /// Share of the predicted saving that is lost in held-out futures; `None` if no saving was predicted.
+    /// Fraction of the predicted saving that is lost in held-out futures; `None` if no saving was predicted.
     pub fn gap(&self) -> Option<f64> {
         (self.predicted > 0.0).then(|| (self.predicted - self.rescored) / self.predicted)
     }

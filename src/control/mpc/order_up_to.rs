@@ -1,7 +1,7 @@
 //! Orders that are planned through an order-up-to level.
 //!
-//! A plan of fixed orders cannot react to demand that is still unknown when the plan is made, so it orders too early or
-//! too much. If the plan sets order-up-to levels instead, the order in each future is the level minus the inventory
+//! A plan of fixed orders cannot react to demand that becomes known only after the plan is made, so it orders too early
+//! or too much. If the plan sets order-up-to levels instead, the order in each future is the level minus the inventory
 //! position. Such base-stock policies are optimal for serial supply chains (Clark & Scarf 1960).
 
 use super::resolved::PlannedStockSettings;
@@ -23,7 +23,8 @@ impl OrderUpTo {
         Self { position: settings.position.clone(), hard, multiple }
     }
 
-    /// Replaces `levels`, `[rows]`, by the orders that follow from them at the current frame of `window`.
+    /// Replaces the order-up-to levels in `levels`, `[rows]`, with the corresponding orders at the current frame of
+    /// `window`.
     pub fn order(&self, window: &Window, registers: &mut Registers, position: &mut Vec<f64>, levels: &mut [f64]) {
         position.resize(window.rows(), 0.0);
         self.position.eval(window, registers, position);

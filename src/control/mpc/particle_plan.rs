@@ -16,7 +16,7 @@ pub(super) struct ParticlePlan {
     pub path: Vec<f64>,
     /// State of the disturbance observer: `[targets]`.
     pub bias: Vec<f64>,
-    /// Number of failed plans that have not been counted yet.
+    /// Number of failed plans that have not yet been added to the total.
     pub failures: usize,
     /// Optimism check of the last plan.
     pub optimism_check: OptimismCheck,
@@ -48,8 +48,8 @@ impl ParticlePlan {
         let mut problem = Problem {
             moves: blocks.count(),
             steps: blocks.lengths().collect(),
-            // A control can move at every step of a block, so its move limit is multiplied by the length of the
-            // shortest block.
+            // A control can move at every step of a block, so its move limit per block is the limit per step times the
+            // length of the shortest block.
             constraints: setup
                 .limits
                 .controls
@@ -81,8 +81,8 @@ impl ParticlePlan {
         }
         control_paths(setup, start, std::slice::from_ref(&plan.controls), &mut self.path);
         self.path.truncate(setup.horizon.replan * controls);
-        // The memory of a failed plan is discarded, but its controls are kept, because they are needed if the next plan
-        // also fails.
+        // The warm-start sequences of a failed plan are discarded, but its controls are kept, because they are needed
+        // if the next plan also fails.
         self.plan = Some(Plan { memory: if failed { Vec::new() } else { plan.memory }, ..plan });
     }
 }

@@ -10,7 +10,7 @@ use crate::twin::Dynamics;
 const MOST_TREE_VALUES: f64 = 8.0;
 
 /// Returns the planner given in `settings`, or the default planner for the plant and its planned controls. The default
-/// planner is also used if the given planner needs derivatives and the cost is not differentiable.
+/// planner is also used if the given planner needs derivatives but the cost is not differentiable.
 pub fn select_planner(settings: &ResolvedMpc, dynamics: &dyn Dynamics) -> PlannerSpec {
     let differentiable = is_differentiable(settings, dynamics);
     if let Some(planner) = settings.planner.as_ref().filter(|p| !p.uses_derivatives() || differentiable) {
@@ -25,7 +25,8 @@ pub fn select_planner(settings: &ResolvedMpc, dynamics: &dyn Dynamics) -> Planne
     if differentiable {
         // If the twin is linear, one quadratic program satisfies all hard and ranked limits exactly. Without hard or
         // ranked limits, a quadratic program finds the same plan as Gauss-Newton, but takes two to three times as long.
-        // Limits that only keep a signal within its logged range are ignored here, because they are rarely active.
+        // Limits that only keep a signal within its logged range do not affect this choice, because they are rarely
+        // active.
         let has_hard_limit = |s: &usize| signals[*s].hard != Bounds::OPEN;
         let limited: Vec<usize> = plant_limits(settings, dynamics)
             .iter()

@@ -11,8 +11,9 @@ use crate::trajectory::Frame;
 use crate::twin::Dynamics;
 use crate::value::{Objective, PerStep};
 
-/// When the weight of a residual r is computed, |r| is taken to be at least this share of the root mean square of r
-/// over the plan. Without this lower bound, a step with a residual near zero would outweigh all others (not tuned).
+/// Lower bound that is imposed on |r| when the weight of a residual r is computed, as a fraction of the root mean
+/// square of r over the plan. Without this lower bound, a step with a residual near zero would outweigh all others (not
+/// tuned).
 pub(super) const SMALLEST: f64 = 1e-3;
 
 /// A quantity r that occurs in the objective as |r|, as r² or as an exceedance.
@@ -29,7 +30,7 @@ enum Quantity {
     Excess {
         signal: usize,
         bounds: Bounds,
-        /// Violations that are smaller than this value get the weight of a violation of this size.
+        /// Violations smaller than this value are weighted as if they had this value.
         smallest: f64,
     },
 }

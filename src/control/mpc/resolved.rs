@@ -16,8 +16,7 @@ const LARGEST_RANK: u32 = 3;
 const MOST_PARTICLES: usize = 1000;
 const LARGEST_PESSIMISM: f64 = 100.0;
 
-/// The resolved settings of MPC. The fields correspond to those of [`MpcSpec`], which documents the defaults of absent
-/// settings.
+/// The resolved settings of MPC. The fields correspond to those of [`MpcSpec`], which documents the defaults.
 #[derive(Debug, Clone, Default)]
 pub struct ResolvedMpc {
     /// Columns of the planned controls.
@@ -54,7 +53,7 @@ pub struct PlannedStockSettings {
     pub level: Bounds,
 }
 
-/// Converts the settings that refer to no signal and no KPI. All other settings are left empty.
+/// Converts the settings that do not refer to signals or KPIs. All other settings are left empty.
 impl From<&MpcSpec> for ResolvedMpc {
     fn from(spec: &MpcSpec) -> Self {
         fn value<T: Copy>(at: &Option<At<T>>) -> Option<T> {
@@ -202,8 +201,8 @@ fn numbers(faults: &mut Faults<'_>, owner: &str, spec: &MpcSpec) {
     }
 }
 
-/// Help text for a share that must be at least `low`. If the value may have been written in per cent, the text suggests
-/// the share.
+/// Help text for a fraction that must be at least `low`. If the value looks like a percentage, the text suggests the
+/// corresponding fraction.
 fn share(value: f64, low: f64, key: &str, otherwise: &str) -> String {
     if value > 1.0 && value < 100.0 && value / 100.0 >= low {
         format!("write it as a fraction, not in per cent: `{key} = {}`", value / 100.0)
@@ -236,7 +235,7 @@ fn controls(
     all(list.iter().map(|name| names.control(faults, name, &name.span)))
 }
 
-/// Whether the control with the name `name` is planned.
+/// Whether the control named `name` is planned.
 fn moves(spec: &MpcSpec, name: &str) -> bool {
     spec.controls.as_ref().is_none_or(|c| c.iter().any(|c| c.value == name))
 }

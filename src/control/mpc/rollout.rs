@@ -13,7 +13,7 @@ use crate::trajectory::{Frame, Window};
 use crate::twin::Batch;
 use crate::value::Accumulator;
 
-/// Function that is called with the number and the completed frame of every step of a rollout.
+/// Function that is called after every step of a rollout with the step number and the completed frame.
 pub(super) type Observer<'a> = dyn FnMut(usize, &CompletedFrame, &mut Registers) + 'a;
 
 /// A batch that simulates every candidate in every future. Row `future * candidates + candidate` is the simulation of
@@ -53,7 +53,7 @@ impl Rollout {
     }
 
     /// Simulates the controls `path`, `[horizon][controls][candidates]`. `noise` is the initial state of the noise,
-    /// which the first rollout of a plan computes.
+    /// which is computed by the first rollout of a plan.
     pub fn run(
         &mut self,
         setup: &Setup,
@@ -127,7 +127,7 @@ impl Rollout {
     }
 
     /// Computes the objective of each row. A row with fewer finite steps than another row has diverged, and its
-    /// objective is NaN. A term that has no value in any row does not distinguish the candidates and is left out.
+    /// objective is NaN. A term that has no value in any row cannot distinguish candidates and is omitted.
     pub fn sum(&mut self, setup: &Setup) {
         let Self { terms, value, total, known, .. } = self;
         total.fill(0.0);
@@ -152,14 +152,14 @@ impl Rollout {
 /// moves to its target as fast as its move limit allows.
 pub(super) fn control_paths(setup: &Setup, start: &PlanStart, candidates: &[Vec<f64>], path: &mut Vec<f64>) {
     let (n, controls, blocks) = (candidates.len(), setup.controls.len(), &setup.horizon.blocks);
-    // Number of steps on or off, for each control and candidate.
+    // Number of steps for which each control has been on or off, for each candidate.
     let mut since: Vec<usize> = start.since.iter().flat_map(|s| std::iter::repeat_n(*s, n)).collect();
     path.resize(blocks.horizon() * controls * n, 0.0);
     for h in 0..blocks.horizon() {
         let block = blocks.at(h);
         let (done, rest) = path.split_at_mut(h * controls * n);
         for c in 0..controls {
-            // Candidates are already within their bounds.
+            // The candidates already satisfy their bounds.
             let constraints = ControlConstraints { bounds: Bounds::OPEN, ..setup.limits.controls[c].constraints };
             let since = &mut since[c * n..(c + 1) * n];
             let targets = candidates.iter().map(|s| s[block * controls + c]);

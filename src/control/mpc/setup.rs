@@ -25,7 +25,7 @@ pub(in crate::control) struct Setup<'a> {
     pub objective: Objective,
     /// Residuals of the objective; `None` if the plant is not differentiable or a control is not continuous.
     pub residuals: Option<Residuals>,
-    /// Number of frames in the window of a simulation.
+    /// Number of frames in the window of a rollout.
     pub depth: usize,
     /// Schema columns of the planned controls.
     pub controls: Vec<usize>,
@@ -52,7 +52,7 @@ pub(super) struct Horizon {
 }
 
 impl Horizon {
-    /// Number of steps that a plan looks ahead.
+    /// Length of the planning horizon, in steps.
     pub fn steps(&self) -> usize {
         self.blocks.horizon()
     }
@@ -111,7 +111,7 @@ impl<'a> Setup<'a> {
                 risk: settings.risk,
                 pessimism: pessimism(settings, dynamics),
             },
-            // A completed frame has lag 1 in the window, and its past has larger lags.
+            // A completed frame has lag 1 in the window, and earlier frames have larger lags.
             depth: (dynamics.depth() + 1).max(objective.depth() + 2).max(switching + 2),
             budget: Budget { limit_ms: settings.budget.map(|b| b.ms().unsigned_abs()), clock: None },
             rescoring: false,
@@ -155,8 +155,8 @@ impl Setup<'_> {
         }
     }
 
-    /// The start of a plan for particle `row`, with `rescore` set to false. `last` is the last plan, and `bias` is the
-    /// state of the disturbance observer.
+    /// Initial conditions of a plan for particle `row`, with `rescore` set to false. `last` is the last plan, and
+    /// `bias` is the state of the disturbance observer.
     pub fn start<'s>(
         &self,
         observation: &Observation<'s>,

@@ -21,8 +21,8 @@ pub struct SkillHorizon {
 
 impl SkillHorizon {
     /// Returns `None` if the model beats persistence over all `horizon` steps for every relevant signal. A signal is
-    /// relevant if the objective reads it, directly or through derived signals, or if it has a hard limit and is not an
-    /// input.
+    /// relevant if the objective depends on it, directly or through derived signals, or if it has a hard limit and is
+    /// not an input.
     pub fn new(horizon: usize, dynamics: &dyn Dynamics, objective: &Objective) -> Option<Self> {
         let schema = dynamics.schema();
         let limited = schema.signals.iter().enumerate().filter(|(_, s)| {

@@ -3,7 +3,7 @@
 use crate::rng::Key;
 use crate::trajectory::Window;
 
-/// The start of a plan for one particle.
+/// Initial conditions of a plan for one particle.
 pub(super) struct PlanStart<'a> {
     pub window: &'a Window,
     /// Row of the particle in the window.

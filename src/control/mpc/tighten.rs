@@ -1,8 +1,8 @@
 //! Constraint tightening: each limit is tightened by a margin, so that it is satisfied with a given probability.
 //!
-//! A plan is evaluated in a few futures only, or on the mean of the ensemble. The standard deviation σ of each limited
-//! signal at each step is therefore computed from `FUTURES` simulated futures of the last plan. The limit is tightened
-//! by Φ⁻¹(confidence) σ (Mesbah 2016). For a linear twin, σ does not depend on the plan.
+//! A plan is evaluated only in a few futures or on the ensemble mean. The standard deviation σ of each limited signal
+//! at each step is therefore computed from `FUTURES` simulated futures of the last plan. The limit is tightened by
+//! Φ⁻¹(confidence) σ (Mesbah 2016). For a linear twin, σ does not depend on the plan.
 
 use super::evaluator::Evaluator;
 use super::futures::Noise;
@@ -21,8 +21,8 @@ pub(super) fn tighten(evaluator: &mut Evaluator, setup: &Setup, start: &PlanStar
     let limits = &setup.limits.plant;
     let Some(confidence) = setup.limits.confidence.filter(|_| !limits.is_empty()) else { return Margins::default() };
     let (horizon, planned) = (setup.horizon.steps(), evaluator.futures().count());
-    // A plan without noise has only the mean future, or one future per ensemble member, whose deviations are not due to
-    // noise.
+    // A plan without noise is evaluated on the ensemble mean or in one future per ensemble member. The deviations of
+    // these futures are not due to noise.
     let noisy = evaluator.futures().noise != Noise::None;
     let mut margins = Margins {
         futures: planned,
@@ -31,7 +31,7 @@ pub(super) fn tighten(evaluator: &mut Evaluator, setup: &Setup, start: &PlanStar
     };
     let Margins { widths, deviations, .. } = &mut margins;
     let quantile = normal_quantile(confidence);
-    // The first of the simulated futures are the futures of the plan, with the same noise.
+    // The plan's own futures are simulated first, with the same noise as in the plan.
     evaluator.simulate(setup, start, sequence, FUTURES.max(planned), &mut |step, frame, _| {
         for (l, limit) in limits.iter().enumerate() {
             let values = limit.column(frame);

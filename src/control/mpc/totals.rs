@@ -37,7 +37,7 @@ impl TotalSettings {
         match (&spec.at_least, &spec.at_most) {
             (None, None) => {
                 let message = format!("{owner}: the total of `{}` has no limit", spec.control.value);
-                faults.add("missing-value", &spec.span, message, "write `at_most`, `at_least`, or both");
+                faults.add("missing-value", &spec.span, message, "specify `at_most`, `at_least`, or both");
                 return None;
             }
             (Some(least), Some(most)) if **least > **most => {
@@ -66,15 +66,15 @@ impl TotalSettings {
         self.per.map_or(1.0, |p| horizon as f64 * step.seconds() / p.seconds())
     }
 
-    /// Limits on the sum over `horizon` steps.
+    /// Limits on the sum of the control over `horizon` steps.
     pub fn over(&self, horizon: usize, step: TimeSpan) -> Bounds {
         let periods = self.periods(horizon, step);
         let end = |v: f64| if v.is_finite() { v * periods } else { v };
         Bounds { low: end(self.bounds.low), high: end(self.bounds.high) }
     }
 
-    /// If no plan of `horizon` steps, each within `bounds`, can satisfy the limits, returns a message with the reason
-    /// and a help text. `name` is the name of the control.
+    /// Returns a message with the reason and a help text if no plan of `horizon` steps with values within `bounds` can
+    /// satisfy the limits. `name` is the name of the control.
     pub fn infeasible(&self, name: &str, bounds: Bounds, horizon: usize, step: TimeSpan) -> Option<(String, String)> {
         let (wanted, steps, periods) = (self.over(horizon, step), horizon as f64, self.periods(horizon, step));
         let (least, most) = (bounds.low * steps, bounds.high * steps);

@@ -21,7 +21,7 @@ pub struct TunedMpc {
     /// Mean objective of the chosen settings over test runs that were not used to choose them.
     #[serde(deserialize_with = "number_or_nan")]
     pub planned: f64,
-    /// Mean objective of the logged operation over the segments of the same test runs.
+    /// Mean objective of the logged operation over the same test segments.
     #[serde(deserialize_with = "number_or_nan")]
     pub logged: f64,
     /// Mean of each KPI over the test runs, as logged and with MPC.
@@ -46,7 +46,7 @@ impl TunedMpc {
     }
 }
 
-/// Settings that tuning chooses: the model, and how MPC plans with this model.
+/// Settings chosen by tuning: the model, and how MPC plans with this model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MpcSettings {
     /// Model family.
@@ -74,10 +74,10 @@ fn each_step() -> usize {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TuningTrial {
     pub setting: MpcSettings,
-    /// Number of runs of the candidate. Candidates that were dropped early have fewer runs than the others.
+    /// Number of closed-loop runs of the candidate. Candidates that were dropped early have fewer runs than the others.
     pub runs: usize,
-    /// Mean objective per run, adjusted for the difficulty of the plant models with which the candidate's model family
-    /// is tested; infinite (`null` in JSON) if a run failed.
+    /// Mean objective per run, adjusted for the difficulty of the plant models on which the candidate is tested;
+    /// infinite (`null` in JSON) if a run failed.
     #[serde(deserialize_with = "number_or_nan")]
     pub objective: f64,
     /// Standard error of the paired difference between the objectives of this candidate and the chosen one.

@@ -11,12 +11,12 @@ pub(super) struct ConstraintViolation {
     rows: Vec<f64>,
 }
 
-/// Constant that is added to every scaled violation of a limit at a step, so that small violations are also penalised
-/// (not tuned).
+/// Constant added to the scaled violation of a limit at each step, so that even small violations are penalised (not
+/// tuned).
 const PER_STEP: f64 = 0.1;
 
 impl ConstraintViolation {
-    /// Starts a batch with `rows` rows, whose violations are zero.
+    /// Starts a batch of `rows` rows and sets their violations to zero.
     pub fn reset(&mut self, rows: usize) {
         self.rows.clear();
         self.rows.resize(rows, 0.0);

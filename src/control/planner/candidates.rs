@@ -67,7 +67,7 @@ impl CandidateBatch {
         self.order.first().copied().filter(|i| self.costs[*i].is_finite())
     }
 
-    /// The `n` candidates of the last batch with the lowest costs, without those whose cost is not finite.
+    /// The (at most `n`) candidates of the last batch with the lowest finite costs.
     pub fn elites(&self, n: usize) -> impl Iterator<Item = &Vec<f64>> + Clone {
         self.ranked(n).map(|i| &self.candidates[i])
     }
@@ -92,8 +92,8 @@ pub(super) fn hold_sequence(problem: &Problem) -> Vec<f64> {
     problem.previous.repeat(problem.moves)
 }
 
-/// Feasible and distinct starting points of a search: the plan `warm`, holding the controls, and constant sequences at
-/// the lower bound, the middle and the upper bound, for all controls together and for one control at a time.
+/// Feasible and distinct starting points of a search: the last plan `warm`, the sequence that holds the controls, and
+/// sequences in which all controls, or one control, are constant at the lower bound, the midpoint or the upper bound.
 fn initial_candidates(problem: &Problem, warm: Option<&Plan>) -> Vec<Vec<f64>> {
     let (n, controls) = (problem.len(), problem.controls());
     let held = hold_sequence(problem);

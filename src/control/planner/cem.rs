@@ -4,7 +4,7 @@
 //! 1. Draw `population` sequences (default 64; not tuned) from a normal distribution N(μ, σ²) with diagonal covariance,
 //!    truncated at ±2σ and at the bounds. In the first iteration, the candidates include μ and the sequence that holds
 //!    the controls.
-//! 2. Select the elites: the share `elites` of the candidates (default 10 %; not tuned) that has the lowest cost.
+//! 2. Select the elites: the fraction `elites` of the candidates (default 10 %; not tuned) with the lowest costs.
 //! 3. Set μ to α μ + (1 − α) × mean of the elites with α = `smoothing` (default 0.1, as in PETS). Update σ² in the same
 //!    way.
 //!
@@ -23,7 +23,7 @@ use crate::stats::normal_cdf;
 pub struct Cem {
     /// Candidates per iteration.
     pub population: usize,
-    /// Share of the candidates to which the distribution is fitted.
+    /// Elite fraction: the fraction of the candidates to which the distribution is fitted.
     pub elites: f64,
     pub iterations: usize,
     /// Weight of the previous mean and variance.
@@ -72,8 +72,8 @@ impl Planner for Cem {
 /// Draws random number `i` of `stream` from a normal distribution that is truncated at two standard deviations and at
 /// `bounds`.
 ///
-/// PETS instead reduces the standard deviation to half of the distance to the nearer bound. A mean that lies on a bound
-/// would then never leave this bound, and a mean that starts from the last plan is often on a bound.
+/// PETS instead reduces the standard deviation to half of the distance to the nearer bound. With that rule, a mean on a
+/// bound could never leave the bound, and a mean that starts from the last plan is often on a bound.
 fn truncated(stream: Key, i: u64, mean: f64, deviation: f64, bounds: Bounds) -> f64 {
     if deviation <= 0.0 {
         return mean;
@@ -92,7 +92,7 @@ mod tests {
         let bounds = Bounds { low: -1.0, high: 0.0 };
         let draws: Vec<f64> = (0..20_000).map(|i| truncated(Key::new(2), i, 0.0, 0.5, bounds)).collect();
         assert!(draws.iter().all(|v| *v >= -1.0 - 1e-6 && *v <= 1e-6));
-        // Mean of a normal truncated to [−2σ, 0]: −σ(φ(0) − φ(2))/(Φ(2) − Φ(0)).
+        // Mean of a normal distribution truncated to [−2σ, 0]: −σ(φ(0) − φ(2))/(Φ(2) − Φ(0)).
         let mean = draws.iter().sum::<f64>() / draws.len() as f64;
         assert!((mean + 0.5 * (0.398_942 - 0.053_991) / 0.477_250).abs() < 0.006, "{mean}");
     }

@@ -20,8 +20,7 @@ impl ControlConstraints {
     pub const UNCONSTRAINED: Self =
         Self { bounds: Bounds::OPEN, max_move: MoveLimit::NONE, multiple: 0.0, switching: Switching::NONE };
 
-    /// The constraints of moves that are `steps` steps long. `self` has the constraints of moves that are one step
-    /// long.
+    /// Converts the constraints on moves that are one step long to constraints on moves that are `steps` steps long.
     pub fn per_move(&self, steps: f64) -> Self {
         Self { max_move: self.max_move.times(steps), ..*self }
     }

@@ -1,8 +1,8 @@
 //! Damped Gauss-Newton (Levenberg 1944, Marquardt 1963) with constraints.
 //!
 //! Algorithm:
-//! 1. Evaluate the initial candidates (the last plan, holding the controls, constants) and keep the `starts` candidates
-//!    with the lowest cost (default 2; not tuned).
+//! 1. Evaluate the initial candidates (the last plan, the held controls, and constant sequences) and keep the `starts`
+//!    candidates with the lowest cost (default 2; not tuned).
 //! 2. Run `iterations` iterations (default 5; not tuned): the first for each start u, the others only for the best one.
 //!    In each iteration:
 //!    - compute the residuals r over the horizon, their Jacobian J and the gradient g of the rest of the cost in one
@@ -26,7 +26,7 @@ use super::step::{control_rows, limit_rows, scales, solve_by_rank};
 /// Damped Gauss-Newton for objectives made of squares, absolute values and exceedances.
 #[derive(Debug, Clone, Copy)]
 pub struct GaussNewton {
-    /// Number of iterations of the best start.
+    /// Number of iterations for the best start.
     pub iterations: usize,
     /// Number of starts in the first iteration. Later iterations use only the best start.
     pub starts: usize,
@@ -35,7 +35,8 @@ pub struct GaussNewton {
 /// Dampings that are tried in one batch, relative to the last damping that lowered the cost (not tuned).
 const DAMPINGS: [f64; 4] = [0.03, 0.3, 3.0, 30.0];
 /// Step lengths that are tried in one batch. If the cost is concave in the size of a residual (ln, |r|), the quadratic
-/// model overestimates the cost, and the step is too short. A length of 2 (over-relaxation) compensates for this.
+/// model overestimates the cost, and the step is too short. A step length of 2 (over-relaxation) compensates for this
+/// effect.
 const LENGTHS: [f64; 3] = [2.0, 1.0, 0.4];
 /// Damping of the first iteration (not tuned).
 const FIRST_DAMPING: f64 = 0.01;
@@ -96,7 +97,7 @@ struct Iterate {
 }
 
 impl Iterate {
-    /// Takes the best candidate step if it lowers the cost.
+    /// Applies the best candidate step if it lowers the cost.
     fn advance(&mut self, problem: &mut Problem, batch: &mut CandidateBatch) {
         self.improved = false;
         let Some(model) = problem.cost_function.linearise(&self.at).filter(|l| l.is_finite(self.at.len())) else {

@@ -10,8 +10,8 @@
 //! 5. If the relative gain is below 10⁻¹⁰, discard the curvature pairs and try once more. If the gain is still too
 //!    small, stop.
 //!
-//! This file contains its own L-BFGS recursion, because the bounds change the curvature pairs, and because each line
-//! search is one batch of simulations. The solver in argmin evaluates one point at a time.
+//! The L-BFGS recursion is implemented here, because the bounds change the curvature pairs and each line search is one
+//! batch of simulations. The L-BFGS solver of the crate argmin evaluates only one point at a time.
 //!
 //! This planner is suitable for objectives that are not sums of squares. With `polish = true`, this planner also
 //! refines the plan of a sampler.
@@ -30,7 +30,7 @@ pub struct Gradient {
     pub memory: usize,
 }
 
-/// Step lengths along the quasi-Newton direction, and along the negative gradient, which is scaled to a largest element
+/// Step lengths along the quasi-Newton direction, and along the negative gradient scaled to a maximum absolute element
 /// of 1 (not tuned).
 const LENGTHS: [f64; 6] = [2.0, 1.0, 0.5, 0.2, 0.05, 0.01];
 const STEEPEST: [f64; 6] = [3.0, 1.0, 0.3, 0.1, 0.03, 0.003];
@@ -111,8 +111,8 @@ impl Gradient {
             ray(&downhill, &STEEPEST, most.recip());
             batch.score(problem);
             if cost - batch.best().cost <= MINIMUM_GAIN * cost.abs() {
-                // The small gain may be due to the curvature pairs. If there are no curvature pairs, the search has
-                // converged.
+                // The small gain may be due to outdated curvature pairs. If there are no curvature pairs, the search
+                // has converged.
                 if pairs.is_empty() {
                     return;
                 }

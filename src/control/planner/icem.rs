@@ -2,14 +2,14 @@
 //!
 //! The method differs from CEM in the following points:
 //! 1. The noise is coloured: its power spectral density is proportional to 1/f^β (`beta`, default 2.5, in the range of
-//!    the paper). Slow plants are then excited long enough to respond.
-//! 2. The share `keep` of the elites (default 0.3, as in the paper) is reused in the next iteration and, shifted in
+//!    the paper). Such noise excites slow plants long enough for them to respond.
+//! 2. A fraction `keep` of the elites (default 0.3, as in the paper) is reused in the next iteration and, shifted in
 //!    time, in the next plan.
 //! 3. The population is divided by `decay` (default 1.25, as in the paper) after each iteration, but is at least twice
 //!    the number of elites.
 //! 4. The mean is a candidate in the first and in the last iteration.
 //!
-//! The other defaults are a population of 64 and 4 iterations (not tuned), a share of elites of 10 % and a smoothing of
+//! The other defaults are a population of 64 and 4 iterations (not tuned), an elite fraction of 10 % and a smoothing of
 //! 0.1 (as in CEM).
 
 use std::f64::consts::PI;
@@ -24,7 +24,7 @@ use crate::rng::Key;
 pub struct Icem {
     /// Number of candidates in the first iteration.
     pub population: usize,
-    /// Share of the candidates to which the distribution is fitted.
+    /// Elite fraction: the fraction of the candidates to which the distribution is fitted.
     pub elites: f64,
     pub iterations: usize,
     /// Weight of the previous mean and variance.
@@ -33,7 +33,7 @@ pub struct Icem {
     pub beta: f64,
     /// Factor by which the population is divided after each iteration.
     pub decay: f64,
-    /// Share of the elites that is reused in the next iteration and in the next plan.
+    /// Fraction of the elites that is reused in the next iteration and in the next plan.
     pub keep: f64,
 }
 
@@ -161,7 +161,7 @@ impl ColouredNoise {
 mod tests {
     use super::*;
 
-    /// Mean power at frequency `k`, and variance, of random sequences of length `n`.
+    /// Mean power at frequency `k` and variance of random sequences of length `n`.
     fn spectrum(n: usize, beta: f64, k: usize) -> (f64, f64) {
         let mut noise = ColouredNoise::new(n, beta);
         let (mut power, mut variance) = (0.0, 0.0);

@@ -5,11 +5,11 @@
 //! 1. Select a path from the root. A node gets a new child while it has fewer than 1.5 √visits children (progressive
 //!    widening: Coulom 2007). Otherwise, the path continues with the child that has the largest pUCT bound (with the
 //!    constants of MuZero: Schrittwieser et al. 2020).
-//! 2. Complete the sequence, either by holding its last values or with random values, in alternation.
-//! 3. Evaluate the sequences in batches of 16. A virtual loss makes the paths of a batch differ.
-//! 4. Back up the cost of each sequence to the nodes of its path. Costs are deterministic, so the value of a node is
-//!    that of the best sequence through the node. The value is scaled so that it is 0 for the worst and 1 for the best
-//!    of the sibling nodes.
+//! 2. Complete the sequence, alternately by holding its last values and with random values.
+//! 3. Evaluate the sequences in batches of 16. A virtual loss ensures that the paths of a batch differ.
+//! 4. Propagate the cost of each sequence back to the nodes of its path. Costs are deterministic, so the value of a
+//!    node is that of the best sequence through the node. The value is scaled so that it is 0 for the worst and 1 for
+//!    the best of the sibling nodes.
 //!
 //! A control without multiples has `levels` values (default 5; not tuned), which are equally spaced between its bounds.
 
@@ -22,7 +22,7 @@ use crate::rng::Key;
 pub struct Mcts {
     /// Number of sequences.
     pub population: usize,
-    /// Number of values of a control without multiples, including both bounds.
+    /// Number of grid values for a control without multiples, including both bounds.
     pub levels: usize,
 }
 
@@ -122,7 +122,7 @@ impl Tree {
         Self { nodes: vec![Node::new(problem.previous.clone(), problem.since.clone())] }
     }
 
-    /// Returns the nodes of a complete sequence, beginning with the root. Missing nodes are added.
+    /// Returns the nodes along a complete sequence, beginning with the root. Missing nodes are added.
     fn insert(&mut self, problem: &Problem, sequence: &[f64]) -> Vec<usize> {
         let mut path = vec![0];
         let mut at = 0;

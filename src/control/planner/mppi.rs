@@ -8,7 +8,7 @@
 //!    J − J_min). The default of `temperature` is 0.1 (not tuned).
 //! 3. Multiply σ by `decay` (default 0.8; not tuned).
 //!
-//! The plan is the evaluated sequence with the lowest cost. The last μ is evaluated as well.
+//! The plan is the evaluated sequence with the lowest cost. The final mean μ is evaluated as well.
 
 use super::candidates::{empty_plan, hold_sequence};
 use super::problem::{Plan, Planner, Problem};
@@ -22,7 +22,8 @@ pub struct Mppi {
     pub iterations: usize,
     /// λ, relative to the spread of the costs in an iteration (median − minimum).
     pub temperature: f64,
-    /// Share of new noise in each move (1 for white noise). The rest of the noise comes from the previous move.
+    /// Smoothing parameter s: the noise of each move contains the noise of the previous move with weight 1 − s. A value
+    /// of 1 gives white noise.
     pub smoothing: f64,
     /// Factor by which the standard deviation is multiplied after each iteration.
     pub decay: f64,
@@ -82,7 +83,7 @@ impl Mppi {
         let new = self.smoothing.clamp(0.01, 1.0);
         let (old, new) = (1.0 - new, (1.0 - (1.0 - new).powi(2)).sqrt());
         for i in 0..candidate.len() {
-            // At first, `candidate` stores the noise.
+            // `candidate` temporarily stores the noise.
             candidate[i] = if i < controls { normal(i) } else { old * candidate[i - controls] + new * normal(i) };
         }
         for ((v, m), d) in candidate.iter_mut().zip(mean).zip(deviation) {

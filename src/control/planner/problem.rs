@@ -41,8 +41,8 @@ pub struct Problem<'a> {
     pub scale: Vec<f64>,
     pub cost_function: &'a mut dyn CostFunction,
     pub key: Key,
-    /// Returns whether the time budget is used up. Planners call this function between batches. When this function
-    /// returns true, planners return the best plan found so far.
+    /// Returns whether the time budget is used up. Planners call this function between batches, and return the best
+    /// plan found so far when it returns true.
     pub out_of_time: &'a dyn Fn() -> bool,
 }
 
@@ -75,7 +75,7 @@ impl Problem<'_> {
         self.len() == 0
     }
 
-    /// Finite bounds of a control. A bound that is infinite is replaced by a value at a distance of four scales from
+    /// Finite bounds of a control. An infinite bound is replaced by a value at a distance of four times `scale` from
     /// the current value (not tuned).
     pub(super) fn finite_bounds(&self, control: usize) -> Bounds {
         let Bounds { low, high } = self.constraints[control].bounds;

@@ -7,8 +7,8 @@ use super::problem::{Problem, TotalLimit};
 ///
 /// First, each move is set in turn to the allowed value nearest to its target. Then, a control whose total is too large
 /// is shifted towards its lower bound, and a control whose total is too small is shifted towards its upper bound. The
-/// shift is the smallest share of the distance to the bound that satisfies the limit. If no share satisfies the limit,
-/// the control is set to the bound. The projection is idempotent.
+/// shift is the smallest fraction of the distance to the bound that satisfies the limit. If no fraction satisfies the
+/// limit, the control is set to the bound. The projection is idempotent.
 pub fn project(problem: &Problem, sequence: &mut [f64]) {
     for c in 0..problem.controls() {
         project_control(problem, c, sequence, |v| v);
@@ -32,7 +32,7 @@ fn project_control(problem: &Problem, c: usize, sequence: &mut [f64], target: im
     }
 }
 
-/// Shifts a control towards one of its bounds by the smallest share of the distance that satisfies the limit on its
+/// Shifts a control towards one of its bounds by the smallest fraction of the distance that satisfies the limit on its
 /// total.
 fn enforce_total(problem: &Problem, total: &TotalLimit, sequence: &mut [f64], sum: f64) {
     let bounds = problem.finite_bounds(total.control);
@@ -45,7 +45,7 @@ fn enforce_total(problem: &Problem, total: &TotalLimit, sequence: &mut [f64], su
         total.sum(problem, sequence)
     };
     let satisfied = |sum: f64| if too_large { sum <= total.bounds.high } else { sum >= total.bounds.low };
-    // The share is found by bisection to a precision of 2⁻³⁰.
+    // The fraction is found by bisection to a precision of 2⁻³⁰.
     let (mut less, mut more) = (0.0, 1.0);
     for _ in 0..30 {
         let share = 0.5 * (less + more);
@@ -56,7 +56,7 @@ fn enforce_total(problem: &Problem, total: &TotalLimit, sequence: &mut [f64], su
     if multiple <= 0.0 || sum <= total.bounds.high {
         return;
     }
-    // The share is the same for all moves, so more moves than necessary may be lowered by one multiple. Moves are
+    // The fraction is the same for all moves, so more moves than necessary may be lowered by one multiple. Moves are
     // raised again by one multiple, from the first to the last, while the total stays within its limit.
     for i in (total.control..sequence.len()).step_by(problem.controls()) {
         let before = sequence.to_vec();

@@ -4,15 +4,15 @@
 //! 1. Linearise the plant along the best sequence u. The Hessian H = JᵀJ and the gradient g follow from
 //!    [`super::Linearisation`].
 //! 2. Solve min ½ δᵀHδ + gᵀδ subject to bounds, move limits, totals, the trust region |δᵢ| ≤ r, and the plant's limits.
-//!    Each violated limit gets a slack variable with a linear and a quadratic penalty. The limits are treated rank by
-//!    rank.
+//!    Each violated limit gets a slack variable with a linear and a quadratic penalty. Limits are enforced one rank at
+//!    a time.
 //! 3. Evaluate u + λδ for λ ∈ {1, 0.5, 0.2, 0.05} and keep the best sequence.
 //! 4. Set r from the best step length, or reduce r if no step lowered the cost. Stop if the relative gain is below
 //!    10⁻⁹.
 //!
 //! The two planners that solve quadratic programs use different solvers. The programs of this planner have a slack
-//! variable per violated limit and may have a singular Hessian (if the cost is linear), so they are solved by a sparse
-//! interior-point method. Gauss-Newton solves many small, strictly convex programs per plan, for which the active-set
+//! variable per violated limit and may have a singular Hessian (if the cost is linear), so a sparse interior-point
+//! method solves them. Gauss-Newton solves many small, strictly convex programs per plan, for which the active-set
 //! method in `quadratic.rs` is faster.
 
 use clarabel::algebra::CscMatrix;
@@ -113,7 +113,7 @@ fn solve(model: &Quadratic, rows: &[Row], violated: &[Row]) -> Option<DVector<f6
         for row in 0..column {
             set(row, column, model.hessian[(row, column)] / size);
         }
-        // If the cost has no curvature, there may be many minimisers, of which the added term selects the smallest
+        // If the cost has no curvature, there may be many minimisers. The added term selects the one with the smallest
         // step.
         set(column, column, model.hessian[(column, column)] / size + 1e-9);
     }

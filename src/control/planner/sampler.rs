@@ -55,7 +55,7 @@ impl Sampler {
         }
     }
 
-    /// Whether every standard deviation has decreased to a millionth of its initial value or less.
+    /// Whether every standard deviation has decreased to at most one millionth of its initial value.
     pub fn converged(&self) -> bool {
         self.deviation.iter().zip(&self.initial_deviation).all(|(d, f)| *d <= 1e-6 * f)
     }

@@ -7,12 +7,12 @@ use super::linearisation::{Linearisation, LinearisedLimit};
 use super::problem::Problem;
 use super::quadratic::Row;
 
-/// Share of the slack that a step leaves unused, because derivatives are not exact (not tuned).
+/// Fraction of the slack that a step leaves unused, because derivatives are not exact (not tuned).
 const SLACK_LEFT: f64 = 0.02;
 
 /// Returns the limits of `model` as (rank, row), sorted by rank. The variables are changes of `at` in units of `scale`.
-/// Each row is divided by its largest coefficient. Limits that no change within the bounds of the controls can reach
-/// are left out.
+/// Each row is divided by its largest coefficient. Limits that cannot be reached by any change within the bounds of the
+/// controls are omitted.
 pub(super) fn limit_rows(model: &Linearisation, problem: &Problem, at: &[f64], scale: &[f64]) -> Vec<(u32, Row)> {
     let largest_change = |i: usize, coefficient: f64| {
         let bounds = problem.constraints[i % problem.controls()].bounds;
@@ -36,8 +36,8 @@ pub(super) fn limit_rows(model: &Linearisation, problem: &Problem, at: &[f64], s
 }
 
 /// Computes a step by solving a hierarchy of quadratic programs (Kanoun, Lamiraux & Wieber 2011). The zero step must
-/// satisfy `rows`, and `limits` must be sorted by rank. The limits of each rank are violated as little as the limits of
-/// lower ranks allow, and limits of higher ranks never increase this violation.
+/// satisfy `rows`, and `limits` must be sorted by rank. The violation of the limits of each rank is as small as the
+/// preceding ranks allow, and it is never increased by the limits of subsequent ranks.
 ///
 /// `solve(rows, violated)` must return the step that minimises the cost plus a penalty on violations of `violated`,
 /// subject to `rows`.
@@ -46,7 +46,7 @@ pub(super) fn solve_by_rank(
     limits: &[(u32, Row)],
     mut solve: impl FnMut(&[Row], &[Row]) -> Option<DVector<f64>>,
 ) -> Option<DVector<f64>> {
-    // The solution for the ranks so far, and whether the last rank had violated limits.
+    // The solution for the ranks processed so far, and whether any limit of the last rank was violated.
     let (mut step, mut last_violated): (Option<DVector<f64>>, bool) = (None, false);
     for same in limits.chunk_by(|a, b| a.0 == b.0) {
         let is_violated = |row: &Row| step.as_ref().map_or(0.0, |x| row.dot(x)) > row.bound;

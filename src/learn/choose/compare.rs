@@ -1,21 +1,20 @@
 //! Compares the candidate models and chooses one.
 //!
 //! Let ℓ_mf be the loss of model m on fold f, and b the model with the lowest mean loss. The first candidate is the
-//! linear model, which is the simplest. Let d_f = ℓ_linear,f − ℓ_bf be the paired differences over F folds. Model b is
-//! chosen if both of the following conditions are satisfied:
+//! linear model, which is the simplest model. Let d_f = ℓ_linear,f − ℓ_bf be the paired differences over F folds. Model
+//! b is chosen over the linear model only if both of the following conditions are satisfied:
 //!
 //! ```text
 //! mean(d) > sd(d) / √F   and   mean(d) > 0.01 · mean(ℓ_linear)
 //! ```
 //!
-//! Otherwise, the linear model is chosen. If the linear model contradicts a known effect and b does not, b is chosen
-//! without testing these conditions.
+//! If the linear model is excluded because it contradicts a known effect, model b is chosen without testing these
+//! conditions.
 
 use super::judge::Candidate;
 use crate::stats::mean_or_zero;
 
-/// A more complex model is chosen only if its loss is lower than that of the linear model by more than this fraction
-/// (not tuned).
+/// Minimum relative reduction of the linear model's loss for which a more complex model is chosen (not tuned).
 const MIN_GAIN: f64 = 0.01;
 
 /// The chosen model.
@@ -49,7 +48,7 @@ pub(super) fn choose(candidates: &[Candidate], eligible: &[usize], horizon: &str
         Choice { index: best, reason: lowest }
     } else {
         let reason =
-            format!("the simplest model, and {} is not measurably better by out-of-fold {measure}", other.name);
+            format!("the simplest model, and {} is not significantly better in out-of-fold {measure}", other.name);
         Choice { index: 0, reason }
     }
 }

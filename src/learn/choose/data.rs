@@ -1,4 +1,4 @@
-//! The log, its split into training rows and hold-out, and the settings that all models share.
+//! The log, its split into training rows and hold-out, and the settings shared by all models.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::learn::response::SignalMoments;
 use crate::learn::split::Split;
 use crate::trajectory::Trajectory;
 
-/// The data and settings that are used to fit and judge every model.
+/// The data and settings used to fit and evaluate every model.
 pub struct TrainingData<'a> {
     /// The log, with constants and derived signals filled in ([`Equations::fill`]).
     pub log: &'a Trajectory,

@@ -1,8 +1,8 @@
-//! Explains a choice: remarks on the chosen model, and reasons to refuse it.
+//! Explains the choice of a model: remarks on the chosen model, and reasons to reject it.
 //!
-//! A model is refused if it has no skill on the hold-out at the control horizon. A model has no skill if the ratio of
+//! A model is rejected if it has no skill on the hold-out at the control horizon. A model has no skill if the ratio of
 //! its RMSE to that of persistence or of the training mean, averaged over the targets, is at least [`NO_SKILL_RATIO`].
-//! The chosen model is also refused if every candidate contradicts at least one of the effects in `twin.toml`.
+//! The chosen model is also rejected if every candidate contradicts at least one of the effects in `twin.toml`.
 
 use super::data::TrainingData;
 use super::judge::Candidate;
@@ -19,19 +19,19 @@ use crate::stats::mean_or_zero;
 /// The sign of a step response is not checked if its steady-state change is less than this many standard deviations of
 /// the signal (not tuned).
 const NEGLIGIBLE: f64 = 0.05;
-/// A model has no skill if the ratio of its RMSE to that of a baseline is at least this value, because a smaller gain
-/// may be due to chance (not tuned).
+/// Smallest ratio of a model's RMSE to that of a baseline at which the model is considered to have no skill (not
+/// tuned). An RMSE ratio just below one may be due to chance.
 const NO_SKILL_RATIO: f64 = 0.98;
-/// Advice to the user if a model has no skill.
+/// Advice for users whose model has no skill.
 const ADVICE: &str = "Run `inspect` to find signals that are constant or missing and controls that never moved. Add \
                       the disturbances that drive the plant, change `model.lags` or `model.horizon`, or use a longer \
                       log";
 
-/// The step responses of each candidate model, and the known effects that these responses contradict.
+/// The step responses of each candidate model, and the known effects that they contradict.
 pub(super) struct EffectCheck {
     /// Step responses of each candidate: `[candidates]`; `None` if there are no known effects to check.
     pub responses: Vec<Option<Vec<Response>>>,
-    /// One sentence for each effect that a candidate contradicts: `[candidates]`.
+    /// For each candidate, one sentence per contradicted effect: `[candidates]`.
     pub contradictions: Vec<Vec<String>>,
 }
 
@@ -50,7 +50,7 @@ impl EffectCheck {
         check
     }
 
-    /// Indices of the candidates that contradict no effect.
+    /// Indices of the candidates that contradict no known effect.
     pub fn consistent(&self) -> Vec<usize> {
         (0..self.contradictions.len()).filter(|&i| self.contradictions[i].is_empty()).collect()
     }
@@ -67,14 +67,14 @@ impl EffectCheck {
         notes
     }
 
-    /// Message that refuses the best candidate because every candidate contradicts an effect. `best` is the index of
-    /// the best candidate, and `name` is its name.
+    /// Message that explains why the best candidate is rejected if every candidate contradicts a known effect. `best`
+    /// is the index of the best candidate, and `name` is its name.
     pub fn refusal(&self, best: usize, name: &str) -> String {
         format!(
-            "every model contradicts a known effect. The best model is {name}: {}. In a log recorded under feedback, \
-             a control often follows the signal that it acts on. Use a period in which operators moved the control \
-             independently, reduce `model.lags`, or add the disturbance that drives both signals. If the known sign is \
-             wrong, change `effects` in twin.toml",
+            "every model contradicts a known effect. Details for {name}, the best model: {}. In a log recorded under \
+             feedback control, a control often follows the signal that it acts on. Use a period in which operators \
+             moved the control independently, reduce `model.lags`, or add the disturbance that drives both signals. If \
+             the known sign is wrong, change `effects` in twin.toml",
             self.contradictions[best].join("; "),
         )
     }
@@ -110,7 +110,7 @@ fn contradictions(data: &TrainingData, effects: &[KnownEffect], found: &[Respons
     contradicted
 }
 
-/// Remarks on the controls that never moved in the training rows.
+/// Remarks on controls that never moved in the training rows.
 pub(super) fn constant_control_notes(data: &TrainingData) -> Vec<Note> {
     let controls = data.log.schema.with_role(Role::Control).into_iter();
     controls
@@ -129,7 +129,7 @@ pub(super) fn constant_control_notes(data: &TrainingData) -> Vec<Note> {
 /// The error of a model on the hold-out at the control horizon, relative to the baselines.
 pub(super) struct HoldoutSkill {
     /// For each target, the ratio of the model's RMSE to that of persistence; `None` if there are no measurements or if
-    /// persistence has no error.
+    /// the RMSE of persistence is zero.
     over_persistence: Vec<Option<f64>>,
     /// For each target, the ratio of the model's RMSE to that of the training mean.
     over_mean: Vec<Option<f64>>,
@@ -153,7 +153,7 @@ impl HoldoutSkill {
             return None;
         }
         let Some(ratio) = mean_of_known(&self.over_persistence) else {
-            return Some(format!("no learned signal changes on the hold-out, so {name} cannot be scored. {ADVICE}"));
+            return Some(format!("no learned signal varies on the hold-out, so {name} cannot be scored. {ADVICE}"));
         };
         let signals = plural(self.over_persistence.len(), "signal", "signals");
         if ratio >= NO_SKILL_RATIO {
@@ -205,8 +205,8 @@ fn mean_of_known(ratios: &[Option<f64>]) -> Option<f64> {
     (!known.is_empty()).then(|| mean_or_zero(&known))
 }
 
-/// Remarks on 90 % intervals of the model called `name` whose coverage on the hold-out is not acceptable (CAL-1). The
-/// coverage is checked at the first step, half the horizon and the full horizon.
+/// Remarks on 90 % intervals of the model `name` whose coverage on the hold-out is outside the acceptable range
+/// (CAL-1). The coverage is checked at the first step, half the horizon and the full horizon.
 pub(super) fn coverage_notes(data: &TrainingData, scores: &[ScoreRow], name: &str) -> Vec<Note> {
     let horizons = [1, data.horizon.div_ceil(2), data.horizon];
     let mut notes = Vec::new();
@@ -214,8 +214,8 @@ pub(super) fn coverage_notes(data: &TrainingData, scores: &[ScoreRow], name: &st
         let (low, high) = row.acceptable_coverage()[INTERVAL_90];
         if !(low..=high).contains(&row.coverage[INTERVAL_90]) {
             let text = format!(
-                "the 90 % intervals of `{}` {} ahead cover {:.0} % of the hold-out instead of {:.0} to {:.0} % ({:.0} \
-                 independent forecasts), so the hold-out differs from the training period",
+                "the 90 % intervals of `{}` {} ahead cover {:.0} % of the hold-out measurements instead of {:.0} to \
+                 {:.0} % ({:.0} independent forecasts), so the hold-out probably differs from the training period",
                 data.name(row.signal),
                 TimeSpan::from_ms(row.horizon as i64 * data.log.step_ms),
                 100.0 * row.coverage[INTERVAL_90],

@@ -1,4 +1,4 @@
-//! Fits a model on all training rows, and refits it without each of the folds.
+//! Fits a model on all training rows, and refits it once per fold with that fold left out.
 
 use std::ops::Range;
 
@@ -12,12 +12,12 @@ use crate::learn::map::StepMap;
 use crate::learn::model;
 use crate::learn::regressor::Fit;
 
-/// A fitted model and its refits, each without one fold.
+/// A fitted model and its leave-one-fold-out refits.
 pub(super) struct FittedModel {
     pub name: &'static str,
-    /// Map with the model that was fitted on all training rows.
+    /// One-step map with the model fitted on all training rows.
     pub map: StepMap,
-    /// Refits, each without one fold, in order of the folds, oldest first.
+    /// Leave-one-fold-out refits, ordered from the oldest to the newest fold.
     pub refits: Vec<StepMap>,
 }
 
@@ -53,7 +53,7 @@ impl FittedModel {
     }
 }
 
-/// Removes from `ranges` the rows of `fold` and `gap` rows on either side of it.
+/// Removes the rows of `fold`, and `gap` rows on either side of the fold, from `ranges`.
 fn without(ranges: &[Range<usize>], fold: &[Range<usize>], gap: usize) -> Vec<Range<usize>> {
     let mut left = ranges.to_vec();
     for f in fold {

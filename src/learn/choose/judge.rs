@@ -1,14 +1,14 @@
-//! Judges fitted models by their open-loop forecasts of rows to which they were not fitted.
+//! Evaluates fitted models by their open-loop forecasts of rows on which they were not fitted.
 //!
-//! Each refit forecasts the fold that was left out of its training rows. These out-of-fold errors determine the noise
+//! Each leave-one-fold-out refit forecasts the fold that it left out. These out-of-fold errors determine the noise
 //! model, the calibration, and the loss of model m on fold f:
 //!
 //! ```text
 //! ℓ_mf = mean over targets k of min(5, Σ_h Σ_s CRPS(m, k, h, s) / Σ_h Σ_s CRPS(persistence, k, h, s))
 //! ```
 //!
-//! The sums are over the horizons h = 1 … H and the starts s in the fold. Both forecasts are calibrated. The hold-out
-//! is used only to score the models that were fitted on all training rows.
+//! The sums are over the horizons h = 1 … H and the starts s in the fold. The forecasts of the model and of persistence
+//! are both calibrated. The hold-out is used only to score the models that were fitted on all training rows.
 
 use rayon::prelude::*;
 
@@ -29,10 +29,11 @@ use crate::stats::mean_or_zero;
 const HOLDOUT_STARTS: usize = 600;
 /// Maximum number of starts over all folds (not tuned).
 const FOLD_STARTS: usize = 750;
-/// Maximum total number of forecast steps of a model on the hold-out, and likewise on all folds (not tuned). A long
-/// horizon therefore gets fewer starts, which is acceptable because its forecasts overlap more.
+/// Maximum total number of forecast steps per model, separately for the hold-out and for all folds together (not
+/// tuned). This limit reduces the number of starts if the horizon is long, which is acceptable because long forecasts
+/// overlap more.
 const FORECAST_STEPS: usize = 100_000;
-/// Lower bound on the number of starts when [`FORECAST_STEPS`] limits it (not tuned).
+/// Minimum number of starts, even if [`FORECAST_STEPS`] is exceeded (not tuned).
 const MIN_STARTS: usize = 100;
 /// Maximum loss of one target (not tuned). Without this limit, a signal that persistence predicts almost exactly would
 /// dominate the mean loss.
@@ -42,9 +43,9 @@ const MAX_LOSS: f64 = 5.0;
 pub(super) struct Candidate {
     pub name: &'static str,
     pub map: StepMap,
-    /// Refits, each without one fold, in order of the folds, oldest first.
+    /// Leave-one-fold-out refits, ordered from the oldest to the newest fold.
     pub refits: Vec<StepMap>,
-    /// Open-loop forecasts of each fold by the refit without that fold.
+    /// Open-loop forecasts of each fold by the refit that left it out.
     pub runs: Vec<Rollouts>,
     pub noise_model: NoiseModel,
     /// Loss ℓ on each fold.
@@ -63,7 +64,7 @@ impl Candidate {
     }
 }
 
-/// Judges all models from the same start rows and against the same persistence forecast.
+/// Evaluates all models from the same start rows and against the same persistence forecast.
 pub(super) struct Judge<'a> {
     data: &'a TrainingData<'a>,
     /// Starts of each fold.
@@ -101,7 +102,7 @@ impl<'a> Judge<'a> {
         if holdout_starts.is_empty() {
             return Err(Error::Data(format!(
                 "the models cannot be scored: no row in the hold-out ({}) is preceded by {} complete rows and followed \
-                 by known inputs. Run `inspect` to find missing values, or make `model.holdout` longer in twin.toml",
+                 by known inputs. Run `inspect` to find missing values, or increase `model.holdout` in twin.toml",
                 data.spec.holdout.value,
                 map.depth(),
             )));
@@ -149,7 +150,7 @@ impl<'a> Judge<'a> {
         Candidate { name, map, refits, runs, noise_model, losses }
     }
 
-    /// Scores the candidates on the hold-out, and continues the tracking of their interval widths over it.
+    /// Scores the candidates on the hold-out while continuing to track their interval widths.
     ///
     /// # Errors
     /// [`Error::Internal`] if no model has been judged yet.
@@ -169,8 +170,8 @@ impl<'a> Judge<'a> {
         let mut scores = score("persistence", &baselines.persistence, calibration, &widths, &baselines);
         for (c, run) in candidates.iter_mut().zip(&runs) {
             let NoiseModel { calibration, tracking, .. } = &mut c.noise_model;
-            // Each forecast is scored with the interval widths tracked up to its start. Simulations use the widths
-            // after the last forecast.
+            // Each forecast is scored with the interval widths tracked up to its start. Simulations use the interval
+            // widths tracked up to the end of the hold-out.
             let widths = tracking.update(calibration, run);
             scores.extend(score(c.label(), run, &c.noise_model.calibration, &widths, &baselines));
         }
@@ -178,8 +179,8 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// Loss ℓ on one fold: the CRPS of `model` divided by that of `reference`, each summed over horizons and starts, and
-/// averaged over the targets; `None` if there are no measurements.
+/// Loss ℓ on one fold; `None` if there are no measurements. For each target, the CRPS of `model` and that of
+/// `reference` are summed over horizons and starts. The loss is the mean of their ratios.
 fn relative_crps(
     model: (&Rollouts, &Calibration),
     reference: (&Rollouts, &Calibration),

@@ -1,15 +1,17 @@
 //! Chooses the model of a plant.
 //!
-//! The model is chosen in these steps:
+//! The model is chosen in the following steps:
 //!
-//! - `fit`: each model in the list is fitted on all training rows, and then refitted without each of the folds.
-//! - `judge`: each refit forecasts the fold that it was not fitted on. The errors of these forecasts determine the
-//!   noise model and the loss of the model.
+//! - `fit`: each model in the list is fitted on all training rows, and then refitted once per fold with that fold left
+//!   out.
+//! - `judge`: each refit forecasts the fold that it left out. The errors of these forecasts determine the noise model
+//!   and the loss of the model.
 //! - `stacking`: if the list contains `stack`, a weighted mean of the models is added as a candidate.
 //! - `compare`: the model with the lowest loss is chosen, or the linear model if the difference may be due to chance.
-//! - `explain`: the chosen model is refused if it has no skill on the hold-out or contradicts known effects.
+//! - `explain`: the chosen model is rejected if it has no skill on the hold-out or contradicts known effects.
 //!
-//! The choice uses out-of-fold forecasts only. The hold-out is used only to report scores and to refuse a model.
+//! The choice uses out-of-fold forecasts only. The hold-out is used only to report scores and to reject models without
+//! skill.
 
 mod compare;
 mod data;
@@ -51,12 +53,12 @@ const INFLATION_STREAM: u64 = 0x7370_7265_6164;
 pub struct Learned {
     pub map: StepMap,
     pub noise_model: NoiseModel,
-    /// The noise model with the interval widths as they were before the hold-out. A replay of the hold-out must use
+    /// Noise model with the interval widths tracked up to the start of the hold-out. A replay of the hold-out must use
     /// this noise model, because the widths in the final noise model are already adapted to the hold-out.
     pub noise_before_holdout: NoiseModel,
     /// Thresholds above which the epistemic uncertainty is high or extreme.
     pub epistemic: EpistemicThresholds,
-    /// Scores on the hold-out of every fitted model and of persistence.
+    /// Hold-out scores of every fitted model and of persistence.
     pub scores: Vec<ScoreRow>,
     /// Step responses of the chosen model.
     pub responses: Vec<Response>,
@@ -141,7 +143,7 @@ fn candidates<'a>(data: &'a TrainingData<'a>, progress: &dyn Fn(&str)) -> Result
             Some(known) if targets > 0 && *known != "persistence" && !names.contains(known) => names.push(known),
             Some(_) => {}
             None if name.value == model::STACK => stacked = targets > 0,
-            // `decode` returns the error for an unknown model name, which suggests the nearest known name.
+            // For an unknown model name, `decode` returns an error that suggests the nearest known name.
             None => {
                 return Err(model::decode(&name.value, &[], data.compute)
                     .err()

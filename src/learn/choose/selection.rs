@@ -7,7 +7,7 @@ use crate::config::Effect;
 pub struct Selection<'a> {
     /// Known effects. A model that contradicts a known effect is not chosen.
     pub effects: &'a [KnownEffect],
-    /// A model that is chosen without a comparison with the other models.
+    /// Model to choose without comparing it with the other candidates.
     pub preselected: Option<Preselected<'a>>,
 }
 
@@ -25,7 +25,7 @@ pub struct KnownEffect {
 /// ignored, and the models are compared as usual.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Preselected<'a> {
-    /// Name of the model in the list of models.
+    /// Name of the model, as used in `model.choose`.
     pub model: &'a str,
     /// Reason for the choice, phrased to follow the model's name in a sentence.
     pub reason: &'a str,

@@ -1,5 +1,5 @@
-//! Stacks the candidates: the stack is a weighted mean of models, with weights that minimise held-out multi-step
-//! errors.
+//! Stacks the candidates. The stack is a weighted mean of the candidates whose weights minimise the out-of-fold
+//! multi-step errors.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::learn::map::StepMap;
 use crate::learn::model::{STACK, Stack};
 use crate::learn::rollouts::Rollouts;
 
-/// Number of gradient descent steps (not tuned; far fewer are enough for the weights to converge to three digits).
+/// Number of gradient descent steps (not tuned; far fewer steps suffice for the weights to converge to three digits).
 const STEPS: usize = 400;
 /// Step size of the gradient descent (not tuned).
 const RATE: f64 = 0.5;
@@ -19,8 +19,8 @@ const RATE: f64 = 0.5;
 /// changes the result (not tuned).
 const MIN_WEIGHT: f64 = 0.02;
 
-/// Stacks the candidates. The weights of the final stack are estimated on all folds. The weights of a refit without a
-/// fold are estimated on the other folds.
+/// Stacks the candidates. The weights of the final stack are estimated on all folds. For a refit that leaves one fold
+/// out, the weights are estimated on the remaining folds.
 pub(super) fn stack(data: &TrainingData, candidates: &[Candidate]) -> Result<FittedModel> {
     let layout = &candidates[0].map.layout;
     let folds = 0..data.split.folds.len();
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_model_that_only_adds_noise_gets_no_weight() {
-        // The errors of the second model are those of the first plus noise.
+        // The errors of the second model equal those of the first model plus noise.
         let w = minimise(&[vec![1.0, 1.0, 1.0, 2.0], vec![3.0, 3.0, 3.0, 5.0]]);
         assert_eq!(w, [1.0, 0.0]);
         assert_eq!(minimise(&[vec![0.0; 4]]), [0.5, 0.5]);

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
 
-/// Serialises a model. Serialising plain data cannot fail. A failure would give an empty result, which [`decode`]
+/// Serialises a model. Serialising plain data cannot fail, so an error is replaced by an empty result, which [`decode`]
 /// rejects.
 pub fn encode<T: Serialize>(model: &T) -> Vec<u8> {
     postcard::to_allocvec(model).unwrap_or_default()
@@ -21,10 +21,10 @@ pub fn decode<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T> {
     }
 }
 
-/// The error for bytes that do not contain a valid model `name`.
+/// The error returned for bytes that do not contain a valid model `name`.
 pub fn corrupt(name: &str, reason: &str) -> Error {
     Error::Data(format!(
-        "the stored `{name}` model is damaged ({reason}). Fit again with `twinopt fit`, or return to an earlier \
-         version with `twinopt models rollback`"
+        "the stored `{name}` model is damaged ({reason}). Refit the model with `twinopt fit`, or return to an \
+         earlier version with `twinopt models rollback`"
     ))
 }

@@ -14,9 +14,9 @@ const DAY_MS: i64 = 86_400_000;
 /// more than one fold.
 #[derive(Debug)]
 pub struct Blocks {
-    /// Range of each block: positions in the list of training rows.
+    /// Range of each block, as positions in the list of training rows.
     pub ranges: Vec<Range<usize>>,
-    /// Fold that contains each block; `None` for a block between two folds.
+    /// Fold to which each block belongs; `None` for a block between two folds.
     pub folds: Vec<Option<usize>>,
 }
 
@@ -44,8 +44,8 @@ impl Blocks {
         blocks
     }
 
-    /// Number of times that each block occurs in the bootstrap sample drawn with `key`. The number of draws with
-    /// replacement equals the number of blocks.
+    /// Number of times each block occurs in the bootstrap sample drawn with `key`. The number of draws with replacement
+    /// equals the number of blocks.
     pub fn bootstrap(&self, key: Key) -> Vec<u32> {
         let mut counts = vec![0; self.ranges.len()];
         for i in 0..counts.len() {

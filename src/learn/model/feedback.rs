@@ -1,4 +1,4 @@
-//! Feedback in a simulation: finds the inputs that are earlier predictions, and the windows of the log over which a
+//! Finds the inputs to which predictions are fed back in a simulation, and the windows of the log over which a
 //! simulation can run.
 
 use std::ops::Range;
@@ -7,17 +7,17 @@ use crate::learn::dataset::Dataset;
 use crate::learn::layout::{Layout, Target};
 use crate::rng::Key;
 
-/// The inputs of a layout to which predictions are fed back. During fitting, a simulation takes states with known
-/// equations, controls and disturbances from the log instead.
+/// The inputs of a layout to which predictions are fed back. During fitting, all other inputs of a simulation are taken
+/// from the log: controls, disturbances and states with known equations.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Feedback {
-    /// Inputs that read a state whose increment is a target.
+    /// Inputs that read a state whose increment is a target of the model.
     pub inputs: Vec<FeedbackInput>,
     /// Whether each target is an increment: `[targets]`.
     pub increments: Vec<bool>,
 }
 
-/// An input that is the state predicted by a target, `lag` frames ago.
+/// An input whose value is the state predicted by a target, `lag` frames before the current frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FeedbackInput {
     pub input: usize,
@@ -38,7 +38,7 @@ impl Feedback {
     }
 }
 
-/// For each position in `rows`, the end of the sequence of consecutive transitions that contains it.
+/// For each position in `rows`, the end of the sequence of consecutive transitions to which the position belongs.
 pub fn sequence_ends(data: &Dataset, rows: &[usize]) -> Vec<usize> {
     let mut ends = vec![rows.len(); rows.len()];
     for i in (1..rows.len()).rev() {
@@ -53,7 +53,8 @@ pub fn longest_window(ends: &[usize], length: usize) -> usize {
 }
 
 /// Start positions of windows of `length` consecutive transitions, `stride` positions apart, that begin in `block`. The
-/// first position is random, or the start of the block if `key` is `None`. Windows may end outside the block.
+/// first position is random, or the start of the block if `key` is `None`. A window may extend beyond the end of the
+/// block.
 pub fn windows(
     block: Range<usize>,
     ends: &[usize],

@@ -1,15 +1,15 @@
-//! Fits linear models to minimise the errors of simulations over several steps.
+//! Fits linear models that minimise the errors of multi-step simulations.
 //!
 //! One-step fits to noisy measurements underestimate the time constants of a plant (attenuation bias). This fit
 //! minimises
 //!
 //! > Σ_j c_j mean over windows and steps of d_j(t)² + Σ_j λ_j ‖w_j‖²
 //!
-//! where d is the deviation of a simulated target from its measurement, in standardised units. Let e be the error of
-//! one step, which is affected by earlier deviations of the states through the inputs. Then d(t + 1) = d(t) + e(t) for
+//! Here, d is the deviation of a simulated target from its measurement, in standardised units. Let e be the one-step
+//! error, which depends on earlier deviations of the states through the inputs. Then d(t + 1) = d(t) + e(t) for
 //! increments of states, and d = e for other targets. The weight c_j is the ratio of the one-step error to the
-//! multi-step error before the search, so that the penalty λ_j keeps its relative weight. The search uses L-BFGS
-//! ([`super::lbfgs`]), with gradients from reverse-mode differentiation of the simulation. One evaluation takes
+//! multi-step error before the search, so that the relative weight of the penalty λ_j is preserved. The search uses
+//! L-BFGS ([`super::lbfgs`]), with gradients from reverse-mode differentiation of the simulation. One evaluation takes
 //! O(windows · length · p) operations per target.
 
 use std::ops::Range;
@@ -22,7 +22,7 @@ use super::feedback::{Feedback, FeedbackInput, longest_window, sequence_ends, wi
 use super::lbfgs::{self, minimise};
 use crate::learn::dataset::{Dataset, Scaling};
 
-/// Number of windows that are simulated together (not tuned).
+/// Number of windows simulated together (not tuned).
 const WINDOWS: usize = 64;
 
 /// Intercept and weights of each target, for standardised columns.
@@ -36,7 +36,7 @@ pub struct Horizon<'a> {
     y: &'a Scaling,
     inverse: [Vec<f64>; 2],
     feedback: Feedback,
-    /// Change of each fed-back input per unit of deviation of its state, both in standardised units.
+    /// Change of each fed-back input per unit deviation of its state, both in standardised units.
     gain: Vec<f64>,
     length: usize,
     /// Pair (first transition, block) of each window.
@@ -44,8 +44,7 @@ pub struct Horizon<'a> {
 }
 
 impl<'a> Horizon<'a> {
-    /// Uses windows of `length` transitions that overlap by half, or shorter windows if the log has no window of that
-    /// length.
+    /// The windows have `length` transitions, or fewer if the log has no window of that length, and overlap by half.
     pub fn new(
         data: &'a Dataset,
         rows: &[usize],
@@ -74,9 +73,9 @@ impl<'a> Horizon<'a> {
         }
     }
 
-    /// Minimises the errors of simulations, starting from `start`, in at most `iterations` iterations. `ridges`: λ of
-    /// each target. `counts`: number of times that each block occurs in the bootstrap sample. Returns `start` if the
-    /// search finds nothing better.
+    /// Minimises the simulation errors in at most `iterations` iterations, starting from `start`. `ridges`: λ of each
+    /// target. `counts`: number of times each block occurs in the bootstrap sample. Returns `start` if the search finds
+    /// nothing better.
     pub fn improve(
         &self,
         start: &Solution,
@@ -96,7 +95,7 @@ impl<'a> Horizon<'a> {
         let one_step = Problem { length: 1, ..problem.clone() }.run(&from).squares;
         problem.weight = multi_step.iter().zip(&one_step).map(|(m, o)| if *m > 0.0 { o / m } else { 0.0 }).collect();
         let settings = lbfgs::Settings { iterations, evaluations: usize::MAX, relative_gain: None, scaled: false };
-        // The result is `start` if the search ended before its first iterate.
+        // If the search ends before completing an iteration, the result is `start`.
         let minimum = minimise(&|p| Ok(Some(problem.value_and_gradient(p))), from.clone(), settings);
         let found = minimum.ok().flatten().and_then(|m| m.iterate).unwrap_or_else(|| from.clone());
         let cost = |p: &[f64]| problem.run(p).cost(&problem, p);

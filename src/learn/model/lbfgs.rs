@@ -1,5 +1,5 @@
-//! Minimises a smooth function by L-BFGS. Adapts the crate argmin to functions whose value and gradient are computed
-//! together.
+//! Minimises a smooth function by L-BFGS. This module adapts the crate argmin to functions whose value and gradient are
+//! computed together.
 //!
 //! The method is that of Liu & Nocedal (1989) with the line search of Moré & Thuente (1994). For n parameters, an
 //! iteration takes O(10 n) operations in addition to the function evaluations.
@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 
 /// Number of stored pairs of parameter and gradient changes (not tuned; 3 to 20 is usual).
 const MEMORY: usize = 10;
-/// Value that replaces an undefined function value. The replacement is larger than any value that a line search would
-/// accept (not tuned).
+/// Value that replaces an undefined function value and is larger than any value that a line search would accept (not
+/// tuned).
 const UNDEFINED: f64 = 1e10;
 
 /// Value and gradient of a function at a point; `None` if the function is undefined at that point.
@@ -29,8 +29,8 @@ pub struct Settings {
     pub iterations: u64,
     /// Maximum number of evaluations of the function.
     pub evaluations: usize,
-    /// The search stops after an iteration that improves the value by less than this, relative to 1 + |value at the
-    /// start|. If `None`, the default tolerances of argmin apply.
+    /// Improvement of the value per iteration, relative to 1 + |value at the start|, below which the search stops. If
+    /// `None`, the default tolerances of argmin apply.
     pub relative_gain: Option<f64>,
     /// Whether the function is scaled so that the length of the first step is at most one.
     pub scaled: bool,
@@ -84,8 +84,8 @@ pub fn minimise(function: &Function, start: Vec<f64>, settings: Settings) -> Res
     }
 }
 
-/// The function in the form that argmin expects. argmin requests the value and the gradient separately, so the last
-/// evaluation is stored.
+/// The function in the form expected by argmin. The crate argmin requests the value and the gradient separately, so the
+/// last evaluation is stored.
 struct Problem<'a> {
     function: &'a Function<'a>,
     scale: f64,

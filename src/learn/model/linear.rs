@@ -3,10 +3,10 @@
 //! > y = b + w · x
 //!
 //! The intercept b and the weights w are computed by [`super::ridge`]. If `rollout_loss` is more than one step,
-//! [`super::horizon`] refines b and w to minimise the errors of simulations over that many steps.
+//! [`super::horizon`] refines b and w to minimise the errors of simulations over `rollout_loss` steps.
 //!
 //! The ensemble members are fitted to bootstrap samples of blocks of about one day ([`Blocks`]). A prediction takes
-//! O(p) per row and target.
+//! O(p) per row and target, where p is the number of inputs.
 
 use std::ops::Range;
 
@@ -24,12 +24,11 @@ use crate::rng::Key;
 
 /// Number of ensemble members (not tuned).
 const MEMBERS: usize = 16;
-/// Maximum number of L-BFGS iterations for the mean model, and for each member (not tuned). Members need fewer
-/// iterations, because their search starts near the mean model.
+/// Maximum number of L-BFGS iterations for the mean model, and for each member (not tuned). The members need fewer
+/// iterations because their search starts near the mean model.
 const ITERATIONS: u64 = 200;
 const MEMBER_ITERATIONS: u64 = 20;
-/// Number of rows that are predicted at a time. With 27 input columns, this number of rows fits into the first-level
-/// cache.
+/// Number of rows predicted at a time, chosen to fit into the first-level cache with 27 input columns.
 const TILE: usize = 128;
 
 /// A linear model with ensemble members.
@@ -37,8 +36,8 @@ const TILE: usize = 128;
 pub struct Linear {
     inputs: usize,
     targets: usize,
-    /// Intercepts and weights in physical units, first of the mean model and then of the members: `[1 +
-    /// members][targets][1 + inputs]`.
+    /// Intercepts and weights in physical units, for the mean model and then for each member: `[1 + members][targets][1
+    /// + inputs]`.
     weights: Vec<f64>,
 }
 
@@ -102,7 +101,7 @@ impl Linear {
         Ok(model)
     }
 
-    /// Checks the sizes and values of a model that was restored from bytes.
+    /// Checks the sizes and values of a model restored from bytes.
     pub(super) fn check(&self) -> Result<()> {
         let width = self.inputs.checked_add(1).and_then(|w| w.checked_mul(self.targets));
         let expected = width.and_then(|w| w.checked_mul(1 + MEMBERS));
@@ -150,7 +149,7 @@ impl Linear {
         self.row(None, target)[1 + input]
     }
 
-    /// Intercept and then weights of a target: `[1 + inputs]`.
+    /// Intercept followed by the weights of a target: `[1 + inputs]`.
     pub(super) fn row(&self, member: Option<usize>, target: usize) -> &[f64] {
         let model = member.map_or(0, |m| 1 + m % MEMBERS);
         let at = (model * self.targets + target) * (1 + self.inputs);

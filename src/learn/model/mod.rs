@@ -1,4 +1,4 @@
-//! The types of model from which the model of a plant is chosen.
+//! The model families from which the model of a plant is chosen.
 //!
 //! | model | prediction of a target | fit |
 //! |---|---|---|
@@ -38,8 +38,8 @@ pub use linear::Linear;
 pub use persistence::Persistence;
 pub use stack::{STACK, Stack};
 
-/// A family of models. A new family needs a file in this folder, a variant with a name, and a match arm in [`fit`] and in
-/// [`decode`]. [`Stack`] is not a family, because it is built from fitted models.
+/// A family of models. To add a family, add a file to this folder, a variant with a name, and a match arm in [`fit`]
+/// and in [`decode`]. [`Stack`] is not a model family, because it is built from fitted models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Family {
     Persistence,
@@ -96,7 +96,7 @@ pub fn fit(name: &str, fit: &Fit) -> Result<Arc<dyn Regressor>> {
     let needed = (2 * (data.x.len() + 1)).max(30);
     if inliers.rows.len() < needed && !data.y.is_empty() {
         return Err(Error::Data(format!(
-            "the log is too short to fit `{name}`: it contains {} with measurements of all signals over {} in a row, \
+            "the log is too short to fit `{name}`: it contains {} with gap-free measurements of all signals over {}, \
              but at least {needed} are needed for {}. Run `inspect` to find missing values, use a longer log, reduce \
              `model.lags`, or list unimportant signals in `model.ignore`",
             plural(inliers.rows.len(), "training row", "training rows"),

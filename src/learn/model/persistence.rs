@@ -1,5 +1,4 @@
-//! The persistence model, which predicts that every signal keeps its last value and is the baseline for the other
-//! models.
+//! The persistence model, a baseline that predicts that every signal keeps its last value.
 
 use serde::{Deserialize, Serialize};
 

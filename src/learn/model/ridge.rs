@@ -2,9 +2,9 @@
 //!
 //! > w = argmin Σ_r (y_r − b − w · x_r)² / n + λ ‖w‖² = V (Λ + λ I)⁻¹ Vᵀ cov(x, y)
 //!
-//! where V Λ Vᵀ is the eigendecomposition of the covariance of the standardised inputs. A single pass over the data
-//! computes the Gram matrices of all blocks in O(n p²). The Gram matrix of a fold or of a bootstrap sample is the sum
-//! of the Gram matrices of its blocks. The eigendecomposition takes O(p³), and the solution for each penalty λ then
+//! Here, V Λ Vᵀ is the eigendecomposition of the covariance matrix of the standardised inputs. A single pass over the
+//! data computes the Gram matrices of all blocks in O(n p²). The Gram matrix of a fold or of a bootstrap sample is the
+//! sum of the Gram matrices of its blocks. The eigendecomposition takes O(p³), and the solution for each penalty λ then
 //! takes O(p²).
 
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
@@ -14,7 +14,7 @@ use super::blocks::Blocks;
 use crate::error::{Error, Result};
 use crate::learn::dataset::{Dataset, Scaling};
 
-/// Number of rows that are standardised at a time (not tuned; they fit into the first-level cache).
+/// Number of rows standardised at a time (not tuned; they fit into the first-level cache).
 const TILE: usize = 128;
 
 /// Gram matrix: sums over a set of rows of the products of the standardised columns (1, x, y).
@@ -81,7 +81,7 @@ impl Gram {
         blocks.ranges.par_iter().map(|b| Self::from_rows(data, &rows[b.clone()], x, y)).collect()
     }
 
-    /// Sum of squared errors of a linear model of target `j`, over the rows from which this Gram matrix was computed.
+    /// Sum of the squared errors of a linear model of target `j` over the rows of this Gram matrix.
     pub fn squared_error(&self, j: usize, intercept: f64, weights: &DVector<f64>) -> f64 {
         let t = 1 + self.inputs + j;
         let mut sum = self.at(t, t) - 2.0 * intercept * self.at(0, t) + intercept.powi(2) * self.rows();
@@ -104,7 +104,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     sums.iter().sum()
 }
 
-/// The eigendecomposition of the covariance of the inputs.
+/// The eigendecomposition of the covariance matrix of the inputs.
 #[derive(Debug)]
 pub struct Basis {
     x_mean: DVector<f64>,
@@ -117,7 +117,7 @@ pub struct Basis {
 
 impl Basis {
     /// # Errors
-    /// [`Error::Internal`] if the eigendecomposition does not converge, which does not happen for finite data.
+    /// [`Error::Internal`] if the eigendecomposition does not converge, which does not happen with finite data.
     pub fn new(gram: &Gram) -> Result<Self> {
         let (p, q, n) = (gram.inputs, gram.targets, gram.rows().max(1.0));
         let x_mean = DVector::from_fn(p, |k, _| gram.at(0, 1 + k) / n);
@@ -144,9 +144,9 @@ impl Basis {
     }
 }
 
-/// Selects the penalty λ of each target by cross-validation. The candidates are 10⁻⁹ to 10 in steps of half a decade
-/// (not tuned), and the one with the smallest squared one-step error over the folds is selected. If there are fewer
-/// than two folds, λ is 10⁻⁶ (not tuned).
+/// Selects the penalty λ of each target by cross-validation. The candidates for λ range from 10⁻⁹ to 10 in steps of
+/// half a decade (not tuned), and the one with the smallest sum of squared one-step errors over the folds is selected.
+/// If there are fewer than two folds, λ is 10⁻⁶ (not tuned).
 ///
 /// # Errors
 /// The same errors as [`Basis::new`].

@@ -19,7 +19,7 @@ use crate::learn::regressor::{Particle, Regressor};
 pub const STACK: &str = "stack";
 
 /// A weighted mean of several models (the parts) with the same layout. Ensemble member m of the stack is the weighted
-/// mean of the members m of the parts.
+/// mean of member m of each part.
 #[derive(Debug)]
 pub struct Stack {
     parts: Vec<Arc<dyn Regressor>>,
@@ -57,7 +57,7 @@ impl Stack {
 
     pub(super) fn decode(bytes: &[u8], compute: &Compute) -> Result<Self> {
         let StoredStack { parts, weights } = artefact::decode(STACK, bytes)?;
-        // A stack must not contain another stack, because the depth of nesting would be unlimited.
+        // A stack must not contain another stack, because the nesting depth would be unlimited.
         let known = |name: &str| super::NAMES.contains(&name);
         let part = |(name, bytes): &(String, Vec<u8>)| match known(name) {
             true => decode(name, bytes, compute),

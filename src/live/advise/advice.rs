@@ -13,7 +13,7 @@ pub struct Advice {
     pub plant: String,
     /// Version of the model.
     pub version: String,
-    /// Start of the step of the newest row, in UTC.
+    /// Start of the step that the newest row of the log describes, in UTC.
     pub log_end: String,
     /// Start of the advised step, in UTC.
     pub from: String,
@@ -21,11 +21,11 @@ pub struct Advice {
     pub horizon: String,
     pub controls: Vec<ControlAdvice>,
     pub support: Support,
-    /// Fraction of simulated futures in which the plan is better than unchanged controls.
+    /// Fraction of simulated futures in which the plan has a lower objective than unchanged controls.
     pub confidence: f64,
     /// Mean change of the objective over the horizon, compared with unchanged controls.
     pub objective_change: f64,
-    /// Changes of the KPIs over the horizon, sorted by their effect on the objective, largest first.
+    /// KPI changes over the horizon, sorted by their effect on the objective, largest first.
     pub kpis: Vec<KpiChange>,
     /// Bounds of the states one step after the advised move. The move should be undone if a state is outside its
     /// bounds.

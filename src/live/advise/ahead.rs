@@ -1,4 +1,4 @@
-//! The period after the end of the log: the step after the newest row, and the horizon that starts there.
+//! The period after the end of the log: the step after the newest row, and the horizon that starts with this step.
 
 use std::sync::Arc;
 
@@ -15,11 +15,11 @@ use crate::simulate::{Run, Simulated, simulate};
 use crate::trajectory::Trajectory;
 use crate::twin::Dynamics;
 
-/// The step after the newest row of the log, and the horizon that starts there.
+/// The step after the newest row of the log, and the horizon that starts with this step.
 pub struct Ahead<'a> {
     pub plant: &'a Plant,
-    /// The log, followed by the current step with predicted states, and then by forecasts. The controls keep their last
-    /// values.
+    /// The log, followed by the current step (with predicted states) and by forecasts. After the log, the controls keep
+    /// their last values.
     pub realised: Arc<Trajectory>,
     /// Row index of the current step.
     pub past: usize,
@@ -63,7 +63,7 @@ impl<'a> Ahead<'a> {
         Ok(Self { plant, realised, past: row + 1, forecast, key: Key::new(seed) })
     }
 
-    /// Simulates `steps` steps, starting with the current one. All runs use the same random numbers.
+    /// Simulates `steps` steps, starting with the current step. All calls use the same random numbers.
     pub fn run(&self, controller: &mut dyn Controller, steps: usize, particles: usize) -> Result<Simulated> {
         let run = Run {
             dynamics: &self.plant.twin,
@@ -77,7 +77,7 @@ impl<'a> Ahead<'a> {
         simulate(&run, controller, &|| false)
     }
 
-    /// The time that is `steps` steps after the current step.
+    /// Returns the time `steps` steps after the current step.
     pub fn time(&self, steps: usize) -> Timestamp {
         self.realised.time(self.past + steps)
     }

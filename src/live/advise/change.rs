@@ -16,7 +16,8 @@ pub struct KpiChange {
     pub priced: Option<f64>,
 }
 
-/// Returns the first KPI of `kpis` that has a price, or else the first KPI. Returns `None` if this KPI does not change.
+/// Returns the first KPI of `kpis` that has a price, or the first KPI if none has a price. Returns `None` if the change
+/// of the selected KPI is zero.
 pub fn most_important(kpis: &[KpiChange]) -> Option<KpiChange> {
     kpis.iter().find(|k| k.priced.is_some()).or(kpis.first()).filter(|k| k.change != 0.0).cloned()
 }
@@ -28,8 +29,8 @@ pub fn objectives(compiled: &Compiled, ahead: &Ahead, run: &Simulated) -> Vec<f6
     compiled.objective.value_of(&compiled.kpis, &values)
 }
 
-/// Returns the KPI changes from the simulation `kept` to `planned`, sorted by their effect on the objective, largest
-/// first.
+/// Returns the KPI changes of the simulation `planned` relative to the simulation `kept`, sorted by their effect on the
+/// objective, largest first.
 pub fn changes(compiled: &Compiled, ahead: &Ahead, planned: &Simulated, kept: &Simulated) -> Vec<KpiChange> {
     let figures = |run: &Simulated| run_figures(&compiled.kpis, &run.trajectory, &ahead.realised, ahead.past);
     let (planned, kept) = (figures(planned), figures(kept));

@@ -10,14 +10,14 @@ pub struct Follow<'m> {
     pub advised: Vec<f64>,
     /// The plan, `[steps][signals]`. After the end of the plan, the controls keep their last planned values.
     pub plan: Vec<Vec<f64>>,
-    /// A base-stock policy that is used instead of `plan`, because the orders differ between simulated futures.
+    /// A base-stock policy that replaces `plan`, because base-stock orders differ between simulated futures.
     pub base_stock: Option<&'m mut (dyn Controller + 'm)>,
-    /// A control that is kept at a fixed value, as (index in `signals`, value).
+    /// A control that keeps a fixed value, given as (index in `signals`, value).
     pub fixed: Option<(usize, f64)>,
 }
 
 impl<'m> Follow<'m> {
-    /// A controller that makes only a first move.
+    /// Creates a controller that makes the move `advised` and has no further plan.
     pub fn once(signals: &[usize], advised: &[f64]) -> Self {
         Self { signals: signals.to_vec(), advised: advised.to_vec(), plan: Vec::new(), base_stock: None, fixed: None }
     }

@@ -5,9 +5,9 @@ use crate::schema::Role;
 use crate::trajectory::Window;
 use crate::twin::{Dynamics, Support};
 
-/// Returns warnings about the rows at the end of the log from which the twin starts, one sentence each. The warnings
-/// report values outside the range of all earlier rows, missing values in the newest row, and a newest row outside the
-/// training data.
+/// Returns warnings about the newest rows of the log, from which the twin starts; each warning is one sentence. The
+/// warnings report values outside the range of all earlier rows, missing values in the newest row, and a newest row
+/// outside the training data.
 pub fn warnings(plant: &Plant) -> Vec<String> {
     let (log, twin) = (&plant.log, &plant.twin);
     let depth = twin.depth().max(1);

@@ -10,7 +10,8 @@ use crate::twin::Dynamics;
 
 /// Differences below this fraction of a control's range are considered rounding errors.
 const TOLERANCE: f64 = 1e-6;
-/// Upper bound of the range that [`TOLERANCE`] refers to, for controls without limits (not tuned).
+/// Largest range to which [`TOLERANCE`] is applied; larger ranges, e.g. of controls without limits, are replaced by
+/// this value (not tuned).
 const MAX_RANGE: f64 = 1e12;
 
 /// The advice for one control.
@@ -21,22 +22,22 @@ pub struct ControlAdvice {
     pub now: f64,
     pub advised: f64,
     pub change: f64,
-    /// The allowed range at the next step; `null` means unbounded. The range follows from the hard limits, the move
-    /// limits and, if plans are restricted to it, the logged range.
+    /// The allowed range at the next step; `null` means unbounded. The range is determined by the hard limits, the move
+    /// limits and, if `within_log` is `true`, the logged range.
     pub allowed: [Option<f64>; 2],
     pub reason: String,
     /// The most important KPI change that this move causes if the other controls move as advised.
     pub alone: Option<KpiChange>,
 }
 
-/// The move of one control.
+/// A move of one control from its current value to the advised value.
 #[derive(Debug, Clone, Copy)]
 pub struct Move {
     /// Column of the control in the schema.
     pub control: usize,
     pub now: f64,
     pub advised: f64,
-    /// Whether the move is smaller than the planned one because the model supports only a part of it.
+    /// Whether the move is smaller than the planned move because the model supports only a part of the planned move.
     pub reduced: bool,
 }
 
@@ -71,11 +72,11 @@ impl ControlAdvice {
     }
 }
 
-/// Returns the allowed range at the next step: the part of `bounds` that can be reached from `now` in one move.
+/// Returns the range allowed at the next step, i.e. the part of `bounds` that can be reached from `now` in one move.
 fn allowed(signal: &Signal, bounds: Bounds, now: f64) -> Bounds {
     let mut allowed =
         Bounds { low: bounds.low.max(now - signal.max_move.down), high: bounds.high.min(now + signal.max_move.up) };
-    // A control outside its bounds returns to them as fast as its move limit allows.
+    // A control outside its bounds returns to the bounds as fast as its move limit allows.
     if now > bounds.high {
         allowed.high = allowed.high.max(allowed.low);
     } else {
@@ -84,7 +85,7 @@ fn allowed(signal: &Signal, bounds: Bounds, now: f64) -> Bounds {
     allowed
 }
 
-/// Names the limit that the advised value has reached, if any.
+/// Returns a phrase that names the limit reached by the advised value, if any.
 fn binding(signal: &Signal, bounds: Bounds, now: f64, advised: f64) -> Option<String> {
     let width = if bounds.high - bounds.low > 0.0 { bounds.high - bounds.low } else { 1.0 };
     let same = |a: f64, b: f64| (a - b).abs() <= TOLERANCE * width.min(MAX_RANGE);

@@ -8,7 +8,7 @@ use crate::schema::Role;
 use crate::simulate::Simulated;
 use crate::stats::{quantile_type_6, sorted_finite};
 
-/// The 5 % and 95 % quantiles of a state over simulated futures at the time `at`.
+/// The 5 % and 95 % quantiles of a state over all simulated futures at the time `at`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Undo {
     pub tag: String,

@@ -33,11 +33,11 @@ impl Collected {
 
     /// Returns the mean of a signal, or NaN if it has no value.
     pub fn mean(&self, signal: usize) -> f64 {
-        // A single value is returned unchanged.
+        // The mean of a single value is the value itself, without rounding.
         if self.count[signal] == 1.0 { self.last[signal] } else { self.sum[signal] / self.count[signal] }
     }
 
-    /// Returns the value of a tag for the step, resampled in the same way as the log. NaN if there is no value.
+    /// Returns the value of a tag for the step, resampled in the same way as the log. Returns NaN if there is no value.
     pub fn resampled(&self, tag: &Tag) -> f64 {
         match tag.mapping.resample {
             Resample::Mean => self.mean(tag.signal),

@@ -14,7 +14,7 @@ use crate::schema::{Role, Signal};
 use crate::trajectory::{Frame, Trajectory, Window};
 use crate::twin::{Batch, Dynamics};
 
-/// Number of past rows to keep: two weeks of one-minute rows (not tuned). Up to twice as many rows are in memory.
+/// Number of past rows to keep: two weeks of one-minute rows (not tuned). At most twice as many rows are in memory.
 const KEPT_ROWS: usize = 20_160;
 
 /// The rows of a run, preceded by the rows of the log that seasonal forecasts need.
@@ -24,18 +24,18 @@ pub struct Past {
     forecast: Forecast,
     /// Index of the run's first row in the trajectory.
     first: usize,
-    /// Index of the first row that later rows may use as past values.
+    /// Index of the first row whose values later rows may use as past values.
     earliest: usize,
     /// Number of rows at the beginning of the run that have been dropped from memory.
     dropped: usize,
-    /// Number of rows, counted from `earliest`, in which every state was measured.
+    /// Number of rows from `earliest` onwards in which every state was measured.
     measured: usize,
     registers: Registers,
 }
 
 impl Past {
     /// Creates a run without rows that begins at `start`, or at the end of the log if `start` is `None`. Before the
-    /// start, only signals with a seasonal forecast have values, which are taken from the log.
+    /// start of the run, only signals with a seasonal forecast have values, which come from the log.
     pub fn new(plant: &Plant, mpc: &ResolvedMpc, start: Option<Timestamp>) -> Self {
         let log = &plant.log;
         let start = start.unwrap_or_else(|| log.time(log.steps));
@@ -67,13 +67,13 @@ impl Past {
         self.forecast.realised.steps - self.first + self.dropped
     }
 
-    /// Number of usable rows, including the newest one, in which every state was measured. Rows with substituted states
-    /// do not count.
+    /// Number of usable rows, including the newest row, in which every state was measured. Rows with substituted states
+    /// are not counted.
     pub fn measured(&self) -> usize {
         self.measured
     }
 
-    /// Counts the newest row as one in which every state was measured.
+    /// Counts the newest row as a row in which every state was measured.
     pub fn count_measured(&mut self) {
         self.measured += 1;
     }
@@ -92,20 +92,22 @@ impl Past {
         self.forecast.realised.time(self.first)
     }
 
-    /// Marks all rows so far as unusable for later rows, because the newest row lacks the value of a state.
+    /// Marks all existing rows as unusable for later rows, because a state has no value in the newest row.
     pub fn skip(&mut self) {
         self.earliest = self.forecast.realised.steps;
         self.measured = 0;
     }
 
-    /// Value of `signal`, `lag` rows before the newest one. NaN before the start of the run.
+    /// Returns the value of `signal` in the row that is `lag` rows before the newest row, or NaN before the start of
+    /// the run.
     pub fn value(&self, signal: usize, lag: usize) -> f64 {
         let t = &self.forecast.realised;
         if lag < self.in_memory() { t.columns[signal][t.steps - 1 - lag] } else { f64::NAN }
     }
 
-    /// Number of steps for which the control `signal` in `column` has been on, or has been off, before the newest row.
-    /// Before the run, the control is assumed to have been in the same state long enough to be switched.
+    /// Number of consecutive steps before the newest row during which the control `signal` in `column` stayed on or
+    /// stayed off. If no earlier switch is known, the control is assumed to have been in its state long enough to be
+    /// switched again.
     pub fn since(&self, signal: &Signal, column: usize) -> usize {
         let memory = signal.switching.memory();
         if memory == 0 || self.in_memory() == 0 {
@@ -156,7 +158,7 @@ impl Past {
         self.earliest = self.earliest.saturating_sub(KEPT_ROWS);
     }
 
-    /// Drops the newest rows so that `rows` rows of the run are left.
+    /// Drops the newest rows so that only the first `rows` rows of the run remain.
     pub fn truncate(&mut self, rows: usize) {
         let t = Arc::make_mut(&mut self.forecast.realised);
         let steps = (self.first + rows).saturating_sub(self.dropped).max(self.first).min(t.steps);
@@ -167,8 +169,8 @@ impl Past {
         self.measured = self.measured.min(steps - self.earliest);
     }
 
-    /// Evaluates the derived signals of the row that is `lag` rows before the newest one. If `all` is `false`, only
-    /// those that do not depend on controls or outputs are evaluated.
+    /// Evaluates the derived signals in the row that is `lag` rows before the newest row. If `all` is `false`, signals
+    /// that depend on controls or outputs are skipped.
     pub fn derive(&mut self, equations: &Equations, lag: usize, all: bool) {
         if lag >= self.in_memory() {
             return;
@@ -188,15 +190,16 @@ impl Past {
         Window::from_trajectory(t, t.steps.saturating_sub(1), self.earliest(), depth, 1)
     }
 
-    /// Returns the twin's prediction from the newest row; see [`predicted`].
+    /// Returns the twin's prediction that starts from the newest row; see [`predicted`].
     pub fn predict(&self, dynamics: &dyn Dynamics) -> Vec<f64> {
         let t = &self.forecast.realised;
         predicted(dynamics, t, self.earliest(), t.steps.saturating_sub(1))
     }
 }
 
-/// Returns the mean prediction from row `row` of `t`, which has one particle and known controls. The usable past begins
-/// at row `first`. The result has one value per signal: states at the next step, and all other signals at this step.
+/// Returns the mean prediction that starts from row `row` of `t`. The trajectory `t` has one particle and known
+/// controls, and its usable past begins at row `first`. The result has one value per signal: states at the next step,
+/// and all other signals at this step.
 pub fn predicted(dynamics: &dyn Dynamics, t: &Trajectory, first: usize, row: usize) -> Vec<f64> {
     let window = Window::from_trajectory(t, row, first, dynamics.depth().max(2), 1);
     let mut batch = Batch::candidates(window, 1, dynamics.members(), None);

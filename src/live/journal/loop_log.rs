@@ -1,4 +1,4 @@
-//! The log of a live loop: its columns, and the values that each line adds to them.
+//! The log of a live loop: its columns, and the values that each line adds to the columns.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use crate::schema::Role;
 /// column `planned_*` for each control and a column `predicted_*` for each state.
 pub struct LoopLog {
     record: Record,
-    /// Names of KPIs that are not signals, with their column indices.
+    /// Names and column indices of KPIs that are not signals.
     kpis: Vec<(String, usize)>,
     /// One element per tag.
     columns: Vec<TagColumns>,

@@ -14,7 +14,8 @@ use crate::disk::{try_new, write_file};
 use crate::error::{Error, Result};
 use crate::twin::Support;
 
-/// The file is rewritten after this number of new rows, or after a tenth of its rows if that is more (not tuned).
+/// The file is rewritten when the number of new rows reaches this value or a tenth of the rows in the file, whichever
+/// is larger (not tuned).
 const WRITE_INTERVAL: usize = 200;
 
 /// The rows of the log, which are all in memory. Each write replaces the whole file.
@@ -36,7 +37,7 @@ pub struct Record {
     written: usize,
 }
 
-/// The part of a row that is not stored in numeric columns.
+/// The values of a row that are not stored in numeric columns.
 #[derive(Debug, Clone, Copy)]
 pub struct Stamp {
     /// Milliseconds since 1970, UTC.
@@ -48,14 +49,14 @@ pub struct Stamp {
     pub support: Support,
 }
 
-/// Checks that `file` does not exist, so that no earlier log is overwritten, and that it can be created. This function
-/// is called before the loop begins.
+/// Checks that `file` does not exist, so that no earlier log is overwritten, and that `file` can be created. This
+/// function is called before the loop begins.
 ///
 /// # Errors
 /// [`Error::Write`]
 pub fn require_new(file: &Path) -> Result<()> {
     let cause = |kind| match kind {
-        // `AlreadyExists` also covers a dangling link, which would be replaced by the file.
+        // `AlreadyExists` also covers a dangling symbolic link, which would be replaced by the file.
         ErrorKind::AlreadyExists => "the file exists, and `control` never overwrites a log; choose another file name",
         ErrorKind::NotFound => "its folder does not exist; create the folder, or choose another file name",
         _ => "the file cannot be created; choose another file name",

@@ -12,7 +12,7 @@ use crate::twin::Support;
 const MAX_TIMES: usize = 65_536;
 /// Maximum number of KPIs that are averaged (not tuned).
 const MAX_KPIS: usize = 64;
-/// Larger values of a KPI are considered implausible and are ignored (not tuned).
+/// KPI values of at least this magnitude are considered implausible and are ignored (not tuned).
 const MAX_KPI: f64 = 1e15;
 
 /// Counts since the loop began.

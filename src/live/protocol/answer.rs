@@ -1,4 +1,4 @@
-//! The answer to a line.
+//! The answer to a line from the plant.
 
 use serde_json::{Map, Value, json};
 

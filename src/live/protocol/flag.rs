@@ -1,4 +1,4 @@
-//! Flags, which report faults of a line or of a value in it.
+//! Flags, which report faults in a line or in one of its values.
 
 /// The kind of a flag. The text of a flag is part of the protocol and must not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,13 +25,13 @@ pub enum FlagKind {
     Restart,
     /// A description that arrived during a run was ignored.
     Describe,
-    /// `time` is not later than that of the previous line, so the measurements are ignored.
+    /// `time` is not later than the `time` of an earlier line, so the measurements are ignored.
     Stale,
     /// The line contains a name that does not belong to a signal.
     Unknown,
     /// A signal has no value.
     Missing,
-    /// A value is not a number, or a key that needs a table has another value.
+    /// A value is not a number, or the value of a key that needs a table is not a table.
     Type,
     /// A value is implausibly far outside the logged range.
     Absurd,
@@ -70,11 +70,11 @@ impl FlagKind {
     }
 }
 
-/// A fault of a line or of a value in it.
+/// A fault in a line or in one of its values.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Flag {
     pub kind: FlagKind,
-    /// The signal or table that is at fault, as named in the line. Empty if the flag concerns the whole line.
+    /// Name of the faulty signal or table as given in the line, or an empty string if the flag concerns the whole line.
     pub name: String,
 }
 

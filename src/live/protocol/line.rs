@@ -1,14 +1,14 @@
-//! Parses one line of the protocol leniently: every fault of the line becomes a flag, and no faulty line ends the loop.
+//! Parses one line of the protocol leniently: every fault becomes a flag, and a faulty line never ends the loop.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::flag::{Flag, FlagKind};
 
-/// Length of the longest line that is read, in bytes (not tuned). A longer line is answered, but its content is
+/// Maximum length of a line that is read, in bytes (not tuned). Longer lines are answered, but their content is
 /// ignored.
 pub const MAX_LINE_BYTES: usize = 1 << 20;
-/// Largest line number. Above 2^53 ≈ 9e15 an `f64` cannot represent every integer.
+/// Largest line number. Above 2^53 ≈ 9e15, an `f64` cannot represent every integer.
 const MAX_LINE_NUMBER: f64 = 9e15;
 
 /// A line.
@@ -21,7 +21,7 @@ pub enum Line {
     End,
 }
 
-/// The plant's values at one moment. A table that is missing from the line is empty.
+/// The plant's values at one moment. A table that is missing from the line is treated as empty.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sample {
     pub k: Option<i64>,
@@ -30,9 +30,9 @@ pub struct Sample {
     pub obs: Map<String, Value>,
     /// KPIs of the interval that has just ended.
     pub kpi: Map<String, Value>,
-    /// The controls that the plant's own controller would apply now.
+    /// The control values that the plant's own controller would apply now.
     pub baseline: Map<String, Value>,
-    /// The controls that were in force over the interval that has just ended.
+    /// The control values in force during the interval that has just ended.
     pub applied: Map<String, Value>,
 }
 
@@ -102,7 +102,7 @@ fn parse_object(text: &str) -> Option<Map<String, Value>> {
     parse(text).or_else(|| parse(&nan_to_null(text)))
 }
 
-/// Replaces `NaN` and `Infinity` by `null`. Python writes these words, but JSON does not allow them.
+/// Replaces `NaN` and `Infinity` by `null`. Python writes `NaN` and `Infinity`, which are not valid JSON.
 fn nan_to_null(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let (mut in_string, mut escaped, mut rest) = (false, false, text);

@@ -1,11 +1,11 @@
-//! Finds the place of each line in its run, even if line numbers are missing, repeated or wrong.
+//! Finds the position of each line in its run, even if line numbers are missing, repeated or wrong.
 
-/// Unexpected line numbers are accepted as a new count after this many consecutive numbers (not tuned).
+/// Number of consecutive unexpected line numbers after which a new count is accepted (not tuned).
 const ACCEPT_AFTER: usize = 3;
-/// Like [`ACCEPT_AFTER`], for unexpected line numbers that start at 0 or at the first number of the run (not tuned).
+/// Like [`ACCEPT_AFTER`], but for a new count that starts at 0 or at the first number of the run (not tuned).
 const ACCEPT_AFTER_FROM_START: usize = 2;
 
-/// The place of a line in its run.
+/// The position of a line in its run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     /// The line is line `n` of the run, counted from 0. Previous lines that were assumed to be line `n` or later must
@@ -24,22 +24,22 @@ pub enum Place {
 /// Keeps track of the line numbers of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Order {
-    /// Numbers of the first and the last line of the run.
+    /// Numbers of the first and last lines of the run.
     span: Option<(i64, i64)>,
-    /// Whether no line of the run has had a number yet.
+    /// Whether all lines of the run so far are unnumbered.
     unnumbered: bool,
-    /// Number of consecutive newest lines whose line numbers were assumed.
+    /// Number of lines since the last line whose number was accepted.
     assumed: i64,
-    /// The last unexpected line number, and the number of consecutive unexpected numbers that end with it.
+    /// The last unexpected line number, and the number of consecutive unexpected line numbers so far.
     unexpected: (i64, usize),
-    /// Last line number of the previous count, if the newest line seemed to start a new count.
+    /// Last line number of the previous count, if the newest line appeared to start a new count.
     ended_at: Option<i64>,
 }
 
 impl Order {
-    /// Places a line with number `k`. A jump of more than `most` lines is not accepted immediately, and at most `most`
-    /// assumed lines are undone. `fresh` means that the line reports nothing about an earlier interval, as is the case
-    /// for the first line of a run.
+    /// Places the line with the number `k`, or an unnumbered line if `k` is `None`. A jump of more than `most` lines is
+    /// not accepted immediately. At most `most` lines with assumed numbers are undone. `fresh` means that the line
+    /// reports nothing about an earlier interval, as is the case for the first line of a run.
     pub fn place(&mut self, k: Option<i64>, fresh: bool, most: i64) -> Place {
         let Some((first, last)) = self.span else {
             self.unnumbered = k.is_none();
@@ -52,12 +52,12 @@ impl Order {
         };
         let ended_at = self.ended_at.take();
         if std::mem::take(&mut self.unnumbered) {
-            // Lines before the first numbered line do not belong to this count.
+            // Earlier, unnumbered lines do not belong to the same count as the first numbered line.
             return self.start(k);
         }
         if ended_at.is_some_and(|ended| k > ended && k - ended <= most) {
-            // The previous count continues after all. The line that seemed to start a new count becomes the first line
-            // of the run.
+            // The previous count of line numbers continues after all. The line that appeared to start a new count
+            // becomes the first line of the run.
             *self = Self { span: Some((k - 1, k)), ..Self::default() };
             return Place::Step { n: 1, gap: false };
         }
@@ -89,8 +89,8 @@ impl Order {
         Place::Start
     }
 
-    /// Places a line directly after the last line, whatever its number is. `gap` means that, according to the line's
-    /// number, lines are missing before it.
+    /// Places a line directly after the last line, regardless of its number. `gap` means that, according to the line's
+    /// number, lines are missing before this line.
     fn assume_next(&mut self, first: i64, last: i64, gap: bool) -> Place {
         self.assumed += 1;
         self.span = Some((first, last + 1));

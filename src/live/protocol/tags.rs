@@ -16,8 +16,7 @@ use crate::twin::Dynamics;
 /// tuned). The bound is wide enough for real excursions, but narrow enough to reject error codes and values in the
 /// wrong unit.
 const PLAUSIBLE_WIDTHS: f64 = 10.0;
-/// The largest plausible absolute value of controls, of set-points, and of signals that are constant in the log (not
-/// tuned).
+/// The largest plausible absolute value of controls, set-points and signals that are constant in the log (not tuned).
 const PLAUSIBLE_SIZE: f64 = 1e15;
 /// Maximum number of unknown names that are remembered, so that each is reported only once (not tuned). The maximum
 /// limits the memory that a hostile plant can use.
@@ -28,7 +27,7 @@ const MAX_UNKNOWN_NAMES: usize = 64;
 pub struct Tag {
     pub signal: usize,
     pub role: Role,
-    /// Mapping between column and signal, which is the same as for the log.
+    /// Mapping between column and signal; the same mapping is used for the log.
     pub mapping: ColumnMapping,
     plausible: Bounds,
 }
@@ -43,9 +42,9 @@ impl Tag {
 #[derive(Debug, Clone)]
 pub struct Tags {
     pub list: Vec<Tag>,
-    /// Name → (index of the tag, whether values under this name are in the unit of the column).
+    /// Maps each name to the index of its tag and to whether values under this name are in the unit of the column.
     names: HashMap<String, (usize, bool)>,
-    /// Names that do not belong to a signal and have already been reported.
+    /// Names that belong to no signal and have already been reported.
     unknown: BTreeSet<String>,
 }
 
@@ -92,8 +91,8 @@ impl Tags {
         self.list.iter().find(|t| t.signal == signal)
     }
 
-    /// Reads the signals of `map` whose role is `wanted` into `values`, which has one element per signal. For a value
-    /// that cannot be used, a flag is added and nothing is written. Unknown names are ignored.
+    /// Reads the signals of `map` whose role is `wanted` into `values`, which has one element per signal. If a value
+    /// cannot be used, a flag is added and nothing is written. Unknown names are ignored.
     pub fn read(
         &self,
         map: &Map<String, Value>,
@@ -122,7 +121,7 @@ impl Tags {
         }
     }
 
-    /// Returns the `names` that do not belong to a signal and have not been reported before.
+    /// Returns those `names` that belong to no signal and have not been reported before.
     pub fn new_unknown<'n>(&mut self, names: impl IntoIterator<Item = &'n String>) -> Vec<String> {
         let mut new = Vec::new();
         for name in names.into_iter().filter(|n| !self.names.contains_key(*n)) {
@@ -142,7 +141,7 @@ impl Tags {
 /// Returns the range of plausible values, given the role and the `logged` range of a signal.
 fn plausible(role: Role, logged: Bounds) -> Bounds {
     let width = logged.high - logged.low;
-    // A controller may set values of controls and set-points that the log does not contain.
+    // A controller may set controls and set-points to values outside their logged ranges.
     let is_set = matches!(role, Role::Control | Role::Setpoint);
     if width.is_finite() && width > 0.0 && !is_set {
         Bounds { low: logged.low - PLAUSIBLE_WIDTHS * width, high: logged.high + PLAUSIBLE_WIDTHS * width }

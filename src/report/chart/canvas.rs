@@ -68,7 +68,7 @@ pub fn plot<'a>(root: &Root<'a>, m: Margins, x: (f64, f64), y: (f64, f64)) -> Dr
         .build_cartesian_2d(x.0..x.1, y.0..y.1)
 }
 
-/// The range, widened if its length is zero.
+/// Returns the range, widened if its length is zero.
 fn widened((low, high): (f64, f64)) -> (f64, f64) {
     if high > low {
         return (low, high);

@@ -1,13 +1,13 @@
 //! Charts as inline SVG.
 //!
-//! plotters computes the coordinates and writes SVG with a fixed colour in every element. The dark mode and the print
-//! layout of the page need CSS classes instead. Each mark is therefore drawn in three steps:
+//! The crate `plotters` computes the coordinates and writes SVG with a fixed colour in every element. The dark mode and
+//! the print layout of the page need CSS classes instead. Each mark is therefore drawn in three steps:
 //!
 //! 1. A chart (`trend`, `skill`, …) draws each mark with an [`Ink`] that names its role, such as axis, grid or line of
 //!    a case.
-//! 2. `canvas` passes the ink to plotters as a colour whose blue channel is [`Ink::code`], e.g. `#000012`.
-//! 3. `svg` reads the SVG that plotters wrote, and replaces each of these colours with the CSS class of the ink. `svg`
-//!    also simplifies the paths, which makes a report several times smaller.
+//! 2. `canvas` passes the ink to `plotters` as a colour whose blue channel is [`Ink::code`], for example `#000012`.
+//! 3. `svg` reads the SVG written by `plotters`, and replaces each of these colours with the CSS class of the ink.
+//!    `svg` also simplifies the paths, which makes a report several times smaller.
 
 mod canvas;
 mod coverage;
@@ -46,16 +46,16 @@ pub enum Ink {
     Dot(usize),
 }
 
-/// Number of palette entries for cases and models. Entry 0 is the baseline.
+/// Number of palette entries for cases and models. Palette entry 0 is the baseline.
 pub const PALETTE: usize = 6;
 
-/// The palette entry of the `i`-th case. Only the baseline has entry 0.
+/// The palette entry of the `i`-th case. Only the baseline has palette entry 0.
 pub fn colour(i: usize) -> usize {
     if i < PALETTE { i } else { (i - 1) % (PALETTE - 1) + 1 }
 }
 
 impl Ink {
-    /// The number that encodes the ink in a plotters colour.
+    /// The number that encodes the ink in a colour of the crate `plotters`.
     fn code(self) -> u8 {
         match self {
             Self::Axis => 1,

@@ -1,4 +1,4 @@
-//! Reliability diagram: the share of measured values below each forecast quantile. A calibrated forecast follows the
+//! Reliability diagram: the fraction of measured values below each forecast quantile. A calibrated forecast follows the
 //! diagonal.
 
 use super::Ink;
@@ -10,7 +10,7 @@ const WIDTH: f64 = 268.0;
 const HEIGHT: f64 = 168.0;
 const MARGINS: Margins = Margins { left: 40.0, top: 10.0, right: 14.0, bottom: 32.0 };
 
-/// One horizon: its name, and the share of measured values in each tenth of the forecast distribution.
+/// The name of a horizon, and the fraction of measured values in each tenth of the forecast distribution.
 #[derive(Debug, Clone)]
 pub struct ReliabilityLine {
     pub ahead: String,

@@ -31,7 +31,7 @@ pub fn skill(head: Head<'_>, lines: &[SkillLine<'_>], hours: f64) -> Result<Stri
             canvas::text(root, (x - units(5.0), y), &number::plain(v, 2).text, Ink::Label, Anchor::End)?;
         }
         hours_axis(root, &plot, hours, low)?;
-        // The chosen model is first in the list and drawn last, on top.
+        // The chosen model is first in the list, and is drawn last so that it is on top.
         let mut occupied: Vec<i32> = vec![plot.backend_coord(&(0.0, 0.0)).1];
         let x = plot.backend_coord(&(hours, 0.0)).0 + units(5.0);
         canvas::text(root, (x, occupied[0]), "no change", Ink::Label, Anchor::Start)?;

@@ -1,4 +1,4 @@
-//! Converts the SVG that plotters writes to compact elements with CSS classes (see the module [`super`]).
+//! Converts the SVG written by `plotters` to compact elements with CSS classes (see the module [`super`]).
 //!
 //! Each mark becomes `<path class=…>` or `<text class=…>` with relative coordinates. Points within a third of a pixel
 //! of the line through their neighbours are dropped.
@@ -7,17 +7,18 @@ use std::fmt::Write as _;
 
 use super::Ink;
 
-/// Coordinates are in half pixels, because plotters rounds them to integers.
+/// Coordinates are in half pixels, because `plotters` rounds them to integers.
 pub const UNITS_PER_PIXEL: f64 = 2.0;
 
 /// Maximum distance of a dropped point from the simplified line, in drawing units.
 const TOLERANCE: f64 = 0.6;
 
-/// Converts the marks in the plotters document `raw`. The root element is left out.
+/// Converts the marks in `raw`, an SVG document written by `plotters`. The root element of the SVG document is left
+/// out.
 pub fn compact(raw: &str) -> String {
     let mut out = String::with_capacity(raw.len() / 3);
     let mut rest = raw;
-    // plotters escapes text, so `<` and `>` only delimit tags.
+    // `plotters` escapes text, so `<` and `>` only delimit tags.
     while let Some(open) = rest.find('<') {
         let Some(close) = rest[open..].find('>').map(|i| open + i) else { break };
         let tag = rest[open + 1..close].trim_end_matches('/');
@@ -68,7 +69,7 @@ pub fn compact(raw: &str) -> String {
 fn attribute(attributes: &str, key: &str) -> String {
     let find = || {
         let at = attributes.find(&format!("{key}=\""))?;
-        // A search for `x="` must not match inside `cx="`.
+        // A search for the attribute `x="` must not match inside `cx="`.
         let full_key = at == 0 || attributes.as_bytes()[at - 1] == b' ';
         let value = &attributes[at + key.len() + 2..];
         full_key.then(|| value[..value.find('"').unwrap_or(0)].to_owned())

@@ -164,7 +164,7 @@ fn band(plot: &mut Plot<'_>, b: &Band<'_>) -> Drawn {
     canvas::area(plot, points, Ink::Fill(b.colour))
 }
 
-/// Reduces a line to at most two points per pixel, the lowest and the highest value, in order of time.
+/// Reduces a line to at most two points per pixel, the lowest and the highest value, in chronological order.
 fn thinned(hours: &[f64], values: &[f64]) -> Vec<(f64, f64)> {
     let n = hours.len().min(values.len());
     let pixels = (WIDTH - MARGINS.left - MARGINS.right) as usize;

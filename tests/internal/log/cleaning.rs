@@ -71,7 +71,7 @@ fn injected_faults_are_found_under_their_class() {
     println!("{report}");
     assert!(worst >= 0.95, "{report}");
     let flags: usize = (0..10).map(|s| synthetic(4_320, 1_000 + s).read().1.findings.len()).sum();
-    assert!(flags <= 3, "{flags} false findings in 10 clean logs of one month with 3 signals");
+    assert!(flags <= 3, "{flags} false findings in 10 clean one-month logs with 3 signals");
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn shuffled_rows_give_the_same_trajectory() {
     assert!(count(&qb, "out-of-order") > 1_000 && count(&qb, "clock-step") == 0);
 }
 
-/// Requirement DT-1: extreme values must never make reading fail or lead to infinite numbers.
+/// Requirement DT-1: extreme values must never cause reading to fail or lead to infinite numbers.
 #[test]
 fn extreme_values_never_cause_a_failure() {
     let extremes = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e308, -1e308, 5e-324, -0.0, 0.0, 1e30, -1e300];

@@ -15,7 +15,7 @@ use twinopt::log::{self, ColumnKind};
 use super::fixture::{MIN, SYNTHETIC_TWIN, T0, count, read, same, save_long, spec, synthetic};
 use super::table::{Column, column, floats, integers, texts, times, write, write_as};
 
-/// Requirement DT-2: the same points in time are read from time columns of every type.
+/// Requirement DT-2: time columns of every type must give the same points in time.
 #[test]
 fn time_columns_of_every_kind_read_the_same() {
     let m = synthetic(300, 5);
@@ -82,7 +82,7 @@ fn dates_are_time_stamps_of_whole_days() {
 #[test]
 fn columns_of_every_type_read_the_same() {
     let mut m = synthetic(300, 5);
-    // The values are rounded, so that every type can represent them.
+    // The values are rounded so that they can be represented in every type.
     m.valve = m.valve.iter().map(|v| v.round()).collect();
     m.power = m.power.iter().map(|v| (4.0 * v).round() / 4.0).collect();
     let (expected, _) = m.read();
@@ -128,7 +128,7 @@ fn columns_of_every_type_read_the_same() {
     }
 }
 
-/// Files are read with all compression codecs that exports of plant historians use.
+/// Files are read with every compression codec used in plant-historian exports.
 #[test]
 fn files_of_every_codec_read_the_same() {
     let m = synthetic(300, 5);
@@ -157,8 +157,8 @@ fn files_with_different_columns_and_times_make_one_log() {
         }
         write(&dir.path().join(name), columns);
     };
-    // Two exports overlap in time and are not in the order of their names. A third file contains the valve positions of
-    // the second half.
+    // Two exports overlap in time, and their chronological order differs from the order of their names. A third file
+    // contains the valve positions of the second half.
     part(480..1_000, "a.parquet", false);
     part(0..520, "b.parquet", true);
     write(&dir.path().join("c.parquet"), vec![times("timestamp", &m.time[480..]), floats("valve", &m.valve[480..])]);
@@ -170,7 +170,8 @@ fn files_with_different_columns_and_times_make_one_log() {
 
 #[test]
 fn local_time_with_summer_time_is_converted_to_utc() {
-    // Two months of rows every 10 min around the end of summer time, with time stamps in local time.
+    // A log of two months around the end of daylight saving time, with a row every 10 min and time stamps in local
+    // time.
     let start = "2024-09-30T22:00:00Z".parse::<jiff::Timestamp>().unwrap().as_microsecond();
     let mut m = synthetic(6_000, 6);
     m.time = (0..6_000).map(|i| start + 10 * MIN * i).collect();
@@ -193,7 +194,7 @@ fn local_time_with_summer_time_is_converted_to_utc() {
     let (t, q) = read(dir.path(), &text).unwrap();
     assert_eq!((t.columns[0].clone(), count(&q, "dst-fold")), (m.temp.clone(), 12));
     assert_eq!(q.findings.len(), 1, "{:#?}", q.findings);
-    // If the same file is read as UTC, its clock seems to have been set back.
+    // If the same file is read as UTC, the clock appears to have been set back.
     let (_, q) = read(dir.path(), SYNTHETIC_TWIN).unwrap();
     assert!(count(&q, "clock-step") > 0 && count(&q, "duplicate-conflict") > 0, "{:#?}", q.findings);
 }

@@ -1,4 +1,4 @@
-//! Tests of logs that are refused.
+//! Tests of logs that must be rejected.
 
 use parquet::basic::Compression;
 use tempfile::TempDir;
@@ -74,8 +74,8 @@ fn errors_name_the_file_the_column_and_the_help() {
     assert_eq!(e, "log.parquet: there is no tag `temq`; did you mean `temp`?");
 }
 
-/// Replaces each count in the headers of a file by the largest possible value. Reading must give a log or an error, and
-/// must never abort the process.
+/// Replaces each count in the headers of a file with the largest possible value. Reading must return a log or an error,
+/// and must never abort the process.
 #[test]
 fn impossible_counts_in_a_file_never_abort_the_process() {
     let dir = TempDir::new().unwrap();
@@ -100,13 +100,13 @@ fn impossible_counts_in_a_file_never_abort_the_process() {
         let bytes = std::fs::read(&file).unwrap();
         let end = bytes.len() - 8;
         let footer = end - u32::from_le_bytes(*bytes[end..].first_chunk().unwrap()) as usize;
-        // Replace the number of members of every list of structs.
+        // Replace the length of every list of structs.
         for at in (footer..end).filter(|at| bytes[*at] & 0x0f == 0x0c && bytes[*at] >= 0x10) {
             let longer = [&bytes[footer..at], &[0xfc], &many, &bytes[at + 1..end]].concat();
             let length = (longer.len() as u32).to_le_bytes();
             attempt(&[&bytes[..footer], &longer, &length, b"PAR1"].concat());
         }
-        // Replace the number of values of every dictionary. The header grows, so the page after it shrinks.
+        // Replace the number of values in every dictionary. The longer header overwrites the beginning of the page.
         for at in (4..footer).filter(|at| bytes[*at..].starts_with(&[0x4c, 0x15])) {
             let after = at + 2 + if bytes[at + 2] & 0x80 == 0 { 1 } else { 2 };
             let grown = at + 2 + many.len() - after;

@@ -1,4 +1,4 @@
-//! A synthetic log, and helper functions for the tests of logs.
+//! A synthetic log and helper functions for tests of logs.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -49,22 +49,22 @@ pub fn schema(spec: &TwinSpec) -> Arc<Schema> {
     Arc::new(Schema::new(signals.collect()))
 }
 
-/// Reads the log of the twin file with content `text` from the folder `dir`.
+/// Reads the log in the folder `dir` that belongs to a twin file with the content `text`.
 pub fn read(dir: &Path, text: &str) -> Result<(Trajectory, Quality), Error> {
     let spec = spec(text);
     log::read(dir, &spec, &schema(&spec))
 }
 
-/// One minute in µs, and the time stamp of 2024-01-01 in µs.
+/// The length of a minute and the time stamp of 2024-01-01, both in µs.
 pub const MIN: i64 = 60_000_000;
 pub const T0: i64 = 1_704_067_200_000_000;
 
-/// The number of faults that were found in a class.
+/// The number of faults found in a class.
 pub fn count(q: &Quality, class: &str) -> usize {
     q.findings.iter().filter(|f| f.class.as_str() == class).map(|f| f.count).sum()
 }
 
-/// Whether all values of two trajectories are equal bit for bit.
+/// Whether all values of two trajectories are bitwise identical.
 pub fn same(a: &Trajectory, b: &Trajectory) -> bool {
     let bits = |t: &Trajectory| t.columns.iter().flatten().map(|v| v.to_bits()).collect::<Vec<_>>();
     a.start == b.start && a.steps == b.steps && a.segments == b.segments && bits(a) == bits(b)
@@ -163,7 +163,7 @@ pub fn save_long(m: &Synthetic, path: &Path, bad: impl Fn(usize, usize) -> bool)
         q.push("Good");
     }
     let columns = vec![times("timestamp", &t), texts("tag", &tag), floats("value", &v), texts("quality", &q)];
-    // Some row groups end between rows that have the same time stamp.
+    // Some row groups end between rows with equal time stamps.
     write_as(path, columns, |p| p.set_max_row_group_row_count(Some(1_001)));
 }
 

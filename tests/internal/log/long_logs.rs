@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::fixture::{LONG, SYNTHETIC_TWIN, count, read, same, save_long, synthetic};
 use super::table::{floats, texts, times, write, write_as};
 
-/// The number of rows of a row group is larger than that of a batch and not a multiple of it.
+/// A row group has more rows than a batch, and their number is not a multiple of the batch size.
 #[test]
 fn a_log_of_many_batches_reads_the_same_on_any_number_of_threads() {
     let dir = TempDir::new().unwrap();
@@ -53,7 +53,8 @@ fn bad_flags_are_dropped_before_resampling() {
     let m = synthetic(1_500, 9);
     let dir = TempDir::new().unwrap();
     save_long(&m, &dir.path().join("long.parquet"), |i, s| s == 0 && i % 10 == 3);
-    // With half-hour steps, means would include the flagged values of −1e6 if these were not dropped first.
+    // With half-hour steps, the means would include the flagged values of −1e6 if these values were not dropped
+    // beforehand.
     let text = SYNTHETIC_TWIN
         .replace("time = \"timestamp\"", &format!("time = \"timestamp\", {LONG}"))
         .replace("step = \"10min\"", "step = \"30min\"");

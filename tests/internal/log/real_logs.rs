@@ -140,7 +140,7 @@ fn real(data: &Path, r: &Real) -> (Trajectory, Quality) {
     (t, q)
 }
 
-/// Number of findings that report faults in the data, per signal and month.
+/// Mean number of findings that report faults in the data, per signal and month.
 fn false_flags(t: &Trajectory, q: &Quality) -> f64 {
     let flags = q.findings.iter().filter(|f| !["episode", "gap"].contains(&f.class.as_str())).count();
     let months = (t.steps as f64 * t.step_seconds() / (30.0 * 86_400.0)).max(1.0);
@@ -204,9 +204,9 @@ fn the_gaps_and_the_five_stuck_days_of_the_chiller_are_found() {
     assert!(t.segments.len() > 10 && count(&q, "gap") > 0);
     let flat: Vec<_> =
         q.findings.iter().filter(|f| f.class == FindingClass::FlatLine).map(|f| f.signal.as_str()).collect();
-    assert_eq!(flat, ["building_load_rt"], "only the load has a stuck value, because controls may stay constant");
+    assert_eq!(flat, ["building_load_rt"], "only the load is reported as stuck, because controls may stay constant");
     assert!(q.require_complete().is_ok());
-    // Every row of the file is at its step, and there are no values outside the segments.
+    // Every row of the file is stored at the right step, and there are no values outside the segments.
     let rows: usize = t.columns[0].iter().filter(|v| !v.is_nan()).count();
     assert_eq!(rows, q.sources[0].rows);
 }
@@ -218,7 +218,8 @@ fn the_35_overlapping_experiments_of_the_water_loop_are_split() {
     let overlap = count(&q, "episode-overlap");
     assert!((500..2_000).contains(&overlap), "{overlap}");
     assert!(t.segments.len() >= 35, "{}", t.segments.len());
-    // The clock of this log sometimes skips a second. The steps of the skipped seconds stay empty and count as missing.
+    // The clock of this log sometimes skips a second. The steps for the skipped seconds remain empty and count as
+    // missing.
     assert!(q.signals.iter().all(|s| s.coverage > 0.9 && s.missing > 0));
     q.require_complete().unwrap();
 }
@@ -232,7 +233,7 @@ fn coarser_steps_average_states_and_hold_controls() {
     for k in [0, 100, 4_000] {
         let mean = fine.columns[0][6 * k..6 * k + 6].iter().sum::<f64>() / 6.0;
         assert!((t.columns[0][k] - mean).abs() < 1e-12);
-        assert_eq!(t.columns[6][k], fine.columns[6][6 * k + 5], "in a longer step, a control must have its last value");
+        assert_eq!(t.columns[6][k], fine.columns[6][6 * k + 5], "a control must have the last value of the step");
     }
 }
 

@@ -1,4 +1,5 @@
-//! Tests that plans satisfy their constraints: plant limits, multiples, switching, totals, bounds and move limits.
+//! Tests that plans satisfy their constraints: plant limits, multiples, switching times, totals, bounds and move
+//! limits.
 
 use proptest::prelude::*;
 use twinopt::control::planner::{ControlConstraints, TotalLimit, project};
@@ -29,7 +30,7 @@ fn the_best_multiples_are_found() {
         multiples.constraints[0].multiple = 2.0;
         multiples.scale = vec![0.0];
         let plan = planner.plan(&mut multiples, None);
-        // The bound is looser for random shooting, which rarely finds the best of 11⁴ sequences.
+        // The tolerance is larger for random shooting, which rarely finds the best of 11⁴ sequences.
         let most = if planner.name() == "random_shooting" { 28.0 } else { 4.0 * 0.36 + 1e-9 };
         assert!(plan.cost <= most, "{}: {:?}", planner.name(), plan.controls);
     }
@@ -47,7 +48,7 @@ fn switched_controls_are_off_or_above_their_minimum() {
         };
         let plan = planner.plan(&mut machine, None);
         assert!(plan.controls.iter().all(|u| *u == 0.0 || *u >= 4.0), "{}: {:?}", planner.name(), plan.controls);
-        // The cost of a move is 1.96 at a value of 4 and 6.76 at a value of 0.
+        // Each move costs 1.96 if the control is 4 and 6.76 if the control is 0.
         let worst = if planner.name() == "random_shooting" { 40.0 } else { 6.0 * 1.96 + 2.0 };
         assert!(plan.cost <= worst, "{}: {} {:?}", planner.name(), plan.cost, plan.controls);
     }
@@ -65,8 +66,8 @@ fn totals_are_within_their_limits() {
         let plan = planner.plan(&mut fuel, None);
         let sum: f64 = plan.controls.iter().zip([1.0, 1.0, 2.0, 4.0]).map(|(u, s)| u * s).sum();
         assert!(sum <= 24.0 + 1e-6, "{}: {sum}", planner.name());
-        // The least-squares solution with Σ s u = 24 is u = 6 − 24 s / 22, whose cost is 24² / 22 = 26.2. The cost of
-        // equal moves is 36.
+        // The least-squares solution with Σ s u = 24 is u = 6 − 24 s / 22, whose cost is 24² / 22 = 26.2. If all moves
+        // are equal, the cost is 36.
         let sampler = ["cem", "icem", "mppi"].contains(&planner.name());
         let most = if sampler { 45.0 } else { 36.0 + 1e-6 };
         assert!(plan.cost <= most, "{}: {} {:?}", planner.name(), plan.cost, plan.controls);
@@ -79,7 +80,7 @@ fn totals_are_within_their_limits() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
-    /// The control starts at any feasible value, and the target may be outside the bounds.
+    /// The control may start at any feasible value, and the target may lie outside the bounds.
     #[test]
     fn plans_satisfy_the_limits_of_their_controls(
         moves in 1usize..8,
@@ -140,7 +141,7 @@ fn a_control_outside_its_bounds_returns_within_its_move_limit() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
-    /// The control may be on or off at the start, for any time.
+    /// At the start, the control may have been on or off for any length of time.
     #[test]
     fn plans_respect_minimum_on_and_off_times(
         run in 0usize..5,

@@ -1,4 +1,4 @@
-//! Cost functions with known minima for the tests of planners, with and without derivatives.
+//! Cost functions with known minima, with and without derivatives, for tests of planners.
 
 use nalgebra::{DMatrix, DVector};
 use twinopt::control::planner::{CostFunction, Linearisation, LinearisedLimit, Plan, Planner};
@@ -58,7 +58,7 @@ impl CostFunction for NanResiduals {
     }
 }
 
-/// A [`Tracking`] cost that counts how many batches it evaluates.
+/// A [`Tracking`] cost that counts the evaluated batches.
 pub struct CountedBatches {
     pub cost: Tracking,
     pub batches: usize,
@@ -102,7 +102,7 @@ pub struct Lqr {
 }
 
 impl Lqr {
-    /// A weakly damped mass that is moved by a force. The mass starts at rest, 1 m from the origin.
+    /// A weakly damped mass driven by a force. The mass starts at rest, 1 m from the origin.
     pub fn mass() -> Self {
         Self {
             a: DMatrix::from_row_slice(2, 2, &[1.0, 0.3, -0.1, 0.95]),
@@ -114,7 +114,7 @@ impl Lqr {
         }
     }
 
-    /// Residuals for the initial state `start`. The cost is half the sum of squares of these residuals.
+    /// Residuals for the initial state `start`. The cost is half the sum of the squared residuals.
     fn residuals(&self, start: &DVector<f64>, u: &[f64]) -> Vec<f64> {
         let mut x = start.clone();
         let mut residuals = Vec::new();
@@ -135,7 +135,7 @@ impl Lqr {
         0.5 * self.residuals(&self.x, u).iter().map(|r| r * r).sum::<f64>()
     }
 
-    /// The minimal cost, computed with the Riccati recursion.
+    /// The minimum cost, computed with the Riccati recursion.
     pub fn optimum(&self) -> f64 {
         let mut p = self.q.clone();
         for _ in 0..self.horizon {

@@ -12,14 +12,14 @@ use twinopt::control::planner::{ControlConstraints, CostFunction, Planner, Probl
 use twinopt::rng::Key;
 use twinopt::schema::{Bounds, MoveLimit};
 
-/// Names of all planners, as in scenario files.
+/// Names of all planners, as used in scenario files.
 const NAMES: [&str; 8] = ["random_shooting", "cem", "icem", "mppi", "gauss_newton", "gradient", "qp", "mcts"];
 
 fn planner(text: &str) -> Box<dyn Planner> {
     build(&toml::from_str::<PlannerSpec>(text).unwrap())
 }
 
-/// Every planner with its default settings, and two planners with `polish`.
+/// Every planner with its default settings, and two planners with `polish` enabled.
 fn defaults() -> Vec<Box<dyn Planner>> {
     let polished = ["icem = { polish = true }", "mppi = { polish = true }"].map(planner);
     NAMES.map(|name| planner(&format!("{name} = {{}}"))).into_iter().chain(polished).collect()
@@ -56,7 +56,7 @@ fn gauss_newton_converges_in_few_iterations_on_concave_costs() {
     assert!(few < 1.02 * many, "{few} {many}");
 }
 
-/// Planners with enough iterations to converge, each with the largest relative gap to the LQR optimum that is allowed.
+/// Planners with enough iterations to converge, each with the largest allowed relative gap to the LQR optimum.
 const GAPS: [(&str, f64); 8] = [
     ("random_shooting = { population = 20000 }", 0.3),
     ("cem = { population = 200, iterations = 30 }", 0.01),
@@ -121,7 +121,7 @@ fn the_same_key_gives_the_same_plan() {
         let plan = with(3);
         assert_eq!(plan, with(3), "{name}");
         let other = with(4);
-        // The plan does not depend on the key if the planner does not use random numbers.
+        // If a planner does not use random numbers, its plan does not depend on the random key.
         let draws = !["gauss_newton", "gradient", "qp"].contains(&name);
         assert!(!draws || other.controls != plan.controls || name == "mcts" || name == "random_shooting", "{name}");
     }
@@ -141,11 +141,11 @@ fn costs_that_are_not_finite_rank_last() {
         let mut finite_in_places = problem(3, 1, &mut cost);
         finite_in_places.scale = vec![0.0];
         let plan = planner.plan(&mut finite_in_places, None);
-        // Planners that need derivatives can only use the initial candidates. The best initial candidate holds the
-        // control, at a cost of 14.
+        // Planners that require derivatives can only choose among the initial candidates. The best initial candidate
+        // keeps the control constant, at a cost of 14.
         let most = match planner.name() {
             "gauss_newton" | "qp" => 14.0,
-            // The control level that is nearest to the optimum is 5.
+            // The control level nearest to the optimum is 5.
             "mcts" => 9.0,
             _ => 6.0,
         };

@@ -16,8 +16,8 @@ use twinopt::value::{Kpi, Objective, evaluate};
 
 pub const STEP_MS: i64 = 600_000;
 
-/// A room whose temperature approaches the supply temperature plus a contribution of the load. The power of the chiller
-/// rises as the supply temperature falls. Ensemble members differ in their gain.
+/// A room whose temperature approaches the supply temperature plus a contribution from the load. The chiller power
+/// rises as the supply temperature falls. Ensemble members differ in their gains.
 pub struct Room {
     pub schema: Arc<Schema>,
     pub noise: f64,

@@ -1,5 +1,5 @@
-//! A plant for tests that exists only in memory. The plant is built from the text of a twin file and from a learned
-//! function that the test defines.
+//! A test plant that exists only in memory. The plant is built from the text of a twin file and from a learned function
+//! defined by the test.
 
 pub mod cooled;
 
@@ -23,7 +23,7 @@ use twinopt::value::{Kpi, Objective, TerminalCost, evaluate, resolve_prices};
 
 pub const START: &str = "2024-07-01T00:00:00Z";
 
-/// A learned function that the test defines: each target is `weights · inputs`. The weights of member m are larger by a
+/// A learned function defined by a test: each target is `weights · inputs`. The weights of member m are scaled by a
 /// factor of 1 + m / 1000.
 #[derive(Debug)]
 pub struct Known {
@@ -71,7 +71,7 @@ pub struct Plant {
     pub terminal_cost: Option<TerminalCost>,
 }
 
-/// Returns a configuration file with the given path, text and value, as if it had been loaded.
+/// Returns a configuration file with the given path, text and value, as if the file had been loaded.
 pub fn loaded<T>(path: &str, text: &str, value: T) -> Loaded<T> {
     Loaded { path: path.into(), text: text.to_owned(), value, damage: Damage::default() }
 }
@@ -113,7 +113,7 @@ impl Plant {
         Self { spec, file, schema, scope, kpis, objective, terminal_cost: None }
     }
 
-    /// Learns from `log` a terminal cost that covers the next `steps` steps.
+    /// Learns a terminal cost for the next `steps` steps from `log`.
     pub fn learn_terminal_cost(&mut self, log: &Trajectory, steps: usize) {
         let rows = 0..log.steps;
         self.terminal_cost = TerminalCost::fit(log, std::slice::from_ref(&rows), &self.objective, steps);
@@ -132,7 +132,8 @@ impl Plant {
         self.schema.find(name).unwrap()
     }
 
-    /// A twin with the learned function `regressor` of `inputs`. All rows of `log` are the training data of the twin.
+    /// A twin with the learned function `regressor` of `inputs`. All rows of `log` are used as training data of the
+    /// twin.
     pub fn twin(&self, inputs: &[(usize, usize)], targets: &[Target], regressor: Known, log: &Trajectory) -> Twin {
         let layout = Layout { inputs: inputs.to_vec(), targets: targets.to_vec() };
         let map = StepMap {
@@ -209,7 +210,7 @@ impl Plant {
     }
 }
 
-/// A noise model of AR(1) noise with the same parameters for all targets.
+/// An AR(1) noise model with the same parameters for all targets.
 pub fn noise(targets: usize, phi: f64, sd: f64) -> NoiseModel {
     let mut factor = vec![vec![0.0; targets]; targets];
     (0..targets).for_each(|i| factor[i][i] = sd);

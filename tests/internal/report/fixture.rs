@@ -28,7 +28,7 @@ fn difference(mean: f64, half: f64) -> Difference {
     Difference { mean, low, high, measurable: low > 0.0 || high < 0.0 }
 }
 
-/// Conditions of a scenario: temperature offset in K, load factor, price in EUR/MWh, and days per year.
+/// Conditions of each scenario: temperature offset in K, load factor, price in EUR/MWh, and days per year.
 struct Weather {
     name: &'static str,
     question: &'static str,
@@ -81,10 +81,10 @@ const WEATHER: [Weather; 4] = [
 const CASES: [(&str, &str); 3] = [
     ("baseline", "the logged controls"),
     ("warmer", "hold supply_setpoint = 20"),
-    ("mpc", "MPC (iCEM), horizon 4h, replanned every 30min"),
+    ("mpc", "MPC (iCEM), horizon 4h, replanning every 30min"),
 ];
 
-/// Effect of each case: reduction in power in percent, and increase in temperature in K.
+/// Effects of each case: power reduction in percent, and temperature increase in K.
 const EFFECT: [(f64, f64); 3] = [(0.0, 0.0), (3.1, 1.3), (6.4, 0.9)];
 
 fn trend(signal: &str, unit: &str, role: Role, value: impl Fn(f64, usize) -> (f64, f64)) -> Trend {
@@ -241,7 +241,7 @@ fn kpis(w: &Weather, case: usize, scale: f64) -> Vec<KpiResult> {
             "moves",
             KpiKind::Moves,
             "1",
-            "number of changes of supply_setpoint",
+            "number of changes in supply_setpoint",
             None,
             moves[case],
             moves[0],
@@ -382,15 +382,15 @@ fn annual(k: usize) -> AnnualResult {
             irr_note: (capex == 0.0).then(|| "no investment".to_owned()),
             roi: (capex > 0.0).then(|| ((benefit - opex) * 10.0 * 0.9 - capex) / capex),
             assumptions: vec![
-                "Prices are those of 2024, real (without inflation).".into(),
-                "Energy prices rise by 0 % a year.".into(),
+                "All prices are real 2024 prices (without inflation).".into(),
+                "Energy prices stay constant.".into(),
                 "97 % of the saving persists from one year to the next.".into(),
             ],
         }),
     }
 }
 
-/// Results of four scenarios with three cases each. The verdict of a report on these results is “Do run”.
+/// Results of four scenarios with three cases each. The verdict of a report on these results is “Run”.
 pub fn datacenter() -> Results {
     Results {
         schema_version: SCHEMA_VERSION,

@@ -1,4 +1,4 @@
-//! Compares the text of reports on the fixture with the files in `tests/internal/report/golden`.
+//! Compares the text of reports on the test fixture with the files in `tests/internal/report/golden`.
 //!
 //! The command `UPDATE=1 cargo test --lib report::golden` rewrites these files.
 
@@ -24,7 +24,7 @@ fn assert_golden(name: &str, text: &str) {
     }
 }
 
-/// The visible text of a page without its charts, with one line per row or block of HTML.
+/// The visible text of a page without its charts, with one line for each row or block of HTML.
 fn page_text(results: &Results) -> String {
     let html = render(results).unwrap();
     let body = html.split("<main>").nth(1).unwrap();
@@ -45,7 +45,7 @@ fn the_report_matches_its_golden_file() {
     assert_golden("report.txt", &page_text(&results));
 }
 
-/// The part of page one before the set-points: the verdict, its reasons and the main figures.
+/// The part of page one above the set-points: the verdict, the reasons for it and the main figures.
 fn verdict(results: &Results) -> String {
     let text = page_text(results);
     let lines = text.lines().take_while(|line| !line.contains("et-points") && *line != "Evidence");

@@ -22,18 +22,18 @@ const HOSTILE: [&str; 9] = [
 const ENUMS: [&str; 5] = ["kind", "role", "expected", "class", "action"];
 
 /// The results with every string replaced by `text` and a number that depends on the string, so that different names
-/// stay different.
+/// remain different.
 fn poisoned(results: &Results, text: &str) -> Results {
     fn walk(v: &mut Value, text: &str, n: &mut usize) {
         match v {
             Value::String(s) => {
-                // Trends, scores and cases are matched by name, so equal names must stay equal.
+                // Trends, scores and cases are matched by name, so equal names must remain equal.
                 let id = s.bytes().fold(7u32, |h, b| h.wrapping_mul(31).wrapping_add(u32::from(b)));
                 *s = format!("{text}{id}");
                 *n += 1;
             }
             Value::Array(a) => a.iter_mut().for_each(|v| walk(v, text, n)),
-            // Enums are left out, because they cannot contain free text.
+            // Enum values are not replaced, because they cannot contain free text.
             Value::Object(o) => {
                 o.iter_mut().filter(|(k, _)| !ENUMS.contains(&k.as_str())).for_each(|(_, v)| walk(v, text, n));
             }
@@ -47,7 +47,7 @@ fn poisoned(results: &Results, text: &str) -> Results {
     serde_json::from_value(value).unwrap()
 }
 
-/// Like [`poisoned`], but with the original start times, on which the structure of a page depends.
+/// Like [`poisoned`], but with the original start times, because the structure of a page depends on them.
 fn half_poisoned(results: &Results, text: &str) -> Results {
     let mut out = poisoned(results, text);
     for (s, t) in out.scenarios.iter_mut().zip(&results.scenarios) {
@@ -86,7 +86,7 @@ fn hostile_text_is_inert() {
                 let outside: String = tag.split('"').step_by(2).collect();
                 assert!(!outside.contains("onerror") && !outside.contains("onmouseover"), "{tag}");
             }
-            // The page must have the same elements as with harmless names.
+            // The page must have the same HTML elements as a page with harmless names.
             if how == "half" {
                 for element in ["<section", "<h1", "<style", "<title>"] {
                     assert_eq!(html.matches(element).count(), clean.matches(element).count(), "{element} of {text:?}");

@@ -13,7 +13,7 @@ fn the_verdict_depends_on_savings_limits_and_caveats() {
     };
     let good = fixture::datacenter();
     assert!(
-        headline(&good).starts_with("Do run “mpc”. It saves 4 600 EUR a year (3 900 to 5 400 EUR)."),
+        headline(&good).starts_with("Run “mpc”. It saves 4 600 EUR a year (3 900 to 5 400 EUR)."),
         "{}",
         headline(&good)
     );
@@ -23,7 +23,7 @@ fn the_verdict_depends_on_savings_limits_and_caveats() {
     trial.scenarios[0].cases[1].perfect_forecast = vec!["cpu_load".into()];
     assert!(headline(&trial).starts_with("Try “mpc”. It saves about"), "{}", headline(&trial));
 
-    // The saving is reduced if the plans are too optimistic.
+    // If the plans are too optimistic, the reported saving is reduced.
     let mut optimistic = good.clone();
     for s in optimistic.scenarios.iter_mut().filter(|s| s.cases.len() > 2) {
         s.cases[2].optimism_check = Some(OptimismCheck { plans: 10, predicted: 100.0, rescored: 90.0 });
@@ -48,11 +48,11 @@ fn the_verdict_depends_on_savings_limits_and_caveats() {
         assert!(html.contains(words), "{words}");
     }
 
-    // A case that violates a limit more often than the baseline is excluded, and the next one is chosen.
+    // A case that violates a limit more often than the baseline is excluded, and the next best case is chosen.
     let mut risky = good.clone();
     let limit = &mut risky.scenarios[1].cases[2].limits[1];
     (limit.share_beyond, limit.chance, limit.worst) = (0.02, 0.4, 1.5);
-    assert!(headline(&risky).starts_with("Do run “warmer”"), "{}", headline(&risky));
+    assert!(headline(&risky).starts_with("Run “warmer”"), "{}", headline(&risky));
     assert!(
         render(&risky)
             .unwrap()
@@ -83,7 +83,7 @@ fn the_verdict_depends_on_savings_limits_and_caveats() {
     for c in far.scenarios.iter_mut().flat_map(|s| &mut s.cases) {
         (c.support.inside, c.support.edge, c.support.outside) = (0.1, 0.1, 0.8);
     }
-    assert!(headline(&far).contains("the log contains no similar operation"), "{}", headline(&far));
+    assert!(headline(&far).contains("the log contains no similar operating conditions"), "{}", headline(&far));
 }
 
 pub fn front(r: &Results) -> String {
@@ -94,9 +94,9 @@ pub fn front(r: &Results) -> String {
 #[test]
 fn a_priced_kpi_that_is_not_reproduced_needs_attention() {
     let mut results = fixture::datacenter();
-    // The third replay check is about a KPI without a price, so it does not affect the verdict.
+    // The third replay check concerns a KPI without a price, so it does not affect the verdict.
     (results.model.replay[2].inside, results.model.replay[2].within) = (false, 3);
-    assert!(front(&results).contains("Do run “mpc”") && !front(&results).contains("replays"));
+    assert!(front(&results).contains("Run “mpc”") && !front(&results).contains("replays"));
     (results.model.replay[0].inside, results.model.replay[0].within) = (false, 12);
     let text = front(&results);
     assert!(
@@ -104,7 +104,9 @@ fn a_priced_kpi_that_is_not_reproduced_needs_attention() {
         "{text}"
     );
     assert!(
-        text.contains("does not reproduce the logged energy cost in 8 of 20 replays of 24 h (newest: 2 560 measured"),
+        text.contains(
+            "does not reproduce the logged energy cost in 8 of 20 replays of 24 h (newest replay: 2 560 measured"
+        ),
         "{text}"
     );
     let html = render(&results).unwrap();
@@ -121,7 +123,7 @@ fn a_higher_income_is_a_gain_and_not_a_saving() {
     }
     let text = front(&results);
     assert!(text.contains("It earns 4 600 EUR a year more (3 900 to 5 400 EUR)."), "{text}");
-    assert!(text.contains("Gain a year") && !text.contains("Saving"), "{text}");
+    assert!(text.contains("Annual gain") && !text.contains("Saving"), "{text}");
     results.annual.iter_mut().for_each(|a| {
         a.economics = None;
         let d = &mut a.objective_change;
@@ -158,7 +160,8 @@ fn violations_of_a_soft_limit_count_over_all_scenarios() {
         (l.share_beyond, l.chance, l.worst) = (share, 0.5, 0.4);
     };
     let now = results.scenarios[2].cases[0].limits[0].share_beyond;
-    // The case violates the limit much less often in the other scenarios and slightly more often in this one.
+    // Compared with the baseline, the case violates the limit much less often in the other scenarios and slightly more
+    // often in this one.
     for s in [0, 1, 3] {
         results.scenarios[s].cases[0].limits[0].share_beyond = 0.2;
     }

@@ -32,7 +32,7 @@ fn persistence_keeps_the_last_known_value() {
 
 #[test]
 fn the_seasonal_forecast_adds_a_decaying_difference() {
-    // The season has 4 steps. At step 4, the load is larger by 8 than one season earlier.
+    // The season has 4 steps. At step 4, the load is 8 higher than one season earlier.
     let f = forecast(vec![0.0, 10.0, 20.0, 30.0, 8.0, -1.0, -1.0], 4, seasonal_of(4));
     assert_eq!(forecast_values(&f, 0, 6), [16.0, 24.0, 32.0, 8.0, 10.0, 20.0]);
     // A missing value is replaced by the value one season earlier.

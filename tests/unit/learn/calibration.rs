@@ -41,8 +41,8 @@ fn intervals_cover_stationary_errors() {
         let (low, high) = c.interval(0, h, 0.9);
         assert!((high / h as f64 - 1.645).abs() < 0.12 && (low / h as f64 + 1.645).abs() < 0.12, "{low} {high}");
     }
-    // The errors are normal and stationary, so recent weights may be selected only together with the scaled normal
-    // shape.
+    // The errors are normal and stationary, so weights that favour recent errors may be selected only together with the
+    // scaled normal shape.
     assert!(c.method[0].iter().all(|m| !m.recent || m.shape == ErrorShape::ScaledNormal), "{:?}", c.method);
 }
 
@@ -71,7 +71,7 @@ fn one_outlier_does_not_widen_its_horizon() {
 
 #[test]
 fn mostly_zero_errors_give_narrow_intervals() {
-    // Four of five errors are zero at horizon 3, seven of eight at horizon 4, and all at horizon 5.
+    // Four out of five errors are zero at horizon 3, seven out of eight at horizon 4, and all errors at horizon 5.
     let key = Key::new(10);
     let every = |h: usize| [1, 1, 5, 8, usize::MAX][h];
     let error = |b, h, s: usize| match s % every(h) {
@@ -100,7 +100,7 @@ fn skewed_errors_select_empirical_quantiles() {
 #[test]
 fn an_informative_model_sd_selects_local_widths() {
     let key = Key::new(6);
-    // At every tenth start, both the error and the standard deviation that the model predicts are thirty times larger.
+    // For every tenth rollout, both the error and the predicted standard deviation are thirty times larger.
     let size = |s: usize| if s.is_multiple_of(10) { 3.0 } else { 0.1 };
     let error = |b, h, s: usize| size(s) * key.fold(b as u64).fold(h as u64).normal(s as u64);
     let mut runs = runs(5, 600, 2, error);

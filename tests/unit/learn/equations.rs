@@ -102,7 +102,7 @@ fn derived_signals_do_not_read_other_segments() {
     assert_eq!(layout.targets, vec![Target::Residual(0), Target::Level(2)]);
     let data = Dataset::new(&log, &layout, &e);
     assert_eq!(data.row, vec![0, 1, 4]);
-    // The level is constant, so the residual is the negative of the known increment 60 s · (0.5 − pump(t − 1)) / 2.
+    // The level is constant, so the residual is the negative of the known increment, 60 s · (0.5 − pump(t − 1)) / 2.
     let expected = [15.0, 15.0, 135.0];
     assert!(data.y[0].iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9), "{:?}", data.y[0]);
 }
@@ -149,7 +149,7 @@ fn a_step_evaluates_equations_on_the_completed_frame() {
     map.step(&mut window, &[Particle { member: None, rows: 0..1 }], None, &mut scratch);
     let spend = window.column(column(&schema, "spend"), 1)[0];
     assert!((spend - 7.0 * 90.0 / 1e6).abs() < 1e-12, "{spend}");
-    // The equation uses the pump value of the previous step, and the learned residual is added to its result.
+    // The equation uses the pump value of the previous step, and the learned residual is added to the result.
     assert!((window.column(0, 0)[0] - 1.25).abs() < 1e-12);
     assert!((window.column(1, 0)[0] - 3.0).abs() < 1e-12);
 }

@@ -42,8 +42,8 @@ fn coverage(h: usize, widths: &TrackedWidths, calibration: &Calibration, run: &R
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// The scale of the errors jumps once and then drifts. The coverage of intervals of fixed width would be far from
-    /// nominal.
+    /// The scale of the errors jumps once and drifts afterwards. For intervals of fixed width, the coverage would be
+    /// far from nominal.
     #[test]
     fn coverage_stays_nominal_if_the_scale_of_the_errors_changes(
         seed in 0u64..1000, jump in -0.7f64..0.7, drift in -0.6f64..0.6, period in 100.0f64..900.0,
@@ -72,7 +72,7 @@ proptest! {
         for h in 1..=horizon {
             prop_assert!((0..=at).all(|s| a.at(0, h, s) == b.at(0, h, s)));
         }
-        // One row later, the first of the changed measurements is known and affects the width.
+        // One row later, the first changed measurement is known and affects the width.
         prop_assert!(a.at(0, 1, at + 1) < b.at(0, 1, at + 1));
     }
 }

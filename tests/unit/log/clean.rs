@@ -4,7 +4,7 @@ use super::super::missing::NULL;
 use super::*;
 use crate::units::Unit;
 
-/// The cleaning rule of a signal in degC that has the additional lines `keys` in the twin file.
+/// The cleaning rule for a signal in degC, with the additional lines `keys` in the twin file.
 fn rule(keys: &str) -> Rule {
     let spec = toml::from_str(&format!("name = \"x\"\nrole = \"state\"\n{keys}")).unwrap();
     Rule {

@@ -12,7 +12,7 @@ const REFERENCE: Investment = Investment {
     persistence: 1.0,
 };
 
-/// The constant yearly payment that repays a loan of 1 in `years` years: r / (1 − (1 + r)^−n).
+/// The constant annual payment that repays a loan of 1 in `years` years: r / (1 − (1 + r)^−n).
 fn capital_recovery_factor(rate: f64, years: f64) -> f64 {
     rate / (1.0 - (1.0 + rate).powf(-years))
 }

@@ -1,4 +1,4 @@
-//! Covariance functions that are vectorised over blocks of eight points (one or two vector registers) and evaluated at
+//! Covariance functions that are vectorised over blocks of eight points (one or two vector registers) and evaluated for
 //! a few rows at a time.
 
 use std::marker::PhantomData;
@@ -11,16 +11,16 @@ use crate::series::exp;
 
 /// Points per block.
 pub const LANES: usize = 8;
-/// Number of rows for which a block of points is loaded once. The sums of these rows fill half of the sixteen vector
-/// registers.
+/// Number of rows that are processed each time a block of points is loaded. The sums of a group of rows fill half of
+/// the sixteen vector registers.
 pub const GROUP: usize = 4;
-/// Upper bound to which r² is clamped. At this bound, every covariance is practically zero, and products with r² are
-/// still finite.
+/// Upper bound to which r² is clamped. At the upper bound, every covariance is practically zero, and products with r²
+/// are still finite.
 const FAR: f64 = 1e5;
 /// Number of kernel matrix columns per task.
 const COLUMNS: usize = 64;
 
-/// One number for each of eight points.
+/// One value for each of the eight points in a block.
 pub type Lanes = [f64; LANES];
 
 /// A covariance g as a function of the squared scaled distance r², and h = −2 dg/dr². With Δ = a − b, the derivatives
@@ -120,7 +120,7 @@ impl Blocks {
     }
 }
 
-/// Divides the R rows of `points` from `start` on by the length-scales, and writes them to `to` as `[d][R]`.
+/// Divides R rows of `points`, starting at `start`, by the length-scales, and writes the quotients to `to` as `[d][R]`.
 pub fn gather<const R: usize>(points: Points, inverse: &[f64], start: usize, to: &mut Vec<[f64; R]>) {
     to.clear();
     let columns = points.values.chunks_exact(points.n.max(1));
@@ -147,7 +147,7 @@ pub fn squared<const R: usize>(block: &[Lanes], rows: &[[f64; R]]) -> [Lanes; R]
     r2
 }
 
-/// Returns the sum of all lanes, which are added in pairs.
+/// Returns the sum of all lanes, computed by pairwise summation.
 #[inline(always)]
 pub fn total(lanes: &Lanes) -> f64 {
     let [a, b, c, d, e, f, g, h] = *lanes;
@@ -174,7 +174,7 @@ pub fn fill(kernel: &Kernel, a: Points, b: Points, upper: bool, out: &mut [f64])
     });
 }
 
-/// Computes the columns of a kernel matrix from `start` on.
+/// Computes the columns of a kernel matrix, starting at column `start`.
 struct Columns<'a> {
     variance: f64,
     blocks: &'a Blocks,

@@ -1,14 +1,14 @@
 //! Dense networks on the CPU, with forward and backward passes over tiles of rows.
 //!
-//! A tile is a range of rows of one member that a thread propagates through all layers. A [`Tape`] has one entry of
-//! each of the following kinds per tile, `[members][tiles]`:
+//! A tile is a range of rows of one member that a thread propagates through all layers. Unless stated otherwise, each
+//! of the following lists in a [`Tape`] has one entry per tile, `[members][tiles]`:
 //!
 //! - `before` contains the derivatives of the activations, `[hidden layers][panels][width][panel rows]`.
 //! - `after` contains the transposed inputs of each layer.
 //! - `grad` contains the inputs and outputs of the layers after the forward pass, and their gradients after the
 //!   backward pass, `[layers + 1][panels][width][panel rows]`.
-//! - `weights`, which has one entry per member and layer (`[members][layers]`), contains the weights packed for the
-//!   backward pass.
+//! - `weights` contains the weights packed for the backward pass, with one entry per member and layer
+//!   (`[members][layers]`).
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -54,17 +54,17 @@ impl Tiling {
     }
 }
 
-/// Number of values in a tile of layers with these widths.
+/// Number of values in a tile of all layers with the given widths.
 fn tile_size(widths: &[usize], panels: usize, panel: usize) -> usize {
     widths.iter().map(|w| w * panels * panel).sum()
 }
 
-/// The width, rounded up to a multiple of the number of rows per panel.
+/// Returns the width, rounded up to a multiple of the number of rows per panel.
 fn padded(width: usize, panel: usize) -> usize {
     width.next_multiple_of(panel)
 }
 
-/// Checks that the networks have layers, and that the number `found` of the values named `what` equals `expected`.
+/// Checks that the networks have layers, and that `found`, the number of values named `what`, equals `expected`.
 fn check(net: &Net, what: &str, found: usize, expected: usize) -> Result<()> {
     if net.widths.len() < 2 || net.widths.contains(&0) || net.members == 0 {
         return Err(Error::Failed(format!("{} networks with widths {:?} have no layers", net.members, net.widths)));
@@ -144,11 +144,11 @@ pub fn backward(
     let with_inputs = x_grad.is_some();
     let layers = net.widths.len() - 1;
     tape.weights.resize_with(net.members * layers, Vec::new);
-    // The slices are empty if no gradients of the weights are requested.
+    // The slices are empty if weight gradients are not requested.
     let mut weight_grads: Vec<&mut [f32]> = weight_grad.chunks_exact_mut(size).collect();
     weight_grads.resize_with(net.members, Default::default);
     let tasks = tape.grad.par_chunks_mut(tiles).zip(tape.before.par_chunks(tiles)).zip(tape.after.par_chunks(tiles));
-    // The members are processed one by one, so that the results of a member's tiles are still in the cache when its
+    // The members are processed one at a time, so that the results of a member's tiles are still in the cache when its
     // weight gradients are computed.
     let packed = tape.weights.par_chunks_mut(layers).zip(net.weights.par_chunks_exact(size));
     tasks.zip(weight_grads).zip(packed).enumerate().for_each(
@@ -200,7 +200,7 @@ pub fn backward(
     Ok(())
 }
 
-/// Weight and bias gradients for a range of outputs of a layer that starts at `first`.
+/// Weight and bias gradients for a range of outputs in a layer, starting at output `first`.
 struct OutputRange<'a> {
     layer: usize,
     first: usize,
@@ -336,7 +336,7 @@ impl WithSimd for Backward<'_> {
     }
 }
 
-/// Computes the weight gradients of the outputs of a layer from `first` on.
+/// Computes the weight gradients for a range of outputs in a layer, starting at output `first`.
 struct Weights<'a> {
     widths: &'a [usize],
     tiling: Tiling,
@@ -433,7 +433,7 @@ mod tests {
             let mut tape = Tape::default();
             let mut out = vec![0.0; cotangent.len()];
             let (mut weight_grad, mut x_grad) = (vec![f32::NAN; weights.len()], vec![f32::NAN; x.len()]);
-            // A tape can be reused after a batch of a different size.
+            // A tape can be reused for a batch of a different size.
             for rows in [50, rows] {
                 let x: Vec<f32> = x.iter().cycle().copied().take(members * widths[0] * rows).collect();
                 let mut out = vec![0.0; members * outputs * rows];
@@ -494,7 +494,7 @@ mod tests {
         assert!(Cpu.forward(&net, &[0.0; 3], 2, &mut tape, &mut [0.0; 2]).is_err());
         assert!(Cpu.forward(&net, &[0.0; 4], 2, &mut tape, &mut [0.0; 3]).is_err());
         assert!(Cpu.backward(&net, &[0.0; 4], 2, &mut tape, &[0.0; 2], &mut [0.0; 3], None).is_err());
-        // Without rows, all gradients are zero.
+        // If there are no rows, all gradients are zero.
         let mut weight_grad = [f32::NAN; 3];
         Cpu.forward(&net, &[], 0, &mut tape, &mut []).unwrap();
         Cpu.backward(&net, &[], 0, &mut tape, &[], &mut weight_grad, None).unwrap();

@@ -1,4 +1,5 @@
-//! Computes weighted sums over rows of the derivatives of the kernels between inducing points and rows, in one pass.
+//! Computes, in one pass over the rows, weighted sums of the derivatives of the kernels between inducing points and
+//! rows.
 //!
 //! The kernel is variance · g(r²), with h = −2 dg/dr² and Δ = z − x. Given the weights D `[m × rows]`, the sums are Σ D
 //! g, Σ D h (Δ_k / length_k)² and, for each inducing point, Σ D h Δ_k / length_k.
@@ -9,7 +10,7 @@ use super::covariance::{Blocks, GROUP, LANES, Lanes, Radial, Work, squared, vect
 use super::tile::Tile;
 use crate::kernel::{Kernel, Points};
 
-/// The sums of weighted derivatives, before multiplication by the kernel variance.
+/// Sums of weighted derivatives, before multiplication by the kernel variance.
 pub struct Derivatives {
     /// Σ D g.
     variance: Lanes,
@@ -48,7 +49,7 @@ impl Derivatives {
     }
 }
 
-/// The constant inputs of a pass over the kernels between inducing points and rows.
+/// Inputs that stay constant during a pass over the kernels between inducing points and rows.
 pub struct Pass<'a> {
     pub kernel: &'a Kernel,
     /// The inducing points.
@@ -94,7 +95,7 @@ impl Pass<'_> {
         }
         let points = &mut sums.points[b * self.scale.len()..(b + 1) * self.scale.len()];
         for (((z, x), points), lengths) in block.iter().zip(x).zip(points).zip(&mut sums.lengths) {
-            // Local copies of the sums stay in registers.
+            // The compiler keeps local copies of the sums in registers.
             let (mut point, mut length) = (*points, *lengths);
             for r in 0..R {
                 for l in 0..LANES {

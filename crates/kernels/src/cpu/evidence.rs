@@ -21,8 +21,9 @@ use crate::kernel::{Evidence, Kernel, Points, Solve};
 /// Number of matrix columns per task when the gradient is computed.
 const COLUMNS: usize = 64;
 
-/// Computes the value and the gradient in n³ floating-point operations. The Cholesky factor, its inverse and A⁻¹ use
-/// the same buffer, one after another. The distances are computed again for the gradient instead of being stored.
+/// Computes the log marginal likelihood and its gradient in n³ floating-point operations. The Cholesky factor, its
+/// inverse and A⁻¹ successively occupy the same buffer. The distances are recomputed for the gradient instead of being
+/// stored.
 pub fn evidence(kernel: &Kernel, noise: f64, x: Points, y: &[f64]) -> Option<Evidence> {
     let n = x.n;
     let mut a = vec![0.0; n * n];
@@ -47,7 +48,7 @@ pub fn evidence(kernel: &Kernel, noise: f64, x: Points, y: &[f64]) -> Option<Evi
     finite.then_some(Evidence { value, gradient })
 }
 
-/// Sums for the gradient over a range of columns.
+/// Partial sums of the gradient over a range of columns.
 struct Sums {
     /// Sums for the derivatives with respect to ln lengths, `[d]`.
     lengths: Vec<Lanes>,
@@ -106,7 +107,7 @@ impl Work for ColumnRange<'_> {
     }
 }
 
-/// Adds the elements on and below the diagonal in the columns j..j + R. By symmetry, elements below the diagonal count
+/// Adds the elements on and below the diagonal in columns j..j + R. By symmetry, elements below the diagonal count
 /// twice, which cancels the factor ½ before the trace. Diagonal elements have the weight ½.
 #[inline(always)]
 fn group<K: Radial, const R: usize>(
@@ -152,7 +153,7 @@ fn group<K: Radial, const R: usize>(
             }
         }
         for ((z, x), sum) in block.iter().zip(rows).zip(&mut sums.lengths) {
-            // A local copy of the sum stays in registers.
+            // The compiler keeps a local copy of the sum in registers.
             let mut length = *sum;
             for r in 0..R {
                 for l in 0..LANES {

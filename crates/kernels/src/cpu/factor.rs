@@ -1,8 +1,8 @@
-//! Computes Cholesky factors and inverses in place, by recursion to matrix products.
+//! Computes Cholesky factors and inverses in place, using a recursion that consists mostly of matrix products.
 //!
 //! Each matrix product is sequential and has a fixed shape, and the tasks write disjoint blocks, so the result does not
-//! depend on the number of threads. Products are twice as fast if the matrix on the right is read along its columns,
-//! which is why the transpose of the factor is computed in the upper triangle, and the factor is inverted in the lower
+//! depend on the number of threads. Products are twice as fast if the matrix on the right is read along its columns.
+//! Therefore, the transpose of the factor is computed in the upper triangle, but the factor is inverted in the lower
 //! triangle.
 
 use faer::dyn_stack::{MemBuffer, MemStack};
@@ -13,20 +13,20 @@ use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
 use faer::prelude::{Reborrow, ReborrowMut};
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 
-/// The recursion ends at blocks of at most this size.
+/// The recursion stops at blocks of this size or smaller.
 const LEAF: usize = 32;
-/// Number of columns or rows of a matrix product that one task computes.
+/// Number of columns or rows per task in a matrix product.
 const STRIP: usize = 512;
-/// Number of rows and columns of a tile that is transposed as a whole.
+/// Number of rows and columns of a tile that is transposed at once.
 const TILE: usize = 16;
 
-/// Returns the index at which a matrix of size n is split, which is the multiple of [`LEAF`] at or above the middle.
+/// Returns the index at which a matrix of size n is split: n / 2, rounded up to a multiple of [`LEAF`].
 fn middle(n: usize) -> usize {
     (n / 2).next_multiple_of(LEAF)
 }
 
-/// Overwrites the lower triangle with the lower Cholesky factor. The elements above the diagonal are undefined
-/// afterwards. Returns `false` if the matrix is not positive definite.
+/// Overwrites the lower triangle with the lower Cholesky factor. The elements above the diagonal are left undefined.
+/// Returns `false` if the matrix is not positive definite.
 pub fn cholesky(a: MatMut<f64>) -> bool {
     let mut a = a;
     symmetrise(a.rb_mut().transpose_mut());
@@ -36,7 +36,7 @@ pub fn cholesky(a: MatMut<f64>) -> bool {
 }
 
 /// Overwrites the upper triangle of A with the factor U of A = Uᵀ U. Only the upper triangle is read. The elements
-/// below the diagonal are undefined afterwards. Returns `false` if the matrix is not positive definite.
+/// below the diagonal are left undefined. Returns `false` if the matrix is not positive definite.
 pub fn factor(a: MatMut<f64>) -> bool {
     let n = a.nrows();
     if n <= LEAF {
@@ -77,7 +77,7 @@ fn solve(u: MatRef<f64>, x: MatMut<f64>) {
     solve(u11, x1);
 }
 
-/// Subtracts Aᵀ A from C in the upper triangle of C.
+/// Subtracts Aᵀ A from C, updating only the upper triangle of C.
 fn upper_minus_square(c: MatMut<f64>, a: MatRef<f64>) {
     let n = c.nrows();
     if n <= LEAF {
@@ -183,7 +183,7 @@ fn multiply_transposed(l: MatRef<f64>, x: MatMut<f64>) {
     multiply_transposed(l11, x1.rb_mut());
 }
 
-/// Adds Aᵀ A to C in the lower triangle of C.
+/// Adds Aᵀ A to C, updating only the lower triangle of C.
 pub fn lower_plus_square(c: MatMut<f64>, a: MatRef<f64>) {
     let n = c.nrows();
     if n <= LEAF {
@@ -196,7 +196,7 @@ pub fn lower_plus_square(c: MatMut<f64>, a: MatRef<f64>) {
     both(n, below, || both(n, || lower_plus_square(c00, a0), || lower_plus_square(c11, a1)));
 }
 
-/// Runs two tasks, in parallel if the matrix size n is large.
+/// Runs two tasks (in parallel if the matrix size n is large).
 fn both(n: usize, a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
     if n > STRIP {
         rayon::join(a, b);
@@ -240,7 +240,7 @@ fn columns_with(c: MatMut<f64>, a: MatRef<f64>, task: &(impl Fn(MatMut<f64>, Mat
     rayon::join(|| columns_with(c0, a0, task), || columns_with(c1, a1, task));
 }
 
-/// Copies the transpose of the upper triangle to the lower triangle. If `a` is the transpose of a matrix, the lower
+/// Copies the transpose of the upper triangle to the lower triangle. If `a` is a transposed view of a matrix, the lower
 /// triangle of that matrix is copied to its upper triangle.
 pub fn symmetrise(a: MatMut<f64>) {
     let (n, mut a) = (a.ncols(), a);

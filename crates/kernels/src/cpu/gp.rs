@@ -1,4 +1,4 @@
-//! Gaussian processes on the CPU. Each function checks the sizes of its slices and then calls the module that
+//! Gaussian processes on the CPU. Each function checks the sizes of its slices, and then calls the module that
 //! implements the operation.
 
 use faer::{MatMut, MatRef};
@@ -8,7 +8,7 @@ use super::{covariance, evidence as exact, factor, inducing as sparse, predict a
 use crate::error::{Error, Result};
 use crate::kernel::{Evidence, GpFunctions, Inducing, Kernel, Points, Solve};
 
-/// Returns an error that names `operation` unless `right` is true, that is, unless all slices have the right size.
+/// Returns an error that names `operation` if `right` is false, which means that a slice has the wrong size.
 fn sizes(operation: &str, right: bool) -> Result<()> {
     if right { Ok(()) } else { Err(Error::Failed(format!("{operation}: a slice has the wrong size"))) }
 }

@@ -24,10 +24,10 @@ use super::factor::{cholesky, invert, lower_plus_square, lower_triangle, multipl
 use super::triangular::solve_columns;
 use crate::kernel::{Inducing, Kernel, Points, Solve};
 
-/// Number of rows whose kernels are computed together. The number is not a power of two, because columns at
-/// power-of-two distances would map to the same cache sets.
+/// Number of rows whose kernels are computed together. This number is not a power of two, because columns spaced by a
+/// power of two would map to the same cache sets.
 const ROWS: usize = 248;
-/// Number of tasks. Each task processes a fixed range of rows, and the sums of the tasks are added in a fixed order.
+/// Number of tasks. Each task processes a fixed range of rows, and the partial sums are added in a fixed order.
 const TASKS: usize = 8;
 
 /// A sparse GP model and its data.
@@ -43,7 +43,7 @@ pub struct Model<'a> {
 }
 
 /// Computes the bound, the posterior and, if `gradient` is true, the gradient in 4 n m² floating-point operations.
-/// Returns `None` if K_uu or B is not positive definite. The two passes over the data process a few hundred rows at a
+/// Returns `None` if K_uu or B is not positive definite. Both passes over the data process a few hundred rows at a
 /// time, so that no matrix has n rows.
 pub fn inducing(model: &Model, gradient: bool) -> Option<Inducing> {
     let Model { kernel, noise, jitter, x, y, z } = *model;
@@ -82,7 +82,7 @@ pub fn inducing(model: &Model, gradient: bool) -> Option<Inducing> {
     finite.then(|| Inducing { value, gradient, weights, prior: flat(&prior), data: flat(&data) })
 }
 
-/// Sums over the rows that are needed for the bound.
+/// The sums over rows that are needed for the bound.
 struct Projected {
     /// I + A Aᵀ, both triangles.
     b: Mat<f64>,
@@ -90,12 +90,12 @@ struct Projected {
     ay: Vec<f64>,
 }
 
-/// Returns the range of the n rows that task `i` processes.
+/// Returns the range of rows (out of n) that task `i` processes.
 fn task_rows(n: usize, i: usize) -> Range<usize> {
     i * n / TASKS..(i + 1) * n / TASKS
 }
 
-/// Copies the rows `rows` of `x` into `buffer`, and returns them as points.
+/// Copies the given rows of `x` into `buffer`, and returns them as points.
 fn copy_rows<'a>(x: Points, rows: Range<usize>, buffer: &'a mut Vec<f64>) -> Points<'a> {
     buffer.clear();
     x.values.chunks_exact(x.n).for_each(|column| buffer.extend_from_slice(&column[rows.clone()]));

@@ -1,4 +1,4 @@
-//! Computes on the CPU with matrix products from faer, rayon threads over ensemble members and tiles of rows, and SIMD
+//! The CPU backend, based on matrix products from faer, rayon threads over ensemble members and tiles of rows, and SIMD
 //! instructions chosen at run time.
 
 pub(crate) mod covariance;
@@ -18,7 +18,8 @@ use crate::error::Result;
 use crate::kernel::{Evidence, GpFunctions, Inducing, Kernel, Points, Solve};
 use crate::net::{Net, Tape};
 
-/// The CPU, which is the reference device. CPU operations use the threads of the rayon pool in which they are called.
+/// The CPU, which is the reference device. CPU operations run on the threads of the rayon pool in which they are
+/// called.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Cpu;
 

@@ -1,17 +1,17 @@
-//! Matrix products of dense networks, whose sums are kept in blocks of registers.
+//! Matrix products for dense networks, computed with sums that stay in registers.
 //!
 //! Rows are processed in panels, each of which spans two vector registers. A panel of a matrix is stored as
-//! `[columns][panel rows]`. A block of five output columns keeps ten sums in registers during the whole product. The
-//! terms of each sum are added in a fixed order that depends neither on the other rows nor on the width of the
-//! registers, so the result of a row depends only on that row.
+//! `[columns][panel rows]`. A block of five output columns has ten sums, which stay in registers during the whole
+//! product. The terms of each sum are added in a fixed order that depends neither on the other rows nor on the width of
+//! the registers, so the result for a row depends only on that row.
 
 use pulp::{Arch, Simd, WithSimd};
 
 /// Output columns per block, with two sums each. Two multiply-adds per cycle with a latency of four cycles require
-/// eight independent sums. Ten sums leave some slack, but with twelve sums, one is spilled to memory.
+/// eight independent sums. Ten sums leave some slack, whereas one of twelve sums would be spilled to memory.
 const BLOCK: usize = 5;
 
-/// A column of a panel, held in two vector registers.
+/// A column of a panel, stored in two vector registers.
 pub type Pair<S> = [<S as Simd>::f32s; 2];
 
 /// Returns the number of rows per panel on this CPU.
@@ -39,8 +39,8 @@ pub fn pairs_mut<S: Simd>(panel: &mut [f32]) -> &mut [Pair<S>] {
     S::as_mut_simd_f32s(panel).0.as_chunks_mut().0
 }
 
-/// Receives the sums of a product. `Finish` is a trait and not a closure, because a closure that is not inlined would
-/// be compiled for the baseline CPU, without wide vector instructions.
+/// Receives the sums of a matrix product. `Finish` is a trait rather than a closure, because a closure that is not
+/// inlined would be compiled for the baseline CPU, without wide vector instructions.
 pub trait Finish<S: Simd> {
     /// Receives the sums of column `at`.
     fn take(&mut self, s: S, at: usize, sums: Pair<S>);
@@ -95,8 +95,8 @@ fn step<S: Simd>(s: S, mut sums: [Pair<S>; BLOCK], a: Pair<S>, w: [f32; BLOCK]) 
     sums
 }
 
-/// Passes the sums of at most `left` columns from `first` on to `finish`. The code contains no loop, so that the sums
-/// stay in registers.
+/// Passes to `finish` the sums of at most `left` columns, starting at column `first`. The code contains no loop, so
+/// that the sums stay in registers.
 #[inline(always)]
 fn finish_block<S: Simd>(s: S, finish: &mut impl Finish<S>, first: usize, left: usize, sums: [Pair<S>; BLOCK]) {
     let [a, b, c, d, e] = sums;
@@ -143,7 +143,8 @@ pub fn forward<S: Simd>(s: S, a: &[Pair<S>], weights: &[f32], bias: &[f32], mut 
 }
 
 /// Packs the weights of a layer, `[outputs][inputs]`, into blocks `[inputs / 5][outputs][5]` for the backward pass,
-/// with zeros for missing inputs. Without packing, every step would read from a different cache line.
+/// with zeros for missing inputs. Without packing, every step of the backward pass would read from a different cache
+/// line.
 pub fn pack_back(weights: &[f32], inputs: usize, packed: &mut Vec<f32>) {
     let outputs = weights.len() / inputs;
     packed.clear();
@@ -187,7 +188,8 @@ pub fn transpose<S: Simd>(panel: &[f32], out: &mut [f32]) {
     }
 }
 
-/// Computes the weight gradients of the `bias.len()` outputs of a layer from `first` on, which are sums over rows.
+/// Computes the weight gradients, which are sums over rows, for `bias.len()` outputs of a layer, starting at output
+/// `first`.
 ///
 /// `panels` contains the transposed inputs (see [`transpose`]) and the gradients `[outputs]` of each panel. The results
 /// overwrite `matrix` `[outputs][inputs]` and `bias` `[outputs]`.

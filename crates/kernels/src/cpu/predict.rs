@@ -1,5 +1,5 @@
-//! Evaluates GP functions at many rows: kernel sums, the posterior variance, and derivatives with respect to the rows.
-//! The rows are processed in tiles that stay in the L1 cache.
+//! Evaluates GP functions at many rows: weighted sums of kernels, and the posterior variance. The rows are processed in
+//! tiles that stay in the L1 cache.
 
 use rayon::prelude::*;
 
@@ -9,7 +9,7 @@ use crate::kernel::{GpFunctions, Points};
 
 /// Rows per tile.
 const ROWS: usize = 64;
-/// Number of blocks of points that are processed together for one tile.
+/// Number of blocks of points that are processed together for a tile.
 const CHUNK: usize = 8;
 /// Minimum number of kernel evaluations for which a call uses several threads (not tuned).
 const PARALLEL: usize = 1 << 18;
@@ -44,8 +44,8 @@ impl<'a> Prepared<'a> {
     }
 }
 
-/// Calls `task` with the index of each tile of rows, in parallel if there are many kernel evaluations, and then passes
-/// the results to `collect` in order.
+/// Calls `task` with the index of each tile of rows, and then passes the results to `collect` in order. The calls run
+/// in parallel if there are many kernel evaluations.
 fn tiles<T: Send>(
     rows: usize,
     points: usize,
@@ -156,13 +156,14 @@ fn group<K: Radial, const R: usize>(
     }
 }
 
-/// Computes k_rᵀ P k_r for the kernels `[rows][count]`. Four columns of P at a time are applied to all rows.
+/// Computes k_rᵀ P k_r for the kernels `[rows][count]`. The columns of P are applied to all rows, four columns at a
+/// time.
 #[inline(always)]
 fn quadratic(kernels: &[Lanes], count: usize, rows: usize, n: usize, precision: &[f64]) -> Vec<f64> {
     let mut sums = vec![[0.0; LANES]; rows];
     let blocks = n / LANES;
     for j in (0..n).step_by(GROUP) {
-        // The last column stands in for missing columns, whose products are multiplied by zero below.
+        // Missing columns are replaced by copies of the last column, whose products are multiplied by zero below.
         let columns: [&[f64]; GROUP] = std::array::from_fn(|c| &precision[(j + c).min(n - 1) * n..][..n]);
         let [p0, p1, p2, p3] = columns.map(|c| &c.as_chunks::<LANES>().0[..blocks]);
         let ends: [Lanes; GROUP] =

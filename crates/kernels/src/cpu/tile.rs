@@ -1,10 +1,10 @@
-//! Tiles of rows in the layout that the loops over blocks of points require.
+//! Tiles of rows, stored in the layout that the loops over blocks of points require.
 
 use super::covariance::{GROUP, gather};
 use crate::kernel::Points;
 
 /// Rows divided by the length-scales, stored in groups of four, with the remaining rows stored individually. The
-/// arithmetic is the same for grouped and individual rows, so the result of a row does not depend on its position in
+/// arithmetic is the same for grouped and individual rows, so the result for a row does not depend on its position in
 /// the tile.
 #[derive(Debug, Default)]
 pub struct Tile {

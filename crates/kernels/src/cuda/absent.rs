@@ -8,7 +8,7 @@ use crate::error::Error;
 /// Minimum CUDA version that the driver must support, 12.0. Older drivers lack functions that the CUDA libraries call.
 const MIN_DRIVER: i32 = 12_000;
 
-/// The component that is missing or does not work, which the user must install or repair.
+/// The missing or faulty component that the user must install or repair.
 #[derive(Debug, thiserror::Error)]
 pub enum Absent {
     #[error("no NVIDIA driver (libcuda) was found: install the driver")]
@@ -34,10 +34,10 @@ impl From<Absent> for Error {
 }
 
 impl Absent {
-    /// Checks that every library can be found, because cudarc panics if it loads one that is missing.
+    /// Checks that every library can be found, because cudarc panics when it tries to load a missing library.
     pub fn check() -> Result<(), Self> {
-        // SAFETY: the calls load and unload each library, and NVIDIA's libraries have no initialisers on which other
-        // code depends.
+        // SAFETY: these calls only load and unload the libraries, and no other code depends on initialisers in NVIDIA's
+        // libraries.
         let (driver, libraries) = unsafe {
             let driver = sys::is_culib_present();
             let libraries = [

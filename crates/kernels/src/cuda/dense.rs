@@ -22,7 +22,7 @@ struct Layers {
 struct Layer {
     inputs: usize,
     outputs: usize,
-    /// Offsets of the matrix and the biases within the weights of a member.
+    /// Offsets of the weight matrix and the biases of a layer within the weights of a member.
     matrix: usize,
     bias: usize,
 }
@@ -106,7 +106,7 @@ pub fn forward(device: &Device, net: &Net, x: &[f32], rows: usize, out: &mut [f3
     device.finish("forward")
 }
 
-/// The backward pass repeats the forward pass to obtain the activations.
+/// Runs the backward pass, which repeats the forward pass to obtain the activations.
 pub fn backward(
     device: &Device,
     net: &Net,
@@ -163,7 +163,8 @@ pub fn backward(
     device.finish("backward")
 }
 
-/// Launch geometry with one thread per value and at most 65,535 blocks. The kernel loops over the remaining values.
+/// Launch geometry with one thread per value and at most 65,535 blocks. If there are more values than threads, the
+/// kernel loops over the remaining values.
 fn line(count: usize) -> Result<LaunchConfig> {
     columns(count.min(65_535 * 256), 1)
 }

@@ -1,7 +1,7 @@
-//! One GPU with its memory and its kernels.
+//! One GPU, its memory and its kernels.
 //!
-//! All work is queued on one stream in the order of the calls, and [`super::Cuda`] runs one operation at a time.
-//! Therefore, no operation needs CUDA events for synchronisation.
+//! All work is queued on one stream in call order, and [`super::Cuda`] runs one operation at a time. Therefore, no
+//! operation needs CUDA events for synchronisation.
 
 use std::ffi::CStr;
 use std::fmt::Display;
@@ -71,7 +71,7 @@ macro_rules! launch {
 }
 pub(super) use launch;
 
-/// The types that kernel arguments may have. An integer of another size would shift the arguments that follow.
+/// The types that kernel arguments may have. An integer of any other size would shift the arguments that follow it.
 pub trait Argument {}
 impl Argument for &u64 {}
 impl Argument for &f64 {}
@@ -85,7 +85,7 @@ pub fn argument<A: Argument>(argument: A) -> A {
     argument
 }
 
-/// An error of the driver or of a library.
+/// Returns an error for a failure of the driver or a library.
 pub fn failed(operation: &str, error: impl Display) -> Error {
     Error::Failed(format!("cuda: {operation}: {error}; use `--device cpu` to compute without the GPU"))
 }
@@ -93,7 +93,7 @@ pub fn failed(operation: &str, error: impl Display) -> Error {
 pub struct Device {
     pub stream: Arc<CudaStream>,
     pub kernels: Kernels,
-    // Dropping these handles after a device failure would panic (see `Drop` below).
+    // Dropping the library handles after a device failure would panic (see `Drop` below).
     pub blas: ManuallyDrop<CudaBlas>,
     pub lapack: ManuallyDrop<DnHandle>,
     context: Arc<CudaContext>,
@@ -116,7 +116,7 @@ impl Device {
     pub fn open() -> std::result::Result<Self, Absent> {
         Absent::check()?;
         let context = CudaContext::new(0).map_err(Absent::Start)?;
-        // SAFETY: only one stream is used, and its order is the only synchronisation.
+        // SAFETY: only one stream is used, and the stream order is the only synchronisation that is needed.
         unsafe { context.disable_event_tracking() };
         keep_memory(&context);
         let stream = context.default_stream();
@@ -143,7 +143,7 @@ impl Device {
         self.context.bind_to_thread().map_err(|e| failed("start", e))
     }
 
-    /// Waits for all queued work, so that an error is reported by the operation that caused it.
+    /// Waits until all queued work is complete, so that an error is reported by the operation that caused it.
     pub fn finish(&self, operation: &str) -> Result<()> {
         self.stream.synchronize().map_err(|e| failed(operation, e))
     }
@@ -160,7 +160,7 @@ impl Device {
         Ok(memory)
     }
 
-    /// Allocates `len` uninitialised values. The operation must write every value before it reads it.
+    /// Allocates `len` uninitialised values. The caller must write each value before reading it.
     pub fn allocate<T: DeviceRepr>(&self, len: usize) -> Result<CudaSlice<T>> {
         // The driver rejects empty allocations, so at least one value is allocated.
         // SAFETY: any bit pattern is a valid number.
@@ -175,7 +175,7 @@ impl Device {
         Ok(memory)
     }
 
-    /// Copies the first `host.len()` values of `memory` to `host`, after all previously queued work.
+    /// Copies the first `host.len()` values of `memory` to `host`, once all previously queued work is complete.
     pub fn download<T: DeviceRepr>(&self, memory: &CudaSlice<T>, host: &mut [T]) -> Result<()> {
         if host.is_empty() {
             return Ok(());
@@ -216,8 +216,8 @@ fn unsigned(n: usize) -> Result<u32> {
     int(n).map(i32::unsigned_abs)
 }
 
-/// Lets the driver keep freed memory, which makes the allocations of later operations cheap. If the driver cannot keep
-/// memory, operations are slower.
+/// Lets the driver keep freed memory, which makes later allocations cheap. If the driver cannot keep freed memory,
+/// operations are slower.
 fn keep_memory(context: &CudaContext) {
     let mut bytes = KEPT_BYTES;
     let threshold = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
@@ -229,8 +229,8 @@ fn keep_memory(context: &CudaContext) {
     }
 }
 
-/// Compiles the kernels to machine code for this GPU. Unlike PTX code, machine code does not require a driver that is
-/// at least as new as the compiler.
+/// Compiles the kernels to machine code for this GPU. Unlike PTX code, machine code also runs if the driver is older
+/// than the compiler.
 fn compile(context: &CudaContext) -> std::result::Result<Vec<u8>, Absent> {
     let (major, minor) = context.compute_capability().map_err(Absent::Start)?;
     let target = format!("--gpu-architecture=sm_{major}{minor}");

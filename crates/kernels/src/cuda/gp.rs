@@ -8,7 +8,7 @@ use super::linear::{Matrices, MatricesMut, Transpose};
 use crate::error::Result;
 use crate::kernel::{Evidence, Family, GpFunctions, Kernel, Points, Solve};
 
-/// Number of values per tile of a kernel matrix that is computed in tiles (64 MB; not tuned).
+/// Number of values per tile of a kernel matrix (64 MB; not tuned).
 const TILE: usize = 1 << 23;
 
 /// The parameters of a covariance function on the device.
@@ -65,7 +65,7 @@ impl Covariance {
     }
 }
 
-/// Returns a view of the points from `start` on.
+/// Returns a view of the points, starting at point `start`.
 fn points_from<'a>(points: &'a CudaSlice<f64>, start: usize) -> Result<CudaView<'a, f64>> {
     points.try_slice(start..).ok_or_else(|| failed("points", "the allocation is too short"))
 }
@@ -107,7 +107,8 @@ pub fn solve(device: &Device, l: &[f64], n: usize, b: &mut [f64], which: Solve) 
     device.finish("solve")
 }
 
-/// All matrices stay on the device, and only the value and the gradient are copied back.
+/// Computes the log marginal likelihood and its gradient. All matrices stay on the device, and only the results are
+/// copied back.
 pub fn evidence(device: &Device, kernel: &Kernel, noise: f64, x: Points, y: &[f64]) -> Result<Option<Evidence>> {
     let (n, d) = (x.n, kernel.lengths.len());
     let covariance = Covariance::new(device, kernel)?;
@@ -195,7 +196,7 @@ pub fn predict(
     let tile = (TILE / n).clamp(1, rows);
     let mut block = device.allocate::<f64>(n * tile)?;
     let mut means = device.allocate::<f64>(rows * columns)?;
-    // This tuple contains P, the products P k of a tile, and the variances.
+    // If variances are requested, this tuple contains P, the products P k of a tile, and the variances.
     let mut for_variance = match (gp.precision, &variance) {
         (Some(precision), Some(_)) => {
             Some((device.upload(precision)?, device.allocate(n * tile)?, device.allocate(rows)?))

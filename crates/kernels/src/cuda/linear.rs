@@ -42,8 +42,7 @@ impl Device {
         })
     }
 
-    /// Calls cuSOLVER with a workspace and reads the status of the call, which is 0 on success, or the index of the
-    /// failing pivot.
+    /// Calls cuSOLVER with a workspace. Returns `true` on success, and `false` if a pivot failed.
     fn solver_call(
         &self,
         operation: &str,
@@ -193,8 +192,8 @@ impl Device {
     }
 }
 
-/// Column-major matrices in device memory. The first matrix begins at `start`, and each of the others begins `stride`
-/// values after the previous one. Each matrix has `rows` rows (the leading dimension).
+/// Column-major matrices in device memory. The first matrix begins at `start`, and each further matrix begins `stride`
+/// values after the start of the previous one. Each matrix has `rows` rows (the leading dimension).
 #[derive(Clone, Copy)]
 pub struct Matrices<'a, T> {
     pub values: &'a CudaSlice<T>,
@@ -237,7 +236,7 @@ impl Transpose {
         }
     }
 
-    /// Shape in memory of a matrix that enters the product as `[rows × columns]`.
+    /// In-memory shape of a matrix that enters the product as `[rows × columns]`.
     fn shape(self, rows: usize, columns: usize) -> (usize, usize) {
         match self {
             Self::No => (rows, columns),
@@ -246,8 +245,8 @@ impl Transpose {
     }
 }
 
-/// Checks that a matrix with `columns` columns of `rows` values, which begins at `start` and has the leading dimension
-/// `ld`, lies within `len` values.
+/// Checks that a matrix of shape `[rows × columns]` with the leading dimension `ld`, which begins at `start`, lies
+/// within an allocation of `len` values.
 fn within(operation: &str, len: usize, start: usize, ld: usize, rows: usize, columns: usize) -> Result<()> {
     let end = columns.checked_sub(1).and_then(|c| c.checked_mul(ld)).and_then(|e| e.checked_add(start + rows));
     if rows > 0 && rows <= ld && end.is_some_and(|e| e <= len) {

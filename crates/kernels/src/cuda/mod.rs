@@ -1,8 +1,8 @@
-//! Computes on NVIDIA GPUs with cuBLAS, cuSOLVER and a few custom kernels, which are all loaded at run time.
+//! The backend for NVIDIA GPUs, based on cuBLAS, cuSOLVER and a few custom kernels, which are all loaded at run time.
 //!
-//! This is the only module with `unsafe` code, which calls the driver and the CUDA libraries. The sizes of all
-//! arguments are checked before each call. No CUDA library is linked, so the program also runs if a library is missing,
-//! and [`Cuda::open`] reports what is missing.
+//! Only this module contains `unsafe` code, which calls the driver and the CUDA libraries. The sizes of all arguments
+//! are checked before each call. No CUDA library is linked, so the program also runs if a library is missing, and
+//! [`Cuda::open`] reports what is missing.
 #![allow(unsafe_code)]
 
 mod absent;
@@ -21,16 +21,15 @@ use crate::kernel::{Evidence, GpFunctions, Inducing, Kernel, Points, Solve};
 use crate::net::{Net, Tape};
 use device::Device;
 
-/// Sizes below which the CPU is used, because copying the data to the GPU would take longer than the computation. The
-/// sizes are given in floating-point operations, unless stated otherwise. The values are estimates for a GPU on PCIe in
-/// a machine with 16 cores, and were not measured.
+/// Sizes below which the CPU is used, because copying the data to the GPU would take longer than the computation.
+/// Unless stated otherwise, the sizes are numbers of floating-point operations. The values are estimates for a PCIe GPU
+/// in a machine with 16 CPU cores, and were not measured.
 mod threshold {
-    /// Number of elements of a kernel matrix, which must be copied back to the host.
+    /// Number of elements in a kernel matrix, all of which must be copied back to the host.
     pub const KERNEL: f64 = 4e6;
     pub const CHOLESKY: f64 = 1e9;
     pub const SOLVE: f64 = 1e9;
-    /// Number of right-hand sides. With fewer right-hand sides than this, copying the factor takes longer than solving
-    /// the system.
+    /// Number of right-hand sides below which copying the factor takes longer than solving the system.
     pub const SOLVE_COLUMNS: usize = 64;
     pub const EVIDENCE: f64 = 2e8;
     pub const PREDICT: f64 = 1e8;
@@ -38,16 +37,16 @@ mod threshold {
     pub const NETWORKS: f64 = 1e8;
 }
 
-/// Floating-point operations per covariance, in addition to two per coordinate (not tuned).
+/// Number of floating-point operations per covariance, in addition to two per coordinate (not tuned).
 const COVARIANCE: usize = 20;
 
-/// The first GPU. [`Cpu`] computes operations that are too small for the GPU. Only one operation runs at a time, and
+/// The first GPU. [`Cpu`] runs operations that are too small for the GPU. Only one operation runs at a time, and
 /// concurrent calls wait for each other. The GPU does not use a [`Tape`]: its backward pass repeats the forward pass,
 /// which takes less time than copying a tape to the host and back.
 ///
-/// Repeated calls with the same arguments give identical bytes. Results agree with those of [`Cpu`] up to rounding: the
-/// relative error of the norm is below 1e-9 in f64 and below 1e-5 in f32. The CUDA libraries choose algorithms by size,
-/// so the last bits of a row can depend on the number of rows.
+/// Repeated calls with the same arguments give bitwise identical results. Results agree with those of [`Cpu`] up to
+/// rounding: the relative error of the norm is below 1e-9 in f64 and below 1e-5 in f32. The CUDA libraries choose an
+/// algorithm based on the matrix size, so the last bits of the result for a row can depend on the number of rows.
 pub struct Cuda {
     device: Mutex<Device>,
     name: String,
@@ -65,29 +64,29 @@ impl Cuda {
     /// Starts the first GPU and compiles the kernels for it, which takes about a second.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] if the driver, a library or a GPU is missing, or if the driver is too old. The message
-    /// states the cause.
+    /// [`Error::Unavailable`] if the driver, a library or a GPU is missing, or if the driver is too old. The error
+    /// message states the cause.
     pub fn open() -> Result<Self> {
         let device = Device::open()?;
         let name = format!("cuda ({})", device.name());
         Ok(Self { device: Mutex::new(device), name, any_size: false })
     }
 
-    /// Makes all operations run on the GPU regardless of their size, for tests of the GPU.
+    /// Returns a backend that runs all operations on the GPU regardless of their size, for use in tests.
     #[must_use]
     pub fn at_any_size(self) -> Self {
         Self { any_size: true, ..self }
     }
 
-    /// Whether the GPU computes an operation on `values` values that requires `work` floating-point operations. The CPU
-    /// computes all operations on empty slices.
+    /// Returns true if the GPU runs an operation on `values` values that requires `work` floating-point operations.
+    /// Operations on empty slices always run on the CPU.
     fn takes(&self, values: usize, work: f64, min_work: f64) -> bool {
         values > 0 && (self.any_size || work >= min_work)
     }
 
     fn enter(&self) -> Result<MutexGuard<'_, Device>> {
-        // A poisoned lock means that an operation panicked. The lock can still be used, because no operation reads
-        // state left by another.
+        // A poisoned lock means that an operation panicked. The lock can still be used, because operations do not share
+        // state.
         let device = self.device.lock().unwrap_or_else(PoisonError::into_inner);
         device.enter()?;
         Ok(device)
@@ -207,7 +206,8 @@ fn work(net: &Net, rows: usize) -> f64 {
     2.0 * net.weights.len() as f64 * rows as f64
 }
 
-/// Returns the number of inputs and outputs, after checking that the networks have layers and all their weights.
+/// Checks that the networks have layers and the expected number of weights, and returns the numbers of inputs and
+/// outputs.
 fn inputs_and_outputs(net: &Net) -> Result<(usize, usize)> {
     length("weights", net.weights.len(), &[net.members, Net::size(net.widths)])?;
     match *net.widths {

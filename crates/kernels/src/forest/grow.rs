@@ -1,9 +1,9 @@
-//! Grows regression trees with the crate smartcore.
+//! Grows regression trees using the crate smartcore.
 //!
-//! smartcore does not expose the nodes of a tree, and it predicts row by row, which is slow. The models of smartcore
-//! can be serialised, however, so this module reads the serialised forest into structures with the same layout and
-//! flattens the trees. The serialised layout is private to smartcore. For this reason, `Cargo.toml` pins the minor
-//! version, [`Tree::flatten`] checks every tree, and a test compares the predictions with those of smartcore.
+//! smartcore does not expose the nodes of a tree, and its row-by-row prediction is slow. Therefore, this module
+//! serialises the forest, reads the bytes into structures with the same layout, and flattens the trees. Because the
+//! serialised layout is an implementation detail of smartcore, `Cargo.toml` pins the minor version, [`Tree::flatten`]
+//! checks every tree, and a test compares the predictions with those of smartcore.
 
 use serde::Deserialize;
 use smartcore::ensemble::random_forest_regressor::{RandomForestRegressor, RandomForestRegressorParameters};
@@ -26,7 +26,7 @@ pub struct ForestSettings {
     pub seed: u64,
 }
 
-/// Creates the matrix of features from a list of columns: `[features][rows]`.
+/// Creates the feature matrix from a list of columns, `[features][rows]`.
 ///
 /// # Errors
 /// [`Error::Failed`] if the number of values is not features × rows.
@@ -73,7 +73,7 @@ fn flatten(fitted: &SmartcoreRegressor, features: usize) -> Result<Vec<Tree>> {
         .collect()
 }
 
-/// Reads the trees of a serialised forest. Unused bytes at the end are an error.
+/// Reads the trees of a serialised forest. Trailing bytes cause an error.
 fn read(bytes: &[u8]) -> Result<Vec<SmartcoreTree>> {
     match postcard::take_from_bytes::<SmartcoreModel>(bytes).map_err(internal)? {
         (SmartcoreModel { forest_regressor: Some(SmartcoreForest { trees: Some(trees), .. }) }, []) => Ok(trees),
@@ -188,7 +188,8 @@ mod tests {
         let seconds = start.elapsed().as_secs_f64();
         println!("{:.0} rows/s, {:.1} times as fast as smartcore", n as f64 / seconds, their_seconds / seconds);
         let worst = ours.iter().zip(&theirs).map(|(a, b)| (a / trees.len() as f64 - b).abs()).fold(0.0, f64::max);
-        // Leaf values are rounded to single precision. A prediction from the wrong leaf would differ by much more.
+        // Leaf values are rounded to single precision. A prediction from the wrong leaf would differ by much more than
+        // this rounding error.
         assert!(worst < 1e-6, "{worst}");
     }
 }

@@ -1,6 +1,8 @@
-//! Regression trees: grown with the crate smartcore, stored flat, and evaluated for many rows at once.
+//! Regression trees, which are grown with the crate smartcore, stored as flat lists and evaluated for many rows at
+//! once.
 //!
-//! They are in this crate because it is compiled as one codegen unit, which smartcore's small generic functions need.
+//! The trees belong to this crate because it is compiled as one codegen unit, which lets the compiler inline
+//! smartcore's small generic functions.
 
 mod grow;
 mod tree;

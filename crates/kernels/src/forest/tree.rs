@@ -11,8 +11,8 @@ pub const TILE: usize = 64;
 /// otherwise to node `child`. A row whose `feature` is NaN goes to `child`.
 ///
 /// At a leaf, `value` is the prediction and `child` is the leaf itself. `feature` is one past the last feature and
-/// refers to a column of −∞, which keeps every row at the leaf. All rows can therefore take the same number of steps,
-/// and the loop needs no test for leaves.
+/// refers to a column of −∞, which keeps every row at the leaf. Therefore, all rows can take the same number of steps,
+/// and the loop does not have to test for leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Node {
     value: f32,
@@ -20,12 +20,12 @@ pub struct Node {
     child: u16,
 }
 
-/// A node of a tree in which children can have any index.
+/// A node of a tree before flattening, in which children can have any index.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum GrownNode {
     Leaf(f64),
-    /// Rows with `feature` ≤ `threshold` go to the first child, and other rows go to the second. `children` are node
-    /// indices.
+    /// Rows with `feature` ≤ `threshold` go to the first child, and all other rows go to the second child. `children`
+    /// are node indices.
     Branch {
         feature: usize,
         threshold: f64,
@@ -57,7 +57,7 @@ impl Tree {
                 }
                 GrownNode::Branch { feature, threshold, children } => {
                     let child = nodes.len();
-                    // The children form a cycle if there are more nodes than in the input.
+                    // If there are more nodes than in the input, the children form a cycle.
                     if child + 1 >= usize::from(u16::MAX) || child > grown.len() {
                         return None;
                     }
@@ -73,7 +73,7 @@ impl Tree {
         Some(Self { depth, nodes })
     }
 
-    /// Whether every path from the root ends at a leaf, and all values are finite.
+    /// Returns true if every path from the root ends at a leaf and all values are finite.
     pub fn is_valid(&self, features: usize) -> bool {
         let sound = |(i, n): (usize, &Node)| {
             let (feature, child) = (usize::from(n.feature), usize::from(n.child));
@@ -84,7 +84,7 @@ impl Tree {
                     feature < features && child > i && child + 1 < self.nodes.len()
                 }
         };
-        // Children come after their parents in the list, so one pass computes the levels of all nodes.
+        // Children follow their parents in the list, so the levels of all nodes can be computed in one pass.
         let mut level = vec![0u16; self.nodes.len()];
         !self.nodes.is_empty()
             && self.nodes.len() <= usize::from(u16::MAX)
@@ -105,7 +105,8 @@ impl Tree {
         self.nodes.len()
     }
 
-    /// Adds the predictions for the rows of a tile to `sums`. `tile`: `[features + 1][stride]`; the last column is −∞.
+    /// Adds the predictions for the rows of a tile to `sums`. `tile` has the layout `[features + 1][stride]`, and its
+    /// last column is −∞.
     pub fn add(&self, tile: &[f32], stride: usize, sums: &mut [f64]) {
         let mut at = [0u16; TILE];
         let at = &mut at[..sums.len()];
@@ -130,8 +131,8 @@ impl Tree {
     }
 }
 
-/// The largest single-precision number that is at most `v`. As a threshold for single-precision features, it is
-/// equivalent to `v`.
+/// Returns the largest single-precision number that is at most `v`. As a threshold for single-precision features, this
+/// number is equivalent to `v`.
 fn round_down(v: f64) -> f32 {
     let near = v as f32;
     if f64::from(near) > v { near.next_down() } else { near }

@@ -3,7 +3,7 @@
 use pulp::Arch;
 use rayon::prelude::*;
 
-/// Exponential decay rates of the moment estimates β₁ and β₂ (Kingma & Ba 2015).
+/// Exponential decay rates β₁ and β₂ of the moment estimates (Kingma & Ba 2015).
 const BETA: [f32; 2] = [0.9, 0.999];
 /// Constant added to the square root of the second moment to avoid division by zero (Kingma & Ba 2015).
 const EPSILON: f32 = 1e-8;
@@ -23,8 +23,8 @@ impl Adam {
         Self { first: vec![0.0; parameters], second: vec![0.0; parameters], steps: 0 }
     }
 
-    /// Makes one descent step with the gradient `grad` and the learning rate `rate`. The parameters decay by the
-    /// fraction `rate` · `decay`.
+    /// Performs one descent step with the gradient `grad` and the learning rate `rate`. Each parameter also decays by
+    /// the fraction `rate` · `decay`.
     pub fn step(&mut self, parameters: &mut [f32], grad: &[f32], rate: f32, decay: f32) {
         self.steps = self.steps.saturating_add(1);
         let [a, b] = BETA;

@@ -16,7 +16,7 @@ const BOUNDS: f32 = 0.01;
 pub struct Loss {
     /// Gradient with respect to the outputs of the networks: `[members][2 targets][rows]`.
     pub out_grad: Vec<f32>,
-    /// Gradient with respect to the bounds, first the lower and then the upper bounds: `[2][targets]`.
+    /// Gradient with respect to the lower bounds, followed by that with respect to the upper bounds: `[2][targets]`.
     pub bound_grad: Vec<f32>,
     above: Vec<f32>,
     below: Vec<f32>,
@@ -24,7 +24,7 @@ pub struct Loss {
 }
 
 impl Loss {
-    /// Applies the soft bounds of one target: replaces the outputs v of the networks in `out` by log-variances.
+    /// Applies the soft bounds of one target by replacing the network outputs v in `out` with log-variances.
     pub fn bound(&mut self, out: &mut [f32], lower: f32, upper: f32) {
         for v in out.iter_mut() {
             *v = upper - *v;

@@ -3,10 +3,10 @@
 //! > y = b + w · x + μ_m(x) + σ_m(x) ε for member m
 //!
 //! By default, the networks learn the residual of a linear model, because most plants are nearly linear. Outside the
-//! training data, the networks are constant and the linear model extrapolates. Each member minimises the Gaussian
-//! negative log-likelihood (see `loss`) on a bootstrap sample of blocks of about one day, with early stopping on the
-//! blocks that are not in its sample. The mean model is the average of the members. Training takes O(epochs · n ·
-//! weights).
+//! training data, the predictions of the networks are constant, and the linear model extrapolates. Each member
+//! minimises the Gaussian negative log-likelihood (see `loss`) on a bootstrap sample of blocks of about one day, with
+//! early stopping on the blocks that are not in its sample. The mean model is the average of the members. Training
+//! takes O(epochs · n · weights).
 
 mod adam;
 mod loss;
@@ -56,14 +56,14 @@ struct StoredEnsemble {
     linear: Option<Linear>,
     scales: Scales,
     networks: Networks,
-    /// Number of epochs of one-step training, followed by the number of epochs of training on simulations, if any.
+    /// Number of epochs of one-step training and, if used, of training on simulations.
     epochs: Vec<usize>,
 }
 
 /// A function that processes the outputs of the networks for one tile.
 type TileTask<'a> = dyn Fn(&mut Tile, Option<usize>, &mut [Vec<f64>]) -> Result<()> + 'a;
 
-/// Rows that are evaluated by one member or by the mean of all members, with the buffers for the evaluation.
+/// Rows evaluated by one member or by the mean of all members, with the buffers for the evaluation.
 #[derive(Debug, Default)]
 struct Tile {
     function: Option<usize>,
@@ -150,12 +150,12 @@ impl Ensemble {
     }
 
     /// Evaluates the networks for all rows and calls `work` for each tile. The field `pass` of a tile contains the
-    /// outputs: `[members or 1][2 targets][rows]`. If the device fails for some rows, these rows of `out` are set to
-    /// NaN.
+    /// outputs: `[members or 1][2 targets][rows]`. If the device fails for some rows, the corresponding rows of `out`
+    /// are set to NaN.
     fn for_each_tile(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>], work: &TileTask) {
         let networks = &self.stored.networks;
-        // Several tiles per thread balance the load. With a single thread, a single tile is used so that it stays in
-        // the cache.
+        // Using several tiles per thread balances the load. With a single thread, a single tile is reused so that it
+        // stays in the cache.
         let max_tiles = match rayon::current_num_threads() {
             1 => 1,
             threads => 4 * threads,
@@ -298,8 +298,8 @@ impl Regressor for Ensemble {
         true
     }
 
-    /// The standard deviation of the predictions over the members. The linear part does not contribute to this standard
-    /// deviation, because all members share it.
+    /// The standard deviation of the predictions over the members. The linear part does not contribute to the standard
+    /// deviation, because it is the same for all members.
     fn epistemic(&self, x: &[&[f64]], rows: usize, out: &mut [Vec<f64>]) {
         let StoredEnsemble { scales, networks, .. } = &self.stored;
         let (q, members) = (networks.targets(), networks.members as f64);

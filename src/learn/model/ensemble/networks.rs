@@ -64,7 +64,7 @@ impl Networks {
         Net { members: 1, weights: &self.weights[member * size..(member + 1) * size], ..self.net() }
     }
 
-    /// Whether networks that were restored from bytes have valid sizes and values.
+    /// Whether networks restored from bytes have valid sizes and values.
     pub fn is_valid(&self) -> bool {
         let targets = self.lower.len();
         let numbers = |w: &[usize]| w[0].checked_add(1)?.checked_mul(w[1]);

@@ -6,7 +6,7 @@ use crate::learn::dataset::Dataset;
 use crate::learn::model::blocks::Blocks;
 use crate::rng::Key;
 
-/// Number of rows that are copied together, so that their values in a column fill one cache line.
+/// Number of rows copied together, chosen so that their values in a column fill one cache line.
 const SIDE: usize = 16;
 
 /// Standardised training rows.
@@ -14,8 +14,8 @@ const SIDE: usize = 16;
 pub struct Samples {
     pub inputs: usize,
     pub targets: usize,
-    /// Inputs and then targets of each row: `[rows][inputs + targets]`. Rows are contiguous, because they are read in
-    /// random order.
+    /// Inputs followed by targets of each row: `[rows][inputs + targets]`. Each row is stored contiguously, because the
+    /// rows are read in random order.
     values: Vec<f32>,
 }
 
@@ -35,14 +35,14 @@ impl Samples {
         self.values.len() / (self.inputs + self.targets).max(1)
     }
 
-    /// Standardised inputs and targets of a row, in this order.
+    /// Standardised inputs of a row, followed by its standardised targets.
     pub fn row(&self, row: usize) -> &[f32] {
         let width = self.inputs + self.targets;
         &self.values[row * width..(row + 1) * width]
     }
 
-    /// Copies rows into columns, the same number of rows for each member. Inputs are written to `pass`, and targets to
-    /// `t`: `[members][targets][rows]`.
+    /// Copies the rows of each member into columns. All members have the same number of rows. Inputs are written to
+    /// `pass`, and targets to `t`: `[members][targets][rows]`.
     pub fn gather(&self, rows: &[Vec<usize>], pass: &mut Pass, t: &mut Vec<f32>) {
         let n = rows.first().map_or(0, Vec::len);
         t.resize(rows.len() * self.targets * n, 0.0);
@@ -70,7 +70,7 @@ impl Samples {
 /// For each member, a bootstrap sample of the blocks for training, and the other blocks for early stopping.
 #[derive(Debug)]
 pub struct Bags {
-    /// For each member, the drawn blocks. Each block is repeated as often as it was drawn.
+    /// Blocks drawn for each member. A block that was drawn several times is repeated.
     pub drawn: Vec<Vec<usize>>,
     pub left_out: Vec<Vec<usize>>,
 }
@@ -82,7 +82,8 @@ impl Bags {
             let counts = blocks.bootstrap(key.fold(m as u64));
             let drawn = counts.iter().enumerate().flat_map(|(b, &n)| std::iter::repeat_n(b, n as usize)).collect();
             let mut left_out: Vec<usize> = (0..counts.len()).filter(|&b| counts[b] == 0).collect();
-            // If every block was drawn, which happens only with few blocks, all blocks are used for early stopping.
+            // If every block was drawn, which happens only if there are few blocks, all blocks are used for early
+            // stopping.
             if left_out.is_empty() {
                 left_out = (0..counts.len()).collect();
             }

@@ -6,13 +6,13 @@ use crate::learn::dataset::{Dataset, Scaling};
 
 /// Standardisation of inputs and targets.
 ///
-/// A lagged input is replaced by its difference from the value one step later, because consecutive values are nearly
-/// equal and their small differences contain information about the next step.
+/// A lagged input is replaced by its difference from the value one step later. Consecutive values of a signal are
+/// nearly equal, and their small differences contain information about the next step.
 ///
 /// Inputs are clamped to their range in the training data, because neural networks extrapolate poorly.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scales {
-    /// For each lagged input, the index of the same signal's input one step later, from which it is subtracted:
+    /// Index of the input from which each lagged input is subtracted, which is the same signal one step later:
     /// `[inputs]`.
     pub later: Vec<Option<usize>>,
     /// Statistics of the inputs or of their differences: `[inputs]`. `low` and `high` are the bounds on the
@@ -56,7 +56,8 @@ impl Scales {
         scales
     }
 
-    /// Standardised input `k` of a row without clamping. The closure `x` returns the inputs of the row by index.
+    /// Standardised input `k` of a row without clamping. The closure `x` returns the input of the row with a given
+    /// index.
     pub fn unclamped(&self, k: usize, x: impl Fn(usize) -> f64) -> f32 {
         let value = self.later[k].map_or(0.0, &x) - x(k);
         ((if self.later[k].is_some() { value } else { -value } - self.mean[k]) * self.inverse[k]) as f32
@@ -67,7 +68,7 @@ impl Scales {
         self.unclamped(k, x).clamp(self.low[k], self.high[k])
     }
 
-    /// Pairs of a standardised input's index and its derivative with respect to input `k`.
+    /// Pairs (index, derivative with respect to input `k`) of the standardised inputs that depend on input `k`.
     pub fn slopes(&self, k: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
         let own = if self.later[k].is_some() { -self.inverse[k] } else { self.inverse[k] };
         let earlier = self.later.iter().enumerate().filter(move |(_, l)| **l == Some(k));
@@ -79,7 +80,7 @@ impl Scales {
         if self.target_sd[j] > 0.0 { ((y - self.target_mean[j]) / self.target_sd[j]) as f32 } else { 0.0 }
     }
 
-    /// Whether scales that were restored from bytes have valid sizes and values.
+    /// Whether scales restored from bytes have valid sizes and values.
     pub fn is_valid(&self, inputs: usize, targets: usize) -> bool {
         let wide = [self.later.len(), self.mean.len(), self.inverse.len(), self.low.len(), self.high.len()];
         wide == [inputs; 5]

@@ -3,7 +3,7 @@
 //! Let d(t) be the deviation of a simulated target from the log, in standard deviations of the network's target. Let
 //! e(t) be the error of one step: the predicted mean minus the target, plus the change of the linear part due to the
 //! deviations of its inputs. Then d(t + 1) = d(t) + e(t) for increments of states, and d = e for outputs. The loss is
-//! the mean of d² over windows and steps, with weights such that all targets contribute equally.
+//! the mean of d² over windows and steps, weighted such that all targets contribute equally before training.
 
 use super::loss::Loss;
 use super::networks::{Networks, Pass};
@@ -63,7 +63,7 @@ struct Step {
     pass: Pass,
     /// Deviations of the simulated states before the step: `[members][targets][windows]`.
     before: Vec<f32>,
-    /// Deviations of the simulated states after the step, and of the outputs at the step.
+    /// Deviations of the simulated states after the step, and of the simulated outputs at the step.
     after: Vec<f32>,
     /// Inputs before clamping: `[members][inputs][windows]`.
     unclamped: Vec<f32>,
@@ -178,8 +178,8 @@ impl<'a> Simulation<'a> {
     }
 
     /// The backward pass of the last [`Simulation::forward`]. Overwrites `weight_grad` with the gradients of the loss,
-    /// summed over members. The log-variances and their bounds have the gradient of the likelihood of the first step,
-    /// because all inputs of that step are measured.
+    /// summed over members. For the log-variances and their bounds, the gradient is that of the likelihood of the first
+    /// step, because all inputs of the first step are measured.
     fn backward(&mut self, networks: &Networks, compute: &Compute, weight_grad: &mut [f32]) -> Result<()> {
         let (q, members, length) = (networks.targets(), networks.members, self.steps.len());
         let inputs = networks.inputs();
@@ -196,7 +196,7 @@ impl<'a> Simulation<'a> {
             let (earlier, here) = before.split_at_mut(at);
             let Some(step) = here.first_mut() else { break };
             if at == 0 {
-                // Only the gradient of the log-variances is taken from the likelihood. The gradient of the means comes
+                // Only the gradient of the log-variances is taken from the likelihood; the gradient of the means comes
                 // from the simulation.
                 self.loss.evaluate(networks, &step.pass.out, &self.first, n);
                 self.bound_grad.clone_from(&self.loss.bound_grad);
@@ -256,9 +256,9 @@ impl<'a> Simulation<'a> {
     }
 }
 
-/// Trains networks on simulations, after one-step training. The windows of a member start in the blocks of its
-/// bootstrap sample. `ends` comes from [`crate::learn::model::feedback::sequence_ends`], and the other parameters are
-/// those of [`super::training::train`]. Returns the number of epochs after which the networks were best.
+/// Trains the networks on simulations after their one-step training. The windows of a member start in the blocks of its
+/// bootstrap sample. `ends` is the result of [`crate::learn::model::feedback::sequence_ends`], and the other parameters
+/// are those of [`super::training::train`]. Returns the number of the epoch after which the networks were best.
 ///
 /// # Errors
 /// Any error of [`crate::compute::Backend`].

@@ -1,7 +1,7 @@
 //! One-step training with mini-batches and early stopping.
 //!
 //! All members are trained together, each on its own bootstrap sample. The learning rate follows a cosine decay
-//! (Loshchilov & Hutter 2017). After every epoch, the loss on the left-out blocks is evaluated. Training ends when this
+//! (Loshchilov & Hutter 2017). After every epoch, the loss on the left-out blocks is evaluated. Training ends when the
 //! loss has not improved for `patience` epochs, and the best networks are returned.
 
 use super::adam::Adam;
@@ -24,8 +24,8 @@ pub struct Settings {
     pub epochs: usize,
     /// Maximum number of epochs.
     pub limit: usize,
-    /// Number of epochs without improvement after which training ends. If `None`, training runs for all epochs and
-    /// returns the last networks.
+    /// Number of epochs without improvement after which training ends. If `patience` is `None`, training runs for all
+    /// epochs and returns the networks of the last epoch.
     pub patience: Option<usize>,
     pub batch: usize,
     pub rate: f32,
@@ -92,8 +92,8 @@ impl BestNetworks {
         Self { networks: networks.clone(), epoch: 0, loss: f64::INFINITY }
     }
 
-    /// Keeps a copy of `networks` if they have the lowest loss so far. Returns `true` if training must end, either
-    /// because the loss has not improved for `patience` epochs or because it is not finite.
+    /// Keeps a copy of `networks` if they have the lowest loss so far. Returns `true` if training must end because the
+    /// loss has not improved for `patience` epochs or is not finite.
     pub fn update(&mut self, networks: &Networks, epoch: usize, loss: f64, patience: Option<usize>) -> bool {
         if loss < self.loss {
             self.networks.clone_from(networks);
@@ -103,15 +103,15 @@ impl BestNetworks {
     }
 }
 
-/// A loss that decreases with every epoch, so that the last networks are considered the best; NaN if a weight is not
-/// finite.
+/// A substitute loss that decreases with every epoch, so that the most recent networks are considered the best; NaN if
+/// a weight is not finite.
 pub fn loss_without_validation(networks: &Networks, epoch: usize) -> f64 {
     if networks.weights.iter().all(|w| w.is_finite()) { -(epoch as f64) } else { f64::NAN }
 }
 
-/// Trains all members, each on its own bootstrap sample of blocks. If `patience` is set, the result is the networks of
-/// the epoch with the lowest loss on the left-out blocks, averaged over members. Returns the number of the epoch whose
-/// networks are the result.
+/// Trains all members, each on its own bootstrap sample of blocks. If `patience` is set, `networks` is set to the
+/// networks of the epoch with the lowest loss on the left-out blocks, averaged over members. Returns the number of the
+/// epoch from which the final networks were taken.
 ///
 /// # Errors
 /// Any error of [`crate::compute::Backend`].

@@ -8,10 +8,10 @@ use crate::error::Result;
 const LENGTH: [f64; 2] = [1e-3, 1e3];
 const VARIANCE: [f64; 2] = [1e-3, 1e3];
 const NOISE: [f64; 2] = [1e-6, 10.0];
-/// Curvature of the penalty outside the bounds: 5 nats if the logarithm of a hyper-parameter exceeds its bound by 0.1
-/// (not tuned).
+/// Curvature of the penalty outside the bounds (not tuned). The penalty is 5 nats if the logarithm of a hyper-parameter
+/// exceeds its bound by 0.1.
 const PENALTY: f64 = 1e3;
-/// Jitter that is added to the diagonal of K_uu for numerical stability, relative to the variance (not tuned).
+/// Jitter added to the diagonal of K_uu for numerical stability, relative to the variance (not tuned).
 pub const JITTER: f64 = 1e-6;
 
 /// A kernel and a noise variance.
@@ -21,14 +21,14 @@ pub struct Hyper {
     pub noise: f64,
 }
 
-/// Observations of one target, in columns with unit variance.
+/// Observations of one target, stored as columns with unit variance.
 #[derive(Debug, Clone, Copy)]
 pub struct Observed<'a> {
     pub x: Points<'a>,
     pub y: &'a [f64],
 }
 
-/// Hyper-parameters with their log marginal likelihood, or with its lower bound for a sparse process.
+/// Hyper-parameters, with their log marginal likelihood or, for a sparse process, its lower bound.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tuned {
     pub hyper: Hyper,
@@ -69,7 +69,7 @@ fn penalty(logarithms: &[f64], d: usize, gradient: &mut [f64]) -> f64 {
     sum
 }
 
-/// Whether the logarithms of the hyper-parameters are in the range in which the likelihood can be evaluated.
+/// Whether the logarithms of the hyper-parameters are in the range where the likelihood can be evaluated.
 fn in_range(logarithms: &[f64], d: usize) -> bool {
     logarithms.iter().take(d + 2).all(|v| v.abs() < 20.0)
 }
@@ -97,7 +97,7 @@ pub fn tune(compute: &Compute, observed: Observed, start: &Hyper, effort: Effort
 }
 
 /// Maximises the lower bound on the log marginal likelihood of a sparse process over its hyper-parameters and its
-/// inducing points. The inducing points `z` (`[d][m]`) are overwritten.
+/// inducing points. The inducing points `z` (`[d][m]`) are overwritten with the optimised points.
 ///
 /// # Errors
 /// The same errors as [`tune`].

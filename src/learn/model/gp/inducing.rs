@@ -4,9 +4,9 @@ use super::hyper::JITTER;
 use crate::compute::{Compute, Kernel, Points};
 use crate::error::Result;
 
-/// Selects up to `count` of the points and returns them as `[d][m]`. Each selected point is the one with the largest
-/// variance given the points already selected, that is, a pivot of the Cholesky decomposition of the kernel matrix
-/// (Burt, Rasmussen & van der Wilk 2020). Takes O(n m²).
+/// Selects up to `count` of the points and returns them as `[d][m]`. Each selected point has the largest variance
+/// conditional on the points already selected, and is therefore a pivot of the Cholesky decomposition of the kernel
+/// matrix (Burt, Rasmussen & van der Wilk 2020). Takes O(n m²).
 ///
 /// # Errors
 /// Any error of the compute device.

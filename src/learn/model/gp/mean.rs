@@ -39,7 +39,7 @@ impl Mean {
         }
     }
 
-    /// Checks the sizes and values of a mean function that was restored from bytes.
+    /// Checks the sizes and values of a mean function restored from bytes.
     pub fn check(&self) -> Result<()> {
         match self {
             Self::Linear(linear) => linear.check(),

@@ -41,10 +41,10 @@ pub use search::Effort;
 /// A residual is not learned if its standard deviation, relative to that of the target, is below this value (not
 /// tuned).
 const MIN_RESIDUAL_SD: f64 = 1e-3;
-/// Number of rows that are predicted at a time (not tuned).
+/// Number of rows predicted at a time (not tuned).
 const ROWS: usize = 1024;
-/// Maximum number of rows per function for which all functions are evaluated in one joint pass, which is then faster
-/// than one pass per function (not tuned).
+/// Maximum number of rows per function up to which one joint pass over all functions is faster than one pass per
+/// function (not tuned).
 const FEW: usize = 16;
 /// Maximum number of functions drawn from the posterior (not tuned).
 const SAMPLES: usize = 1000;
@@ -62,8 +62,8 @@ pub struct Gp {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct StoredGp {
     mean: Mean,
-    /// Mean and inverse standard deviation of each input. A process reads (x − mean) · inverse for each input whose
-    /// inverse is not zero.
+    /// Mean and inverse standard deviation of each input. The inputs of a process are (x − mean) · inverse, for all
+    /// inputs with a non-zero inverse standard deviation.
     x_mean: Vec<f64>,
     x_inverse: Vec<f64>,
     seed: u64,
@@ -199,8 +199,8 @@ impl Gp {
         }
     }
 
-    /// Does the same as [`Gp::add`], but evaluates all functions in one pass, which is faster for many functions with
-    /// few rows each.
+    /// Equivalent to [`Gp::add`], but evaluates all functions in one pass, which is faster for many functions with few
+    /// rows each.
     fn add_jointly(&self, x: &[&[f64]], groups: &[(Option<usize>, Vec<usize>)], out: &mut [Vec<f64>]) {
         let rows: Vec<usize> = groups.iter().flat_map(|(_, rows)| rows.iter().copied()).collect();
         let (mut all, mut tile) = (Vec::new(), Vec::new());
@@ -340,7 +340,7 @@ impl EarlierFit<'_> {
     }
 }
 
-/// The rows of the particles as ranges. Particles with adjacent rows share one range.
+/// The rows of the particles as ranges. Adjacent rows of different particles are merged into one range.
 fn row_ranges(particles: &[Particle]) -> impl Iterator<Item = Range<usize>> {
     particles.chunk_by(|a, b| a.rows.end == b.rows.start).filter_map(|group| match group {
         [first, .., last] | [first @ last] => Some(first.rows.start..last.rows.end),

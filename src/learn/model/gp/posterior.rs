@@ -5,8 +5,8 @@ use crate::compute::{Compute, Inducing, Points, RandomFourierFeatures, Solve};
 use crate::error::{Error, Result};
 use crate::rng::Key;
 
-/// Jitters, relative to the variance, that are tried in turn on the diagonal of a kernel matrix until it has a Cholesky
-/// factor (not tuned).
+/// Jitters, relative to the variance, added in turn to the diagonal of a kernel matrix until its Cholesky decomposition
+/// succeeds (not tuned).
 const JITTERS: [f64; 5] = [0.0, 1e-10, 1e-8, 1e-6, 1e-4];
 
 /// The mean of a posterior, and functions drawn from the posterior.
@@ -14,12 +14,12 @@ const JITTERS: [f64; 5] = [0.0, 1e-10, 1e-8, 1e-6, 1e-4];
 pub struct Posterior {
     /// Points at which the kernels are centred: `[d][m]`.
     pub points: Vec<f64>,
-    /// Kernel weights of the mean, and of the correction for each draw: `[1 + draws][m]`.
+    /// Kernel weights of the mean, followed by those of the correction for each draw: `[1 + draws][m]`.
     pub weights: Vec<f64>,
     /// Noise variance, including the jitter.
     pub noise: f64,
     /// Matrix P in the posterior variance k(x, x) − k(x, Z) P k(Z, x), stored as its lower triangle, column by column.
-    /// The list is empty for an exact posterior, for which [`precision`] computes P.
+    /// The stored triangle is empty for an exact posterior, for which [`precision`] computes P.
     pub precision: Vec<f64>,
 }
 

@@ -13,16 +13,16 @@ use crate::config::GpSpec;
 use crate::error::{Error, Result};
 use crate::rng::Key;
 
-/// Number of rows in the first hyper-parameter search, which compares several starting points, and in the second
-/// search, which continues from the best of them (not tuned).
+/// Number of rows in the first and in the second hyper-parameter search (not tuned). The first search compares several
+/// starting points, and the second continues from the best of them.
 const FIRST_ROWS: usize = 400;
 const NEXT_ROWS: usize = 600;
 /// Number of starting points in the first hyper-parameter search (not tuned).
 const STARTS: usize = 3;
 /// Limits on the first hyper-parameter search (not tuned).
 const FIRST: Effort = Effort { iterations: 20, evaluations: 30, gain: 1e-5 };
-/// Maximum number of floating-point operations in the second hyper-parameter search, and in the third, which uses all
-/// rows of an exact process (not tuned).
+/// Maximum number of floating-point operations in the second and in the third hyper-parameter search (not tuned). The
+/// third search uses all rows of an exact process.
 const WORK: [f64; 2] = [5e9, 3e10];
 /// Maximum number of evaluations in the second and in the third hyper-parameter search (not tuned).
 const EVALUATIONS: usize = 60;
@@ -36,7 +36,8 @@ const FEATURES: usize = 256;
 /// Maximum number of points in a stored process (not tuned).
 const MAX_POINTS: usize = 50_000;
 
-/// A Gaussian process over the standardised inputs that vary. The target is divided by its standard deviation.
+/// A Gaussian process over the standardised inputs, without constant inputs. The target is divided by its standard
+/// deviation.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Process {
     /// Standard deviation of the target, in the unit of the target.
@@ -64,7 +65,7 @@ pub struct ProcessFit<'a> {
     pub spec: &'a GpSpec,
     pub family: Family,
     pub key: Key,
-    /// Hyper-parameters of an earlier fit, which are used without a search; `None` to search for hyper-parameters.
+    /// Hyper-parameters of an earlier fit, used without a search; `None` to search for hyper-parameters.
     pub hyper: Option<&'a Hyper>,
 }
 
@@ -120,8 +121,8 @@ impl Process {
         !self.precision.is_empty()
     }
 
-    /// Checks a process that was restored from bytes, and computes its fields that are not stored. The error describes
-    /// the invalid part.
+    /// Checks a process restored from bytes, and computes the fields that are not stored. The error describes the
+    /// invalid part of the process.
     pub fn restore(&mut self, d: usize, samples: usize, key: Key) -> std::result::Result<(), &'static str> {
         let m = self.points.len().checked_div(d).unwrap_or(0);
         let positive = |v: &f64| v.is_finite() && *v > 0.0;
@@ -144,14 +145,14 @@ impl Process {
         Ok(())
     }
 
-    /// The kernel sum for the posterior mean (`None`) or for one draw.
+    /// The kernel sum for one draw, or for the posterior mean if `member` is `None`.
     fn function(&self, member: Option<usize>) -> GpFunctions<'_> {
         let (m, column) = (self.size(), member.map_or(0, |m| 1 + m));
         let weights = &self.weights[column * m..(column + 1) * m];
         GpFunctions { kernel: &self.kernel, points: Points { values: &self.points, n: m }, weights, precision: None }
     }
 
-    /// Computes the values of the posterior mean or of one draw at `x`, in multiples of `scale`.
+    /// Computes the values of one draw at `x`, or of the posterior mean if `member` is `None`, in multiples of `scale`.
     pub fn predict(&self, compute: &Compute, member: Option<usize>, x: Points, out: &mut [f64]) -> Result<()> {
         compute.gp_predict(&self.function(member), x, out, None)?;
         if let Some(m) = member {
@@ -196,8 +197,8 @@ fn prior_draws(kernel: &Kernel, samples: usize, key: Key) -> Vec<RandomFourierFe
 }
 
 impl ProcessFit<'_> {
-    /// Finds the maximum-likelihood hyper-parameters. Searches from several starting points on a few rows, and then
-    /// continues from the best result on more rows.
+    /// Finds the maximum-likelihood hyper-parameters. The search first uses a few rows and several starting points, and
+    /// then continues from the best result on more rows.
     fn search(&self) -> Result<Hyper> {
         let few = Subsample::new(self.observed, FIRST_ROWS, self.key.fold(6));
         let mut best: Option<Tuned> = None;
@@ -246,14 +247,15 @@ impl ProcessFit<'_> {
     }
 }
 
-/// A stratified sample of the observations, with one observation from each of several parts of equal size.
+/// A stratified sample of the observations, with one observation drawn from each of several parts of equal size.
 struct Subsample {
     x: Vec<f64>,
     y: Vec<f64>,
 }
 
 impl Subsample {
-    /// Draws at most `max_rows` observations at random. A fixed stride could select the same hour of every day.
+    /// Draws at most `max_rows` observations at random. With a fixed stride, all selected observations could be from
+    /// the same hour of the day.
     fn new(observed: Observed, max_rows: usize, key: Key) -> Self {
         let n = observed.x.n;
         let count = n.min(max_rows);

@@ -9,12 +9,11 @@ pub struct Effort {
     pub iterations: u64,
     /// Maximum number of evaluations of the function.
     pub evaluations: usize,
-    /// The search stops after an iteration that improves the value by less than this, relative to 1 + |value at the
-    /// start|.
+    /// Improvement of the value per iteration, relative to 1 + |value at the start|, below which the search stops.
     pub gain: f64,
 }
 
-/// The best of all points that a search evaluated.
+/// The best of all points evaluated in a search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Optimum {
     pub at: Vec<f64>,

@@ -16,7 +16,7 @@ use crate::rng::Key;
 use crate::trajectory::{Trajectory, Window};
 use crate::twin::Support;
 
-/// Evaluates and linearises plans of 4 moves over 8 steps. The temperature at the start is 20 degrees.
+/// Evaluates and linearises plans of 4 moves over 8 steps. The initial temperature is 20 degrees.
 struct Fixture<'a> {
     mpc: Mpc<'a>,
     window: Window,
@@ -79,15 +79,15 @@ fn sequence(seed: u64) -> Vec<f64> {
 #[test]
 fn the_gradient_equals_differences_of_the_cost() {
     let oven = Oven::new();
-    // Each case is a KPI and the allowed error relative to the largest derivative. The derivatives of terms that are
-    // not residuals are one-sided differences, which are less accurate.
+    // Each case consists of a KPI and the allowed error relative to the largest derivative. The derivatives of terms
+    // that are not residuals are one-sided differences, which are less accurate.
     let kpis = [
         (mean("abs(temp - 22.03)"), 1e-6),
         (mean("(temp - 22.03) ^ 2"), 1e-6),
         (mean("3 * (temp - 22.03) ^ 2 + abs(heat - 4.14)"), 1e-6),
         (mean("abs(temp - 22.03) + 0.1 * heat"), 1e-6),
         (mean("ln(1 + abs(temp - 22.03) / 0.1) / ln(101)"), 1e-2),
-        // In the next two KPIs, a larger distance gives a lower cost.
+        // In the next two KPIs, the cost falls as the distance from the target grows.
         (mean("1 - ln(1 + abs(temp - 22.03) / 0.1) / ln(101)"), 1e-2),
         (mean("-abs(temp - 22.03)"), 1e-6),
         (KpiSpec::Exceedance("temp".to_owned().into()), 1e-6),
@@ -131,7 +131,7 @@ fn a_squared_distance_is_exact_far_from_the_plan() {
     assert!((predicted - cost).abs() < 1e-6 * cost, "predicted {predicted}, actual cost {cost}");
 }
 
-/// The gradient of the cost by central differences.
+/// The gradient of the cost, computed by central differences.
 fn differences(fixture: &mut Fixture, at: &[f64]) -> Vec<f64> {
     let moved = |k: usize, size: f64, fixture: &mut Fixture| {
         let mut moved = at.to_vec();
@@ -183,7 +183,7 @@ fn pessimism_applies_only_outside_the_support() {
         [Support::Edge, Support::Outside].map(|s| futures(s, 6)),
         [Futures::pessimistic(6, 1.0), Futures::pessimistic(6, 1.0)]
     );
-    assert_eq!(futures(Support::Edge, 1), Futures::planned(1, 1), "one member has no spread");
+    assert_eq!(futures(Support::Edge, 1), Futures::planned(1, 1), "with a single member, there is no spread");
 }
 
 #[test]

@@ -28,7 +28,8 @@ fn a_textbook_problem_is_solved() {
 }
 
 proptest! {
-    /// Feasible points that differ from the solution in one coordinate or in two neighbouring ones must not be better.
+    /// No feasible point that differs from the solution in one coordinate, or in two neighbouring coordinates, may be
+    /// better.
     #[test]
     fn no_feasible_point_nearby_is_better(
         seed in prop::collection::vec(-1.0..1.0f64, 36),

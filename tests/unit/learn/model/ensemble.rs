@@ -8,7 +8,8 @@ use crate::config::{EnsembleSpec, ModelSpec};
 use crate::learn::dataset::Dataset;
 use crate::learn::layout::{Layout, Target};
 
-/// Data with two inputs, a lag of the first input, and a nonlinear target whose noise grows with the second input.
+/// Data with two inputs, a lagged value of the first input, and a nonlinear target whose noise grows with the second
+/// input.
 fn data(n: usize) -> Dataset {
     let z = |k: u64, t: usize| Key::new(k).normal(t as u64);
     let column = |f: &dyn Fn(usize) -> f64| (1..=n).map(f).collect::<Vec<f64>>();
@@ -75,7 +76,7 @@ fn a_draft_fit_uses_as_many_epochs_as_the_full_fit() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// If damaged bytes are decoded to a model, its predictions must not panic.
+    /// If damaged bytes can be decoded as a model, computing its predictions must not panic.
     #[test]
     fn damaged_bytes_give_an_error_or_a_valid_model(
         flips in prop::collection::vec((any::<prop::sample::Index>(), 0u8..8), 1..4),

@@ -6,7 +6,7 @@ use crate::config::{GpSpec, MeanSpec, ModelSpec};
 use crate::learn::dataset::Dataset;
 use crate::learn::layout::{Layout, Target};
 
-/// Data of y = 3 sin x₀ + x₁ / 2 with normally distributed inputs and noise of standard deviation 0.3.
+/// Data from y = 3 sin x₀ + x₁ / 2 with normally distributed inputs and noise with a standard deviation of 0.3.
 fn data(n: usize) -> Dataset {
     let key = Key::new(4);
     let x: Vec<Vec<f64>> =

@@ -4,7 +4,7 @@ use super::*;
 use crate::learn::layout::{Layout, Target};
 use crate::rng::Key;
 
-/// Data of x(t+1) = 0.95 x + 0.2 u and y = x − 0.5 u, where x is measured with noise.
+/// Data from the plant x(t+1) = 0.95 x + 0.2 u and y = x − 0.5 u, where x is measured with noise.
 fn data(n: usize) -> Dataset {
     let z = |k: u64, t: usize| Key::new(k).normal(t as u64);
     let (mut x, mut truth) = (0.0, Vec::new());

@@ -33,9 +33,10 @@ fn a_single_number_cannot_take_back_many_lines_without_numbers() {
     let mut numbers = vec![Some(0)];
     numbers.resize(101, None);
     numbers.extend([Some(3), None, Some(98)]);
-    // number 3 is ignored, because it would take back 98 lines; number 98 is accepted, because it takes back only four
+    // line number 3 is ignored, because it would go back by 98 lines; number 98 is accepted, because it goes back by
+    // only four
     assert_eq!(places(&numbers)[100..], [step(100), Old, step(101), step(98)]);
-    // consecutive numbers from 3 on start a new run
+    // consecutive line numbers from 3 on start a new run
     numbers.truncate(101);
     numbers.extend([Some(3), Some(4), Some(5), Some(6)]);
     assert_eq!(places(&numbers)[101..], [Old, Old, Start, step(1)]);

@@ -6,7 +6,8 @@ use crate::learn::dataset::Dataset;
 use crate::learn::layout::{Layout, Target};
 use crate::learn::model::feedback::sequence_ends;
 
-/// Data of a noisy plant, in which signal 0 is a state with two lags, signal 1 is a control, and signal 2 is an output.
+/// Data from a noisy plant, in which signal 0 is a state with two lags, signal 1 is a control, and signal 2 is an
+/// output.
 fn data(n: usize) -> Dataset {
     let z = |k: u64, t: usize| Key::new(k).normal(t as u64);
     let mut state = vec![0.0, 0.1];
@@ -46,7 +47,7 @@ fn deviations_match_a_simulation_and_gradients_match_finite_differences() {
     let mut grad = vec![0.0; networks.weights.len()];
     simulation.backward(&networks, &compute, &mut grad).unwrap();
 
-    // Repeats the simulation in physical units, without the tested code.
+    // Repeats the simulation in physical units, without using the tested code.
     let mut sum = 0.0;
     for (m, starts) in starts.iter().enumerate() {
         for &start in starts {
@@ -71,7 +72,7 @@ fn deviations_match_a_simulation_and_gradients_match_finite_differences() {
     assert!((value - mean).abs() < 1e-4 * mean, "{value} {mean}");
 
     let mut differ = 0.0f64;
-    #[allow(clippy::needless_range_loop, reason = "the index selects the weight that is changed")]
+    #[allow(clippy::needless_range_loop, reason = "the index selects the perturbed weight")]
     for i in 0..grad.len() {
         let mut moved = |by: f32| {
             let mut other = networks.clone();
