@@ -18,7 +18,7 @@ pub use table::Dimension;
 /// A unit of measure. A value is converted to SI by `si = value * scale + offset`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Unit {
-    /// The unit as the user wrote it, or, for a computed unit, a text composed from its factors.
+    /// The unit as the user wrote it, or, for a computed unit, a string composed from its factors.
     pub text: String,
     pub dimension: Dimension,
     pub scale: f64,
@@ -181,8 +181,8 @@ impl Unit {
         Self::composed(&merged, None)
     }
 
-    /// The unit of a power, and the factor by which the power of the number must be multiplied: `m2 ^ 0.5` gives (`m`,
-    /// 1), and `(kJ/kg) ^ 0.5` gives (`m/s`, √1000).
+    /// Raises the unit to an exponent. Returns the resulting unit and the factor by which the number, raised to the same
+    /// exponent, must be multiplied: `m2 ^ 0.5` gives (`m`, 1), and `(kJ/kg) ^ 0.5` gives (`m/s`, √1000).
     ///
     /// # Errors
     /// Returns an error if an exponent of the result is not a whole number.

@@ -510,7 +510,7 @@ fn a_minimum_run_time_that_is_not_a_whole_number_of_steps_is_a_warning() {
     let (document, code) = faults(dir.path());
     assert_eq!((document["warnings"].as_u64(), code), (Some(1), Some(0)), "{document:#}");
     let fault = &document["faults"][0];
-    assert!(fault["message"].as_str().unwrap().contains("`min_run` 36h"), "{fault}");
+    assert!(fault["message"].as_str().unwrap().contains("`min_run` is 36h"), "{fault}");
     assert!(
         fault["help"].as_str().unwrap().contains("\"1d\"") || fault["help"].as_str().unwrap().contains("\"2d\""),
         "{fault}"

@@ -57,7 +57,7 @@ fn rounded(ms: i64) -> TimeSpan {
     TimeSpan::from_ms(ms / unit * unit)
 }
 
-/// The unit to print after a number, or an empty text for dimensionless numbers.
+/// The unit to print after a number, or an empty string for dimensionless numbers.
 fn unit_suffix(text: &str) -> String {
     if text == "1" { String::new() } else { format!(" {text}") }
 }

@@ -78,7 +78,7 @@ fn read(path: &Path) -> Result<(PathBuf, Results)> {
         path.join("results.json")
     };
     let bytes = std::fs::read(&file)
-        .map_err(|e| Error::no_input(&file, format!("{e}; run the scenarios to create this file")))?;
+        .map_err(|e| Error::no_input(&file, format!("{e}; create this file with `twinopt run`")))?;
     let parse_error = |e| Error::Data(format!("{}: not a results file ({e}); run the scenarios again", file.display()));
     let Layout { schema_version } = serde_json::from_slice(&bytes).map_err(parse_error)?;
     if schema_version != SCHEMA_VERSION {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// Returns a message and a help text for a syntax error, given the parser's message. If the parser's message is
+/// Returns a message and advice for a syntax error, given the parser's message. If the parser's message is
 /// unknown, the returned message quotes it.
 pub(super) fn explain(message: &str) -> (String, String) {
     const KNOWN: [(&str, &str, &str); 15] = [

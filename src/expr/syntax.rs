@@ -94,7 +94,7 @@ impl Expression {
             .collect()
     }
 
-    /// Whether two expressions have the same nodes, even if their texts differ.
+    /// Whether two expressions have the same nodes, even if they are written differently.
     #[cfg(test)]
     pub fn same(&self, other: &Self) -> bool {
         self.nodes.len() == other.nodes.len() && self.nodes.iter().zip(&other.nodes).all(|(a, b)| a.kind == b.kind)

@@ -53,7 +53,7 @@ pub fn alarms(results: &Results, ranked: &[RankedCase<'_>]) -> Vec<String> {
         }
         if !perfect.is_empty() {
             out.push(format!(
-                "The controller of “{}” knew the true future of {}. Expect a smaller saving in operation.",
+                "“{}” knew the true future of {}. Expect a smaller saving.",
                 short(&readable(pick.case), 40),
                 list(&perfect, 3)
             ));
@@ -79,7 +79,7 @@ fn not_reproduced(r: &ReplayCheck) -> String {
     let simulated = number::estimate(&r.simulated, PROSE);
     let measured = number::within(r.measured, r.simulated.p10, r.simulated.p90, PROSE).value;
     format!(
-        "The twin does not reproduce the logged {} in {} of {} replays of {} (newest replay: {} measured, \
+        "The twin does not reproduce the logged {} in {} of {} replays of {} (newest: {} measured, \
          {} simulated). Trust the sign of the saving more than its size.",
         short(&readable(&r.kpi), 40),
         all.saturating_sub(r.within),

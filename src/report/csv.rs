@@ -75,7 +75,7 @@ pub fn kpi_csv(results: &Results) -> String {
     out
 }
 
-/// The shortest decimal text that parses to the same number, or an empty text if there is no number.
+/// The shortest decimal string that parses to the same number, or an empty string if there is no number.
 fn figure(v: Option<f64>) -> String {
     v.filter(|v| v.is_finite()).map_or_else(String::new, |v| format!("{v:?}"))
 }

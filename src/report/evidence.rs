@@ -17,7 +17,7 @@ pub fn evidence(results: &Results, pick: Option<&RankedCase<'_>>, clock: &Clock)
     if let Some(s) = pick.map(|p| p.support) {
         out.push((
             "Logged range",
-            format!("{} of the time inside, {} at the edge, {} outside", p(s.inside), p(s.edge), p(s.outside)),
+            format!("{} inside, {} at the edge, {} outside", p(s.inside), p(s.edge), p(s.outside)),
         ));
     }
     out.extend(forecasts(results));
@@ -78,7 +78,7 @@ fn forecasts(results: &Results) -> Vec<(&'static str, String)> {
             .map(|s| s.coverage[2])
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
         if low.is_finite() {
-            out.push(("90 % intervals", format!("cover {} of the measured values", shares(low, high))));
+            out.push(("90 % intervals", format!("cover {} of the measurements", shares(low, high))));
         }
     }
     out

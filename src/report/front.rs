@@ -140,7 +140,7 @@ fn headline(results: &Results, ranked: &[RankedCase<'_>], money: &str, words: Wo
     let gain = words.sentence(&sum, money, "");
     let mut because = Vec::new();
     let headline = match pick.answer {
-        Answer::Do => format!("Run “{case}”. It {gain}."),
+        Answer::Do => format!("Do run “{case}”. It {gain}."),
         Answer::Try => {
             let caveats: Vec<&str> = pick.caveats.iter().map(String::as_str).collect();
             because.push(format!("Run it under supervision, because {}.", join(&caveats, 2)));
@@ -188,7 +188,7 @@ fn cost_exceeds_gain(e: &Economics, gain: &str) -> String {
     format!("It {gain}, but over {years} years this gain is smaller than the cost.")
 }
 
-/// Joins texts like [`list`], but expects them to be shortened and marked up already.
+/// Joins strings in the same way as [`list`], but expects them to be already shortened and marked up.
 fn join(pieces: &[&str], limit: usize) -> String {
     match pieces {
         [all @ .., last] if pieces.len() <= limit && !all.is_empty() => format!("{} and {last}", all.join(", ")),

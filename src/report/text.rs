@@ -7,7 +7,7 @@ use askama::filters::Escaper;
 
 use crate::terminal::is_deceptive;
 
-/// Maximum length of a printed text, in characters.
+/// Maximum length of a printed string, in characters.
 const LONGEST: usize = 2_000;
 
 /// Escapes text for HTML and quoted attributes. Replaces control characters and direction marks by U+FFFD, because they

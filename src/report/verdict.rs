@@ -48,7 +48,7 @@ pub enum Answer {
 impl Answer {
     pub fn word(self) -> &'static str {
         match self {
-            Self::Do => "Run",
+            Self::Do => "Do",
             Self::Try => "Try",
             Self::Dont => "Don’t",
         }
@@ -69,7 +69,7 @@ pub struct CaseRun<'a> {
     pub scenario: &'a ScenarioResult,
     pub baseline: &'a CaseResult,
     pub case: &'a CaseResult,
-    /// Days of the year that the scenario represents, or its length in hours if no scenario has `days_per_year`.
+    /// Number of days per year that the scenario represents, or its length in hours if no scenario has `days_per_year`.
     pub weight: f64,
 }
 

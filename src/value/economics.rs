@@ -14,7 +14,7 @@ use crate::config::{EconomicsSpec, PriceBasis};
 pub struct Investment {
     /// One-time cost, spent now.
     pub capex: f64,
-    /// Running cost, spent at the end of every year.
+    /// Running cost, paid at the end of each year.
     pub opex_per_year: f64,
     /// Per year, e.g. 0.08.
     pub discount_rate: f64,

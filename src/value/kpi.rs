@@ -106,6 +106,11 @@ pub struct Figures {
 }
 
 impl Kpi {
+    /// Everything that determines the value of the KPI, for comparison with a stored objective.
+    pub(super) fn definition(&self) -> impl std::fmt::Debug + '_ {
+        (&self.name, &self.unit, &self.kind, self.factor)
+    }
+
     /// Whether the KPI depends only on the last frame.
     pub fn is_terminal(&self) -> bool {
         matches!(self.kind, Kind::Terminal(_))

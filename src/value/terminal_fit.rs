@@ -163,9 +163,10 @@ fn cost_after(costs: &[Vec<f64>; 2], t: usize, steps: usize) -> [f64; 2] {
     costs.each_ref().map(|c| c[t + 1..=t + steps].iter().sum())
 }
 
-/// Hash of the formulas, parameters and prices of the objective.
+/// Hash of the definitions and prices of the objective. The wording of its formulas is not part of it.
 fn fingerprint(objective: &Objective) -> String {
-    blake3::hash(format!("{objective:?}").as_bytes()).to_hex().to_string()
+    let terms: Vec<_> = objective.terms.iter().map(|(kpi, price)| (kpi.definition(), price)).collect();
+    blake3::hash(format!("{terms:?}").as_bytes()).to_hex().to_string()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Compares the help texts and a rendered fault with the files in `tests/cli/snapshots`.
+//! Compares the help output and a rendered fault with the files in `tests/cli/snapshots`.
 //!
 //! After an intended change, update the files with `SNAPSHOTS=overwrite cargo test --test cli help`.
 

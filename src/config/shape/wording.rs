@@ -1,4 +1,4 @@
-//! Wording of the messages and help texts for structural faults.
+//! Wording of the messages and of the help for structural faults.
 
 use serde_json::Value;
 use toml::de::DeValue;

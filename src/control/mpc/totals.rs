@@ -73,7 +73,7 @@ impl TotalSettings {
         Bounds { low: end(self.bounds.low), high: end(self.bounds.high) }
     }
 
-    /// Returns a message with the reason and a help text if no plan of `horizon` steps with values within `bounds` can
+    /// Returns a message with the reason and advice if no plan of `horizon` steps with values within `bounds` can
     /// satisfy the limits. `name` is the name of the control.
     pub fn infeasible(&self, name: &str, bounds: Bounds, horizon: usize, step: TimeSpan) -> Option<(String, String)> {
         let (wanted, steps, periods) = (self.over(horizon, step), horizon as f64, self.periods(horizon, step));

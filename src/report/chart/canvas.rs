@@ -16,7 +16,7 @@ pub type Root<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 pub type Plot<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 pub type Drawn<T = ()> = std::result::Result<T, DrawingAreaErrorKind<std::io::Error>>;
 
-/// Texts that describe a chart to screen readers.
+/// Descriptions of a chart to screen readers.
 #[derive(Debug, Clone, Copy)]
 pub struct Head<'a> {
     /// Unique in the document.
@@ -92,7 +92,7 @@ pub fn area(plot: &mut Plot<'_>, points: Vec<(f64, f64)>, ink: Ink) -> Drawn {
     plot.draw_series([Polygon::new(points, colour(ink).filled())]).map(|_| ())
 }
 
-/// Horizontal alignment of a text relative to the point at which it is drawn.
+/// Horizontal alignment of text relative to the point at which it is drawn.
 #[derive(Debug, Clone, Copy)]
 pub enum Anchor {
     Start,

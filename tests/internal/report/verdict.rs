@@ -13,7 +13,7 @@ fn the_verdict_depends_on_savings_limits_and_caveats() {
     };
     let good = fixture::datacenter();
     assert!(
-        headline(&good).starts_with("Run “mpc”. It saves 4 600 EUR a year (3 900 to 5 400 EUR)."),
+        headline(&good).starts_with("Do run “mpc”. It saves 4 600 EUR a year (3 900 to 5 400 EUR)."),
         "{}",
         headline(&good)
     );
@@ -52,7 +52,7 @@ fn the_verdict_depends_on_savings_limits_and_caveats() {
     let mut risky = good.clone();
     let limit = &mut risky.scenarios[1].cases[2].limits[1];
     (limit.share_beyond, limit.chance, limit.worst) = (0.02, 0.4, 1.5);
-    assert!(headline(&risky).starts_with("Run “warmer”"), "{}", headline(&risky));
+    assert!(headline(&risky).starts_with("Do run “warmer”"), "{}", headline(&risky));
     assert!(
         render(&risky)
             .unwrap()
@@ -77,7 +77,7 @@ fn the_verdict_depends_on_savings_limits_and_caveats() {
     for k in nothing.scenarios.iter_mut().flat_map(|s| &mut s.cases).flat_map(|c| &mut c.kpis) {
         k.samples = vec![Some(1.0)];
     }
-    assert!(headline(&nothing).contains("a single simulated future"), "{}", headline(&nothing));
+    assert!(headline(&nothing).contains("one simulated future"), "{}", headline(&nothing));
 
     let mut far = good.clone();
     for c in far.scenarios.iter_mut().flat_map(|s| &mut s.cases) {
@@ -96,7 +96,7 @@ fn a_priced_kpi_that_is_not_reproduced_needs_attention() {
     let mut results = fixture::datacenter();
     // The third replay check concerns a KPI without a price, so it does not affect the verdict.
     (results.model.replay[2].inside, results.model.replay[2].within) = (false, 3);
-    assert!(front(&results).contains("Run “mpc”") && !front(&results).contains("replays"));
+    assert!(front(&results).contains("Do run “mpc”") && !front(&results).contains("replays"));
     (results.model.replay[0].inside, results.model.replay[0].within) = (false, 12);
     let text = front(&results);
     assert!(
@@ -105,7 +105,7 @@ fn a_priced_kpi_that_is_not_reproduced_needs_attention() {
     );
     assert!(
         text.contains(
-            "does not reproduce the logged energy cost in 8 of 20 replays of 24 h (newest replay: 2 560 measured"
+            "does not reproduce the logged energy cost in 8 of 20 replays of 24 h (newest: 2 560 measured"
         ),
         "{text}"
     );
