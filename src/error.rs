@@ -23,8 +23,8 @@ pub struct Fault {
     pub help: String,
     /// Whether the fault is only a warning, which does not make `check` fail.
     pub warning: bool,
-    /// Whether the fault is that the log is missing or does not cover a run. Commands that read the log report this
-    /// problem themselves, as bad data.
+    /// Whether the fault concerns the log, which is missing or does not cover a run. Commands that read the log report
+    /// this problem themselves, as bad data.
     #[serde(skip)]
     pub about_log: bool,
 }
@@ -102,7 +102,7 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// Exit status of the process, taken from sysexits(3) if sysexits(3) defines a status for the error.
+    /// Exit status of the process, taken from sysexits(3) if a status for the error is defined there.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Internal(_) => 1,
@@ -148,7 +148,7 @@ pub fn plural(n: usize, one: &str, many: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
 }
 
-/// The known name of which `name` is probably a misspelling. This is the name with the smallest optimal string
+/// The known name that was probably meant if `name` is a misspelling. This is the name with the smallest optimal string
 /// alignment distance to `name`, if the distance is small enough.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_lowercase();

@@ -85,7 +85,7 @@ impl MoveLimit {
         if last.is_finite() { Bounds { low: last - self.down, high: last + self.up } } else { Bounds::OPEN }
     }
 
-    /// The limit for the total change over `n` steps.
+    /// The limit on the total change over `n` steps.
     pub fn times(&self, n: f64) -> Self {
         Self { down: self.down * n, up: self.up * n }
     }
@@ -121,7 +121,8 @@ pub struct Signal {
     pub name: String,
     pub role: Role,
     pub unit: Unit,
-    /// Hard limits. A control never violates its hard limits, and plans must satisfy those of states and outputs.
+    /// Hard limits. A control never violates its hard limits, and plans must satisfy the hard limits of states
+    /// and outputs.
     pub hard: Bounds,
     /// Soft limits, whose violation can be priced by KPIs.
     pub soft: Bounds,
@@ -140,7 +141,8 @@ impl Signal {
     }
 }
 
-/// The list of signals. Column `i` of every [`crate::trajectory::Trajectory`] and [`crate::trajectory::Window`] is `signals[i]`.
+/// The list of signals. Column `i` of every [`crate::trajectory::Trajectory`] and [`crate::trajectory::Window`] is
+/// `signals[i]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Schema {
     pub signals: Vec<Signal>,

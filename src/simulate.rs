@@ -13,7 +13,7 @@ use crate::twin::{Batch, Dynamics, Support};
 /// Computing a label takes as long as several simulation steps, and labels rarely change from one step to the next.
 /// With 500 labels, the estimated fraction of a run outside the support is accurate to within a few per cent.
 const MOST_LABELLED_STEPS: usize = 500;
-/// Minimum number of labelled steps, which takes effect in runs with many particles (not tuned).
+/// Minimum number of steps with support labels. This minimum takes effect in runs with many particles (not tuned).
 const FEWEST_LABELLED_STEPS: usize = 24;
 /// Maximum number of labels: labelled steps × particles (not tuned). In runs with many particles, fewer steps are
 /// labelled.
@@ -44,7 +44,8 @@ pub struct Simulated {
     pub support: Vec<Support>,
     /// Number of steps of the run at which a missing value was replaced by the last known value: `[signals]`.
     pub held: Vec<usize>,
-    /// Number of steps up to the start of the run at which a missing state was replaced by a prediction: `[signals]`.
+    /// Number of consecutive steps, ending at the start of the run, at which a missing state was replaced by a
+    /// prediction: `[signals]`.
     pub carried: Vec<usize>,
 }
 

@@ -13,8 +13,8 @@ use crate::schema::Schema;
 pub trait Frame {
     /// Number of rows in the batch: the number of particles, or candidates × particles during planning.
     fn rows(&self) -> usize;
-    /// Values of `signal` at `lag` steps before the current one: `[rows]`. If the lag extends beyond the first step,
-    /// the values at the first step are returned.
+    /// Values of `signal` at `lag` steps before the current one: `[rows]`. If the lag reaches back beyond the first
+    /// step, the values at the first step are returned.
     fn column(&self, signal: usize, lag: usize) -> &[f64];
     /// UTC time at the start of the step.
     fn time(&self) -> Timestamp;
@@ -24,8 +24,8 @@ pub trait Frame {
     }
 }
 
-/// The values of all signals at all steps of a regular time grid, for one or more particles. Times are UTC. Missing values
-/// are NaN.
+/// The values of all signals at all steps of a regular time grid, for one or more particles. Times are UTC. Missing
+/// values are NaN.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trajectory {
     pub schema: Arc<Schema>,
@@ -144,7 +144,7 @@ pub struct Window {
     steps: usize,
     /// Time of the current frame in seconds since 1970, `[rows]`; empty if all rows have the same time.
     seconds: Vec<f64>,
-    /// Number of distinct frames. Older frames repeat the oldest distinct frame.
+    /// Number of distinct frames, including the current one. All older frames are copies of the oldest distinct frame.
     known: usize,
 }
 
@@ -205,7 +205,7 @@ impl Window {
         self.depth
     }
 
-    /// Number of distinct frames, including the current one. Older frames repeat the oldest distinct frame.
+    /// Number of distinct frames, including the current one. All older frames are copies of the oldest distinct frame.
     pub fn known(&self) -> usize {
         self.known
     }

@@ -181,8 +181,8 @@ impl Unit {
         Self::composed(&merged, None)
     }
 
-    /// Raises the unit to an exponent. Returns the resulting unit and the factor by which the number, raised to the same
-    /// exponent, must be multiplied: `m2 ^ 0.5` gives (`m`, 1), and `(kJ/kg) ^ 0.5` gives (`m/s`, √1000).
+    /// Raises the unit to an exponent. Returns the resulting unit and the factor by which the number, raised to the
+    /// same exponent, must be multiplied: `m2 ^ 0.5` gives (`m`, 1), and `(kJ/kg) ^ 0.5` gives (`m/s`, √1000).
     ///
     /// # Errors
     /// Returns an error if an exponent of the result is not a whole number.
@@ -210,7 +210,7 @@ impl Unit {
     }
 
     /// The preferred unit of a time integral: kWh for W, K*h for K, EUR for `W*EUR/MWh`, m3 for `m3/h`, and h for 1.
-    /// The factor by which an integral over seconds must be multiplied is
+    /// The factor that converts an integral over seconds to this unit is
     /// `unit.times(&Unit::second())?.factor(&integral)`. In integrals, `degC` and `degF` are treated as temperature
     /// differences.
     pub fn integral(&self) -> Result<Self, String> {

@@ -106,7 +106,7 @@ const MISTAKES: &[Mistake] = &[
     m(TWIN, "hard = [10, 25]", "hard = [25, 10]", "", &["[10, 25]"]),
     m(TWIN, "hard = [10, 25]", "hard = [50, 77]", "", &["degF", "[10, 25]"]),
     m(TWIN, "max_move = 1.0", "max_move = -1.0", "", &["largest change"]),
-    m(TWIN, "max_move = 1.0", "max_move = 1.0, multiple = 2.0", "", &["at least one multiple"]),
+    m(TWIN, "max_move = 1.0", "max_move = 1.0, multiple = 2.0", "", &["at least the value of `multiple`"]),
     m(TWIN, "forecast = { seasonal = \"1d\" }", "forecast = { seasonal = \"5min\" }", "", &["1d"]),
     m(TWIN, "forecast = { seasonal = \"1d\" }", "max_move = 3.0", "", &["remove"]),
     m(TWIN, "expr = \"hvac_power + it_power\"", "expr = \"hvac_pwer + it_power\"", "", &["hvac_power"]),

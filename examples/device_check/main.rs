@@ -43,8 +43,8 @@ fn main() -> ExitCode {
     if table.wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Prints the time on the processor. If there is a GPU, also prints the time on the GPU and the distance between both
-/// results.
+/// Prints how long an operation takes on the CPU. If there is a GPU, also prints the time on the GPU and the distance
+/// between the two results.
 fn compare(table: &mut Table, timing: &timing::Timing, cuda: Option<&dyn Backend>) {
     let best = |device: &dyn Backend| timing.best(device);
     let cpu = match best(&Cpu) {

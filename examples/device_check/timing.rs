@@ -8,7 +8,7 @@ use twinopt::rng::Key;
 use super::conformance::cases::{Gp, Nets, normals};
 use super::conformance::{DOUBLE, EVIDENCE, SINGLE, wide};
 
-/// Total run time, in milliseconds, after which an operation is not repeated again.
+/// Total run time, in milliseconds, after which an operation is no longer repeated.
 const MAX_TOTAL_MS: f64 = 3000.0;
 
 type Run = Box<dyn Fn(&dyn Backend) -> Result<(f64, Vec<f64>)>>;

@@ -110,7 +110,7 @@ pub(super) fn model(faults: &mut Faults<'_>, plant: &Plant<'_>) {
         }
     }
     if *model.lags == 0 {
-        let message = "`lags` must be at least 1, which means only the current value";
+        let message = "`lags` must be at least 1, where 1 means that only the current value is used";
         faults.add("out-of-range", &model.lags.span, message, "write e.g. `lags = 3`");
     } else if *model.lags > 100 {
         let message = format!("`lags` must be at most 100, but it is {}", model.lags.value);
@@ -128,7 +128,7 @@ pub(super) fn model(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     } else if let Some(log) = log.filter(|log| *model.holdout >= *log) {
         let place = some_place(&model.holdout.span, plant);
         let message = format!(
-            "the hold-out {} is not shorter than the log ({log}), so no data are left for the fit",
+            "the hold-out {} is at least as long as the log ({log}), so no data are left for the fit",
             model.holdout.value
         );
         let fifth = crate::config::TimeSpan::from_ms(round_span(log.ms() / 5, step.ms()));
@@ -177,7 +177,7 @@ fn gp(faults: &mut Faults<'_>, gp: &GpSpec) {
             "an exact Gaussian process with {points} points needs {gigabytes:.0} GB per target, and its fitting time \
              grows with the cube of the number of points"
         );
-        let help = "write at most 20000; with more rows, the Gaussian process uses inducing points";
+        let help = "set `max_points` to at most 20000; with more rows, the Gaussian process uses inducing points";
         faults.add("out-of-range", &gp.max_points.span, message, help);
     }
     let inducing = *gp.inducing;
@@ -228,7 +228,7 @@ fn rollout_loss(faults: &mut Faults<'_>, model: &ModelSpec) {
     let steps = &model.rollout_loss;
     if !(1..=1000).contains(&**steps) {
         let message = format!("`rollout_loss` must be between 1 and 1000 steps, but it is {}", steps.value);
-        let help = "write 1 to fit one-step predictions, or about the control horizon to fit open-loop predictions";
+        let help = "use 1 to fit one-step predictions, or about the control horizon to fit open-loop predictions";
         faults.add("out-of-range", &steps.span, message, help);
     }
 }
@@ -238,7 +238,7 @@ fn retrain(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     let model = &plant.spec().model;
     if *retrain.blocks >= *retrain.window {
         let message =
-            format!("`blocks` {} is not shorter than `window` {}", retrain.blocks.value, retrain.window.value);
+            format!("`blocks` {} must be shorter than `window` {}", retrain.blocks.value, retrain.window.value);
         faults.add(
             "too-long",
             &retrain.blocks.span,

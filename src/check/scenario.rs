@@ -60,7 +60,7 @@ pub fn scenario(file: &Loaded<ScenarioSpec>, plant: &Plant<'_>) -> Vec<Fault> {
             }
             if key == "capex" && **money < 0.0 {
                 let message = format!("case `{name}`: `capex` must be 0 or more");
-                faults.add("out-of-range", &money.span, message, "write the investment as a positive number, or 0");
+                faults.add("out-of-range", &money.span, message, "give the investment as a positive number, or 0");
             }
         }
     }
@@ -112,7 +112,7 @@ pub fn scenario_without_twin(file: &Loaded<ScenarioSpec>, known: &[String]) -> V
 /// Runs the checks that do not need the twin.
 fn alone(faults: &mut Faults<'_>, spec: &ScenarioSpec) {
     if spec.question.trim().is_empty() {
-        let help = "write the question that the scenario answers";
+        let help = "state the question that the scenario answers";
         faults.warn("missing-value", &spec.question.span, "the question is empty", help);
     }
     if spec.length.ms() <= 0 {
@@ -129,7 +129,7 @@ fn alone(faults: &mut Faults<'_>, spec: &ScenarioSpec) {
     }
     if let Some(days) = spec.days_per_year.as_ref().filter(|d| !(***d >= 0.0 && ***d <= 366.0)) {
         let message = format!("`days_per_year` must be between 0 and 366, but it is {}", days.value);
-        let help = "write the number of days per year that the scenario represents";
+        let help = "give the number of days per year that the scenario represents";
         faults.add("out-of-range", &days.span, message, help);
     }
     for (table, changes) in [("disturbance", &spec.disturbance), ("parameter", &spec.parameter)] {

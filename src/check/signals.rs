@@ -50,7 +50,7 @@ fn name(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec, again: 
     if !is_name(name) {
         let help =
             format!("use letters, digits and `_`, like `{}`; set `column` to the name in the log", as_name(name));
-        faults.add("bad-name", &name.span, format!("`{}` cannot be a name in expressions", name.value), help);
+        faults.add("bad-name", &name.span, format!("`{}` cannot be used as a name in expressions", name.value), help);
     }
     if again {
         let help = "rename or remove one of the two signals";
@@ -208,7 +208,7 @@ fn limits(faults: &mut Faults<'_>, signal: &SignalSpec) {
                 "`max_move` of `{name}` is less than its `multiple` of {}, so the control can never move",
                 **multiple
             );
-            let help = "increase `max_move` to at least one multiple, or remove `max_move` or `multiple`";
+            let help = "increase `max_move` to at least the value of `multiple`, or remove one of the two";
             faults.add("out-of-range", &max_move.span, message, help);
         } else if let Some(hard) = &signal.hard
             && hard[1] > hard[0]
@@ -248,7 +248,12 @@ fn switching(faults: &mut Faults<'_>, signal: &SignalSpec) {
     let value = least.value;
     if !(value > 0.0 && value.is_finite()) {
         let message = format!("`min_on` of `{name}` must be above 0, but it is {value}");
-        faults.add("out-of-range", &least.span, message, "write the smallest value of the control while it is on");
+        faults.add(
+            "out-of-range",
+            &least.span,
+            message,
+            "give the smallest value that the control can take when it is on",
+        );
         return;
     }
     if let Some(hard) = signal.hard.as_ref().filter(|h| h[0] > 0.0 || h[1] < value) {
@@ -260,7 +265,7 @@ fn switching(faults: &mut Faults<'_>, signal: &SignalSpec) {
         let (down, up) = max_move.value.limits();
         if down.min(up) < value {
             let message = format!("`{name}` can never switch on or off: `max_move` is smaller than `min_on`, {value}");
-            let help = "write a `max_move` of at least `min_on` in both directions";
+            let help = "set `max_move` to at least `min_on` in both directions";
             faults.add("out-of-range", &max_move.span, message, help);
         }
     }
@@ -435,7 +440,7 @@ pub(super) fn parameters(faults: &mut Faults<'_>, plant: &Plant<'_>) {
         if !is_name(name) {
             let place = key_place(faults.text(), name, &parameter.span);
             let help = format!("use letters, digits and `_`, like `{}`", as_name(name));
-            faults.add("bad-name", &place, format!("`{name}` cannot be a name in expressions"), help);
+            faults.add("bad-name", &place, format!("`{name}` cannot be used as a name in expressions"), help);
         }
         if let Some(text) = &parameter.unit
             && let Err(why) = Unit::parse(text)

@@ -74,7 +74,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     if guard.is_interrupted() { Err(Error::Interrupted) } else { Ok(()) }
 }
 
-/// The bytes of a line, and whether the line was too long. A line that is too long has no bytes.
+/// The bytes of a line, and whether the line was too long. The bytes of a line that is too long are discarded.
 type InputLine = (Vec<u8>, bool);
 
 /// Reads the lines of standard input on another thread, so that interrupts are handled while no line arrives.

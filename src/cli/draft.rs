@@ -232,8 +232,8 @@ impl Draft {
         pairs.next()
     }
 
-    /// Chooses the KPI: energy if a power is logged, otherwise the control error if a set-point is logged, otherwise
-    /// the mean of an output or state.
+    /// Chooses the KPI: energy if a power signal is logged, otherwise the control error if a set-point is logged,
+    /// otherwise the mean of an output or state.
     fn kpi(&self) -> Option<KpiLine> {
         let powers = || {
             self.signals.iter().filter(|s| {

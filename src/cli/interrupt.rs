@@ -18,10 +18,10 @@ static CAUGHT: AtomicU8 = AtomicU8::new(0);
 /// Whether an [`InterruptGuard`] exists.
 static GUARDED: AtomicBool = AtomicBool::new(false);
 
-/// Text to print after "interrupted", and the time that guarded work may take to stop.
+/// Text to print after "interrupted", and the time within which the work must stop after the first signal.
 static WORK: Mutex<(&str, Duration)> = Mutex::new(("", Duration::ZERO));
 
-/// Text to print after "interrupted". It describes the files that the interrupted work leaves behind.
+/// Text to print after "interrupted", about the files that the interrupted work leaves behind.
 pub(super) fn message() -> &'static str {
     WORK.lock().unwrap_or_else(PoisonError::into_inner).0
 }

@@ -50,7 +50,7 @@ pub(super) fn json_was_printed() -> bool {
     JSON_PRINTED.load(Ordering::SeqCst)
 }
 
-/// Prints a note to the user on standard error, unless `--quiet`.
+/// Prints a note to the user on standard error, unless `--quiet` is set.
 pub fn note(globals: &Globals, text: &str) {
     if !globals.quiet {
         let _ = writeln!(std::io::stderr().lock(), "{}", printable(text));

@@ -52,7 +52,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
             continue;
         };
         let (age, old) = status.age(now, args.max_age);
-        // without a champion, the last retraining was not successful, however recent it is
+        // if there is no champion, even a recent retraining was not successful
         let missing = status.champion == NO_CHAMPION;
         // the champion may have been rolled back or damaged since the last retraining
         let mut damaged = false;

@@ -122,7 +122,7 @@ pub(super) fn time_of_day_help(key: &str, text: &str) -> String {
 pub(super) fn weekday_help(word: &str) -> String {
     match DAYS.iter().find(|d| word.to_lowercase().starts_with(*d)) {
         Some(day) => format!("write `{day}`; the valid days are mon, tue, wed, thu, fri, sat, sun"),
-        None => "write days like `mon`, `mon-fri` or `sat,sun`".to_owned(),
+        None => "write the days as `mon`, `mon-fri` or `sat,sun`".to_owned(),
     }
 }
 

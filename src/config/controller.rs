@@ -108,8 +108,8 @@ pub struct MpcSpec {
     /// three ensemble members, plus this number of standard deviations. This setting has no effect if `risk` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pessimism: Option<At<f64>>,
-    /// Number of simulated futures per plan (default 4). For planners that use derivatives, the default is 1, the
-    /// expected future.
+    /// Number of simulated futures per plan (default 4). For planners that use derivatives, the default is 1, which
+    /// means only the expected future.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub particles: Option<At<usize>>,
     /// Number of free moves over the horizon; controls are held constant between moves (default: the tuned value, else

@@ -50,13 +50,13 @@ pub fn inner_place(text: &str, quoted: &Range<usize>, part: &Range<usize>) -> Ra
     start..place(part.end).max(start)
 }
 
-/// Length in bytes of the first character of `s`, decoded and as written.
+/// Lengths in bytes of the first character of `s`: after decoding, and as written in the file.
 fn character(s: &str) -> (usize, usize) {
     let n = s.chars().next().map_or(1, char::len_utf8);
     (n, n)
 }
 
-/// Length in bytes of the escape sequence at the start of `s`, decoded and as written.
+/// Lengths in bytes of the escape sequence at the start of `s`: after decoding, and as written in the file.
 fn escape(s: &str) -> (usize, usize) {
     let coded = |digits: usize| {
         let code = s.get(2..2 + digits).and_then(|hex| u32::from_str_radix(hex, 16).ok()).and_then(char::from_u32);

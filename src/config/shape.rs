@@ -375,7 +375,7 @@ impl<'s, 'i> Shape<'s, 'i> {
                 self.fit_variant(variants, spot, span, key, value, &known())
             }
             DeValue::Table(table) if table.is_empty() => {
-                let what = format!("`{}` must name a choice, but it is empty", spot.key);
+                let what = format!("`{}` is empty, but a choice is required", spot.key);
                 self.findings.report("missing-key", span, what, format!("use one of {}", known()));
                 None
             }

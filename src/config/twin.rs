@@ -226,10 +226,10 @@ pub struct SignalSpec {
     /// The control is either off (0) or at least this value, e.g. a minimum load or a minimum order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_on: Option<At<f64>>,
-    /// Minimum on-time of a control with `min_on`.
+    /// Shortest time for which a control with `min_on` stays on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_run: Option<At<TimeSpan>>,
-    /// Minimum off-time of a control with `min_on`.
+    /// Shortest time for which a control with `min_on` stays off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_stop: Option<At<TimeSpan>>,
     /// How the samples within one step are combined into one value.
@@ -330,9 +330,9 @@ pub enum KpiSpec {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetrainSpec {
-    /// Length of the newest part of the log; the challenger is trained on this part.
+    /// Length of the part of the log on which the challenger is trained, just before the part given by `blocks`.
     pub window: At<TimeSpan>,
-    /// Length of the newest part of the window; champion and challenger are compared on this part.
+    /// Length of the newest part of the log, on which champion and challenger are compared.
     pub blocks: At<TimeSpan>,
     /// Age above which `status` reports the champion as stale.
     #[serde(default, skip_serializing_if = "Option::is_none")]

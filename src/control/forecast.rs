@@ -19,8 +19,8 @@ pub struct Forecast {
 /// Defines which row of the realised signals is the present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Present {
-    /// The present at step `t` is row `history + t`, as in runs for which the realised signals already include the
-    /// future.
+    /// At step `t`, the present is row `history + t`. Simulated runs use this variant, because their realised
+    /// signals already include the future.
     AfterHistory(usize),
     /// The present is always the newest row, as in live runs.
     NewestRow,
@@ -28,8 +28,8 @@ pub enum Present {
 
 impl Forecast {
     /// Creates forecasts of all disturbances and set-points of the twin. Each forecast uses the method `all` if it is
-    /// given, otherwise the method in the twin's file (default: persistence). A signal with a `perfect` forecast in the
-    /// file always keeps it.
+    /// given, otherwise the method in the twin's file (default: persistence). A `perfect` forecast in the file takes
+    /// precedence over `all`.
     pub fn new(spec: &TwinSpec, realised: Arc<Trajectory>, past: usize, all: Option<ForecastSpec>) -> Self {
         let method = |name: &str| {
             let line = spec.signals.iter().find(|s| s.name.value == name);

@@ -11,7 +11,7 @@ use crate::trajectory::{Frame, Window};
 ///
 /// If these rules contradict each other, the hard limits take precedence over the multiple, and the multiple takes
 /// precedence over the move limit. For example, the last logged value may be outside the hard limits, or too far from
-/// the next multiple for one move.
+/// the nearest multiple to reach it in one move.
 pub fn limited(signal: &Signal, previous: f64, since: usize, wanted: f64) -> f64 {
     let hard = signal.hard;
     if wanted.is_nan() {

@@ -45,7 +45,7 @@ impl PidSettings {
         let setpoint = setpoint(faults, names, owner, &spec.setpoint, measurement);
         if *spec.kp == 0.0 {
             let message = format!("{owner}: a loop with `kp = 0` does nothing");
-            let help = "write `kp` in control units per measurement unit; it is negative if a larger control lowers \
+            let help = "specify `kp` in control units per measurement unit; it is negative if a larger control lowers \
                         the measurement";
             faults.add("out-of-range", &spec.kp.span, message, help);
         }

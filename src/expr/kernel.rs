@@ -82,8 +82,8 @@ fn powi(x: f64, n: i32) -> f64 {
 /// the sum.
 const ROUND_TO_WHOLE: f64 = 6_755_399_441_055_744.0;
 
-/// Computes e^x with an error of at most 1 ulp (2 ulp if the result is subnormal). The result is 0 or infinity if it is
-/// outside the range of f64.
+/// Computes e^x with an error of at most 1 ulp (2 ulp if the result is subnormal). Results outside the
+/// range of f64 become 0 or infinity.
 ///
 /// The argument is split as x = k·ln 2 + r, with ln 2 in two parts (Cody & Waite 1980). The Taylor polynomial of degree
 /// 13 approximates e^r (remainder below 4e-18). The power 2^k is applied as two factors, so that results near both ends

@@ -12,22 +12,15 @@
 //! # Grammar
 //!
 //! ```text
-//! expression = or
-//! or         = and { ( "or" | "||" ) and }
-//! and        = not { ( "and" | "&&" ) not }
-//! not        = "not" not | comparison
-//! comparison = sum [ ( "<" | "<=" | ">" | ">=" | "==" | "!=" ) sum ]
-//! sum        = product { ( "+" | "-" ) product }
-//! product    = sign { ( "*" | "/" ) sign }
-//! sign       = ( "-" | "+" | "!" ) sign | power
-//! power      = atom [ ( "^" | "**" ) sign ]
-//! atom       = number [ "[" unit "]" ] | name | function "(" [ expression { "," expression } ] ")" | "(" expression ")"
-//! number     = ( digits [ "." [ digits ] ] | "." digits ) [ ( "e" | "E" ) [ "+" | "-" ] digits ]
-//! name       = ( letter | "_" ) { letter | digit | "_" | "." }
-//! function   = "if" | "min" | "max" | "abs" | "clip" | "exp" | "ln" | "sqrt" | "sin" | "cos" | "floor" | "round" | "lag" | "sum"
-//! ```
-//! `dt` is the sample time and `time` is the time since 1970 (UTC), both in seconds. In expressions, true is
-//! represented by 1 and false by 0.
+//! expression = or or         = and { ( "or" | "||" ) and } and        = not { ( "and" | "&&" ) not } not        =
+//! "not" not | comparison comparison = sum [ ( "<" | "<=" | ">" | ">=" | "==" | "!=" ) sum ] sum        = product { (
+//! "+" | "-" ) product } product    = sign { ( "*" | "/" ) sign } sign       = ( "-" | "+" | "!" ) sign | power power
+//! = atom [ ( "^" | "**" ) sign ] atom       = number [ "[" unit "]" ] | name | function "(" [ expression { ","
+//! expression } ] ")" | "(" expression ")" number     = ( digits [ "." [ digits ] ] | "." digits ) [ ( "e" | "E" ) [
+//! "+" | "-" ] digits ] name       = ( letter | "_" ) { letter | digit | "_" | "." } function   = "if" | "min" | "max"
+//! | "abs" | "clip" | "exp" | "ln" | "sqrt" | "sin" | "cos" | "floor" | "round" | "lag" | "sum" ``` `dt` is the sample
+//! time and `time` is the time since 1970 (UTC), both in seconds. In expressions, true is represented by 1 and false by
+//! 0.
 //!
 //! # Units
 //!
@@ -39,8 +32,8 @@
 //! - In products and quotients, units are multiplied or divided. Dimensionless units such as `%` are first converted to
 //!   fractions.
 //! - The arguments of `exp ln sin cos`, the exponent of `^` and conditions must be dimensionless.
-//! - `degC - degC` is in K, and `degC ± K` is in degC. Operations that depend on the zero of the scale (`degC + degC`,
-//!   `2 * degC`) are rejected.
+//! - `degC - degC` is in K, and `degC ± K` is in degC. Operations whose result depends on the zero point of the
+//!   scale (`degC + degC`, `2 * degC`) are rejected.
 
 mod affine;
 mod compile;

@@ -131,8 +131,9 @@ pub(super) enum ValueKind {
     Difference,
     /// A value that is either a temperature difference or a temperature, depending on the context. For example, `degC −
     /// number` may be a temperature difference, or a temperature that is lower by that number. The same ambiguity
-    /// applies to `number + difference`. Both interpretations give the same number, so the context decides between
-    /// them, and the default is a difference. The unit of the value is that of the temperature.
+    /// applies to `number + difference`. The number is the same for both interpretations, so the context determines
+    /// which of them applies; without a context, the value is a difference. The unit of the value is that of the
+    /// temperature.
     Ambiguous,
 }
 
@@ -173,8 +174,8 @@ impl Program {
         };
         if unit.is_affine() && !point && self.kind != ValueKind::Number {
             return Err(format!(
-                "the unit of the expression is `{}`, so its value may be a temperature difference, but the zero of \
-                 `{unit}` is arbitrary; give units to the numbers in the expression, like `18[{unit}] + x`, or declare \
+                "the unit of the expression is `{}`, so its value may be a temperature difference, which cannot be \
+                 converted to `{unit}`; give units to the numbers in the expression, like `18[{unit}] + x`, or declare \
                  the unit `{}`",
                 self.unit,
                 unit.difference()

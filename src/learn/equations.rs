@@ -13,7 +13,7 @@ pub struct Equations {
     /// Signals with a constant value.
     pub constants: Vec<Constant>,
     /// Derived signals that read only states, disturbances, set-points and past values, in order of evaluation. The
-    /// values of the early derived signals are known before the controls are chosen.
+    /// values of these derived signals are known before the controls are chosen.
     pub early: Vec<Derived>,
     /// Derived signals that depend on current controls or outputs, in order of evaluation.
     pub late: Vec<Derived>,
@@ -150,9 +150,8 @@ struct Unordered {
     late: bool,
 }
 
-/// Compiles `text` and converts the result to the unit of `target`. Returns a fault if the conversion is impossible and
-/// the unit of `target` is `declared`. If the unit of `target` is not declared, an expression that cannot be converted
-/// keeps its own unit.
+/// Compiles `text` and converts the result to the unit of `target`. If the conversion is impossible, returns a fault if
+/// the unit of `target` is `declared`; otherwise, the expression keeps its own unit.
 fn compile(
     text: &At<String>,
     scope: &Scope,

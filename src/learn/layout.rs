@@ -40,8 +40,8 @@ pub struct Layout {
 impl Layout {
     /// Layout of a learned model.
     ///
-    /// The inputs are the states, controls and disturbances of the last `spec.lags` frames, except constants and the
-    /// signals in `spec.ignore`, and the current values of the signals in `spec.features`. Outputs are not used as
+    /// The inputs are the states, controls and disturbances of the last `spec.lags` frames (without constants and the
+    /// signals in `spec.ignore`), and the current values of the signals in `spec.features`. Outputs are not used as
     /// inputs, so a simulation never needs measured outputs.
     ///
     /// The targets are the increments of states without `next`, the residuals of states with `residual = true`, and the

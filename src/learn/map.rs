@@ -41,7 +41,8 @@ impl StepMap {
         self.layout.depth().max(self.equations.depth())
     }
 
-    /// Writes the constants and the early derived signals into the current frame.
+    /// Writes the constants, and the derived signals that do not depend on the current controls or outputs, into the
+    /// current frame.
     pub fn observe(&self, window: &mut Window, scratch: &mut StepScratch) {
         for &Constant { signal, value } in &self.equations.constants {
             window.column_mut(signal, 0).fill(value);
@@ -57,8 +58,8 @@ impl StepMap {
     /// states.
     ///
     /// `window` must be at least [`StepMap::depth`] deep, and [`StepMap::observe`] must have been called for its
-    /// current frame. `particles` must cover all rows of the window. `noise` (`[targets][particles]`, in the units of
-    /// the targets) is added to the targets. Non-finite values propagate, and no value is clamped.
+    /// current frame. Together, `particles` must contain all rows of the window. `noise` (`[targets][particles]`, in
+    /// the units of the targets) is added to the targets. Non-finite values propagate, and no value is clamped.
     pub fn step(
         &self,
         window: &mut Window,

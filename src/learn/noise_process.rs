@@ -12,9 +12,9 @@
 //! | ε(t) | independent draws of mean zero and variance one | quantiles of the components of L⁻¹ η, or standard normal if there are too few |
 //! | o | offset of a particle, drawn once: o ~ N(0, ω²) | of an output: ω² = mean square of the means of e over long periods; of a state: 0 |
 //!
-//! The forecast error of an output at horizon h is e(t + h) itself, so φ of an output minimises the squared error with
-//! which φʰ e(t) forecasts e(t + h). The forecast error of a state at horizon h is a sum of one-step errors, so φ of a
-//! state is the lag-1 correlation.
+//! For an output, the forecast error at horizon h is e(t + h) itself, so its φ minimises the squared error of φʰ e(t)
+//! as a forecast of e(t + h). For a state, the forecast error at horizon h is a sum of one-step errors, so its φ is the
+//! lag-1 correlation.
 //!
 //! The variance of simulated particles may differ from that of the out-of-fold errors. [`super::NoiseModel::inflate`]
 //! therefore scales the rows of the matrix L.

@@ -152,7 +152,7 @@ impl<'a> HeldOutErrors<'a> {
         if best.1 < (1.0 - MIN_GAIN) * default.1 { best.0 } else { default.0 }
     }
 
-    /// Pairs (error, w) of each error in a block at horizon `h` and its local width w.
+    /// Each error in a block at horizon `h`, paired with its local width w: (error, w).
     fn errors(&self, block: usize, h: usize, local: bool) -> impl Iterator<Item = (f64, f64)> + '_ {
         let width = move |model_sd| if local { self.local.at(model_sd) } else { 1.0 };
         self.runs[block].pairs(self.k, h).map(move |p| (p.error(), width(p.model_sd)))

@@ -39,9 +39,9 @@ pub trait Regressor: Send + Sync + Debug {
     fn is_differentiable(&self) -> bool {
         false
     }
-    /// Computes the aleatoric standard deviation of each target at each row, for the ensemble member of each particle.
-    /// `out` has the same layout as in [`Regressor::predict`]. Returns `false` and writes nothing if the model is
-    /// homoscedastic.
+    /// Computes the aleatoric standard deviation of the targets at the rows of the particles, as predicted by each
+    /// particle's ensemble member. `out` has the same layout as in [`Regressor::predict`]. Returns `false` and writes
+    /// nothing if the model is homoscedastic.
     fn aleatoric(&self, _x: &[&[f64]], _particles: &[Particle], _out: &mut [Vec<f64>]) -> bool {
         false
     }

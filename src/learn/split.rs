@@ -100,7 +100,7 @@ fn before_row(ranges: &[Range<usize>], end: usize) -> Vec<Range<usize>> {
     ranges.iter().map(|s| s.start..s.end.min(end)).filter(|s| !s.is_empty()).collect()
 }
 
-/// The duration of a number of rows as text. Durations of two days or more are rounded to whole days.
+/// The time span that `rows` rows cover, as text. Durations of two days or more are rounded to whole days.
 fn duration(rows: usize, step: TimeSpan) -> String {
     let ms = step.ms().saturating_mul(rows as i64);
     let days = ms as f64 / 86_400_000.0;

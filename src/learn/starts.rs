@@ -128,8 +128,8 @@ pub fn thin<T: Copy>(items: &[T], limit: usize) -> Vec<T> {
     (0..limit).map(|i| items[i * n / limit]).collect()
 }
 
-/// Creates a window with `copies` rows per start, whose current frame is `back` rows before the start. Outputs and
-/// derived signals of the current frame are not yet known, so they are set to their values in the previous frame.
+/// Creates a window with `copies` rows per start. The current frame is `back` rows of the log before the start. Outputs
+/// and derived signals of the current frame are not yet known, so they are set to their values in the previous frame.
 pub(crate) fn window_at(map: &StepMap, log: &Trajectory, starts: &[Start], copies: usize, back: usize) -> Window {
     let depth = map.depth().max(2);
     let rows = starts.len() * copies;
@@ -151,8 +151,8 @@ pub(crate) fn window_at(map: &StepMap, log: &Trajectory, starts: &[Start], copie
     window
 }
 
-/// Writes the inputs logged `ahead` rows after each start into the current frame. After the last step that can be
-/// simulated from a start, its last known inputs are repeated.
+/// Writes logged inputs into the current frame: for each start, those of the row that is `ahead` rows after the start.
+/// After the last step that can be simulated from a start, its last known inputs are repeated.
 pub(crate) fn write_inputs(window: &mut Window, log: &Trajectory, starts: &[Start], copies: usize, ahead: usize) {
     for (signal, spec) in log.schema.signals.iter().enumerate() {
         if !is_exogenous(spec.role) {

@@ -4,14 +4,14 @@ use serde::Serialize;
 
 use crate::twin::Support;
 
-/// The level of the fallback sequence that decided the controls. From `Plan` to `Hold`, each level is the fallback for
-/// the preceding level.
+/// The level of the fallback sequence that determined the controls. From `Plan` to `Hold`, each level is the fallback
+/// for the preceding level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FallbackLevel {
     /// The plant's own controller, in shadow mode: a plan was computed but not used.
     Shadow,
-    /// The start of a run, when too few steps have been measured to make a plan. The controls are decided as for `Safe`
+    /// The start of a run, when too few steps have been measured to make a plan. The controls are chosen as for `Safe`
     /// or `Hold`.
     Settle,
     /// A plan made at this step.
@@ -43,7 +43,7 @@ pub struct Decision {
     pub decided_by: FallbackLevel,
     pub controls: Vec<f64>,
     pub support: Support,
-    /// The first move of the plan, even if another fallback level decided the controls.
+    /// The first move of the plan, even if a different fallback level determined the controls.
     pub planned: Option<Vec<f64>>,
     /// Whether the decision follows the plant's own controller, which may change the controls between two steps of the
     /// twin.

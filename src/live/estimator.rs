@@ -43,7 +43,7 @@ pub struct Estimator<'a> {
 /// Describes the replacement of missing states at the current step.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Filled {
-    /// Whether a state has been missing for longer than predictions of the twin may replace its measurements.
+    /// Whether a state has been missing for so long that predictions of the twin may no longer replace it.
     pub lost: bool,
     /// Whether a state was measured again after predictions of the twin had replaced missing measurements.
     pub recovered: bool,
@@ -168,7 +168,7 @@ impl<'a> Estimator<'a> {
         filled
     }
 
-    /// Updates the prediction that starts from the current step. The controls of this step must already be decided.
+    /// Updates the prediction that starts from the current step. The controls of this step must already be known.
     pub fn predict(&mut self) {
         self.predicted = self.past.predict(&self.plant.twin);
     }

@@ -1,4 +1,4 @@
-//! The fallback sequence, which decides the controls at each step. The controls are taken from the first available
+//! The fallback sequence, which determines the controls at each step. The controls are taken from the first available
 //! source: a new plan, a later move of the last plan, the safe policy, or the controls in force.
 
 use super::decision::{Decision, FallbackLevel};
@@ -96,7 +96,7 @@ impl<'a> Fallback<'a> {
         self.on_safe = false;
     }
 
-    /// Decides the controls of the newest row of `past`, and writes them into that row. `baseline` and `in_force` have
+    /// Chooses the controls for the newest row of `past`, and writes them into that row. `baseline` and `in_force` have
     /// one value per control, with NaN for unknown values. `lost` means that a state has been missing for too long.
     pub fn decide(&mut self, past: &mut Past, baseline: &[f64], in_force: &[f64], lost: bool) -> Result<()> {
         let settling = past.measured() <= self.settings.settle || !self.limits.may_move(in_force);
@@ -217,8 +217,8 @@ impl<'a> Fallback<'a> {
         self.limits.controls.iter().map(|c| at(c).map_or(f64::NAN, &value)).collect()
     }
 
-    /// Removes the values of unplanned controls from each element of `moves`, and sorts the values in the order of the
-    /// plan.
+    /// Removes the values of unplanned controls from each element of `moves`, and puts the remaining values in the
+    /// order of the plan.
     fn planned_only(&self, moves: &[Vec<f64>]) -> Vec<Vec<f64>> {
         let planned = self.mpc.signals().iter();
         let at: Vec<usize> = planned.filter_map(|s| self.limits.controls.iter().position(|c| c == s)).collect();

@@ -57,8 +57,8 @@ impl ControlLimits {
         notes
     }
 
-    /// Whether all controls can currently be moved. A control with move limits or minimum on-times or off-times can be
-    /// moved only if its value in force is known.
+    /// Whether all controls can currently be moved. A control with a limit on its moves, on-times or off-times can
+    /// be moved only if its current value is known.
     pub fn may_move(&self, in_force: &[f64]) -> bool {
         let free = |limit: &Signal| limit.max_move == MoveLimit::NONE && limit.switching == Switching::NONE;
         self.signals.iter().zip(in_force).all(|(limit, force)| force.is_finite() || free(limit))

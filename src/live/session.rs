@@ -1,4 +1,4 @@
-//! A live loop, which reads one line of the plant at a time and returns one answer.
+//! A live loop, which reads the lines of the plant one at a time and answers each sample.
 
 use std::path::Path;
 
@@ -177,7 +177,7 @@ impl<'a> Session<'a> {
         protocol.read_baseline(&sample.baseline, &fallback.limits.controls, flags)
     }
 
-    /// Starts step `row` of the run, and decides its controls.
+    /// Starts step `row` of the run, and chooses its controls.
     fn step(&mut self, row: usize, baseline: &[f64], flags: &mut Vec<Flag>) -> Result<()> {
         let Self { protocol, estimator, fallback, .. } = self;
         let filled = estimator.advance(row, &protocol.tags, &fallback.limits, flags);

@@ -10,12 +10,12 @@ const SHARES: [f64; 3] = [0.75, 0.5, 0.25];
 /// Returns the moves that may be made if `requested` is the preferred move. Each move has one value per control.
 ///
 /// - If `requested` stays within the support, it is the only result.
-/// - Otherwise, the move is reduced to its largest supported fraction, once for each origin of the move. The origins
-///   are `unplanned` (the controls without a plan) and `others`. Either all controls are reduced together, or one
-///   control is reduced alone.
+/// - Otherwise, the results are reduced moves. A reduced move is the largest supported fraction of the way from an
+///   origin to `requested`. The origins are `unplanned` (the controls without a plan) and the supported moves in
+///   `others`. For each origin, all controls are reduced together, and each control is also reduced alone.
 /// - If `unplanned` also leaves the support, for example because of weather that the log does not contain, `requested`
-///   causes no additional extrapolation. In that case, the result is `requested` if `states_known` is `true`, or else
-///   empty; see the function [`states_known`].
+///   causes no additional extrapolation. In that case, the result contains only `requested`, or is empty if
+///   `states_known` is `false`; see the function [`states_known`].
 /// - If no supported move exists, the result is empty.
 ///
 /// The function `judge` clamps controls to their limits and returns their support at the current step.
@@ -62,8 +62,8 @@ pub fn supported(
     Ok(moves)
 }
 
-/// Returns `requested`, with one control or all controls reduced to the fraction `share` of the move from `origin`.
-/// `control` is the index of the reduced control, or `None` for all controls.
+/// Returns `requested`, with the move of one control, or of all controls, from `origin` reduced to the fraction
+/// `share`. `control` is the index of the reduced control, or `None` for all controls.
 fn between(origin: &[f64], requested: &[f64], control: Option<usize>, share: f64) -> Vec<f64> {
     let is_reduced = |c: usize| control.is_none_or(|one| one == c);
     let each = origin.iter().zip(requested).enumerate();
@@ -95,7 +95,7 @@ mod tests {
         };
         assert_eq!(from([0.0, 0.0], [0.0, 0.0], true), [[3.0, 3.0], [2.0, 4.0], [4.0, 2.0]]);
         assert_eq!(from([0.0, 0.0], [4.0, 0.0], false), [[3.0, 3.0], [4.0, 2.0], [2.0, 4.0]]);
-        // Origins outside the support are not used.
+        // A move is not reduced towards an origin that is outside the support.
         assert_eq!(from([1.0, 1.0], [9.0, 0.0], true), [[2.5, 2.5], [1.75, 4.0], [4.0, 1.75]]);
         assert_eq!(from([9.0, 0.0], [2.0, 2.0], true), [[4.0, 4.0]]);
         assert!(from([9.0, 0.0], [2.0, 2.0], false).is_empty());

@@ -34,7 +34,7 @@ pub(super) struct Batches<'a> {
     meta: ArrowReaderMetadata,
     /// Indices of the selected columns in the file.
     columns: Vec<usize>,
-    /// Unread sets of row groups in reverse order, so that the last set is read next.
+    /// Sets of row groups that are not read yet, in reverse order: the set at the end of the list is read next.
     pending: Vec<Vec<usize>>,
     readers: Vec<ParquetRecordBatchReader>,
     /// Number of unread rows in the current row groups.

@@ -171,8 +171,9 @@ impl<'a> Texts<'a> {
 }
 
 /// Returns one code per row. The function `code` computes the code of a row from the string in the row, or from the
-/// number formatted as a string. `code` is called once per dictionary value, run of equal strings or distinct number.
-/// Returns `None` if the column contains no text, numbers or booleans.
+/// number formatted as a string. To limit the number of calls, `code` is called only once for each dictionary value,
+/// for each run of equal strings, or for each distinct number. Returns `None` if the column contains no text, numbers
+/// or booleans.
 pub(super) fn codes(array: &dyn Array, mut code: impl FnMut(Option<&str>) -> u32) -> Option<Vec<u32>> {
     if let Some(texts) = Texts::new(array) {
         return Some(match &texts.storage {

@@ -114,7 +114,7 @@ fn find_backward(
         }
         i = end;
     }
-    // If rows are shuffled, some runs look by chance as if the clock had been set back.
+    // If the rows of the log are shuffled, some sequences of rows look by chance as if the clock had been set back.
     if 10 * late_rows.count > time.len() || steps.len() > 1 + time.len() / 500 {
         steps.iter().for_each(|s| late_rows.merge(&Occurrences::between(s.2, s.0, s.0)));
         steps.clear();

@@ -60,7 +60,7 @@ pub(super) fn flat_lines(s: &Samples) -> Vec<SampleRange> {
     /// A signal is considered to vary if at most this fraction of its samples repeats the previous value.
     const MAX_REPEATS: f64 = 0.9;
     let n = s.value.len();
-    // Runs continue across gaps, because a stuck sensor remains stuck.
+    // A run of equal values continues across gaps in the log, because a stuck sensor remains stuck during a gap.
     let runs = runs(s, i64::MAX);
     let longest = runs.iter().map(|r| r.to - r.from).max().unwrap_or(0);
     if n < MIN_SAMPLES || longest < MIN_RUN {
@@ -189,8 +189,8 @@ fn temperature_jump(v: &[f64], i: usize, move99: f64) -> Option<(usize, Conversi
     })
 }
 
-/// Returns true if the samples `from..to` lie outside the range of the other samples, but lie within that range and
-/// vary by a similar amount after conversion.
+/// Returns true if the samples `from..to` lie outside the range of the other samples but, after conversion, lie within
+/// that range and vary by a similar amount.
 fn is_converted(v: &[f64], from: usize, to: usize, c: Conversion) -> bool {
     let length = to - from;
     if length < 3 || v.len() - length < 10 {

@@ -177,7 +177,7 @@ pub struct SignalQuality {
     /// Number of samples in the files, and how many of them were dropped.
     pub samples: usize,
     pub dropped: usize,
-    /// Numbers of grid steps within the segments that have a held, interpolated or missing value.
+    /// Numbers of grid steps with a held, interpolated or missing value, counted within the segments.
     pub held: usize,
     pub interpolated: usize,
     pub missing: usize,
@@ -213,7 +213,7 @@ pub struct Quality {
 }
 
 impl Quality {
-    /// Returns an error if a learned signal or a control has no value in too many steps.
+    /// Returns an error if values of a learned signal or a control are missing in too many steps.
     ///
     /// # Errors
     /// [`Error::Data`] with advice and an explanation for each incomplete signal.

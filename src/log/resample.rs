@@ -11,10 +11,10 @@ use crate::config::Resample;
 #[derive(Debug, Default)]
 pub(super) struct Resampled {
     pub value: Vec<f64>,
-    /// Steps within the segments whose value was held or interpolated.
+    /// Steps with a held or interpolated value, counted within the segments.
     pub held: Occurrences,
     pub interpolated: Occurrences,
-    /// Steps within the segments that have no value. `long_gaps` counts runs of missing values longer than `max_gap`.
+    /// Steps without a value within the segments. `long_gaps` counts runs of missing values longer than `max_gap`.
     pub missing: Occurrences,
     pub long_gaps: Occurrences,
     /// Number of steps that have samples.

@@ -97,8 +97,8 @@ impl TimeReader {
         self.kind
     }
 
-    /// Infers the unit of an epoch column from the magnitude of the first values of a file. The magnitudes that
-    /// separate the units correspond to the year 5138 in seconds, milliseconds and microseconds.
+    /// Infers the unit of an epoch column from the largest of the first values of a file. The unit is the first of
+    /// seconds, milliseconds and microseconds in which this value lies before the year 5138, or else nanoseconds.
     pub fn learn_epoch(&mut self, values: impl Iterator<Item = f64>) {
         if self.epoch.is_none() {
             self.epoch = values.map(f64::abs).filter(|v| v.is_finite() && *v > 0.0).reduce(f64::max).map(|v| match v {

@@ -147,8 +147,8 @@ fn scales(persistence: &Rollouts) -> Vec<f64> {
         .collect()
 }
 
-/// Loss of each forecast start (NaN if no measurement exists to compare a forecast with), and coverage of the 90 %
-/// interval at the last horizon.
+/// Loss of the forecast from each start row (NaN if there is no measurement with which to compare the forecast), and
+/// coverage of the 90 % interval at the last horizon.
 fn losses(run: &Rollouts, noise: &NoiseModel, scale: &[f64]) -> (Vec<f64>, f64) {
     let n = run.starts.len();
     let (mut sum, mut count) = (vec![0.0; n], vec![0usize; n]);

@@ -196,7 +196,7 @@ impl Source {
         Plant { spec, schema, log, quality, compiled, twin, card, config_hash }
     }
 
-    /// Loads `version`. Returns `None` if it was fitted for another `twin.toml`.
+    /// Loads `version`. Returns `None` if `version` was fitted for another `twin.toml`.
     ///
     /// # Errors
     /// Returns [`Error::Data`] if files of the version are damaged, and [`Error::NoInput`] if they cannot be read.
@@ -213,8 +213,8 @@ impl Source {
 
     /// Returns the champion or, if it is damaged, the newest undamaged earlier champion.
     ///
-    /// # Errors Returns [`Error::NoInput`] if the files of the champion cannot be read. No earlier champion is used if
-    /// files cannot be read, because they may become readable again. Returns [`Error::Data`] if the files are damaged
+    /// # Errors Returns [`Error::NoInput`] if the files of the champion cannot be read. In this case, no earlier
+    /// champion is used, because the files may become readable again. Returns [`Error::Data`] if the files are damaged
     /// and there is no undamaged earlier champion.
     pub fn champion(&self, registry: &Registry) -> Result<Champion> {
         let mut champions = registry.champions()?;

@@ -171,8 +171,8 @@ mod tests {
         for place in ["", "data/a", "data/a/twin.toml", "scenarios/a/x.toml", "scenarios"] {
             assert_eq!(Project::find(&root.join(place)).unwrap().root, root);
         }
-        // a project inside another project may have no scenarios yet, and a folder `data` inside a twin is not a
-        // project
+        // a project inside another project is found even if it has no scenarios yet, and the folder of a twin is not
+        // a project even if it contains a folder `data`
         let inner = root.join("inner");
         std::fs::create_dir_all(inner.join("data/b/data")).unwrap();
         std::fs::write(inner.join("data/b/twin.toml"), "").unwrap();

@@ -254,7 +254,7 @@ impl OpenRun {
     }
 }
 
-/// Adds the name of the scenario to its error message. `several` is true if other scenarios ran.
+/// Adds the name of the scenario to its error message. `several` is true if the run has more than one scenario.
 fn with_scenario(name: &str, several: bool, error: Error) -> Error {
     let prefixed = |text: String| if text.contains(name) { text } else { format!("scenario {name}: {text}") };
     match error {

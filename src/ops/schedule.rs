@@ -27,7 +27,7 @@ impl Job {
         commands
     }
 
-    /// A systemd service, its timer and a service that reports failures. The three files are returned as one text.
+    /// A systemd service, its timer and a service that reports failures. The three files are returned as one string.
     pub fn systemd(&self) -> String {
         let unit = format!("twinopt-{}", self.plant);
         // escapes systemd specifiers (%) and variables ($)

@@ -108,7 +108,7 @@ impl Clock {
         ticks
     }
 
-    /// Adds the date to the first label. Used if no tick is at midnight, so that no label contains a date.
+    /// Adds the date to the first label. Used if no label contains a date because no tick is at midnight.
     fn with_date(mut ticks: Vec<(f64, String)>, start: &ZonedDateTime) -> Vec<(f64, String)> {
         if let Some((_, label)) = ticks.first_mut() {
             *label = format!("{} {label}", start.strftime("%-d %b"));

@@ -35,7 +35,7 @@ pub struct KpiChange {
     pub case: String,
     pub kpi: String,
     pub unit: String,
-    /// Median of the KPI. For the objective over the year, it is replaced by the change from the baseline.
+    /// Median of the KPI. For the objective over the year, the change from the baseline is given instead.
     pub a: Option<f64>,
     pub b: Option<f64>,
 }

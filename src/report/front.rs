@@ -27,7 +27,7 @@ pub struct Front {
     pub figures: Vec<KeyFigure>,
     pub setpoints: Vec<SetPoint>,
     pub setpoints_left: usize,
-    /// Whether the set-points are advised. If `false`, the set-points were tested but are not advised.
+    /// Whether the set-points are recommended. If `false`, they were tested but are not recommended.
     pub advises: bool,
     /// The time step to which the ramp refers, such as `10 min`.
     pub step: String,

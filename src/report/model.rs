@@ -158,7 +158,7 @@ fn replay(r: &ReplayCheck, results: &Results) -> ReplayRow {
             true => "–".to_owned(),
             false => unit,
         },
-        // The measured value is rounded to the same place as the simulated ones.
+        // The measured value is rounded to the same decimal place as the simulated values.
         measured: within(r.measured).value,
         simulated: within(r.simulated.p50),
         within: format!("{} of {} segments of {}", r.within, r.segments, hours_text(r.hours)),

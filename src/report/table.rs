@@ -72,7 +72,8 @@ impl Change {
             Some(true) => "good",
             Some(false) => "bad",
         };
-        // The half-width is rounded to the same place as the change. A half-width that rounds to zero is not printed.
+        // The half-width is rounded to the same decimal place as the change. A half-width that rounds to zero is not
+        // printed.
         let share = i.value.text.contains('%');
         let half = (symmetric && !share).then(|| number::rounded_like(half, &i.value).text);
         Self { value: i.value, half, low: i.low, high: i.high, measurable: d.measurable, tone }

@@ -99,7 +99,7 @@ impl<'a> Faults<'a> {
         }
     }
 
-    /// Reports every control that is named by two entries. `entries` is the word for such entries in messages.
+    /// Reports every control that is named by two entries. `entries` is what messages call these entries.
     pub fn require_distinct<'n>(&mut self, names: impl Iterator<Item = &'n At<String>>, entries: &str) {
         let mut known = HashSet::new();
         for name in names {

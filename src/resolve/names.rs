@@ -134,7 +134,7 @@ impl<'a> Names<'a> {
     }
 
     /// Returns the signal called `name`, or adds a fault at `place` if no signal has this name and one of `roles`.
-    /// `wanted` describes the roles in messages.
+    /// `wanted` is the description of these roles in messages.
     pub fn expect(
         &self,
         faults: &mut Faults<'_>,
@@ -257,7 +257,7 @@ impl<'a> Names<'a> {
         let Some(step) = self.step().filter(|step| span.ms() % step.ms() != 0) else { return };
         let n = span.steps(step, 1) as i64;
         let message = format!("`{key}` is {}, which is not a whole number of steps of {step}", span.value);
-        let help = format!("write a multiple of the step, like `\"{}\"`", TimeSpan::from_ms(n * step.ms()));
+        let help = format!("use a multiple of the step, like `\"{}\"`", TimeSpan::from_ms(n * step.ms()));
         faults.warn("odd-span", &span.span, message, help);
     }
 }

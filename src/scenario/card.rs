@@ -70,8 +70,8 @@ pub struct Score {
     /// Coverage of intervals whose fixed widths were calibrated on the training blocks.
     #[serde(default, deserialize_with = "numbers_or_nan")]
     pub coverage_fixed: [f64; 4],
-    /// Lowest and highest measured coverage that are consistent with correct intervals, given the number of independent
-    /// forecasts and the fraction of exact forecasts.
+    /// Minimum and maximum acceptable coverage. They depend on the number of independent forecasts and on the fraction
+    /// of forecasts without error.
     #[serde(rename = "right")]
     pub acceptable_coverage: [(f64, f64); 4],
     /// Effective number of independent forecasts from which the coverage of the 90 % interval was estimated.

@@ -151,8 +151,8 @@ impl Plant {
         self.card.tuned.as_ref()?.terminal_cost.as_ref()
     }
 
-    /// The `steps` rows of the log from `start` on, preceded by at most [`HISTORY`] rows of history. Returns the number
-    /// of history rows and the trajectory.
+    /// The `steps` rows of the log from `start` on, preceded by at most [`HISTORY`] rows of history. Returns a pair:
+    /// the number of history rows, and the trajectory.
     pub fn slice(&self, start: usize, steps: usize) -> (usize, Trajectory) {
         let past = start.min(HISTORY);
         (past, self.log.part(start - past..start + steps))

@@ -20,8 +20,8 @@ use crate::value::{Estimate, Kpi, evaluate, figures};
 /// model of `twin` must have been fitted without the hold-out.
 ///
 /// A segment lasts one day, but at least one and at most four control horizons. At most 20 segments are used, spread
-/// evenly over the hold-out. With correct 90 % intervals, fewer than 15 of 20 segments are covered with a probability
-/// of about 1 in 90 (binomial distribution).
+/// evenly over the hold-out. If the 90 % intervals are correct, the probability that fewer than 15 of 20 segments are
+/// covered is about 1 in 90 (binomial distribution).
 pub fn replay_checks(plant: &Plant, twin: &Twin, holdout: &[Range<usize>], seed: u64) -> Result<Vec<ReplayCheck>> {
     const PARTICLES: usize = 40; // (not tuned)
     const SEGMENTS: usize = 20; // (not tuned)

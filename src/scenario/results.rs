@@ -28,8 +28,8 @@ pub struct Results {
     #[serde(default)]
     pub benefit: Vec<String>,
     pub scenarios: Vec<ScenarioResult>,
-    /// Annual KPIs, weighted by `days_per_year`. There is one entry for each case other than the baseline that is
-    /// included in every scenario with `days_per_year`.
+    /// Annual KPIs, weighted by `days_per_year`. Every case except the baseline has one entry if it is included in
+    /// all scenarios with `days_per_year`.
     pub annual: Vec<AnnualResult>,
     pub model: ModelCard,
     pub quality: Quality,

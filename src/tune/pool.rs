@@ -101,8 +101,9 @@ impl ModelPool {
         others().filter(|p| p.family != REFERENCE_FAMILY).min_by(by_error).or_else(|| others().min_by(by_error))
     }
 
-    /// True if a controller of the reference family can be tested on the plants for `family`: these plants differ from
-    /// the plants for the reference family, and none of them belongs to the reference family.
+    /// True if a controller of the reference family can be tested on the plant models for controllers of `family`. This
+    /// requires that these plant models differ from those for controllers of the reference family, and that none of
+    /// them belongs to the reference family.
     pub fn has_other_plants(&self, family: &str) -> bool {
         let plants = |family: &str| [0, 1].map(|half| self.plant_model(family, half).map(|r| (r.family, r.lags)));
         let own = plants(family);

@@ -111,15 +111,16 @@ pub fn tune(inputs: &TuningInputs, progress: &dyn Fn(&str)) -> Result<Option<Tun
 struct TuningSearch<'a> {
     loops: &'a ClosedLoopTests<'a>,
     candidates: Vec<(MpcSettings, LoopResults)>,
-    /// Adjustments, `[runs]`, for each family whose plants differ from those for the reference family. An adjustment is
-    /// the objective of the reference controller on its own plants, minus its objective on the plants for the family.
-    /// The objectives of all other families are not adjusted.
+    /// Adjustments of the objective, `[runs]`, for each family that is tested on different plants from the reference
+    /// family. An adjustment is the objective of the reference controller on the plants for the reference family, minus
+    /// its objective on the plants for the other family. The objectives of families that are tested on the same plants
+    /// are not adjusted.
     adjustments: Vec<(&'static str, Vec<f64>)>,
 }
 
 impl TuningSearch<'_> {
-    /// Measures how difficult the plants for each of `families` are to control. `references` are settings of the
-    /// reference family. The best of these settings is run on all plants.
+    /// Measures, for each of `families`, how difficult the plants on which it is tested are to control. `references`
+    /// are settings of the reference family. The best of these settings is run on all plants.
     fn measure_difficulty(&mut self, references: Vec<MpcSettings>, families: Vec<&'static str>) -> Result<()> {
         let indices = self.run(references, self.loops.runs())?;
         let Some(best) = self.best(indices.into_iter()) else { return Ok(()) };

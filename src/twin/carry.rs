@@ -58,7 +58,7 @@ pub(super) fn carry(
             )));
         }
         if missing(log, s, row) {
-            // If the state could not be predicted, its number of replaced steps is zero.
+            // No prediction could replace the state at `row`, so its number of replaced steps is set to zero.
             carried[s] = 0;
         }
     }

@@ -16,7 +16,7 @@ use super::dynamics::Support;
 
 /// Number of different values, and of different periods, that a neighbourhood must contain (not tuned).
 const VISITS: usize = 5;
-/// Minimum width of a gap, as a multiple of the larger adjacent neighbourhood (not tuned).
+/// Minimum width of a gap, as a multiple of the width of the larger adjacent neighbourhood (not tuned).
 const GAP: f64 = 2.0;
 /// Minimum width of a gap, in standard deviations (not tuned).
 const MIN_GAP: f64 = 0.2;

@@ -162,7 +162,7 @@ impl Kpi {
             Kind::Ratio(p, q) | Kind::FillRate(p, q) => of(&[p, q]),
             Kind::Moves(signal, _) | Kind::Travel(signal) => vec![*signal],
             Kind::Exceedance(signal, _) | Kind::ExceedanceShare(signal, _) => vec![*signal],
-            // No signals are listed for a terminal cost, because its inputs must not shorten the horizon of a plan.
+            // No signals are listed for a terminal cost, because its inputs would otherwise shorten the horizon.
             Kind::Terminal(_) => Vec::new(),
         }
     }

@@ -28,7 +28,7 @@ impl Kpi {
             && window.value < step
         {
             let message = format!("KPI `{name}`: the window {} is shorter than the step {step}", window.value);
-            faults.add("too-short", &window.span, message, format!("write a window of at least `\"{step}\"`"));
+            faults.add("too-short", &window.span, message, format!("use a window of at least `\"{step}\"`"));
             valid = false;
         }
         if !valid {
@@ -194,7 +194,7 @@ fn parts(spec: &KpiSpec) -> Parts<'_> {
 fn is_signal(faults: &mut Faults<'_>, names: &Names<'_>, kpi: &str, signal: &At<String>, roles: &[Role]) -> bool {
     if signal.chars().any(|c| "+-*/^()<> ".contains(c)) && !names.signals.contains_key(signal.as_str()) {
         let message = format!("KPI `{kpi}` needs the name of a signal here, not an expression");
-        let help = "define a derived signal with this expression and name it here";
+        let help = "define a derived signal with this expression, and give its name here";
         faults.add("wrong-value", &signal.span, message, help);
         return false;
     }
@@ -211,7 +211,7 @@ fn signal(name: &At<String>, schema: &Schema) -> Result<usize, KpiFault> {
     schema.find(name).ok_or_else(|| {
         let help = match nearest(name, schema.names()) {
             Some(known) => format!("did you mean `{known}`?"),
-            None => "write the name of a signal; this kind of KPI does not accept an expression".to_owned(),
+            None => "give the name of a signal; this kind of KPI does not accept an expression".to_owned(),
         };
         (name.span.clone(), fault("unknown-signal", name, format!("there is no signal `{}`", name.value), help))
     })

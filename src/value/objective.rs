@@ -67,7 +67,7 @@ pub fn resolve_prices(
         }
         if !price.is_finite() {
             let message = format!("the price of `{name}` must be a finite number");
-            faults.add("out-of-range", &price.span, message, "write a price per unit of the KPI, e.g. `-1.0`");
+            faults.add("out-of-range", &price.span, message, "give a price per unit of the KPI, e.g. `-1.0`");
         }
         resolved = resolved.zip(index).map(|(mut list, index)| {
             list.push((index, price.value));

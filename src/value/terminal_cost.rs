@@ -6,7 +6,7 @@ use crate::schema::Schema;
 use crate::trajectory::Frame;
 
 /// Maximum number of inputs for which the products of two different inputs are features (not tuned). With more inputs,
-/// only their squares are features.
+/// the squares of the inputs are the only quadratic features.
 const MAX_PAIRED: usize = 16;
 
 /// An estimate of the objective over the next `steps` steps after a row: V(z) = w₀ + Σ wⱼ zⱼ + Σ wⱼₖ zⱼ zₖ, where z
@@ -18,14 +18,14 @@ pub struct TerminalCost {
     pub steps: usize,
     /// Fraction of the cost variance in the validation rows that is explained by the estimate.
     pub skill: f64,
-    /// Hash of the objective that is estimated.
+    /// Hash of the objective for which the terminal cost was learned.
     pub(super) objective: String,
     /// Names of the inputs.
     pub(super) signals: Vec<String>,
     /// Means of the inputs.
     pub(super) mean: Vec<f64>,
     /// Two functions: one for the terms of the objective that are sums over time, and one for the terms that are means.
-    /// For a plan of n steps, the function for means is divided by n.
+    /// For a plan of n steps, the second function is divided by n.
     pub(super) parts: [Quadratic; 2],
 }
 

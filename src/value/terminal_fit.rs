@@ -59,8 +59,9 @@ impl TerminalCost {
         self.objective == fingerprint(objective)
     }
 
-    /// Fits the two functions of the terminal cost by ridge regression. Each of the `rows` comes with the sums of the
-    /// costs that follow it. The skill of the result is set to zero.
+    /// Fits the two functions of the terminal cost by ridge regression. Each element of `rows`
+    /// consists of a row number and the two sums of the costs that follow this row. The skill of the result is set to
+    /// zero.
     fn fit_rows(
         log: &Trajectory,
         inputs: &[usize],
@@ -163,7 +164,7 @@ fn cost_after(costs: &[Vec<f64>; 2], t: usize, steps: usize) -> [f64; 2] {
     costs.each_ref().map(|c| c[t + 1..=t + steps].iter().sum())
 }
 
-/// Hash of the definitions and prices of the objective. The wording of its formulas is not part of it.
+/// Hash of the definitions and prices of the objective. The hash covers the compiled formulas, not their text.
 fn fingerprint(objective: &Objective) -> String {
     let terms: Vec<_> = objective.terms.iter().map(|(kpi, price)| (kpi.definition(), price)).collect();
     blake3::hash(format!("{terms:?}").as_bytes()).to_hex().to_string()

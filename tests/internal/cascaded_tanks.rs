@@ -16,8 +16,8 @@ use twinopt::schema::{Role, Schema, Signal};
 use twinopt::trajectory::{Trajectory, Window};
 use twinopt::units::Unit;
 
-/// Model settings in the syntax of the `[model]` table in `twin.toml`. The settings were tuned on parts of the record
-/// used in the fit.
+/// Model settings in the syntax of the `[model]` table in `twin.toml`. The settings were tuned on parts of the
+/// record on which the models are fitted.
 const SETTINGS: &str = r"
 lags         = 8
 rollout_loss = 60

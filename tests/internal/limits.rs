@@ -205,6 +205,6 @@ fn a_linear_twin_with_limits_is_planned_by_quadratic_programs() {
     let (exact, gauss_newton) = (run(""), run(", planner.gauss_newton = {}"));
     println!("qp {exact:.6}, gauss_newton {gauss_newton:.6}");
     assert_eq!(exact, run(", planner.qp = {}"));
-    // a tolerance is required, because a run with optimal plans is not exactly optimal
+    // a tolerance is required, because a closed-loop run is not exactly optimal even if each of its plans is optimal
     assert!(exact <= gauss_newton * (1.0 + 1e-3), "{exact} against {gauss_newton}");
 }

@@ -104,7 +104,7 @@ fn plans_of_many_particles_do_not_depend_on_the_number_of_threads() {
     assert!(ordered.iter().any(|v| *v != ordered[0]), "{ordered:?}");
 }
 
-/// A tank that loses a tenth of its level every minute, plus a leak that may be missing in the model.
+/// A tank that loses a tenth of its level every minute and also has a leak, which may be missing from the model.
 const LEAKY: &str = r#"
 name = "tank"
 step = "1min"
@@ -249,7 +249,7 @@ impl Controller for Held {
     }
 }
 
-/// A tank that costs money to fill. Only plans assign a value to the final level of the tank.
+/// A tank that costs money to fill. The final level of the tank has a price only in plans (the setting `terminal`).
 const FILLED: &str = r#"
 name = "filled"
 step = "1min"
@@ -304,7 +304,7 @@ impl Controller for Checked<'_> {
     }
 }
 
-/// A battery in which a purchase also reduces the cost of later steps, which lie beyond the horizon of a one-step plan.
+/// A battery: energy bought now also reduces the cost of later steps, which lie beyond the horizon of a one-step plan.
 const CHARGE: &str = r#"
 name = "charge"
 step = "1h"

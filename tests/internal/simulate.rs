@@ -64,8 +64,8 @@ fn a_pid_controller_brings_the_tank_to_its_setpoint() {
 fn a_pid_controller_does_not_wind_up() {
     let plant = Plant::new(TANK);
     let twin = plant.known();
-    // In the first 150 steps, the set-point cannot be reached, because reaching it would require an inflow of 0.5. From
-    // step 150 on, the set-point is 2.
+    // In the first 150 steps, the set-point cannot be reached, because this would require an inflow of 0.5, which is
+    // above the hard limit of 0.4. From step 150 on, the set-point is 2.
     let mut log = tank_log(&plant, 400, 25.0).as_ref().clone();
     log.columns[2][150..].fill(2.0);
     let log = Arc::new(log);

@@ -36,7 +36,7 @@ pub struct Kernel {
     pub lengths: Vec<f64>,
 }
 
-/// The linear system with a Cholesky factor L that [`crate::Backend::solve`] solves.
+/// What [`crate::Backend::solve`] computes from a Cholesky factor L and the right-hand sides b.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Solve {
     /// L⁻¹ b.

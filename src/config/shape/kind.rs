@@ -58,7 +58,7 @@ impl<'s> FileSchema<'s> {
         if let Some(variants) = schema["oneOf"].as_array() {
             let mut list: Vec<(&str, Option<&Value>)> = Vec::new();
             for choice in variants.iter().flat_map(choices) {
-                // a single word means the table of the same name without keys, so each name is listed once
+                // a choice may be given as a single word or as a table of the same name, so each name is listed once
                 if !list.iter().any(|(tag, _)| *tag == choice.0) {
                     list.push(choice);
                 }
@@ -116,7 +116,7 @@ pub(super) fn required(schema: &Value) -> impl Iterator<Item = &str> {
     schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// Returns the words and the tagged tables that one member of an enum's `oneOf` allows.
+/// Returns the values that one element of an enum's `oneOf` allows: words, or tags with the schemas of their tables.
 fn choices(variant: &Value) -> Vec<(&str, Option<&Value>)> {
     if let Some(word) = variant["const"].as_str() {
         return vec![(word, None)];

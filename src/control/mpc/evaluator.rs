@@ -10,8 +10,8 @@ use super::violation::ConstraintViolation;
 use crate::expr::Registers;
 use crate::stats::{mean_and_sample_sd, quantile_type_6};
 
-/// Penalty on a scaled violation of 1 of a last-rank limit, as a multiple of the spread of the first candidates' costs.
-/// The penalty is so large that no saving outweighs a violation (not tuned).
+/// Penalty if a limit of the last rank has a scaled violation of 1, as a multiple of the spread of the first
+/// candidates' costs. The penalty is so large that no saving outweighs a violation (not tuned).
 const VIOLATION_PENALTY: f64 = 1e3;
 
 /// Computes the costs of candidates in simulated futures. The evaluator reuses its buffers for later plans.

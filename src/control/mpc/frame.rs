@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use crate::trajectory::{Frame, Window};
 
-/// View of a window in which the previous frame is the current one. All signals of the previous frame are known,
-/// whereas the window's current frame already contains the next states.
+/// View of a window shifted back by one step, so that the view's current frame is the window's previous frame. All
+/// signals of the previous frame are known, whereas the window's current frame already contains the next states.
 pub(super) struct CompletedFrame<'a> {
     pub window: &'a Window,
     pub step_ms: i64,

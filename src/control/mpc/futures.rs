@@ -23,8 +23,8 @@ pub(super) enum Noise {
 
 /// Largest number of members on which a plan is re-scored if it was optimised on the mean of the ensemble (not tuned).
 const MOST_RESCORED: usize = 8;
-/// Largest number of members on which a pessimistic plan is optimised. Each member takes as long as planning on the
-/// ensemble mean, or ten times as long if the model is a Gaussian process.
+/// Largest number of members on which a pessimistic plan is optimised. Planning on one member takes as long as planning
+/// on the ensemble mean, or ten times as long if the model is a Gaussian process.
 const MOST_PESSIMISTIC: usize = 3;
 
 impl Futures {
@@ -38,24 +38,24 @@ impl Futures {
         Self { members: (0..n).map(|p| Some(p % half)).collect(), noise: Noise::Planned, pessimism: 0.0 }
     }
 
-    /// Returns `n` futures with noise. The first of these futures have the same ensemble members as `self`.
+    /// Returns `n` futures with noise, beginning with futures that have the same ensemble members as those in `self`.
     pub fn extended(&self, n: usize, members: usize) -> Self {
         let member = |p: usize| self.members.get(p).copied().unwrap_or(Some(p % members.max(1)));
         Self { members: (0..n).map(member).collect(), noise: Noise::Planned, pessimism: 0.0 }
     }
 
-    /// The futures of a plan that does not start inside the support of the model: a few members of the first half of
-    /// the ensemble are simulated without noise. Without noise, costs differ between futures only because of epistemic
-    /// uncertainty.
+    /// The futures of a plan that starts at the edge of the model's support or outside it: a few members of the first
+    /// half of the ensemble are simulated without noise. Without noise, costs differ between futures only because of
+    /// epistemic uncertainty.
     pub fn pessimistic(members: usize, pessimism: f64) -> Self {
         // A standard deviation needs at least two members.
         let count = members.div_ceil(2).clamp(2.min(members.max(1)), MOST_PESSIMISTIC);
         Self { members: (0..count).map(Some).collect(), noise: Noise::None, pessimism }
     }
 
-    /// Futures for re-scoring a plan that was optimised in these futures (requirement SUP-5). The held-out futures have
-    /// members of the second half of the ensemble, or individual members if the plan was optimised on the mean. `None`
-    /// if there are no held-out members.
+    /// Futures for re-scoring a plan that was optimised in the futures `self` (requirement SUP-5). The held-out futures
+    /// have members of the second half of the ensemble, or individual members if the plan was optimised on the mean.
+    /// `None` if there are no held-out members.
     pub fn held_out(&self, members: usize) -> Option<Self> {
         let half = members.div_ceil(2);
         let others: Vec<Option<usize>> = match (members, self.members.as_slice()) {

@@ -117,7 +117,7 @@ pub(super) fn plant_limits(settings: &ResolvedMpc, dynamics: &dyn Dynamics) -> V
 }
 
 /// The hard limit of a signal. Learned states must also stay within their widened logged range, because an unreachable
-/// target would otherwise drive the plant out of the training data.
+/// target would otherwise drive the plant out of the range of the training data.
 fn hard_limit(dynamics: &dyn Dynamics, signal: usize, within_log: bool) -> Option<PlantLimit> {
     let s = &dynamics.schema().signals[signal];
     let learned = within_log && s.role == Role::State && dynamics.is_learned(signal);

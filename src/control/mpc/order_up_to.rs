@@ -18,7 +18,7 @@ pub(super) struct OrderUpTo {
 }
 
 impl OrderUpTo {
-    /// `hard` and `multiple` are the hard limits and the multiple of the order.
+    /// `hard` contains the hard limits of the order, which must be a multiple of `multiple`.
     pub fn new(settings: &PlannedStockSettings, hard: Bounds, multiple: f64) -> Self {
         Self { position: settings.position.clone(), hard, multiple }
     }

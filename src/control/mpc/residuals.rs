@@ -1,7 +1,8 @@
 //! The objective as a weighted sum of squared residuals, for Gauss-Newton.
 //!
-//! A term of the objective has a residual r if it contains |r| or r², possibly inside another function, or if it is an
-//! exceedance r. The weight w is chosen so that ½ w r² has the same derivative with respect to |r| as the term.
+//! A term of the objective has a residual r if it contains |r| or r², possibly inside another function, or if the
+//! term is the amount r by which a signal exceeds its limits. The weight w is chosen so that ½ w r² has the same
+//! derivative with respect to |r| as the term.
 
 use super::frame::CompletedFrame;
 use super::limits::PlantLimit;
@@ -104,7 +105,7 @@ impl Residual {
                 for (((w, r), low), high) in weight.iter_mut().zip(r.iter()).zip(low.iter()).zip(high.iter()) {
                     let rise = self.weight * (high - low) / SCALE_STEP;
                     // `rise` is the derivative of the expression with respect to |r| (or r²), multiplied by |r| (or
-                    // r²). The weight of ½ r² is derivative / |r| for |r|, and 2 × derivative for r².
+                    // r²). The weight of ½ r² is this derivative divided by |r| (or, for r², twice this derivative).
                     *w = if *square { 2.0 } else { 1.0 } * rise / (r * r);
                 }
             }

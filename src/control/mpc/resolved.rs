@@ -154,7 +154,7 @@ fn times(faults: &mut Faults<'_>, names: &Names<'_>, owner: &str, spec: &MpcSpec
             faults.add("out-of-range", &n.span, message, help);
         } else if **n > steps {
             let message = format!("{owner}: {} moves do not fit into a horizon of {steps} steps", n.value);
-            faults.add("out-of-range", &n.span, message, format!("write at most `moves = {steps}`"));
+            faults.add("out-of-range", &n.span, message, format!("use at most `moves = {steps}`"));
         }
     }
     if let Some(budget) = spec.budget.as_ref().filter(|b| b.ms() <= 0) {

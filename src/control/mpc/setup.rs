@@ -111,7 +111,7 @@ impl<'a> Setup<'a> {
                 risk: settings.risk,
                 pessimism: pessimism(settings, dynamics),
             },
-            // A completed frame has lag 1 in the window, and earlier frames have larger lags.
+            // In the window, the newest completed frame has lag 1, and older frames have larger lags.
             depth: (dynamics.depth() + 1).max(objective.depth() + 2).max(switching + 2),
             budget: Budget { limit_ms: settings.budget.map(|b| b.ms().unsigned_abs()), clock: None },
             rescoring: false,

@@ -21,8 +21,8 @@ pub(super) fn tighten(evaluator: &mut Evaluator, setup: &Setup, start: &PlanStar
     let limits = &setup.limits.plant;
     let Some(confidence) = setup.limits.confidence.filter(|_| !limits.is_empty()) else { return Margins::default() };
     let (horizon, planned) = (setup.horizon.steps(), evaluator.futures().count());
-    // A plan without noise is evaluated on the ensemble mean or in one future per ensemble member. The deviations of
-    // these futures are not due to noise.
+    // A plan without noise is evaluated on the ensemble mean or in one future per ensemble member. The deviations
+    // between these futures are therefore not due to noise.
     let noisy = evaluator.futures().noise != Noise::None;
     let mut margins = Margins {
         futures: planned,

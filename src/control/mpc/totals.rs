@@ -84,7 +84,7 @@ impl TotalSettings {
                 "the total of `{name}` must be at least {}, but {horizon} steps of at most {} add up to at most {most}",
                 wanted.low, bounds.high
             );
-            let help = format!("write at most `at_least = {}`, or raise the limits of `{name}`", most / periods);
+            let help = format!("use at most `at_least = {}`, or raise the limits of `{name}`", most / periods);
             return Some((message, help));
         }
         if wanted.high < least - near(least) {

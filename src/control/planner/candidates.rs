@@ -15,8 +15,8 @@ pub(super) struct CandidateBatch {
 }
 
 impl CandidateBatch {
-    /// Creates an empty batch. Initially, the best sequence is the one that holds the controls, and its cost is
-    /// infinite.
+    /// Creates an empty batch. Initially, the best sequence keeps the controls at their current values, and its
+    /// cost is infinite.
     pub fn new(problem: &Problem) -> Self {
         let mut hold = hold_sequence(problem);
         project(problem, &mut hold);

@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(control(10.0, 1.0, 0.0).nearest(5.0, 0, 9.0), 6.0);
         assert_eq!(control(10.0, 1.0, 0.0).nearest(20.0, 0, 9.0), 19.0);
         assert_eq!(control(10.0, inf, 0.0).nearest(20.0, 0, 12.0), 10.0);
-        // From 4, the control can reach the multiple 3. From 4.5, the control cannot reach any multiple, so it moves
+        // From 4, the control can reach 3 in one move. From 4.5, it cannot reach any multiple of 3, so it moves
         // towards 9.
         assert_eq!(control(10.0, 1.0, 3.0).nearest(4.0, 0, 9.0), 3.0);
         assert_eq!(control(10.0, 1.0, 3.0).nearest(4.5, 0, 9.0), 5.5);

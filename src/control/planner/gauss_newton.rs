@@ -7,9 +7,9 @@
 //!    In each iteration:
 //!    - compute the residuals r over the horizon, their Jacobian J and the gradient g of the rest of the cost in one
 //!      batch;
-//!    - for four dampings λ, solve min ½ ‖r + Jδ‖² + gᵀδ + ½ λ δᵀDδ subject to bounds, move limits, totals and the
-//!      plant's limits in the order of their ranks (`quadratic.rs`);
-//!    - evaluate u + tδ for all dampings and for three step lengths t in one batch, and take the best. If no step
+//!    - for four damping factors λ, solve min ½ ‖r + Jδ‖² + gᵀδ + ½ λ δᵀDδ subject to bounds, move limits, totals and
+//!      the plant's limits in the order of their ranks (`quadratic.rs`);
+//!    - evaluate u + tδ for all four factors and for three step lengths t in one batch, and take the best. If no step
 //!      lowers the cost, multiply λ by 300 and try once more.
 //! 3. Stop if the relative gain is below 10⁻⁹, or if the time budget is used up.
 //!
@@ -32,15 +32,15 @@ pub struct GaussNewton {
     pub starts: usize,
 }
 
-/// Dampings that are tried in one batch, relative to the last damping that lowered the cost (not tuned).
+/// Damping factors that are tried in one batch, relative to the last factor that lowered the cost (not tuned).
 const DAMPINGS: [f64; 4] = [0.03, 0.3, 3.0, 30.0];
 /// Step lengths that are tried in one batch. If the cost is concave in the size of a residual (ln, |r|), the quadratic
 /// model overestimates the cost, and the step is too short. A step length of 2 (over-relaxation) compensates for this
 /// effect.
 const LENGTHS: [f64; 3] = [2.0, 1.0, 0.4];
-/// Damping of the first iteration (not tuned).
+/// Damping factor of the first iteration (not tuned).
 const FIRST_DAMPING: f64 = 0.01;
-/// Factor by which the damping is multiplied if no step lowers the cost (not tuned).
+/// Number by which the damping factor is multiplied if no step lowers the cost (not tuned).
 const DAMPING_INCREASE: f64 = 300.0;
 /// Relative gain below which the search has converged.
 const MINIMUM_GAIN: f64 = 1e-9;
@@ -138,7 +138,7 @@ struct Subproblem {
     /// Constraints from the limits of the plant, as (rank, row).
     limits: Vec<(u32, Row)>,
     quadratic: Quadratic,
-    /// Diagonal of the matrix D, which is multiplied by the damping.
+    /// Diagonal of the matrix D, which is multiplied by the damping factor.
     damping_diagonal: Vec<f64>,
 }
 
@@ -147,8 +147,8 @@ impl Subproblem {
         let scale = scales(problem);
         let quadratic = model.quadratic(&scale);
         let largest_curvature = quadratic.hessian.diagonal().max();
-        // If the cost contains no squares, a damping of 1 gives a step of at most one unit of `scale` along the
-        // negative gradient.
+        // If the cost contains no squares, a damping factor of 1 gives a step of at most one unit of `scale` along
+        // the negative gradient.
         let slope = model.gradient.iter().zip(&scale).map(|(g, s)| (g * s).abs()).fold(0.0, f64::max);
         let floor = 1e-3 * largest_curvature + slope + f64::MIN_POSITIVE.sqrt();
         let damping_diagonal = quadratic.hessian.diagonal().iter().map(|h| h + floor).collect();

@@ -49,7 +49,7 @@ impl Linearisation {
         self.gradient.iter().zip(squares).map(|(g, s)| g + s).collect()
     }
 
-    /// The model without its constant term, as a function of the change in units of `scale`. The Hessian is jacobianᵀ
+    /// The model without its constant term, as a function of δ / `scale`. Before scaling, the Hessian is jacobianᵀ
     /// jacobian.
     pub(super) fn quadratic(&self, scale: &[f64]) -> Quadratic {
         let n = scale.len();

@@ -56,8 +56,9 @@ fn enforce_total(problem: &Problem, total: &TotalLimit, sequence: &mut [f64], su
     if multiple <= 0.0 || sum <= total.bounds.high {
         return;
     }
-    // The fraction is the same for all moves, so more moves than necessary may be lowered by one multiple. Moves are
-    // raised again by one multiple, from the first to the last, while the total stays within its limit.
+    // The fraction is the same for all moves, so rounding to the multiple may lower more moves than necessary. From the
+    // first to the last, each move is therefore raised by one multiple if it does not exceed its target and the total
+    // stays within its limit.
     for i in (total.control..sequence.len()).step_by(problem.controls()) {
         let before = sequence.to_vec();
         sequence[i] += multiple;

@@ -113,8 +113,8 @@ fn solve(model: &Quadratic, rows: &[Row], violated: &[Row]) -> Option<DVector<f6
         for row in 0..column {
             set(row, column, model.hessian[(row, column)] / size);
         }
-        // If the cost has no curvature, there may be many minimisers. The added term selects the one with the smallest
-        // step.
+        // If the cost has no curvature, there may be many minimisers. The small added term selects the minimiser with
+        // the smallest step.
         set(column, column, model.hessian[(column, column)] / size + 1e-9);
     }
     (n..variables).for_each(|s| set(s, s, LIMIT_PENALTY));

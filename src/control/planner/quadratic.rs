@@ -1,11 +1,11 @@
 //! Solver for small dense quadratic programs with the dual active-set method of Goldfarb & Idnani (1983).
 //!
-//! Gauss-Newton solves many quadratic programs per plan: one for each damping and each rank of violated limits. With a
-//! few dozen variables and few active constraints, the dual method needs only a few iterations. The dual method starts
-//! from the unconstrained minimum, so it needs no feasible starting point. Constraints that contradict the active
-//! constraints are omitted and do not cause a failure. `qp.rs` uses Clarabel, because it solves one larger sparse
-//! program per iteration, with slack variables and possibly with a singular Hessian, which the dual method does not
-//! accept.
+//! Gauss-Newton solves many quadratic programs per plan: one for each combination of damping factor and rank of the
+//! violated limits. With a few dozen variables and few active constraints, the dual method needs only a few iterations.
+//! The dual method starts from the unconstrained minimum, so it needs no feasible starting point. Constraints that
+//! contradict the active constraints are omitted and do not cause a failure. `qp.rs` uses Clarabel, because it solves
+//! one larger sparse program per iteration, with slack variables and possibly with a singular Hessian, which the dual
+//! method does not accept.
 
 use nalgebra::{Cholesky, DMatrix, DVector};
 

@@ -71,7 +71,7 @@ pub(super) fn scales(problem: &Problem) -> Vec<f64> {
 }
 
 /// Returns bounds, move limits and totals as rows. The variables are changes of the feasible sequence `at` in units of
-/// `scale`. The zero change satisfies all rows.
+/// `scale`. A change of zero satisfies all rows.
 pub(super) fn control_rows(problem: &Problem, at: &[f64], scale: &[f64]) -> Vec<Row> {
     let controls = problem.controls();
     let mut rows = Vec::with_capacity(4 * at.len());

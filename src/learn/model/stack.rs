@@ -19,7 +19,7 @@ use crate::learn::regressor::{Particle, Regressor};
 pub const STACK: &str = "stack";
 
 /// A weighted mean of several models (the parts) with the same layout. Ensemble member m of the stack is the weighted
-/// mean of member m of each part.
+/// mean of the m-th members of all parts.
 #[derive(Debug)]
 pub struct Stack {
     parts: Vec<Arc<dyn Regressor>>,

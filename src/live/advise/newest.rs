@@ -5,9 +5,9 @@ use crate::schema::Role;
 use crate::trajectory::Window;
 use crate::twin::{Dynamics, Support};
 
-/// Returns warnings about the newest rows of the log, from which the twin starts; each warning is one sentence. The
-/// warnings report values outside the range of all earlier rows, missing values in the newest row, and a newest row
-/// outside the training data.
+/// Returns warnings about the newest rows of the log, from which the twin starts; each warning is one sentence.
+/// There is a warning for each signal that is outside the range of all earlier rows or has no value in the newest row,
+/// and one if the newest row is outside the training data.
 pub fn warnings(plant: &Plant) -> Vec<String> {
     let (log, twin) = (&plant.log, &plant.twin);
     let depth = twin.depth().max(1);

@@ -92,7 +92,7 @@ impl Past {
         self.forecast.realised.time(self.first)
     }
 
-    /// Marks all existing rows as unusable for later rows, because a state has no value in the newest row.
+    /// Prevents later rows from using the values of any row so far, because a state has no value in the newest row.
     pub fn skip(&mut self) {
         self.earliest = self.forecast.realised.steps;
         self.measured = 0;

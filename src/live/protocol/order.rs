@@ -1,8 +1,9 @@
 //! Finds the position of each line in its run, even if line numbers are missing, repeated or wrong.
 
-/// Number of consecutive unexpected line numbers after which a new count is accepted (not tuned).
+/// Number of consecutive unexpected line numbers after which they are accepted as a new numbering (not tuned).
 const ACCEPT_AFTER: usize = 3;
-/// Like [`ACCEPT_AFTER`], but for a new count that starts at 0 or at the first number of the run (not tuned).
+/// Like [`ACCEPT_AFTER`], but for a new numbering that starts at 0 or at the number of the run's first line (not
+/// tuned).
 const ACCEPT_AFTER_FROM_START: usize = 2;
 
 /// The position of a line in its run.
@@ -15,7 +16,7 @@ pub enum Place {
         /// Whether lines are missing before this line.
         gap: bool,
     },
-    /// The line repeats a line that has already been placed.
+    /// The line has an old number, so it is treated as a repetition of an earlier line.
     Old,
     /// The line is the first line of a new run.
     Start,
@@ -32,14 +33,14 @@ pub struct Order {
     assumed: i64,
     /// The last unexpected line number, and the number of consecutive unexpected line numbers so far.
     unexpected: (i64, usize),
-    /// Last line number of the previous count, if the newest line appeared to start a new count.
+    /// Last line number of the previous numbering, if the newest line appeared to start a new numbering.
     ended_at: Option<i64>,
 }
 
 impl Order {
     /// Places the line with the number `k`, or an unnumbered line if `k` is `None`. A jump of more than `most` lines is
-    /// not accepted immediately. At most `most` lines with assumed numbers are undone. `fresh` means that the line
-    /// reports nothing about an earlier interval, as is the case for the first line of a run.
+    /// not accepted immediately. A line can replace at most `most` earlier lines whose numbers were assumed. `fresh`
+    /// means that the line reports nothing about an earlier interval, as is the case for the first line of a run.
     pub fn place(&mut self, k: Option<i64>, fresh: bool, most: i64) -> Place {
         let Some((first, last)) = self.span else {
             self.unnumbered = k.is_none();
@@ -52,12 +53,12 @@ impl Order {
         };
         let ended_at = self.ended_at.take();
         if std::mem::take(&mut self.unnumbered) {
-            // Earlier, unnumbered lines do not belong to the same count as the first numbered line.
+            // The first numbered line starts a new run, because the lines before it have no numbers.
             return self.start(k);
         }
         if ended_at.is_some_and(|ended| k > ended && k - ended <= most) {
-            // The previous count of line numbers continues after all. The line that appeared to start a new count
-            // becomes the first line of the run.
+            // The number continues the previous numbering, although the line before it appeared to start a new
+            // numbering. That line becomes the first line of the run.
             *self = Self { span: Some((k - 1, k)), ..Self::default() };
             return Place::Step { n: 1, gap: false };
         }

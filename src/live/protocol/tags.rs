@@ -18,8 +18,8 @@ use crate::twin::Dynamics;
 const PLAUSIBLE_WIDTHS: f64 = 10.0;
 /// The largest plausible absolute value of controls, set-points and signals that are constant in the log (not tuned).
 const PLAUSIBLE_SIZE: f64 = 1e15;
-/// Maximum number of unknown names that are remembered, so that each is reported only once (not tuned). The maximum
-/// limits the memory that a hostile plant can use.
+/// Maximum number of unknown names that are remembered, so that each is reported only once (not tuned). This
+/// bound limits the memory that a hostile plant can use.
 const MAX_UNKNOWN_NAMES: usize = 64;
 
 /// A signal that has a column in the log.
@@ -42,7 +42,7 @@ impl Tag {
 #[derive(Debug, Clone)]
 pub struct Tags {
     pub list: Vec<Tag>,
-    /// Maps each name to the index of its tag and to whether values under this name are in the unit of the column.
+    /// For each name, the index of its tag, and whether values under this name are in the unit of the column.
     names: HashMap<String, (usize, bool)>,
     /// Names that belong to no signal and have already been reported.
     unknown: BTreeSet<String>,

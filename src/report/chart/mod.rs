@@ -55,7 +55,7 @@ pub fn colour(i: usize) -> usize {
 }
 
 impl Ink {
-    /// The number that encodes the ink in a colour of the crate `plotters`.
+    /// The number that represents this ink as a colour of the crate `plotters`.
     fn code(self) -> u8 {
         match self {
             Self::Axis => 1,

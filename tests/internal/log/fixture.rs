@@ -59,7 +59,7 @@ pub fn read(dir: &Path, text: &str) -> Result<(Trajectory, Quality), Error> {
 pub const MIN: i64 = 60_000_000;
 pub const T0: i64 = 1_704_067_200_000_000;
 
-/// The number of faults found in a class.
+/// The number of faults that belong to `class`.
 pub fn count(q: &Quality, class: &str) -> usize {
     q.findings.iter().filter(|f| f.class.as_str() == class).map(|f| f.count).sum()
 }
@@ -81,7 +81,7 @@ signals = [
 ]
 "#;
 
-/// A log of a temperature, a power and a valve position with one row every 10 min.
+/// A log of temperature, power and valve position, with one row every 10 min.
 pub struct Synthetic {
     pub time: Vec<i64>,
     pub temp: Vec<f64>,

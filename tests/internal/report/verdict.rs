@@ -104,9 +104,7 @@ fn a_priced_kpi_that_is_not_reproduced_needs_attention() {
         "{text}"
     );
     assert!(
-        text.contains(
-            "does not reproduce the logged energy cost in 8 of 20 replays of 24 h (newest: 2 560 measured"
-        ),
+        text.contains("does not reproduce the logged energy cost in 8 of 20 replays of 24 h (newest: 2 560 measured"),
         "{text}"
     );
     let html = render(&results).unwrap();

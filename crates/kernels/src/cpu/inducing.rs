@@ -1,8 +1,8 @@
 //! Computes the collapsed evidence lower bound (Titsias 2009) of a sparse GP with m inducing points Z, its gradient,
 //! and the posterior.
 //!
-//! With K_uu = K(Z, Z) = L Lᵀ, K_uf = K(Z, X), A = L⁻¹ K_uf / σ, B = I + A Aᵀ = M Mᵀ and c = M⁻¹ A y / σ, the bound on the
-//! log marginal likelihood of n rows under a kernel with variance s² is
+//! With K_uu = K(Z, Z) = L Lᵀ, K_uf = K(Z, X), A = L⁻¹ K_uf / σ, B = I + A Aᵀ = M Mᵀ and c = M⁻¹ A y / σ, the bound on
+//! the log marginal likelihood of n rows under a kernel with variance s² is
 //!
 //!   −n/2 ln 2πσ² − Σ_i ln M_ii − yᵀy / 2σ² + ½ cᵀc − (n s² / σ² − tr A Aᵀ) / 2.
 //!
@@ -24,8 +24,8 @@ use super::factor::{cholesky, invert, lower_plus_square, lower_triangle, multipl
 use super::triangular::solve_columns;
 use crate::kernel::{Inducing, Kernel, Points, Solve};
 
-/// Number of rows whose kernels are computed together. This number is not a power of two, because columns spaced by a
-/// power of two would map to the same cache sets.
+/// Number of rows whose kernel values are computed together. This number is not a power of two, because columns spaced
+/// by a power of two would map to the same cache sets.
 const ROWS: usize = 248;
 /// Number of tasks. Each task processes a fixed range of rows, and the partial sums are added in a fixed order.
 const TASKS: usize = 8;

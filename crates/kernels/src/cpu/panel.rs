@@ -8,7 +8,7 @@
 use pulp::{Arch, Simd, WithSimd};
 
 /// Output columns per block, with two sums each. Two multiply-adds per cycle with a latency of four cycles require
-/// eight independent sums. Ten sums leave some slack, whereas one of twelve sums would be spilled to memory.
+/// eight independent sums. Ten sums leave some slack. With twelve sums, one of them would be spilled to memory.
 const BLOCK: usize = 5;
 
 /// A column of a panel, stored in two vector registers.
@@ -39,8 +39,8 @@ pub fn pairs_mut<S: Simd>(panel: &mut [f32]) -> &mut [Pair<S>] {
     S::as_mut_simd_f32s(panel).0.as_chunks_mut().0
 }
 
-/// Receives the sums of a matrix product. `Finish` is a trait rather than a closure, because a closure that is not
-/// inlined would be compiled for the baseline CPU, without wide vector instructions.
+/// Decides what is done with the sums of a matrix product. `Finish` is a trait rather than a closure, because a closure
+/// that is not inlined would be compiled for the baseline CPU, without wide vector instructions.
 pub trait Finish<S: Simd> {
     /// Receives the sums of column `at`.
     fn take(&mut self, s: S, at: usize, sums: Pair<S>);

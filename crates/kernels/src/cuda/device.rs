@@ -80,7 +80,7 @@ impl<T> Argument for &mut CudaSlice<T> {}
 impl<T> Argument for &CudaView<'_, T> {}
 impl<T> Argument for &mut CudaViewMut<'_, T> {}
 
-/// Restricts an argument of [`launch!`] to the types of [`Argument`].
+/// Ensures that an argument of [`launch!`] has a type that implements [`Argument`].
 pub fn argument<A: Argument>(argument: A) -> A {
     argument
 }

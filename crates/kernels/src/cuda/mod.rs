@@ -25,7 +25,7 @@ use device::Device;
 /// Unless stated otherwise, the sizes are numbers of floating-point operations. The values are estimates for a PCIe GPU
 /// in a machine with 16 CPU cores, and were not measured.
 mod threshold {
-    /// Number of elements in a kernel matrix, all of which must be copied back to the host.
+    /// Number of elements of the kernel matrix, which must be copied back to the host.
     pub const KERNEL: f64 = 4e6;
     pub const CHOLESKY: f64 = 1e9;
     pub const SOLVE: f64 = 1e9;
@@ -33,7 +33,8 @@ mod threshold {
     pub const SOLVE_COLUMNS: usize = 64;
     pub const EVIDENCE: f64 = 2e8;
     pub const PREDICT: f64 = 1e8;
-    /// Forward and backward passes have the same threshold, because the device that fills a tape must also read it.
+    /// The same threshold applies to forward and backward passes, so that both run on the same device: a backward pass
+    /// on the CPU reads the tape that the forward pass on the CPU has filled.
     pub const NETWORKS: f64 = 1e8;
 }
 

@@ -68,7 +68,7 @@ fn flatten(fitted: &SmartcoreRegressor, features: usize) -> Result<Vec<Tree>> {
         .map(|tree| {
             let grown: Vec<GrownNode> = tree.nodes.iter().map(SmartcoreNode::grown).collect();
             Tree::flatten(&grown, features)
-                .ok_or_else(|| Error::Failed("the nodes of a grown tree do not form a tree".into()))
+                .ok_or_else(|| Error::Failed("the nodes of a grown tree are inconsistent".into()))
         })
         .collect()
 }

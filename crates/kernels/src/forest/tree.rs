@@ -57,7 +57,7 @@ impl Tree {
                 }
                 GrownNode::Branch { feature, threshold, children } => {
                     let child = nodes.len();
-                    // If there are more nodes than in the input, the children form a cycle.
+                    // A tree has as many nodes as the input. If there are more, the branches form a cycle.
                     if child + 1 >= usize::from(u16::MAX) || child > grown.len() {
                         return None;
                     }

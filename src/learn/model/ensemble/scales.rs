@@ -12,7 +12,7 @@ use crate::learn::dataset::{Dataset, Scaling};
 /// Inputs are clamped to their range in the training data, because neural networks extrapolate poorly.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scales {
-    /// Index of the input from which each lagged input is subtracted, which is the same signal one step later:
+    /// For each input, the index of the input that contains the same signal one step later, if there is one:
     /// `[inputs]`.
     pub later: Vec<Option<usize>>,
     /// Statistics of the inputs or of their differences: `[inputs]`. `low` and `high` are the bounds on the

@@ -43,8 +43,8 @@ pub use search::Effort;
 const MIN_RESIDUAL_SD: f64 = 1e-3;
 /// Number of rows predicted at a time (not tuned).
 const ROWS: usize = 1024;
-/// Maximum number of rows per function up to which one joint pass over all functions is faster than one pass per
-/// function (not tuned).
+/// Largest number of rows per function for which one joint pass over all functions is faster than one pass per function
+/// (not tuned).
 const FEW: usize = 16;
 /// Maximum number of functions drawn from the posterior (not tuned).
 const SAMPLES: usize = 1000;

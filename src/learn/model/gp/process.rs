@@ -21,8 +21,8 @@ const NEXT_ROWS: usize = 600;
 const STARTS: usize = 3;
 /// Limits on the first hyper-parameter search (not tuned).
 const FIRST: Effort = Effort { iterations: 20, evaluations: 30, gain: 1e-5 };
-/// Maximum number of floating-point operations in the second and in the third hyper-parameter search (not tuned). The
-/// third search uses all rows of an exact process.
+/// Maximum number of floating-point operations in the second and in the third hyper-parameter search (not tuned). If
+/// the process is exact, the third search uses all rows.
 const WORK: [f64; 2] = [5e9, 3e10];
 /// Maximum number of evaluations in the second and in the third hyper-parameter search (not tuned).
 const EVALUATIONS: usize = 60;

@@ -80,7 +80,7 @@ fn deviations_match_a_simulation_and_gradients_match_finite_differences() {
             simulation.forward(&other, &starts, &compute).unwrap()
         };
         // The slope is doubled, because `backward` returns the gradient of the sum over two members and `forward`
-        // returns their mean.
+        // returns the mean over them.
         let slope = 2.0 * (moved(4e-3) - moved(-4e-3)) / 8e-3;
         let at = i % size;
         let variance = (size - 2..size).contains(&at) || (size - 20 + 8..size - 20 + 16).contains(&at);
