@@ -23,8 +23,8 @@ pub struct Fault {
     pub help: String,
     /// Whether the fault is only a warning, which does not make `check` fail.
     pub warning: bool,
-    /// Whether the fault concerns the log, which is missing or does not cover a run. Commands that read the log report
-    /// this problem themselves, as bad data.
+    /// Whether the fault is that the log is missing or too short for a run. Commands that read the log report this
+    /// problem themselves, as bad data.
     #[serde(skip)]
     pub about_log: bool,
 }

@@ -75,7 +75,7 @@ pub struct MoveLimit {
 impl MoveLimit {
     pub const NONE: Self = Self { down: f64::INFINITY, up: f64::INFINITY };
 
-    /// Limits that are equal for decreases and increases.
+    /// A move limit that is the same for decreases and increases.
     pub fn both(size: f64) -> Self {
         Self { down: size, up: size }
     }

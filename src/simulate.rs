@@ -13,7 +13,7 @@ use crate::twin::{Batch, Dynamics, Support};
 /// Computing a label takes as long as several simulation steps, and labels rarely change from one step to the next.
 /// With 500 labels, the estimated fraction of a run outside the support is accurate to within a few per cent.
 const MOST_LABELLED_STEPS: usize = 500;
-/// Minimum number of steps with support labels. This minimum takes effect in runs with many particles (not tuned).
+/// Minimum number of steps with support labels, which takes effect in runs with many particles (not tuned).
 const FEWEST_LABELLED_STEPS: usize = 24;
 /// Maximum number of labels: labelled steps × particles (not tuned). In runs with many particles, fewer steps are
 /// labelled.
@@ -118,10 +118,10 @@ pub fn simulate(run: &Run, controller: &mut dyn Controller, stop: &dyn Fn() -> b
     Ok(Simulated { trajectory, support, held, carried })
 }
 
-/// Returns the realised signals with missing values replaced. Missing states before the run are predicted by the plant.
-/// Other missing values are replaced by the last known value of the same signal. Missing inputs are replaced over the
-/// whole run, and other signals only up to the start of the run. Also returns, for each signal, the number of values
-/// replaced during the run and the number of predicted states.
+/// Returns the realised signals with missing values replaced. States that are missing before the run are predicted with
+/// `run.dynamics`. Other missing values are replaced by the last known value of the same signal. Missing inputs are
+/// replaced over the whole run, and other signals only up to the start of the run. Also returns, for each signal, the
+/// number of values replaced during the run and the number of predicted states.
 fn carried_forward(run: &Run, first: usize) -> Result<(Trajectory, Vec<usize>, Vec<usize>)> {
     let mut inputs = run.realised.as_ref().clone();
     let carried = run.dynamics.carry(&mut inputs, first, run.past)?;

@@ -1,8 +1,9 @@
 //! Quantiles, moments and the normal distribution function.
 //!
-//! Quantile rules give different results in small samples, but results must be reproducible to the last bit. Each rule
-//! therefore has its own function. If a rule is among the types of Hyndman & Fan (1996), its function is named after
-//! that type. The quantile functions take a sample in ascending order and return NaN or `None` if the sample is empty.
+//! Different quantile rules give different results in small samples, and results must be reproducible to the last bit.
+//! Each rule therefore has its own function. If a rule is among the types of Hyndman & Fan (1996), its function is
+//! named after that type. The quantile functions take a sample in ascending order and return NaN or `None` if the
+//! sample is empty.
 
 /// Returns the finite values in ascending order.
 pub fn sorted_finite(values: &[f64]) -> Vec<f64> {

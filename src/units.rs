@@ -36,7 +36,7 @@ impl Unit {
         Self { text: "1".into(), dimension: [0; 8], scale: 1.0, offset: 0.0 }
     }
 
-    /// The second, which is the unit of `dt`.
+    /// The unit `s` (seconds), in which `dt` is given.
     pub fn second() -> Self {
         Self { text: "s".into(), dimension: [0, 0, 1, 0, 0, 0, 0, 0], scale: 1.0, offset: 0.0 }
     }

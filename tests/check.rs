@@ -351,7 +351,7 @@ fn seeded_mistakes_are_reported_on_their_line_with_help() {
     );
 }
 
-/// Commands that read `file` and must therefore report its mistakes.
+/// Commands that read `file` and must therefore report mistakes in it.
 fn readers(file: &str) -> &'static [&'static [&'static str]] {
     match file {
         TWIN => &[&["fit", "data/datacenter"], &["control", "data/datacenter"]],

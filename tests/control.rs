@@ -22,7 +22,7 @@ particles = 1
 planner.icem = { population = 8, iterations = 2 }
 "#;
 
-/// A project with a fitted room model. The `[mpc]` table of its twin ends with the lines `more`.
+/// A project with a fitted room model. `more` contains additional lines for the `[mpc]` table of its twin.
 fn room(more: &str) -> Room {
     let room = Room::fitted();
     let text = room.text("data/room/twin.toml");

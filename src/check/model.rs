@@ -228,7 +228,7 @@ fn rollout_loss(faults: &mut Faults<'_>, model: &ModelSpec) {
     let steps = &model.rollout_loss;
     if !(1..=1000).contains(&**steps) {
         let message = format!("`rollout_loss` must be between 1 and 1000 steps, but it is {}", steps.value);
-        let help = "use 1 to fit one-step predictions, or about the control horizon to fit open-loop predictions";
+        let help = "use 1 for one-step predictions, or a number close to the control horizon for open-loop predictions";
         faults.add("out-of-range", &steps.span, message, help);
     }
 }
@@ -252,7 +252,7 @@ fn retrain(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     }
     if let Some(log) = plant.log.length().filter(|log| *retrain.window > *log) {
         let message = format!("the window {} is longer than the log ({log})", retrain.window.value);
-        faults.warn("too-long", &retrain.window.span, message, "shorten `window`; a longer window has no effect");
+        faults.warn("too-long", &retrain.window.span, message, "shorten `window`; the excess has no effect");
     }
     if let Some(age) = retrain.max_age.as_ref().filter(|a| a.ms() <= 0) {
         faults.add("out-of-range", &age.span, "`max_age` must be longer than 0", "write e.g. `max_age = \"26h\"`");

@@ -54,7 +54,7 @@ impl InterruptGuard {
         WORK.lock().unwrap_or_else(PoisonError::into_inner).0 = message;
     }
 
-    /// Whether a signal has arrived.
+    /// Whether the process has received an interrupt signal.
     pub fn is_interrupted(&self) -> bool {
         CAUGHT.load(Ordering::Relaxed) != 0
     }

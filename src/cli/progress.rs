@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::globals::Globals;
 use super::output::note;
 
-/// Interval between two frames of a spinner.
+/// Interval between consecutive frames of a spinner.
 const TICK: Duration = Duration::from_millis(120);
 
 /// A progress bar with the remaining time, on standard error. Hidden with `--quiet`, or if standard error is not a

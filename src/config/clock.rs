@@ -114,7 +114,7 @@ pub(super) fn time_of_day_help(key: &str, text: &str) -> String {
     };
     match guess() {
         Some(time) => format!("write `{key} = \"{time}\"`"),
-        None => "write a time from 00:00 to 23:59, like `06:30`".to_owned(),
+        None => "use a time from 00:00 to 23:59, such as `06:30`".to_owned(),
     }
 }
 

@@ -17,7 +17,7 @@ pub struct Loaded<T> {
     pub path: PathBuf,
     pub text: String,
     pub value: T,
-    /// Parts of the file that are missing from the value because of structural faults.
+    /// Parts of the file that are missing from `value` because of structural faults.
     pub damage: Damage,
 }
 

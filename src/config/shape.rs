@@ -409,7 +409,7 @@ impl<'s, 'i> Shape<'s, 'i> {
                     DeValue::Table(t) => t,
                     _ => return None,
                 };
-                // continue with the first key that names a choice
+                // continue with the first key that is one of the choices
                 let (key, value) =
                     table.into_iter().find(|(k, _)| variants.iter().any(|(tag, _)| *tag == k.get_ref()))?;
                 self.fit_variant(variants, spot, span, key, value, &known())

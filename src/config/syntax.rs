@@ -45,7 +45,8 @@ pub(super) fn is_open_ended(message: &str) -> bool {
 }
 
 /// Returns the byte range of the first unclosed bracket, if there is one. A bracket is unclosed if it is the innermost
-/// open bracket at a table header, at a key, at a closing bracket of a different kind or at the end of the file.
+/// open bracket at one of the following places: a table header, a `=` in an array, an opening bracket that does not
+/// follow a `=` in an inline table, a closing bracket of a different kind, or the end of the file.
 pub(super) fn unclosed(text: &str) -> Option<Range<usize>> {
     // each element is (bracket, position, last non-blank character inside the bracket)
     let mut open: Vec<(u8, usize, u8)> = Vec::new();

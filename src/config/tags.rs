@@ -13,7 +13,7 @@ pub type Complaint = (String, Range<usize>);
 
 /// Converts the tag list to a schema. Absent limits become infinite.
 ///
-/// A derived signal without a unit provisionally gets the unit `1`. `expr::schema` replaces this unit by the unit of
+/// A derived signal without a unit provisionally gets the unit `1`. `expr::schema` replaces this unit with the unit of
 /// the signal's expression.
 ///
 /// # Errors

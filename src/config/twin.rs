@@ -14,7 +14,7 @@ use crate::schema::Role;
 #[serde(deny_unknown_fields)]
 pub struct TwinSpec {
     /// Name of the plant, which may contain letters, digits, `_` and `-`. The plant's folders under `models` and
-    /// `reports` have the same name.
+    /// `reports` have this name, too.
     pub name: At<String>,
     /// Sample time of the twin, such as `10min`.
     pub step: At<TimeSpan>,
@@ -312,7 +312,7 @@ pub enum KpiSpec {
     ExceedanceShare(At<String>),
     /// Ratio of the integrals of two expressions.
     Ratio([At<String>; 2]),
-    /// Number of changes of a control, given by its name.
+    /// Number of times that a control, given by its name, changes.
     Moves(At<String>),
     /// Sum of the absolute changes of a control, given by its name.
     Travel(At<String>),
@@ -330,7 +330,8 @@ pub enum KpiSpec {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetrainSpec {
-    /// Length of the part of the log on which the challenger is trained, just before the part given by `blocks`.
+    /// Length of the part of the log on which the challenger is trained. This part ends where the part given by
+    /// `blocks` begins.
     pub window: At<TimeSpan>,
     /// Length of the newest part of the log, on which champion and challenger are compared.
     pub blocks: At<TimeSpan>,

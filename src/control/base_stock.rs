@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::expr::{Program, Registers};
 use crate::resolve::{Faults, Names, Wanted};
 
-/// An ordering control with the expressions of its policy, which are all in the unit of the order.
+/// The control that is the order, and the expressions of its policy, which are all in the unit of the order.
 #[derive(Debug, Clone)]
 pub struct BaseStockSettings {
     order: usize,

@@ -120,7 +120,7 @@ impl Builder {
     }
 }
 
-/// How a value relates to its unit.
+/// Whether a value has a unit, and whether it is a temperature difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ValueKind {
     /// A value computed from numbers without units, whose unit is determined by the context.
@@ -132,8 +132,8 @@ pub(super) enum ValueKind {
     /// A value that is either a temperature difference or a temperature, depending on the context. For example, `degC −
     /// number` may be a temperature difference, or a temperature that is lower by that number. The same ambiguity
     /// applies to `number + difference`. The number is the same for both interpretations, so the context determines
-    /// which of them applies; without a context, the value is a difference. The unit of the value is that of the
-    /// temperature.
+    /// which of them applies; without a context, the value is a difference. The unit stored for
+    /// the value is its unit as a temperature.
     Ambiguous,
 }
 
@@ -163,8 +163,8 @@ pub struct Registers {
 
 impl Program {
     /// Returns the same expression with its result converted to `unit`. An expression that consists of numbers without
-    /// units, such as `18` or `if(t > 25, 16, 18)`, takes the unit without conversion. If a conversion is impossible,
-    /// the error states the reason.
+    /// units, such as `18` or `if(t > 25, 16, 18)`, is taken as a value in `unit`, without conversion. If a
+    /// conversion is impossible, the error states the reason.
     pub fn in_unit(self, unit: &Unit) -> Result<Self, String> {
         let point = unit.is_affine() && (self.kind == ValueKind::Ambiguous || self.base.is_affine());
         let (factor, shift) = match self.kind {

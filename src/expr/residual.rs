@@ -7,7 +7,7 @@
 use super::kernel::Op;
 use super::program::{Builder, Operand, Operation, Program, ValueKind};
 
-/// Relative increase of |r| or r² in [`Residual::scaled`], which is the step of a finite difference (not tuned).
+/// Relative increase of |r| or r² in [`Residual::scaled`], used as the step of a finite difference (not tuned).
 pub const SCALE_STEP: f64 = 1e-4;
 
 /// A subexpression of the form |r| or r².
@@ -71,7 +71,7 @@ impl Program {
         true
     }
 
-    /// Returns a program that computes one operand of this program.
+    /// Returns a program that computes only the intermediate result `result` of this program.
     fn part(&self, result: Operand) -> Self {
         let builder = Builder::with_operations(self.operations.clone());
         builder.finish(result, ValueKind::Quantity, self.unit.clone())

@@ -161,7 +161,7 @@ fn band(h: usize) -> usize {
     if h <= 1 { 0 } else { (h - 1).ilog2() as usize + 1 }
 }
 
-/// Horizons in a band, limited to at most `last`.
+/// The horizons of a band, up to the horizon `last`.
 fn horizons(band: usize, last: usize) -> std::ops::Range<usize> {
     let (from, to) = if band == 0 { (1, 2) } else { ((1 << (band - 1)) + 1, (1 << band) + 1) };
     from..to.min(last + 1)

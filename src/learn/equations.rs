@@ -150,8 +150,8 @@ struct Unordered {
     late: bool,
 }
 
-/// Compiles `text` and converts the result to the unit of `target`. If the conversion is impossible, returns a fault if
-/// the unit of `target` is `declared`; otherwise, the expression keeps its own unit.
+/// Compiles `text` and converts the result to the unit of `target`. An impossible conversion is a fault if the unit of
+/// `target` is `declared`; otherwise, the expression keeps its own unit.
 fn compile(
     text: &At<String>,
     scope: &Scope,

@@ -54,12 +54,13 @@ impl StepMap {
         }
     }
 
-    /// Writes the outputs and the late derived signals into the current frame, advances the window, and writes the next
-    /// states.
+    /// Writes the outputs and the derived signals that depend on current controls or outputs into the current frame,
+    /// advances the window, and writes the next states.
     ///
     /// `window` must be at least [`StepMap::depth`] deep, and [`StepMap::observe`] must have been called for its
-    /// current frame. Together, `particles` must contain all rows of the window. `noise` (`[targets][particles]`, in
-    /// the units of the targets) is added to the targets. Non-finite values propagate, and no value is clamped.
+    /// current frame. The row ranges in `particles` must together cover all rows of the window. `noise`
+    /// (`[targets][particles]`, in the units of the targets) is added to the targets. Non-finite values propagate, and
+    /// no value is clamped.
     pub fn step(
         &self,
         window: &mut Window,

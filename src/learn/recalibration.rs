@@ -22,7 +22,7 @@ use crate::stats::{WeightedSample, half_mean_difference, quantile_right_inverse}
 
 /// Number of quantiles in a stored error distribution. Their probabilities are (j + ½) / POINTS.
 const POINTS: usize = 99;
-/// Minimum relative reduction of the CRPS for which another method replaces the default (not tuned).
+/// Minimum relative reduction of the CRPS that another method must achieve to replace the default (not tuned).
 const MIN_GAIN: f64 = 0.003;
 /// Minimum sample size for estimating the shape of the distribution (not tuned).
 const MIN_FOR_SHAPE: usize = 20;
@@ -41,7 +41,7 @@ const SHAPES: [ErrorShape; 3] = [ErrorShape::Isotonic, ErrorShape::ScaledNormal,
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecalibrationMethod {
     pub shape: ErrorShape,
-    /// Whether recent blocks have larger weights, with each block having half the weight of the next newer block.
+    /// Whether newer blocks have larger weights. If so, each block has half the weight of the next newer block.
     pub recent: bool,
     /// Whether the width of the distribution varies with the standard deviation predicted by the model.
     pub local: bool,

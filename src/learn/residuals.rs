@@ -62,7 +62,7 @@ pub(super) fn clip(residuals: &[Residuals], targets: usize) -> Vec<Residuals> {
     clipped
 }
 
-/// Autocorrelation ρ about zero of the errors of target `i`, at lag `lag`.
+/// Autocorrelation ρ of the errors of target `i` at lag `lag`, computed without subtracting the mean error.
 fn correlation(residuals: &[Residuals], i: usize, lag: usize) -> f64 {
     let (mut cross, mut square) = (0.0, 0.0);
     for block in residuals {
@@ -85,7 +85,7 @@ pub(super) fn phi_by_lag_one(residuals: &[Residuals], i: usize) -> f64 {
 
 /// Estimates φ of target `i` as the value that forecasts the errors best over the horizon: argmin Σ_h (φ²ʰ − 2 φʰ ρ_h)
 /// for 0 ≤ φ < 1. If the errors are an AR(1) process, the estimate is the coefficient of that process. If the errors
-/// are white noise plus a slowly varying offset, the estimate is close to the coefficient of the offset.
+/// are white noise plus a slowly varying offset, the estimate is close to the AR(1) coefficient of the offset.
 pub(super) fn phi_by_horizon(residuals: &[Residuals], i: usize, horizon: usize) -> f64 {
     // At most 48 lags are used, because further lags would hardly change the result even for a long horizon.
     let stride = horizon.div_ceil(48);
@@ -134,7 +134,7 @@ pub(super) fn innovations(residuals: &[Residuals], phi: &[f64]) -> Vec<Vec<f64>>
     all.filter(|innovation| innovation.iter().all(|e| e.is_finite())).collect()
 }
 
-/// Covariance Σ of the innovations about zero: `[targets][targets]`.
+/// Covariance Σ of the innovations, computed without subtracting their mean: `[targets][targets]`.
 pub(super) fn covariance(innovations: &[Vec<f64>], targets: usize) -> Vec<Vec<f64>> {
     let scale = 1.0 / innovations.len().max(1) as f64;
     let element = |i: usize, j: usize| scale * innovations.iter().map(|e| e[i] * e[j]).sum::<f64>();

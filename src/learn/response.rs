@@ -17,8 +17,8 @@ const POINTS: usize = 240;
 const AT_REST: f64 = 1e-4;
 /// A state that is more than this many standard deviations from its mean is outside the training data (not tuned).
 const OUTSIDE: f64 = 4.0;
-/// A step response has settled if its last values differ from its final value by at most this fraction of its largest
-/// value (not tuned).
+/// A step response has settled if, over the last horizon, it differs from its final value by at most this fraction of
+/// its largest absolute value (not tuned).
 const SETTLED: f64 = 5e-3;
 
 /// Response of one signal to a step change of one control. The plant starts at rest at the training means, and all
@@ -31,8 +31,8 @@ pub struct Response {
     /// Size of the step change, in the unit of the control. The step is negative if only a downward step stays within
     /// the training data.
     pub step: f64,
-    /// Number of time steps since the step change of the control: `[points]`. The number k refers to x(k) of a
-    /// state and to y(k) of an output.
+    /// Number of time steps since the step change of the control: `[points]`. The number k stands for x(k) if the
+    /// signal is a state, and for y(k) if it is an output.
     pub at: Vec<usize>,
     /// Change of the signal per unit of the control: `[points]`. `mean` is the response of the mean model; `low` and
     /// `high` are the 10th and 90th percentiles over the ensemble members.
@@ -225,7 +225,7 @@ impl<'a> ConstantInputRun<'a> {
     }
 }
 
-/// Whether the last `span` values of `path` differ from the final value by at most 0.5 % of the largest value.
+/// Whether the last `span` values of `path` differ from the final value by at most 0.5 % of the largest absolute value.
 fn settled(path: &[f64], span: usize) -> bool {
     let Some(last) = path.last() else { return false };
     let largest = path.iter().fold(0.0, |m: f64, v| m.max(v.abs()));

@@ -17,7 +17,8 @@ pub struct Start {
     pub row: usize,
     /// First row of the segment that contains the start.
     pub first: usize,
-    /// Number of steps until the end of the segment, of the block or of the known inputs, limited to the horizon.
+    /// Number of steps to the end of the segment, the block or the known inputs, whichever is nearest; at most the
+    /// horizon.
     pub reach: usize,
 }
 
@@ -128,8 +129,9 @@ pub fn thin<T: Copy>(items: &[T], limit: usize) -> Vec<T> {
     (0..limit).map(|i| items[i * n / limit]).collect()
 }
 
-/// Creates a window with `copies` rows per start. The current frame is `back` rows of the log before the start. Outputs
-/// and derived signals of the current frame are not yet known, so they are set to their values in the previous frame.
+/// Creates a window with `copies` rows per start. The current frame lies `back` rows before the start in the log.
+/// Outputs and derived signals of the current frame are not yet known, so they are set to their values in the previous
+/// frame.
 pub(crate) fn window_at(map: &StepMap, log: &Trajectory, starts: &[Start], copies: usize, back: usize) -> Window {
     let depth = map.depth().max(2);
     let rows = starts.len() * copies;

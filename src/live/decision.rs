@@ -18,7 +18,7 @@ pub enum FallbackLevel {
     Plan,
     /// A later move of the last successful plan.
     LastPlan,
-    /// The safe policy set in the twin, or the plant's own controller.
+    /// The safe policy that the twin specifies, or the plant's own controller.
     Safe,
     /// The controls keep their current values.
     Hold,

@@ -233,8 +233,8 @@ impl<'a> Fallback<'a> {
         Some(self.limits.within(past, in_force, &self.with_unplanned(planned, baseline)))
     }
 
-    /// Returns the controls of the twin's safe policy. Controls that the safe policy does not set have the values of
-    /// the plant's own controller.
+    /// Returns the controls of the twin's safe policy. Controls that the safe policy does not set get the values
+    /// that the plant's own controller chooses.
     fn safe(&mut self, past: &mut Past, baseline: &[f64], in_force: &[f64]) -> Result<Option<Vec<f64>>> {
         if self.safe.is_none() {
             return Ok(None);

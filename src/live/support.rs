@@ -11,14 +11,15 @@ const SHARES: [f64; 3] = [0.75, 0.5, 0.25];
 ///
 /// - If `requested` stays within the support, it is the only result.
 /// - Otherwise, the results are reduced moves. A reduced move is the largest supported fraction of the way from an
-///   origin to `requested`. The origins are `unplanned` (the controls without a plan) and the supported moves in
-///   `others`. For each origin, all controls are reduced together, and each control is also reduced alone.
+///   origin to `requested`. The origins are `unplanned` (the controls that apply without a plan) and each supported
+///   move in `others`. For each origin, all controls are reduced together, and each control is also reduced alone.
 /// - If `unplanned` also leaves the support, for example because of weather that the log does not contain, `requested`
 ///   causes no additional extrapolation. In that case, the result contains only `requested`, or is empty if
 ///   `states_known` is `false`; see the function [`states_known`].
 /// - If no supported move exists, the result is empty.
 ///
-/// The function `judge` clamps controls to their limits and returns their support at the current step.
+/// The function `judge` clamps controls to their limits, and returns their position relative to the support at the
+/// current step.
 ///
 /// # Errors
 /// Returns the errors of `judge`.
@@ -62,8 +63,8 @@ pub fn supported(
     Ok(moves)
 }
 
-/// Returns `requested`, with the move of one control, or of all controls, from `origin` reduced to the fraction
-/// `share`. `control` is the index of the reduced control, or `None` for all controls.
+/// Returns `requested` with a smaller distance from `origin`: the distance is multiplied by `share`, either for the
+/// control with the index `control`, or for all controls if `control` is `None`.
 fn between(origin: &[f64], requested: &[f64], control: Option<usize>, share: f64) -> Vec<f64> {
     let is_reduced = |c: usize| control.is_none_or(|one| one == c);
     let each = origin.iter().zip(requested).enumerate();
@@ -80,7 +81,7 @@ pub fn states_known(dynamics: &dyn Dynamics, value: impl Fn(usize) -> f64) -> bo
 mod tests {
     use super::*;
 
-    /// Returns a supported move from 1 towards 5, where values above `edge` are outside the support.
+    /// Returns the supported move from 1 towards 5 if values above `edge` are outside the support.
     fn up_to(edge: f64, states_known: bool) -> Option<Vec<f64>> {
         let judge = |moves: &mut [f64]| Ok(if moves[0] > edge { Support::Outside } else { Support::Inside });
         supported(vec![1.0], Vec::new(), vec![5.0], states_known, judge).unwrap().pop()
@@ -95,7 +96,7 @@ mod tests {
         };
         assert_eq!(from([0.0, 0.0], [0.0, 0.0], true), [[3.0, 3.0], [2.0, 4.0], [4.0, 2.0]]);
         assert_eq!(from([0.0, 0.0], [4.0, 0.0], false), [[3.0, 3.0], [4.0, 2.0], [2.0, 4.0]]);
-        // A move is not reduced towards an origin that is outside the support.
+        // No move is reduced towards `unplanned` or `other` if these controls are outside the support.
         assert_eq!(from([1.0, 1.0], [9.0, 0.0], true), [[2.5, 2.5], [1.75, 4.0], [4.0, 1.75]]);
         assert_eq!(from([9.0, 0.0], [2.0, 2.0], true), [[4.0, 4.0]]);
         assert!(from([9.0, 0.0], [2.0, 2.0], false).is_empty());

@@ -34,7 +34,7 @@ pub(super) struct Batches<'a> {
     meta: ArrowReaderMetadata,
     /// Indices of the selected columns in the file.
     columns: Vec<usize>,
-    /// Sets of row groups that are not read yet, in reverse order: the set at the end of the list is read next.
+    /// Sets of row groups that have not been read yet, in reverse order: the set at the end of the list is read next.
     pending: Vec<Vec<usize>>,
     readers: Vec<ParquetRecordBatchReader>,
     /// Number of unread rows in the current row groups.
@@ -42,7 +42,7 @@ pub(super) struct Batches<'a> {
 }
 
 impl<'a> Batches<'a> {
-    /// Creates a reader for the columns of `file` in `select`, which contains pairs of a column name and a decoding.
+    /// Creates a reader for some columns of `file`. `select` contains the name and the decoding of each column to read.
     pub fn new(file: &'a LogFile, select: &[(&str, Decoding)]) -> Result<Self> {
         let index = |name: &str| {
             let at = file.columns.iter().position(|c| c.name == name);

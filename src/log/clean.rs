@@ -216,7 +216,8 @@ fn drop_duplicates(s: &mut Samples, name: &str, note: &mut impl FnMut(Option<Fin
     ));
 }
 
-/// Drops the samples of a stuck sensor if `flat` is set. If `flat` is not set, only reports suspicious flat lines.
+/// Drops the samples of a stuck sensor if `flat` is set. If `flat` is not set, suspicious flat lines are
+/// reported but kept.
 fn flat(s: &mut Samples, rule: &Rule, note: &mut impl FnMut(Option<Finding>)) {
     let name = rule.signal.as_str();
     let occurrences = |s: &Samples, runs: &[detect::SampleRange], skip: usize| {

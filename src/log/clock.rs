@@ -18,8 +18,8 @@ pub(super) struct ClockFaults {
     pub notes: Vec<String>,
 }
 
-/// Maximum number of differences from which the typical interval is computed. If a log has more differences than this,
-/// only every n-th difference is used.
+/// Maximum number of time differences from which the typical interval is computed. In a longer log, only every n-th
+/// time difference is used.
 const MAX_DIFFERENCES: usize = 20_000;
 /// A log is regular if at least this fraction of its sampling intervals equals the typical interval.
 const REGULAR_SHARE: f64 = 0.9;
@@ -66,9 +66,9 @@ pub(super) fn examine(time: &[i64], value: &[f64], breaks: &[usize]) -> ClockFau
     faults
 }
 
-/// Finds rows whose time is earlier than the latest preceding time. A regular run of out-of-order rows over a period
-/// that has already been logged means that the clock was set back. All other out-of-order rows are counted as late.
-/// Adds the lengths of the clock steps to `backward`.
+/// Finds rows whose time is earlier than the latest preceding time. If out-of-order rows follow one another at regular
+/// intervals over a period that has already been logged, the clock was set back. All other out-of-order rows are
+/// counted as late. Appends to `backward` the amounts by which the clock was set back.
 fn find_backward(
     time: &[i64],
     value: &[f64],

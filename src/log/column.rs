@@ -14,8 +14,8 @@ pub struct ColumnMapping {
     /// How the samples in a step are combined into one value (default: hold for controls and set-points, mean for all
     /// other signals).
     pub resample: Resample,
-    /// Whether a value may stay constant for a long time without being a fault, as is the case for controls, set-points
-    /// and columns that are resampled with hold.
+    /// Whether it is normal for the value to stay constant for a long time, as is the case for controls, set-points and
+    /// columns that are resampled with hold.
     pub holds: bool,
     /// `signal = gain * column + shift`.
     gain: f64,

@@ -104,11 +104,11 @@ struct Conversion {
     name: &'static str,
 }
 
-/// A scale error of a factor of 1000 is detected if values are above 50 times or below 2 % of the typical magnitude.
+/// An error by a factor of 1000 is detected if values are above 50 times or below 2 % of the typical magnitude.
 const FAR_ABOVE: f64 = 50.0;
 const FAR_BELOW: f64 = 0.02;
-/// A temperature jumps if it changes by more than this many times the 99th percentile of its step changes, and by at
-/// least 5 units.
+/// A temperature signal may have changed its unit at a sample if its value changes there by more than this many times
+/// the 99th percentile of its step changes, and by at least 5 units.
 const JUMP_MOVES: f64 = 6.0;
 const MIN_JUMP: f64 = 5.0;
 /// Maximum number of unit changes reported per signal.
@@ -126,9 +126,9 @@ const TEMPERATURES: [Conversion; 4] = [
     Conversion { gain: 1.0, shift: -273.15, name: "in degC instead of K" },
 ];
 
-/// Finds ranges that seem to have been logged in another unit. At the start of a range in another unit, the level jumps
-/// as the unit conversion predicts. Values logged in another unit differ from the rest of the series, but have the same
-/// level and variability once they are converted back.
+/// Finds ranges that seem to have been logged in another unit. Where the unit changes, the level jumps in a way that
+/// the unit conversion explains. Values logged in another unit differ from the rest of the series, but have the
+/// same level and variability once they are converted back.
 pub(super) fn unit_jumps(s: &Samples, temperature: bool) -> Vec<(SampleRange, &'static str)> {
     let v = &s.value;
     let n = v.len();
@@ -152,7 +152,7 @@ pub(super) fn unit_jumps(s: &Samples, temperature: bool) -> Vec<(SampleRange, &'
     out
 }
 
-/// Returns the end of a range that begins at sample `i` and has a scale error of a factor of 1000. `size40` and
+/// Returns the end of a range that begins at sample `i` and whose values are wrong by a factor of 1000. `size40` and
 /// `size60` are the 40 % and 60 % quantiles of the absolute values.
 fn scale_jump(v: &[f64], i: usize, size40: f64, size60: f64) -> Option<(usize, Conversion)> {
     let (a, b) = (v[i - 1].abs(), v[i].abs());
@@ -291,7 +291,7 @@ pub(super) fn missing_value_codes(s: &Samples) -> Option<(f64, Occurrences)> {
     })
 }
 
-/// Returns a clause for a message that describes the longest of `ranges`.
+/// Returns a clause that describes the longest of `ranges`, for use in a message.
 pub(super) fn longest(s: &Samples, ranges: &[SampleRange]) -> String {
     let length = |r: &SampleRange| s.time[r.to - 1] - s.time[r.from];
     ranges.iter().max_by_key(|r| length(r)).map_or(String::new(), |r| {

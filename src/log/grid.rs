@@ -126,7 +126,7 @@ pub(super) fn grid(samples: &[&Samples], step: i64, spec: &TwinSpec, findings: &
         FindingClass::Jitter,
         FindingAction::Kept,
         format!(
-            "time stamps slightly before or after the start of a step; those at most {} early were assigned to the step that follows",
+            "time stamps slightly before or after the start of a step; those that are at most {} early were assigned to the step that follows",
             duration(slack)
         ),
     ));

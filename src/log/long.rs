@@ -18,7 +18,7 @@ use super::time::{NO_TIME, TimeReader};
 use crate::config::{LogSpec, LongSpec};
 use crate::error::{Error, Result};
 
-/// Code shared by all tags that are not read.
+/// Index that stands for every tag that is not read.
 const OTHER_TAG: u32 = u32::MAX;
 /// Maximum number of unread tags whose names are kept for suggestions (not tuned).
 const MAX_OTHER_TAGS: usize = 10_000;
@@ -53,7 +53,7 @@ impl GoodFlags {
     }
 
     /// Returns whether the quality flag of each row in a batch is good. A null counts as bad. Returns `None` if the
-    /// column has another type.
+    /// flags in the column and the good flags are not of the same type.
     fn are_good(&self, array: &dyn Array) -> Option<Vec<bool>> {
         match self {
             Self::Text(good) => {
@@ -151,7 +151,7 @@ impl LongReader<'_> {
     }
 
     /// Adds the samples of a batch, whose columns are time, tag and value, optionally followed by episode and quality.
-    /// If a column has the wrong type, the error is the index of that column.
+    /// If a column has the wrong type, returns the index of that column as the error.
     fn take(&mut self, columns: &[ArrayRef], good: Option<&GoodFlags>) -> std::result::Result<(), usize> {
         let (wanted, other_tags) = (&self.wanted, &mut self.other_tags);
         let codes = cast::codes(&columns[1], |tag| {

@@ -1,14 +1,13 @@
 //! Representation of missing values between reading and cleaning a log.
 //!
 //! A column is read into plain `f64` values (8 bytes per sample) without a separate mask. Three kinds of missing values
-//! must be distinguished until `clean` has counted and dropped them: a null in the file, a value of a column that is
-//! absent from the file, and a NaN in the file. Nulls and values of absent columns are represented by NaNs with
-//! different payloads. NaNs with a payload are only copied and compared bitwise, because arithmetic could change the
-//! payload.
+//! must be distinguished until `clean` has counted and dropped them: nulls in the file, NaNs in the file, and values
+//! whose column is absent from the file. Nulls and values of absent columns are represented by NaNs with different
+//! payloads. NaNs with a payload are only copied and compared bitwise, because arithmetic could change the payload.
 
 /// A null in the file.
 pub(super) const NULL: f64 = f64::from_bits(0x7ff8_0000_0000_0001);
-/// A value of a column that is absent from the file.
+/// A value that is missing because its column is absent from the file.
 pub(super) const ABSENT: f64 = f64::from_bits(0x7ff8_0000_0000_0002);
 
 pub(super) fn is_null(value: f64) -> bool {

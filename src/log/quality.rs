@@ -48,7 +48,7 @@ pub enum FindingClass {
     DstGap,
     /// Time stamps slightly before or after the start of a step.
     Jitter,
-    /// A period that contains no samples of any signal, or none of one signal.
+    /// A period without samples, either of one signal or of all signals.
     Gap,
     /// Changes from one episode to the next.
     Episode,
@@ -181,7 +181,7 @@ pub struct SignalQuality {
     pub held: usize,
     pub interpolated: usize,
     pub missing: usize,
-    /// Fraction of the grid steps within the segments that have a value.
+    /// Fraction of steps with a value among all grid steps within the segments.
     pub coverage: f64,
     /// NaN (null in JSON) if the signal has no value.
     #[serde(with = "or_null")]

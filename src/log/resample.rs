@@ -14,7 +14,8 @@ pub(super) struct Resampled {
     /// Steps with a held or interpolated value, counted within the segments.
     pub held: Occurrences,
     pub interpolated: Occurrences,
-    /// Steps without a value within the segments. `long_gaps` counts runs of missing values longer than `max_gap`.
+    /// Steps without a value, counted within the segments. `long_gaps` counts runs of missing values longer than
+    /// `max_gap`.
     pub missing: Occurrences,
     pub long_gaps: Occurrences,
     /// Number of steps that have samples.

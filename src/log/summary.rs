@@ -170,8 +170,8 @@ pub(super) fn signal_quality(signal: &Signal, c: &Cleaned, r: &Resampled, segmen
     }
 }
 
-/// If all signals (their number is `signals`) have the same finding about rows, merges these findings into a single
-/// finding about the timeline.
+/// Merges a finding about rows into a single finding about the timeline if it was reported for every signal. `signals`
+/// is the number of signals.
 pub(super) fn merge_shared(findings: &[Finding], signals: usize) -> Vec<Finding> {
     const ROW_CLASSES: [FindingClass; 7] = [
         FindingClass::OutOfOrder,

@@ -9,11 +9,12 @@
 //! The footer is a struct in Thrift's compact protocol:
 //! <https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md>.
 
-/// Maximum nesting depth of structs (not tuned). The footer of a file without nested columns has four levels.
+/// Maximum nesting depth of structs (not tuned). If a file has no nested columns, the structs in its footer are nested
+/// four levels deep.
 const MAX_DEPTH: usize = 64;
 
-/// Returns true if the footer is large enough for the members that each list claims to have, and every value ends
-/// within the footer.
+/// Returns true if no list claims to have more members than fit into the footer, and every value ends within the
+/// footer.
 pub(super) fn is_consistent(bytes: &[u8]) -> bool {
     Walk { left: bytes }.structure(0).is_some()
 }

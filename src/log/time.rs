@@ -259,7 +259,7 @@ impl TimeReader {
             FindingClass::DstFold,
             FindingAction::Kept,
             format!(
-                "time stamps in an hour that occurs twice in {zone}; the two passes were distinguished by the order of the rows"
+                "time stamps in an hour that occurs twice in {zone}; the two occurrences were distinguished by the order of the rows"
             ),
         ));
         out.extend(self.gap.finding(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::scan::RawSamples;
 
 const DAY_US: i64 = 86_400_000_000;
-/// At most one in this many rows may lie outside the window (not tuned).
+/// At most one row in every `ROWS_PER_STRAY` rows may lie outside the window (not tuned).
 const ROWS_PER_STRAY: usize = 1_000;
 /// Minimum number of rows in a log for which the window is narrowed (not tuned).
 const MIN_ROWS: usize = 100;

@@ -162,7 +162,7 @@ fn losses(run: &Rollouts, noise: &NoiseModel, scale: &[f64]) -> (Vec<f64>, f64) 
                 let width = noise.calibration.local_width(k, h, pair.model_sd) * widths.at(k, h, pair.start);
                 sum[pair.start] += noise.calibration.crps(k, h, width, pair.error()) / scale;
                 count[pair.start] += 1;
-                // an interval of width 0, of a signal that is forecast without error, says nothing about coverage
+                // a signal that is forecast without error has an interval of width 0, which says nothing about coverage
                 if h == run.horizon && low < high {
                     all += 1;
                     inside += usize::from((low..=high).contains(&(pair.error() / width)));

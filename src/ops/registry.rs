@@ -99,7 +99,8 @@ impl Registry {
     }
 
     /// Writes a version. The name depends only on the files and the parent, so writing the same version again changes
-    /// nothing. If the champion has the same files, the champion is returned.
+    /// nothing. If the champion already consists of exactly these files, no version is written, and the champion is
+    /// returned.
     pub fn publish(&self, files: &[(&str, &[u8])]) -> Result<Version> {
         let champion = self.champion()?;
         let hashes: BTreeMap<String, String> =

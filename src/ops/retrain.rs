@@ -13,14 +13,14 @@ use crate::error::{Error, Result};
 use crate::scenario::results::ModelCard;
 use crate::trajectory::Trajectory;
 
-/// The result of a retraining.
+/// The result of a retraining run.
 pub struct Retrained {
     pub status: Status,
     /// Comparison of champion and challenger. `None` if there was no champion, or too little data for a comparison.
     pub comparison: Option<Comparison>,
 }
 
-/// The result of a retraining before it is written as a [`Status`].
+/// The result of a retraining run before it is written as a [`Status`].
 struct Promotion {
     gate: GateResult,
     reason: String,
@@ -102,7 +102,7 @@ fn challenge(source: Source, registry: &Registry, seed: Option<u64>, progress: &
     let comparison = match reference {
         Some(stored) => {
             let StoredModel { twin, card } = stored.as_ref();
-            // the blocks are the hold-out of the challenger, whose rows are counted from the start of the shortened log
+            // the hold-out of the challenger consists of rows of the shortened log; `offset` converts them to log rows
             let offset = source.log.steps - log.steps;
             let blocks = held_out(&source.log, &challenger.holdout, offset, card)?;
             let (old, new) = ((&twin.map, &twin.noise_model), (&challenger.twin.map, &challenger.twin.noise_model));

@@ -23,7 +23,7 @@ use crate::scenario::{self, Batch, Plant, Progress, ScenarioOutcome, annual, joi
 pub struct PlantScenarios {
     runnable: Vec<Loaded<ScenarioSpec>>,
     failed: Vec<ScenarioOutcome>,
-    /// Whether the folder of a requested scenario contains other scenarios that were not requested.
+    /// Whether the folder of a requested scenario also contains scenarios that were not requested.
     partial: bool,
 }
 
@@ -216,7 +216,7 @@ pub struct RunReport {
 
 impl OpenRun {
     /// The simulations of this run. If `resume` is true, finished scenarios that are up to date are reused. `clock`
-    /// measures the computing time of each plan, which is limited.
+    /// is used to limit the computing time of each plan.
     pub fn batch<'a>(&'a self, resume: bool, clock: Option<&'a Clock>) -> Batch<'a> {
         Batch {
             plant: &self.plant,

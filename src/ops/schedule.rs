@@ -3,9 +3,9 @@
 /// The commands to run and their start time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
-    /// Folder of the twin, absolute.
+    /// Absolute path of the twin's folder.
     pub twin: String,
-    /// Folder of the project, absolute.
+    /// Absolute path of the project's folder.
     pub root: String,
     pub plant: String,
     /// Path of the binary, absolute.

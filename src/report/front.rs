@@ -11,7 +11,7 @@ use super::number::{self, Interval, PROSE, Quantity, allowed_range, with_unit};
 use super::text::{Markup, list, marked, readable, short, tag};
 use super::verdict::{self, Answer, CaseRun, RankedCase, Words};
 
-/// Maximum number of rows of each table on the first page. The scenario sections contain all rows.
+/// Maximum number of rows of each table on the first page. The scenario sections list all controls and limits.
 const MAX_SETPOINTS: usize = 5;
 const MAX_RISKS: usize = 3;
 const MAX_ALARMS: usize = 5;
@@ -27,7 +27,7 @@ pub struct Front {
     pub figures: Vec<KeyFigure>,
     pub setpoints: Vec<SetPoint>,
     pub setpoints_left: usize,
-    /// Whether the set-points are recommended. If `false`, they were tested but are not recommended.
+    /// Whether the set-points are recommended. If `false`, the set-points were tested but are not recommended.
     pub advises: bool,
     /// The time step to which the ramp refers, such as `10 min`.
     pub step: String,
@@ -266,7 +266,7 @@ fn setpoints(pick: &RankedCase<'_>) -> Vec<SetPoint> {
     names.into_iter().filter_map(|name| setpoint(pick, name)).collect()
 }
 
-/// Summarises the values of one control over all scenarios. Means are weighted by scenario.
+/// Summarises the values of one control over all scenarios. Means use the weights of the scenarios.
 fn setpoint(pick: &RankedCase<'_>, name: &str) -> Option<SetPoint> {
     let uses: Vec<(f64, &ControlUse)> = pick
         .runs
@@ -394,7 +394,7 @@ fn run(results: &Results, clock: &Clock) -> Vec<(&'static str, String)> {
     let name = |s: &str| if s.is_empty() { "–".to_owned() } else { short(s, 12) };
     vec![
         ("Run", name(&p.run_id)),
-        // A report has the date of its newest data.
+        // The report shows the date of its newest data, not the date on which it was created.
         (
             "Data",
             format!(

@@ -9,9 +9,9 @@ use askama::filters::Safe;
 
 use crate::scenario::results::{Difference, Estimate};
 
-/// Significant digits in sentences and on the first page.
+/// Number of significant digits in sentences and on the first page.
 pub const PROSE: i32 = 3;
-/// Significant digits in tables.
+/// Number of significant digits in tables.
 pub const TABLE: i32 = 4;
 
 const GAP: char = '\u{202f}';
@@ -106,7 +106,7 @@ fn scientific(v: f64, decimals: i32) -> String {
     format!("{}×10{raised}", mantissa.replace('-', &MINUS.to_string()))
 }
 
-/// A digit as superscript; other characters stay unchanged.
+/// A digit as a superscript; other characters stay unchanged.
 fn superscript_digit(c: char) -> char {
     if c.is_ascii_digit() { superscript(c) } else { c }
 }
@@ -188,7 +188,7 @@ pub fn within(value: f64, low: f64, high: f64, digits: i32) -> Interval {
 }
 
 impl Interval {
-    /// Formats fractions as percentages, followed by a `unit` such as `%`.
+    /// Formats fractions as percentages. `unit` is the unit that is printed, such as `%`.
     pub fn shares(value: f64, low: f64, high: f64, digits: i32, unit: &str) -> Self {
         let i = within(100.0 * value, 100.0 * low, 100.0 * high, digits);
         let q = |q: Quantity, v| Quantity::new(v, format!("{}\u{a0}{unit}", q.text), q.place - 2);

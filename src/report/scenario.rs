@@ -228,7 +228,7 @@ fn case_facts(c: &CaseResult, colours: &Colours<'_>) -> CaseFacts {
 /// Describes the saving of the plans on ensemble members that were not used for planning.
 fn optimism_check(p: &OptimismCheck) -> Option<String> {
     let gap = p.gap()?;
-    let verdict = if p.share() < 1.0 { " (too optimistic)" } else { "" };
+    let verdict = if p.share() < 1.0 { ", so the prediction is too optimistic" } else { "" };
     let lost = number::percent_text(gap.abs());
     let difference = if gap >= 0.0 { format!("{lost} less") } else { format!("{lost} more") };
     Some(format!(

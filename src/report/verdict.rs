@@ -210,7 +210,8 @@ impl Words {
     }
 }
 
-/// Chooses the wording of savings for `results`. A negative objective is an income, so a decrease is worded as a gain.
+/// Returns the words that describe the savings in `results`. A negative objective is an income, so a decrease is worded
+/// as a gain.
 pub fn words(results: &Results) -> Words {
     let weight = |s: &ScenarioResult| s.days_per_year.unwrap_or(1.0) / s.hours.max(1e-9);
     let now: f64 = completed(results).filter_map(|s| Some(weight(s) * s.cases.first()?.objective.p50)).sum();

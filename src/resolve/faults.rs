@@ -40,7 +40,7 @@ impl<'a> Faults<'a> {
         self.text
     }
 
-    /// Whether `name` is or may be defined in an omitted part of the file.
+    /// Whether `name` may be defined in an omitted part of the file.
     pub fn is_lost(&self, name: &str) -> bool {
         self.damage.names.contains(name)
     }
@@ -99,7 +99,7 @@ impl<'a> Faults<'a> {
         }
     }
 
-    /// Reports every control that is named by two entries. `entries` is what messages call these entries.
+    /// Reports every control that is named by two entries. In the message, these entries are called `entries`.
     pub fn require_distinct<'n>(&mut self, names: impl Iterator<Item = &'n At<String>>, entries: &str) {
         let mut known = HashSet::new();
         for name in names {

@@ -123,7 +123,7 @@ impl<'a> Names<'a> {
             .any(|n| self.invalid_units.contains(n) || self.file.damage.names.contains(n))
     }
 
-    /// Whether `name` is or may be defined in an omitted part of `twin.toml` or of the file that `faults` belongs to.
+    /// Whether `name` may be defined in an omitted part of `twin.toml` or of the file that `faults` belongs to.
     pub fn is_lost(&self, faults: &Faults<'_>, name: &str) -> bool {
         faults.is_lost(name) || self.file.damage.names.contains(name)
     }
@@ -174,14 +174,14 @@ impl<'a> Names<'a> {
         self.column(name)
     }
 
-    /// Returns the column of the control whose name is a key in the file. `value` is the byte range of the key's value.
+    /// Same as [`Names::control`], but for a `name` that is a key in the file. `value` is the byte range of its value.
     pub fn control_key(&self, faults: &mut Faults<'_>, name: &str, value: &Range<usize>) -> Option<usize> {
         let place = key_place(faults.text(), name, value);
         self.control(faults, name, &place)
     }
 
-    /// Compiles an expression and converts its value to the wanted unit. Each fault is reported at its location within
-    /// the quoted expression.
+    /// Compiles an expression and converts its value to the required unit. Each fault is reported at its location
+    /// within the quoted expression.
     pub fn expression(&self, faults: &mut Faults<'_>, expr: &At<String>, wanted: &Wanted<'_>) -> Option<Program> {
         let unit_is_unknown = self.has_invalid_unit(expr);
         match Program::compile(expr, &self.scope) {

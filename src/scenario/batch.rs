@@ -91,7 +91,7 @@ pub fn failed(scenario: &Loaded<ScenarioSpec>, seed: Option<u64>, error: &Error)
     }
 }
 
-/// The result of a scenario file that cannot be read, so that only the scenario's name is known.
+/// The result for a scenario file that cannot be read. Only the name of the scenario is known.
 pub fn unreadable(file: &Path, error: &Error) -> ScenarioResult {
     let text = match error {
         Error::Config(faults) => {

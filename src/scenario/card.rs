@@ -77,8 +77,8 @@ pub struct Score {
     /// Effective number of independent forecasts from which the coverage of the 90 % interval was estimated.
     #[serde(deserialize_with = "number_or_nan")]
     pub independent: f64,
-    /// Fraction of the measured values in each tenth of the forecast distribution. For a calibrated forecast, all
-    /// fractions are equal.
+    /// Fraction of the measured values in each tenth of the forecast distribution. If the forecast is calibrated,
+    /// each fraction is about 0.1.
     pub pit: [f64; 10],
 }
 

@@ -9,7 +9,7 @@ use crate::schema::{Bounds, Role};
 use crate::trajectory::Trajectory;
 
 /// Returns the number of history steps, and a trajectory that consists of the history and the period of the scenario.
-/// In the period of the scenario, its changes are applied to the log. A constant signal that the scenario changes
+/// The changes of the scenario are applied to the log in this period. A constant signal that the scenario changes
 /// becomes an ordinary signal.
 pub fn realise(
     plant: &Plant,

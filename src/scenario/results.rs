@@ -125,7 +125,7 @@ pub struct ControlUse {
     pub high: Option<f64>,
     /// Largest allowed move per step; the smaller value if the limits for increase and decrease differ.
     pub max_move: Option<f64>,
-    /// Number of moves of the control during the run, counted in the median over particles.
+    /// Number of moves of the control during the run, counted in the trajectory of its median over particles.
     pub moves: usize,
 }
 

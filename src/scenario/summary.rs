@@ -21,7 +21,7 @@ pub fn finite_values(values: &[f64]) -> Vec<Option<f64>> {
 }
 
 /// Summarises the `values` of `kpi` over particles, and their differences from the `baseline`. The twin has `members`
-/// ensemble members, and particles of the same member share its error.
+/// ensemble members, and particles of the same member have the same model error.
 pub fn kpi(plant: &Plant, kpi: &Kpi, values: &[f64], baseline: Option<&[f64]>, members: usize) -> KpiResult {
     KpiResult {
         name: kpi.name.clone(),

@@ -74,7 +74,7 @@ impl LoopResults {
 }
 
 impl<'a> ClosedLoopTests<'a> {
-    /// Selects the segments. Returns `None` if a half of the log has too few segments of sufficient length.
+    /// Selects the segments. Returns `None` if either half of the log has too few sufficiently long segments.
     pub fn new(inputs: &'a TuningInputs<'a>, pool: &'a ModelPool, horizon: usize) -> Option<Self> {
         let steps = MINIMUM_STEPS.max(MINIMUM_HORIZONS * horizon);
         let mut segments = [Vec::new(), Vec::new()];
@@ -214,7 +214,7 @@ impl<'a> ClosedLoopTests<'a> {
         mean(&self.segments(segments).iter().map(|s| self.objective(&s.logged)).collect::<Vec<_>>())
     }
 
-    /// Mean of every KPI over the test segments, as logged and in `results`.
+    /// Two means of every KPI over the test segments: of the logged operation, and of the closed-loop runs `results`.
     pub fn expected(&self, results: &LoopResults) -> Vec<ExpectedKpi> {
         let kpis = self.inputs.compiled.kpis.iter().enumerate();
         let expected = |(k, kpi): (usize, &Kpi)| ExpectedKpi {

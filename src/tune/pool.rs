@@ -76,8 +76,8 @@ impl ModelPool {
         for fit in fitted {
             match fit {
                 Ok(model) => models.push(model),
-                // The half has too few rows for this model, or a matrix is not positive definite. Tuning continues with
-                // the other models.
+                // This half of the log has too few rows for the model, or a matrix is not positive definite. Tuning
+                // continues with the other models.
                 Err(Error::Data(_)) => {}
                 Err(other) => return Err(other),
             }
@@ -101,9 +101,9 @@ impl ModelPool {
         others().filter(|p| p.family != REFERENCE_FAMILY).min_by(by_error).or_else(|| others().min_by(by_error))
     }
 
-    /// True if a controller of the reference family can be tested on the plant models for controllers of `family`. This
-    /// requires that these plant models differ from those for controllers of the reference family, and that none of
-    /// them belongs to the reference family.
+    /// True if the plant models for controllers of `family` can also be used to test controllers of the reference
+    /// family. This requires that these plant models differ from those for controllers of the reference family, and
+    /// that none of them belongs to the reference family.
     pub fn has_other_plants(&self, family: &str) -> bool {
         let plants = |family: &str| [0, 1].map(|half| self.plant_model(family, half).map(|r| (r.family, r.lags)));
         let own = plants(family);

@@ -24,8 +24,9 @@ const REPLANS: [usize; 3] = [1, 2, 4];
 const FIRST_RUNS: usize = 2;
 /// Minimum number of models that are tested in all runs (not tuned).
 const FINALISTS: usize = 3;
-/// Two settings tie if the paired difference of their objectives is at most this many standard errors. If two settings
-/// tie, the simpler model, or the current setting, is kept. Breiman et al. (1984) use 1; the value 0.5 is not tuned.
+/// Two candidates tie if the paired difference of their objectives is at most this many standard errors. If two models
+/// tie, the simpler one is chosen. If another value of a setting ties with the current value, the current value is
+/// kept. Breiman et al. (1984) use 1; the value 0.5 is not tuned.
 const TIE_STANDARD_ERRORS: f64 = 0.5;
 /// A new replan interval or correction is used only if its gain is at least this fraction of MPC's gain over the log
 /// (not tuned). Frequent replanning and the correction both compensate for model errors. The closed-loop tests
@@ -51,9 +52,9 @@ pub fn tune(inputs: &TuningInputs, progress: &dyn Fn(&str)) -> Result<Option<Tun
     let shortest_replan = replan.map_or(1, |r| r.steps(step, 1));
     let has_terminal_cost = pool.terminal_costs.iter().chain([&pool.full_terminal_cost]).all(Option::is_some);
     if cost_to_go == Some(true) && !has_terminal_cost {
-        let message = "no terminal cost can be used, because it would explain less than half of the variance, or the \
-                       objective is not a sum over steps; remove `cost_to_go`, and use `terminal` to price the state \
-                       at the end of a plan";
+        let message = "a terminal cost cannot be used, because it would explain less than half of the variance, or \
+                       because the objective is not a sum over steps; remove `cost_to_go`, and use `terminal` to price \
+                       the state at the end of a plan";
         return Err(Error::Data(message.into()));
     }
     let model_horizon = || inputs.model.horizon.steps(step, 1).max(shortest_replan);
@@ -111,16 +112,17 @@ pub fn tune(inputs: &TuningInputs, progress: &dyn Fn(&str)) -> Result<Option<Tun
 struct TuningSearch<'a> {
     loops: &'a ClosedLoopTests<'a>,
     candidates: Vec<(MpcSettings, LoopResults)>,
-    /// Adjustments of the objective, `[runs]`, for each family that is tested on different plants from the reference
-    /// family. An adjustment is the objective of the reference controller on the plants for the reference family, minus
-    /// its objective on the plants for the other family. The objectives of families that are tested on the same plants
-    /// are not adjusted.
+    /// Adjustments of the objective, `[runs]`, for each family that is not tested on the same plants as the reference
+    /// family. An adjustment is the difference between two objectives of the reference controller: its objective on the
+    /// plants of the reference family's tests, minus its objective on the plants of the other family's tests. The
+    /// objectives of families that are tested on the same plants as the reference family are not adjusted.
     adjustments: Vec<(&'static str, Vec<f64>)>,
 }
 
 impl TuningSearch<'_> {
-    /// Measures, for each of `families`, how difficult the plants on which it is tested are to control. `references`
-    /// are settings of the reference family. The best of these settings is run on all plants.
+    /// Controllers of different families may be tested on different plants. For each of `families`, measures how
+    /// difficult its plants are to control, compared with the plants of the reference family. `references` are settings
+    /// of the reference family. The best of these settings is run on all plants.
     fn measure_difficulty(&mut self, references: Vec<MpcSettings>, families: Vec<&'static str>) -> Result<()> {
         let indices = self.run(references, self.loops.runs())?;
         let Some(best) = self.best(indices.into_iter()) else { return Ok(()) };
@@ -199,7 +201,7 @@ impl TuningSearch<'_> {
         Ok(self.best(indices.into_iter()).filter(|&best| !is_kept(best)).unwrap_or(current))
     }
 
-    /// Whether candidate `a` ties with candidate `b`, which is the better of the two.
+    /// Whether candidate `a` ties with the better candidate `b`.
     fn ties(&self, a: usize, b: usize) -> bool {
         let gap = self.mean(a) - self.mean(b);
         gap.is_finite() && gap <= TIE_STANDARD_ERRORS * self.error(a, b)

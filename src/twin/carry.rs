@@ -7,7 +7,7 @@ use crate::schema::Role;
 use crate::trajectory::{Frame, Trajectory, Window};
 
 /// Replaces missing states in rows `first..=row` of `log` (1 particle) by one-step predictions of `map` from the
-/// previous rows. Returns, for each signal, the number of consecutive steps up to `row` at which it was replaced.
+/// previous rows. Returns the number of consecutive replaced values of each signal up to `row`.
 ///
 /// A state remains missing if it has had no value since `first`, or if its prediction requires another missing value.
 ///

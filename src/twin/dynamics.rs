@@ -94,8 +94,8 @@ pub trait Dynamics: Send + Sync {
     fn step(&self, batch: &mut Batch);
     /// Support of every row of the current frame.
     fn support(&self, window: &Window) -> Vec<Support>;
-    /// Replaces missing states in rows `first..=row` of `log` (1 particle) by predictions. Returns, for each signal,
-    /// the number of steps up to `row` at which it was replaced: `[signals]`. Does nothing if the plant cannot predict
+    /// Replaces missing states in rows `first..=row` of `log` (1 particle) by predictions. Returns the number of
+    /// consecutive replaced values of each signal up to `row`: `[signals]`. Does nothing if the plant cannot predict
     /// its states.
     ///
     /// # Errors

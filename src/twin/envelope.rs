@@ -46,9 +46,9 @@ pub struct Envelope {
     marginals: Vec<MarginalSupport>,
     /// Standardised reference rows, sorted by the first signal: `[points][signals]`.
     points: Vec<f32>,
-    /// Squared distance up to which a point counts as inside.
+    /// Squared distance up to which a point counts as lying inside.
     inside: f32,
-    /// Squared distance up to which a point counts as at the edge.
+    /// Squared distance up to which a point counts as lying at the edge.
     edge: f32,
 }
 

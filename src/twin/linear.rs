@@ -3,8 +3,8 @@
 use crate::learn::{Derived, Equations, StepMap};
 use crate::schema::Role;
 
-/// Returns true if the states, outputs and given signals are affine functions of past states and controls for any
-/// disturbances. This requires a linear learned model and affine equations.
+/// Returns true if, for any values of the disturbances, the states, outputs and given signals are affine functions of
+/// past states and controls. This requires a linear learned model and affine equations.
 pub(super) fn is_linear(map: &StepMap, signals: &[usize]) -> bool {
     let Equations { constants, early, late, next } = &map.equations;
     let roles = || map.schema.signals.iter().map(|s| s.role);

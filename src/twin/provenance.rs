@@ -80,7 +80,7 @@ pub fn config_hash(spec: &TwinSpec) -> Result<String> {
     Ok(blake3::hash(&text).to_hex().to_string())
 }
 
-/// Returns the signal without the settings on which no model depends, such as limits and the value of a constant.
+/// Returns the signal without the settings that are irrelevant to models, such as limits and the value of a constant.
 fn hashed_signal(s: &SignalSpec) -> SignalSpec {
     let mut s = s.clone();
     (s.soft, s.hard, s.max_move, s.multiple, s.forecast) = (None, None, None, None, None);

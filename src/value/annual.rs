@@ -22,10 +22,10 @@ impl WeightedScenario<'_> {
 
 /// Computes the annual value of one KPI for each particle: `[particles]`.
 ///
-/// Totals are summed, with each scenario counted as often as it occurs in the year. Means and fractions of time are
-/// averaged with days as weights. The annual value of a ratio is the sum of the numerators divided by the sum of the
-/// denominators. If the numerators and denominators are unknown, the ratios are averaged with days as weights. The
-/// annual peak is the maximum over the scenarios.
+/// The total of each scenario is multiplied by the number of times that the scenario occurs in the year, and the
+/// products are added. Means and fractions of time are averaged with days as weights. The annual value of a ratio is
+/// the sum of the numerators divided by the sum of the denominators. If the numerators and denominators are unknown,
+/// the ratios are averaged with days as weights. The annual peak is the maximum over the scenarios.
 ///
 /// The annual value of particle `p` combines particle `p` of every scenario. Particles with the same index use the same
 /// ensemble member, so model errors add up over the year instead of cancelling out. If a scenario has fewer particles

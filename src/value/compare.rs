@@ -80,7 +80,7 @@ impl Difference {
     }
 
     /// Like [`Self::paired`], for particles that belong to `members` ensemble members. Particles of the same member
-    /// share its error, so at most `members` particles are independent.
+    /// have the same model error, so at most `members` particles are independent.
     pub fn paired_among(case: &[f64], baseline: &[f64], members: usize) -> Self {
         let pairs = case.iter().zip(baseline).filter(|(c, b)| c.is_finite() && b.is_finite());
         let scale = pairs.clone().map(|(c, b)| c.abs().max(b.abs())).fold(0.0, f64::max);

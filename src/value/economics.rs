@@ -52,9 +52,9 @@ impl Economics {
     /// Computes the economics from `benefit`, the benefit of each particle in the first year: `[particles]`, in the
     /// currency of `spec`.
     ///
-    /// Each particle keeps its benefit, and therefore its model error, over all years. Independent errors in different
-    /// years would partly cancel and make the result look too certain. Payback, IRR and ROI are computed from the
-    /// median benefit.
+    /// Each particle has the same benefit, and therefore the same model error, in every year. Independent errors in
+    /// different years would partly cancel and make the result look too certain. Payback, IRR and ROI are computed from
+    /// the median benefit.
     pub fn new(spec: &EconomicsSpec, capex: f64, opex_per_year: f64, benefit: &[f64]) -> Self {
         let investment = Investment {
             capex,

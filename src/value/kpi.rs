@@ -74,7 +74,7 @@ pub(super) enum Kind {
     Ratio(Program, Program),
     FillRate(Program, Program),
     /// Column of the control, and the smallest change that counts as a move. A change below 1e-9 times the value of the
-    /// control never counts.
+    /// control never counts as a move.
     Moves(usize, f64),
     Travel(usize),
     Final(Program),
@@ -318,8 +318,8 @@ fn moves<F: Frame + ?Sized>(frame: &F, signal: usize, out: &mut [f64]) {
 
 /// Evaluates `kpis` over `periods` of `trajectory`: `[kpis][particles]`.
 ///
-/// Lagged values may be read from before a period, back to the start of its segment. A window of a `peak` KPI never
-/// spans two periods.
+/// Lagged values may come from before the start of a period, but not from before the start of its segment. A window of
+/// a `peak` KPI never spans two periods.
 pub fn evaluate(kpis: &[Kpi], trajectory: &Trajectory, periods: &[Range<usize>]) -> Vec<Vec<f64>> {
     figures(kpis, trajectory, periods).into_iter().map(|f| f.values).collect()
 }

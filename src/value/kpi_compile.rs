@@ -90,7 +90,7 @@ impl Kpi {
             KpiSpec::FillRate([served, demanded]) => {
                 let (p, q) = (program(served)?, program(demanded)?);
                 let factor = p.unit.factor(&q.unit).map_err(|message| {
-                    let help = "both expressions must give the same quantity per step";
+                    let help = "both expressions must have units of the same dimension";
                     (demanded.span.clone(), fault("unit-mismatch", demanded, message, help))
                 })?;
                 let formula = format!("sum of `{}` divided by the sum of `{}`", served.value, demanded.value);

@@ -59,9 +59,9 @@ impl TerminalCost {
         self.objective == fingerprint(objective)
     }
 
-    /// Fits the two functions of the terminal cost by ridge regression. Each element of `rows`
-    /// consists of a row number and the two sums of the costs that follow this row. The skill of the result is set to
-    /// zero.
+    /// Fits the two functions of the terminal cost by ridge regression. Each element of `rows` consists of a row number
+    /// and the two costs that the functions must estimate, summed over the steps after this row. The skill of the
+    /// result is set to zero.
     fn fit_rows(
         log: &Trajectory,
         inputs: &[usize],

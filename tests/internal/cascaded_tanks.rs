@@ -17,7 +17,7 @@ use twinopt::trajectory::{Trajectory, Window};
 use twinopt::units::Unit;
 
 /// Model settings in the syntax of the `[model]` table in `twin.toml`. The settings were tuned on parts of the
-/// record on which the models are fitted.
+/// record to which the models are fitted.
 const SETTINGS: &str = r"
 lags         = 8
 rollout_loss = 60

@@ -47,8 +47,8 @@ fn settles(least: &str, aim: &str, price: &str, mpc: &str, planner: &str) -> f64
 #[test]
 fn limits_of_a_rank_have_strict_priority_over_later_ranks_and_the_objective() {
     let planners = ["gauss_newton = {}", "qp = {}", "icem = { population = 64, iterations = 6 }"];
-    // Each case consists of the hard lower limit of `a`, AIM, the ranks, and the value at which the control must
-    // settle.
+    // Each case consists of the hard lower limit of `a`, the value of AIM, the ranks, and the value at which the
+    // control must settle.
     let cases = [
         ("-inf", "5", "", 5.0),
         ("-inf", "5", "ranks = { a = 1, b = 2 },", 4.0),

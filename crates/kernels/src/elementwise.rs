@@ -55,7 +55,8 @@ fn logistic<S: Simd>(s: S, x: S::f32s) -> S::f32s {
     s.div_f32s(one, s.add_f32s(one, e))
 }
 
-/// Replaces each value x in `values` by its SiLU, x / (1 + e⁻ˣ), and writes the derivative of the SiLU at x.
+/// Replaces each value x in `values` by its SiLU, x / (1 + e⁻ˣ), and stores the derivative of the SiLU at x
+/// in `derivative`.
 pub struct Silu<'a> {
     pub values: &'a mut [f32],
     pub derivative: &'a mut [f32],

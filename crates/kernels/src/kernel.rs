@@ -79,8 +79,8 @@ pub struct Inducing {
     pub gradient: Vec<f64>,
     /// Weights of the posterior mean, `[m]`.
     pub weights: Vec<f64>,
-    /// The lower factor L of K_uu = L Lᵀ, `[m × m]`.
+    /// The lower triangular factor L in K_uu = L Lᵀ, `[m × m]`.
     pub prior: Vec<f64>,
-    /// The lower factor M of I + σ⁻² L⁻¹ K_uf K_fu L⁻ᵀ = M Mᵀ, `[m × m]`.
+    /// The lower triangular factor M in I + σ⁻² L⁻¹ K_uf K_fu L⁻ᵀ = M Mᵀ, `[m × m]`.
     pub data: Vec<f64>,
 }

@@ -45,7 +45,7 @@ impl Key {
         ((u128::from(self.bits(i)) * n as u128) >> 64) as usize
     }
 
-    /// Fills `out` with the numbers `0..out.len()` of the stream, as standard normal variates.
+    /// Fills `out` with the first `out.len()` numbers of the stream, converted to standard normal variates.
     pub fn fill_normal(self, out: &mut [f64]) {
         for (i, o) in out.iter_mut().enumerate() {
             *o = self.normal(i as u64);

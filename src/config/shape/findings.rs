@@ -54,8 +54,7 @@ impl Findings<'_> {
         self.report("wrong-type", span, format!("`{key}` must be {wanted}, but it is {}", described(value)), help);
     }
 
-    /// Reports that the required `key`, described by `schema`, is missing from `table`. `noun` is the name of the table
-    /// in messages.
+    /// Reports that the required `key`, described by `schema`, is missing from `table`, which the message calls `noun`.
     pub(super) fn missing(
         &mut self,
         file: FileSchema<'_>,

@@ -131,7 +131,7 @@ pub(super) fn no_span(key: &str, is: &DeValue<'_>) -> (&'static str, String, Str
 pub(super) fn no_time(key: &str, is: &DeValue<'_>) -> (String, String) {
     match is {
         DeValue::Datetime(t) if t.date.is_some() && t.time.is_some() && t.offset.is_some() => {
-            (format!("`{t}` is out of range"), "write a valid date, like `2024-07-15T00:00:00Z`".to_owned())
+            (format!("`{t}` is out of range"), "give a valid date, like `2024-07-15T00:00:00Z`".to_owned())
         }
         DeValue::Datetime(t) if t.date.is_some() => {
             let time = t.time.map_or("T00:00:00", |_| "");

@@ -10,7 +10,7 @@ use super::violation::ConstraintViolation;
 use crate::expr::Registers;
 use crate::stats::{mean_and_sample_sd, quantile_type_6};
 
-/// Penalty if a limit of the last rank has a scaled violation of 1, as a multiple of the spread of the first
+/// Penalty if a limit with the lowest priority has a scaled violation of 1, as a multiple of the spread of the first
 /// candidates' costs. The penalty is so large that no saving outweighs a violation (not tuned).
 const VIOLATION_PENALTY: f64 = 1e3;
 
@@ -169,8 +169,8 @@ impl Evaluator {
         rollout.run(setup, start, path, &mut None, registers, observer);
     }
 
-    /// Gradient of a term of the objective, averaged over futures. Element k is the difference between candidate k + 1
-    /// and candidate 0 of the last batch, divided by `differences[k]`. `None` if the gradient is not finite.
+    /// Gradient of a term of the objective, averaged over futures. Element k is the term of candidate k + 1 minus that
+    /// of candidate 0 in the last batch, divided by `differences[k]`. `None` if the gradient is not finite.
     pub fn term_gradient(&mut self, setup: &Setup, term: usize, differences: &[f64]) -> Option<Vec<f64>> {
         let n = differences.len() + 1;
         let Self { plan, rollouts, .. } = self;

@@ -7,7 +7,7 @@ pub(super) struct Futures {
     /// Ensemble member used in each future; `None` selects the ensemble mean.
     pub members: Vec<Option<usize>>,
     pub noise: Noise,
-    /// Number of standard deviations of the cost over futures that are added to the mean cost.
+    /// Multiple of the standard deviation of the cost over futures; this multiple is added to the mean cost.
     pub pessimism: f64,
 }
 
@@ -54,13 +54,13 @@ impl Futures {
     }
 
     /// Futures for re-scoring a plan that was optimised in the futures `self` (requirement SUP-5). The held-out futures
-    /// have members of the second half of the ensemble, or individual members if the plan was optimised on the mean.
+    /// use members of the second half of the ensemble, or individual members if the plan was optimised on the mean.
     /// `None` if there are no held-out members.
     pub fn held_out(&self, members: usize) -> Option<Self> {
         let half = members.div_ceil(2);
         let others: Vec<Option<usize>> = match (members, self.members.as_slice()) {
             (..=1, _) => return None,
-            // The plan was optimised on members of both halves.
+            // The plan was optimised on members of both halves, so no members are held out.
             (_, planned) if planned.iter().flatten().any(|m| *m >= half) => return None,
             (_, [None]) => (0..members.min(MOST_RESCORED)).map(Some).collect(),
             (_, planned) => (0..planned.len()).map(|p| Some(half + p % (members - half))).collect(),

@@ -40,7 +40,7 @@ pub(super) struct PlantLimit {
     pub ahead: bool,
     /// Rank of a soft limit; 0 is a hard limit.
     pub rank: u32,
-    /// Weight of a violation, relative to limits of the last rank.
+    /// Weight of a violation of this limit. Limits of the last rank have the weight 1.
     pub weight: f64,
 }
 
@@ -91,7 +91,7 @@ pub(super) fn control_limit(dynamics: &dyn Dynamics, signal: usize, within_log: 
 
 /// Factor between the weights of two consecutive ranks (not tuned).
 const RANK_FACTOR: f64 = 1e4;
-/// Largest factor between the weights of the first and the last rank, chosen so that double precision can resolve both.
+/// Largest ratio of the weights of the first and the last rank, chosen so that double precision can resolve both.
 const LARGEST_RANK_FACTOR: f64 = 1e9;
 
 /// Limits on the plant's signals: hard limits first, then soft limits in the order of their ranks.

@@ -18,7 +18,7 @@ pub(super) struct OrderUpTo {
 }
 
 impl OrderUpTo {
-    /// `hard` contains the hard limits of the order, which must be a multiple of `multiple`.
+    /// `hard` contains the hard limits of an order. An order must be a multiple of `multiple`.
     pub fn new(settings: &PlannedStockSettings, hard: Bounds, multiple: f64) -> Self {
         Self { position: settings.position.clone(), hard, multiple }
     }

@@ -85,8 +85,8 @@ impl ResolvedMpc {
         self.within_log.unwrap_or(true)
     }
 
-    /// Resolves the MPC table at `place`. `owner` is the name of the table in messages. Returns `None` if the table
-    /// refers to an invalid signal or KPI.
+    /// Resolves the MPC table at `place`, which messages call `owner`. Returns `None` if the table refers to an invalid
+    /// signal or KPI.
     pub(in crate::control) fn resolve(
         faults: &mut Faults<'_>,
         names: &Names<'_>,

@@ -62,10 +62,10 @@ impl Horizon {
 pub(super) struct Sampling {
     /// Number of futures per plan.
     pub particles: usize,
-    /// Quantile of the objective over futures that is minimised; `None` if the mean is minimised.
+    /// Plans minimise this quantile of the objective over futures; `None` if they minimise the mean.
     pub risk: Option<f64>,
-    /// Number of standard deviations of the cost over ensemble members that are added to the mean cost if the state is
-    /// not inside the support.
+    /// If the state is not inside the support, the mean cost is increased by this number of standard deviations of the
+    /// cost over ensemble members.
     pub pessimism: f64,
 }
 
@@ -122,7 +122,7 @@ impl<'a> Setup<'a> {
         setup
     }
 
-    /// Makes plans set the order-up-to levels of the orders in `settings` instead of the orders themselves.
+    /// Changes what is planned: for each order in `settings`, plans contain its order-up-to level instead of the order.
     fn plan_levels(&mut self, settings: &[PlannedStockSettings]) {
         for stock in settings {
             let Some(c) = self.controls.iter().position(|s| *s == stock.order) else { continue };

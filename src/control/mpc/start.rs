@@ -10,7 +10,7 @@ pub(super) struct PlanStart<'a> {
     pub row: usize,
     /// Forecasts (signal, values at the next steps): `[signals][horizon]`.
     pub forecasts: &'a [(usize, Vec<f64>)],
-    /// Inputs without a forecast, with the values (signal, value) at which they are held.
+    /// Inputs without a forecast, and the constant values at which they are held: pairs (signal, value).
     pub held_inputs: Vec<(usize, f64)>,
     /// Current values of the planned controls.
     pub previous: Vec<f64>,

@@ -10,7 +10,7 @@ pub struct TotalSettings {
     pub control: usize,
     /// Limits on the sum over the time span `per`.
     pub bounds: Bounds,
-    /// Time span to which the limits apply; `None` is the horizon.
+    /// Time span to which the limits apply; `None` means the horizon.
     pub per: Option<TimeSpan>,
 }
 

@@ -9,7 +9,7 @@ pub(super) struct CandidateBatch {
     pub candidates: Vec<Vec<f64>>,
     /// Cost of each candidate. Costs that are not finite are replaced by infinity.
     pub costs: Vec<f64>,
-    /// Indices of the candidates in the order of increasing cost.
+    /// Indices of the candidates in order of increasing cost.
     order: Vec<usize>,
     best: Plan,
 }

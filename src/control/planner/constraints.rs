@@ -20,7 +20,7 @@ impl ControlConstraints {
     pub const UNCONSTRAINED: Self =
         Self { bounds: Bounds::OPEN, max_move: MoveLimit::NONE, multiple: 0.0, switching: Switching::NONE };
 
-    /// Converts the constraints on moves that are one step long to constraints on moves that are `steps` steps long.
+    /// Converts the limits on the change per step to limits on the change per move, where a move lasts `steps` steps.
     pub fn per_move(&self, steps: f64) -> Self {
         Self { max_move: self.max_move.times(steps), ..*self }
     }
@@ -47,8 +47,8 @@ impl ControlConstraints {
         }
     }
 
-    /// Number of steps for which the control has been on, or off, after it moves from `last` to `value` and stays there
-    /// for `steps` steps.
+    /// Number of steps since the control was last switched on or off, after it moves from `last` to `value` and stays
+    /// there for `steps` steps.
     pub fn since(&self, last: f64, since: usize, value: f64, steps: usize) -> usize {
         let switched = self.switching.is_on(value) != self.switching.is_on(last);
         if switched { steps } else { since.saturating_add(steps) }
@@ -75,7 +75,7 @@ impl ControlConstraints {
         if self.multiple <= 0.0 {
             return (range.low <= range.high).then(|| range.clamp(target));
         }
-        // Rounding errors must not exclude a bound that is itself a multiple.
+        // Rounding errors must not exclude a bound that is an integer multiple.
         let slack = 1e-9;
         let (first, last) = ((range.low / self.multiple - slack).ceil(), (range.high / self.multiple + slack).floor());
         (first <= last).then(|| (target / self.multiple).round().max(first).min(last) * self.multiple)
@@ -101,8 +101,8 @@ mod tests {
         assert_eq!(control(10.0, 1.0, 0.0).nearest(5.0, 0, 9.0), 6.0);
         assert_eq!(control(10.0, 1.0, 0.0).nearest(20.0, 0, 9.0), 19.0);
         assert_eq!(control(10.0, inf, 0.0).nearest(20.0, 0, 12.0), 10.0);
-        // From 4, the control can reach 3 in one move. From 4.5, it cannot reach any multiple of 3, so it moves
-        // towards 9.
+        // The target is 9. From 4, one move can reach no multiple of 3 except 3 itself. From 4.5, one move cannot reach
+        // any multiple, so the control moves as far as possible towards 9.
         assert_eq!(control(10.0, 1.0, 3.0).nearest(4.0, 0, 9.0), 3.0);
         assert_eq!(control(10.0, 1.0, 3.0).nearest(4.5, 0, 9.0), 5.5);
         assert_eq!(control(10.0, 4.0, 3.0).nearest(0.0, 0, 4.6), 3.0);

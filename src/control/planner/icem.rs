@@ -9,8 +9,8 @@
 //!    the number of elites.
 //! 4. The mean is a candidate in the first and in the last iteration.
 //!
-//! The other defaults are a population of 64 and 4 iterations (not tuned), an elite fraction of 10 % and a smoothing of
-//! 0.1 (as in CEM).
+//! The other defaults are a population of 64 and 4 iterations (not tuned), an elite fraction of 10 % and a smoothing
+//! factor of 0.1 (as in CEM).
 
 use std::f64::consts::PI;
 
@@ -92,8 +92,8 @@ impl Planner for Icem {
 }
 
 impl Icem {
-    /// Returns elites of the last plan, which are already shifted in time. The last move of each elite is drawn at
-    /// random, because the last plan did not include this move.
+    /// Returns elites of the last plan, which are already shifted in time. The last plan did not include
+    /// the last move of the new plan, so this move is drawn at random.
     fn reuse_elites(&self, memory: &[Vec<f64>], reused: usize, sampler: &Sampler, problem: &Problem) -> Vec<Vec<f64>> {
         let key = problem.key.fold(u64::MAX);
         let controls = problem.controls();

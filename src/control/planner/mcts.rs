@@ -5,13 +5,14 @@
 //! 1. Select a path from the root. A node gets a new child while it has fewer than 1.5 √visits children (progressive
 //!    widening: Coulom 2007). Otherwise, the path continues with the child that has the largest pUCT bound (with the
 //!    constants of MuZero: Schrittwieser et al. 2020).
-//! 2. Complete the sequence, alternately by holding its last values and with random values.
+//! 2. Complete the sequence, alternately by holding its last values and by drawing random values.
 //! 3. Evaluate the sequences in batches of 16. A virtual loss ensures that the paths of a batch differ.
 //! 4. Propagate the cost of each sequence back to the nodes of its path. Costs are deterministic, so the value of a
 //!    node is that of the best sequence through the node. The value is scaled so that it is 0 for the worst and 1 for
 //!    the best of the sibling nodes.
 //!
-//! A control without multiples has `levels` values (default 5; not tuned), which are equally spaced between its bounds.
+//! A control that is not restricted to multiples of a number has `levels` values (default 5; not tuned), which are
+//! equally spaced between its bounds.
 
 use super::candidates::{CandidateBatch, empty_plan};
 use super::problem::{Plan, Planner, Problem};
@@ -22,7 +23,7 @@ use crate::rng::Key;
 pub struct Mcts {
     /// Number of sequences.
     pub population: usize,
-    /// Number of grid values for a control without multiples, including both bounds.
+    /// Number of grid values for a control that is not restricted to multiples of a number, including both bounds.
     pub levels: usize,
 }
 
@@ -39,7 +40,7 @@ const EXPANSION_DRAWS: u64 = 8;
 struct Node {
     /// Values of the controls in this move.
     values: Vec<f64>,
-    /// Number of steps for which each control has been on, or off, at the end of the move.
+    /// Number of steps for which each control has been in its present state (on or off) at the end of the move.
     since: Vec<usize>,
     visits: usize,
     /// Number of visits in the current batch, whose costs are not known yet.
@@ -230,7 +231,7 @@ impl Node {
     }
 
     /// Returns the allowed values nearest to `target` for move `k`, which follows this node, and the number of steps
-    /// for which each control has been on or off at the end of this move.
+    /// since each control was last switched on or off, counted at the end of this move.
     fn next(&self, problem: &Problem, k: usize, target: &[f64]) -> (Vec<f64>, Vec<usize>) {
         let each = problem.constraints.iter().zip(target).enumerate().map(|(c, (constraints, target))| {
             let value = constraints.nearest(self.values[c], self.since[c], *target);

@@ -34,7 +34,7 @@ pub struct Problem<'a> {
     pub totals: Vec<TotalLimit>,
     /// Current value of each control.
     pub previous: Vec<f64>,
-    /// Number of steps for which each control has been on, or off.
+    /// Number of steps since each control was last switched on or off.
     pub since: Vec<usize>,
     /// Typical variation of each control in the log, which is the initial standard deviation of the samplers. If the
     /// variation is zero or infinite, the samplers use a quarter of the width of the bounds instead.

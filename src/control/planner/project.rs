@@ -2,13 +2,13 @@
 
 use super::problem::{Problem, TotalLimit};
 
-/// Makes `sequence`, `[moves * controls]`, satisfy the constraints of each control ([`super::ControlConstraints`]) and
-/// the totals.
+/// Changes `sequence`, `[moves * controls]`, so that it satisfies the constraints of each control
+/// ([`super::ControlConstraints`]) and the limits on totals.
 ///
 /// First, each move is set in turn to the allowed value nearest to its target. Then, a control whose total is too large
 /// is shifted towards its lower bound, and a control whose total is too small is shifted towards its upper bound. The
-/// shift is the smallest fraction of the distance to the bound that satisfies the limit. If no fraction satisfies the
-/// limit, the control is set to the bound. The projection is idempotent.
+/// shift is only as large as necessary to satisfy the limit. If even the whole distance to the bound is not enough,
+/// every move is shifted towards the bound as far as the constraints allow. The projection is idempotent.
 pub fn project(problem: &Problem, sequence: &mut [f64]) {
     for c in 0..problem.controls() {
         project_control(problem, c, sequence, |v| v);
@@ -32,8 +32,7 @@ fn project_control(problem: &Problem, c: usize, sequence: &mut [f64], target: im
     }
 }
 
-/// Shifts a control towards one of its bounds by the smallest fraction of the distance that satisfies the limit on its
-/// total.
+/// Shifts a control towards one of its bounds, only as far as necessary to satisfy the limit on its total.
 fn enforce_total(problem: &Problem, total: &TotalLimit, sequence: &mut [f64], sum: f64) {
     let bounds = problem.finite_bounds(total.control);
     let too_large = sum > total.bounds.high;
@@ -56,9 +55,9 @@ fn enforce_total(problem: &Problem, total: &TotalLimit, sequence: &mut [f64], su
     if multiple <= 0.0 || sum <= total.bounds.high {
         return;
     }
-    // The fraction is the same for all moves, so rounding to the multiple may lower more moves than necessary. From the
-    // first to the last, each move is therefore raised by one multiple if it does not exceed its target and the total
-    // stays within its limit.
+    // The fraction is the same for all moves, so rounding to multiples of `multiple` may lower more moves than
+    // necessary. From the first to the last, each move is therefore raised by `multiple` if the raised move does not
+    // exceed its target and the total stays within its limit.
     for i in (total.control..sequence.len()).step_by(problem.controls()) {
         let before = sequence.to_vec();
         sequence[i] += multiple;

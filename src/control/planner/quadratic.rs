@@ -3,9 +3,9 @@
 //! Gauss-Newton solves many quadratic programs per plan: one for each combination of damping factor and rank of the
 //! violated limits. With a few dozen variables and few active constraints, the dual method needs only a few iterations.
 //! The dual method starts from the unconstrained minimum, so it needs no feasible starting point. Constraints that
-//! contradict the active constraints are omitted and do not cause a failure. `qp.rs` uses Clarabel, because it solves
-//! one larger sparse program per iteration, with slack variables and possibly with a singular Hessian, which the dual
-//! method does not accept.
+//! contradict the active constraints are omitted and do not cause a failure. The planner in `qp.rs` solves one
+//! larger sparse program per iteration. That program has slack variables and possibly a singular Hessian, which the
+//! dual method does not accept, so the planner uses Clarabel.
 
 use nalgebra::{Cholesky, DMatrix, DVector};
 
@@ -39,8 +39,8 @@ struct Active {
 impl Quadratic {
     /// Returns the minimiser subject to `rows`; `None` if the Hessian is not positive definite or not finite.
     ///
-    /// The method starts from the unconstrained minimum and adds the most violated row until all rows are satisfied.
-    /// Rows that contradict the active rows remain violated.
+    /// The method starts from the unconstrained minimum and repeatedly makes the most violated row active until all
+    /// rows are satisfied. Rows that contradict the active rows are skipped and remain violated.
     pub fn minimise(&self, rows: &[Row]) -> Option<DVector<f64>> {
         let factor = Cholesky::new(self.hessian.clone())?;
         let mut x = -factor.solve(&self.gradient);

@@ -33,7 +33,7 @@ impl Sampler {
         Self { mean, deviation: initial_deviation.clone(), initial_deviation, minimum_deviation, batch }
     }
 
-    /// Sets the number of candidates. Existing candidates keep their values until they are overwritten.
+    /// Sets the number of candidates. New candidates are copies of the mean; existing candidates are unchanged.
     pub fn resize(&mut self, n: usize) {
         self.batch.candidates.resize(n, self.mean.clone());
     }

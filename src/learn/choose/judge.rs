@@ -45,7 +45,7 @@ pub(super) struct Candidate {
     pub map: StepMap,
     /// Leave-one-fold-out refits, ordered from the oldest to the newest fold.
     pub refits: Vec<StepMap>,
-    /// Open-loop forecasts of each fold by the refit that left it out.
+    /// Open-loop forecasts of each fold, made by the refit that left out this fold.
     pub runs: Vec<Rollouts>,
     pub noise_model: NoiseModel,
     /// Loss ℓ on each fold.
@@ -180,7 +180,7 @@ impl<'a> Judge<'a> {
 }
 
 /// Loss ℓ on one fold; `None` if there are no measurements. For each target, the CRPS of `model` and that of
-/// `reference` are summed over horizons and starts. The loss is the mean of their ratios.
+/// `reference` are summed over horizons and starts. The loss is the mean over targets of the ratio of these sums.
 fn relative_crps(
     model: (&Rollouts, &Calibration),
     reference: (&Rollouts, &Calibration),

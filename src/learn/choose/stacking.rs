@@ -51,8 +51,8 @@ fn weights(runs: &[Vec<&Rollouts>], targets: usize) -> Vec<Vec<f64>> {
     weights
 }
 
-/// For each horizon with data, the mean product of the errors of each pair of candidates for signal number `k`:
-/// `[candidates²]`.
+/// One matrix `[candidates²]` for each horizon with data. Its elements are the mean products of the errors that two
+/// candidates make for signal number `k`.
 fn covariances(runs: &[Vec<&Rollouts>], k: usize) -> Vec<Vec<f64>> {
     let m = runs.len();
     let Some(first) = runs.first().and_then(|r| r.first()) else { return Vec::new() };

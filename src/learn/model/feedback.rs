@@ -17,7 +17,7 @@ pub struct Feedback {
     pub increments: Vec<bool>,
 }
 
-/// An input whose value is the state predicted by a target, `lag` frames before the current frame.
+/// An input whose value is a predicted state, `lag` frames before the current frame. `target` predicts this state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FeedbackInput {
     pub input: usize,

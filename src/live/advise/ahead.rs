@@ -18,8 +18,8 @@ use crate::twin::Dynamics;
 /// The step after the newest row of the log, and the horizon that starts with this step.
 pub struct Ahead<'a> {
     pub plant: &'a Plant,
-    /// The log, followed by the current step (with predicted states) and by forecasts. After the log, the controls keep
-    /// their last values.
+    /// The log, followed by the current step (with predicted states) and by forecasts. Beyond the end of the log, the
+    /// controls keep their last values.
     pub realised: Arc<Trajectory>,
     /// Row index of the current step.
     pub past: usize,

@@ -14,7 +14,8 @@ use crate::schema::{Role, Signal};
 use crate::trajectory::{Frame, Trajectory, Window};
 use crate::twin::{Batch, Dynamics};
 
-/// Number of past rows to keep: two weeks of one-minute rows (not tuned). At most twice as many rows are in memory.
+/// Number of past rows to keep: two weeks of one-minute rows (not tuned). Older rows are deleted whenever
+/// twice this number of rows is in memory.
 const KEPT_ROWS: usize = 20_160;
 
 /// The rows of a run, preceded by the rows of the log that seasonal forecasts need.
@@ -92,7 +93,7 @@ impl Past {
         self.forecast.realised.time(self.first)
     }
 
-    /// Prevents later rows from using the values of any row so far, because a state has no value in the newest row.
+    /// Prevents later rows from using any value recorded so far, because a state has no value in the newest row.
     pub fn skip(&mut self) {
         self.earliest = self.forecast.realised.steps;
         self.measured = 0;
@@ -105,9 +106,9 @@ impl Past {
         if lag < self.in_memory() { t.columns[signal][t.steps - 1 - lag] } else { f64::NAN }
     }
 
-    /// Number of consecutive steps before the newest row during which the control `signal` in `column` stayed on or
-    /// stayed off. If no earlier switch is known, the control is assumed to have been in its state long enough to be
-    /// switched again.
+    /// Number of consecutive steps before the newest row in which the control `signal` (in column `column`) was always
+    /// on or always off. If no earlier switch is known, the control is assumed to have been in its state long enough to
+    /// be switched again.
     pub fn since(&self, signal: &Signal, column: usize) -> usize {
         let memory = signal.switching.memory();
         if memory == 0 || self.in_memory() == 0 {

@@ -65,9 +65,9 @@ impl LoopLog {
         self.record.rewind(episode, line);
     }
 
-    /// Completes the newest row with values that the following line reports, if the newest row is line `line` of
-    /// `episode`. The values are the controls that were in force (one value per control), the outputs (from `values`,
-    /// which has one element per signal) and the KPIs.
+    /// If the newest row is line `line` of `episode`, completes this row with values that were received in the next
+    /// line. The values are the controls that were in force (one value per control), the outputs (from `values`, which
+    /// has one element per signal) and the KPIs.
     pub fn complete_row(
         &mut self,
         (episode, line): (i64, i64),

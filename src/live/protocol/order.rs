@@ -39,8 +39,9 @@ pub struct Order {
 
 impl Order {
     /// Places the line with the number `k`, or an unnumbered line if `k` is `None`. A jump of more than `most` lines is
-    /// not accepted immediately. A line can replace at most `most` earlier lines whose numbers were assumed. `fresh`
-    /// means that the line reports nothing about an earlier interval, as is the case for the first line of a run.
+    /// not accepted immediately. A line can replace earlier lines whose numbers were assumed, but only the last `most`
+    /// of them. `fresh` means that the line reports nothing about an earlier interval, as is the case for the first
+    /// line of a run.
     pub fn place(&mut self, k: Option<i64>, fresh: bool, most: i64) -> Place {
         let Some((first, last)) = self.span else {
             self.unnumbered = k.is_none();
@@ -58,7 +59,7 @@ impl Order {
         }
         if ended_at.is_some_and(|ended| k > ended && k - ended <= most) {
             // The number continues the previous numbering, although the line before it appeared to start a new
-            // numbering. That line becomes the first line of the run.
+            // numbering. The line before it becomes the first line of the run.
             *self = Self { span: Some((k - 1, k)), ..Self::default() };
             return Place::Step { n: 1, gap: false };
         }

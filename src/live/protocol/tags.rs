@@ -72,7 +72,7 @@ impl Tags {
                 tags.list.push(Tag { signal, role: own.role, mapping, plausible });
             }
         }
-        // The name of a column takes precedence over the name of another signal.
+        // If a tag is both the column of one signal and the name of another, the column takes precedence.
         for (i, tag) in tags.list.iter().enumerate() {
             tags.names.insert(tag.column().to_owned(), (i, true));
         }

@@ -16,7 +16,7 @@ pub type Root<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 pub type Plot<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 pub type Drawn<T = ()> = std::result::Result<T, DrawingAreaErrorKind<std::io::Error>>;
 
-/// Descriptions of a chart to screen readers.
+/// Descriptions of a chart for screen readers.
 #[derive(Debug, Clone, Copy)]
 pub struct Head<'a> {
     /// Unique in the document.

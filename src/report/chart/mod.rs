@@ -6,7 +6,7 @@
 //! 1. A chart (`trend`, `skill`, …) draws each mark with an [`Ink`] that names its role, such as axis, grid or line of
 //!    a case.
 //! 2. `canvas` passes the ink to `plotters` as a colour whose blue channel is [`Ink::code`], for example `#000012`.
-//! 3. `svg` reads the SVG written by `plotters`, and replaces each of these colours with the CSS class of the ink.
+//! 3. `svg` reads the SVG written by `plotters`, and replaces each of these colours with the CSS class of its ink.
 //!    `svg` also simplifies the paths, which makes a report several times smaller.
 
 mod canvas;
@@ -55,7 +55,7 @@ pub fn colour(i: usize) -> usize {
 }
 
 impl Ink {
-    /// The number that represents this ink as a colour of the crate `plotters`.
+    /// The number of this ink. Charts pass it to the crate `plotters` in place of a colour.
     fn code(self) -> u8 {
         match self {
             Self::Axis => 1,

@@ -57,7 +57,7 @@ pub fn skill(head: Head<'_>, lines: &[SkillLine<'_>], hours: f64) -> Result<Stri
     })
 }
 
-/// Draws the axis of hours ahead below a plot whose lowest value is `low`.
+/// Draws the time axis (hours ahead) below a plot whose lowest value is `low`.
 pub(super) fn hours_axis(root: &Root<'_>, plot: &Plot<'_>, hours: f64, low: f64) -> Drawn {
     let bottom = plot.backend_coord(&(0.0, low)).1;
     // Long horizons are labelled in days, short ones in minutes.

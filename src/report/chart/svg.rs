@@ -13,8 +13,7 @@ pub const UNITS_PER_PIXEL: f64 = 2.0;
 /// Maximum distance of a dropped point from the simplified line, in drawing units.
 const TOLERANCE: f64 = 0.6;
 
-/// Converts the marks in `raw`, an SVG document written by `plotters`. The root element of the SVG document is left
-/// out.
+/// Converts `raw`, an SVG document written by `plotters`, to compact SVG elements without the root element.
 pub fn compact(raw: &str) -> String {
     let mut out = String::with_capacity(raw.len() / 3);
     let mut rest = raw;

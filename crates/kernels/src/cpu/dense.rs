@@ -54,7 +54,7 @@ impl Tiling {
     }
 }
 
-/// Number of values in a tile of all layers with the given widths.
+/// Total number of values that layers with the given widths need for one tile.
 fn tile_size(widths: &[usize], panels: usize, panel: usize) -> usize {
     widths.iter().map(|w| w * panels * panel).sum()
 }

@@ -50,9 +50,9 @@ pub fn evidence(kernel: &Kernel, noise: f64, x: Points, y: &[f64]) -> Option<Evi
 
 /// Partial sums of the gradient over a range of columns.
 struct Sums {
-    /// Sums for the derivatives with respect to ln lengths, `[d]`.
+    /// Partial sums of the derivatives with respect to the logarithms of the lengths, `[d]`.
     lengths: Vec<Lanes>,
-    /// Sum for the derivative with respect to ln variance.
+    /// Partial sum of the derivative with respect to the logarithm of the variance.
     variance: Lanes,
 }
 

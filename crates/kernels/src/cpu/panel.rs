@@ -7,8 +7,9 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// Output columns per block, with two sums each. Two multiply-adds per cycle with a latency of four cycles require
-/// eight independent sums. Ten sums leave some slack. With twelve sums, one of them would be spilled to memory.
+/// Number of output columns per block. Each column has two sums. Two multiply-adds per cycle with a latency of four
+/// cycles require eight independent sums. Ten sums leave some slack. With twelve sums, one of them would be spilled to
+/// memory.
 const BLOCK: usize = 5;
 
 /// A column of a panel, stored in two vector registers.
@@ -95,7 +96,7 @@ fn step<S: Simd>(s: S, mut sums: [Pair<S>; BLOCK], a: Pair<S>, w: [f32; BLOCK]) 
     sums
 }
 
-/// Passes to `finish` the sums of at most `left` columns, starting at column `first`. The code contains no loop, so
+/// Calls `finish` with the sums of at most `left` columns, starting at column `first`. The code contains no loop, so
 /// that the sums stay in registers.
 #[inline(always)]
 fn finish_block<S: Simd>(s: S, finish: &mut impl Finish<S>, first: usize, left: usize, sums: [Pair<S>; BLOCK]) {

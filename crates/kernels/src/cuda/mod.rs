@@ -25,7 +25,7 @@ use device::Device;
 /// Unless stated otherwise, the sizes are numbers of floating-point operations. The values are estimates for a PCIe GPU
 /// in a machine with 16 CPU cores, and were not measured.
 mod threshold {
-    /// Number of elements of the kernel matrix, which must be copied back to the host.
+    /// Number of elements of the kernel matrix (not operations), because the matrix must be copied back to the host.
     pub const KERNEL: f64 = 4e6;
     pub const CHOLESKY: f64 = 1e9;
     pub const SOLVE: f64 = 1e9;
@@ -86,8 +86,8 @@ impl Cuda {
     }
 
     fn enter(&self) -> Result<MutexGuard<'_, Device>> {
-        // A poisoned lock means that an operation panicked. The lock can still be used, because operations do not share
-        // state.
+        // A poisoned lock means that an operation panicked. The device can still be used, because operations do not
+        // share state.
         let device = self.device.lock().unwrap_or_else(PoisonError::into_inner);
         device.enter()?;
         Ok(device)

@@ -57,7 +57,7 @@ impl Tree {
                 }
                 GrownNode::Branch { feature, threshold, children } => {
                     let child = nodes.len();
-                    // A tree has as many nodes as the input. If there are more, the branches form a cycle.
+                    // The result has as many nodes as `grown`, unless the branches of `grown` form a cycle.
                     if child + 1 >= usize::from(u16::MAX) || child > grown.len() {
                         return None;
                     }
@@ -131,8 +131,8 @@ impl Tree {
     }
 }
 
-/// Returns the largest single-precision number that is at most `v`. As a threshold for single-precision features, this
-/// number is equivalent to `v`.
+/// Returns the largest single-precision number that is at most `v`. A single-precision feature is at most this number
+/// if and only if it is at most `v`.
 fn round_down(v: f64) -> f32 {
     let near = v as f32;
     if f64::from(near) > v { near.next_down() } else { near }

@@ -61,9 +61,9 @@ struct InputLink {
 #[derive(Debug, Default)]
 struct Step {
     pass: Pass,
-    /// Deviations of the simulated states before the step: `[members][targets][windows]`.
+    /// Deviations of the simulated states from the log before the step: `[members][targets][windows]`.
     before: Vec<f32>,
-    /// Deviations of the simulated states after the step, and of the simulated outputs at the step.
+    /// Deviations from the log: those of the simulated states after the step, and of the simulated outputs at the step.
     after: Vec<f32>,
     /// Inputs before clamping: `[members][inputs][windows]`.
     unclamped: Vec<f32>,
@@ -256,9 +256,10 @@ impl<'a> Simulation<'a> {
     }
 }
 
-/// Trains the networks on simulations after their one-step training. The windows of a member start in the blocks of its
-/// bootstrap sample. `ends` is the result of [`crate::learn::model::feedback::sequence_ends`], and the other parameters
-/// are those of [`super::training::train`]. Returns the number of the epoch after which the networks were best.
+/// Trains networks, whose one-step training is complete, on simulations. The windows of a member start in the blocks of
+/// its bootstrap sample. `ends` is the result of [`crate::learn::model::feedback::sequence_ends`], and the other
+/// parameters are those of [`super::training::train`]. Returns the number of the epoch after which the networks were
+/// best.
 ///
 /// # Errors
 /// Any error of [`crate::compute::Backend`].

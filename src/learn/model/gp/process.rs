@@ -26,7 +26,7 @@ const FIRST: Effort = Effort { iterations: 20, evaluations: 30, gain: 1e-5 };
 const WORK: [f64; 2] = [5e9, 3e10];
 /// Maximum number of evaluations in the second and in the third hyper-parameter search (not tuned).
 const EVALUATIONS: usize = 60;
-/// Number of rows and limits of the search that optimises the inducing points (not tuned).
+/// Number of rows in the search that optimises the inducing points, and limits of this search (not tuned).
 const BOUND_ROWS: usize = 4000;
 const BOUND: Effort = Effort { iterations: 20, evaluations: 20, gain: 1e-6 };
 /// Maximum number of rows from which the initial inducing points are selected (not tuned).
@@ -36,7 +36,7 @@ const FEATURES: usize = 256;
 /// Maximum number of points in a stored process (not tuned).
 const MAX_POINTS: usize = 50_000;
 
-/// A Gaussian process over the standardised inputs, without constant inputs. The target is divided by its standard
+/// A Gaussian process over the standardised inputs, except constant inputs. The target is divided by its standard
 /// deviation.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Process {
