@@ -14,6 +14,7 @@
 //! | `recalibration`, `calibration`, `tracking` | the distribution of multi-step errors, with adaptive interval widths |
 //! | `noise_model` | the noise process, scaled to match the distribution of multi-step errors |
 //! | `score`, `coverage`, `response`, `epistemic` | skill, interval coverage, step responses, epistemic uncertainty |
+//! | `identification` | whether the log determines the effect of each control |
 //! | `choose` | the choice or rejection of a model, with reasons |
 //! | `validated` | models for closed-loop tuning |
 
@@ -23,6 +24,7 @@ mod coverage;
 mod dataset;
 mod epistemic;
 mod equations;
+mod identification;
 mod layout;
 mod map;
 pub mod model;
@@ -47,6 +49,7 @@ pub use epistemic::{EpistemicLevel, EpistemicThresholds};
 #[cfg(test)]
 pub use equations::NextState;
 pub use equations::{Constant, Derived, Equations};
+pub use identification::{Companion, Identification, IdentificationLevel, identify};
 pub use layout::Layout;
 pub use layout::Target;
 pub use map::{StepMap, StepScratch};

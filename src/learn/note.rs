@@ -35,6 +35,8 @@ impl From<StoredNote> for Note {
 pub enum NoteKind {
     /// A control never moved in the training rows.
     ConstantControl,
+    /// The log does not identify the effect of a control, or only weakly.
+    Identification,
     /// The chosen model contradicts a known effect.
     Contradiction,
     /// A candidate other than the chosen model contradicts a known effect.

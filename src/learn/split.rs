@@ -100,6 +100,20 @@ fn before_row(ranges: &[Range<usize>], end: usize) -> Vec<Range<usize>> {
     ranges.iter().map(|s| s.start..s.end.min(end)).filter(|s| !s.is_empty()).collect()
 }
 
+/// Removes the rows of `fold`, and `gap` rows on either side of the fold, from `ranges`.
+pub fn without(ranges: &[Range<usize>], fold: &[Range<usize>], gap: usize) -> Vec<Range<usize>> {
+    let mut left = ranges.to_vec();
+    for f in fold {
+        let (from, to) = (f.start.saturating_sub(gap), f.end + gap);
+        left = left
+            .into_iter()
+            .flat_map(|r| [r.start..r.end.min(from.max(r.start)), r.start.max(to.min(r.end))..r.end])
+            .filter(|r| !r.is_empty())
+            .collect();
+    }
+    left
+}
+
 /// The time span that `rows` rows cover, as text. Durations of two days or more are rounded to whole days.
 fn duration(rows: usize, step: TimeSpan) -> String {
     let ms = step.ms().saturating_mul(rows as i64);
@@ -172,5 +186,12 @@ mod tests {
         }
         let e = Split::new(&log(&[0..300]), &spec("3h", "4h"), HOUR).unwrap_err();
         assert!(e.to_string().contains("shorter than one forecast"), "{e}");
+    }
+
+    #[test]
+    fn a_fold_is_removed_with_its_gaps() {
+        assert_eq!(without(&[0..100, 120..200], &[40..60, 60..61], 5), [0..35, 66..100, 120..200]);
+        assert_eq!(without(&[0..100, 120..200], &[90..100, 120..130], 5), [0..85, 135..200]);
+        assert_eq!(without(&[0..10, 50..60], &[2..8, 45..58], 5), Vec::<Range<usize>>::new());
     }
 }

@@ -14,10 +14,10 @@ use crate::control::mpc::TunedMpc;
 use crate::error::{Error, Fault, Result};
 use crate::expr;
 use crate::learn::{
-    KnownEffect, Layout, NoiseModel, Note, NoteKind, Preselected, Selection, Split, TrainingData, learn,
+    KnownEffect, Layout, NoiseModel, Note, NoteKind, Preselected, Selection, Split, TrainingData, identify, learn,
 };
 use crate::log::{self, Quality};
-use crate::scenario::results::ModelCard;
+use crate::scenario::results::{ControlIdentification, ModelCard};
 use crate::scenario::{Compiled, Plant, model_card, replay_checks};
 use crate::schema::{Role, Schema};
 use crate::trajectory::Trajectory;
@@ -126,6 +126,10 @@ impl Source {
         let learned = learn(&data, &selection, &progress)?;
         let split = Split::new(log, &model, spec.step.value)?;
         let mut card = model_card(&learned, model.lags.value, spec, &self.schema);
+        let identified = identify(&data, &spec.zone()?)?;
+        card.identification =
+            identified.iter().map(|i| ControlIdentification::new(i, &self.schema, spec.step.value)).collect();
+        card.notes.extend(card.identification.iter().filter_map(ControlIdentification::note));
         let warning = tuned.as_ref().and_then(TunedMpc::warning);
         card.notes.extend(warning.map(|text| Note::new(NoteKind::Tuning, text)));
         card.tuned = tuned;

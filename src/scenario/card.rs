@@ -2,11 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::identification::ControlIdentification;
+
 use crate::config::{Effect, TimeSpan, TwinSpec};
 use crate::control::mpc::TunedMpc;
 use crate::learn::{Learned, Note};
 use crate::schema::Schema;
 use crate::value::Estimate;
+
 use crate::value::json::{number_or_nan, numbers_or_nan};
 
 /// Facts about the learned model and its accuracy.
@@ -32,6 +35,9 @@ pub struct ModelCard {
     /// One row per model, signal and horizon.
     pub scores: Vec<Score>,
     pub responses: Vec<StepResponse>,
+    /// How well the log determines the effect of each control; empty for cards of older versions.
+    #[serde(default)]
+    pub identification: Vec<ControlIdentification>,
     /// Replay of the logged controls over the hold-out, one row per KPI.
     pub replay: Vec<ReplayCheck>,
     /// Remarks for the reader, e.g. that a control never moved.
@@ -185,6 +191,7 @@ pub fn model_card(learned: &Learned, lags: usize, spec: &TwinSpec, schema: &Sche
         horizon: facts.horizon,
         scores: scores.filter(|s| s.rmse.is_finite() && s.crps.is_finite()).collect(),
         responses: responses.filter(|r| r.mean.iter().chain(&r.low).chain(&r.high).all(|v| v.is_finite())).collect(),
+        identification: Vec::new(),
         replay: Vec::new(),
         notes: learned.notes.clone(),
         tuned: None,

@@ -7,6 +7,7 @@ mod case;
 mod closed_loop;
 mod conditions;
 mod describe;
+mod identification;
 mod parts;
 mod plant;
 mod progress;

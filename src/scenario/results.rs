@@ -5,8 +5,9 @@
 use serde::{Deserialize, Serialize};
 
 pub use super::card::{ModelCard, ReplayCheck, Score, StepResponse};
+pub use super::identification::ControlIdentification;
 pub use crate::control::OptimismCheck;
-pub use crate::learn::{Note, NoteKind};
+pub use crate::learn::{IdentificationLevel, Note, NoteKind};
 use crate::log::Quality;
 use crate::schema::Role;
 use crate::value::json::number_or_nan;
@@ -120,6 +121,9 @@ pub struct ControlUse {
     pub max: f64,
     #[serde(deserialize_with = "number_or_nan")]
     pub baseline_mean: f64,
+    /// Mean absolute difference from the baseline; absent in results of older versions.
+    #[serde(default)]
+    pub mean_difference: Option<f64>,
     /// Range allowed by the hard limits; `None` if there is no limit.
     pub low: Option<f64>,
     pub high: Option<f64>,

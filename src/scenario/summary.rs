@@ -52,7 +52,7 @@ fn medians(t: &Trajectory, signal: usize) -> Vec<f64> {
 pub fn controls(t: &Trajectory, baseline: &Trajectory) -> Vec<ControlUse> {
     let uses = t.schema.with_role(Role::Control).into_iter().map(|i| {
         let signal = &t.schema.signals[i];
-        let path = medians(t, i);
+        let (path, baseline_path) = (medians(t, i), medians(baseline, i));
         let size = path.iter().fold(0.0f64, |m, v| m.max(v.abs()));
         ControlUse {
             signal: signal.name.clone(),
@@ -60,7 +60,10 @@ pub fn controls(t: &Trajectory, baseline: &Trajectory) -> Vec<ControlUse> {
             mean: mean_or_zero(&path),
             min: path.iter().copied().fold(f64::INFINITY, f64::min),
             max: path.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-            baseline_mean: mean_or_zero(&medians(baseline, i)),
+            baseline_mean: mean_or_zero(&baseline_path),
+            mean_difference: Some(mean_or_zero(
+                &path.iter().zip(&baseline_path).map(|(a, b)| (a - b).abs()).collect::<Vec<_>>(),
+            )),
             low: finite(signal.hard.low),
             high: finite(signal.hard.high),
             max_move: finite(signal.max_move.up.min(signal.max_move.down)),

@@ -1,7 +1,5 @@
 //! Fits a model on all training rows, and refits it once per fold with that fold left out.
 
-use std::ops::Range;
-
 use rayon::prelude::*;
 
 use super::data::TrainingData;
@@ -11,6 +9,7 @@ use crate::learn::layout::Layout;
 use crate::learn::map::StepMap;
 use crate::learn::model;
 use crate::learn::regressor::Fit;
+use crate::learn::split::without;
 
 /// A fitted model and its leave-one-fold-out refits.
 pub(super) struct FittedModel {
@@ -50,31 +49,5 @@ impl FittedModel {
         let refits: Result<Vec<StepMap>> =
             (0..folds.len()).into_par_iter().map(|fold| fit(Some(fold), &hyper)).collect();
         Ok(Self { name, map, refits: refits? })
-    }
-}
-
-/// Removes the rows of `fold`, and `gap` rows on either side of the fold, from `ranges`.
-fn without(ranges: &[Range<usize>], fold: &[Range<usize>], gap: usize) -> Vec<Range<usize>> {
-    let mut left = ranges.to_vec();
-    for f in fold {
-        let (from, to) = (f.start.saturating_sub(gap), f.end + gap);
-        left = left
-            .into_iter()
-            .flat_map(|r| [r.start..r.end.min(from.max(r.start)), r.start.max(to.min(r.end))..r.end])
-            .filter(|r| !r.is_empty())
-            .collect();
-    }
-    left
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_fold_is_removed_with_its_gaps() {
-        assert_eq!(without(&[0..100, 120..200], &[40..60, 60..61], 5), [0..35, 66..100, 120..200]);
-        assert_eq!(without(&[0..100, 120..200], &[90..100, 120..130], 5), [0..85, 135..200]);
-        assert_eq!(without(&[0..10, 50..60], &[2..8, 45..58], 5), Vec::<Range<usize>>::new());
     }
 }

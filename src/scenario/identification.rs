@@ -1,0 +1,105 @@
+//! The identification of each control, with names and units.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::TimeSpan;
+use crate::learn::{Companion, Identification, IdentificationLevel, Note, NoteKind};
+use crate::schema::Schema;
+use crate::value::json::number_or_nan;
+
+/// How well the log determines the effect of a control.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ControlIdentification {
+    pub control: String,
+    pub unit: String,
+    pub level: IdentificationLevel,
+    /// Fraction of the movement of the control that other signals and the clock explain.
+    #[serde(deserialize_with = "number_or_nan")]
+    pub explained: f64,
+    /// Root mean square of the unexplained movement per step.
+    #[serde(deserialize_with = "number_or_nan")]
+    pub own_movement: f64,
+    /// Effective number of independent moves.
+    #[serde(deserialize_with = "number_or_nan")]
+    pub moves: f64,
+    /// Mean time between two changes of the control.
+    pub holding_time: String,
+    /// The signal that moved most closely with the control, or `time of day` or `time of week`.
+    pub companion: Option<String>,
+    /// Fraction of the control's variance that the companion explains on its own.
+    pub companion_share: Option<f64>,
+}
+
+impl ControlIdentification {
+    pub fn new(found: &Identification, schema: &Schema, step: TimeSpan) -> Self {
+        let signal = &schema.signals[found.control];
+        Self {
+            control: signal.name.clone(),
+            unit: signal.unit.text.clone(),
+            level: found.level,
+            explained: found.explained,
+            own_movement: found.own_movement,
+            moves: found.moves,
+            holding_time: TimeSpan::from_ms(step.ms().saturating_mul(found.holding_steps as i64)).to_string(),
+            companion: found.companion.map(|(companion, _)| match companion {
+                Companion::Signal(s) => schema.signals[s].name.clone(),
+                Companion::TimeOfDay => "time of day".into(),
+                Companion::TimeOfWeek => "time of week".into(),
+            }),
+            companion_share: found.companion.map(|c| c.1),
+        }
+    }
+
+    /// Why the effect of the control is not identified, as a clause.
+    pub fn reason(&self) -> String {
+        let control = &self.control;
+        let explained = self.explained_text();
+        match &self.companion {
+            None => format!("`{control}` never moved in the training rows"),
+            Some(_) if self.explained < 0.9 => {
+                let moves = (self.moves.round() as usize).max(1);
+                format!(
+                    "`{control}` made only about {} in the training rows",
+                    crate::error::plural(moves, "independent move", "independent moves")
+                )
+            }
+            Some(_) if self.companion_share.is_none_or(|s| s < 0.5) => {
+                format!("`{control}` moved together with other signals, which explain {explained} of its moves")
+            }
+            Some(companion) if companion.starts_with("time of ") => {
+                format!(
+                    "`{control}` followed the {companion}: the clock and other signals explain {explained} of its moves"
+                )
+            }
+            Some(companion) => {
+                format!("`{control}` moved together with `{companion}`: other signals explain {explained} of its moves")
+            }
+        }
+    }
+
+    /// The explained fraction as a percentage. Fractions close to 1 have more digits.
+    pub fn explained_text(&self) -> String {
+        match 100.0 * self.explained {
+            p if p >= 99.99 => "more than 99.9 %".into(),
+            p if p >= 99.0 => format!("{p:.1} %"),
+            p => format!("{p:.0} %"),
+        }
+    }
+
+    /// A remark for the users of the model; `None` if the effect is identified or the control never moved, which
+    /// another remark reports.
+    pub fn note(&self) -> Option<Note> {
+        let help = "To learn the effect, move this control independently of all other signals for a while";
+        let text = match self.level {
+            IdentificationLevel::Identified => return None,
+            IdentificationLevel::NotIdentified if self.companion.is_none() => return None,
+            IdentificationLevel::NotIdentified => {
+                format!("The log does not identify the effect of `{}`: {}. {help}", self.control, self.reason())
+            }
+            IdentificationLevel::Weak => {
+                format!("The log identifies the effect of `{}` only weakly: {}. {help}", self.control, self.reason())
+            }
+        };
+        Some(Note::new(NoteKind::Identification, text))
+    }
+}
