@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::ops::project::{Project, distinct};
 use crate::ops::run::{CheckedRun, OpenRun, PlantScenarios, group_by_plant};
 use crate::scenario::Progress;
-use crate::scenario::results::{Results, ScenarioResult};
+use crate::scenario::results::{NoteKind, Results, ScenarioResult};
 
 /// Simulate all cases of the given scenarios and write the report.
 ///
@@ -135,6 +135,9 @@ fn run_plant(
         for (case, text) in s.cases.iter().flat_map(|c| c.notes.iter().map(|text| (&c.name, text))) {
             note(globals, &format!("{}, {case}: {text}", s.name));
         }
+    }
+    for remark in results.model.notes.iter().filter(|n| n.kind == NoteKind::Identification) {
+        note(globals, &remark.text);
     }
     if !globals.json {
         note(globals, &format!("report: {}", finished.index.display()));

@@ -20,6 +20,7 @@ use crate::config::TimeSpan;
 use crate::control::mpc::ResolvedMpc;
 use crate::control::{self, Clock, Controller, Mpc};
 use crate::error::{Error, Result};
+use crate::learn::NoteKind;
 use crate::scenario::{Compiled, Plant};
 use crate::simulate::Simulated;
 use crate::twin::Support;
@@ -76,6 +77,8 @@ pub fn advise(
     let before_after = objectives(compiled, &ahead, &planned).into_iter().zip(objectives(compiled, &ahead, &kept));
     let differences: Vec<f64> = before_after.map(|(planned, kept)| planned - kept).collect();
     let better = differences.iter().filter(|d| **d < 0.0).count();
+    let notes = plant.card.notes.iter().filter(|n| n.kind == NoteKind::Identification);
+    let identification = notes.map(|n| n.text.clone());
     Ok(Advice {
         plant: plant.spec.value.name.value.clone(),
         version: plant.card.version.clone(),
@@ -88,7 +91,13 @@ pub fn advise(
         objective_change: differences.iter().sum::<f64>() / differences.len().max(1) as f64,
         kpis,
         undo: undo(plant, &ahead, &planned),
-        warnings: plant.warning().into_iter().chain(skill_horizon).chain(warnings(plant)).collect(),
+        warnings: plant
+            .warning()
+            .into_iter()
+            .chain(skill_horizon)
+            .chain(warnings(plant))
+            .chain(identification)
+            .collect(),
     })
 }
 

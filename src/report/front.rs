@@ -97,7 +97,7 @@ pub fn front(results: &Results, ranked: &[RankedCase<'_>], currency: &str, clock
         crowded: rows > 7,
         headline: marked(text.strip_prefix(answer.word()).unwrap_or(&text).trim_start()),
         audience: match answer {
-            Answer::Dont => format!("For the operators of {}.", short(&readable(&results.plant), 60)),
+            Answer::Dont | Answer::Unknown => format!("For the operators of {}.", short(&readable(&results.plant), 60)),
             _ => format!(
                 "For the operators of {}. Changes are relative to the present operation.",
                 short(&readable(&results.plant), 60)
@@ -109,8 +109,8 @@ pub fn front(results: &Results, ranked: &[RankedCase<'_>], currency: &str, clock
         setpoints: setpoints.into_iter().take(MAX_SETPOINTS).collect(),
         controller: marked(&pick.map(controller).unwrap_or_default()),
         step: per_step_text(&results.model.step),
-        advises: answer != Answer::Dont,
-        revert: marked(&pick.filter(|_| answer != Answer::Dont).map(revert).unwrap_or_default()),
+        advises: answer.advises(),
+        revert: marked(&pick.filter(|_| answer.advises()).map(revert).unwrap_or_default()),
         risks_left: risks.len().saturating_sub(MAX_RISKS),
         risks: risks.into_iter().take(MAX_RISKS).collect(),
         no_risk: marked(&no_risk),
@@ -145,6 +145,15 @@ fn headline(results: &Results, ranked: &[RankedCase<'_>], money: &str, words: Wo
             let caveats: Vec<&str> = pick.caveats.iter().map(String::as_str).collect();
             because.push(format!("Run it under supervision, because {}.", join(&caveats, 2)));
             format!("Try “{case}”. It {}.", words.sentence(&sum, money, "about "))
+        }
+        Answer::Unknown => {
+            because.extend(
+                pick.unidentified
+                    .iter()
+                    .take(2)
+                    .map(|c| format!("{}. Test this control on the plant first.", c.reason())),
+            );
+            format!("Unknown whether “{case}” helps: the log cannot tell.")
         }
         Answer::Dont if pick.runs.iter().all(|r| r.case.kpis.iter().all(|k| k.samples.len() == 1)) => {
             because.push(format!("The best case, “{case}”, {gain} in the only simulated future."));
@@ -220,6 +229,9 @@ fn figures(results: &Results, pick: &RankedCase<'_>, money: &str, words: Words) 
         range: None,
         note: note.to_owned(),
     };
+    if pick.answer == Answer::Unknown {
+        return vec![single(words.noun, None, "", "unknown")];
+    }
     let label =
         if sum.per == "a year" { format!("Annual {}", words.noun.to_lowercase()) } else { words.noun.to_owned() };
     let mut out = vec![ranged(&label, number::estimate(&sum.estimate, PROSE), sum.range)];

@@ -14,6 +14,7 @@ mod diff;
 mod duration;
 mod evidence;
 mod front;
+mod identification;
 mod model;
 mod number;
 mod page;

@@ -6,11 +6,13 @@
 //!   soft limit in one scenario are tolerated if they last less than 1 % of the time and do not increase the total over
 //!   all scenarios. The candidate with the largest saving is chosen.
 //! - The answer is **don't** if there is no candidate, or if its saving is not measurable.
-//! - The answer is **try** if there is a caveat ([`RankedCase::caveats`]), and **run** otherwise.
+//! - The answer is **unknown** if the case would be a candidate, but it moves a control whose effect the log does not
+//!   identify, and on average by more than the control moved on its own in the log. No saving is then shown.
+//! - The answer is **try** if there is a caveat ([`RankedCase::caveats`]), and **do** otherwise.
 
 use crate::scenario::results::{
-    AnnualResult, CaseResult, Difference, Economics, Estimate, LimitKind, LimitUse, OptimismCheck, ReplayCheck,
-    Results, ScenarioResult, Score, SupportShare,
+    AnnualResult, CaseResult, ControlIdentification, Difference, Economics, Estimate, IdentificationLevel, LimitKind,
+    LimitUse, OptimismCheck, ReplayCheck, Results, ScenarioResult, Score, SupportShare,
 };
 
 use super::number::{self, with_unit};
@@ -42,6 +44,7 @@ const SLACK_CHANCE: f64 = 0.05;
 pub enum Answer {
     Do,
     Try,
+    Unknown,
     Dont,
 }
 
@@ -50,14 +53,21 @@ impl Answer {
         match self {
             Self::Do => "Do",
             Self::Try => "Try",
+            Self::Unknown => "Unknown",
             Self::Dont => "Don’t",
         }
+    }
+
+    /// Whether the report advises a change.
+    pub fn advises(self) -> bool {
+        matches!(self, Self::Do | Self::Try)
     }
 
     pub fn class(self) -> &'static str {
         match self {
             Self::Do => "do",
             Self::Try => "try",
+            Self::Unknown => "unknown",
             Self::Dont => "dont",
         }
     }
@@ -91,6 +101,8 @@ pub struct RankedCase<'a> {
     pub violated: Vec<(CaseRun<'a>, &'a LimitUse)>,
     /// Soft limits that the case violates more often in one scenario, but not over all scenarios.
     pub tolerated: Vec<(CaseRun<'a>, &'a LimitUse)>,
+    /// Controls that the case moves although the log does not identify their effects.
+    pub unidentified: Vec<&'a ControlIdentification>,
     /// Reasons for caution.
     pub caveats: Vec<String>,
     pub answer: Answer,
@@ -239,7 +251,7 @@ pub fn rank(results: &Results) -> Vec<RankedCase<'_>> {
     let mut ranked: Vec<RankedCase<'_>> = names(results).into_iter().filter_map(|name| assess(results, name)).collect();
     let run_count = ranked.iter().map(|p| p.runs.len()).max().unwrap_or(0);
     ranked.sort_by(|a, b| {
-        let key = |p: &RankedCase<'_>| (p.runs.len() < run_count, p.answer == Answer::Dont);
+        let key = |p: &RankedCase<'_>| (p.runs.len() < run_count, matches!(p.answer, Answer::Dont | Answer::Unknown));
         key(a).cmp(&key(b)).then(b.saving.mean.total_cmp(&a.saving.mean))
     });
     ranked
@@ -287,6 +299,7 @@ fn assess<'a>(results: &'a Results, name: &'a str) -> Option<RankedCase<'a>> {
         support,
         violated,
         tolerated,
+        unidentified: unidentified(results, &runs),
         caveats: Vec::new(),
         answer: Answer::Dont,
         runs,
@@ -294,11 +307,28 @@ fn assess<'a>(results: &'a Results, name: &'a str) -> Option<RankedCase<'a>> {
     pick.caveats = caveats(results, &pick);
     let bad = !pick.violated.is_empty() || support.outside > OUTSIDE_DONT || !saved.measurable || saved.mean <= 0.0;
     pick.answer = match (bad || pick.loses_money(), pick.caveats.is_empty()) {
+        _ if !pick.unidentified.is_empty() => Answer::Unknown,
         (true, _) => Answer::Dont,
         (false, false) => Answer::Try,
         (false, true) => Answer::Do,
     };
     Some(pick)
+}
+
+/// The controls that a case moves although the log does not identify their effects. A control may differ from the
+/// baseline by as much as it moved on its own in the log.
+fn unidentified<'a>(results: &'a Results, runs: &[CaseRun<'a>]) -> Vec<&'a ControlIdentification> {
+    let of_level = |level| results.model.identification.iter().filter(move |i| i.level == level);
+    of_level(IdentificationLevel::NotIdentified).filter(|i| moves(runs, i)).collect()
+}
+
+/// Whether the case moves a control further from the baseline than the control moved on its own in the log.
+fn moves(runs: &[CaseRun<'_>], control: &ControlIdentification) -> bool {
+    runs.iter().flat_map(|r| &r.case.controls).filter(|c| c.signal == control.control).any(|c| {
+        let difference = c.mean_difference.unwrap_or((c.mean - c.baseline_mean).abs());
+        let rounding = 1e-6 * c.mean.abs().max(c.baseline_mean.abs());
+        difference > control.own_movement.max(rounding)
+    })
 }
 
 /// The sum of the savings of several scenarios. The ends of the intervals are added, as if the errors were fully
@@ -381,6 +411,10 @@ fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
             });
         let share = number::percent_text(pick.support.outside);
         out.push(format!("{share} of the time is spent outside the logged range{far}"));
+    }
+    let is_weak = |i: &&ControlIdentification| i.level == IdentificationLevel::Weak && moves(runs, i);
+    if let Some(weak) = results.model.identification.iter().find(is_weak) {
+        out.push(format!("the log identifies the effect of {} only weakly", tag(&weak.control, 40)));
     }
     if pick.optimism_check.share() < 1.0 {
         let gap = number::percent_text(pick.optimism_check.gap().unwrap_or(0.0));

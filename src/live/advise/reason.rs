@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::change::KpiChange;
 use crate::config::TimeSpan;
 use crate::scenario::Plant;
+use crate::scenario::results::IdentificationLevel;
 use crate::schema::{Bounds, Signal};
 use crate::twin::Dynamics;
 
@@ -53,7 +54,12 @@ impl ControlAdvice {
         };
         let allowed = allowed(signal, bounds, now);
         let reduced = reduced.then(|| "reduced to the part of the planned move that the model supports".to_owned());
+        let identified = plant.card.identification.iter().find(|i| i.control == signal.name);
+        let unidentified = identified.is_some_and(|i| i.level == IdentificationLevel::NotIdentified);
         let effect = alone.as_ref().map(|k| {
+            if unidentified {
+                return "the log does not identify the effect of this control".to_owned();
+            }
             let unit = if k.unit == "1" { String::new() } else { format!(" {}", k.unit) };
             format!("moving this control changes {} by {:+.4}{unit} over {horizon}", k.name, k.change)
         });

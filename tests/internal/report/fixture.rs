@@ -259,6 +259,7 @@ fn case(w: &Weather, k: usize) -> CaseResult {
         let t = trends.iter().find(|t| t.signal == name).unwrap();
         let ends = |f: fn(f64, f64) -> f64, z: f64| t.p50.iter().copied().fold(z, f);
         ControlUse {
+            mean_difference: None,
             signal: name.into(),
             unit: unit.into(),
             mean: t.p50.iter().sum::<f64>() / t.p50.len() as f64,
@@ -401,6 +402,7 @@ pub fn datacenter() -> Results {
         scenarios: WEATHER.iter().map(scenario).collect(),
         annual: vec![annual(1), annual(2)],
         model: ModelCard {
+            identification: Vec::new(),
             version: "9f3a6c1d2e4b".into(),
             model: "forest".into(),
             reason: "it has the lowest multi-step error on held-out blocks; its squared error 4 h ahead is 31 % lower than that of linear.".into(),

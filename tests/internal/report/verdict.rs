@@ -1,7 +1,7 @@
 //! Tests of the verdict on page one of a report.
 
 use twinopt::report::render;
-use twinopt::scenario::results::{LimitKind, OptimismCheck, Results};
+use twinopt::scenario::results::{ControlIdentification, IdentificationLevel, LimitKind, OptimismCheck, Results};
 
 use super::{between, fixture, visible};
 
@@ -84,6 +84,43 @@ fn the_verdict_depends_on_savings_limits_and_caveats() {
         (c.support.inside, c.support.edge, c.support.outside) = (0.1, 0.1, 0.8);
     }
     assert!(headline(&far).contains("the log contains no similar operating conditions"), "{}", headline(&far));
+}
+
+#[test]
+fn a_case_that_moves_a_control_that_is_not_identified_shows_no_saving() {
+    let mut results = fixture::datacenter();
+    let moved = results.scenarios[0].cases[2].controls[0].clone();
+    let difference = (moved.mean - moved.baseline_mean).abs();
+    assert!(difference > 0.0);
+    let mut identification = ControlIdentification {
+        control: moved.signal.clone(),
+        unit: moved.unit.clone(),
+        level: IdentificationLevel::NotIdentified,
+        explained: 0.998,
+        own_movement: 0.1 * difference,
+        moves: 500.0,
+        holding_time: "10min".into(),
+        companion: Some("outdoor_temp".into()),
+        companion_share: Some(0.99),
+    };
+    results.model.identification = vec![identification.clone()];
+    let text = front(&results);
+    assert!(text.contains("Unknown whether “mpc” helps: the log cannot tell."), "{text}");
+    assert!(text.contains("moved together with outdoor_temp : other signals explain 99.8 % of its moves"), "{text}");
+    let figures = text.split("Set-points").next().unwrap();
+    assert!(!figures.contains("EUR"), "{figures}");
+
+    // A plan may move the control as far as the control moved on its own.
+    identification.own_movement = 10.0 * difference;
+    results.model.identification = vec![identification.clone()];
+    assert!(front(&results).contains("Do run “mpc”"), "{}", front(&results));
+
+    // A weakly identified control is a caveat.
+    identification.own_movement = 0.1 * difference;
+    identification.level = IdentificationLevel::Weak;
+    results.model.identification = vec![identification];
+    let text = front(&results);
+    assert!(text.contains("Try “mpc”") && text.contains("identifies the effect of"), "{text}");
 }
 
 pub fn front(r: &Results) -> String {
