@@ -203,7 +203,7 @@ impl Columns {
         let bent = bent(&data.x[..own_lag], &data.y[0]);
         data.x.extend(bent);
         let slots = [&clock.day, &clock.week].map(|slot| data.row.iter().map(|t| slot[*t]).collect::<Vec<_>>());
-        // The hour as a number lets the forest combine the clock with other inputs.
+        // Encoding the hour as a number lets the forest combine the time of day with other inputs.
         data.x.push(slots[0].iter().map(|s| *s as f64).collect());
         data.x.push(slots[1].iter().map(|s| (s / clock.slots_per_day) as f64).collect());
         let slot_means = [data.x.len(), data.x.len() + 1];

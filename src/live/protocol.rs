@@ -141,7 +141,7 @@ impl<'a> Protocol<'a> {
     /// Adds a note for each input of the twin that is missing from the description.
     fn note_undescribed(&mut self, description: &Description) {
         let names = &description.names;
-        // A description may list only controls. In that case, no note is added for other signals.
+        // A description need not list signals other than controls. If it lists none, no note is added for them.
         let lists_more = names.iter().any(|n| description.ranges.iter().all(|(control, _)| control != n));
         let inputs = [Role::State, Role::Control, Role::Disturbance, Role::Setpoint];
         for tag in self.tags.list.iter().filter(|t| inputs.contains(&t.role)) {

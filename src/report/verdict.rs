@@ -360,7 +360,7 @@ fn mean_support(runs: &[CaseRun<'_>]) -> SupportShare {
 }
 
 /// Limits that `run.case` violates more often than its baseline. Differences that are
-/// too small to be distinguished with the number of simulated futures are ignored.
+/// too small to be distinguished from zero with this number of simulated futures are ignored.
 fn violated_more(run: CaseRun<'_>) -> Vec<(CaseRun<'_>, &LimitUse)> {
     let slack_chance = (SLACK_PARTICLES / run.scenario.particles.max(1) as f64).max(SLACK_CHANCE);
     let mut out = Vec::new();

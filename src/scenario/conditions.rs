@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 
 use super::plant::{Compiled, Plant};
 use crate::config::{Change, Loaded, ScenarioSpec};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, plural};
 use crate::schema::{Bounds, Role};
 use crate::trajectory::Trajectory;
 
@@ -27,6 +27,18 @@ pub fn realise(
             place()
         ))
     })?;
+    let segment = log.segments.iter().find(|r| r.contains(&start)).map_or(0, |r| r.start);
+    let (needed, known) = (plant.twin.map.layout.depth(), start + 1 - segment);
+    if known < needed {
+        return Err(Error::Data(format!(
+            "{} cannot start: the model reads the last {}, but the log has only {} up to the start; the earliest \
+             possible start is {}",
+            place(),
+            plural(needed, "step", "steps"),
+            plural(known, "step", "steps"),
+            log.time(segment + needed - 1)
+        )));
+    }
     let (past, mut t) = plant.slice(start, steps);
     for (name, change) in &s.disturbance {
         let Some(signal) = plant.schema.find(name) else { continue };

@@ -101,9 +101,9 @@ impl ModelPool {
         others().filter(|p| p.family != REFERENCE_FAMILY).min_by(by_error).or_else(|| others().min_by(by_error))
     }
 
-    /// True if the plant models for controllers of `family` can also be used to test controllers of the reference
-    /// family. This requires that these plant models differ from those for controllers of the reference family, and
-    /// that none of them belongs to the reference family.
+    /// True if controllers of the reference family can be tested on the plant models for controllers of `family`: none
+    /// of these plant models belongs to the reference family, and they are not the models on which the reference family
+    /// is tested anyway.
     pub fn has_other_plants(&self, family: &str) -> bool {
         let plants = |family: &str| [0, 1].map(|half| self.plant_model(family, half).map(|r| (r.family, r.lags)));
         let own = plants(family);

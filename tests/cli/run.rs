@@ -45,6 +45,18 @@ fn a_failing_scenario_does_not_stop_the_others() {
 }
 
 #[test]
+fn a_run_does_not_start_before_the_model_has_its_lagged_inputs() {
+    let room = Room::new();
+    let cold = room.text("scenarios/room/cold.toml");
+    let at = |start: &str| {
+        room.write("scenarios/room/cold.toml", &cold.replace("2024-02-22T00:00:00Z", start));
+        room.run(&["run", "scenarios/room/cold.toml"])
+    };
+    at("2024-01-01T00:00:00Z").expect(65).says(&["reads the last 2 steps", "2024-01-01T01:00:00Z"]);
+    at("2024-01-01T01:00:00Z").expect(0);
+}
+
+#[test]
 fn a_plant_that_fails_does_not_stop_another() {
     let room = Room::new();
     for (from, to) in

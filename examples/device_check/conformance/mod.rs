@@ -1,4 +1,4 @@
-//! Conformance checks of a device. The checks compare the results of every operation with plain loops in f64.
+//! Conformance checks of a device. The checks compare the results of every operation with those of plain loops in f64.
 //!
 //! This module is used by `tests/device.rs` and by `examples/device_check`.
 

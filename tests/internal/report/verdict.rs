@@ -110,7 +110,7 @@ fn a_case_that_moves_a_control_that_is_not_identified_shows_no_saving() {
     let figures = text.split("Set-points").next().unwrap();
     assert!(!figures.contains("EUR"), "{figures}");
 
-    // A plan may move the control as far as the control moved on its own.
+    // A plan may move the control as far as the control moved in the log independently of other signals.
     identification.own_movement = 10.0 * difference;
     results.model.identification = vec![identification.clone()];
     assert!(front(&results).contains("Do run “mpc”"), "{}", front(&results));
