@@ -178,6 +178,7 @@ fn select(c: Values, a: Values, b: Values, out: &mut [f64]) {
 }
 
 /// Computes `out = op(a, b, c)` for every row. The operands have the same length as `out`.
+#[inline]
 pub(super) fn run(op: Op, a: Values, b: Values, c: Values, out: &mut [f64]) {
     match op {
         Op::Add => binary(a, b, out, |a, b| a + b),

@@ -1,7 +1,7 @@
 //! Whether the log identifies the effect of each control.
 //!
 //! A regression predicts the control u(t) from u(t − 1) and z(t): the other inputs of the model, and the time of day and
-//! week. Its residual v(t) is the own movement of the control, which nothing else in the log explains. Only the own
+//! week. Its residual v(t) is the own movement of the control, which they do not explain. Only the own
 //! movement separates the effect of the control from the effects of z (Robinson 1988; Chernozhukov et al. 2018).
 //! Without own movement, a model can attribute the effect of z to u, and every interval of such an effect is
 //! meaningless. The explained fraction is
@@ -10,6 +10,10 @@
 //!
 //! where w(t) is the residual of a regression on u(t − 1) alone. Because both regressions contain u(t − 1), a state that
 //! merely responds to earlier moves of the control explains nothing.
+//!
+//! A second regression explains the level of the control by the disturbances, the other controls and the clock alone.
+//! The larger of the two explained fractions counts, because rounding or noise of a control that follows a disturbance is
+//! large compared with its moves from one step to the next.
 //!
 //! The regression is the forest model with additional inputs: piecewise linear functions of the most informative
 //! inputs, and the mean of the control at the same time of the day and of the week. It is fitted leaving out one fold of
@@ -20,17 +24,16 @@
 use std::ops::Range;
 
 use jiff::tz::TimeZone;
-use rayon::prelude::*;
 
 use super::choose::TrainingData;
-use super::dataset::Dataset;
+use super::dataset::{Dataset, Scaling};
 use super::layout::{Layout, Target};
 use super::model;
 use super::regressor::{Fit, Particle};
 use super::split::without;
 use crate::config::ModelSpec;
 use crate::error::{Error, Result};
-use crate::schema::Role;
+use crate::schema::{Role, Schema};
 use crate::trajectory::Trajectory;
 
 /// A control is not identified if its unexplained fraction is below this value (not tuned).
@@ -41,10 +44,12 @@ const WEAK_UNEXPLAINED: f64 = 0.1;
 const MIN_MOVES: f64 = 3.0;
 /// The identification is weak if there are fewer independent moves (not tuned).
 const WEAK_MOVES: f64 = 10.0;
-/// A control is usually constant if it keeps its value in more than this fraction of the steps.
-const HELD: f64 = 0.5;
-/// Maximum number of rows of a regression (not tuned).
+/// A control is usually constant if it keeps each value for more than this number of steps on average (not tuned).
+const HELD_STEPS: f64 = 2.0;
+/// Number of training rows above which a part of them is used (not tuned).
 const MAX_ROWS: usize = 4_000;
+/// A disturbance that the model ignores is used if it has a value in this fraction of the rows (not tuned).
+const MIN_KNOWN: f64 = 0.98;
 /// Number of inputs with piecewise linear functions, and number of their knots, at quantiles (not tuned).
 const BENT_INPUTS: usize = 6;
 const KNOTS: usize = 16;
@@ -81,6 +86,21 @@ pub struct Identification {
     pub companion: Option<(Companion, f64)>,
 }
 
+impl Identification {
+    /// A control that did not move.
+    fn constant(control: usize) -> Self {
+        Self {
+            control,
+            level: IdentificationLevel::NotIdentified,
+            explained: 1.0,
+            own_movement: 0.0,
+            moves: 0.0,
+            holding_steps: 0,
+            companion: None,
+        }
+    }
+}
+
 /// Something that moved together with a control.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Companion {
@@ -93,7 +113,8 @@ pub enum Companion {
 /// Assesses every control that the model reads. The clock runs in `zone`.
 ///
 /// # Errors
-/// Any error of a fit other than [`Error::Data`]. A control with too few rows for a fit is left out.
+/// Any error of a fit other than [`Error::Data`]. A control with too few rows for a fit is weakly identified, with NaN as
+/// its explained fraction.
 pub fn identify(data: &TrainingData, zone: &TimeZone) -> Result<Vec<Identification>> {
     let layout = Layout::new(&data.log.schema, data.spec, data.equations);
     if layout.targets.is_empty() {
@@ -102,38 +123,36 @@ pub fn identify(data: &TrainingData, zone: &TimeZone) -> Result<Vec<Identificati
     let clock = ClockColumns::new(data.log, zone);
     let mut controls = data.log.schema.with_role(Role::Control);
     controls.retain(|c| layout.inputs.iter().any(|i| i.0 == *c));
-    let assessed: Vec<Result<Identification>> =
-        controls.into_par_iter().map(|control| assess(data, &layout, &clock, control)).collect();
-    let mut out = Vec::new();
-    for result in assessed {
-        match result {
-            Ok(identification) => out.push(identification),
-            Err(Error::Data(_)) => {}
-            Err(other) => return Err(other),
-        }
-    }
-    Ok(out)
+    let unknown = |control| Identification {
+        explained: f64::NAN,
+        moves: f64::NAN,
+        level: IdentificationLevel::Weak,
+        ..Identification::constant(control)
+    };
+    let assess = |control| match assess(data, &layout, &clock, control) {
+        Err(Error::Data(_)) => Ok(unknown(control)),
+        other => other,
+    };
+    controls.into_iter().map(assess).collect()
 }
 
 fn assess(data: &TrainingData, layout: &Layout, clock: &ClockColumns, control: usize) -> Result<Identification> {
-    if !data.moments[control].varies() {
-        return Ok(Identification {
-            control,
-            level: IdentificationLevel::NotIdentified,
-            explained: 1.0,
-            own_movement: 0.0,
-            moves: 0.0,
-            holding_steps: 0,
-            companion: None,
-        });
-    }
     let held = holding_steps(data.log, &data.split.train, control);
     let mut columns = Columns::new(data, layout, clock, control, held);
-    let companion = columns.companion();
+    let train = columns.data.rows_in(&data.split.train);
+    let spread = Scaling::estimate(&columns.data.y, &train);
+    if !data.moments[control].varies() || spread.sd[0] <= 1e-9 * spread.mean[0].abs() {
+        return Ok(Identification::constant(control));
+    }
+    let companion = columns.companion(&train);
     let own = own_movement(data, &mut columns)?;
     let left: f64 = own.iter().map(|o| o.own * o.own).sum();
-    let all: f64 = own.iter().map(|o| o.persistent * o.persistent).sum();
-    let unexplained = (left / all).clamp(0.0, 1.0);
+    let of_moves = left / own.iter().map(|o| o.persistent * o.persistent).sum::<f64>();
+    // The same without u(t − 1) and the states, for the level of the control.
+    columns.keep_exogenous(&data.log.schema);
+    let level = own_movement(data, &mut columns)?;
+    let of_level = level.iter().map(|o| o.own * o.own).sum::<f64>() / level.iter().map(|o| o.total).sum::<f64>();
+    let unexplained = of_moves.min(of_level).clamp(0.0, 1.0);
     let moves = effective_number(&own);
     let level = if unexplained < MIN_UNEXPLAINED || moves < MIN_MOVES {
         IdentificationLevel::NotIdentified
@@ -163,9 +182,9 @@ struct ClockColumns {
 }
 
 impl ClockColumns {
-    /// A slot is as long as a step, but 5 minutes to 1 hour.
+    /// A slot is as long as a step, but 1 minute to 1 hour.
     fn new(log: &Trajectory, zone: &TimeZone) -> Self {
-        let minutes = usize::try_from(log.step_ms / 60_000).unwrap_or(1).clamp(5, 60);
+        let minutes = usize::try_from(log.step_ms / 60_000).unwrap_or(1).clamp(1, 60);
         let slots_per_day = 1440_usize.div_ceil(minutes);
         let slots = (0..log.steps).map(|t| {
             let time = log.time(t).to_zoned_datetime(zone.clone());
@@ -183,6 +202,10 @@ struct Columns {
     data: Dataset,
     /// Position of the regressor u(t − 1).
     own_lag: usize,
+    /// The signal of each regressor, if it is computed from one.
+    signals: Vec<Option<usize>>,
+    /// Day and week of each row, counted from the start of the log.
+    periods: [Vec<usize>; 2],
     /// Slot of the day and of the week of each row.
     slots: [Vec<usize>; 2],
     /// Number of slots of a day and of a week.
@@ -194,60 +217,128 @@ struct Columns {
 impl Columns {
     fn new(data: &TrainingData, layout: &Layout, clock: &ClockColumns, control: usize, held: f64) -> Self {
         let log = data.log;
-        let shift = |s: usize| usize::from(held > 1.0 / (1.0 - HELD) && log.schema.signals[s].role == Role::State);
+        let follows = |s: usize| matches!(log.schema.signals[s].role, Role::State | Role::Derived);
+        let shift = |s: usize| usize::from(held > HELD_STEPS && follows(s));
         let mut inputs: Vec<(usize, usize)> =
             layout.inputs.iter().filter(|i| i.0 != control).map(|&(s, lag)| (s, lag + shift(s))).collect();
+        let ignored: Vec<usize> = ignored_disturbances(log, &inputs, &data.split.train).collect();
+        inputs.extend(ignored.into_iter().map(|s| (s, 0)));
         let own_lag = inputs.len();
-        inputs.push((control, 1));
+        // If only one row in k is used, the moves over k steps are compared.
+        let rows: usize = data.split.train.iter().map(Range::len).sum();
+        let stride = (rows / MAX_ROWS).max(1);
+        inputs.push((control, stride));
         let mut data = Dataset::new(log, &Layout { inputs, targets: vec![Target::Level(control)] }, data.equations);
-        let bent = bent(&data.x[..own_lag], &data.y[0]);
-        data.x.extend(bent);
+        thin(&mut data, stride);
+        let mut signals: Vec<Option<usize>> = data.layout.inputs.iter().map(|i| Some(i.0)).collect();
+        for (signal, column) in bent(&data, own_lag) {
+            signals.push(Some(signal));
+            data.x.push(column);
+        }
         let slots = [&clock.day, &clock.week].map(|slot| data.row.iter().map(|t| slot[*t]).collect::<Vec<_>>());
         // Encoding the hour as a number lets the forest combine the time of day with other inputs.
         data.x.push(slots[0].iter().map(|s| *s as f64).collect());
         data.x.push(slots[1].iter().map(|s| (s / clock.slots_per_day) as f64).collect());
         let slot_means = [data.x.len(), data.x.len() + 1];
         data.x.extend([vec![0.0; data.len()], vec![0.0; data.len()]]);
-        Self { data, own_lag, slots, slot_counts: [clock.slots_per_day, 7 * clock.slots_per_day], slot_means }
+        signals.resize(data.x.len(), None);
+        let per_day = (86_400_000 / log.step_ms.max(1)).max(1) as usize;
+        let periods = [per_day, 7 * per_day].map(|steps| data.row.iter().map(|t| t / steps).collect());
+        let slot_counts = [clock.slots_per_day, 7 * clock.slots_per_day];
+        Self { data, own_lag, signals, periods, slots, slot_counts, slot_means }
     }
 
-    /// Fills the means of the control at the same time from the rows `train`.
-    fn fill_slot_means(&mut self, train: &[usize]) {
-        let u = &self.data.y[0];
-        let mean = train.iter().map(|r| u[*r]).sum::<f64>() / train.len().max(1) as f64;
-        for ((slots, count), column) in self.slots.iter().zip(self.slot_counts).zip(self.slot_means) {
-            let mut sums = vec![(0.0, 0.0); count];
-            for &r in train {
-                sums[slots[r]].0 += 1.0;
-                sums[slots[r]].1 += u[r];
+    /// Makes the regressors constant that are computed from states or from the control.
+    fn keep_exogenous(&mut self, schema: &Schema) {
+        let control = self.data.layout.inputs[self.own_lag].0;
+        for (column, signal) in self.data.x.iter_mut().zip(&self.signals) {
+            let role = |s: usize| schema.signals[s].role;
+            if signal.is_some_and(|s| s == control || matches!(role(s), Role::State | Role::Derived)) {
+                column.fill(0.0);
             }
-            let means = sums.iter().map(|(n, sum)| if *n > 0.0 { sum / n } else { mean }).collect::<Vec<f64>>();
-            self.data.x[column] = slots.iter().map(|s| means[*s]).collect();
         }
     }
 
-    /// The signal or clock that explains most of the control's variance on its own, and the explained fraction.
-    fn companion(&self) -> Option<(Companion, f64)> {
+    /// Fills the means of the control at the same time from the rows `train`. Rows on even days or weeks get the means
+    /// over odd ones, and the other way round, so that no mean depends on the value that it predicts.
+    fn fill_slot_means(&mut self, train: &[usize]) {
         let u = &self.data.y[0];
+        let mean = train.iter().map(|r| u[*r]).sum::<f64>() / train.len().max(1) as f64;
+        for k in 0..2 {
+            let (slots, periods) = (&self.slots[k], &self.periods[k]);
+            let mut sums = [vec![(0.0, 0.0); self.slot_counts[k]], vec![(0.0, 0.0); self.slot_counts[k]]];
+            for &r in train {
+                let (n, sum) = &mut sums[periods[r] % 2][slots[r]];
+                *n += 1.0;
+                *sum += u[r];
+            }
+            let at = |(&slot, &period): (&usize, &usize)| {
+                let (n, sum) = sums[(period + 1) % 2][slot];
+                if n > 0.0 { sum / n } else { mean }
+            };
+            self.data.x[self.slot_means[k]] = slots.iter().zip(periods).map(at).collect();
+        }
+    }
+
+    /// The signal or clock that explains most of the variance of the control in the rows `train` on its own, and the
+    /// explained fraction.
+    fn companion(&mut self, train: &[usize]) -> Option<(Companion, f64)> {
+        self.fill_slot_means(train);
+        let pick = |column: &[f64]| train.iter().map(|r| column[*r]).collect::<Vec<f64>>();
+        let u = pick(&self.data.y[0]);
         let inputs = self.data.layout.inputs[..self.own_lag].iter().zip(&self.data.x);
-        let signals = inputs.map(|((s, _), x)| (Companion::Signal(*s), explained_by(x, u)));
-        let [day, week] = [0, 1].map(|k| explained_by_groups(u, self.slot_counts[k], &self.slots[k]));
-        // The slots of the week contain those of the day, so they must explain clearly more.
+        let signals = inputs.map(|((s, _), x)| (Companion::Signal(*s), explained_by(&pick(x), &u)));
+        let [day, week] = self.slot_means.map(|column| explained_by(&pick(&self.data.x[column]), &u));
+        // The time of the week contains the time of the day, so it must explain clearly more.
         let clock = if week > day + 0.1 { (Companion::TimeOfWeek, week) } else { (Companion::TimeOfDay, day) };
         signals.chain([clock]).filter(|c| c.1.is_finite()).max_by(|a, b| a.1.total_cmp(&b.1))
     }
 }
 
-/// Piecewise linear functions max(0, x − knot) of the columns of `x` that explain most of `u`.
-fn bent(x: &[Vec<f64>], u: &[f64]) -> Vec<Vec<f64>> {
-    let mut ranked: Vec<(f64, &Vec<f64>)> = x.iter().map(|x| (explained_by(x, u), x)).collect();
-    ranked.retain(|r| r.0.is_finite());
+/// Disturbances that the model does not read, but that have a value in almost every row.
+fn ignored_disturbances(
+    log: &Trajectory,
+    inputs: &[(usize, usize)],
+    train: &[Range<usize>],
+) -> impl Iterator<Item = usize> {
+    let read: Vec<usize> = inputs.iter().map(|i| i.0).collect();
+    log.schema.with_role(Role::Disturbance).into_iter().filter(move |s| {
+        let values = || train.iter().flat_map(|r| log.columns[*s][r.clone()].iter());
+        let known = values().filter(|v| v.is_finite()).count();
+        !read.contains(s) && known as f64 >= MIN_KNOWN * values().count() as f64
+    })
+}
+
+/// Keeps one row in `stride`.
+fn thin(data: &mut Dataset, stride: usize) {
+    if stride > 1 {
+        let thinned = |column: &Vec<f64>| column.iter().copied().step_by(stride).collect();
+        data.x = data.x.iter().map(thinned).collect();
+        data.y = data.y.iter().map(thinned).collect();
+        data.row = data.row.iter().copied().step_by(stride).collect();
+    }
+}
+
+/// Piecewise linear functions max(0, x − knot) of the inputs that explain most of the control, one input per signal, and
+/// the signal of each.
+fn bent(data: &Dataset, inputs: usize) -> Vec<(usize, Vec<f64>)> {
+    let u = &data.y[0];
+    let columns = data.layout.inputs[..inputs].iter().zip(&data.x);
+    let mut ranked: Vec<(f64, usize, &Vec<f64>)> =
+        columns.map(|((s, _), x)| (explained_by(x, u), *s, x)).filter(|r| r.0.is_finite()).collect();
     ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let mut taken: Vec<usize> = Vec::new();
     let mut out = Vec::new();
-    for (_, x) in ranked.into_iter().take(BENT_INPUTS) {
-        let mut knots = quantiles(x, KNOTS);
+    // short logs cannot determine many coefficients
+    let knots = KNOTS.min(data.len() / (20 * BENT_INPUTS));
+    for (_, signal, x) in ranked {
+        if taken.len() == BENT_INPUTS || taken.contains(&signal) {
+            continue;
+        }
+        taken.push(signal);
+        let mut knots = quantiles(x, knots);
         knots.dedup();
-        out.extend(knots.iter().map(|knot| x.iter().map(|v| (v - knot).max(0.0)).collect::<Vec<f64>>()));
+        out.extend(knots.iter().map(|knot| (signal, x.iter().map(|v| (v - knot).max(0.0)).collect::<Vec<f64>>())));
     }
     out
 }
@@ -263,8 +354,8 @@ fn quantiles(x: &[f64], n: usize) -> Vec<f64> {
 fn holding_steps(log: &Trajectory, rows: &[Range<usize>], control: usize) -> f64 {
     let column = &log.columns[control];
     let pairs = rows.iter().flat_map(|r| column[r.clone()].windows(2)).filter(|w| w[0].is_finite() && w[1].is_finite());
-    let (changes, all) = pairs.fold((0, 0), |(c, n), w| (c + usize::from(w[0] != w[1]), n + 1));
-    f64::from(u32::try_from(all).unwrap_or(u32::MAX)) / f64::from(u32::try_from(changes.max(1)).unwrap_or(u32::MAX))
+    let (changes, all) = pairs.fold((0usize, 0usize), |(c, n), w| (c + usize::from(w[0] != w[1]), n + 1));
+    all as f64 / changes.max(1) as f64
 }
 
 /// The movement of a control in one row.
@@ -273,6 +364,8 @@ struct Movement {
     own: f64,
     /// Residual of the regression on u(t − 1).
     persistent: f64,
+    /// (u − mean of u)², with the mean over the rows to which the regression was fitted.
+    total: f64,
 }
 
 /// The residuals of the regressions on the folds that were left out.
@@ -283,7 +376,6 @@ fn own_movement(data: &TrainingData, columns: &mut Columns) -> Result<Vec<Moveme
         let train = columns.data.rows_in(&without(&data.split.train, fold, data.split.gap));
         columns.fill_slot_means(&train);
         let set = &columns.data;
-        let train = thinned(&train);
         let blocks: Vec<Vec<usize>> = train.chunks(train.len().div_ceil(4).max(1)).map(<[usize]>::to_vec).collect();
         let fit = Fit {
             data: set,
@@ -304,20 +396,17 @@ fn own_movement(data: &TrainingData, columns: &mut Columns) -> Result<Vec<Moveme
         }
         let (u, before) = (&set.y[0], &set.x[columns.own_lag]);
         let (intercept, slope) = line(before, u, &train);
-        out.extend(
-            rows.into_iter()
-                .map(|r| Movement { own: u[r] - predicted[0][r], persistent: u[r] - intercept - slope * before[r] }),
-        );
+        let mean = train.iter().map(|r| u[*r]).sum::<f64>() / train.len().max(1) as f64;
+        out.extend(rows.into_iter().map(|r| Movement {
+            own: u[r] - predicted[0][r],
+            persistent: u[r] - intercept - slope * before[r],
+            total: (u[r] - mean).powi(2),
+        }));
     }
     if out.is_empty() {
         return Err(Error::Data("there are no rows to assess the controls".into()));
     }
     Ok(out)
-}
-
-fn thinned(rows: &[usize]) -> Vec<usize> {
-    let n = rows.len().min(MAX_ROWS);
-    (0..n).map(|i| rows[i * rows.len() / n]).collect()
 }
 
 /// Intercept and slope of the least-squares line of `y` on `x` over `rows`.

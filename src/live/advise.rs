@@ -77,7 +77,8 @@ pub fn advise(
     let before_after = objectives(compiled, &ahead, &planned).into_iter().zip(objectives(compiled, &ahead, &kept));
     let differences: Vec<f64> = before_after.map(|(planned, kept)| planned - kept).collect();
     let better = differences.iter().filter(|d| **d < 0.0).count();
-    let notes = plant.card.notes.iter().filter(|n| n.kind == NoteKind::Identification);
+    let notes =
+        plant.card.notes.iter().filter(|n| matches!(n.kind, NoteKind::Identification | NoteKind::ConstantControl));
     let identification = notes.map(|n| n.text.clone());
     Ok(Advice {
         plant: plant.spec.value.name.value.clone(),

@@ -58,8 +58,12 @@ pub fn alarms(results: &Results, ranked: &[RankedCase<'_>]) -> Vec<String> {
                 list(&perfect, 3)
             ));
         }
-        let saves_more =
-            |p: &&RankedCase<'_>| p.saving.measurable && p.saving.mean > pick.saving.mean && !p.violated.is_empty();
+        let saves_more = |p: &&RankedCase<'_>| {
+            p.unidentified.is_empty()
+                && p.saving.measurable
+                && p.saving.mean > pick.saving.mean
+                && !p.violated.is_empty()
+        };
         if let Some(p) = ranked[1..].iter().find(saves_more) {
             let case = short(&readable(p.case), 40);
             out.push(format!("“{case}” would save more, but it violates limits of {}.", p.violated_signals()));

@@ -6,8 +6,8 @@
 //!   soft limit in one scenario are tolerated if they last less than 1 % of the time and do not increase the total over
 //!   all scenarios. The candidate with the largest saving is chosen.
 //! - The answer is **don't** if there is no candidate, or if its saving is not measurable.
-//! - The answer is **unknown** if the case would be a candidate, but it moves a control whose effect the log does not
-//!   identify, and on average by more than the control moved on its own in the log. No saving is then shown.
+//! - The answer is **unknown**, whatever the simulated saving, if the case moves a control whose effect the log does not
+//!   identify further than the control moved independently in the log. No saving is then shown.
 //! - The answer is **try** if there is a caveat ([`RankedCase::caveats`]), and **do** otherwise.
 
 use crate::scenario::results::{
@@ -251,7 +251,12 @@ pub fn rank(results: &Results) -> Vec<RankedCase<'_>> {
     let mut ranked: Vec<RankedCase<'_>> = names(results).into_iter().filter_map(|name| assess(results, name)).collect();
     let run_count = ranked.iter().map(|p| p.runs.len()).max().unwrap_or(0);
     ranked.sort_by(|a, b| {
-        let key = |p: &RankedCase<'_>| (p.runs.len() < run_count, matches!(p.answer, Answer::Dont | Answer::Unknown));
+        let order = |p: &RankedCase<'_>| match p.answer {
+            Answer::Do | Answer::Try => 0,
+            Answer::Unknown => 1,
+            Answer::Dont => 2,
+        };
+        let key = |p: &RankedCase<'_>| (p.runs.len() < run_count, order(p));
         key(a).cmp(&key(b)).then(b.saving.mean.total_cmp(&a.saving.mean))
     });
     ranked
@@ -325,7 +330,7 @@ fn unidentified<'a>(results: &'a Results, runs: &[CaseRun<'a>]) -> Vec<&'a Contr
 /// Whether the case moves a control further from the baseline than the control moved on its own in the log.
 fn moves(runs: &[CaseRun<'_>], control: &ControlIdentification) -> bool {
     runs.iter().flat_map(|r| &r.case.controls).filter(|c| c.signal == control.control).any(|c| {
-        let difference = c.mean_difference.unwrap_or((c.mean - c.baseline_mean).abs());
+        let difference = c.rms_difference.unwrap_or((c.mean - c.baseline_mean).abs());
         let rounding = 1e-6 * c.mean.abs().max(c.baseline_mean.abs());
         difference > control.own_movement.max(rounding)
     })

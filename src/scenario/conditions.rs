@@ -28,11 +28,11 @@ pub fn realise(
         ))
     })?;
     let segment = log.segments.iter().find(|r| r.contains(&start)).map_or(0, |r| r.start);
-    let (needed, known) = (plant.twin.map.layout.depth(), start + 1 - segment);
+    let (needed, known) = (plant.twin.map.depth(), start + 1 - segment);
     if known < needed {
         return Err(Error::Data(format!(
-            "{} cannot start: the model reads the last {}, but the log has only {} up to the start; the earliest \
-             possible start is {}",
+            "{} cannot start: the twin reads the last {}, but the log has only {} since its start or its last gap; move \
+             `start` to {} or later",
             place(),
             plural(needed, "step", "steps"),
             plural(known, "step", "steps"),

@@ -55,8 +55,9 @@ impl ControlIdentification {
         let control = &self.control;
         let explained = self.explained_text();
         match &self.companion {
-            None => format!("`{control}` never moved in the training rows"),
-            Some(_) if self.explained < 0.9 => {
+            None if self.explained.is_nan() => format!("`{control}` has too few complete rows to be assessed"),
+            None => format!("`{control}` never moved in the complete training rows"),
+            Some(_) if self.explained < 0.9 || self.moves < 3.0 => {
                 let moves = (self.moves.round() as usize).max(1);
                 format!(
                     "`{control}` made only about {} in the training rows",
@@ -80,8 +81,9 @@ impl ControlIdentification {
     /// The explained fraction as a percentage. Fractions close to 1 have more digits.
     pub fn explained_text(&self) -> String {
         match 100.0 * self.explained {
-            p if p >= 99.99 => "more than 99.9 %".into(),
-            p if p >= 99.0 => format!("{p:.1} %"),
+            p if p.is_nan() => "–".into(),
+            p if p > 99.9 => "more than 99.9 %".into(),
+            p if p >= 98.0 => format!("{p:.1} %"),
             p => format!("{p:.0} %"),
         }
     }
@@ -89,7 +91,7 @@ impl ControlIdentification {
     /// A remark for the users of the model; `None` if the effect is identified or the control never moved, which
     /// another remark reports.
     pub fn note(&self) -> Option<Note> {
-        let help = "To learn the effect, move this control independently of all other signals for a while";
+        let help = "Move it independently of other signals to learn its effect";
         let text = match self.level {
             IdentificationLevel::Identified => return None,
             IdentificationLevel::NotIdentified if self.companion.is_none() => return None,

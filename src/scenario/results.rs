@@ -121,9 +121,9 @@ pub struct ControlUse {
     pub max: f64,
     #[serde(deserialize_with = "number_or_nan")]
     pub baseline_mean: f64,
-    /// Mean absolute difference from the baseline; absent in results of older versions.
+    /// Root mean square of the difference from the baseline; absent in results of older versions.
     #[serde(default)]
-    pub mean_difference: Option<f64>,
+    pub rms_difference: Option<f64>,
     /// Range allowed by the hard limits; `None` if there is no limit.
     pub low: Option<f64>,
     pub high: Option<f64>,

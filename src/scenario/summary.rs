@@ -48,11 +48,18 @@ fn medians(t: &Trajectory, signal: usize) -> Vec<f64> {
     (0..t.steps).map(|k| Estimate::over(t.at(signal, k)).p50).collect()
 }
 
+/// Root mean square over steps and particles of the difference between two runs.
+fn rms_difference(t: &Trajectory, baseline: &Trajectory, signal: usize) -> f64 {
+    let pairs = (0..t.steps).flat_map(|k| t.at(signal, k).iter().zip(baseline.at(signal, k)));
+    let (sum, n) = pairs.fold((0.0, 0usize), |(sum, n), (a, b)| (sum + (a - b).powi(2), n + 1));
+    (sum / n.max(1) as f64).sqrt()
+}
+
 /// Statistics of every control, with comparison to the baseline.
 pub fn controls(t: &Trajectory, baseline: &Trajectory) -> Vec<ControlUse> {
     let uses = t.schema.with_role(Role::Control).into_iter().map(|i| {
         let signal = &t.schema.signals[i];
-        let (path, baseline_path) = (medians(t, i), medians(baseline, i));
+        let path = medians(t, i);
         let size = path.iter().fold(0.0f64, |m, v| m.max(v.abs()));
         ControlUse {
             signal: signal.name.clone(),
@@ -60,10 +67,8 @@ pub fn controls(t: &Trajectory, baseline: &Trajectory) -> Vec<ControlUse> {
             mean: mean_or_zero(&path),
             min: path.iter().copied().fold(f64::INFINITY, f64::min),
             max: path.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-            baseline_mean: mean_or_zero(&baseline_path),
-            mean_difference: Some(mean_or_zero(
-                &path.iter().zip(&baseline_path).map(|(a, b)| (a - b).abs()).collect::<Vec<_>>(),
-            )),
+            baseline_mean: mean_or_zero(&medians(baseline, i)),
+            rms_difference: Some(rms_difference(t, baseline, i)),
             low: finite(signal.hard.low),
             high: finite(signal.hard.high),
             max_move: finite(signal.max_move.up.min(signal.max_move.down)),

@@ -52,7 +52,7 @@ fn a_run_does_not_start_before_the_model_has_its_lagged_inputs() {
         room.write("scenarios/room/cold.toml", &cold.replace("2024-02-22T00:00:00Z", start));
         room.run(&["run", "scenarios/room/cold.toml"])
     };
-    at("2024-01-01T00:00:00Z").expect(65).says(&["reads the last 2 steps", "2024-01-01T01:00:00Z"]);
+    at("2024-01-01T00:00:00Z").expect(65).says(&["the twin reads the last 2 steps", "2024-01-01T01:00:00Z"]);
     at("2024-01-01T01:00:00Z").expect(0);
 }
 

@@ -259,7 +259,7 @@ fn case(w: &Weather, k: usize) -> CaseResult {
         let t = trends.iter().find(|t| t.signal == name).unwrap();
         let ends = |f: fn(f64, f64) -> f64, z: f64| t.p50.iter().copied().fold(z, f);
         ControlUse {
-            mean_difference: None,
+            rms_difference: None,
             signal: name.into(),
             unit: unit.into(),
             mean: t.p50.iter().sum::<f64>() / t.p50.len() as f64,

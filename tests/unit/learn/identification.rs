@@ -15,13 +15,13 @@ use crate::units::Unit;
 const STEPS: usize = 2880;
 const STEP_MS: i64 = 1_800_000;
 
-/// Half-hourly weather: a daily cycle around 15 °C and an AR(1) process.
-fn weather() -> Vec<f64> {
-    let mut slow = 0.0;
-    (0..STEPS)
+/// Weather: a daily cycle around 15 °C and an AR(1) process.
+fn weather(steps: usize, step_ms: i64) -> Vec<f64> {
+    let (mut slow, per_day) = (0.0, 86_400_000.0 / step_ms as f64);
+    (0..steps)
         .map(|t| {
             slow = 0.98 * slow + 0.6 * Key::new(1).normal(t as u64);
-            15.0 + 6.0 * (std::f64::consts::TAU * t as f64 / 48.0).sin() + slow
+            15.0 + 6.0 * (std::f64::consts::TAU * t as f64 / per_day).sin() + slow
         })
         .collect()
 }
@@ -29,14 +29,24 @@ fn weather() -> Vec<f64> {
 /// Assesses the control `u` of a plant with the weather d, the state x(t + 1) = x(t) + 0.2 (u(t) − x(t)) + 0.05 e(t) and
 /// eight unrelated disturbances. `control` computes u(t) from t, d(t) and x(t).
 fn identified(control: &dyn Fn(usize, f64, f64) -> f64) -> Identification {
+    identified_in(STEPS, STEP_MS, "7d", control)
+}
+
+/// The same with another number of steps, another step and another hold-out.
+fn identified_in(
+    steps: usize,
+    step_ms: i64,
+    holdout: &str,
+    control: &dyn Fn(usize, f64, f64) -> f64,
+) -> Identification {
     let mut signals = vec![
         Signal::open("x", Role::State, Unit::one()),
         Signal::open("u", Role::Control, Unit::one()),
         Signal::open("d", Role::Disturbance, Unit::one()),
     ];
     signals.extend((0..8).map(|i| Signal::open(&format!("z{i}"), Role::Disturbance, Unit::one())));
-    let mut log = Trajectory::empty(Arc::new(Schema::new(signals)), Timestamp::UNIX_EPOCH, STEP_MS, STEPS, 1);
-    let d = weather();
+    let mut log = Trajectory::empty(Arc::new(Schema::new(signals)), Timestamp::UNIX_EPOCH, step_ms, steps, 1);
+    let d = weather(steps, step_ms);
     let mut x = 20.0;
     for (t, &d) in d.iter().enumerate() {
         let u = control(t, d, x);
@@ -48,7 +58,7 @@ fn identified(control: &dyn Fn(usize, f64, f64) -> f64) -> Identification {
     }
     let spec = ModelSpec {
         lags: 2.into(),
-        holdout: "7d".parse::<TimeSpan>().unwrap().into(),
+        holdout: holdout.parse::<TimeSpan>().unwrap().into(),
         horizon: "4h".parse::<TimeSpan>().unwrap().into(),
         ..ModelSpec::default()
     };
@@ -106,6 +116,18 @@ fn a_control_that_is_moved_by_hand_is_identified_although_a_state_follows_it() {
     let steered = identified(&|t, d, _| 20.0 - 0.3 * (d - 15.0) + by_hand(t, 24));
     assert_eq!(steered.level, IdentificationLevel::Identified, "{steered:?}");
     assert!((0.1..0.3).contains(&steered.own_movement), "{steered:?}");
+}
+
+#[test]
+fn a_short_log_with_small_steps_does_not_make_a_follower_identified() {
+    // 8 days of minutes: every minute of the week occurs once or twice
+    let minutes = |control| identified_in(12_000, 60_000, "1d", control);
+    let follower = minutes(&|_, d, _| 20.0 - 0.3 * (d - 15.0));
+    assert_eq!(follower.level, IdentificationLevel::NotIdentified, "{follower:?}");
+    let rounded = minutes(&|_, d, _| ((20.0 - 0.3 * (d - 15.0)) * 4.0).round() / 4.0);
+    assert_ne!(rounded.level, IdentificationLevel::Identified, "{rounded:?}");
+    let moved = minutes(&|t, _, _| 20.0 + by_hand(t, 120));
+    assert_eq!(moved.level, IdentificationLevel::Identified, "{moved:?}");
 }
 
 #[test]
