@@ -126,10 +126,7 @@ impl Source {
         let learned = learn(&data, &selection, &progress)?;
         let split = Split::new(log, &model, spec.step.value)?;
         let mut card = model_card(&learned, model.lags.value, spec, &self.schema);
-        let identified = identify(&data, &spec.zone()?)?;
-        card.identification =
-            identified.iter().map(|i| ControlIdentification::new(i, &self.schema, spec.step.value)).collect();
-        card.notes.extend(card.identification.iter().filter_map(ControlIdentification::note));
+        self.identify(&data, &mut card)?;
         let warning = tuned.as_ref().and_then(TunedMpc::warning);
         card.notes.extend(warning.map(|text| Note::new(NoteKind::Tuning, text)));
         card.tuned = tuned;
@@ -155,6 +152,16 @@ impl Source {
             noise_before_holdout: learned.noise_before_holdout,
             refusal: learned.refusal,
         })
+    }
+
+    /// Adds the identification of the controls to the card, and notes on those that are not identified.
+    fn identify(&self, data: &TrainingData, card: &mut ModelCard) -> Result<()> {
+        let spec = &self.spec.value;
+        let found = identify(data, &spec.zone()?)?;
+        card.identification =
+            found.iter().map(|i| ControlIdentification::new(i, &self.schema, spec.step.value)).collect();
+        card.notes.extend(card.identification.iter().filter_map(ControlIdentification::note));
+        Ok(())
     }
 
     /// Tunes the MPC settings. Returns `None` if `twin.toml` does not request tuning or the log is too short.
@@ -212,7 +219,15 @@ impl Source {
         }
         let twin =
             Twin::load(&bytes, &file, &self.spec.value, &self.schema, self.compiled.equations.clone(), &self.compute)?;
-        Ok(Some(StoredModel { twin, card: card(registry, version)? }))
+        let mut card = card(registry, version)?;
+        if card.identification.is_empty() {
+            // The model was stored before controls were assessed.
+            let model = ModelSpec { lags: card.lags.into(), ..self.spec.value.model.clone() };
+            if let Ok(data) = TrainingData::new(&self.log, &self.compiled.equations, &model, &self.compute) {
+                self.identify(&data, &mut card)?;
+            }
+        }
+        Ok(Some(StoredModel { twin, card }))
     }
 
     /// Returns the champion or, if it is damaged, the newest undamaged earlier champion.

@@ -36,8 +36,8 @@ const TILE: usize = 128;
 pub struct Linear {
     inputs: usize,
     targets: usize,
-    /// Intercepts and weights in physical units, for the mean model and then for each member: `[1 + members][targets][1
-    /// + inputs]`.
+    /// Intercepts and weights in physical units, for the mean model and then for each member:
+    /// `[1 + members][targets][1 + inputs]`.
     weights: Vec<f64>,
 }
 
