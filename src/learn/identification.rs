@@ -117,12 +117,12 @@ pub enum Companion {
 /// its explained fraction.
 pub fn identify(data: &TrainingData, zone: &TimeZone) -> Result<Vec<Identification>> {
     let layout = Layout::new(&data.log.schema, data.spec, data.equations);
-    if layout.targets.is_empty() {
+    let mut controls = data.log.schema.with_role(Role::Control);
+    controls.retain(|c| layout.inputs.iter().any(|i| i.0 == *c));
+    if layout.targets.is_empty() || controls.is_empty() {
         return Ok(Vec::new());
     }
     let clock = ClockColumns::new(data.log, zone);
-    let mut controls = data.log.schema.with_role(Role::Control);
-    controls.retain(|c| layout.inputs.iter().any(|i| i.0 == *c));
     let unknown = |control| Identification {
         explained: f64::NAN,
         moves: f64::NAN,
@@ -263,7 +263,7 @@ impl Columns {
     /// over odd ones, and the other way round, so that no mean depends on the value that it predicts.
     fn fill_slot_means(&mut self, train: &[usize]) {
         let u = &self.data.y[0];
-        let mean = train.iter().map(|r| u[*r]).sum::<f64>() / train.len().max(1) as f64;
+        let mean = mean_over(u, train);
         for k in 0..2 {
             let (slots, periods) = (&self.slots[k], &self.periods[k]);
             let mut sums = [vec![(0.0, 0.0); self.slot_counts[k]], vec![(0.0, 0.0); self.slot_counts[k]]];
@@ -396,7 +396,7 @@ fn own_movement(data: &TrainingData, columns: &mut Columns) -> Result<Vec<Moveme
         }
         let (u, before) = (&set.y[0], &set.x[columns.own_lag]);
         let (intercept, slope) = line(before, u, &train);
-        let mean = train.iter().map(|r| u[*r]).sum::<f64>() / train.len().max(1) as f64;
+        let mean = mean_over(u, &train);
         out.extend(rows.into_iter().map(|r| Movement {
             own: u[r] - predicted[0][r],
             persistent: u[r] - intercept - slope * before[r],
@@ -409,10 +409,14 @@ fn own_movement(data: &TrainingData, columns: &mut Columns) -> Result<Vec<Moveme
     Ok(out)
 }
 
+/// Mean of `values` over `rows`; 0 without rows.
+fn mean_over(values: &[f64], rows: &[usize]) -> f64 {
+    rows.iter().map(|r| values[*r]).sum::<f64>() / rows.len().max(1) as f64
+}
+
 /// Intercept and slope of the least-squares line of `y` on `x` over `rows`.
 fn line(x: &[f64], y: &[f64], rows: &[usize]) -> (f64, f64) {
-    let n = rows.len().max(1) as f64;
-    let (mx, my) = (rows.iter().map(|r| x[*r]).sum::<f64>() / n, rows.iter().map(|r| y[*r]).sum::<f64>() / n);
+    let (mx, my) = (mean_over(x, rows), mean_over(y, rows));
     let xx: f64 = rows.iter().map(|r| (x[*r] - mx).powi(2)).sum();
     let xy: f64 = rows.iter().map(|r| (x[*r] - mx) * (y[*r] - my)).sum();
     let slope = if xx > 0.0 { xy / xx } else { 0.0 };

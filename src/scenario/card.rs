@@ -3,13 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::identification::ControlIdentification;
-
 use crate::config::{Effect, TimeSpan, TwinSpec};
 use crate::control::mpc::TunedMpc;
 use crate::learn::{Learned, Note};
 use crate::schema::Schema;
 use crate::value::Estimate;
-
 use crate::value::json::{number_or_nan, numbers_or_nan};
 
 /// Facts about the learned model and its accuracy.
