@@ -1,6 +1,10 @@
 //! The operations of a program. Each operation is a loop over a block of rows.
 //!
-//! The loops have no branches, so that the compiler can vectorise them.
+//! The loops have no branches, so that the compiler can vectorise them. They are compiled for several instruction sets,
+//! and the best one that the processor has is used. The results do not depend on it, because the compiler neither
+//! reorders operations nor fuses multiplications with additions.
+
+use pulp::{Arch, Simd, WithSimd};
 
 /// An operation of a program. Constant folding calls the same functions as evaluation, so it does not change results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -178,57 +182,74 @@ fn select(c: Values, a: Values, b: Values, out: &mut [f64]) {
 }
 
 /// Computes `out = op(a, b, c)` for every row. The operands have the same length as `out`.
-#[inline]
-pub(super) fn run(op: Op, a: Values, b: Values, c: Values, out: &mut [f64]) {
-    match op {
-        Op::Add => binary(a, b, out, |a, b| a + b),
-        Op::Sub => binary(a, b, out, |a, b| a - b),
-        Op::Mul => binary(a, b, out, |a, b| a * b),
-        Op::Div => binary(a, b, out, |a, b| a / b),
-        Op::Pow => binary(a, b, out, f64::powf),
-        Op::Powi(2) => unary(a, out, |a| a * a),
-        Op::Powi(3) => unary(a, out, |a| a * (a * a)),
-        Op::Powi(n) => unary(a, out, |a| powi(a, n)),
-        // if one operand is constant, the minimum instruction is sufficient, because it returns its second operand if
-        // either operand is NaN
-        Op::Min => match (a, b) {
-            (Values::Constant(k), x) | (x, Values::Constant(k)) if !k.is_nan() => {
-                unary(x, out, |x| if k < x { k } else { x });
-            }
-            _ => binary(a, b, out, min),
-        },
-        Op::Max => match (a, b) {
-            (Values::Constant(k), x) | (x, Values::Constant(k)) if !k.is_nan() => {
-                unary(x, out, |x| if k > x { k } else { x });
-            }
-            _ => binary(a, b, out, max),
-        },
-        Op::Lt => binary(a, b, out, |a, b| from_bool(a < b)),
-        Op::Le => binary(a, b, out, |a, b| from_bool(a <= b)),
-        Op::Gt => binary(a, b, out, |a, b| from_bool(a > b)),
-        Op::Ge => binary(a, b, out, |a, b| from_bool(a >= b)),
-        Op::Eq => binary(a, b, out, |a, b| from_bool(a == b)),
-        Op::Ne => binary(a, b, out, |a, b| from_bool(a != b)),
-        Op::And => binary(a, b, out, |a, b| from_bool(is_true(a) & is_true(b))),
-        Op::Or => binary(a, b, out, |a, b| from_bool(is_true(a) | is_true(b))),
-        Op::Not => unary(a, out, |a| from_bool(!is_true(a))),
-        Op::Neg => unary(a, out, |a| -a),
-        Op::Abs => unary(a, out, f64::abs),
-        Op::Exp => unary(a, out, exp),
-        Op::Ln => unary(a, out, f64::ln),
-        Op::Sqrt => unary(a, out, f64::sqrt),
-        Op::Sin => unary(a, out, f64::sin),
-        Op::Cos => unary(a, out, f64::cos),
-        Op::Floor => unary(a, out, floor),
-        Op::Round => unary(a, out, round),
-        Op::Select => select(a, b, c, out),
+pub(super) fn run(op: Op, [a, b, c]: [Values; 3], out: &mut [f64]) {
+    Arch::new().dispatch(Run { op, a, b, c, out });
+}
+
+struct Run<'a> {
+    op: Op,
+    a: Values<'a>,
+    b: Values<'a>,
+    c: Values<'a>,
+    out: &'a mut [f64],
+}
+
+impl WithSimd for Run<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { op, a, b, c, out } = self;
+        match op {
+            Op::Add => binary(a, b, out, |a, b| a + b),
+            Op::Sub => binary(a, b, out, |a, b| a - b),
+            Op::Mul => binary(a, b, out, |a, b| a * b),
+            Op::Div => binary(a, b, out, |a, b| a / b),
+            Op::Pow => binary(a, b, out, f64::powf),
+            Op::Powi(2) => unary(a, out, |a| a * a),
+            Op::Powi(3) => unary(a, out, |a| a * (a * a)),
+            Op::Powi(n) => unary(a, out, |a| powi(a, n)),
+            // if one operand is constant, the minimum instruction is sufficient, because it returns its second operand if
+            // either operand is NaN
+            Op::Min => match (a, b) {
+                (Values::Constant(k), x) | (x, Values::Constant(k)) if !k.is_nan() => {
+                    unary(x, out, |x| if k < x { k } else { x });
+                }
+                _ => binary(a, b, out, min),
+            },
+            Op::Max => match (a, b) {
+                (Values::Constant(k), x) | (x, Values::Constant(k)) if !k.is_nan() => {
+                    unary(x, out, |x| if k > x { k } else { x });
+                }
+                _ => binary(a, b, out, max),
+            },
+            Op::Lt => binary(a, b, out, |a, b| from_bool(a < b)),
+            Op::Le => binary(a, b, out, |a, b| from_bool(a <= b)),
+            Op::Gt => binary(a, b, out, |a, b| from_bool(a > b)),
+            Op::Ge => binary(a, b, out, |a, b| from_bool(a >= b)),
+            Op::Eq => binary(a, b, out, |a, b| from_bool(a == b)),
+            Op::Ne => binary(a, b, out, |a, b| from_bool(a != b)),
+            Op::And => binary(a, b, out, |a, b| from_bool(is_true(a) & is_true(b))),
+            Op::Or => binary(a, b, out, |a, b| from_bool(is_true(a) | is_true(b))),
+            Op::Not => unary(a, out, |a| from_bool(!is_true(a))),
+            Op::Neg => unary(a, out, |a| -a),
+            Op::Abs => unary(a, out, f64::abs),
+            Op::Exp => unary(a, out, exp),
+            Op::Ln => unary(a, out, f64::ln),
+            Op::Sqrt => unary(a, out, f64::sqrt),
+            Op::Sin => unary(a, out, f64::sin),
+            Op::Cos => unary(a, out, f64::cos),
+            Op::Floor => unary(a, out, floor),
+            Op::Round => unary(a, out, round),
+            Op::Select => select(a, b, c, out),
+        }
     }
 }
 
 /// The operation on constants.
 pub(super) fn fold(op: Op, [a, b, c]: [f64; 3]) -> f64 {
     let mut out = [0.0];
-    run(op, Values::Rows(&[a]), Values::Rows(&[b]), Values::Rows(&[c]), &mut out);
+    run(op, [Values::Rows(&[a]), Values::Rows(&[b]), Values::Rows(&[c])], &mut out);
     out[0]
 }
 
@@ -280,7 +301,7 @@ mod tests {
                     let general = fold(op, [a, b, 0.0]);
                     let mut out = [0.0];
                     let as_values = |v: f64, slot| if v.to_bits() == k.to_bits() { Values::Constant(k) } else { Values::Rows(slot) };
-                    run(op, as_values(a, &[a]), as_values(b, &[b]), Values::Constant(0.0), &mut out);
+                    run(op, [as_values(a, &[a]), as_values(b, &[b]), Values::Constant(0.0)], &mut out);
                     prop_assert!(ulps(general, out[0]) == 0);
                     prop_assert_eq!(general.is_nan(), x.is_nan());
                 }

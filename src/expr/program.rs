@@ -240,9 +240,9 @@ impl Program {
                     Operand::Column { signal, lag } => Values::Rows(&frame.column(signal, lag)[rows.clone()]),
                     Operand::Value(v) => Values::Rows(&registers.blocks[self.registers[v]][..rows.len()]),
                 };
-                let [a, b, c] = operation.operands.map(source);
+                let operands = operation.operands.map(source);
                 let into = if last { &mut *block } else { &mut own[..rows.len()] };
-                kernel::run(operation.op, a, b, c, into);
+                kernel::run(operation.op, operands, into);
                 if !last {
                     registers.blocks[target] = own;
                 }
