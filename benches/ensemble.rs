@@ -5,8 +5,9 @@
 //! The parts are `net`, `fit` and `forest`. By default, all parts run. DATA is the folder written by `gen_data.py`. The
 //! folder can also be given in the environment variable `TWINOPT_PEERS_DATA`. Without DATA, the parts `fit` and
 //! `forest` are skipped. FOLDER contains the scripts of the reference libraries and their Python environment `v1`. With
-//! `--peers`, twinopt and each reference library run alternate rounds on the same number of threads, and the fastest
-//! round of each is reported. The layer widths and data sizes are the same as in `ensemble_fit.py` and `forest.py`.
+//! `--peers`, rounds of twinopt and of each reference library alternate on the same number of threads, and the fastest
+//! round of each library is reported. The layer widths and data sizes are the same as in `ensemble_fit.py` and
+//! `forest.py`.
 
 use std::path::{Path, PathBuf};
 
@@ -37,7 +38,7 @@ const ROUNDS: usize = 3;
 /// Number of threads, folder of the reference libraries, and peak performance of the processor.
 struct Setting {
     threads: usize,
-    /// Folder with the scripts of the reference libraries.
+    /// Folder with the scripts that run the reference libraries.
     peers: Option<PathBuf>,
     /// Peak performance of one core in GFLOP/s.
     peak: f64,

@@ -3,8 +3,8 @@
 //!     cargo bench --bench gp -- data/gp.parquet [part..] [--peers FOLDER]
 //!
 //! The parts are `evidence`, `fit`, `inducing` and `predict`. By default, all parts run. FOLDER contains `gp_fit.py`
-//! and its Python environment `v1`. With `--peers`, twinopt and each reference library (NumPy, GPyTorch) run alternate
-//! rounds, and the fastest round of each is reported.
+//! and its Python environment `v1`. With `--peers`, rounds of twinopt and of each reference library (NumPy, GPyTorch)
+//! alternate, and the fastest round of each library is reported.
 
 use std::fs::File;
 use std::hint::black_box;
@@ -77,7 +77,7 @@ impl Sample {
         Hyper { kernel: Kernel { family, variance: 1.0, lengths: vec![0.5; self.d] }, noise: 0.1 }
     }
 
-    /// RMSE and negative log predictive density of the test rows in original units.
+    /// RMSE and negative log predictive density on the test rows, in original units.
     fn score(&self, compute: &Compute, hyper: &Hyper, z: &[f64], weights: &[f64], precision: &[f64]) -> (f64, f64) {
         let n = z.len() / self.d;
         let points = Points { values: z, n };

@@ -1,4 +1,4 @@
-//! Time of one MPC plan and of what-if runs, with twins learned from the logs in `shared/`.
+//! Measures the time of MPC plans and of what-if runs, with twins learned from the logs in `shared/`.
 //!
 //!     cargo bench --bench twins -- SHARED [step] [whatif] [--peers FOLDER]
 //!

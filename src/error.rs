@@ -23,8 +23,8 @@ pub struct Fault {
     pub help: String,
     /// Whether the fault is only a warning, which does not make `check` fail.
     pub warning: bool,
-    /// Whether the fault is that the log is missing or too short for a run. Commands that read the log report this
-    /// problem themselves, as bad data.
+    /// Whether the fault is that the log is missing or too short for a run. Commands that read the log report a
+    /// missing or short log themselves, as bad data.
     #[serde(skip)]
     pub about_log: bool,
 }
@@ -55,7 +55,7 @@ impl Fault {
     }
 }
 
-/// Line and column of byte `at`. Both are counted from 1, and the column is counted in characters.
+/// Line and column of byte `at`. Lines and columns are counted from 1, and one column is one character.
 pub fn line_column(text: &str, at: usize) -> (usize, usize) {
     let mut at = at.min(text.len());
     while !text.is_char_boundary(at) {
@@ -148,8 +148,8 @@ pub fn plural(n: usize, one: &str, many: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
 }
 
-/// The known name that was probably meant if `name` is a misspelling. This is the name with the smallest optimal string
-/// alignment distance to `name`, if the distance is small enough.
+/// The known name that was probably meant if `name` is a misspelling: the name with the smallest optimal string
+/// alignment distance to `name`, or `None` if that distance is too large.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_lowercase();
     known

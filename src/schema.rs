@@ -94,8 +94,8 @@ impl MoveLimit {
 /// The on/off behaviour of a control that is either 0 (off) or at least `least` (on).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Switching {
-    /// Smallest value while the control is on. If this value is 0, the control has no off state, and the other fields
-    /// do not apply.
+    /// Smallest value while the control is on. If `least` is 0, the control has no off state, and `run` and `stop` do
+    /// not apply.
     pub least: f64,
     /// Minimum on-time, in steps.
     pub run: usize,
@@ -128,7 +128,7 @@ pub struct Signal {
     pub soft: Bounds,
     /// Largest change of a control from one step to the next.
     pub max_move: MoveLimit,
-    /// Values of the control are integer multiples of this number. If this number is 0, the control may take any value.
+    /// If this number is positive, the control takes only integer multiples of it; if it is 0, any value is allowed.
     pub multiple: f64,
     pub switching: Switching,
 }

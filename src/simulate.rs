@@ -9,11 +9,11 @@ use crate::schema::{Role, Schema};
 use crate::trajectory::{Frame, Trajectory, Window};
 use crate::twin::{Batch, Dynamics, Support};
 
-/// Maximum number of steps of a run for which support labels are computed. The labelled steps are evenly spaced.
+/// Maximum number of steps of a run for which support labels are computed. Labels are computed at evenly spaced steps.
 /// Computing a label takes as long as several simulation steps, and labels rarely change from one step to the next.
 /// With 500 labels, the estimated fraction of a run outside the support is accurate to within a few per cent.
 const MOST_LABELLED_STEPS: usize = 500;
-/// Minimum number of steps with support labels, which takes effect in runs with many particles (not tuned).
+/// Minimum number of steps with support labels, even if [`MOST_LABELS`] is exceeded (not tuned).
 const FEWEST_LABELLED_STEPS: usize = 24;
 /// Maximum number of labels: labelled steps × particles (not tuned). In runs with many particles, fewer steps are
 /// labelled.
@@ -50,8 +50,8 @@ pub struct Simulated {
 }
 
 /// Runs `controller` on the plant. At the beginning of a step, the current frame contains the states, disturbances and
-/// set-points. The controller computes the controls, which are clamped to their limits. The plant is then simulated for
-/// one step.
+/// set-points. The controller computes the controls, the controls are clamped to their limits, and the plant is
+/// simulated for one step.
 ///
 /// # Errors
 /// [`Error::Interrupted`] if `stop` returns true. [`Error::Data`] if a value is missing at the start of the run, or if
@@ -119,9 +119,9 @@ pub fn simulate(run: &Run, controller: &mut dyn Controller, stop: &dyn Fn() -> b
 }
 
 /// Returns the realised signals with missing values replaced. States that are missing before the run are predicted with
-/// `run.dynamics`. Other missing values are replaced by the last known value of the same signal. Missing inputs are
-/// replaced over the whole run, and other signals only up to the start of the run. Also returns, for each signal, the
-/// number of values replaced during the run and the number of predicted states.
+/// `run.dynamics`. Other missing values are replaced by the last known value of the same signal. Missing values of
+/// inputs are replaced over the whole run, and those of other signals only up to the start of the run. Also returns two
+/// numbers per signal: how many values were replaced during the run, and how many were predicted before it.
 fn carried_forward(run: &Run, first: usize) -> Result<(Trajectory, Vec<usize>, Vec<usize>)> {
     let mut inputs = run.realised.as_ref().clone();
     let carried = run.dynamics.carry(&mut inputs, first, run.past)?;

@@ -1,9 +1,9 @@
 //! Quantiles, moments and the normal distribution function.
 //!
 //! Different quantile rules give different results in small samples, and results must be reproducible to the last bit.
-//! Each rule therefore has its own function. If a rule is among the types of Hyndman & Fan (1996), its function is
-//! named after that type. The quantile functions take a sample in ascending order and return NaN or `None` if the
-//! sample is empty.
+//! Therefore, each quantile rule has its own function. If a rule is among the types of Hyndman & Fan (1996), its
+//! function is named after that type. The quantile functions take a sample in ascending order and return NaN or `None`
+//! if the sample is empty.
 
 /// Returns the finite values in ascending order.
 pub fn sorted_finite(values: &[f64]) -> Vec<f64> {
@@ -14,8 +14,8 @@ pub fn sorted_finite(values: &[f64]) -> Vec<f64> {
 
 /// Type 1, the inverse of the empirical distribution function: the smallest value x with F(x) ≥ p.
 ///
-/// The result is always one of the values ("nearest rank"). No interpolation is needed, so the values may also have the
-/// type `f32`.
+/// The result is always one of the values ("nearest rank"). Because the quantile is not interpolated, the values may
+/// have any `Copy` type, such as `f32`.
 pub fn quantile_type_1<T: Copy>(sorted: &[T], p: f64) -> Option<T> {
     let rank = ((sorted.len() as f64 * p).ceil() as usize).max(1);
     sorted.get(rank - 1).copied()

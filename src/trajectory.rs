@@ -1,5 +1,5 @@
-//! Types for measured or simulated signals on a regular time grid. All parts of the crate use these types to exchange
-//! data.
+//! Types for measured or simulated signals on a regular time grid. All parts of the crate exchange data in the form of
+//! trajectories and windows.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -144,7 +144,7 @@ pub struct Window {
     steps: usize,
     /// Time of the current frame in seconds since 1970, `[rows]`; empty if all rows have the same time.
     seconds: Vec<f64>,
-    /// Number of distinct frames, including the current one. All older frames are copies of the oldest distinct frame.
+    /// Number of distinct frames, including the current one. Frames before the oldest distinct frame are copies of it.
     known: usize,
 }
 
@@ -205,7 +205,7 @@ impl Window {
         self.depth
     }
 
-    /// Number of distinct frames, including the current one. All older frames are copies of the oldest distinct frame.
+    /// Number of distinct frames, including the current one. Frames before the oldest distinct frame are copies of it.
     pub fn known(&self) -> usize {
         self.known
     }

@@ -26,7 +26,7 @@ pub struct Unit {
     pub offset: f64,
 }
 
-/// Preferred units of integrals and products, one per dimension. `$` stands for the currency.
+/// Preferred units of integrals and products, one per dimension. The symbol `$` represents the unit's currency.
 const PREFERRED: [&str; 11] =
     ["kWh", "kW", "$", "$/h", "$/MWh", "$/item", "$/(item*d)", "K*h", "item*d", "kWh/item", "g/kWh"];
 
@@ -219,8 +219,8 @@ impl Unit {
     }
 
     /// Returns the unit to which results in this unit are converted for printing. Simple units (`kW`, `EUR/MWh`,
-    /// `m3/h`) are unchanged. Other units of energy become kWh, those of money become the plain currency, and
-    /// dimensionless units become `1`. All remaining units are simplified: `kg*h/s` becomes kg, and `mbar*s` becomes
+    /// `m3/h`) are unchanged. Composite units of energy become kWh, those of money become the plain currency, and
+    /// dimensionless ones become `1`. All remaining units are simplified: `kg*h/s` becomes kg, and `mbar*s` becomes
     /// mbar*h.
     #[must_use]
     pub fn preferred(&self) -> Self {

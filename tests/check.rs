@@ -399,7 +399,7 @@ fn all_commands_report_the_same_faults() {
     }
 }
 
-/// Number of lines before the edit: the leading lines shared by a text and its replacement.
+/// Number of lines before the edit: the leading lines that the replaced text shares with its replacement.
 fn common_lines(find: &str, write: &str) -> u64 {
     find.lines().zip(write.lines()).take_while(|(a, b)| a == b).count() as u64
 }

@@ -434,7 +434,7 @@ fn malformed_lines_do_not_count_as_settling_steps() {
         plant.step(&answer);
     }
     lines.end().expect(0);
-    // the first plan requires three valid lines beforehand, which are lines 0, 6 and 7
+    // the first plan requires three preceding valid lines: 0, 6 and 7
     assert_eq!(levels.iter().position(|r| r == "plan"), Some(8), "{levels:?}");
 }
 

@@ -44,7 +44,7 @@ fn economics(faults: &mut Faults<'_>, plant: &Plant<'_>, economics: &At<Economic
         let help = match (sign, known) {
             (Some(sign), _) => format!("write `currency = \"{sign}\"`"),
             (None, true) => format!("write `currency = \"{upper}\"`"),
-            _ => "use a three-letter code of ISO 4217, like `EUR`, `USD` or `GBP`".to_owned(),
+            _ => "use a three-letter ISO 4217 code, like `EUR`, `USD` or `GBP`".to_owned(),
         };
         faults.add("currency", &code.span, format!("`{}` is not a currency code", code.value), help);
     }

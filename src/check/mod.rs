@@ -37,8 +37,8 @@ pub fn twin(plant: &Plant<'_>) -> Vec<Fault> {
 /// Reads and checks `twin.toml` in the folder `dir`. Returns the twin with its warnings.
 ///
 /// # Errors
-/// Returns [`Error::Config`] with all faults if at least one of them is not a warning. An unreadable log is not
-/// reported here, because reading the log later gives a more specific error.
+/// Returns [`Error::Config`] with all faults and warnings if there is any fault. An unreadable log is not reported
+/// here, because reading the log later gives a more specific error.
 pub fn load_twin(dir: &Path) -> Result<(Loaded<TwinSpec>, Vec<Fault>)> {
     let parsed = config::parse_twin(&config::twin_file(dir))?;
     let faults = match &parsed.loaded {

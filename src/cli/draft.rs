@@ -53,7 +53,7 @@ struct SignalLine {
     reason: String,
 }
 
-/// The first KPI in `twin.toml`, which is also its objective.
+/// The first KPI in the drafted `twin.toml`, which is also the objective.
 struct KpiLine {
     name: String,
     definition: String,

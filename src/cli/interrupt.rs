@@ -1,5 +1,5 @@
-//! Handles SIGINT (Ctrl-C) and SIGTERM (sent by service managers). Both signals stop the work in the same way but give
-//! different exit codes. Every file is written completely or not at all, so an interrupt leaves no partial file.
+//! Handles SIGINT (Ctrl-C) and SIGTERM (sent by service managers). SIGINT and SIGTERM stop the work in the same way but
+//! give different exit codes. Every file is written completely or not at all, so an interrupt leaves no partial file.
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -67,7 +67,7 @@ impl Drop for InterruptGuard {
 }
 
 /// Starts the thread that handles signals. If the thread cannot be started, signals keep their default action, which
-/// ends the process. Only the newest rows of a `control` log are then lost.
+/// ends the process. If a signal ends the command `control` in this way, only the newest rows of its log are lost.
 pub(super) fn listen() {
     let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) else { return };
     std::thread::spawn(move || {

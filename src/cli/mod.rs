@@ -76,7 +76,7 @@ pub fn main() -> ExitCode {
         let cli = match Cli::try_parse() {
             Ok(cli) => cli,
             Err(error) => {
-                // clap also returns the help and version output as errors; a closed pipe is ignored
+                // clap also returns the help and version output as errors; a failure to print them is ignored
                 let _ = error.print();
                 return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
             }

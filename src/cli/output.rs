@@ -14,7 +14,7 @@ use crate::terminal::printable;
 pub const SCHEMA_VERSION: u32 = 2;
 
 /// Writes `text` and a newline to standard output. A closed pipe is not an error, because the reader has chosen to stop
-/// reading. The exit code still reports whether the command succeeded.
+/// reading. Even after the pipe is closed, the exit code reports whether the command succeeded.
 ///
 /// # Errors
 /// [`Error::Write`]

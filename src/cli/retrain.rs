@@ -34,7 +34,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         let comparison = &retrained.comparison;
         output::json(&json!({ "schema_version": SCHEMA_VERSION, "status": status, "comparison": comparison }))?;
     } else if !globals.quiet {
-        // if the champion is kept, the error below prints the reason
+        // if the champion is kept, the error returned by this function states the reason
         let reason =
             if status.gate == GateResult::Kept { String::new() } else { format!("{name}: {}\n", status.reason) };
         output::print(&format!("{reason}champion: {}", status.champion))?;

@@ -36,7 +36,7 @@ pub struct Args {
     pub dry_run: bool,
 }
 
-/// Time after an interrupt at which the process is forced to end, even if the simulation has not stopped (not tuned).
+/// Time after an interrupt at which the process is forced to end if the simulation is still running (not tuned).
 const GRACE_PERIOD: Duration = Duration::from_millis(600);
 /// Message about the saved files, printed after an interrupted run.
 const RESUMABLE: &str = "; finished scenarios are saved; continue with the same command and `--resume`";

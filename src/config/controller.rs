@@ -55,7 +55,7 @@ pub struct PidLoop {
     pub control: At<String>,
     pub measurement: At<String>,
     pub setpoint: At<Reference>,
-    /// Proportional gain in control units per measurement unit; negative if more control lowers the measurement.
+    /// Proportional gain in control units per measurement unit; negative if a higher control lowers the measurement.
     pub kp: At<f64>,
     /// Integral time (default: no integral action).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -108,8 +108,8 @@ pub struct MpcSpec {
     /// three ensemble members, plus this number of standard deviations. This setting has no effect if `risk` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pessimism: Option<At<f64>>,
-    /// Number of simulated futures per plan (default 4). For planners that use derivatives, the default is 1, which
-    /// means only the expected future.
+    /// Number of simulated futures per plan (default 4, or 1 for planners that use derivatives). With 1, only the
+    /// expected future is simulated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub particles: Option<At<usize>>,
     /// Number of free moves over the horizon; controls are held constant between moves (default: the tuned value, else
@@ -142,7 +142,7 @@ pub struct MpcSpec {
     /// Limits are tightened according to the spread of simulated futures (default: no tightening).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<At<f64>>,
-    /// KPI prices that apply in plans but not in reports: KPI name → price. Such prices can, for example, assign a
+    /// KPI prices that apply in plans but not in reports: KPI name → price. For example, these prices can assign a
     /// value to the stock remaining at the end of the horizon.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub terminal: IndexMap<String, At<f64>>,

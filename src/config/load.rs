@@ -22,7 +22,7 @@ pub struct Loaded<T> {
 }
 
 impl<T> Loaded<T> {
-    /// Returns the file name without its extension, which is the name of the scenario in the case of scenario files.
+    /// Returns the file name without its extension. For a scenario file, this is also the name of the scenario.
     pub fn stem(&self) -> &str {
         self.path.file_stem().and_then(|s| s.to_str()).unwrap_or("scenario")
     }
@@ -130,7 +130,7 @@ fn reason(e: &std::io::Error) -> String {
 /// Parses `text`, the content of `file`, against `schema`, the JSON Schema of `T`.
 ///
 /// The syntax is checked first, and lines with syntax errors are skipped. Then the structure of the whole tree is
-/// checked for unknown keys, missing keys and wrong types, and faulty parts are left out. The rest of the tree is
+/// checked for unknown keys, missing keys and wrong types. Finally, the parts of the tree without faults are
 /// deserialised.
 pub fn parse<T: DeserializeOwned + JsonSchema>(file: &Path, text: &str, schema: &serde_json::Value) -> Parsed<T> {
     let (tree, errors) = DeTable::parse_recoverable(text);

@@ -22,8 +22,8 @@ pub struct ModelSpec {
     pub horizon: At<TimeSpan>,
     /// Signals that are not used as model inputs.
     pub ignore: Vec<At<String>>,
-    /// Derived signals that models read in addition to states, controls and disturbances. These signals may depend only
-    /// on states, disturbances, set-points, past values and the clock. `sin(6.2832 * time / 7[d])` encodes the time of
+    /// Derived signals that models read in addition to states, controls and disturbances. A feature may depend only on
+    /// states, disturbances, set-points, past values and the clock. `sin(6.2832 * time / 7[d])` encodes the time of
     /// the week.
     pub features: Vec<At<String>>,
     /// Longest time for which predictions of the model may replace missing measurements of a state (default `horizon`).
@@ -43,7 +43,7 @@ pub struct ModelSpec {
     pub ensemble: EnsembleSpec,
 }
 
-/// Settings of the model `ensemble`: several neural networks, each of which predicts mean and variance.
+/// Settings of the model `ensemble`: several neural networks, each of which predicts a mean and a variance.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EnsembleSpec {

@@ -21,8 +21,8 @@ pub struct ScenarioSpec {
     pub start: At<Timestamp>,
     /// Length of the run.
     pub length: At<TimeSpan>,
-    /// Number of days per year that the scenario represents. The values of all scenarios in a folder should add up to
-    /// 365.
+    /// Number of days per year that the scenario represents. The numbers of days of all scenarios in a folder should
+    /// add up to 365.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub days_per_year: Option<At<f64>>,
     /// Number of simulated futures per case (default 20). All cases use the same random numbers.

@@ -13,8 +13,8 @@ use crate::schema::Role;
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TwinSpec {
-    /// Name of the plant, which may contain letters, digits, `_` and `-`. The plant's folders under `models` and
-    /// `reports` have this name, too.
+    /// Name of the plant, which may contain letters, digits, `_` and `-`. The folders of the plant under `models` and
+    /// `reports` are named after the plant.
     pub name: At<String>,
     /// Sample time of the twin, such as `10min`.
     pub step: At<TimeSpan>,
@@ -33,8 +33,8 @@ pub struct TwinSpec {
     pub model: ModelSpec,
     #[serde(default)]
     pub kpi: IndexMap<String, At<KpiSpec>>,
-    /// Price per unit of each KPI: KPI name → price, in money or in any common unit of cost. MPC minimises the sum of
-    /// the priced KPIs, and the report shows that sum.
+    /// Maps the name of each KPI to its price per unit, in money or in any other common unit of cost. MPC minimises the
+    /// sum of the priced KPIs, and the report shows that sum.
     #[serde(default)]
     pub objective: IndexMap<String, At<f64>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -160,7 +160,7 @@ pub enum Effect {
 }
 
 /// Largest change of a control per step, given as one number for both directions or as a separate number for each
-/// direction. A direction without a number has no limit.
+/// direction. If only one direction has a number, changes in the other direction are not limited.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum MaxMove {
@@ -330,8 +330,8 @@ pub enum KpiSpec {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetrainSpec {
-    /// Length of the part of the log on which the challenger is trained. This part ends where the part given by
-    /// `blocks` begins.
+    /// Length of the part of the log on which the challenger is trained. The training part ends where the newest part
+    /// of the log (see `blocks`) begins.
     pub window: At<TimeSpan>,
     /// Length of the newest part of the log, on which champion and challenger are compared.
     pub blocks: At<TimeSpan>,

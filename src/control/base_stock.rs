@@ -37,8 +37,8 @@ impl BaseStockSettings {
 }
 
 /// The base-stock policy: in every step, order = max(0, S − position). With a reorder point s, the policy becomes the
-/// (s, S) policy, which orders only if position ≤ s (Arrow, Harris & Marschak 1951). The level S, the reorder point s
-/// and the inventory position are expressions in the unit of the order.
+/// (s, S) policy, which orders only if the position is s or less (Arrow, Harris & Marschak 1951). The level S, the
+/// reorder point s and the inventory position are expressions in the unit of the order.
 #[derive(Debug)]
 pub struct BaseStock {
     signals: Vec<usize>,

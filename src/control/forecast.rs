@@ -19,7 +19,7 @@ pub struct Forecast {
 /// Defines which row of the realised signals is the present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Present {
-    /// At step `t`, the present is row `history + t`. Simulated runs use this variant, because their realised
+    /// At step `t`, the present is row `history + t`. Simulated runs use `AfterHistory`, because their realised
     /// signals already include the future.
     AfterHistory(usize),
     /// The present is always the newest row, as in live runs.
@@ -28,8 +28,8 @@ pub enum Present {
 
 impl Forecast {
     /// Creates forecasts of all disturbances and set-points of the twin. Each forecast uses the method `all` if it is
-    /// given, otherwise the method in the twin's file (default: persistence). A `perfect` forecast in the file takes
-    /// precedence over `all`.
+    /// given, otherwise the method in the twin's file (default: persistence). The method `perfect` in the twin's file
+    /// takes precedence over `all`.
     pub fn new(spec: &TwinSpec, realised: Arc<Trajectory>, past: usize, all: Option<ForecastSpec>) -> Self {
         let method = |name: &str| {
             let line = spec.signals.iter().find(|s| s.name.value == name);
@@ -93,9 +93,9 @@ fn persistence(known: &[f64]) -> f64 {
     known.iter().rev().copied().find(|v| v.is_finite()).unwrap_or(f64::NAN)
 }
 
-/// The forecast for a step is the value one season before that step, plus the current deviation from the value one
-/// season ago. This deviation is assumed to fade linearly to zero over one season. A missing value is replaced by the
-/// value one season before it. Without a full season of history, the forecast is persistence.
+/// The forecast for a step is the value at the same time in the latest season, plus a correction. The correction is
+/// initially the current value minus the value one season ago, and fades linearly to zero over one season. A missing
+/// value is replaced by the value one season earlier. Without a full season of history, the forecast is persistence.
 fn seasonal(known: &[f64], season: usize, out: &mut [f64]) {
     let back = |at: usize| (0..=at).rev().step_by(season).map(|k| known[k]).find(|v| v.is_finite());
     let present = known.iter().rposition(|v| v.is_finite());

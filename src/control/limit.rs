@@ -9,9 +9,9 @@ use crate::trajectory::{Frame, Window};
 /// A control with `min_on` is either 0 or at least `min_on`. The control has been on or off for `since` steps, and
 /// switches only after its minimum on-time or off-time.
 ///
-/// If these rules contradict each other, the hard limits take precedence over the multiple, and the multiple takes
-/// precedence over the move limit. For example, the last logged value may be outside the hard limits, or too far from
-/// the nearest multiple to reach it in one move.
+/// If the hard limits, the multiple and the move limit contradict each other, they take precedence in this order. For
+/// example, the last logged value may be outside the hard limits, or too far from the nearest multiple to reach it in
+/// one move.
 pub fn limited(signal: &Signal, previous: f64, since: usize, wanted: f64) -> f64 {
     let hard = signal.hard;
     if wanted.is_nan() {

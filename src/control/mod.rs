@@ -41,7 +41,7 @@ use crate::value::{Kpi, Objective, TerminalCost};
 pub struct Observation<'a> {
     /// One row per particle. The current frame contains states, disturbances, set-points and the derived signals that
     /// depend only on these. The controls in the current frame are the logged controls. Outputs, and derived signals
-    /// that depend on controls or outputs, have their values from the previous step.
+    /// that depend on controls or outputs, still contain the values of the previous step.
     pub window: &'a Window,
     pub step: usize,
     pub forecast: &'a Forecast,
@@ -63,9 +63,9 @@ impl Control {
     }
 }
 
-/// A control policy for the closed loop. One instance controls all particles of a case.
+/// A control policy for the closed loop. A single controller controls all particles of a case.
 pub trait Controller: Send {
-    /// Schema columns of the controls that the controller sets. All other controls are replayed from the log.
+    /// Schema columns of the controls that the controller sets. Controls that it omits are replayed from the log.
     fn signals(&self) -> &[usize];
     /// Number of frames that the controller reads, including the current frame.
     fn depth(&self) -> usize {

@@ -201,8 +201,8 @@ impl Compiler<'_> {
         Ok(Typed { operand, ..value })
     }
 
-    /// Evaluates the arguments of `lag` or `sum`, which are a signal and a number of steps. Returns the current value
-    /// of the signal, its column, and the number of steps.
+    /// Evaluates the arguments of `lag` or `sum`, which are a signal and a number of steps. Returns the expression
+    /// for the current value of the signal, the column of the signal, and the number of steps.
     fn past(&self, function: Function, arguments: &[usize]) -> Result<(Typed, usize, usize), ExprFault> {
         let fault = |span: Range<usize>, message: String, help: &str| {
             Err(ExprFault { code: "bad-lag", span, message, help: help.into() })
@@ -219,7 +219,7 @@ impl Compiler<'_> {
             Operand::Constant(n) if steps.unit.is_dimensionless() => n * steps.unit.scale,
             Operand::Constant(_) => {
                 let message = format!("the lag `{}` is in `{}`, not in steps", self.text(arguments[1]), steps.unit);
-                let help = "a lag is a whole number of steps; divide a time by `dt`";
+                let help = "a lag is a whole number of steps; to convert a time to steps, divide it by `dt`";
                 return fault(self.span(arguments[1]), message, help);
             }
             _ => {

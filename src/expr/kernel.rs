@@ -121,7 +121,7 @@ fn power_of_two(k: f64) -> f64 {
     f64::from_bits(((k + ROUND_TO_WHOLE).to_bits() << 52).wrapping_add(1023 << 52))
 }
 
-/// 2^52. All `f64` values of larger magnitude are whole numbers.
+/// 2^52. All `f64` values of at least this magnitude are whole numbers.
 const FIRST_ALL_WHOLE: f64 = 4_503_599_627_370_496.0;
 
 /// Like `f64::floor`, but without a function call (baseline x86-64 has no floor instruction).

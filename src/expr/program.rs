@@ -130,10 +130,10 @@ pub(super) enum ValueKind {
     /// A difference of two temperatures in `degC` or `degF`.
     Difference,
     /// A value that is either a temperature difference or a temperature, depending on the context. For example, `degC −
-    /// number` may be a temperature difference, or a temperature that is lower by that number. The same ambiguity
-    /// applies to `number + difference`. The number is the same for both interpretations, so the context determines
-    /// which of them applies; without a context, the value is a difference. The unit stored for
-    /// the value is its unit as a temperature.
+    /// number` may be a temperature difference, or a temperature that is lower by that number. Similarly, `number +
+    /// difference` may be a difference or a temperature. The context of an ambiguous value determines whether it is a
+    /// temperature or a difference; without a context, it is a difference. Its numerical value is the same in both
+    /// cases. The unit stored for an ambiguous value is the one that it has if it is a temperature.
     Ambiguous,
 }
 

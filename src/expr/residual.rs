@@ -15,10 +15,10 @@ pub const SCALE_STEP: f64 = 1e-4;
 pub struct Residual {
     /// The residual r.
     pub inner: Program,
-    /// Whether the subexpression is r². If this field is false, the subexpression is |r|.
+    /// True if the subexpression is r², and false if it is |r|.
     pub square: bool,
-    /// The whole expression with |r| or r² multiplied by 1 + [`SCALE_STEP`]. The difference between this expression and
-    /// the original one gives the derivative with respect to |r| or r².
+    /// The whole expression with |r| or r² multiplied by 1 + [`SCALE_STEP`]. The derivative with respect to |r| or r²
+    /// is computed from the difference between this expression and the original one.
     pub scaled: Program,
     /// Index of the operation that computes |r| or r².
     site: usize,

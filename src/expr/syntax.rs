@@ -220,7 +220,11 @@ impl<'a> Parser<'a> {
                 return Err(syntax(span, "a value is missing before `,`", "add the argument or remove `,`"));
             }
             TokenKind::Unit(_) => {
-                return Err(syntax(span, "a unit must follow a number", "write the number first, as in `27[degC]`"));
+                return Err(syntax(
+                    span,
+                    "a unit needs a preceding number",
+                    "write the number first, as in `27[degC]`",
+                ));
             }
         };
         Ok((node, span))

@@ -131,8 +131,8 @@ impl Calibration {
         (sd * low, sd * high)
     }
 
-    /// Fraction of the calibration errors inside the closed interval [`Self::interval`]. The fraction exceeds `level`
-    /// if many errors have the same value, such as zero.
+    /// Fraction of the calibration errors inside the closed interval [`Self::interval`]. If many errors have the same
+    /// value, such as zero, more than the fraction `level` of them lies in the interval.
     pub fn expected_coverage(&self, k: usize, h: usize, level: f64) -> f64 {
         let shape = self.shape_at(k, h);
         let (low, high) = central(shape, level);

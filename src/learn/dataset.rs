@@ -101,8 +101,8 @@ impl Dataset {
     /// Removes from `rows` the transitions in which a target is more than 6 robust standard deviations from its median.
     ///
     /// The robust standard deviation is the larger of the scaled median absolute deviation and the scaled distance
-    /// between the 0.5th and 99.5th percentiles. Because of the percentiles, the rare changes of a mostly constant
-    /// signal do not count as outliers.
+    /// between the 0.5th and 99.5th percentiles. The distance between the percentiles ensures that rare changes of a
+    /// mostly constant signal do not count as outliers.
     pub fn inliers(&self, rows: &[usize]) -> Inliers {
         let bounds: Vec<(f64, f64)> = self.y.iter().map(|y| inlier_range(y, rows)).collect();
         let mut outliers = vec![0; self.y.len()];

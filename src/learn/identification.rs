@@ -1,25 +1,25 @@
 //! Whether the log identifies the effect of each control.
 //!
-//! A regression predicts the control u(t) from u(t − 1) and z(t): the other inputs of the model, and the time of day and
-//! week. Its residual v(t) is the own movement of the control, which they do not explain. Only the own
-//! movement separates the effect of the control from the effects of z (Robinson 1988; Chernozhukov et al. 2018).
-//! Without own movement, a model can attribute the effect of z to u, and every interval of such an effect is
-//! meaningless. The explained fraction is
+//! A regression predicts the control u(t) from u(t − 1) and z(t): the other inputs of the model, and the time of day
+//! and week. The residual v(t) of the regression is the independent movement of the control, which neither u(t − 1) nor
+//! z(t) explains. Only independent movement separates the effect of the control from the effects of z (Robinson 1988;
+//! Chernozhukov et al. 2018). If a control has no independent movement, a model can attribute effects of z to the
+//! control, and the intervals of these effects are meaningless. The explained fraction is
 //!
 //! > 1 − Σ v(t)² / Σ w(t)²
 //!
-//! where w(t) is the residual of a regression on u(t − 1) alone. Because both regressions contain u(t − 1), a state that
-//! merely responds to earlier moves of the control explains nothing.
+//! where w(t) is the residual of a regression on u(t − 1) alone. Because both regressions contain u(t − 1), a state
+//! that merely responds to earlier moves of the control explains nothing.
 //!
 //! A second regression explains the level of the control by the disturbances, the other controls and the clock alone.
-//! The larger of the two explained fractions counts, because rounding or noise of a control that follows a disturbance is
-//! large compared with its moves from one step to the next.
+//! The result is the larger of the two explained fractions: if a control slowly follows a disturbance, its changes from
+//! one step to the next are mostly rounding errors or noise, which the first regression cannot explain.
 //!
 //! The regression is the forest model with additional inputs: piecewise linear functions of the most informative
-//! inputs, and the mean of the control at the same time of the day and of the week. It is fitted leaving out one fold of
-//! the training rows at a time, and the residuals are those on the fold that is left out. A control that is usually
-//! constant is compared with the states one step earlier, because measured values often follow their set-point within
-//! one step.
+//! inputs, and the mean of the control at the same time of the day and of the week. The regression is fitted several
+//! times, leaving out one fold of the training rows each time, and the residuals are computed on the left-out fold. If
+//! a control usually stays constant, its regression uses the states one step earlier, because many measured values
+//! reach a new set-point within one step and would then explain the control.
 
 use std::ops::Range;
 
@@ -40,20 +40,23 @@ use crate::trajectory::Trajectory;
 const MIN_UNEXPLAINED: f64 = 0.01;
 /// The identification is weak if the unexplained fraction is below this value (not tuned).
 const WEAK_UNEXPLAINED: f64 = 0.1;
-/// A control with fewer independent moves is not identified (not tuned).
+/// A control is not identified if its number of independent moves is below this value (not tuned).
 const MIN_MOVES: f64 = 3.0;
-/// The identification is weak if there are fewer independent moves (not tuned).
+/// The identification is weak if the number of independent moves is below this value (not tuned).
 const WEAK_MOVES: f64 = 10.0;
-/// A control is usually constant if it keeps each value for more than this number of steps on average (not tuned).
+/// A control is considered piecewise constant if it keeps each value for more than this number of steps on average (not
+/// tuned).
 const HELD_STEPS: f64 = 2.0;
-/// Number of training rows above which a part of them is used (not tuned).
+/// If there are at least twice as many training rows as this, only every n-th row is used (not tuned).
 const MAX_ROWS: usize = 4_000;
-/// A disturbance that the model ignores is used if it has a value in this fraction of the rows (not tuned).
+/// A disturbance that the model does not read becomes a regressor if it has a value in at least this fraction of the
+/// rows (not tuned).
 const MIN_KNOWN: f64 = 0.98;
-/// Number of inputs with piecewise linear functions, and number of their knots, at quantiles (not tuned).
+/// Maximum number of inputs that get piecewise linear functions, and maximum number of knots per input (not tuned).
 const BENT_INPUTS: usize = 6;
 const KNOTS: usize = 16;
-/// Number of knots between the groups by which inputs are ranked (not tuned).
+/// Number of thresholds that divide the values of an input into groups; inputs are ranked by the variance that the
+/// group means explain (not tuned).
 const GROUPS: usize = 20;
 
 /// How well the log determines the effect of a control.
@@ -64,11 +67,11 @@ pub enum IdentificationLevel {
     Identified,
     /// The control moved rarely, or mostly together with other signals or the clock.
     Weak,
-    /// The control did not move, or only together with other signals or the clock.
+    /// The control did not move, or moved only together with other signals or the clock.
     NotIdentified,
 }
 
-/// The movement of a control that nothing else in the log explains.
+/// The part of a control's movement that nothing else in the log explains.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Identification {
     /// Column of the control.
@@ -76,13 +79,14 @@ pub struct Identification {
     pub level: IdentificationLevel,
     /// Fraction of the movement of the control that other signals and the clock explain; 1 if it never moved.
     pub explained: f64,
-    /// Root mean square of the own movement per step, in the unit of the control.
+    /// Root mean square of the independent movement per step, in the unit of the control.
     pub own_movement: f64,
     /// Effective number of independent moves.
     pub moves: f64,
     /// Mean number of steps between two changes of the control.
     pub holding_steps: usize,
-    /// The signal or clock that explains most of the variance on its own, and the fraction that it explains.
+    /// The single regressor (a signal or the time) that explains the largest fraction of the control's variance, and
+    /// this fraction.
     pub companion: Option<(Companion, f64)>,
 }
 
@@ -101,7 +105,7 @@ impl Identification {
     }
 }
 
-/// Something that moved together with a control.
+/// The signal or time that best explains the movement of a control on its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Companion {
     /// Column of the signal.
@@ -110,11 +114,11 @@ pub enum Companion {
     TimeOfWeek,
 }
 
-/// Assesses every control that the model reads. The clock runs in `zone`.
+/// Determines how well the log identifies the effect of each control that the model reads. Clock times are in `zone`.
 ///
 /// # Errors
-/// Any error of a fit other than [`Error::Data`]. A control with too few rows for a fit is weakly identified, with NaN as
-/// its explained fraction.
+/// Any error of a fit other than [`Error::Data`]. A control with too few rows for a fit is classified as weakly
+/// identified, and its explained fraction is NaN.
 pub fn identify(data: &TrainingData, zone: &TimeZone) -> Result<Vec<Identification>> {
     let layout = Layout::new(&data.log.schema, data.spec, data.equations);
     let mut controls = data.log.schema.with_role(Role::Control);
@@ -148,7 +152,7 @@ fn assess(data: &TrainingData, layout: &Layout, clock: &ClockColumns, control: u
     let own = own_movement(data, &mut columns)?;
     let left: f64 = own.iter().map(|o| o.own * o.own).sum();
     let of_moves = left / own.iter().map(|o| o.persistent * o.persistent).sum::<f64>();
-    // The same without u(t − 1) and the states, for the level of the control.
+    // Without u(t − 1) and the states, the regression explains the level of the control instead of its moves.
     columns.keep_exogenous(&data.log.schema);
     let level = own_movement(data, &mut columns)?;
     let of_level = level.iter().map(|o| o.own * o.own).sum::<f64>() / level.iter().map(|o| o.total).sum::<f64>();
@@ -182,7 +186,7 @@ struct ClockColumns {
 }
 
 impl ClockColumns {
-    /// A slot is as long as a step, but 1 minute to 1 hour.
+    /// A slot has the length of a step, limited to the range from 1 minute to 1 hour.
     fn new(log: &Trajectory, zone: &TimeZone) -> Self {
         let minutes = usize::try_from(log.step_ms / 60_000).unwrap_or(1).clamp(1, 60);
         let slots_per_day = 1440_usize.div_ceil(minutes);
@@ -202,15 +206,15 @@ struct Columns {
     data: Dataset,
     /// Position of the regressor u(t − 1).
     own_lag: usize,
-    /// The signal of each regressor, if it is computed from one.
+    /// The signal from which each regressor is computed; `None` for regressors that depend on the clock.
     signals: Vec<Option<usize>>,
     /// Day and week of each row, counted from the start of the log.
     periods: [Vec<usize>; 2],
-    /// Slot of the day and of the week of each row.
+    /// For each row, its time slot in the day and its time slot in the week.
     slots: [Vec<usize>; 2],
-    /// Number of slots of a day and of a week.
+    /// Number of time slots per day and per week.
     slot_counts: [usize; 2],
-    /// Positions of the two regressors that contain the mean of the control at the same time.
+    /// Positions of the regressors that contain the mean of the control at the same time of the day and of the week.
     slot_means: [usize; 2],
 }
 
@@ -248,7 +252,7 @@ impl Columns {
         Self { data, own_lag, signals, periods, slots, slot_counts, slot_means }
     }
 
-    /// Makes the regressors constant that are computed from states or from the control.
+    /// Replaces every regressor that is computed from a state or from the control by a constant.
     fn keep_exogenous(&mut self, schema: &Schema) {
         let control = self.data.layout.inputs[self.own_lag].0;
         for (column, signal) in self.data.x.iter_mut().zip(&self.signals) {
@@ -259,8 +263,9 @@ impl Columns {
         }
     }
 
-    /// Fills the means of the control at the same time from the rows `train`. Rows on even days or weeks get the means
-    /// over odd ones, and the other way round, so that no mean depends on the value that it predicts.
+    /// Computes, from the rows `train`, the mean of the control in each time slot of the day and of the week. Rows on
+    /// even days (or weeks) get the means over odd days (or weeks), and vice versa, so that no mean depends on the
+    /// value that it predicts.
     fn fill_slot_means(&mut self, train: &[usize]) {
         let u = &self.data.y[0];
         let mean = mean_over(u, train);
@@ -280,8 +285,8 @@ impl Columns {
         }
     }
 
-    /// The signal or clock that explains most of the variance of the control in the rows `train` on its own, and the
-    /// explained fraction.
+    /// The single regressor (a signal or the time) that explains the largest fraction of the control's variance in the
+    /// rows `train`, and this fraction.
     fn companion(&mut self, train: &[usize]) -> Option<(Companion, f64)> {
         self.fill_slot_means(train);
         let pick = |column: &[f64]| train.iter().map(|r| column[*r]).collect::<Vec<f64>>();
@@ -289,7 +294,7 @@ impl Columns {
         let inputs = self.data.layout.inputs[..self.own_lag].iter().zip(&self.data.x);
         let signals = inputs.map(|((s, _), x)| (Companion::Signal(*s), explained_by(&pick(x), &u)));
         let [day, week] = self.slot_means.map(|column| explained_by(&pick(&self.data.x[column]), &u));
-        // The time of the week contains the time of the day, so it must explain clearly more.
+        // The time of the week always explains at least as much as the time of day, so a clear improvement is required.
         let clock = if week > day + 0.1 { (Companion::TimeOfWeek, week) } else { (Companion::TimeOfDay, day) };
         signals.chain([clock]).filter(|c| c.1.is_finite()).max_by(|a, b| a.1.total_cmp(&b.1))
     }
@@ -309,7 +314,7 @@ fn ignored_disturbances(
     })
 }
 
-/// Keeps one row in `stride`.
+/// Keeps every `stride`-th row.
 fn thin(data: &mut Dataset, stride: usize) {
     if stride > 1 {
         let thinned = |column: &Vec<f64>| column.iter().copied().step_by(stride).collect();
@@ -319,8 +324,8 @@ fn thin(data: &mut Dataset, stride: usize) {
     }
 }
 
-/// Piecewise linear functions max(0, x − knot) of the inputs that explain most of the control, one input per signal, and
-/// the signal of each.
+/// Pairs of a signal and the values of a piecewise linear function max(0, x − knot) of that signal. The functions are
+/// computed for the inputs that best explain the control, with at most one input per signal.
 fn bent(data: &Dataset, inputs: usize) -> Vec<(usize, Vec<f64>)> {
     let u = &data.y[0];
     let columns = data.layout.inputs[..inputs].iter().zip(&data.x);
@@ -358,7 +363,7 @@ fn holding_steps(log: &Trajectory, rows: &[Range<usize>], control: usize) -> f64
     all as f64 / changes.max(1) as f64
 }
 
-/// The movement of a control in one row.
+/// The movement of a control in one row, computed in three ways.
 struct Movement {
     /// Residual of the regression on u(t − 1) and z(t).
     own: f64,
@@ -404,7 +409,7 @@ fn own_movement(data: &TrainingData, columns: &mut Columns) -> Result<Vec<Moveme
         }));
     }
     if out.is_empty() {
-        return Err(Error::Data("there are no rows to assess the controls".into()));
+        return Err(Error::Data("there are no rows from which the controls can be assessed".into()));
     }
     Ok(out)
 }
@@ -423,7 +428,7 @@ fn line(x: &[f64], y: &[f64], rows: &[usize]) -> (f64, f64) {
     (my - slope * mx, slope)
 }
 
-/// The effective number of rows that contribute to the own movement: (Σ v²)² / Σ v⁴.
+/// Effective number of rows that contribute to the control's independent movement v: (Σ v²)² / Σ v⁴.
 fn effective_number(own: &[Movement]) -> f64 {
     let (sum, squares) = own.iter().map(|o| o.own * o.own).fold((0.0, 0.0), |(s, q), e| (s + e, q + e * e));
     if squares > 0.0 { sum * sum / squares } else { 0.0 }
@@ -436,7 +441,7 @@ fn explained_by(x: &[f64], u: &[f64]) -> f64 {
     explained_by_groups(u, GROUPS + 1, &group)
 }
 
-/// Fraction of the variance of `y` between the means of its groups.
+/// Fraction of the variance of `y` that the means of its groups explain.
 fn explained_by_groups(y: &[f64], count: usize, group: &[usize]) -> f64 {
     let mut sums = vec![(0.0, 0.0); count];
     for (v, group) in y.iter().zip(group) {

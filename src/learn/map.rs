@@ -57,7 +57,7 @@ impl StepMap {
     /// Writes the outputs and the derived signals that depend on current controls or outputs into the current frame,
     /// advances the window, and writes the next states.
     ///
-    /// `window` must be at least [`StepMap::depth`] deep, and [`StepMap::observe`] must have been called for its
+    /// `window` must be at least [`StepMap::depth`] frames deep, and [`StepMap::observe`] must have been called for its
     /// current frame. The row ranges in `particles` must together cover all rows of the window. `noise`
     /// (`[targets][particles]`, in the units of the targets) is added to the targets. Non-finite values propagate, and
     /// no value is clamped.

@@ -6,8 +6,8 @@
 //! - [`Calibration`] and [`Tracking`] describe the distribution of multi-step errors, which determines the forecast
 //!   intervals.
 //!
-//! The two descriptions must agree: the spread of simulated particles should match the forecast intervals. For each
-//! target, let
+//! The noise process and the calibration must agree, so that the spread of simulated particles matches the forecast
+//! intervals. For each target, let
 //!
 //! ```text
 //! a   mean over the horizon of the variance of the calibrated errors
@@ -87,8 +87,8 @@ impl NoiseModel {
         }
     }
 
-    /// Variance of the calibrated errors with tracked widths, averaged over the horizon: `[targets]`. The result is
-    /// empty if there is no calibration.
+    /// Variance of the calibrated errors, computed with the current interval widths and averaged over the horizon:
+    /// `[targets]`. The result is empty if there is no calibration.
     fn calibrated_variances(&self) -> Vec<f64> {
         let horizon = self.calibration.sd.first().map_or(0, Vec::len);
         let width = |i: usize, h: usize| {

@@ -12,9 +12,9 @@
 //! | ε(t) | independent draws of mean zero and variance one | quantiles of the components of L⁻¹ η, or standard normal if there are too few |
 //! | o | offset of a particle, drawn once: o ~ N(0, ω²) | of an output: ω² = mean square of the means of e over long periods; of a state: 0 |
 //!
-//! For an output, the forecast error at horizon h is e(t + h) itself, so its φ minimises the squared error of φʰ e(t)
-//! as a forecast of e(t + h). For a state, the forecast error at horizon h is a sum of one-step errors, so its φ is the
-//! lag-1 correlation.
+//! For an output, φ minimises the squared error of φʰ e(t) as a forecast of e(t + h), because the forecast error of an
+//! output at horizon h is e(t + h) itself. For a state, φ is the lag-1 correlation of e, because the forecast error of
+//! a state is a sum of one-step errors.
 //!
 //! The variance of simulated particles may differ from that of the out-of-fold errors. [`super::NoiseModel::inflate`]
 //! therefore scales the rows of the matrix L.
@@ -30,8 +30,8 @@ use crate::stats::quantile_type_5;
 
 /// Number of particles per parallel task (not tuned).
 const CHUNK: usize = 1_024;
-/// Number of the random stream from which the offsets are drawn. The other streams are numbered by simulation step, and
-/// no step has this number.
+/// Number of the random stream from which the offsets are drawn. Every other stream has the number of a
+/// simulation step, which is never this large.
 const OFFSETS: u64 = u64::MAX;
 
 /// Autoregressive process of the one-step errors. The symbols are defined in the module documentation.
@@ -50,7 +50,8 @@ pub struct NoiseProcess {
 }
 
 impl NoiseProcess {
-    /// Estimates the process from one-step residuals in blocks of time. `is_output`: whether each target is an output.
+    /// Estimates the process from the one-step errors in several blocks of the log. `is_output`: whether each target
+    /// is an output.
     pub fn estimate(residuals: &[Residuals], is_output: &[bool], horizon: usize) -> Self {
         let clipped = clip(residuals, is_output.len());
         let correlation = |(i, output): (usize, &bool)| {

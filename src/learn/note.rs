@@ -11,8 +11,8 @@ pub struct Note {
     pub text: String,
 }
 
-/// The stored form of a note. Model cards written by older versions contain only the text, which is interpreted as a
-/// remark on the fit.
+/// The stored form of a note. Model cards written by older versions of twinopt contain only the text of each note,
+/// which is interpreted as a remark on the fit.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum StoredNote {
@@ -35,7 +35,7 @@ impl From<StoredNote> for Note {
 pub enum NoteKind {
     /// A control never moved in the training rows.
     ConstantControl,
-    /// The log does not identify the effect of a control, or only weakly.
+    /// The log identifies the effect of a control only weakly or not at all.
     Identification,
     /// The chosen model contradicts a known effect.
     Contradiction,

@@ -41,7 +41,8 @@ const SHAPES: [ErrorShape; 3] = [ErrorShape::Isotonic, ErrorShape::ScaledNormal,
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecalibrationMethod {
     pub shape: ErrorShape,
-    /// Whether newer blocks have larger weights. If so, each block has half the weight of the next newer block.
+    /// Whether newer blocks have larger weights. With `recent`, each block has half the weight of
+    /// the next newer block.
     pub recent: bool,
     /// Whether the width of the distribution varies with the standard deviation predicted by the model.
     pub local: bool,
@@ -50,7 +51,7 @@ pub struct RecalibrationMethod {
 /// Method by which the quantiles of the standardised errors are estimated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ErrorShape {
-    /// Quantiles of a normal distribution whose standard deviation is scaled to that of the errors.
+    /// Quantiles of a normal distribution that has the same standard deviation as the errors.
     ScaledNormal,
     /// Empirical quantiles, which are a monotone map of the normal quantiles (Kuleshov et al. 2018).
     Isotonic,
@@ -120,8 +121,8 @@ impl<'a> HeldOutErrors<'a> {
         Self { k, runs, local: LocalWidth::fit(runs, k), typical, floor }
     }
 
-    /// Estimates the distribution with `method` from all blocks. `before`: standard deviation at the horizon that
-    /// precedes `horizons`.
+    /// Estimates the distribution with `method` from all blocks. `before`: standard deviation at the last horizon
+    /// before `horizons`.
     pub fn distribution(&self, method: RecalibrationMethod, horizons: Range<usize>, before: f64) -> ErrorDistribution {
         let StandardisedErrors { sd, errors } =
             self.standardised(method.recent, method.local, self.runs.len(), horizons, before);
@@ -195,7 +196,8 @@ impl<'a> HeldOutErrors<'a> {
             return f64::NAN;
         }
         let sizes = WeightedSample::new(errors.iter().map(|(e, weight)| (e.abs(), *weight)));
-        // If nearly all errors are zero, the bound would be close to zero, so the errors are not winsorised.
+        // If nearly all errors are zero, the bound for winsorising would be close to zero, so the errors are not
+        // winsorised.
         let bound = sizes.quantile(WINSORISED);
         let bound = if bound > self.floor { bound } else { f64::INFINITY };
         let (squares, sum) = errors

@@ -34,8 +34,8 @@ pub trait Regressor: Send + Sync + Debug {
     fn coefficients(&self) -> Option<Coefficients> {
         None
     }
-    /// Whether predictions are differentiable in the inputs. Gradient-based planners, which use finite differences,
-    /// require a differentiable model.
+    /// Whether predictions are differentiable with respect to the inputs. Gradient-based planners, which use finite
+    /// differences, require a differentiable model.
     fn is_differentiable(&self) -> bool {
         false
     }
@@ -104,8 +104,8 @@ pub struct Fit<'a> {
     pub options: &'a ModelSpec,
     pub seed: u64,
     pub compute: &'a Compute,
-    /// Whether a cheaper, less exact fit is sufficient, as for leave-one-fold-out refits, of which only the errors are
-    /// used.
+    /// Whether a cheaper, less exact fit is sufficient, as it is for leave-one-fold-out refits, from which only the
+    /// errors are used.
     pub draft: bool,
     /// Hyper-parameters of the model fitted on all training rows ([`Regressor::hyper`]), for use in a
     /// leave-one-fold-out refit; empty for other fits.

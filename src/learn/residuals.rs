@@ -83,9 +83,10 @@ pub(super) fn phi_by_lag_one(residuals: &[Residuals], i: usize) -> f64 {
     correlation(residuals, i, 1).clamp(LAG_ONE.0, LAG_ONE.1)
 }
 
-/// Estimates φ of target `i` as the value that forecasts the errors best over the horizon: argmin Σ_h (φ²ʰ − 2 φʰ ρ_h)
-/// for 0 ≤ φ < 1. If the errors are an AR(1) process, the estimate is the coefficient of that process. If the errors
-/// are white noise plus a slowly varying offset, the estimate is close to the AR(1) coefficient of the offset.
+/// Estimates φ of target `i` as the value with which AR(1) forecasts of the errors are most accurate over the horizon:
+/// argmin Σ_h (φ²ʰ − 2 φʰ ρ_h) for 0 ≤ φ < 1. If the errors are an AR(1) process, the estimate is the coefficient of
+/// that process. If the errors are white noise plus a slowly varying offset, the estimate is close to the AR(1)
+/// coefficient of the offset.
 pub(super) fn phi_by_horizon(residuals: &[Residuals], i: usize, horizon: usize) -> f64 {
     // At most 48 lags are used, because further lags would hardly change the result even for a long horizon.
     let stride = horizon.div_ceil(48);
@@ -104,11 +105,12 @@ pub(super) fn phi_by_horizon(residuals: &[Residuals], i: usize, horizon: usize) 
     best.1
 }
 
-/// Estimates ω of target `i` as the root mean square of the period averages of its errors. A period lasts one fifth of
-/// a fold, but at least two horizons. The estimate of ω is 0 if there are fewer than four periods.
+/// Estimates ω of target `i`: the errors of the target are averaged over periods, and ω is the root mean square of
+/// these averages. A period lasts one fifth of a fold, but at least two horizons. The estimate of ω is 0 if there are
+/// fewer than four periods.
 ///
 /// The part of ω that the AR(1) process already explains is not subtracted, because the inflation of the noise corrects
-/// for that part. Overestimating the uncertainty of a long run is also safer than underestimating it.
+/// for that part. For long runs, it is safer to overestimate the uncertainty than to underestimate it.
 pub(super) fn offset_sd(residuals: &[Residuals], i: usize, horizon: usize) -> f64 {
     let (mut squares, mut count) = (0.0, 0.0);
     for block in residuals {

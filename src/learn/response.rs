@@ -31,8 +31,8 @@ pub struct Response {
     /// Size of the step change, in the unit of the control. The step is negative if only a downward step stays within
     /// the training data.
     pub step: f64,
-    /// Number of time steps since the step change of the control: `[points]`. The number k stands for x(k) if the
-    /// signal is a state, and for y(k) if it is an output.
+    /// Number of time steps since the step change of the control: `[points]`. The number k refers to x(k) if the
+    /// signal is a state, and to y(k) if it is an output.
     pub at: Vec<usize>,
     /// Change of the signal per unit of the control: `[points]`. `mean` is the response of the mean model; `low` and
     /// `high` are the 10th and 90th percentiles over the ensemble members.
@@ -198,7 +198,7 @@ impl<'a> ConstantInputRun<'a> {
 
     /// Simulates until every state is at rest, for at most `limit` steps. Stops before a state leaves the range of the
     /// training data, which can happen for an integrating state because the mean inputs do not necessarily keep it
-    /// constant. The remaining drift cancels, because a response is the difference between two runs.
+    /// constant. Any remaining drift of the states cancels, because a response is the difference between two runs.
     fn settle(&mut self, signals: &[usize], moments: &[SignalMoments], limit: usize) {
         let states: Vec<usize> =
             signals.iter().copied().filter(|&s| self.map.schema.signals[s].role == Role::State).collect();

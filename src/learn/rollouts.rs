@@ -52,8 +52,8 @@ impl ForecastPair {
     }
 }
 
-/// Runs `map` open loop from every start over `horizon` steps. If `noise` is given, the last one-step error before the
-/// start is added to every step and decays along the run, as in a forecast.
+/// Runs `map` open loop from every start over `horizon` steps. If `noise` is given, every step adds the last one-step
+/// error before the start, multiplied by a factor that decays along the run, as in a forecast.
 pub fn rollouts(
     map: &StepMap,
     log: &Trajectory,
@@ -149,7 +149,7 @@ fn clamp_bounds(column: &[f64]) -> (f64, f64) {
 }
 
 impl Rollouts {
-    /// Returns the persistence forecast from the start rows of these runs.
+    /// Returns a copy of the runs in which the predictions are replaced by the persistence forecast.
     #[must_use]
     pub fn persistence(&self) -> Self {
         let mut other = self.without_model_sd();
@@ -164,7 +164,7 @@ impl Rollouts {
         other
     }
 
-    /// Returns a constant forecast from the start rows of these runs. `values`: the forecast of each signal.
+    /// Returns a copy of the runs in which the predictions of each signal are replaced by its constant in `values`.
     #[must_use]
     pub fn constant(&self, values: &[f64]) -> Self {
         let mut other = self.without_model_sd();

@@ -101,7 +101,7 @@ pub fn score(
                 let local = calibration.local_width(k, h, pair.model_sd);
                 let width = local * widths.at(k, h, pair.start);
                 crps += calibration.crps(k, h, width, error);
-                // Dividing the error by the width is equivalent to scaling the interval.
+                // Dividing the error by the width is equivalent to multiplying the interval by the width.
                 let scaled = error / width;
                 for (i, (low, high)) in intervals.into_iter().enumerate() {
                     inside[i] += f64::from(u8::from((low..=high).contains(&scaled)));

@@ -4,8 +4,8 @@
 //! | fold 1 | gap | fold 2 | gap | … | fold 5 | gap | hold-out |
 //! ```
 //!
-//! A gap is as long as the lags plus one horizon, so that a forecast in one part never uses or predicts a row of
-//! another part.
+//! The length of a gap in rows is the number of lags plus the horizon, so that no forecast in one part uses or predicts
+//! a row of another part.
 
 use std::ops::Range;
 

@@ -129,7 +129,7 @@ pub fn thin<T: Copy>(items: &[T], limit: usize) -> Vec<T> {
     (0..limit).map(|i| items[i * n / limit]).collect()
 }
 
-/// Creates a window with `copies` rows per start. The current frame lies `back` rows before the start in the log.
+/// Creates a window with `copies` rows per start. The current frame is the log row `back` rows before the start.
 /// Outputs and derived signals of the current frame are not yet known, so they are set to their values in the previous
 /// frame.
 pub(crate) fn window_at(map: &StepMap, log: &Trajectory, starts: &[Start], copies: usize, back: usize) -> Window {
@@ -154,7 +154,7 @@ pub(crate) fn window_at(map: &StepMap, log: &Trajectory, starts: &[Start], copie
 }
 
 /// Writes logged inputs into the current frame: for each start, those of the row that is `ahead` rows after the start.
-/// After the last step that can be simulated from a start, its last known inputs are repeated.
+/// If the simulation from a start cannot reach that row, the inputs of the last row that it can reach are used.
 pub(crate) fn write_inputs(window: &mut Window, log: &Trajectory, starts: &[Start], copies: usize, ahead: usize) {
     for (signal, spec) in log.schema.signals.iter().enumerate() {
         if !is_exogenous(spec.role) {

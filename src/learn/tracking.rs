@@ -27,7 +27,7 @@ use super::rollouts::Rollouts;
 
 /// Level of the interval whose width is tracked.
 const LEVEL: f64 = 0.9;
-/// Candidate gains γ (not tuned). Even the smallest gain can change a width by half within a few hundred forecasts.
+/// Candidate gains γ (not tuned). Even the smallest gain can halve a width within a few hundred forecasts.
 /// With smaller gains, the widths would adapt too slowly to have an effect within a hold-out.
 const GAINS: [f64; 4] = [0.04, 0.07, 0.12, 0.2];
 /// Maximum factor by which a calibrated interval width is multiplied (not tuned). The minimum factor is the inverse of

@@ -101,8 +101,8 @@ impl<'a> Estimator<'a> {
                 let hard = self.plant.schema.signals[c].hard;
                 let clamped = hard.clamp(self.values[c]);
                 if hard.excess(self.values[c]) > LIMIT_TOLERANCE * clamped.abs().max(1.0) {
-                    // A control outside the hard limits cannot have been applied, so the last answer is a better
-                    // estimate.
+                    // A control value outside the hard limits cannot have been applied, so the value in the last answer
+                    // is a better estimate.
                     flags.push(Flag::value(FlagKind::Applied, &self.plant.schema.signals[c].name));
                     self.values[c] = if force.is_finite() { *force } else { clamped };
                 } else {

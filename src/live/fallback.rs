@@ -38,7 +38,7 @@ pub struct Fallback<'a> {
 
 /// The last successful plan, whose later moves can be used if no new plan is found.
 struct LastPlan {
-    /// Row of the run for which the plan was made.
+    /// Number of the row in the run for which the plan was made.
     row: usize,
     /// `[horizon][controls of the plan]`.
     moves: Vec<Vec<f64>>,
@@ -187,8 +187,8 @@ impl<'a> Fallback<'a> {
         Ok(Attempt::Planned(chosen))
     }
 
-    /// Returns the moves that may be made if `first` is the first move of the plan; see [`supported`]. Returns only
-    /// `first` if plans may leave the range of the training data.
+    /// Returns the moves that may be made if `first` is the first move of the plan; see [`supported`]. If
+    /// plans may leave the range of the training data, `first` is the only result.
     fn supported(&self, past: &mut Past, own: Vec<f64>, in_force: &[f64], first: Vec<f64>) -> Result<Vec<Vec<f64>>> {
         if self.settings.extrapolate {
             return Ok(vec![first]);
@@ -257,7 +257,7 @@ impl<'a> Fallback<'a> {
         Ok(Some(self.limits.within(past, in_force, &requested)))
     }
 
-    /// Returns the model's support at the newest row for the controls in that row.
+    /// Returns whether the newest row, with its controls, is inside the model's support, at its edge, or outside.
     fn support(&self, past: &Past) -> Support {
         let window = past.window(self.dynamics.depth().max(2));
         self.dynamics.support(&window).first().copied().unwrap_or(Support::Outside)

@@ -51,7 +51,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// Returns the episode number of the run in the log, which is the start of the run in seconds since 1970.
+    /// Returns the number of the run's episode in the log: the start time of the run in seconds since 1970.
     pub fn episode(&self) -> i64 {
         self.start.as_second()
     }
@@ -141,7 +141,7 @@ impl<'a> Protocol<'a> {
     /// Adds a note for each input of the twin that is missing from the description.
     fn note_undescribed(&mut self, description: &Description) {
         let names = &description.names;
-        // A description need not list signals other than controls. If it lists none, no note is added for them.
+        // If a description lists only controls, no notes are added, because all other signals are optional.
         let lists_more = names.iter().any(|n| description.ranges.iter().all(|(control, _)| control != n));
         let inputs = [Role::State, Role::Control, Role::Disturbance, Role::Setpoint];
         for tag in self.tags.list.iter().filter(|t| inputs.contains(&t.role)) {
@@ -193,8 +193,8 @@ impl<'a> Protocol<'a> {
         Some(place)
     }
 
-    /// Returns the assumed start of a run without time stamps that follows another run. The start is after the end of
-    /// the previous run.
+    /// Returns the assumed start time of a run that follows another run and has no time stamps. The assumed time is
+    /// later than the end of the previous run.
     pub fn next_start(&self) -> Option<Timestamp> {
         let ms = self.line_ms(0) + (self.run.line + 1).saturating_mul(self.pace.dt_ms) + self.plant.log.step_ms;
         (self.run.count > 0).then(|| Timestamp::from_millisecond(ms).ok())?

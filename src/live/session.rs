@@ -85,7 +85,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// Returns [`crate::error::Error::Data`] if the plant, before its first sample, sends a description with a sample
     /// time that does not divide the twin's step. Returns [`crate::error::Error::Write`] if the log cannot be written.
-    /// All other faults in a line become flags.
+    /// Faults in a line that do not cause an error become flags.
     pub fn take(&mut self, bytes: &[u8], mut flags: Vec<Flag>) -> Result<Reply> {
         match Line::parse(bytes, &mut flags) {
             Line::End => Ok(Reply::End),

@@ -10,12 +10,13 @@ const SHARES: [f64; 3] = [0.75, 0.5, 0.25];
 /// Returns the moves that may be made if `requested` is the preferred move. Each move has one value per control.
 ///
 /// - If `requested` stays within the support, it is the only result.
-/// - Otherwise, the results are reduced moves. A reduced move is the largest supported fraction of the way from an
-///   origin to `requested`. The origins are `unplanned` (the controls that apply without a plan) and each supported
-///   move in `others`. For each origin, all controls are reduced together, and each control is also reduced alone.
+/// - If `requested` leaves the support, the results are reduced moves. A reduced move covers the largest supported
+///   fraction of the way from an origin to `requested`. Possible origins are `unplanned` (the controls that apply
+///   without a plan) and the supported moves in `others`. For each origin, one result reduces the changes of all
+///   controls by the same factor, and further results reduce the change of only one control.
 /// - If `unplanned` also leaves the support, for example because of weather that the log does not contain, `requested`
-///   causes no additional extrapolation. In that case, the result contains only `requested`, or is empty if
-///   `states_known` is `false`; see the function [`states_known`].
+///   is not the cause of the extrapolation. The result then contains only `requested` if `states_known` is `true`, and
+///   is empty otherwise; see the function [`states_known`].
 /// - If no supported move exists, the result is empty.
 ///
 /// The function `judge` clamps controls to their limits, and returns their position relative to the support at the
@@ -96,7 +97,7 @@ mod tests {
         };
         assert_eq!(from([0.0, 0.0], [0.0, 0.0], true), [[3.0, 3.0], [2.0, 4.0], [4.0, 2.0]]);
         assert_eq!(from([0.0, 0.0], [4.0, 0.0], false), [[3.0, 3.0], [4.0, 2.0], [2.0, 4.0]]);
-        // No move is reduced towards `unplanned` or `other` if these controls are outside the support.
+        // If the controls `unplanned` or `other` are outside the support, no move is reduced towards them.
         assert_eq!(from([1.0, 1.0], [9.0, 0.0], true), [[2.5, 2.5], [1.75, 4.0], [4.0, 1.75]]);
         assert_eq!(from([9.0, 0.0], [2.0, 2.0], true), [[4.0, 4.0]]);
         assert!(from([9.0, 0.0], [2.0, 2.0], false).is_empty());
@@ -106,8 +107,8 @@ mod tests {
     fn the_largest_supported_share_of_a_move_is_made() {
         assert_eq!(up_to(5.0, false), Some(vec![5.0]));
         assert_eq!(up_to(3.5, true), Some(vec![3.0]));
-        assert_eq!(up_to(1.0, true), None, "`unplanned` is supported, but no fraction of the move is supported");
+        assert_eq!(up_to(1.0, true), None, "`unplanned` is inside the support, but no fraction of the move is");
         let both_outside = (up_to(0.0, true), up_to(0.0, false));
-        assert_eq!(both_outside, (Some(vec![5.0]), None), "the result depends only on whether the states are known");
+        assert_eq!(both_outside, (Some(vec![5.0]), None), "only `states_known` affects the result here");
     }
 }

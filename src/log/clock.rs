@@ -18,8 +18,8 @@ pub(super) struct ClockFaults {
     pub notes: Vec<String>,
 }
 
-/// Maximum number of time differences from which the typical interval is computed. In a longer log, only every n-th
-/// time difference is used.
+/// If a log has at least twice this number of time stamps, the typical interval is computed from every n-th time
+/// difference.
 const MAX_DIFFERENCES: usize = 20_000;
 /// A log is regular if at least this fraction of its sampling intervals equals the typical interval.
 const REGULAR_SHARE: f64 = 0.9;

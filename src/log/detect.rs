@@ -23,8 +23,7 @@ pub(super) struct SampleRange {
 const MIN_SAMPLES: usize = 50;
 /// A value counts as far from the other values if its distance from them exceeds this many times their range.
 const FAR_RANGES: f64 = 5.0;
-/// Maximum number of values from which a quantile is computed. If a series has more values than this, only every n-th
-/// value is used.
+/// If a series has at least twice this number of values, its quantiles are computed from every n-th value.
 const MAX_VALUES: usize = 20_000;
 
 /// Returns quantiles of `value`, computed as nearest order statistics without interpolation.
@@ -104,7 +103,7 @@ struct Conversion {
     name: &'static str,
 }
 
-/// An error by a factor of 1000 is detected if values are above 50 times or below 2 % of the typical magnitude.
+/// Values are assumed to be wrong by a factor of 1000 if they are above 50 times or below 2 % of the typical magnitude.
 const FAR_ABOVE: f64 = 50.0;
 const FAR_BELOW: f64 = 0.02;
 /// A temperature signal may have changed its unit at a sample if its value changes there by more than this many times

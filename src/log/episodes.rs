@@ -33,7 +33,7 @@ impl Episodes {
         let mut order: Vec<usize> = (0..time.len()).collect();
         order.sort_by_key(|&i| (time[i], label[i]));
         let labels = label.iter().max().map_or(0, |m| *m as usize + 1);
-        // Time of the next row with the same label.
+        // For each row, the time of the next row with the same label.
         let mut next = vec![i64::MAX; time.len()];
         let mut earliest = vec![i64::MAX; labels];
         for &i in order.iter().rev() {

@@ -18,7 +18,7 @@ const OPTIONS: MatchOptions =
 /// Returns the files that match the patterns in `spec`, sorted by name.
 ///
 /// # Errors
-/// [`Error::NoInput`] if a pattern matches no file. The message lists files in the folder that the pattern refers to.
+/// [`Error::NoInput`] if a pattern matches no file. The message lists files from the folder that was searched.
 pub fn files(dir: &Path, spec: &LogSpec) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for pattern in spec.files.patterns() {
@@ -40,7 +40,8 @@ pub fn files(dir: &Path, spec: &LogSpec) -> Result<Vec<PathBuf>> {
 fn matching(dir: &Path, pattern: &str) -> Vec<PathBuf> {
     // `glob` omits leading `.` components, so they are removed from `dir` before the search and restored afterwards.
     let base: PathBuf = dir.components().filter(|c| *c != Component::CurDir).collect();
-    // Brackets are literal, because they are common in names of exported files. `**` is treated as `*`.
+    // Brackets in a pattern are literal, because many exported files have brackets in their names. `**` is treated as
+    // `*`.
     let mut plain = pattern.replace('[', "[[]");
     while plain.contains("**") {
         plain = plain.replace("**", "*");

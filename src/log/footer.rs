@@ -168,8 +168,8 @@ pub fn columns(dir: &Path, spec: &LogSpec) -> Result<Vec<Column>> {
     Ok(out)
 }
 
-/// Returns the bytes of the footer, or `None` if the file has no readable trailer. The Parquet reader reports an
-/// unreadable trailer.
+/// Returns the bytes of the footer, or `None` if the file has no readable trailer, in which case the Parquet reader
+/// reports the fault.
 fn footer_bytes(mut file: &File) -> Option<Vec<u8>> {
     let end = file.seek(SeekFrom::End(-8)).ok()?;
     let mut tail = [0; 8];

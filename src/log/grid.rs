@@ -1,4 +1,4 @@
-//! Determines the regular time grid of a log, and which of its steps contain samples.
+//! Determines the regular time grid of a log, and the steps of the grid that contain samples.
 
 use std::sync::Arc;
 
@@ -52,8 +52,8 @@ struct Phase {
 /// Finds the phase of a grid with the period `step`.
 ///
 /// - If at least half of the samples have the same phase, the grid has that phase.
-/// - If the log has about one sample per step, and the samples are at most a tenth of a step early or late, the grid
-///   has their mean phase, with a tolerance (`slack`).
+/// - If the log has about one sample per step, and at least 90 % of the samples are at most a tenth of a step early or
+///   late, the grid has the mean phase of the samples. Deviations of up to `slack` are tolerated.
 /// - Otherwise, the steps begin at whole multiples of the step size.
 ///
 /// The thresholds for the phase of the grid are not tuned.
@@ -126,7 +126,8 @@ pub(super) fn grid(samples: &[&Samples], step: i64, spec: &TwinSpec, findings: &
         FindingClass::Jitter,
         FindingAction::Kept,
         format!(
-            "time stamps slightly before or after the start of a step; those that are at most {} early were assigned to the step that follows",
+            "time stamps slightly before or after the start of a step; those at most {} before the start \
+             were assigned to that step",
             duration(slack)
         ),
     ));
@@ -143,7 +144,7 @@ pub(super) fn grid(samples: &[&Samples], step: i64, spec: &TwinSpec, findings: &
     Ok(Grid { start, step, steps: usize::try_from(steps).unwrap_or(1), slack })
 }
 
-/// Returns whether each step contains a sample of any signal.
+/// Returns, for each step of the grid, whether the step contains a sample of any signal.
 pub(super) fn steps_with_samples(samples: &[&Samples], grid: &Grid) -> Vec<bool> {
     let mut steps_with_samples = vec![false; grid.steps];
     let mut done: Vec<*const Vec<i64>> = Vec::new();

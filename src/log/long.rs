@@ -18,7 +18,7 @@ use super::time::{NO_TIME, TimeReader};
 use crate::config::{LogSpec, LongSpec};
 use crate::error::{Error, Result};
 
-/// Index that stands for every tag that is not read.
+/// Index shared by all tags that are not read.
 const OTHER_TAG: u32 = u32::MAX;
 /// Maximum number of unread tags whose names are kept for suggestions (not tuned).
 const MAX_OTHER_TAGS: usize = 10_000;
@@ -85,7 +85,7 @@ struct TagSamples {
 struct LongReader<'a> {
     spec: &'a LogSpec,
     long: &'a LongSpec,
-    /// Map from the name of each tag to be read to its index.
+    /// Maps the name of each tag that is read to the index of the tag.
     wanted: HashMap<&'a str, u32>,
     times: TimeReader,
     tags: Vec<TagSamples>,

@@ -126,7 +126,7 @@ fn is_possible(page: &Page, optional: bool) -> bool {
             (usize::try_from(levels).ok().and_then(|l| buf.get(l..)), encoding, num_values)
         }
     };
-    // Pages in these delta encodings begin by stating the number of lengths that they contain.
+    // In both delta encodings of byte arrays, a page begins with the number of lengths that it contains.
     match (encoding, values) {
         (Encoding::DELTA_LENGTH_BYTE_ARRAY | Encoding::DELTA_BYTE_ARRAY, Some(values)) => {
             claimed_lengths(values).is_none_or(|n| n <= u64::from(*claimed))
@@ -135,8 +135,8 @@ fn is_possible(page: &Page, optional: bool) -> bool {
     }
 }
 
-/// Reads the number of values from the header of a delta encoding, in which it follows the block size and the number of
-/// miniblocks.
+/// Reads the number of values from the header of a delta encoding. The header contains the block size, the number of
+/// miniblocks and the number of values, in this order.
 fn claimed_lengths(block: &[u8]) -> Option<u64> {
     let mut bytes = block.iter();
     let mut number = || {
@@ -164,7 +164,7 @@ mod tests {
     }
 
     fn texts(count: &[u8]) -> Page {
-        // The page contains two bytes of levels, followed by blocks of 128 values with four miniblocks.
+        // The page contains two bytes of levels, followed by blocks of 128 values, each with four miniblocks.
         let buf = [&[2, 0, 0, 0, 6, 1, 0x80, 1, 4], count, &[0]].concat();
         Page::DataPage {
             buf: buf.into(),

@@ -36,7 +36,7 @@ pub enum FindingClass {
     // Faults of the timeline.
     /// Rows whose time cannot be read.
     BadTime,
-    /// A few rows whose times are years away from all others.
+    /// A few rows whose times are years away from those of all other rows.
     StrayTime,
     /// Rows that are not in chronological order.
     OutOfOrder,
@@ -75,7 +75,7 @@ pub enum FindingClass {
     Constant,
     /// Values that seem to be in another unit.
     UnitJump,
-    /// Single samples far from all others.
+    /// Isolated samples that differ greatly from their neighbours.
     RateOfChange,
     /// A counter that restarted.
     Rollover,

@@ -29,8 +29,8 @@ use crate::trajectory::Trajectory;
 ///
 /// The trajectory has one particle and one column per signal of `schema`, in the unit of the signal. Columns of derived
 /// signals are NaN, and those of constant signals (`value`) contain the constant. Each time stamp marks the start of a
-/// step. The returned quality lists everything that was dropped, held or interpolated, or that looks wrong. Nothing is
-/// repaired silently.
+/// step. The returned quality report lists everything that was dropped, held or interpolated, or that looks wrong.
+/// Nothing is repaired silently.
 ///
 /// # Errors
 /// [`Error::NoInput`] if no file matches or a file cannot be opened. [`Error::Data`] if a file is damaged, if a column

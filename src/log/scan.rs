@@ -145,7 +145,7 @@ pub(super) fn no_usable_times(files: &[LogFile], column: &str, times: &TimeReade
     }
 }
 
-/// Returns the column `name`. If the file does not contain it, returns an error that states the `role` of the column.
+/// Returns the column `name`, or an error that states the `role` of the column if the file has no column of this name.
 pub(super) fn require<'a>(file: &'a LogFile, name: &str, role: &str) -> Result<&'a FileColumn> {
     file.find(name).ok_or_else(|| {
         let hint = suggestion(name, file.columns.iter().map(|c| c.name.as_str()));

@@ -171,7 +171,7 @@ pub(super) fn signal_quality(signal: &Signal, c: &Cleaned, r: &Resampled, segmen
 }
 
 /// Merges a finding about rows into a single finding about the timeline if it was reported for every signal. `signals`
-/// is the number of signals.
+/// is the number of logged signals.
 pub(super) fn merge_shared(findings: &[Finding], signals: usize) -> Vec<Finding> {
     const ROW_CLASSES: [FindingClass; 7] = [
         FindingClass::OutOfOrder,

@@ -12,7 +12,7 @@ use super::quality::{Finding, FindingAction, FindingClass};
 /// Marks a row without a usable time.
 pub(super) const NO_TIME: i64 = i64::MIN;
 
-/// The range of plausible time stamps, from 1900 to 2200. Time stamps outside this range come from a clock that was not
+/// The range of plausible time stamps, from 1900 to 2200. Implausible time stamps come from a clock that was not
 /// set, or from a wrongly inferred unit.
 const PLAUSIBLE: std::ops::Range<i64> = -2_208_988_800_000_000..7_258_118_400_000_000;
 
@@ -97,8 +97,9 @@ impl TimeReader {
         self.kind
     }
 
-    /// Infers the unit of an epoch column from the largest of the first values of a file. The unit is the first of
-    /// seconds, milliseconds and microseconds in which this value lies before the year 5138, or else nanoseconds.
+    /// Infers the unit of an epoch column from the largest of the first values of a file. The unit is the coarsest
+    /// of seconds, milliseconds and microseconds for which that value is a time before the year 5138. If there is no
+    /// such unit, the unit is nanoseconds.
     pub fn learn_epoch(&mut self, values: impl Iterator<Item = f64>) {
         if self.epoch.is_none() {
             self.epoch = values.map(f64::abs).filter(|v| v.is_finite() && *v > 0.0).reduce(f64::max).map(|v| match v {
@@ -110,7 +111,7 @@ impl TimeReader {
         }
     }
 
-    /// Converts one number of an epoch column to µs UTC.
+    /// Converts one epoch time to a UTC time in µs.
     pub fn epoch(&mut self, value: Option<f64>) -> i64 {
         let per_second = self.epoch.unwrap_or(1.0);
         match value {
@@ -123,7 +124,7 @@ impl TimeReader {
         }
     }
 
-    /// Converts one integer of a time column to µs UTC. `clock` is the index of the tag, or 0 for a wide log.
+    /// Converts one integer in a time column to a UTC time in µs. `clock` is the index of the tag, or 0 for a wide log.
     pub fn integer(&mut self, value: Option<i64>, clock: usize) -> i64 {
         let Some(v) = value else { return self.reject("null".into()) };
         match self.kind {
@@ -145,7 +146,7 @@ impl TimeReader {
         }
     }
 
-    /// Converts one string of a time column to µs UTC. `clock` is the index of the tag, or 0 for a wide log.
+    /// Converts one string in a time column to a UTC time in µs. `clock` is the index of the tag, or 0 for a wide log.
     pub fn text(&mut self, value: Option<&str>, clock: usize) -> i64 {
         let Some(text) = value else { return self.reject("null".into()) };
         let civil = match self.texts.get(text) {
@@ -267,7 +268,8 @@ impl TimeReader {
             FindingClass::DstGap,
             FindingAction::Kept,
             format!(
-                "time stamps in an hour that does not exist in {zone}; they were read with the offset before the change"
+                "time stamps in an hour that does not exist in {zone}; they were read with the UTC offset that \
+                 applies before the clock change"
             ),
         ));
         out

@@ -9,8 +9,8 @@ const DAY_US: i64 = 86_400_000_000;
 const ROWS_PER_STRAY: usize = 1_000;
 /// Minimum number of rows in a log for which the window is narrowed (not tuned).
 const MIN_ROWS: usize = 100;
-/// Minimum number of days between the window and a row outside it (not tuned; a plant may be shut down for a few
-/// months).
+/// Minimum length in days of the gap between the window and the rows outside it (not tuned). Shorter gaps may be
+/// shutdowns of the plant.
 const MIN_DAYS: i64 = 365;
 
 /// Returns the first and last time (µs) of the log, excluding a few rows that are years away from all others, such as

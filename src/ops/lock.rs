@@ -27,7 +27,7 @@ impl Lock {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
-                // the file is empty if the holder has not written its name yet
+                // the file is empty if the process that holds the lock has not written its name yet
                 let _ = file.read_to_string(&mut holder);
                 let owner =
                     if holder.trim().is_empty() { "another process".to_owned() } else { holder.trim().to_owned() };

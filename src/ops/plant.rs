@@ -44,7 +44,7 @@ pub struct FittedTwin {
     pub twin: Twin,
     pub card: ModelCard,
     pub holdout: Vec<Range<usize>>,
-    /// The noise model for the replay of the hold-out. Its interval widths are not adapted to the hold-out.
+    /// The noise model for the replay of the hold-out, with interval widths that are not adapted to the hold-out.
     pub noise_before_holdout: NoiseModel,
     /// The reason to refuse the model, if there is one.
     pub refusal: Option<String>,
@@ -62,7 +62,7 @@ pub enum Champion {
     Absent,
     /// The champion is undamaged and matches the present `twin.toml`.
     Intact(Box<StoredModel>),
-    /// The champion is damaged, as `why` explains. The newest undamaged earlier champion is used instead.
+    /// The champion is damaged, as `why` explains. `stored` is the newest of the earlier champions that are undamaged.
     Replacement { stored: Box<StoredModel>, why: String },
     /// The signals, the sample time or the `[model]` settings of the champion differ from those in the present
     /// `twin.toml`.
@@ -154,7 +154,7 @@ impl Source {
         })
     }
 
-    /// Adds the identification of the controls to the card, and notes on those that are not identified.
+    /// Adds to the card how well each control is identified, and notes on weakly identified or unidentified controls.
     fn identify(&self, data: &TrainingData, card: &mut ModelCard) -> Result<()> {
         let spec = &self.spec.value;
         let found = identify(data, &spec.zone()?)?;
@@ -221,7 +221,7 @@ impl Source {
             Twin::load(&bytes, &file, &self.spec.value, &self.schema, self.compiled.equations.clone(), &self.compute)?;
         let mut card = card(registry, version)?;
         if card.identification.is_empty() {
-            // The model was stored before controls were assessed.
+            // The model was stored by an older version of twinopt, which did not assess the controls.
             let model = ModelSpec { lags: card.lags.into(), ..self.spec.value.model.clone() };
             if let Ok(data) = TrainingData::new(&self.log, &self.compiled.equations, &model, &self.compute) {
                 self.identify(&data, &mut card)?;
@@ -232,8 +232,9 @@ impl Source {
 
     /// Returns the champion or, if it is damaged, the newest undamaged earlier champion.
     ///
-    /// # Errors Returns [`Error::NoInput`] if the files of the champion cannot be read. In this case, no earlier
-    /// champion is used, because the files may become readable again. Returns [`Error::Data`] if the files are damaged
+    /// # Errors
+    /// Returns [`Error::NoInput`] if the files of the champion cannot be read. An unreadable champion is not replaced
+    /// by an earlier one, because its files may become readable again. Returns [`Error::Data`] if the files are damaged
     /// and there is no undamaged earlier champion.
     pub fn champion(&self, registry: &Registry) -> Result<Champion> {
         let mut champions = registry.champions()?;
@@ -380,8 +381,8 @@ pub(super) fn outdated(version: &str) -> String {
     )
 }
 
-/// Fits and publishes a model, and makes it champion unless it is refused. Returns the plant, and the reason if the
-/// model is refused. The caller must hold the lock of the registry.
+/// Fits and publishes a model, and makes it champion unless it is refused. Returns the plant and, if the model is
+/// refused, the reason. The caller must hold the lock of the registry.
 pub fn fit_and_publish(
     source: Source,
     registry: &Registry,

@@ -14,9 +14,9 @@ pub struct Project {
 impl Project {
     /// Finds the project that contains `path`. `path` may also be the root of the project.
     ///
-    /// The root is the nearest folder, from `path` upwards, that contains a twin in `data`, or both `data` and
-    /// `scenarios`. If no folder meets this condition, the root is the nearest folder that contains `data`. A relative
-    /// `path` gives a relative root, so that messages name files as the user does.
+    /// The root is the nearest folder, among `path` and its ancestors, that contains a twin in `data`, or contains
+    /// both `data` and `scenarios`. If there is no such folder, the root is the nearest folder that contains `data`. A
+    /// relative `path` gives a relative root, so that messages name files as the user does.
     pub fn find(path: &Path) -> Result<Self> {
         let ancestors = upwards(path);
         let has_twin = |p: &Path| entries(&p.join("data")).iter().any(|plant| plant.join("twin.toml").is_file());

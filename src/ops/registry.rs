@@ -98,9 +98,9 @@ impl Registry {
         Ok(lock)
     }
 
-    /// Writes a version. The name depends only on the files and the parent, so writing the same version again changes
-    /// nothing. If the champion already consists of exactly these files, no version is written, and the champion is
-    /// returned.
+    /// Writes a version. The name of a version depends only on its files and its parent, so writing the same version
+    /// again changes nothing. If the champion already consists of exactly these files, no version is written, and the
+    /// champion is returned.
     pub fn publish(&self, files: &[(&str, &[u8])]) -> Result<Version> {
         let champion = self.champion()?;
         let hashes: BTreeMap<String, String> =
@@ -131,7 +131,7 @@ impl Registry {
                 f.sync_all()?;
             }
             sync_dir(&staging)?;
-            // an existing folder of this name is damaged, because an undamaged one would have been returned above
+            // if a folder with this name exists, it is damaged: an undamaged version would have been returned above
             let _ = fs::remove_dir_all(&path);
             fs::rename(&staging, &path)?;
             sync_dir(&versions)
@@ -255,7 +255,7 @@ impl Registry {
         Ok(champions.into_iter().map(|name| Version { path: versions.join(&name), name }).collect())
     }
 
-    /// The newest undamaged version that was champion before the present one.
+    /// The newest undamaged version that was champion before the current champion.
     ///
     /// # Errors
     /// Returns [`Error::Usage`] if there is no such version.

@@ -32,7 +32,8 @@ struct Promotion {
 /// to fit either of them, and writes the status of the plant. `seed` overrides the seed in the twin. `progress` is
 /// called with the name of each stage.
 ///
-/// # Errors Returns [`Error::Busy`] at once if another process holds the lock of the registry, and the errors that
+/// # Errors
+/// Returns [`Error::Busy`] at once if another process holds the lock of the registry, and the errors that
 /// occur when the log is read and the challenger is fitted. If an error occurs, the champion stays unchanged.
 pub fn retrain(
     spec: Loaded<TwinSpec>,
@@ -102,7 +103,8 @@ fn challenge(source: Source, registry: &Registry, seed: Option<u64>, progress: &
     let comparison = match reference {
         Some(stored) => {
             let StoredModel { twin, card } = stored.as_ref();
-            // the hold-out of the challenger consists of rows of the shortened log; `offset` converts them to log rows
+            // the hold-out of the challenger is given as rows of the shortened log; `offset` converts them to rows of
+            // the full log
             let offset = source.log.steps - log.steps;
             let blocks = held_out(&source.log, &challenger.holdout, offset, card)?;
             let (old, new) = ((&twin.map, &twin.noise_model), (&challenger.twin.map, &challenger.twin.noise_model));
@@ -136,8 +138,8 @@ fn challenge(source: Source, registry: &Registry, seed: Option<u64>, progress: &
     Ok(Promotion { gate, reason, champion: version.name, comparison })
 }
 
-/// Returns the part of the log with the newest training window and the blocks after it, and model settings that use
-/// these blocks as the hold-out.
+/// Returns the part of the log that contains the newest training window and the blocks after it, and model settings in
+/// which these blocks are the hold-out.
 fn newest(source: &Source) -> (Trajectory, ModelSpec) {
     let spec = &source.spec.value;
     let step = spec.step.value;

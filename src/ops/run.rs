@@ -1,5 +1,5 @@
 //! Runs the scenarios of one plant in three steps: check the files, open the plant (fitting a model if there is none),
-//! and simulate and report. Between these steps, the caller decides how to show progress and how to handle interrupts.
+//! and simulate and report. The caller starts each step, and decides how to show progress and how to handle interrupts.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -230,7 +230,8 @@ impl OpenRun {
 
     /// Simulates every case of every scenario of `batch`.
     ///
-    /// # Errors Returns [`Error::Interrupted`] if `stop` returned true, and an error if a file cannot be written. The
+    /// # Errors
+    /// Returns [`Error::Interrupted`] if `stop` returned true, and an error if a file cannot be written. The
     /// error of a single scenario is part of its outcome.
     pub fn simulate(
         batch: &Batch,

@@ -8,7 +8,7 @@ pub struct Job {
     /// Absolute path of the project's folder.
     pub root: String,
     pub plant: String,
-    /// Path of the binary, absolute.
+    /// Absolute path of the binary.
     pub binary: String,
     pub hour: u8,
     pub minute: u8,
@@ -27,7 +27,7 @@ impl Job {
         commands
     }
 
-    /// A systemd service, its timer and a service that reports failures. The three files are returned as one string.
+    /// Returns three systemd files as one string: a service, its timer, and a service that reports failures.
     pub fn systemd(&self) -> String {
         let unit = format!("twinopt-{}", self.plant);
         // escapes systemd specifiers (%) and variables ($)
@@ -84,7 +84,7 @@ impl Job {
     /// A Kubernetes CronJob, with placeholders for the volume claim and for the container image, which must have
     /// `twinopt` on its path.
     pub fn kubernetes(&self) -> String {
-        // the name of a CronJob may contain letters, digits and `-`, at most 52 characters
+        // the name of a CronJob may have at most 52 characters, which must be letters, digits or `-`
         let name: String = self.plant.to_lowercase().chars().take(40).collect();
         let name = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
         let name = name.trim_matches('-');

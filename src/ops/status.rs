@@ -27,7 +27,7 @@ pub struct Status {
     pub max_age: Option<String>,
 }
 
-/// The effect of the gate on the champion.
+/// The result of the gate: whether the challenger became the champion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GateResult {

@@ -53,7 +53,7 @@ pub fn alarms(results: &Results, ranked: &[RankedCase<'_>]) -> Vec<String> {
         }
         if !perfect.is_empty() {
             out.push(format!(
-                "“{}” knew the true future of {}. Expect a smaller saving.",
+                "“{}” used true future values of {}. Expect a smaller saving.",
                 short(&readable(pick.case), 40),
                 list(&perfect, 3)
             ));
@@ -69,7 +69,7 @@ pub fn alarms(results: &Results, ranked: &[RankedCase<'_>]) -> Vec<String> {
             out.push(format!("“{case}” would save more, but it violates limits of {}.", p.violated_signals()));
         }
     }
-    // Omits notes on models that were not chosen. Also omits notes on coverage, because another sentence reports
+    // Omits notes on models that were not chosen. Notes on coverage are omitted, because another sentence reports
     // intervals that are too narrow.
     let omitted = |n: &&Note| matches!(n.kind, NoteKind::Coverage | NoteKind::OtherContradiction);
     out.extend(results.model.notes.iter().filter(|n| !omitted(n)).map(|n| short(&n.text, 160)));

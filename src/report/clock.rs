@@ -60,8 +60,8 @@ impl Clock {
         Some(seconds as f64 / 86_400.0)
     }
 
-    /// Returns the ticks for the time axis of a run, at round local times, as (hours since the start, label). Their
-    /// number is at most about `limit`.
+    /// Returns the ticks for the time axis of a run, at round local times, as (hours since the start, label). The
+    /// number of ticks is at most about `limit`.
     pub fn ticks(&self, start: &str, hours: f64, limit: usize) -> Vec<(f64, String)> {
         let Some(start) = self.local(start).filter(|_| hours > 0.0 && hours < 2e6) else { return Vec::new() };
         const MINUTES: [i64; 10] = [1, 2, 5, 10, 15, 30, 60, 180, 360, 720];
@@ -108,7 +108,8 @@ impl Clock {
         ticks
     }
 
-    /// Adds the date to the first label. Used if no tick is at midnight, so that no label contains a date.
+    /// Adds the date to the first label. This function is needed if no tick is at midnight, because otherwise no label
+    /// would contain a date.
     fn with_date(mut ticks: Vec<(f64, String)>, start: &ZonedDateTime) -> Vec<(f64, String)> {
         if let Some((_, label)) = ticks.first_mut() {
             *label = format!("{} {label}", start.strftime("%-d %b"));

@@ -126,7 +126,7 @@ pub fn data(results: &Results, clock: &Clock) -> Data {
     }
 }
 
-/// Time span of a finding. The time of day is included if the finding lasts at most two days.
+/// Time span of a finding. The time of day is included if the span is at most two days long.
 fn span(first: &str, last: &str, clock: &Clock) -> String {
     if first == last {
         return clock.moment(first);

@@ -29,7 +29,7 @@ pub struct Front {
     pub setpoints_left: usize,
     /// Whether the set-points are recommended. If `false`, the set-points were tested but are not recommended.
     pub advises: bool,
-    /// The time step to which the ramp refers, such as `10 min`.
+    /// The time step of the move limit `ramp`, such as `10 min`.
     pub step: String,
     /// The controller that moves the set-points.
     pub controller: Markup,
@@ -130,7 +130,7 @@ fn headline(results: &Results, ranked: &[RankedCase<'_>], money: &str, words: Wo
             (0, _) => "Only the baseline was simulated, so there is nothing to compare it with.".to_owned(),
             (n, all) if n == all => "No scenario was completed. See the errors below.".to_owned(),
             (n, _) => {
-                format!("No case can be compared with its baseline: {} failed.", plural(n, "scenario", "scenarios"))
+                format!("No case can be compared with the baseline: {} failed.", plural(n, "scenario", "scenarios"))
             }
         };
         return (Answer::Dont, "Don’t change anything based on this report.".into(), vec![reason]);
@@ -153,7 +153,7 @@ fn headline(results: &Results, ranked: &[RankedCase<'_>], money: &str, words: Wo
                     .take(2)
                     .map(|c| format!("{}. Test this control on the plant first.", c.reason())),
             );
-            format!("Unknown whether “{case}” helps: the log cannot tell.")
+            format!("Unknown whether “{case}” helps: the log is inconclusive.")
         }
         Answer::Dont if pick.runs.iter().all(|r| r.case.kpis.iter().all(|k| k.samples.len() == 1)) => {
             because.push(format!("The best case, “{case}”, {gain} in the only simulated future."));
@@ -278,7 +278,7 @@ fn setpoints(pick: &RankedCase<'_>) -> Vec<SetPoint> {
     names.into_iter().filter_map(|name| setpoint(pick, name)).collect()
 }
 
-/// Summarises the values of one control over all scenarios. Means use the weights of the scenarios.
+/// Summarises the values of one control over all scenarios. Means are weighted with the scenario weights.
 fn setpoint(pick: &RankedCase<'_>, name: &str) -> Option<SetPoint> {
     let uses: Vec<(f64, &ControlUse)> = pick
         .runs
@@ -339,8 +339,8 @@ fn revert(pick: &RankedCase<'_>) -> String {
 }
 
 /// Lists each limit once, for the scenario in which the case violates it most. Limits of controls are left out of the
-/// list if neither the case nor the baseline violates them. The returned sentence summarises the limits that were left
-/// out.
+/// list if neither the case nor the baseline violates them. Returns the list, and a sentence that summarises the limits
+/// left out of it.
 fn risks(pick: &RankedCase<'_>, clock: &Clock) -> (Vec<Risk>, String) {
     let contains = |list: &[(CaseRun<'_>, &LimitUse)], run: &CaseRun<'_>, l: &LimitUse| {
         list.iter().any(|(r, b)| r.scenario.name == run.scenario.name && b.signal == l.signal && b.kind == l.kind)
@@ -387,8 +387,8 @@ fn risks(pick: &RankedCase<'_>, clock: &Clock) -> (Vec<Risk>, String) {
             }
         })
         .collect();
-    // Limits that are violated more often than in the baseline come first, then hard limits. Ties are sorted by the
-    // probability of a violation.
+    // Limits that are violated more often than in the baseline come first, then hard limits. Limits with equal priority
+    // are sorted by the probability of a violation.
     risks.sort_by(|a, b| {
         let key = |r: &Risk| (!r.worse, r.kind != LimitKind::Hard);
         key(a).cmp(&key(b)).then(b.then.value.total_cmp(&a.then.value))

@@ -1,4 +1,4 @@
-//! The table of the identification of the controls.
+//! The table that shows whether the log identifies the effect of each control.
 
 use crate::scenario::results::{ControlIdentification, IdentificationLevel};
 

@@ -46,7 +46,7 @@ pub struct ReliabilityCharts {
     pub signal: String,
     /// Reliability diagram: fraction of measured values below each forecast quantile.
     pub quantiles: String,
-    /// Coverage of the 90 % interval by hours ahead.
+    /// Coverage of the 90 % interval as a function of the forecast horizon in hours.
     pub coverage: String,
 }
 
@@ -116,8 +116,8 @@ pub struct ReplayRow {
     /// `18 of 20 segments of 24 h`.
     pub within: String,
     pub inside: bool,
-    /// Whether the KPI has a price or contributes to the benefit. Replay errors of other KPIs do not affect the
-    /// verdict.
+    /// Whether the KPI has a price or contributes to the benefit. The verdict ignores the replay errors of
+    /// KPIs without a price or benefit.
     pub priced: bool,
 }
 
@@ -186,7 +186,7 @@ fn effective_responses(m: &ModelCard) -> (Vec<&StepResponse>, String) {
     let sentence = match ineffective.len() {
         0 => String::new(),
         _ => format!(
-            "No learned signal responds to {}. These controls act only through the known equations of the twin, or not at all.",
+            "No learned signal responds to {}. Any effect of these controls comes from the known equations of the twin.",
             ineffective.join(", ")
         ),
     };

@@ -55,7 +55,7 @@ fn exponent(v: f64) -> i32 {
     v.abs().log10().floor() as i32
 }
 
-/// Power of ten of the last significant digit of `value` ± `half`, with at most `digits` significant digits.
+/// Power of ten of the last digit to print for `value` ± `half`, if at most `digits` significant digits are printed.
 fn last_place(value: f64, half: f64, digits: i32) -> i32 {
     let by_digits = (value != 0.0 && value.is_finite()).then(|| exponent(value) - (digits - 1));
     let by_interval = (half > 0.0 && half.is_finite()).then(|| {

@@ -120,7 +120,7 @@ pub fn kpi_rows(columns: &[&[KpiResult]], currency: &str) -> Vec<Row> {
             Row {
                 name: readable(&k.name),
                 priced: match k.price {
-                    // The price `1 EUR per EUR` would tell the reader nothing.
+                    // A price such as `1 EUR per EUR` contains no information.
                     Some(p) if p == 1.0 && k.unit == currency => "counts in full".to_owned(),
                     Some(p) => format!("priced at {} {currency}{per}", number::plain(p, TABLE).text),
                     None => String::new(),

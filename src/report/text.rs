@@ -98,7 +98,8 @@ pub fn short(text: &str, limit: usize) -> String {
     }
 }
 
-/// Joins names as `a`, `a and b`, or `a, b and c`. Lists at most `limit` names, followed by the number of the others.
+/// Joins names as `a`, `a and b`, or `a, b and c`. Lists at most `limit` names, followed by the number of remaining
+/// names.
 pub fn list(names: &[&str], limit: usize) -> String {
     let left = names.len().saturating_sub(limit);
     let mut parts: Vec<String> = names.iter().take(limit).map(|n| short(n, 60)).collect();

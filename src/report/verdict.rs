@@ -5,9 +5,10 @@
 //!   its gain covers its cost, and if it violates no limit more often than the baseline. Additional violations of a
 //!   soft limit in one scenario are tolerated if they last less than 1 % of the time and do not increase the total over
 //!   all scenarios. The candidate with the largest saving is chosen.
-//! - The answer is **don't** if there is no candidate, or if its saving is not measurable.
-//! - The answer is **unknown**, whatever the simulated saving, if the case moves a control whose effect the log does not
-//!   identify further than the control moved independently in the log. No saving is then shown.
+//! - The answer is **don't** if there is no candidate, or if the candidate's saving is not measurable.
+//! - The answer is **unknown**, whatever the simulated saving, if the log does not identify the effect of a control,
+//!   and the case moves this control further than it moved independently in the log. In this case, the report shows no
+//!   saving.
 //! - The answer is **try** if there is a caveat ([`RankedCase::caveats`]), and **do** otherwise.
 
 use crate::scenario::results::{
@@ -18,7 +19,7 @@ use crate::scenario::results::{
 use super::number::{self, with_unit};
 use super::text::{readable, short, tag};
 
-/// A case does not count as worse than the baseline if it violates a limit for up to this additional fraction of the
+/// A case counts as worse than the baseline only if it violates a limit for more than this additional fraction of the
 /// time (not tuned).
 const SLACK_SHARE: f64 = 0.001;
 /// A case may violate a soft limit for up to this additional fraction of the time in one scenario, provided that it
@@ -88,8 +89,7 @@ pub struct CaseRun<'a> {
 pub struct RankedCase<'a> {
     pub case: &'a str,
     pub runs: Vec<CaseRun<'a>>,
-    /// Decrease of the objective relative to the baseline. The decrease is scaled down if the plans of the case are
-    /// over-optimistic.
+    /// Decrease of the objective relative to the baseline, scaled down if the plans of the case are over-optimistic.
     pub saving: Difference,
     /// Scores of the plans of all runs on ensemble members that were not used for planning.
     pub optimism_check: OptimismCheck,
@@ -99,9 +99,9 @@ pub struct RankedCase<'a> {
     pub support: SupportShare,
     /// Limits that the case violates more often than the baseline.
     pub violated: Vec<(CaseRun<'a>, &'a LimitUse)>,
-    /// Soft limits that the case violates more often in one scenario, but not over all scenarios.
+    /// Soft limits that the case violates more often than the baseline in one scenario, but not over all scenarios.
     pub tolerated: Vec<(CaseRun<'a>, &'a LimitUse)>,
-    /// Controls that the case moves although the log does not identify their effects.
+    /// Controls that the case moves although their effects cannot be identified from the log.
     pub unidentified: Vec<&'a ControlIdentification>,
     /// Reasons for caution.
     pub caveats: Vec<String>,
@@ -143,7 +143,7 @@ impl RankedCase<'_> {
         }
     }
 
-    /// The saving on the first page: the annual benefit from the economics if there is one, otherwise the decrease of
+    /// The saving on the first page: the annual benefit from the economics if there is one, otherwise the decrease in
     /// the objective.
     pub fn headline(&self) -> Saving {
         // The benefit is not shown if its sign differs from that of the saving, because it would be misleading.
@@ -174,7 +174,7 @@ pub struct Saving {
     pub per: String,
 }
 
-/// Converts a change of the objective to a saving. A decrease of the objective is a positive saving.
+/// Converts a change in the objective to a saving. A decrease in the objective is a positive saving.
 pub fn saving(d: &Difference) -> Difference {
     Difference { mean: -d.mean, low: -d.high, high: -d.low, measurable: d.measurable }
 }
@@ -204,7 +204,7 @@ pub fn currency(results: &Results) -> String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Words {
     pub noun: &'static str,
-    /// The verb before the amount and the words after the amount.
+    /// Wording of a gain: the verb that precedes the amount, and the words that follow the amount.
     gains: (&'static str, &'static str),
     loses: (&'static str, &'static str),
 }
@@ -222,7 +222,7 @@ impl Words {
     }
 }
 
-/// Returns the words that describe the savings in `results`. A negative objective is an income, so a decrease is worded
+/// Returns the words that describe the savings in `results`. A negative objective is income, so a decrease is described
 /// as a gain.
 pub fn words(results: &Results) -> Words {
     let weight = |s: &ScenarioResult| s.days_per_year.unwrap_or(1.0) / s.hours.max(1e-9);
@@ -320,14 +320,14 @@ fn assess<'a>(results: &'a Results, name: &'a str) -> Option<RankedCase<'a>> {
     Some(pick)
 }
 
-/// The controls that a case moves although the log does not identify their effects. A control may differ from the
-/// baseline by as much as it moved on its own in the log.
+/// The controls that a case moves although their effects cannot be identified from the log. A control may differ from
+/// the baseline by as much as it moved independently of other signals in the log.
 fn unidentified<'a>(results: &'a Results, runs: &[CaseRun<'a>]) -> Vec<&'a ControlIdentification> {
     let of_level = |level| results.model.identification.iter().filter(move |i| i.level == level);
     of_level(IdentificationLevel::NotIdentified).filter(|i| moves(runs, i)).collect()
 }
 
-/// Whether the case moves a control further from the baseline than the control moved on its own in the log.
+/// Whether the case moves a control further from the baseline than the control moved independently in the log.
 fn moves(runs: &[CaseRun<'_>], control: &ControlIdentification) -> bool {
     runs.iter().flat_map(|r| &r.case.controls).filter(|c| c.signal == control.control).any(|c| {
         let difference = c.rms_difference.unwrap_or((c.mean - c.baseline_mean).abs());
@@ -395,7 +395,7 @@ fn excludes(run: CaseRun<'_>, used: &LimitUse, runs: &[CaseRun<'_>]) -> bool {
     used.share_beyond > share(run.baseline) + SLACK_SOFT || then > (now + SLACK_SHARE).max(SLACK_FACTOR * now)
 }
 
-/// Finds the same limit in another case.
+/// Returns the entry of `case` for the limit to which `used` refers.
 pub fn counterpart<'a>(used: &LimitUse, case: &'a CaseResult) -> Option<&'a LimitUse> {
     case.limits.iter().find(|l| l.signal == used.signal && l.kind == used.kind)
 }
@@ -438,7 +438,7 @@ fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
         ));
     }
     if runs.iter().any(|r| !r.case.perfect_forecast.is_empty()) {
-        out.push("the controller knew the true future".into());
+        out.push("the controller used true future values".into());
     }
     let at_horizon = scores_at_horizon(results);
     let worst = at_horizon.iter().min_by(|a, b| a.skill.total_cmp(&b.skill));

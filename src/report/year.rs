@@ -17,7 +17,7 @@ pub struct Year {
     /// One row per case.
     pub support: Vec<Support>,
     pub savings: String,
-    /// Name of the case whose saving is broken down by KPI, and the chart.
+    /// Name of the case whose saving is broken down by KPI, and the chart that shows the breakdown.
     pub sources: Option<(String, String)>,
     pub kpis: Table,
     pub money: Table,

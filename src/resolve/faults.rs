@@ -29,7 +29,7 @@ impl<'a> Faults<'a> {
     }
 
     /// # Errors
-    /// Returns [`Error::Config`] with all faults if at least one of them is not a warning.
+    /// Returns [`Error::Config`] with all faults and warnings, unless all of them are warnings.
     pub fn into_result(self) -> Result<()> {
         let list = self.into_list();
         if list.iter().all(|f| f.warning) { Ok(()) } else { Err(Error::Config(list)) }
@@ -99,7 +99,7 @@ impl<'a> Faults<'a> {
         }
     }
 
-    /// Reports every control that is named by two entries. In the message, these entries are called `entries`.
+    /// Reports every control that is named by two entries. The message uses `entries` as the word for such entries.
     pub fn require_distinct<'n>(&mut self, names: impl Iterator<Item = &'n At<String>>, entries: &str) {
         let mut known = HashSet::new();
         for name in names {

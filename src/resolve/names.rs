@@ -134,7 +134,7 @@ impl<'a> Names<'a> {
     }
 
     /// Returns the signal called `name`, or adds a fault at `place` if no signal has this name and one of `roles`.
-    /// `wanted` is the description of these roles in messages.
+    /// `wanted` describes the permitted roles in messages.
     pub fn expect(
         &self,
         faults: &mut Faults<'_>,

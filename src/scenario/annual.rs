@@ -80,7 +80,8 @@ fn economics(
             *b += before - after;
         }
     }
-    // All scenarios use the same equipment, so the cost counts only once. The highest cost over all scenarios is used.
+    // All scenarios use the same equipment, so its cost counts only once. If the scenarios specify different costs, the
+    // highest cost is used.
     let cost = |pick: fn(&crate::config::CaseSpec) -> Option<f64>| {
         specs.iter().filter_map(|s| pick(&s.value.case.get(case)?.value)).fold(0.0, f64::max)
     };

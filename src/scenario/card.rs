@@ -68,13 +68,13 @@ pub struct Score {
     pub skill_linear: f64,
     #[serde(deserialize_with = "number_or_nan")]
     pub crps: f64,
-    /// Measured coverage of the 50, 80, 90 and 95 % intervals. Their widths adapt to the errors of earlier forecasts.
+    /// Measured coverage of the 50, 80, 90 and 95 % intervals, whose widths adapt to the errors of earlier forecasts.
     #[serde(deserialize_with = "numbers_or_nan")]
     pub coverage: [f64; 4],
     /// Coverage of intervals whose fixed widths were calibrated on the training blocks.
     #[serde(default, deserialize_with = "numbers_or_nan")]
     pub coverage_fixed: [f64; 4],
-    /// Minimum and maximum acceptable coverage. They depend on the number of independent forecasts and on the fraction
+    /// Minimum and maximum acceptable coverage, which depend on the number of independent forecasts and on the fraction
     /// of forecasts without error.
     #[serde(rename = "right")]
     pub acceptable_coverage: [(f64, f64); 4],

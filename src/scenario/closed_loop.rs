@@ -12,7 +12,7 @@ use crate::trajectory::Trajectory;
 use crate::twin::Twin;
 use crate::value::{Figures, Kpi, figures};
 
-/// The plant under the conditions of one scenario. It can be simulated with any controller.
+/// The plant under the conditions of one scenario, ready to be simulated with any controller.
 pub struct ClosedLoop<'a> {
     pub plant: &'a Plant,
     pub twin: &'a Twin,

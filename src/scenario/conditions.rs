@@ -31,8 +31,8 @@ pub fn realise(
     let (needed, known) = (plant.twin.map.depth(), start + 1 - segment);
     if known < needed {
         return Err(Error::Data(format!(
-            "{} cannot start: the twin reads the last {}, but the log has only {} since its start or its last gap; move \
-             `start` to {} or later",
+            "{} cannot start: the twin reads the last {}, but the log contains only {} after its beginning or its last \
+             gap; move `start` to {} or later",
             place(),
             plural(needed, "step", "steps"),
             plural(known, "step", "steps"),
@@ -70,7 +70,7 @@ pub fn realise(
     Ok((past, t))
 }
 
-/// The time of day at which a change applies: all day, or between two local times, in minutes since midnight.
+/// The times of day at which a change applies: either all day, or between two local times in minutes since midnight.
 struct Hours {
     zone: TimeZone,
     between: Option<(u32, u32)>,

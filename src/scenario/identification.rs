@@ -24,7 +24,7 @@ pub struct ControlIdentification {
     pub moves: f64,
     /// Mean time between two changes of the control.
     pub holding_time: String,
-    /// The signal that moved most closely with the control, or `time of day` or `time of week`.
+    /// The signal (or `time of day` or `time of week`) that on its own best explains the control's movement.
     pub companion: Option<String>,
     /// Fraction of the control's variance that the companion explains on its own.
     pub companion_share: Option<f64>,
@@ -78,7 +78,7 @@ impl ControlIdentification {
         }
     }
 
-    /// The explained fraction as a percentage. Fractions close to 1 have more digits.
+    /// The explained fraction as a percentage. Fractions close to 1 are given with more digits.
     pub fn explained_text(&self) -> String {
         match 100.0 * self.explained {
             p if p.is_nan() => "–".into(),
@@ -88,8 +88,8 @@ impl ControlIdentification {
         }
     }
 
-    /// A remark for the users of the model; `None` if the effect is identified or the control never moved, which
-    /// another remark reports.
+    /// A remark for the users of the model; `None` if the effect is identified or if the control never moved. Another
+    /// remark reports controls that never moved.
     pub fn note(&self) -> Option<Note> {
         let help = "Move it independently of other signals to learn its effect";
         let text = match self.level {

@@ -19,8 +19,8 @@ use crate::trajectory::Trajectory;
 use crate::twin::Twin;
 use crate::value::{Kpi, Objective, TerminalCost, resolve_prices};
 
-/// Maximum number of history steps before a run, for lags, forecasts and controllers. This maximum corresponds to two
-/// weeks of one-minute steps and exceeds the maximum number of steps of `sum`.
+/// Maximum number of history steps before a run, for lags, forecasts and controllers. The value corresponds to two
+/// weeks of one-minute steps. It exceeds the maximum number of steps that `sum` can add up.
 pub const HISTORY: usize = 20_160;
 
 /// A plant, with the data shared by all of its scenarios.
@@ -97,7 +97,7 @@ impl Plant {
         let setting = self.card.tuned.as_ref().filter(|_| self.spec.value.tunes()).map(|t| &t.setting);
         let own = settings.horizon.is_some();
         let learned = self.terminal_cost().is_some_and(|t| t.is_for(objective));
-        // Except for the correction, tuned settings apply only together with the tuned horizon.
+        // Tuned settings other than `correction` apply only together with the tuned horizon.
         let applicable = setting.filter(|s| !own && (learned || !s.cost_to_go));
         let replan = match settings.replan {
             Some(replan) => self.steps(replan),

@@ -129,7 +129,7 @@ pub struct ControlUse {
     pub high: Option<f64>,
     /// Largest allowed move per step; the smaller value if the limits for increase and decrease differ.
     pub max_move: Option<f64>,
-    /// Number of moves of the control during the run, counted in the trajectory of its median over particles.
+    /// Number of moves during the run. They are counted in the median of the control over the particles.
     pub moves: usize,
 }
 
@@ -162,7 +162,7 @@ pub struct LimitUse {
     pub share_beyond: f64,
     /// Fraction of particles that violate the limit at least once.
     pub chance: f64,
-    /// Size of the largest violation, in the unit of differences of the signal.
+    /// Size of the largest violation, in the unit for differences between values of the signal.
     #[serde(deserialize_with = "number_or_nan")]
     pub worst: f64,
     /// Time of the largest violation.
@@ -194,7 +194,7 @@ pub struct Trend {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AnnualResult {
     pub case: String,
-    /// Number of days of the year that the scenarios represent.
+    /// Total number of days per year that the scenarios represent.
     pub days: f64,
     pub kpis: Vec<KpiResult>,
     pub objective_change: Difference,

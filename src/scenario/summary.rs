@@ -48,7 +48,7 @@ fn medians(t: &Trajectory, signal: usize) -> Vec<f64> {
     (0..t.steps).map(|k| Estimate::over(t.at(signal, k)).p50).collect()
 }
 
-/// Root mean square over steps and particles of the difference between two runs.
+/// Root mean square of the difference between two runs, computed over all steps and particles.
 fn rms_difference(t: &Trajectory, baseline: &Trajectory, signal: usize) -> f64 {
     let pairs = (0..t.steps).flat_map(|k| t.at(signal, k).iter().zip(baseline.at(signal, k)));
     let (sum, n) = pairs.fold((0.0, 0usize), |(sum, n), (a, b)| (sum + (a - b).powi(2), n + 1));

@@ -21,8 +21,8 @@ use crate::value::Kpi;
 const MINIMUM_STEPS: usize = 60;
 /// Minimum length of a run, in multiples of the horizon (not tuned).
 const MINIMUM_HORIZONS: usize = 2;
-/// Maximum number of segments per half of the log that are used to compare settings. The same number of segments is
-/// used to test the chosen settings (not tuned).
+/// Maximum number of segments per half of the log on which settings are compared, and of further segments on which the
+/// chosen settings are tested (not tuned).
 const RUNS: usize = 3;
 
 /// A segment of the log on which MPC is simulated.
@@ -30,7 +30,7 @@ struct TestSegment {
     /// Logged signals of the run, preceded by `past` steps of history.
     realised: Arc<Trajectory>,
     past: usize,
-    /// Half of the log to which the segment belongs.
+    /// Index of the half of the log that contains the segment.
     half: usize,
     /// Value of each KPI over the logged segment.
     logged: Vec<f64>,
@@ -91,7 +91,7 @@ impl<'a> ClosedLoopTests<'a> {
                 }
             }
         }
-        // The order alternates between the halves of the log, so that the first runs use both halves.
+        // In each list, the segments alternate between the halves of the log, so that the first runs use both halves.
         let [comparison, test] = segments.map(|mut list| {
             list.sort_by_key(|(number, _)| *number);
             list.into_iter().map(|(_, segment)| segment).collect::<Vec<TestSegment>>()
@@ -106,7 +106,7 @@ impl<'a> ClosedLoopTests<'a> {
         })
     }
 
-    /// Number of runs with which settings are compared.
+    /// Number of runs that are used to compare settings.
     pub fn runs(&self) -> usize {
         self.comparison.len()
     }
@@ -214,7 +214,8 @@ impl<'a> ClosedLoopTests<'a> {
         mean(&self.segments(segments).iter().map(|s| self.objective(&s.logged)).collect::<Vec<_>>())
     }
 
-    /// Two means of every KPI over the test segments: of the logged operation, and of the closed-loop runs `results`.
+    /// Returns the means of every KPI over the test segments, for the logged operation and for the closed-loop runs in
+    /// `results`.
     pub fn expected(&self, results: &LoopResults) -> Vec<ExpectedKpi> {
         let kpis = self.inputs.compiled.kpis.iter().enumerate();
         let expected = |(k, kpi): (usize, &Kpi)| ExpectedKpi {

@@ -13,8 +13,8 @@ use crate::value::TerminalCost;
 
 /// Numbers of lags that are tried (not tuned).
 pub const LAGS: [usize; 4] = [1, 2, 4, 8];
-/// Model family of the reference controller, which measures how difficult plant models are to control. This family is
-/// always a candidate for the controller.
+/// Model family of the reference controller, which measures how difficult plant models are to control. The reference
+/// family is always a candidate for the model of the tuned controller.
 pub const REFERENCE_FAMILY: &str = "linear";
 /// Model family that is always fitted for use as a plant model, even if the controller may not use it.
 const PLANT_FAMILY: &str = "gp";
@@ -25,7 +25,7 @@ pub type Halves = [Vec<Range<usize>>; 2];
 pub struct HalfModel {
     pub family: &'static str,
     pub lags: usize,
-    /// Half to which the model was fitted: 0 is the older half, 1 is the newer half.
+    /// Half of the training rows to which the model was fitted: 0 is the older half, 1 is the newer half.
     pub half: usize,
     pub twin: Twin,
     /// Open-loop error on the other half, relative to the error of persistence.
@@ -76,8 +76,8 @@ impl ModelPool {
         for fit in fitted {
             match fit {
                 Ok(model) => models.push(model),
-                // This half of the log has too few rows for the model, or a matrix is not positive definite. Tuning
-                // continues with the other models.
+                // Tuning continues without a model if this half of the log has too few rows for it, or if a matrix is
+                // not positive definite.
                 Err(Error::Data(_)) => {}
                 Err(other) => return Err(other),
             }
@@ -92,18 +92,18 @@ impl ModelPool {
         self.models.iter().find(|p| p.family == family && p.lags == lags && p.half == half)
     }
 
-    /// Returns the plant model for a controller whose model belongs to `family` and was fitted to `half`. The plant is
-    /// the model with the lowest open-loop error among the models of other families that were fitted to the other half.
-    /// A model of the reference family is used as the plant only if there is no other model.
+    /// Returns the plant model for a controller whose model belongs to `family` and was fitted to `half`. Among the
+    /// models of other families that were fitted to the other half of the log, the one with the lowest open-loop error
+    /// is used as the plant. A model of the reference family is used as the plant only if there is no other model.
     pub fn plant_model(&self, family: &str, half: usize) -> Option<&HalfModel> {
         let others = || self.models.iter().filter(|p| p.family != family && p.half != half && p.error.is_finite());
         let by_error = |a: &&HalfModel, b: &&HalfModel| a.error.total_cmp(&b.error);
         others().filter(|p| p.family != REFERENCE_FAMILY).min_by(by_error).or_else(|| others().min_by(by_error))
     }
 
-    /// True if controllers of the reference family can be tested on the plant models for controllers of `family`: none
-    /// of these plant models belongs to the reference family, and they are not the models on which the reference family
-    /// is tested anyway.
+    /// Whether controllers of the reference family must also be tested on the plant models for controllers of `family`.
+    /// False if both families have the same plant models, or if a plant model for `family` is missing or belongs to the
+    /// reference family.
     pub fn has_other_plants(&self, family: &str) -> bool {
         let plants = |family: &str| [0, 1].map(|half| self.plant_model(family, half).map(|r| (r.family, r.lags)));
         let own = plants(family);
@@ -131,7 +131,7 @@ fn split_in_half(data: &TrainingData) -> Halves {
         let middle = r.start + (rows / 2).saturating_sub(counted).min(r.len());
         counted += r.len();
         older.push(r.start..middle);
-        // A gap is needed only in the segment that is split between the halves.
+        // Only the segment that is split between the two halves of the log needs a gap.
         let from = if middle > r.start { (middle + data.split.gap).min(r.end) } else { middle };
         newer.push(from..r.end);
     }

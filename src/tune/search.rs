@@ -26,7 +26,7 @@ const FIRST_RUNS: usize = 2;
 const FINALISTS: usize = 3;
 /// Two candidates tie if the paired difference of their objectives is at most this many standard errors. If two models
 /// tie, the simpler one is chosen. If another value of a setting ties with the current value, the current value is
-/// kept. Breiman et al. (1984) use 1; the value 0.5 is not tuned.
+/// kept. The corresponding rule of Breiman et al. (1984) uses 1 standard error; the value 0.5 is not tuned.
 const TIE_STANDARD_ERRORS: f64 = 0.5;
 /// A new replan interval or correction is used only if its gain is at least this fraction of MPC's gain over the log
 /// (not tuned). Frequent replanning and the correction both compensate for model errors. The closed-loop tests
@@ -113,9 +113,9 @@ struct TuningSearch<'a> {
     loops: &'a ClosedLoopTests<'a>,
     candidates: Vec<(MpcSettings, LoopResults)>,
     /// Adjustments of the objective, `[runs]`, for each family that is not tested on the same plants as the reference
-    /// family. An adjustment is the difference between two objectives of the reference controller: its objective on the
-    /// plants of the reference family's tests, minus its objective on the plants of the other family's tests. The
-    /// objectives of families that are tested on the same plants as the reference family are not adjusted.
+    /// family. An adjustment is the objective of the reference controller on the reference family's plants, minus the
+    /// objective of the same controller on the other family's plants. The objectives of families that are
+    /// tested on the same plants as the reference family are not adjusted.
     adjustments: Vec<(&'static str, Vec<f64>)>,
 }
 
@@ -170,8 +170,8 @@ impl TuningSearch<'_> {
         Ok(indices)
     }
 
-    /// Tests all `settings`, which are ordered from simple to complex, in a few runs, and then the better half in all
-    /// runs. Returns the first candidate that ties with the best one, or `None` if all candidates failed.
+    /// Tests all `settings` in a few runs, and then the better half in all runs. `settings` is ordered from simple to
+    /// complex. Returns the first candidate that ties with the best one, or `None` if all candidates failed.
     fn choose_model(&mut self, settings: Vec<MpcSettings>) -> Result<Option<usize>> {
         let mut indices = self.run(settings, FIRST_RUNS)?;
         let first_mean = |i: usize| mean(&self.objectives(i)[..FIRST_RUNS.min(self.loops.runs())]);
@@ -183,9 +183,9 @@ impl TuningSearch<'_> {
         Ok(indices.into_iter().find(|&i| self.ties(i, best)))
     }
 
-    /// Tests candidate `current` with one setting changed to each of `values`, in all runs. Returns the best candidate.
-    /// Returns `current` instead if it ties with the best candidate, or if the best candidate improves on `current` by
-    /// less than `gain_share` of the gain of `current` over the log.
+    /// Tests one variant of candidate `current` for each of `values`, in all runs; the variants differ in one setting.
+    /// Returns the best candidate, or `current` if the best candidate ties with `current` or improves on it by less
+    /// than `gain_share` of the gain of `current` over the logged operation.
     fn vary<T: Copy>(
         &mut self,
         current: usize,
@@ -221,7 +221,7 @@ impl TuningSearch<'_> {
         mean(&self.objectives(i))
     }
 
-    /// Standard error of the paired difference between two candidates, over the runs that both have made.
+    /// Standard error of the paired difference between two candidates, over the runs completed by both.
     fn error(&self, a: usize, b: usize) -> f64 {
         let d: Vec<f64> = self.objectives(a).iter().zip(&self.objectives(b)).map(|(a, b)| a - b).collect();
         let (m, n) = (mean(&d), d.len() as f64);

@@ -58,7 +58,7 @@ pub(super) fn carry(
             )));
         }
         if missing(log, s, row) {
-            // No prediction could replace the state at `row`, so its number of replaced steps is set to zero.
+            // No prediction could replace the missing state at `row`, so the count of replaced steps restarts at zero.
             carried[s] = 0;
         }
     }

@@ -18,11 +18,11 @@ pub struct Batch {
     pub particles: Vec<Particle>,
     /// Random key from which the noise is drawn; `None` for a simulation without noise.
     pub key: Option<Key>,
-    /// Noise of the previous step, `[targets][particles]`. The noise of the next step depends on this noise, because
-    /// noise is correlated in time.
+    /// Noise of the previous step, `[targets][particles]`. Because noise is correlated in time, the noise of the next
+    /// step depends on that of the previous step.
     pub noise: Vec<Vec<f64>>,
-    /// Mean of the recent model errors, towards which the noise decays: `[targets][particles]`. If the list is empty,
-    /// the means are zero.
+    /// Mean of the recent model errors, towards which the noise decays: `[targets][particles]`. If `bias` is empty, all
+    /// means are zero.
     pub bias: Vec<Vec<f64>>,
     pub scratch: StepScratch,
 }
@@ -59,7 +59,7 @@ impl Batch {
 pub enum Support {
     /// The distance to the training data is at most the 95th percentile of the distances among the training data.
     Inside,
-    /// The distance is between the 95th and the 99th percentile of the distances among the training data.
+    /// The distance to the training data is between the 95th and the 99th percentile of the distances among these data.
     Edge,
     /// The distance to the training data is above the 99th percentile of the distances among the training data.
     Outside,
@@ -95,11 +95,11 @@ pub trait Dynamics: Send + Sync {
     /// Support of every row of the current frame.
     fn support(&self, window: &Window) -> Vec<Support>;
     /// Replaces missing states in rows `first..=row` of `log` (1 particle) by predictions. Returns the number of
-    /// consecutive replaced values of each signal up to `row`: `[signals]`. Does nothing if the plant cannot predict
-    /// its states.
+    /// consecutive replaced values of each signal up to `row`: `[signals]`. Does nothing if the states cannot be
+    /// predicted.
     ///
     /// # Errors
-    /// [`crate::error::Error::Data`] if a state has been missing for longer than predictions are allowed to replace it.
+    /// [`crate::error::Error::Data`] if a state has been missing for too many steps to be replaced by predictions.
     fn carry(&self, log: &mut Trajectory, _first: usize, _row: usize) -> Result<Vec<usize>> {
         Ok(vec![0; log.schema.len()])
     }

@@ -27,7 +27,8 @@ use crate::rng::Key;
 use crate::stats::{mean_and_population_sd, quantile_type_1};
 use crate::trajectory::{Frame, Trajectory, Window};
 
-/// Maximum number of reference rows (not tuned). The time to compute a label is proportional to this number.
+/// Maximum number of reference rows (not tuned). The time taken to label a point is proportional to the number of
+/// reference rows.
 const POINTS: usize = 6_000;
 /// Maximum number of rows from which the thresholds are computed (not tuned).
 const QUERIES: usize = 3_000;
@@ -46,9 +47,9 @@ pub struct Envelope {
     marginals: Vec<MarginalSupport>,
     /// Standardised reference rows, sorted by the first signal: `[points][signals]`.
     points: Vec<f32>,
-    /// Squared distance up to which a point counts as lying inside.
+    /// Largest squared distance at which a point is considered inside.
     inside: f32,
-    /// Squared distance up to which a point counts as lying at the edge.
+    /// Largest squared distance at which a point is considered at the edge.
     edge: f32,
 }
 
@@ -188,7 +189,7 @@ fn distance(a: &[f32], b: &[f32], limit: f32) -> Option<f32> {
             return None;
         }
     }
-    // The comparison in the loop is false for NaN, so the sum is compared once more.
+    // The comparison `sum > limit` is false if `sum` is NaN, so `sum <= limit` is tested as well.
     (sum <= limit).then_some(sum)
 }
 

@@ -116,7 +116,7 @@ impl Dynamics for Twin {
         self.step_ms
     }
 
-    /// One frame more than the map reads, because [`Dynamics::begin`] repeats the prediction of the last step.
+    /// The depth is one frame more than the map reads, because [`Dynamics::begin`] repeats the last prediction.
     fn depth(&self) -> usize {
         self.map.depth() + 1
     }

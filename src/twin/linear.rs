@@ -3,16 +3,16 @@
 use crate::learn::{Derived, Equations, StepMap};
 use crate::schema::Role;
 
-/// Returns true if, for any values of the disturbances, the states, outputs and given signals are affine functions of
-/// past states and controls. This requires a linear learned model and affine equations.
+/// Returns true if the states, the outputs and the given signals are affine functions of past states and controls,
+/// regardless of the values of the disturbances. This requires a linear learned model and affine equations.
 pub(super) fn is_linear(map: &StepMap, signals: &[usize]) -> bool {
     let Equations { constants, early, late, next } = &map.equations;
     let roles = || map.schema.signals.iter().map(|s| s.role);
     let mut varies: Vec<bool> =
         roles().map(|r| matches!(r, Role::State | Role::Output | Role::Control | Role::Derived)).collect();
     constants.iter().for_each(|c| varies[c.signal] = false);
-    // The equations are listed in the order of evaluation. An equation that reads past values of a later signal is
-    // treated as not affine.
+    // The equations are listed in the order of evaluation. An equation that reads past values of a signal that is
+    // evaluated later is treated as not affine.
     let mut affine: Vec<bool> = roles().map(|r| r != Role::Derived).collect();
     for Derived { signal, program } in early.iter().chain(late) {
         varies[*signal] = program.reads.iter().any(|r| varies[r.0]);

@@ -1,27 +1,27 @@
 //! The values that a single signal takes in the training data, and the gaps between these values.
 //!
 //! In many dimensions, the training data are sparse, so a joint distance over all signals is a coarse measure. For
-//! example, a joint distance may accept a temperature range in which the plant was never operated. The values of a
-//! single signal are dense, so gaps between them are easy to detect.
+//! example, a temperature at which the plant was never operated may have a small distance over all signals. The values
+//! of a single signal are dense, so gaps between them are easy to detect.
 //!
 //! The neighbourhood on each side of a value is the smallest range that contains [`VISITS`] different values and rows
-//! from [`VISITS`] different periods. There is a gap between two neighbouring values if their difference exceeds three
-//! widths: [`GAP`] times the larger adjacent neighbourhood, [`MIN_GAP`] standard deviations, and the resolution of the
-//! signal. The gaps divide the values into ranges. A value within a range is inside, a value up to one neighbourhood
-//! beyond either end of a range is at the edge, and any other value is outside.
+//! from [`VISITS`] different periods. There is a gap between two neighbouring values if their difference is larger than
+//! [`GAP`] times the larger adjacent neighbourhood, larger than [`MIN_GAP`] standard deviations, and larger than the
+//! resolution of the signal. The gaps divide the values into ranges. A value within a range is inside, a value up to
+//! one neighbourhood beyond either end of a range is at the edge, and any other value is outside.
 
 use serde::{Deserialize, Serialize};
 
 use super::dynamics::Support;
 
-/// A neighbourhood must contain at least this many different values, and rows from at least this many periods of the
-/// log (not tuned).
+/// Minimum number of different values in a neighbourhood, and minimum number of periods of the log from which its rows
+/// must come (not tuned).
 const VISITS: usize = 5;
 /// Minimum width of a gap, as a multiple of the width of the larger adjacent neighbourhood (not tuned).
 const GAP: f64 = 2.0;
 /// Minimum width of a gap, in standard deviations (not tuned).
 const MIN_GAP: f64 = 0.2;
-/// Minimum width of the edge, in standard deviations (not tuned).
+/// Minimum width of the edge of a range, in standard deviations (not tuned).
 const MIN_MARGIN: f64 = 0.01;
 
 /// Ranges of values without gaps, in ascending order.
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn one_excursion_counts_as_one_period() {
-        // The highest values are from a single long excursion, so a slightly higher value is only at the edge.
+        // The highest values come from a single long excursion, so a slightly higher value is labelled `Edge`.
         let walk: Vec<(f64, usize)> =
             (0..4000).map(|t| ((t as f64 / 300.0).sin() * (1.0 + t as f64 / 8000.0), t)).collect();
         let highest = walk.iter().fold(0.0f64, |h, v| h.max(v.0));

@@ -18,9 +18,9 @@ pub struct Provenance {
     pub seed: u64,
     /// Files of the log, with their numbers of rows and their hashes.
     pub sources: Vec<SourceFile>,
-    /// Rows of the time grid to which the model was fitted.
+    /// Ranges of rows of the time grid that were used to fit the model.
     pub training: Vec<Range<usize>>,
-    /// Rows of the time grid in the hold-out.
+    /// Ranges of rows of the time grid that form the hold-out.
     pub holdout: Vec<Range<usize>>,
     /// End of the training data, as an RFC 3339 time stamp in UTC.
     pub trained_until: String,

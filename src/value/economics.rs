@@ -2,7 +2,8 @@
 //!
 //! The capital is spent in year 0. The benefit and the running cost of a year are paid at the end of that year. If the
 //! lifetime is not a whole number of years, the cash flows of the last, partial year are reduced in proportion and paid
-//! at the end of the lifetime. SIR and AIRR follow NIST Handbook 135. The other figures follow Ruegg & Marshall.
+//! at the end of the lifetime. SIR and AIRR follow NIST Handbook 135. NPV, payback, IRR and ROI follow Ruegg &
+//! Marshall.
 
 use serde::{Deserialize, Serialize};
 
@@ -52,8 +53,8 @@ impl Economics {
     /// Computes the economics from `benefit`, the benefit of each particle in the first year: `[particles]`, in the
     /// currency of `spec`.
     ///
-    /// Each particle has the same benefit, and therefore the same model error, in every year. Independent errors in
-    /// different years would partly cancel and make the result look too certain. Payback, IRR and ROI are computed from
+    /// A particle's model error is assumed to be the same in every year. Independent errors in different years would
+    /// partly cancel and make the result look too certain. Payback, IRR and ROI are computed from
     /// the median benefit.
     pub fn new(spec: &EconomicsSpec, capex: f64, opex_per_year: f64, benefit: &[f64]) -> Self {
         let investment = Investment {

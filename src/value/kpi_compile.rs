@@ -38,7 +38,7 @@ impl Kpi {
         kpi.map_err(|(span, f)| faults.add(f.code, &span, format!("KPI `{name}`: {}", f.message), f.help)).ok()
     }
 
-    /// Compiles `spec` with the names in `scope` and the limits in `schema`. The name `dt` stands for the sample time.
+    /// Compiles `spec` with the names in `scope` and the limits in `schema`. The name `dt` denotes the sample time.
     pub fn compile(name: &str, spec: &KpiSpec, scope: &Scope, schema: &Schema) -> Result<Self, KpiFault> {
         let program = |text: &At<String>| Program::compile(text, scope).map_err(|fault| (text.span.clone(), fault));
         let in_preferred = |text: &At<String>| program(text).map(in_preferred_unit);
@@ -128,7 +128,8 @@ impl Kpi {
         Ok(Self { name: name.to_owned(), unit, formula, kind, factor })
     }
 
-    /// The terminal cost of a plan of `horizon` steps; `None` if `schema` lacks one of its signals.
+    /// The terminal cost of a plan of `horizon` steps; `None` if `schema` lacks a signal that the
+    /// terminal cost needs.
     pub fn terminal_cost(cost: &TerminalCost, horizon: usize, schema: &Schema) -> Option<Self> {
         let formula = format!("cost of the next {} steps, estimated from the log", cost.steps);
         let kind = Kind::Terminal(Box::new(cost.compile(horizon, schema)?));

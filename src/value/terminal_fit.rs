@@ -12,7 +12,7 @@ use crate::schema::Role;
 use crate::stats::{mean_and_population_sd, mean_or_zero};
 use crate::trajectory::{Frame, Trajectory};
 
-/// Maximum number of rows used in the fit (not tuned). If the log has more rows, evenly spaced rows are selected.
+/// Maximum number of rows used in the fit (not tuned). From a longer log, this many evenly spaced rows are used.
 const ROWS: usize = 6000;
 /// Fraction of the rows used for validation, starting from the newest row (not tuned).
 const VALIDATION_SHARE: f64 = 0.25;
@@ -60,8 +60,8 @@ impl TerminalCost {
     }
 
     /// Fits the two functions of the terminal cost by ridge regression. Each element of `rows` consists of a row number
-    /// and the two costs that the functions must estimate, summed over the steps after this row. The skill of the
-    /// result is set to zero.
+    /// and the two costs that the functions must estimate, summed over the steps after this row. The caller has to set
+    /// the skill of the result, which is initially zero.
     fn fit_rows(
         log: &Trajectory,
         inputs: &[usize],
@@ -159,7 +159,7 @@ fn rows_with_successors<'a>(
     log.segments.iter().flat_map(move |s| s.start.max(rows.start)..s.end.min(rows.end).saturating_sub(steps))
 }
 
-/// Sums of the costs of the `steps` rows after row `t`.
+/// For each of the two kinds of cost, the sum over the `steps` rows after row `t`.
 fn cost_after(costs: &[Vec<f64>; 2], t: usize, steps: usize) -> [f64; 2] {
     costs.each_ref().map(|c| c[t + 1..=t + steps].iter().sum())
 }

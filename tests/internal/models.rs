@@ -200,7 +200,7 @@ fn a_decoded_model_is_identical_and_damaged_bytes_do_not_panic() {
         assert_eq!(decode(name, &bytes[..bytes.len() - 1]).unwrap_err().exit_code(), 65);
         assert!(decode(name, &[]).is_err() && decode(name, &[0xff; 64]).is_err());
         assert!(decode(name, &[bytes.as_slice(), &[0]].concat()).is_err());
-        // Decoding damaged bytes never panics. It returns either an error or a valid model of the same shape.
+        // Decoding damaged bytes never panics. The result is either an error or a model whose predictions do not panic.
         let key = Key::new(9);
         for i in 0..300 {
             let mut damaged = bytes.clone();

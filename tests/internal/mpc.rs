@@ -75,8 +75,8 @@ fn planning_order_up_to_levels_is_no_worse_than_planning_orders() {
     println!(
         "orders and levels: {daily:.2?} replanned daily, {every_four_days:.2?} every four days; best fixed level {best:.2}"
     );
-    // Between replanning times, planned levels react to demand, but planned orders do not. With daily replanning, both
-    // methods react to demand, and their costs differ only by sampling noise.
+    // Between replanning times, planned levels react to demand, but planned orders do not. With daily replanning,
+    // orders and levels both react to demand, and their costs differ only by sampling noise.
     assert!(every_four_days.1 < 0.95 * every_four_days.0, "{every_four_days:?}");
     assert!(daily.1 < 1.05 * daily.0, "{daily:?}");
     // The costs of MPC are above the reference, because its few simulated futures contain too few shortages to
@@ -277,7 +277,7 @@ fn terminal_prices_apply_only_in_plans() {
         let mut controller = plant.controller(&twin, &text).unwrap();
         plant.value(&plant.run(&twin, &log, 10, 1, controller.as_mut()).unwrap())
     };
-    // The objective of a run contains only the cost. With a price on the final level, MPC fills the tank in every step.
+    // The objective of a run contains only the cost. If the final level has a price, MPC fills the tank in every step.
     assert_eq!([run(""), run(", terminal = { stored = -3.0 }")].map(|v| v.round()), [0.0, 40.0]);
     let unknown = plant.controller(&twin, "controller.mpc = { horizon = '4min', terminal = { sotred = -3.0 } }");
     let Err(Error::Config(faults)) = unknown.map(|_| ()) else { panic!("an unknown KPI must be reported") };
@@ -304,7 +304,8 @@ impl Controller for Checked<'_> {
     }
 }
 
-/// A battery: energy bought now also reduces the cost of later steps, which lie beyond the horizon of a one-step plan.
+/// The twin of a battery. Energy bought now also reduces the cost of later steps, which lie beyond the horizon of a
+/// one-step plan.
 const CHARGE: &str = r#"
 name = "charge"
 step = "1h"

@@ -198,7 +198,7 @@ fn a_crowded_page_one_is_shortened() {
     let front = visible(between(&html, "<section class=\"front", "</section>"));
     let words = front.split_whitespace().filter(|w| w.chars().any(char::is_alphabetic)).count();
     println!("{}", front.split_whitespace().collect::<Vec<_>>().join(" "));
-    println!("crowded page one: {words} words that are not numbers");
+    println!("the crowded first page has {words} words, not counting numbers");
     assert!(words <= 250, "{words}");
     assert_eq!(between(&html, "class=\"alarms\"", "</ol>").matches("<li>").count(), 5);
     for left in ["5 more below", "3 more below"] {

@@ -65,14 +65,14 @@ fn a_pid_controller_does_not_wind_up() {
     let plant = Plant::new(TANK);
     let twin = plant.known();
     // In the first 150 steps, the set-point cannot be reached, because this would require an inflow of 0.5, which is
-    // above the hard limit of 0.4. From step 150 on, the set-point is 2.
+    // above the hard limit of 0.4. The set-point is 2 from step 150 to the end.
     let mut log = tank_log(&plant, 400, 25.0).as_ref().clone();
     log.columns[2][150..].fill(2.0);
     let log = Arc::new(log);
     let text = r#"controller.pid = [{ control = "inflow", measurement = "level", setpoint = "level_sp", kp = 0.2, ti = "20s" }]"#;
     let mut pid = plant.controller(&twin, text).unwrap();
     let out = plant.run(&twin, &log, 1, 1, pid.as_mut()).unwrap();
-    // After the set-point has fallen to 2, the integral term must not hold the level above it.
+    // After the set-point has fallen to 2, the integral term must not keep the level above 2.
     assert!((out.trajectory.columns[0][398] - 2.0).abs() < 0.05, "{}", out.trajectory.columns[0][398]);
     let reached = out.trajectory.columns[0].iter().skip(149).position(|x| *x < 2.05).unwrap();
     assert!(reached < 200, "{reached}");
@@ -241,8 +241,8 @@ fn the_same_key_gives_the_same_bytes_on_any_number_of_threads() {
 fn the_noise_of_the_mean_model_decays_from_the_last_error() {
     let plant = Plant::new(ROOM);
     let mut log = room_log(&plant, 60);
-    // At step 30, the room is 1 K warmer than predicted. In the next steps, the mean of the noise is therefore 0.8 K,
-    // 0.64 K and so on.
+    // At step 30, the room is 1 K warmer than predicted. The mean of the noise then decays geometrically: 0.8 K in the
+    // next step, 0.64 K in the step after that, and so on.
     log.columns[0][30] += 1.0;
     let mut twin = room(&log, &plant, 1);
     twin.noise_model = noise(2, 0.8, 0.0);

@@ -116,8 +116,8 @@ impl Noise {
 /// The columns of a log, each with its name.
 pub type Columns = Vec<(&'static str, Vec<f64>)>;
 
-/// The log of a heated room. Per hour, the temperature difference from outdoors decays by 8 %, and 1 kW of heating
-/// warms the room by 0.35 K. From row `changed` on, 1 kW warms the room by `later` K.
+/// The log of a heated room. Per hour, the difference from the outdoor temperature decays by 8 %, and 1 kW of
+/// heating warms the room by 0.35 K. In row `changed` and all later rows, 1 kW warms the room by `later` K.
 pub fn log(rows: usize, changed: usize, later: f64) -> Columns {
     let mut noise = Noise::new(7);
     let (mut temp, mut heat, mut drift) = (20.0, 3.0, 0.0);

@@ -6,7 +6,7 @@
 const ROUND: f64 = 6_755_399_441_055_744.0;
 /// Lower bound to which arguments of exp are clamped; exp(−700) ≈ 1e-304.
 const MIN_ARGUMENT: f64 = -700.0;
-/// The constant ln 2 as the sum of two numbers. The product of the first number and any integer below 2²⁰ is exact.
+/// The constant ln 2 as the sum of two numbers, the first of which can be multiplied exactly by any integer below 2²⁰.
 const LN2: [f64; 2] = [6.931_471_803_691_238e-1, 1.908_214_929_270_587_7e-10];
 /// 1 / k! for k = 12, 11, …, 0.
 const EXP: [f64; 13] = [

@@ -23,7 +23,7 @@ use crate::trajectory::Frame;
 use crate::twin::Dynamics;
 use crate::value::{Kpi, Objective};
 
-/// On average, one plan in this many is re-scored (requirement SUP-5). With a Gaussian process, re-scoring takes ten
+/// On average, one in this many plans is re-scored (requirement SUP-5). With a Gaussian process, re-scoring takes ten
 /// times as long as planning.
 const RESCORED_ONE_IN: usize = 8;
 /// RNG stream that selects the plans to re-score.
@@ -84,8 +84,8 @@ impl<'a> Mpc<'a> {
             };
             objective.terms.push((kpi, 1.0));
         }
-        // The random stream of the planner differs from that of the plant's noise, because a plan must not know this
-        // noise.
+        // The random stream of the planner differs from that of the plant's noise, because plans must not anticipate
+        // the noise.
         let key = Key::new(context.seed).fold(0x6D70_6300);
         let mut mpc = Self::new(settings, dynamics, objective, key);
         mpc.setup.budget.clock = context.clock;
@@ -225,8 +225,9 @@ impl Mpc<'_> {
     }
 
     /// Evaluates the current plan with its next move replaced by each of the moves in `first`, `[controls]`, and
-    /// returns the index of the move that gives the lowest cost of the whole plan. Limits on totals and the time budget
-    /// are ignored. Returns `None` if there is no plan, if the plan has order-up-to levels, or if no cost is finite.
+    /// returns the index of the move that gives the lowest cost of the whole plan. The time budget and the limits on
+    /// totals are ignored. Returns `None` if there is no plan, if the plan has order-up-to levels, or if no cost is
+    /// finite.
     pub fn cheapest(&mut self, observation: &Observation, first: &[Vec<f64>]) -> Option<usize> {
         self.update_forecasts(observation.forecast, observation.step);
         let Self { setup, particles, forecasts, planned_at, key, .. } = self;

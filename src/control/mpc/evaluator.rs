@@ -10,8 +10,8 @@ use super::violation::ConstraintViolation;
 use crate::expr::Registers;
 use crate::stats::{mean_and_sample_sd, quantile_type_6};
 
-/// Penalty if a limit with the lowest priority has a scaled violation of 1, as a multiple of the spread of the first
-/// candidates' costs. The penalty is so large that no saving outweighs a violation (not tuned).
+/// Penalty for a scaled violation of 1 of a lowest-priority limit. The penalty is a multiple of the spread of costs
+/// among the first candidates, and so large that no saving outweighs a violation (not tuned).
 const VIOLATION_PENALTY: f64 = 1e3;
 
 /// Computes the costs of candidates in simulated futures. The evaluator reuses its buffers for later plans.
@@ -150,7 +150,7 @@ impl Evaluator {
     }
 
     /// Simulates one control sequence, `[moves * controls]`, with noise in `futures` futures. Each row of the rollout
-    /// is a future. The first rows use the ensemble members and the noise of the plan's futures.
+    /// contains one future. The first rows use the ensemble members and the noise of the plan's futures.
     pub fn simulate(
         &mut self,
         setup: &Setup,
@@ -169,8 +169,9 @@ impl Evaluator {
         rollout.run(setup, start, path, &mut None, registers, observer);
     }
 
-    /// Gradient of a term of the objective, averaged over futures. Element k is the term of candidate k + 1 minus that
-    /// of candidate 0 in the last batch, divided by `differences[k]`. `None` if the gradient is not finite.
+    /// Gradient of a term of the objective, averaged over futures. Element k is the difference between the values of
+    /// the term for the candidates k + 1 and 0 of the last batch, divided by `differences[k]`. `None` if the gradient
+    /// is not finite.
     pub fn term_gradient(&mut self, setup: &Setup, term: usize, differences: &[f64]) -> Option<Vec<f64>> {
         let n = differences.len() + 1;
         let Self { plan, rollouts, .. } = self;
@@ -178,7 +179,7 @@ impl Evaluator {
         let rollout = rollouts.iter_mut().find(|r| r.candidates == n && r.futures == plan.futures)?;
         let (kpi, price) = &setup.objective.terms[term];
         kpi.value(&rollout.terms[term], &mut rollout.value);
-        // As in the cost, terms without a value and terms with price 0 are ignored.
+        // Terms without a value and terms with price 0 are ignored here, as they are in the cost.
         if *price == 0.0 || rollout.value.iter().all(|v| v.is_nan()) {
             return Some(vec![0.0; differences.len()]);
         }

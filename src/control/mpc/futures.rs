@@ -44,9 +44,9 @@ impl Futures {
         Self { members: (0..n).map(member).collect(), noise: Noise::Planned, pessimism: 0.0 }
     }
 
-    /// The futures of a plan that starts at the edge of the model's support or outside it: a few members of the first
-    /// half of the ensemble are simulated without noise. Without noise, costs differ between futures only because of
-    /// epistemic uncertainty.
+    /// Creates the futures for a plan that starts at the edge of the model's support or outside it. These futures use a
+    /// few members of the first half of the ensemble, without noise, so that costs differ between futures only because
+    /// of epistemic uncertainty.
     pub fn pessimistic(members: usize, pessimism: f64) -> Self {
         // A standard deviation needs at least two members.
         let count = members.div_ceil(2).clamp(2.min(members.max(1)), MOST_PESSIMISTIC);

@@ -23,7 +23,7 @@ pub(super) struct Limits {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ControlLimit {
     pub hard: Bounds,
-    /// Constraints on the value at each step.
+    /// Constraints on the value of the control at each step.
     pub constraints: ControlConstraints,
     /// Typical variation of the control.
     pub scale: f64,
@@ -35,8 +35,8 @@ pub(super) struct PlantLimit {
     pub bounds: Bounds,
     /// Scale by which violations are divided.
     pub scale: f64,
-    /// If true, the limit applies to the value at the end of a step, as for states. If false, the limit applies to the
-    /// value during the step, as for outputs.
+    /// True if the limit applies to the value at the end of a step, as for a state; false if it applies to the value
+    /// during the step, as for an output.
     pub ahead: bool,
     /// Rank of a soft limit; 0 is a hard limit.
     pub rank: u32,

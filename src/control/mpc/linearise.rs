@@ -54,8 +54,9 @@ pub(super) fn linearise(
     model.filter(|l| l.cost.is_finite() && l.gradient.iter().all(|g| g.is_finite()))
 }
 
-/// Computes the local model from a batch of rollouts. The first candidate is the control sequence itself. In each of
-/// the other candidates, one value is changed by the corresponding entry of `differences`.
+/// Computes the local model from a batch of rollouts. The first candidate is the unchanged control sequence. Every
+/// other candidate differs from the control sequence in one value, which is changed by the corresponding entry of
+/// `differences`.
 fn local_model(
     evaluator: &mut Evaluator,
     setup: &Setup,

@@ -41,9 +41,9 @@
 //!
 //! **Limits of the plant.** Hard limits on states, outputs and derived signals have rank 0. The ranks of soft limits
 //! are given in the settings. Limits are satisfied in lexicographic order: a violation of rank r is never increased to
-//! reduce a violation of rank r + 1, and no saving outweighs a violation. Planners that use derivatives solve this
-//! hierarchy exactly (`planner/step.rs`). Samplers instead penalise violations with weights ωₗ, which differ by a
-//! factor of at most 10⁴ between consecutive ranks.
+//! reduce a violation of rank r + 1, and no saving outweighs a violation. Planners that use derivatives enforce
+//! the order of the ranks exactly (`planner/step.rs`). Samplers instead penalise violations with weights ωₗ, which
+//! differ by a factor of at most 10⁴ between consecutive ranks.
 //!
 //! **Constraint tightening.** With `confidence` = p, the limits at step h are tightened by Φ⁻¹(p) σₕ, where σₕ is the
 //! standard deviation of the signal over 64 simulated futures of the last plan ([`tighten`]).
@@ -60,7 +60,7 @@
 //! `correction`. The disturbance observer makes set-point tracking free of offset, even if the model is biased.
 //!
 //! **Order-up-to levels.** With `base_stock`, U contains an order-up-to level in place of an order. In each future, the
-//! order is this level minus the inventory position ([`order_up_to`]).
+//! order is the order-up-to level minus the inventory position ([`order_up_to`]).
 //!
 //! **Fallback.** If no candidate has a finite cost, the remaining moves of the last plan are followed. If there is no
 //! last plan, the controls are held at their current values.

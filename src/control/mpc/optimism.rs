@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 /// Savings of plans over their horizons compared with holding the controls, summed over plans (requirement SUP-5). A
 /// plan is the best of many candidates in the futures for which it was optimised, so its predicted saving is too
-/// optimistic (the optimiser's curse: Smith & Winkler 2006). Re-scoring in held-out futures measures how optimistic the
-/// predicted saving is.
+/// optimistic (the optimiser's curse: Smith & Winkler 2006). Re-scoring the plans in held-out futures shows by how much
+/// the predicted saving is too high.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct OptimismCheck {
     /// Number of re-scored plans.
@@ -36,7 +36,7 @@ impl OptimismCheck {
         (self.predicted > 0.0).then(|| (self.predicted - self.rescored) / self.predicted)
     }
 
-    /// Factor between 0 and 1 by which savings are multiplied. The factor is 1 unless the plans are over-optimistic.
+    /// Factor between 0 and 1 by which savings are multiplied; 1 unless the plans are over-optimistic.
     pub fn share(&self) -> f64 {
         match self.gap() {
             Some(gap) if gap > OVER_OPTIMISTIC => (1.0 - gap).max(0.0),

@@ -104,8 +104,8 @@ impl Residual {
                 scaled.eval(frame, registers, high);
                 for (((w, r), low), high) in weight.iter_mut().zip(r.iter()).zip(low.iter()).zip(high.iter()) {
                     let rise = self.weight * (high - low) / SCALE_STEP;
-                    // `rise` is the derivative of the expression with respect to |r| (or r²), multiplied by |r| (or
-                    // r²). The weight of ½ r² is this derivative divided by |r| (or, for r², twice this derivative).
+                    // `rise` is the derivative D of the expression with respect to |r| (or r²), multiplied by |r| (or
+                    // r²). The weight of ½ r² is D / |r| if the operation is |r|, or 2 D if the operation is r².
                     *w = if *square { 2.0 } else { 1.0 } * rise / (r * r);
                 }
             }

@@ -53,7 +53,7 @@ pub struct PlannedStockSettings {
     pub level: Bounds,
 }
 
-/// Converts the settings that do not refer to signals or KPIs. All other settings are left empty.
+/// Converts the settings that do not refer to signals or KPIs. Settings that refer to signals or KPIs are left empty.
 impl From<&MpcSpec> for ResolvedMpc {
     fn from(spec: &MpcSpec) -> Self {
         fn value<T: Copy>(at: &Option<At<T>>) -> Option<T> {
@@ -85,8 +85,8 @@ impl ResolvedMpc {
         self.within_log.unwrap_or(true)
     }
 
-    /// Resolves the MPC table at `place`, which messages call `owner`. Returns `None` if the table refers to an invalid
-    /// signal or KPI.
+    /// Resolves the MPC table at `place`. Messages refer to the table as `owner`. Returns `None` if the table refers to
+    /// an invalid signal or KPI.
     pub(in crate::control) fn resolve(
         faults: &mut Faults<'_>,
         names: &Names<'_>,
@@ -272,7 +272,7 @@ fn stocks(
 }
 
 fn totals(faults: &mut Faults<'_>, names: &Names<'_>, owner: &str, spec: &MpcSpec) -> Option<Vec<TotalSettings>> {
-    // If `horizon` is absent, it is tuned and is at most the horizon of the model.
+    // If `horizon` is absent, the horizon of the model is used, which is an upper bound on the tuned horizon.
     let horizon = spec.horizon.as_ref().unwrap_or(&names.spec().model.horizon).value;
     all(spec.totals.iter().map(|total| {
         let name = &total.control;
@@ -284,7 +284,7 @@ fn totals(faults: &mut Faults<'_>, names: &Names<'_>, owner: &str, spec: &MpcSpe
                 "{owner}: the total of `{}` cannot be limited, because its order-up-to level is planned",
                 name.value
             );
-            faults.add("out-of-range", &name.span, message, "remove the entry of `totals` or of `base_stock`");
+            faults.add("out-of-range", &name.span, message, "remove the entry from `totals` or from `base_stock`");
         }
         TotalSettings::resolve(faults, names, owner, total, horizon)
     }))

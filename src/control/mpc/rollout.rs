@@ -127,7 +127,7 @@ impl Rollout {
     }
 
     /// Computes the objective of each row. A row with fewer finite steps than another row has diverged, and its
-    /// objective is NaN. A term that has no value in any row cannot distinguish candidates and is omitted.
+    /// objective is NaN. A term that has no value in any row does not distinguish between candidates and is omitted.
     pub fn sum(&mut self, setup: &Setup) {
         let Self { terms, value, total, known, .. } = self;
         total.fill(0.0);

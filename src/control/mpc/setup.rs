@@ -58,14 +58,14 @@ impl Horizon {
     }
 }
 
-/// Settings that determine the cost of a candidate from its simulated futures.
+/// Settings for the simulated futures of a candidate, and for the cost that is computed from these futures.
 pub(super) struct Sampling {
     /// Number of futures per plan.
     pub particles: usize,
     /// Plans minimise this quantile of the objective over futures; `None` if they minimise the mean.
     pub risk: Option<f64>,
-    /// If the state is not inside the support, the mean cost is increased by this number of standard deviations of the
-    /// cost over ensemble members.
+    /// If the state is not inside the support, the mean cost is increased by this many standard deviations, computed
+    /// from the costs of the ensemble members.
     pub pessimism: f64,
 }
 
@@ -122,7 +122,7 @@ impl<'a> Setup<'a> {
         setup
     }
 
-    /// Changes what is planned: for each order in `settings`, plans contain its order-up-to level instead of the order.
+    /// For each order in `settings`, makes plans contain the order-up-to level instead of the order itself.
     fn plan_levels(&mut self, settings: &[PlannedStockSettings]) {
         for stock in settings {
             let Some(c) = self.controls.iter().position(|s| *s == stock.order) else { continue };
@@ -138,8 +138,8 @@ impl<'a> Setup<'a> {
 
 impl Setup<'_> {
     /// Updates the estimate of the model's bias from the model's error at the last step. The update is that of the
-    /// steady-state Kalman filter for an integrating disturbance (Pannocchia & Rawlings 2003). The estimate is not
-    /// updated until all past steps that the model reads are known.
+    /// steady-state Kalman filter for an integrating disturbance (Pannocchia & Rawlings 2003). The estimated bias does
+    /// not change until all past steps that the model reads are known.
     pub fn update_bias(&self, observation: &Observation, row: usize, bias: &mut Vec<f64>) {
         let (dynamics, from) = (self.dynamics, observation.window);
         if self.correction <= 0.0 || from.known() < dynamics.depth() {
@@ -194,7 +194,7 @@ impl Setup<'_> {
         PlanStart { window, row, forecasts, held_inputs, previous, since, bias, key, rescore: false, inside_support }
     }
 
-    /// Support of the model at the current state with the current controls.
+    /// Returns whether the current state and controls are inside the support of the model, at its edge, or outside.
     fn support(&self, from: &Window, row: usize, previous: &[f64]) -> Support {
         let dynamics = self.dynamics;
         let mut window = Window::new(dynamics.schema().len(), self.depth, 1, from.time(), dynamics.step_ms());

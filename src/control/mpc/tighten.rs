@@ -21,8 +21,8 @@ pub(super) fn tighten(evaluator: &mut Evaluator, setup: &Setup, start: &PlanStar
     let limits = &setup.limits.plant;
     let Some(confidence) = setup.limits.confidence.filter(|_| !limits.is_empty()) else { return Margins::default() };
     let (horizon, planned) = (setup.horizon.steps(), evaluator.futures().count());
-    // A plan without noise is evaluated on the ensemble mean or in one future per ensemble member. The deviations
-    // between these futures are therefore not due to noise.
+    // Without noise, a plan is evaluated with the ensemble mean or in one future per ensemble member, so deviations
+    // between its futures are not due to noise.
     let noisy = evaluator.futures().noise != Noise::None;
     let mut margins = Margins {
         futures: planned,
@@ -31,7 +31,7 @@ pub(super) fn tighten(evaluator: &mut Evaluator, setup: &Setup, start: &PlanStar
     };
     let Margins { widths, deviations, .. } = &mut margins;
     let quantile = normal_quantile(confidence);
-    // The plan's own futures are simulated first, with the same noise as in the plan.
+    // The first `planned` futures are those for which the plan was optimised, with the same noise.
     evaluator.simulate(setup, start, sequence, FUTURES.max(planned), &mut |step, frame, _| {
         for (l, limit) in limits.iter().enumerate() {
             let values = limit.column(frame);

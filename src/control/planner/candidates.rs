@@ -15,8 +15,8 @@ pub(super) struct CandidateBatch {
 }
 
 impl CandidateBatch {
-    /// Creates an empty batch. Initially, the best sequence keeps the controls at their current values, and its
-    /// cost is infinite.
+    /// Creates an empty batch. Initially, the best sequence holds the controls at their current values; its cost is set
+    /// to infinity, so that any finite cost is lower.
     pub fn new(problem: &Problem) -> Self {
         let mut hold = hold_sequence(problem);
         project(problem, &mut hold);
@@ -93,7 +93,7 @@ pub(super) fn hold_sequence(problem: &Problem) -> Vec<f64> {
 }
 
 /// Feasible and distinct starting points of a search: the last plan `warm`, the sequence that holds the controls, and
-/// sequences in which all controls, or one control, are constant at the lower bound, the midpoint or the upper bound.
+/// sequences that keep one control or all controls at the lower bound, the midpoint or the upper bound.
 fn initial_candidates(problem: &Problem, warm: Option<&Plan>) -> Vec<Vec<f64>> {
     let (n, controls) = (problem.len(), problem.controls());
     let held = hold_sequence(problem);

@@ -72,8 +72,8 @@ impl Planner for Cem {
 /// Draws random number `i` of `stream` from a normal distribution that is truncated at two standard deviations and at
 /// `bounds`.
 ///
-/// PETS instead limits the standard deviation to at most half of the distance to the nearer bound. With that rule, a
-/// mean on a bound could never leave the bound, and a mean that starts from the last plan is often on a bound.
+/// The original method (PETS) limits the standard deviation to at most half of the distance to the nearer bound, so a
+/// mean on a bound could never leave the bound. Means that are initialised from the last plan are often on a bound.
 fn truncated(stream: Key, i: u64, mean: f64, deviation: f64, bounds: Bounds) -> f64 {
     if deviation <= 0.0 {
         return mean;

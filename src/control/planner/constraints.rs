@@ -69,13 +69,13 @@ impl ControlConstraints {
         }
     }
 
-    /// The value in `range` nearest to `target`, rounded to an integer multiple if values must be multiples; `None` if
-    /// there is no such value.
+    /// The value in `range` that is nearest to `target`, or the nearest multiple of `self.multiple` if only multiples
+    /// are allowed; `None` if `range` contains no such value.
     fn nearest_multiple(&self, target: f64, range: Bounds) -> Option<f64> {
         if self.multiple <= 0.0 {
             return (range.low <= range.high).then(|| range.clamp(target));
         }
-        // Rounding errors must not exclude a bound that is an integer multiple.
+        // A bound that is itself a multiple must not be excluded because of a rounding error.
         let slack = 1e-9;
         let (first, last) = ((range.low / self.multiple - slack).ceil(), (range.high / self.multiple + slack).floor());
         (first <= last).then(|| (target / self.multiple).round().max(first).min(last) * self.multiple)
@@ -101,8 +101,8 @@ mod tests {
         assert_eq!(control(10.0, 1.0, 0.0).nearest(5.0, 0, 9.0), 6.0);
         assert_eq!(control(10.0, 1.0, 0.0).nearest(20.0, 0, 9.0), 19.0);
         assert_eq!(control(10.0, inf, 0.0).nearest(20.0, 0, 12.0), 10.0);
-        // The target is 9. From 4, one move can reach no multiple of 3 except 3 itself. From 4.5, one move cannot reach
-        // any multiple, so the control moves as far as possible towards 9.
+        // The target is 9. From 4, the only multiple of 3 within reach of one move is 3. From 4.5, no multiple is
+        // within reach, so the control moves as far as possible towards 9.
         assert_eq!(control(10.0, 1.0, 3.0).nearest(4.0, 0, 9.0), 3.0);
         assert_eq!(control(10.0, 1.0, 3.0).nearest(4.5, 0, 9.0), 5.5);
         assert_eq!(control(10.0, 4.0, 3.0).nearest(0.0, 0, 4.6), 3.0);

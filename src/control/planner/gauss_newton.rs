@@ -35,8 +35,8 @@ pub struct GaussNewton {
 /// Damping factors that are tried in one batch, relative to the last factor that lowered the cost (not tuned).
 const DAMPINGS: [f64; 4] = [0.03, 0.3, 3.0, 30.0];
 /// Step lengths that are tried in one batch. If the cost is concave in the size of a residual (ln, |r|), the quadratic
-/// model overestimates the cost, and the step is too short. A step length of 2 (over-relaxation) compensates for this
-/// effect.
+/// model overestimates the cost, and the step is too short. A step length of 2 (over-relaxation) makes up for steps
+/// that are too short.
 const LENGTHS: [f64; 3] = [2.0, 1.0, 0.4];
 /// Damping factor of the first iteration (not tuned).
 const FIRST_DAMPING: f64 = 0.01;
@@ -195,8 +195,8 @@ fn solve_with_soft_limits(model: &Quadratic, rows: &[Row], violated: &[Row]) -> 
         let x = penalised.minimise(rows)?;
         for (row, shifted) in violated.iter().zip(&mut shifted) {
             let excess = row.dot(&x) - row.bound;
-            // A small violation remains despite the penalty. Shifting the bound by this violation has the same effect
-            // as updating the multiplier.
+            // A small violation remains despite the penalty. Shifting the bound by the remaining violation has the same
+            // effect as updating the multiplier.
             *shifted = match *shifted {
                 Some(bound) if excess > 0.0 => Some(bound - excess),
                 Some(bound) if bound < row.bound => Some(bound),

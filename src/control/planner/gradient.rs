@@ -3,7 +3,7 @@
 //! The algorithm starts from the best initial candidate and repeats the following steps `iterations` times (default 8;
 //! not tuned):
 //! 1. Compute the gradient g from the linearisation, or by forward differences in one batch.
-//! 2. Fix the values that are on a bound and would leave their range along the negative gradient.
+//! 2. Fix the values that are on a bound and that a step along the negative gradient would move beyond this bound.
 //! 3. Compute the direction −Hg by the two-loop recursion over the last `memory` curvature pairs (default 6; not
 //!    tuned). The second direction is −g.
 //! 4. Project and evaluate the sequences at six step lengths along each direction in one batch, and take the best.
@@ -34,7 +34,7 @@ pub struct Gradient {
 /// of 1 (not tuned).
 const LENGTHS: [f64; 6] = [2.0, 1.0, 0.5, 0.2, 0.05, 0.01];
 const STEEPEST: [f64; 6] = [3.0, 1.0, 0.3, 0.1, 0.03, 0.003];
-/// Size of forward differences, in units of the control's scale.
+/// Step size of the forward differences, in units of the control's scale.
 const DIFFERENCE: f64 = 1e-5;
 /// Relative gain below which the search has converged.
 const MINIMUM_GAIN: f64 = 1e-10;
@@ -111,8 +111,8 @@ impl Gradient {
             ray(&downhill, &STEEPEST, most.recip());
             batch.score(problem);
             if cost - batch.best().cost <= MINIMUM_GAIN * cost.abs() {
-                // The small gain may be due to outdated curvature pairs. If there are no curvature pairs, the search
-                // has converged.
+                // Outdated curvature pairs can make the gain small, so they are discarded. If there are no curvature
+                // pairs, the search has converged.
                 if pairs.is_empty() {
                     return;
                 }

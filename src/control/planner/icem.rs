@@ -2,7 +2,7 @@
 //!
 //! The method differs from CEM in the following points:
 //! 1. The noise is coloured: its power spectral density is proportional to 1/f^β (`beta`, default 2.5, in the range of
-//!    the paper). Such noise excites slow plants long enough for them to respond.
+//!    the paper). Coloured noise excites slow plants long enough for them to respond.
 //! 2. A fraction `keep` of the elites (default 0.3, as in the paper) is reused in the next iteration and, shifted in
 //!    time, in the next plan.
 //! 3. The population is divided by `decay` (default 1.25, as in the paper) after each iteration, but is at least twice
@@ -92,8 +92,8 @@ impl Planner for Icem {
 }
 
 impl Icem {
-    /// Returns elites of the last plan, which are already shifted in time. The last plan did not include
-    /// the last move of the new plan, so this move is drawn at random.
+    /// Returns elites of the previous plan, which are already shifted in time. The final move of the new plan lies
+    /// beyond the end of the previous plan, so it is drawn at random.
     fn reuse_elites(&self, memory: &[Vec<f64>], reused: usize, sampler: &Sampler, problem: &Problem) -> Vec<Vec<f64>> {
         let key = problem.key.fold(u64::MAX);
         let controls = problem.controls();
@@ -126,8 +126,8 @@ struct ColouredNoise {
 impl ColouredNoise {
     fn new(moves: usize, beta: f64) -> Self {
         let n = moves as f64;
-        // The terms of the noise are a constant, a cosine and a sine for each frequency below the Nyquist frequency,
-        // and a cosine for the Nyquist frequency if the length is even.
+        // The noise is the sum of a constant term, cosine and sine terms at every frequency below the Nyquist
+        // frequency, and, if the length is even, a cosine term at the Nyquist frequency.
         let mut terms: Vec<(f64, f64, f64)> = vec![(1.0, 0.0, 0.0)];
         for k in 1..=moves / 2 {
             let (weight, frequency) = ((k as f64).powf(-0.5 * beta), 2.0 * PI * k as f64 / n);

@@ -27,7 +27,7 @@ pub struct LinearisedLimit {
     /// `[moves * controls]`.
     pub gradient: Vec<f64>,
     pub slack: f64,
-    /// Rank of the limit, which is 0 for a hard limit. A lower number means a higher priority.
+    /// Rank of the limit, which is 0 for a hard limit. A lower rank means a higher priority.
     pub rank: u32,
 }
 

@@ -3,8 +3,8 @@
 //! The tree has one level per move. The algorithm repeats the following steps until `population` sequences have been
 //! evaluated (default 256; not tuned):
 //! 1. Select a path from the root. A node gets a new child while it has fewer than 1.5 √visits children (progressive
-//!    widening: Coulom 2007). Otherwise, the path continues with the child that has the largest pUCT bound (with the
-//!    constants of MuZero: Schrittwieser et al. 2020).
+//!    widening: Coulom 2007). At any other node, the path continues with the child that has the largest pUCT bound
+//!    (with the constants of MuZero: Schrittwieser et al. 2020).
 //! 2. Complete the sequence, alternately by holding its last values and by drawing random values.
 //! 3. Evaluate the sequences in batches of 16. A virtual loss ensures that the paths of a batch differ.
 //! 4. Propagate the cost of each sequence back to the nodes of its path. Costs are deterministic, so the value of a
@@ -23,7 +23,7 @@ use crate::rng::Key;
 pub struct Mcts {
     /// Number of sequences.
     pub population: usize,
-    /// Number of grid values for a control that is not restricted to multiples of a number, including both bounds.
+    /// Number of grid values (including both bounds) of a control that is not restricted to multiples of a number.
     pub levels: usize,
 }
 

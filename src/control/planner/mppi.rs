@@ -22,8 +22,8 @@ pub struct Mppi {
     pub iterations: usize,
     /// λ, relative to the spread of the costs in an iteration (median − minimum).
     pub temperature: f64,
-    /// Smoothing parameter s: the noise of each move contains the noise of the previous move with weight 1 − s. A value
-    /// of 1 gives white noise.
+    /// Smoothing parameter s: the noise of each move contains the noise of the previous move with weight 1 − s. If s
+    /// is 1, the noise is white.
     pub smoothing: f64,
     /// Factor by which the standard deviation is multiplied after each iteration.
     pub decay: f64,

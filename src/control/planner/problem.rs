@@ -91,7 +91,7 @@ impl Problem<'_> {
         let ControlConstraints { bounds, multiple, switching, .. } = self.constraints[control];
         let width = bounds.high - bounds.low;
         let scale = self.scale(control, if width.is_finite() { 0.25 * width } else { 1.0 });
-        // With a larger deviation, most draws would be clamped to the bounds.
+        // With a larger standard deviation, most draws would be clamped to the bounds.
         scale.max(0.5 * multiple).max(switching.least).min(0.5 * width)
     }
 
@@ -110,8 +110,7 @@ pub struct Plan {
     /// holds the controls at their current values.
     pub cost: f64,
     /// Sequences from which the next plan may start, `[n][moves * controls]`. Each sequence has the layout of
-    /// `controls` and is shifted in time together with `controls`. Only the planner that stored the sequences uses
-    /// them.
+    /// `controls` and is shifted in time together with `controls`. A planner uses only sequences that it stored itself.
     pub memory: Vec<Vec<f64>>,
 }
 

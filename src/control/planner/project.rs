@@ -7,8 +7,8 @@ use super::problem::{Problem, TotalLimit};
 ///
 /// First, each move is set in turn to the allowed value nearest to its target. Then, a control whose total is too large
 /// is shifted towards its lower bound, and a control whose total is too small is shifted towards its upper bound. The
-/// shift is only as large as necessary to satisfy the limit. If even the whole distance to the bound is not enough,
-/// every move is shifted towards the bound as far as the constraints allow. The projection is idempotent.
+/// shift is only as large as necessary to satisfy the limit. If the limit cannot be satisfied, every move is shifted
+/// towards the bound as far as the constraints allow. The projection is idempotent.
 pub fn project(problem: &Problem, sequence: &mut [f64]) {
     for c in 0..problem.controls() {
         project_control(problem, c, sequence, |v| v);
@@ -55,9 +55,9 @@ fn enforce_total(problem: &Problem, total: &TotalLimit, sequence: &mut [f64], su
     if multiple <= 0.0 || sum <= total.bounds.high {
         return;
     }
-    // The fraction is the same for all moves, so rounding to multiples of `multiple` may lower more moves than
-    // necessary. From the first to the last, each move is therefore raised by `multiple` if the raised move does not
-    // exceed its target and the total stays within its limit.
+    // All moves are shifted by the same fraction of their distance to the bound, so rounding to multiples of `multiple`
+    // may lower more moves than necessary. The loop therefore visits the moves in chronological order, and raises
+    // each move by `multiple` if the raised move does not exceed its target and the total stays within its limit.
     for i in (total.control..sequence.len()).step_by(problem.controls()) {
         let before = sequence.to_vec();
         sequence[i] += multiple;

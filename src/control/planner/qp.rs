@@ -25,8 +25,8 @@ use super::quadratic::{Quadratic, Row};
 use super::step::{control_rows, limit_rows, scales, solve_by_rank};
 
 /// Sequential quadratic programming. One iteration gives the exact solution if the twin is linear and the cost is
-/// quadratic. A terminal cost contributes only its gradient, not its curvature. Violated limits of the plant become
-/// soft constraints with an exact penalty, so that there is always a feasible step.
+/// quadratic. A terminal cost contributes only its gradient, not its curvature. Limits of the plant that are violated
+/// become soft constraints with an exact penalty, so that there is always a feasible step.
 #[derive(Debug, Clone, Copy)]
 pub struct Qp {
     pub iterations: usize,
@@ -82,8 +82,8 @@ impl Planner for Qp {
     }
 }
 
-/// Computes the step, in scaled units, that minimises `model` plus a penalty on violations of `violated`, subject to
-/// `rows`. Returns `None` if the solver fails.
+/// Computes the step, in scaled units, that minimises `model` plus a penalty for the limits in `violated`, subject to
+/// the constraints in `rows`. Returns `None` if the solver fails.
 fn solve(model: &Quadratic, rows: &[Row], violated: &[Row]) -> Option<DVector<f64>> {
     let n = model.gradient.len();
     let mut rows = rows.to_vec();
@@ -113,8 +113,8 @@ fn solve(model: &Quadratic, rows: &[Row], violated: &[Row]) -> Option<DVector<f6
         for row in 0..column {
             set(row, column, model.hessian[(row, column)] / size);
         }
-        // If the cost has no curvature, there may be many minimisers. The small added term selects the minimiser with
-        // the smallest step.
+        // If the cost has no curvature, there may be many minimisers. A small term on the diagonal of the Hessian
+        // selects the minimiser with the smallest step.
         set(column, column, model.hessian[(column, column)] / size + 1e-9);
     }
     (n..variables).for_each(|s| set(s, s, LIMIT_PENALTY));

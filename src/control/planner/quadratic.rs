@@ -4,8 +4,8 @@
 //! violated limits. With a few dozen variables and few active constraints, the dual method needs only a few iterations.
 //! The dual method starts from the unconstrained minimum, so it needs no feasible starting point. Constraints that
 //! contradict the active constraints are omitted and do not cause a failure. The planner in `qp.rs` solves one
-//! larger sparse program per iteration. That program has slack variables and possibly a singular Hessian, which the
-//! dual method does not accept, so the planner uses Clarabel.
+//! larger sparse program per iteration. The dual method does not accept the possibly singular Hessian of the program in
+//! `qp.rs`, which has slack variables, so `qp.rs` uses Clarabel.
 
 use nalgebra::{Cholesky, DMatrix, DVector};
 

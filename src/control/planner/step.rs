@@ -10,9 +10,9 @@ use super::quadratic::Row;
 /// Fraction of the slack that a step leaves unused, because derivatives are not exact (not tuned).
 const SLACK_LEFT: f64 = 0.02;
 
-/// Returns the limits of `model` as (rank, row), sorted by rank. The variables are changes of `at` in units of `scale`.
-/// Each row is divided by its largest coefficient. Limits that cannot be reached by any change within the bounds of the
-/// controls are omitted.
+/// Returns the limits of `model` as (rank, row), sorted by rank. The variables of a row are changes of `at` in units of
+/// `scale`. Each row is divided by its largest coefficient. Limits that cannot be reached by any change within the
+/// bounds of the controls are omitted.
 pub(super) fn limit_rows(model: &Linearisation, problem: &Problem, at: &[f64], scale: &[f64]) -> Vec<(u32, Row)> {
     let largest_change = |i: usize, coefficient: f64| {
         let bounds = problem.constraints[i % problem.controls()].bounds;
@@ -70,8 +70,8 @@ pub(super) fn scales(problem: &Problem) -> Vec<f64> {
     (0..problem.len()).map(|i| unit(i % problem.controls())).collect()
 }
 
-/// Returns bounds, move limits and totals as rows. The variables are changes of the feasible sequence `at` in units of
-/// `scale`. A change of zero satisfies all rows.
+/// Returns the bounds, the move limits and the limits on totals as rows of constraints. The variables are changes of
+/// the feasible sequence `at` in units of `scale`. A change of zero satisfies all rows.
 pub(super) fn control_rows(problem: &Problem, at: &[f64], scale: &[f64]) -> Vec<Row> {
     let controls = problem.controls();
     let mut rows = Vec::with_capacity(4 * at.len());

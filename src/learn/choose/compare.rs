@@ -8,8 +8,8 @@
 //! mean(d) > sd(d) / √F   and   mean(d) > 0.01 · mean(ℓ_linear)
 //! ```
 //!
-//! If the linear model is excluded because it contradicts a known effect, model b is chosen without testing these
-//! conditions.
+//! If the linear model is excluded because it contradicts a known effect, no comparison with the linear model is made,
+//! and the model with the lowest mean loss (b) is chosen.
 
 use super::judge::Candidate;
 use crate::stats::mean_or_zero;

@@ -67,8 +67,8 @@ impl EffectCheck {
         notes
     }
 
-    /// Message that explains why the best candidate is rejected if every candidate contradicts a known effect. `best`
-    /// is the index of the best candidate, and `name` is its name.
+    /// Explains why even the best candidate is rejected: every candidate contradicts a known effect. `best` is the
+    /// index of the best candidate, and `name` is its name.
     pub fn refusal(&self, best: usize, name: &str) -> String {
         format!(
             "every model contradicts a known effect. Details for {name}, the best model: {}. In a log recorded under \

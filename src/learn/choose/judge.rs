@@ -29,7 +29,7 @@ use crate::stats::mean_or_zero;
 const HOLDOUT_STARTS: usize = 600;
 /// Maximum number of starts over all folds (not tuned).
 const FOLD_STARTS: usize = 750;
-/// Maximum total number of forecast steps per model, separately for the hold-out and for all folds together (not
+/// Maximum number of forecast steps per model on the hold-out, and also the maximum number on all folds together (not
 /// tuned). This limit reduces the number of starts if the horizon is long, which is acceptable because long forecasts
 /// overlap more.
 const FORECAST_STEPS: usize = 100_000;
@@ -150,7 +150,7 @@ impl<'a> Judge<'a> {
         Candidate { name, map, refits, runs, noise_model, losses }
     }
 
-    /// Scores the candidates on the hold-out while continuing to track their interval widths.
+    /// Scores the candidates on the hold-out, during which their interval widths continue to adapt to the errors.
     ///
     /// # Errors
     /// [`Error::Internal`] if no model has been judged yet.
@@ -180,7 +180,7 @@ impl<'a> Judge<'a> {
 }
 
 /// Loss ℓ on one fold; `None` if there are no measurements. For each target, the CRPS of `model` and that of
-/// `reference` are summed over horizons and starts. The loss is the mean over targets of the ratio of these sums.
+/// `reference` are summed over horizons and starts. The loss is the ratio of the two CRPS sums, averaged over targets.
 fn relative_crps(
     model: (&Rollouts, &Calibration),
     reference: (&Rollouts, &Calibration),

@@ -1,5 +1,5 @@
-//! Stacks the candidates. The stack is a weighted mean of the candidates whose weights minimise the out-of-fold
-//! multi-step errors.
+//! Stacks the candidates. The stack is a weighted mean of the candidates, with the weights that minimise the
+//! out-of-fold multi-step errors.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ pub(super) fn stack(data: &TrainingData, candidates: &[Candidate]) -> Result<Fit
 }
 
 /// Weight of each candidate for each target: `[candidates][targets]`. The weights of a target are non-negative, sum to
-/// one, and minimise the multi-step CRPS of the runs. `runs`: `[candidates][folds]`, all from the same starts.
+/// one, and minimise the multi-step CRPS of the runs. `runs` is `[candidates][folds]`, and all have the same starts.
 ///
 /// The expected CRPS of a calibrated normal forecast with standard deviation σ is σ / √π. The weights therefore
 /// minimise the root mean squared error of the weighted mean, divided by its value for equal weights and summed over
@@ -51,8 +51,8 @@ fn weights(runs: &[Vec<&Rollouts>], targets: usize) -> Vec<Vec<f64>> {
     weights
 }
 
-/// One matrix `[candidates²]` for each horizon with data. Its elements are the mean products of the errors that two
-/// candidates make for signal number `k`.
+/// One matrix `[candidates²]` for each horizon with data. Element (i, j) of a matrix is the mean product of the errors
+/// of candidates i and j for signal number `k`.
 fn covariances(runs: &[Vec<&Rollouts>], k: usize) -> Vec<Vec<f64>> {
     let m = runs.len();
     let Some(first) = runs.first().and_then(|r| r.first()) else { return Vec::new() };

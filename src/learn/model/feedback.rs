@@ -17,7 +17,7 @@ pub struct Feedback {
     pub increments: Vec<bool>,
 }
 
-/// An input whose value is a predicted state, `lag` frames before the current frame. `target` predicts this state.
+/// An input that reads a predicted state, with a lag of `lag` frames. Target number `target` predicts this state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FeedbackInput {
     pub input: usize,

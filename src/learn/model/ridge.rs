@@ -17,7 +17,7 @@ use crate::learn::dataset::{Dataset, Scaling};
 /// Number of rows standardised at a time (not tuned; they fit into the first-level cache).
 const TILE: usize = 128;
 
-/// Gram matrix: sums over a set of rows of the products of the standardised columns (1, x, y).
+/// Gram matrix of the standardised columns (1, x, y): their products, summed over a set of rows.
 #[derive(Debug, Clone)]
 pub struct Gram {
     inputs: usize,

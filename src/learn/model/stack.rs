@@ -127,7 +127,7 @@ impl Regressor for Stack {
         self.parts.iter().all(|p| p.is_differentiable())
     }
 
-    /// The epistemic standard deviation of the mixture of the parts.
+    /// The epistemic standard deviation of the weighted mixture of all models in the stack.
     fn epistemic(&self, x: &[&[f64]], rows: usize, out: &mut [Vec<f64>]) {
         let (q, all) = (self.shape().1, [Particle { member: None, rows: 0..rows }]);
         let mut mean = vec![vec![0.0; rows]; q];

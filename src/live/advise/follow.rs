@@ -10,8 +10,8 @@ pub struct Follow<'m> {
     pub advised: Vec<f64>,
     /// The plan, `[steps][signals]`. After the end of the plan, the controls keep their last planned values.
     pub plan: Vec<Vec<f64>>,
-    /// A base-stock policy that is followed instead of `plan`. Its orders differ between simulated futures, so they
-    /// cannot be stored in one plan.
+    /// A base-stock policy that is followed instead of `plan`. Base-stock orders differ between simulated futures, so a
+    /// single plan cannot represent them.
     pub base_stock: Option<&'m mut (dyn Controller + 'm)>,
     /// A control that keeps a fixed value, given as (index in `signals`, value).
     pub fixed: Option<(usize, f64)>,

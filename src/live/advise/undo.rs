@@ -30,6 +30,6 @@ pub fn undo(plant: &Plant, ahead: &Ahead, planned: &Simulated) -> Vec<Undo> {
         let at = ahead.time(step).to_string();
         Undo { tag: signal.name.clone(), unit: signal.unit.text.clone(), low, high, at }
     });
-    // A state that is computed only from known equations is certain, so it has no bounds.
+    // A state that is computed only from known equations has no uncertainty, so no bounds are given for it.
     bounds.filter(|u| u.low < u.high).collect()
 }

@@ -14,8 +14,7 @@ use crate::schema::{Role, Signal};
 use crate::trajectory::{Frame, Trajectory, Window};
 use crate::twin::{Batch, Dynamics};
 
-/// Number of past rows to keep: two weeks of one-minute rows (not tuned). Older rows are deleted whenever
-/// twice this number of rows is in memory.
+/// Number of past rows to keep: two weeks of one-minute rows (not tuned). Old rows are deleted in batches of this size.
 const KEPT_ROWS: usize = 20_160;
 
 /// The rows of a run, preceded by the rows of the log that seasonal forecasts need.
@@ -93,7 +92,8 @@ impl Past {
         self.forecast.realised.time(self.first)
     }
 
-    /// Prevents later rows from using any value recorded so far, because a state has no value in the newest row.
+    /// Excludes all values recorded so far from use by later rows. This function is called if a state has no value in
+    /// the newest row.
     pub fn skip(&mut self) {
         self.earliest = self.forecast.realised.steps;
         self.measured = 0;
@@ -127,8 +127,8 @@ impl Past {
         }
     }
 
-    /// Adds a row for a new step. Outputs and derived signals keep their last values, constants are set, and all other
-    /// signals are missing.
+    /// Adds a row for a new step. In this row, outputs and derived signals keep their last values, constants have their
+    /// fixed values, and all other signals are missing.
     pub fn push(&mut self, equations: &Equations) {
         let has_last = self.in_memory() > 0;
         if self.forecast.realised.steps >= 2 * KEPT_ROWS {
@@ -198,7 +198,7 @@ impl Past {
     }
 }
 
-/// Returns the mean prediction that starts from row `row` of `t`. The trajectory `t` has one particle and known
+/// Returns the mean prediction from row `row` of the trajectory `t`. This trajectory has one particle and known
 /// controls, and its usable past begins at row `first`. The result has one value per signal: states at the next step,
 /// and all other signals at this step.
 pub fn predicted(dynamics: &dyn Dynamics, t: &Trajectory, first: usize, row: usize) -> Vec<f64> {

@@ -11,7 +11,7 @@ use crate::config::LogSpec;
 use crate::error::Result;
 use crate::schema::Role;
 
-/// The log of a live loop. The log has the columns of the twin's log, a column for each other KPI of the plant, a
+/// The log of a live loop. The log has the columns of the twin's log, a column for each KPI that is not a signal, a
 /// column `planned_*` for each control and a column `predicted_*` for each state.
 pub struct LoopLog {
     record: Record,

@@ -18,7 +18,7 @@ use crate::twin::Support;
 /// is larger (not tuned).
 const WRITE_INTERVAL: usize = 200;
 
-/// The rows of the log, which are all in memory. Each write replaces the whole file.
+/// The rows of the log, all of which are kept in memory. Each write replaces the whole file.
 pub struct Record {
     file: PathBuf,
     /// Names of the time and episode columns.
@@ -56,7 +56,7 @@ pub struct Stamp {
 /// [`Error::Write`]
 pub fn require_new(file: &Path) -> Result<()> {
     let cause = |kind| match kind {
-        // `AlreadyExists` also covers a dangling symbolic link, which would be replaced by the file.
+        // `AlreadyExists` is also returned for a dangling symbolic link, which the new file would replace.
         ErrorKind::AlreadyExists => "the file exists, and `control` never overwrites a log; choose another file name",
         ErrorKind::NotFound => "its folder does not exist; create the folder, or choose another file name",
         _ => "the file cannot be created; choose another file name",

@@ -2,15 +2,15 @@
 
 /// Number of consecutive unexpected line numbers after which they are accepted as a new numbering (not tuned).
 const ACCEPT_AFTER: usize = 3;
-/// Like [`ACCEPT_AFTER`], but for a new numbering that starts at 0 or at the number of the run's first line (not
+/// Like [`ACCEPT_AFTER`], but for line numbers that start again at 0 or at the number of the run's first line (not
 /// tuned).
 const ACCEPT_AFTER_FROM_START: usize = 2;
 
 /// The position of a line in its run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// The line is line `n` of the run, counted from 0. Previous lines that were assumed to be line `n` or later must
-    /// be dropped.
+    /// The line has the number `n` in its run, counted from 0. Earlier lines that were only assumed to be line `n`
+    /// or a later line must be dropped.
     Step {
         n: i64,
         /// Whether lines are missing before this line.
@@ -33,15 +33,15 @@ pub struct Order {
     assumed: i64,
     /// The last unexpected line number, and the number of consecutive unexpected line numbers so far.
     unexpected: (i64, usize),
-    /// Last line number of the previous numbering, if the newest line appeared to start a new numbering.
+    /// Last line number of the old numbering if the newest line appears to restart the numbering; `None` otherwise.
     ended_at: Option<i64>,
 }
 
 impl Order {
-    /// Places the line with the number `k`, or an unnumbered line if `k` is `None`. A jump of more than `most` lines is
-    /// not accepted immediately. A line can replace earlier lines whose numbers were assumed, but only the last `most`
-    /// of them. `fresh` means that the line reports nothing about an earlier interval, as is the case for the first
-    /// line of a run.
+    /// Assigns a position to the line with the number `k`, or to an unnumbered line if `k` is `None`. A jump of more
+    /// than `most` lines is not accepted immediately. A line can replace up to `most` of the latest lines, if the
+    /// numbers of those lines were assumed. `fresh` means that the line reports nothing about an earlier interval, as
+    /// is the case for the first line of a run.
     pub fn place(&mut self, k: Option<i64>, fresh: bool, most: i64) -> Place {
         let Some((first, last)) = self.span else {
             self.unnumbered = k.is_none();
@@ -58,8 +58,8 @@ impl Order {
             return self.start(k);
         }
         if ended_at.is_some_and(|ended| k > ended && k - ended <= most) {
-            // The number continues the previous numbering, although the line before it appeared to start a new
-            // numbering. The line before it becomes the first line of the run.
+            // The preceding line appeared to start a new numbering, but this line continues the old numbering. The
+            // preceding line becomes the first line of the run.
             *self = Self { span: Some((k - 1, k)), ..Self::default() };
             return Place::Step { n: 1, gap: false };
         }
@@ -91,8 +91,8 @@ impl Order {
         Place::Start
     }
 
-    /// Places a line directly after the last line, regardless of its number. `gap` means that, according to the line's
-    /// number, lines are missing before this line.
+    /// Places a new line directly after the last line, whatever the number of the new line. `gap` means that, according
+    /// to the line's number, lines are missing before this line.
     fn assume_next(&mut self, first: i64, last: i64, gap: bool) -> Place {
         self.assumed += 1;
         self.span = Some((first, last + 1));

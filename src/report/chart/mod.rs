@@ -1,7 +1,7 @@
 //! Charts as inline SVG.
 //!
 //! The crate `plotters` computes the coordinates and writes SVG with a fixed colour in every element. The dark mode and
-//! the print layout of the page need CSS classes instead. Each mark is therefore drawn in three steps:
+//! the print layout of the page need CSS classes instead of fixed colours. Each mark is therefore drawn in three steps:
 //!
 //! 1. A chart (`trend`, `skill`, …) draws each mark with an [`Ink`] that names its role, such as axis, grid or line of
 //!    a case.
@@ -55,7 +55,7 @@ pub fn colour(i: usize) -> usize {
 }
 
 impl Ink {
-    /// The number of this ink. Charts pass it to the crate `plotters` in place of a colour.
+    /// The number of this ink, which charts pass to the crate `plotters` in place of a colour.
     fn code(self) -> u8 {
         match self {
             Self::Axis => 1,
@@ -72,7 +72,7 @@ impl Ink {
         }
     }
 
-    /// The CSS class of the ink with this code.
+    /// Returns the CSS class of the ink whose [`Self::code`] is `code`.
     fn class(code: u8) -> String {
         match code {
             1 => "ax".into(),

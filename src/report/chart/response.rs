@@ -10,7 +10,7 @@ const WIDTH: f64 = 250.0;
 const HEIGHT: f64 = 104.0;
 const MARGINS: Margins = Margins { left: 6.0, top: 10.0, right: 62.0, bottom: 20.0 };
 
-/// The chart as SVG. Charts of the same signal share `low` and `high` if they have the same unit.
+/// The chart as SVG. Responses of one signal to several controls share `low` and `high` if their units are equal.
 pub fn response(head: Head<'_>, r: &StepResponse, (low, high): (f64, f64)) -> Result<String> {
     let n = points_until_settled(r, high - low);
     let hours = r.hours[..n].last().copied().unwrap_or(1.0);

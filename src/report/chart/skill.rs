@@ -41,7 +41,7 @@ pub fn skill(head: Head<'_>, lines: &[SkillLine<'_>], hours: f64) -> Result<Stri
         for l in lines {
             let Some(last) = l.points.last() else { continue };
             let mut y = plot.backend_coord(&(0.0, last.1.max(FLOOR))).1;
-            // Move the name up until it overlaps no other name, or down if it would leave the chart.
+            // Move the name up until it overlaps no other name, or down if it would otherwise leave the chart.
             let free = |y: i32| occupied.iter().all(|t| (t - y).abs() >= units(12.0));
             let (start, mut step) = (y, -units(3.0));
             while !free(y) {

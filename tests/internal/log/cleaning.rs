@@ -60,7 +60,7 @@ fn injected_faults_are_found_under_their_class() {
             found += u64::from(is_found);
             if !is_found {
                 report.push_str(&format!(
-                    "  missed: trial {trial}, {len} rows from {at} on: {:?}\n",
+                    "  missed: trial {trial}, {len} rows starting at {at}: {:?}\n",
                     q.findings.iter().map(|f| &f.class).collect::<Vec<_>>()
                 ));
             }

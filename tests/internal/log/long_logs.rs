@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::fixture::{LONG, SYNTHETIC_TWIN, count, read, same, save_long, synthetic};
 use super::table::{floats, texts, times, write, write_as};
 
-/// A row group has more rows than a batch, and their number is not a multiple of the batch size.
+/// A row group has more rows than a batch, and its number of rows is not a multiple of the batch size.
 #[test]
 fn a_log_of_many_batches_reads_the_same_on_any_number_of_threads() {
     let dir = TempDir::new().unwrap();

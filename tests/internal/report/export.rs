@@ -11,8 +11,8 @@ fn the_csv_file_escapes_formulas_and_has_exact_numbers() {
     results.scenarios[0].name = "=HYPERLINK(\"x\")".into();
     let csv = kpi_csv(&results);
     let lines: Vec<&str> = csv.lines().collect();
-    // The lines are 4 scenarios × 3 cases × (5 KPIs and the objective), 2 cases × (2 KPIs and the objective), one
-    // failed scenario, and one header.
+    // The file contains 6 lines (5 KPIs and the objective) for each of 3 cases in 4 scenarios, 3 lines (2 KPIs and the
+    // objective) for each of 2 other cases, 1 line for the failed scenario, and 1 header.
     assert_eq!(lines.len(), 4 * 3 * 6 + 2 * 3 + 1 + 1);
     assert!(lines[1].starts_with("\"'=HYPERLINK(\"\"x\"\")\",baseline,energy_cost,EUR,"), "{}", lines[1]);
     let first = &results.scenarios[1].cases[2].kpis[0];

@@ -105,17 +105,17 @@ fn a_case_that_moves_a_control_that_is_not_identified_shows_no_saving() {
     };
     results.model.identification = vec![identification.clone()];
     let text = front(&results);
-    assert!(text.contains("Unknown whether “mpc” helps: the log cannot tell."), "{text}");
+    assert!(text.contains("Unknown whether “mpc” helps: the log is inconclusive."), "{text}");
     assert!(text.contains("moved together with outdoor_temp : other signals explain 99.8 % of its moves"), "{text}");
     let figures = text.split("Set-points").next().unwrap();
     assert!(!figures.contains("EUR"), "{figures}");
 
-    // A plan may move the control as far as the control moved in the log independently of other signals.
+    // A plan may differ from the baseline by as much as the control moved independently of other signals in the log.
     identification.own_movement = 10.0 * difference;
     results.model.identification = vec![identification.clone()];
     assert!(front(&results).contains("Do run “mpc”"), "{}", front(&results));
 
-    // A weakly identified control is a caveat.
+    // A weakly identified control leads to a caveat.
     identification.own_movement = 0.1 * difference;
     identification.level = IdentificationLevel::Weak;
     results.model.identification = vec![identification];

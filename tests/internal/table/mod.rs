@@ -44,7 +44,7 @@ pub fn write(path: &Path, columns: Vec<Column>) {
     write_as(path, columns, |p| p);
 }
 
-/// Writes a file. `how` changes its Parquet properties, which by default are zstd compression and one row group.
+/// Writes a file. `how` changes the Parquet properties of the file; the default is zstd compression and one row group.
 pub fn write_as(path: &Path, columns: Vec<Column>, how: impl Fn(WriterPropertiesBuilder) -> WriterPropertiesBuilder) {
     let batch = RecordBatch::try_from_iter(columns).unwrap();
     let zstd = Compression::ZSTD(ZstdLevel::default());

@@ -26,13 +26,13 @@ fn weather(steps: usize, step_ms: i64) -> Vec<f64> {
         .collect()
 }
 
-/// Assesses the control `u` of a plant with the weather d, the state x(t + 1) = x(t) + 0.2 (u(t) − x(t)) + 0.05 e(t) and
-/// eight unrelated disturbances. `control` computes u(t) from t, d(t) and x(t).
+/// Assesses the control u of a plant with the state x(t + 1) = x(t) + 0.2 (u(t) − x(t)) + 0.05 e(t). The disturbances
+/// are the weather d and eight unrelated signals. `control` computes u(t) from t, d(t) and x(t).
 fn identified(control: &dyn Fn(usize, f64, f64) -> f64) -> Identification {
     identified_in(STEPS, STEP_MS, "7d", control)
 }
 
-/// The same with another number of steps, another step and another hold-out.
+/// Like `identified`, but with the given number of steps, step size and hold-out.
 fn identified_in(
     steps: usize,
     step_ms: i64,
@@ -120,7 +120,7 @@ fn a_control_that_is_moved_by_hand_is_identified_although_a_state_follows_it() {
 
 #[test]
 fn a_short_log_with_small_steps_does_not_make_a_follower_identified() {
-    // 8 days of minutes: every minute of the week occurs once or twice
+    // 8 days with one row per minute: every minute of the week occurs once or twice
     let minutes = |control| identified_in(12_000, 60_000, "1d", control);
     let follower = minutes(&|_, d, _| 20.0 - 0.3 * (d - 15.0));
     assert_eq!(follower.level, IdentificationLevel::NotIdentified, "{follower:?}");

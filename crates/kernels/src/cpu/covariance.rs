@@ -14,8 +14,8 @@ pub const LANES: usize = 8;
 /// Number of rows that are processed each time a block of points is loaded. The sums of a group of rows fill half of
 /// the sixteen vector registers.
 pub const GROUP: usize = 4;
-/// Upper bound to which r² is clamped. For r² at this bound, every covariance is practically zero, and products with r²
-/// are still finite.
+/// Upper bound to which r² is clamped. If r² equals this bound, the covariance is practically zero for all kernels, and
+/// products with r² do not overflow.
 const FAR: f64 = 1e5;
 /// Number of kernel matrix columns per task.
 const COLUMNS: usize = 64;

@@ -7,9 +7,9 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// Number of output columns per block. Each column has two sums. Two multiply-adds per cycle with a latency of four
-/// cycles require eight independent sums. Ten sums leave some slack. With twelve sums, one of them would be spilled to
-/// memory.
+/// Number of output columns per block, which use two sums each. Two multiply-adds per cycle with a latency of four
+/// cycles require at least eight independent sums. Five columns have ten sums. With six columns, one of the twelve sums
+/// would be spilled to memory.
 const BLOCK: usize = 5;
 
 /// A column of a panel, stored in two vector registers.
@@ -161,8 +161,8 @@ pub fn pack_back(weights: &[f32], inputs: usize, packed: &mut Vec<f32>) {
     }
 }
 
-/// Applies the transpose of a layer to a panel of gradients `g`, `[outputs]`, and passes Σ gradient · weight of each
-/// input to `finish`. `packed` contains the weights packed by [`pack_back`].
+/// Applies the transpose of a layer to a panel of gradients `g`, `[outputs]`, and passes the sum Σ gradient · weight
+/// for each input to `finish`. `packed` contains the weights packed by [`pack_back`].
 #[inline(always)]
 pub fn backward<S: Simd>(s: S, g: &[Pair<S>], packed: &[f32], inputs: usize, mut finish: impl Finish<S>) {
     for (first, weights) in (0..inputs).step_by(BLOCK).zip(packed.chunks_exact(g.len() * BLOCK)) {

@@ -1,7 +1,7 @@
 //! One GPU, its memory and its kernels.
 //!
-//! All work is queued on one stream in call order, and [`super::Cuda`] runs one operation at a time. Therefore, no
-//! operation needs CUDA events for synchronisation.
+//! All work is queued on one stream in call order, and [`super::Cuda`] runs one operation at a time, so CUDA events are
+//! not needed for synchronisation.
 
 use std::ffi::CStr;
 use std::fmt::Display;

@@ -25,7 +25,7 @@ use device::Device;
 /// Unless stated otherwise, the sizes are numbers of floating-point operations. The values are estimates for a PCIe GPU
 /// in a machine with 16 CPU cores, and were not measured.
 mod threshold {
-    /// Number of elements of the kernel matrix (not operations), because the matrix must be copied back to the host.
+    /// This size counts elements of the kernel matrix, not operations, because the matrix is copied back to the host.
     pub const KERNEL: f64 = 4e6;
     pub const CHOLESKY: f64 = 1e9;
     pub const SOLVE: f64 = 1e9;
@@ -46,7 +46,7 @@ const COVARIANCE: usize = 20;
 /// which takes less time than copying a tape to the host and back.
 ///
 /// Repeated calls with the same arguments give bitwise identical results. Results agree with those of [`Cpu`] up to
-/// rounding: the relative error of the norm is below 1e-9 in f64 and below 1e-5 in f32. The CUDA libraries choose an
+/// rounding: ‖result − reference‖ / ‖reference‖ is below 1e-9 in f64 and 1e-5 in f32. The CUDA libraries choose an
 /// algorithm based on the matrix size, so the last bits of the result for a row can depend on the number of rows.
 pub struct Cuda {
     device: Mutex<Device>,
@@ -79,15 +79,15 @@ impl Cuda {
         Self { any_size: true, ..self }
     }
 
-    /// Returns true if the GPU runs an operation on `values` values that requires `work` floating-point operations.
+    /// Returns true if a task with `values` values and `work` floating-point operations is to run on the GPU.
     /// Operations on empty slices always run on the CPU.
     fn takes(&self, values: usize, work: f64, min_work: f64) -> bool {
         values > 0 && (self.any_size || work >= min_work)
     }
 
     fn enter(&self) -> Result<MutexGuard<'_, Device>> {
-        // A poisoned lock means that an operation panicked. The device can still be used, because operations do not
-        // share state.
+        // A poisoned lock means that an operation panicked. Operations share no state, so the device can
+        // still be used after the panic.
         let device = self.device.lock().unwrap_or_else(PoisonError::into_inner);
         device.enter()?;
         Ok(device)

@@ -189,7 +189,7 @@ mod tests {
         println!("{:.0} rows/s, {:.1} times as fast as smartcore", n as f64 / seconds, their_seconds / seconds);
         let worst = ours.iter().zip(&theirs).map(|(a, b)| (a / trees.len() as f64 - b).abs()).fold(0.0, f64::max);
         // Leaf values are rounded to single precision. A prediction from the wrong leaf would differ by much more than
-        // this rounding error.
+        // the rounding error of a leaf value.
         assert!(worst < 1e-6, "{worst}");
     }
 }

@@ -10,9 +10,9 @@ pub const TILE: usize = 64;
 /// A branch or a leaf. At a branch, a row goes to node `child + 1` if its `feature` is greater than `value`, and
 /// otherwise to node `child`. A row whose `feature` is NaN goes to `child`.
 ///
-/// At a leaf, `value` is the prediction and `child` is the leaf itself. `feature` is one past the last feature and
-/// refers to a column of −∞, which keeps every row at the leaf. Therefore, all rows can take the same number of steps,
-/// and the loop does not have to test for leaves.
+/// At a leaf, `value` is the prediction and `child` is the leaf itself. The `feature` of a leaf is one past the last
+/// feature: it selects a column of −∞, so every row stays at the leaf. Because rows stay at their leaves, all rows can
+/// take the same number of steps, and the loop does not have to test for leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Node {
     value: f32,
@@ -131,8 +131,8 @@ impl Tree {
     }
 }
 
-/// Returns the largest single-precision number that is at most `v`. A single-precision feature is at most this number
-/// if and only if it is at most `v`.
+/// Returns the largest single-precision number that is at most `v`. For every single-precision number x, the
+/// comparisons `x <= round_down(v)` and `x <= v` have the same result.
 fn round_down(v: f64) -> f32 {
     let near = v as f32;
     if f64::from(near) > v { near.next_down() } else { near }

@@ -2,8 +2,9 @@
 //!
 //! > mean of (t − μ)² / σ² + ln σ², plus 0.01 · Σ_j (upper_j − lower_j)
 //!
-//! The mean is over members, targets and rows. The log-variance ln σ² is computed from an output v of the network and
-//! the soft bounds lower and upper: l = upper − softplus(upper − v), ln σ² = lower + softplus(l − lower).
+//! The mean in this formula is taken over members, targets and rows. The log-variance ln σ² is computed from an output
+//! v of the network and the soft bounds lower and upper: l = upper − softplus(upper − v), ln σ² = lower + softplus(l −
+//! lower).
 
 use super::networks::Networks;
 use crate::compute::Elementwise;

@@ -177,9 +177,9 @@ impl<'a> Simulation<'a> {
         Ok(self.squares.iter().zip(&self.weight).map(|(s, w)| s * f64::from(*w)).sum::<f64>() / q as f64)
     }
 
-    /// The backward pass of the last [`Simulation::forward`]. Overwrites `weight_grad` with the gradients of the loss,
-    /// summed over members. For the log-variances and their bounds, the gradient is that of the likelihood of the first
-    /// step, because all inputs of the first step are measured.
+    /// Runs the backward pass of the last [`Simulation::forward`]. Overwrites `weight_grad` with the gradients of the
+    /// loss, summed over members. For the log-variances and their bounds, the gradient is that of the likelihood of the
+    /// first step, because all inputs of the first step are measured.
     fn backward(&mut self, networks: &Networks, compute: &Compute, weight_grad: &mut [f32]) -> Result<()> {
         let (q, members, length) = (networks.targets(), networks.members, self.steps.len());
         let inputs = networks.inputs();
@@ -256,7 +256,7 @@ impl<'a> Simulation<'a> {
     }
 }
 
-/// Trains networks, whose one-step training is complete, on simulations. The windows of a member start in the blocks of
+/// Trains networks on simulations after their one-step training. The windows of a member start in the blocks of
 /// its bootstrap sample. `ends` is the result of [`crate::learn::model::feedback::sequence_ends`], and the other
 /// parameters are those of [`super::training::train`]. Returns the number of the epoch after which the networks were
 /// best.

@@ -74,8 +74,8 @@ fn in_range(logarithms: &[f64], d: usize) -> bool {
     logarithms.iter().take(d + 2).all(|v| v.abs() < 20.0)
 }
 
-/// Maximises the log marginal likelihood of an exact process, starting from `start`. Returns `start` if the search
-/// finds nothing better.
+/// Maximises the log marginal likelihood of an exact Gaussian process, starting from `start`. Returns `start` if the
+/// search finds nothing better.
 ///
 /// # Errors
 /// Any error of the compute device, or [`crate::error::Error::Data`] if the likelihood is undefined at `start`.

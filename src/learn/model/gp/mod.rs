@@ -4,10 +4,10 @@
 //!
 //! There is one process per target and one length-scale per input. Far from the training data, the prediction returns
 //! to the mean function m, which is linear or constant. For up to `model.gp.max_points` rows, the posterior is exact;
-//! fitting takes O(n³) and a prediction takes O(n). For more rows, the posterior uses m inducing points (Titsias 2009);
-//! fitting takes O(n m²) and a prediction takes O(m). The hyper-parameters maximise the marginal likelihood or its
-//! lower bound. The ensemble members are functions drawn from the posterior by pathwise conditioning (Wilson et al.
-//! 2020).
+//! fitting takes O(n³) and a prediction takes O(n). If there are more rows than `max_points`, the posterior uses m
+//! inducing points (Titsias 2009); fitting takes O(n m²) and a prediction takes O(m). The hyper-parameters maximise the
+//! marginal likelihood or its lower bound. The ensemble members are functions drawn from the posterior by pathwise
+//! conditioning (Wilson et al. 2020).
 
 mod hyper;
 mod inducing;
@@ -285,7 +285,7 @@ impl Regressor for Gp {
     }
 
     /// For each target, the logarithms of the length-scale of every input, of the variance and of the noise, in
-    /// physical units. The values are NaN for a target without a process and for a constant input.
+    /// physical units. The entries of a target without a process and the length-scales of constant inputs are NaN.
     fn hyper(&self) -> Vec<f64> {
         let p = self.shape().0;
         let mut all = Vec::new();

@@ -36,7 +36,7 @@ fn a_single_number_cannot_take_back_many_lines_without_numbers() {
     // line number 3 is ignored, because it would go back by 98 lines; number 98 is accepted, because it goes back by
     // only four
     assert_eq!(places(&numbers)[100..], [step(100), Old, step(101), step(98)]);
-    // consecutive line numbers from 3 on start a new run
+    // consecutive line numbers that begin with 3 start a new run
     numbers.truncate(101);
     numbers.extend([Some(3), Some(4), Some(5), Some(6)]);
     assert_eq!(places(&numbers)[101..], [Old, Old, Start, step(1)]);
