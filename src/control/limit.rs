@@ -6,8 +6,8 @@ use crate::trajectory::{Frame, Window};
 
 /// Returns the value nearest to `wanted` that `signal` may take after `previous`. The value is within the hard limits,
 /// differs from `previous` by at most `max_move` (unless `previous` is NaN), and is an integer multiple of `multiple`.
-/// A control with `min_on` is either 0 or at least `min_on`. The control has been on or off for `since` steps, and
-/// switches only after its minimum on-time or off-time.
+/// A control with `min_on` is either 0 or at least `min_on`. `since` is the number of steps since the control was
+/// last switched on or off. It is not switched again before its minimum on-time or off-time has elapsed.
 ///
 /// If the hard limits, the multiple and the move limit contradict each other, they take precedence in this order. For
 /// example, the last logged value may be outside the hard limits, or too far from the nearest multiple to reach it in

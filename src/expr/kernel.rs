@@ -209,8 +209,8 @@ impl WithSimd for Run<'_> {
             Op::Powi(2) => unary(a, out, |a| a * a),
             Op::Powi(3) => unary(a, out, |a| a * (a * a)),
             Op::Powi(n) => unary(a, out, |a| powi(a, n)),
-            // if one operand is constant, the minimum instruction is sufficient, because it returns its second operand if
-            // either operand is NaN
+            // if one operand is constant, the minimum instruction is sufficient, because it returns its second operand
+            // if either operand is NaN
             Op::Min => match (a, b) {
                 (Values::Constant(k), x) | (x, Values::Constant(k)) if !k.is_nan() => {
                     unary(x, out, |x| if k < x { k } else { x });

@@ -77,7 +77,8 @@ pub struct Identification {
     /// Column of the control.
     pub control: usize,
     pub level: IdentificationLevel,
-    /// Fraction of the movement of the control that other signals and the clock explain; 1 if it never moved.
+    /// Fraction of the control's movement explained by other signals and the clock. A control that never moved has the
+    /// value 1.
     pub explained: f64,
     /// Root mean square of the independent movement per step, in the unit of the control.
     pub own_movement: f64,

@@ -31,8 +31,8 @@ pub struct Response {
     /// Size of the step change, in the unit of the control. The step is negative if only a downward step stays within
     /// the training data.
     pub step: f64,
-    /// Number of time steps since the step change of the control: `[points]`. The number k refers to x(k) if the
-    /// signal is a state, and to y(k) if it is an output.
+    /// Number of time steps since the step change of the control: `[points]`. After k steps, the
+    /// response is that of x(k) for a state, and that of y(k) for an output.
     pub at: Vec<usize>,
     /// Change of the signal per unit of the control: `[points]`. `mean` is the response of the mean model; `low` and
     /// `high` are the 10th and 90th percentiles over the ensemble members.

@@ -154,7 +154,7 @@ pub(crate) fn window_at(map: &StepMap, log: &Trajectory, starts: &[Start], copie
 }
 
 /// Writes logged inputs into the current frame: for each start, those of the row that is `ahead` rows after the start.
-/// If the simulation from a start cannot reach that row, the inputs of the last row that it can reach are used.
+/// A start with a shorter reach gets the inputs of the last row within its reach.
 pub(crate) fn write_inputs(window: &mut Window, log: &Trajectory, starts: &[Start], copies: usize, ahead: usize) {
     for (signal, spec) in log.schema.signals.iter().enumerate() {
         if !is_exogenous(spec.role) {

@@ -21,7 +21,7 @@ pub(super) struct SampleRange {
 
 /// Minimum number of samples required to look for flat lines, spikes and counters that restart.
 const MIN_SAMPLES: usize = 50;
-/// A value counts as far from the other values if its distance from them exceeds this many times their range.
+/// A value is far from the others if its distance from them is more than this many times the range of the others.
 const FAR_RANGES: f64 = 5.0;
 /// If a series has at least twice this number of values, its quantiles are computed from every n-th value.
 const MAX_VALUES: usize = 20_000;

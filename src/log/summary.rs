@@ -1,4 +1,5 @@
-//! Summarises a log: findings about gaps, episodes and resampling, and one row per signal in the quality table.
+//! Summarises a log. Creates the findings about gaps, episodes and resampling, and one row of the quality table for
+//! each signal.
 
 use super::clean::Cleaned;
 use super::clock::typical_interval;

@@ -262,7 +262,7 @@ fn hours(steps: usize, m: &ModelCard) -> f64 {
     step_ms(m) as f64 / 3_600_000.0 * steps as f64
 }
 
-/// Models as ordered in charts and tables: the chosen model first, persistence last.
+/// Models in the order used in charts and tables: the chosen model comes first, and persistence last.
 fn models(m: &ModelCard) -> Vec<&str> {
     let mut names = distinct(m.scores.iter().map(|s| s.model.as_str()));
     names.sort_by_key(|n| (*n != m.model, *n == "persistence"));

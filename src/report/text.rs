@@ -65,7 +65,8 @@ impl fmt::Display for Markup {
     }
 }
 
-/// `text` as HTML: names in backquotes are formatted as tags, and temperature units are written with a degree sign.
+/// Formats `text` as HTML. Names in backquotes are shown as signal names, and temperature units are written with a
+/// degree sign.
 pub fn marked(text: &str) -> Markup {
     let text = short(text, LONGEST);
     let mut out = String::with_capacity(text.len() + 64);

@@ -13,7 +13,7 @@ pub struct ControlIdentification {
     pub control: String,
     pub unit: String,
     pub level: IdentificationLevel,
-    /// Fraction of the movement of the control that other signals and the clock explain.
+    /// Fraction of the control's movement explained by other signals and the clock.
     #[serde(deserialize_with = "number_or_nan")]
     pub explained: f64,
     /// Root mean square of the unexplained movement per step.

@@ -20,7 +20,7 @@ use crate::twin::Twin;
 use crate::value::{Kpi, Objective, TerminalCost, resolve_prices};
 
 /// Maximum number of history steps before a run, for lags, forecasts and controllers. The value corresponds to two
-/// weeks of one-minute steps. It exceeds the maximum number of steps that `sum` can add up.
+/// weeks of one-minute steps, which is longer than any span that `sum` accepts.
 pub const HISTORY: usize = 20_160;
 
 /// A plant, with the data shared by all of its scenarios.

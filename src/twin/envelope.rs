@@ -1,4 +1,4 @@
-//! The support envelope determines whether a point is close to the training data in all signals jointly (SUP-1).
+//! The support envelope determines whether a combination of signal values is close to the training data (SUP-1).
 //!
 //! Let z be the vector of the states, controls and disturbances that the model reads at lag 0, standardised by their
 //! mean and standard deviation over the training rows. R is a set of at most 6,000 reference rows. The training data

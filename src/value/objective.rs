@@ -1,4 +1,4 @@
-//! The objective: the weighted sum of KPIs that MPC minimises and by which cases are compared.
+//! The objective, a weighted sum of KPIs. MPC minimises it, and cases are compared by it.
 
 use indexmap::IndexMap;
 

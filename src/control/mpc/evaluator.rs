@@ -150,7 +150,8 @@ impl Evaluator {
     }
 
     /// Simulates one control sequence, `[moves * controls]`, with noise in `futures` futures. Each row of the rollout
-    /// contains one future. The first rows use the ensemble members and the noise of the plan's futures.
+    /// contains one future. The first rows have the same ensemble members and the same noise as the futures for which
+    /// the plan was optimised.
     pub fn simulate(
         &mut self,
         setup: &Setup,

@@ -32,7 +32,7 @@ pub struct LinearisedLimit {
 }
 
 impl Linearisation {
-    /// Whether all dimensions match sequences of length `n` and all numbers are finite.
+    /// Whether every array has the length required for sequences of length `n`, and every number is finite.
     pub(super) fn is_finite(&self, n: usize) -> bool {
         let finite = |v: &[f64]| v.iter().all(|v| v.is_finite());
         self.gradient.len() == n

@@ -9,7 +9,7 @@ use crate::schema::Bounds;
 /// Maximum number of KPIs that are recorded (not tuned).
 const MAX_KPIS: usize = 64;
 
-/// The usable part of a plant's description.
+/// The parts of a plant's description that twinopt reads.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Description {
     /// Seconds between lines.

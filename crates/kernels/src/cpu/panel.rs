@@ -7,9 +7,9 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// Number of output columns per block, which use two sums each. Two multiply-adds per cycle with a latency of four
-/// cycles require at least eight independent sums. Five columns have ten sums. With six columns, one of the twelve sums
-/// would be spilled to memory.
+/// Number of output columns per block. Each column needs two independent sums. Two multiply-adds per cycle with a
+/// latency of four cycles require at least eight independent sums, and five columns provide ten. With six columns, one
+/// of the twelve sums would be spilled to memory.
 const BLOCK: usize = 5;
 
 /// A column of a panel, stored in two vector registers.

@@ -14,8 +14,8 @@ const SIDE: usize = 16;
 pub struct Samples {
     pub inputs: usize,
     pub targets: usize,
-    /// Inputs followed by targets of each row: `[rows][inputs + targets]`. Each row is stored contiguously, because the
-    /// rows are read in random order.
+    /// For each row, its inputs followed by its targets: `[rows][inputs + targets]`. Each row is stored contiguously,
+    /// because the rows are read in random order.
     values: Vec<f32>,
 }
 

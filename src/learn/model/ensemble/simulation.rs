@@ -178,8 +178,8 @@ impl<'a> Simulation<'a> {
     }
 
     /// Runs the backward pass of the last [`Simulation::forward`]. Overwrites `weight_grad` with the gradients of the
-    /// loss, summed over members. For the log-variances and their bounds, the gradient is that of the likelihood of the
-    /// first step, because all inputs of the first step are measured.
+    /// loss, summed over members. The log-variances and their bounds are fitted to the likelihood of the first step
+    /// only. Its inputs are measured, whereas those of later steps are predicted.
     fn backward(&mut self, networks: &Networks, compute: &Compute, weight_grad: &mut [f32]) -> Result<()> {
         let (q, members, length) = (networks.targets(), networks.members, self.steps.len());
         let inputs = networks.inputs();

@@ -211,7 +211,7 @@ impl ProcessFit<'_> {
         let mut hyper =
             best.ok_or_else(|| Error::Internal("the hyper-parameter search has no starting point".into()))?.hyper;
         let n = self.observed.x.n;
-        // For an exact process, the third search uses all rows.
+        // Without inducing points, the third search uses all rows.
         let last = if n <= *self.spec.max_points { n } else { n.min(NEXT_ROWS) };
         for (rows, work) in [n.min(NEXT_ROWS), last].into_iter().zip(WORK) {
             let evaluations = ((work / (rows as f64).powi(3)) as usize).min(EVALUATIONS);

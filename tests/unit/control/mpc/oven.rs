@@ -1,4 +1,4 @@
-//! A test plant with two equations: an oven with a heater and a fan.
+//! An oven with a heater and a fan, described by two equations and used as a test plant.
 
 use std::sync::Arc;
 
