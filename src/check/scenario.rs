@@ -7,11 +7,11 @@ use indexmap::IndexMap;
 
 use super::controller::controller;
 use super::plant::Plant;
-use crate::config::{At, Change, Loaded, ScenarioSpec, key_place};
+use crate::config::{At, Change, ControllerSpec, Loaded, ScenarioSpec, key_place};
 use crate::error::{Error, Fault, nearest};
 use crate::expr;
 use crate::resolve::{Faults, listed, role_name, short, suggest};
-use crate::scenario::Compiled;
+use crate::scenario::{BASELINE, Compiled, REPLAY_HELP, changed_inputs, few};
 use crate::schema::Role;
 
 /// Largest number of particles per case (not tuned).
@@ -46,6 +46,7 @@ pub fn scenario(file: &Loaded<ScenarioSpec>, plant: &Plant<'_>) -> Vec<Fault> {
         }
     }
     expressions(&mut faults, spec, plant);
+    replayed_baseline(&mut faults, spec, plant);
     // expressions in the cases use the changed parameters
     let changed = plant.with(&spec.parameter);
     for (name, case) in &spec.case {
@@ -91,6 +92,24 @@ fn expressions(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>) 
         wrong.message
     );
     faults.add(wrong.code, &place, message, wrong.help);
+}
+
+/// Warns of a baseline that replays the logged controls although the scenario changes inputs of the plant.
+fn replayed_baseline(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>) {
+    let Some(baseline) = spec.case.get(BASELINE) else { return };
+    let (ControllerSpec::Replay {}, Ok(schema)) = (&baseline.controller.value, expr::schema(&plant.file.value)) else {
+        return;
+    };
+    // Invalid expressions are reported elsewhere.
+    let Ok(changed) = changed_inputs(plant.file, &schema, spec) else { return };
+    if !changed.is_empty() {
+        let names = few(&changed);
+        let message = format!(
+            "the baseline replays the logged controls, which do not react to the change of {names}, so savings may be \
+             overstated"
+        );
+        faults.warn("replayed-baseline", &baseline.controller.span, message, REPLAY_HELP);
+    }
 }
 
 /// Returns the faults in a scenario whose twin cannot be read. `known` contains the names of all twins.
@@ -158,7 +177,7 @@ fn cases(faults: &mut Faults<'_>, spec: &ScenarioSpec) {
             faults.add("bad-name", &place, message, "use letters, digits, `_` and `-`");
         }
     }
-    if spec.case.contains_key("baseline") || faults.is_lost("baseline") {
+    if spec.case.contains_key(BASELINE) || faults.is_lost("baseline") {
         return;
     }
     let names: Vec<&str> = spec.case.keys().map(String::as_str).collect();

@@ -132,6 +132,9 @@ fn run_plant(
         output::print(&table(results))?;
     }
     for s in &results.scenarios {
+        if s.baseline_caveat.is_some() {
+            note(globals, &format!("{}: {}", s.name, s.noise_note));
+        }
         for (case, text) in s.cases.iter().flat_map(|c| c.notes.iter().map(|text| (&c.name, text))) {
             note(globals, &format!("{}, {case}: {text}", s.name));
         }
@@ -165,7 +168,14 @@ fn summary(s: &ScenarioResult) -> serde_json::Value {
         .iter()
         .map(|c| json!({ "name": c.name, "objective": c.objective, "objective_change": c.objective_change, "kpis": c.kpis }))
         .collect();
-    json!({ "name": s.name, "exit_code": s.exit_code, "error": s.error, "cases": cases })
+    json!({
+        "name": s.name,
+        "exit_code": s.exit_code,
+        "error": s.error,
+        "noise": s.noise,
+        "noise_note": s.noise_note,
+        "cases": cases,
+    })
 }
 
 /// Table of the objective by scenario and case, averaged over the simulated futures.
@@ -180,12 +190,11 @@ fn table(results: &Results) -> String {
         }
         for c in &s.cases {
             let change = c.objective_change.map_or(String::new(), |d| {
-                let single_future = c.kpis.iter().all(|k| k.samples.len() == 1);
-                let remark = match (d.measurable, single_future) {
-                    (true, _) => "",
-                    (_, true) => "  one simulated future gives no interval; increase `particles`",
-                    (_, false) => "  no measurable change",
-                };
+                if !d.low.is_finite() {
+                    let cause = if s.particles == 1 { "; there is only one simulation" } else { "" };
+                    return format!("{:+.4} (no interval{cause})", d.mean);
+                }
+                let remark = if d.measurable { "" } else { "  no measurable change" };
                 format!("{:+.4} ({:+.4} to {:+.4}){remark}", d.mean, d.low, d.high)
             });
             text += &format!("{:<18} {:<16} {:>14.4}  {change}\n", s.name, c.name, c.objective.mean);

@@ -25,7 +25,8 @@ pub struct ScenarioSpec {
     /// add up to 365.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub days_per_year: Option<At<f64>>,
-    /// Number of simulated futures per case (default 20). All cases use the same random numbers.
+    /// Number of simulations per case (default 20). All cases have the same noise. If the scenario changes nothing on
+    /// which the plant depends, the noise is that of the log, and there is at most one simulation per ensemble member.
     #[serde(default = "particles")]
     pub particles: At<usize>,
     /// Seed of all random numbers (default 1).

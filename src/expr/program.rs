@@ -35,7 +35,7 @@ impl Operand {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Operation {
     pub(super) op: Op,
     pub(super) operands: [Operand; 3],
@@ -139,7 +139,7 @@ pub(super) enum ValueKind {
 
 /// A compiled expression, which is evaluated for whole columns. Evaluation allocates memory only on the first use of a
 /// `Registers` value.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Program {
     /// Unit of the result.
     pub unit: Unit,

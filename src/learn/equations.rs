@@ -1,5 +1,6 @@
 //! The known equations of a plant: constants, derived signals and state equations, compiled and in order of evaluation.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::config::{At, TwinSpec};
@@ -112,6 +113,34 @@ impl Equations {
             }
         }
         Ok(equations)
+    }
+
+    /// The signals on which the states and outputs of a plant depend, directly or through derived signals. `inputs` are
+    /// the input columns of its model.
+    pub fn influences(&self, inputs: &[(usize, usize)]) -> BTreeSet<usize> {
+        let read = self.next.iter().flat_map(|n| n.program.reads.iter()).chain(inputs);
+        let mut open: Vec<usize> = read.map(|r| r.0).collect();
+        let mut found = BTreeSet::new();
+        while let Some(signal) = open.pop() {
+            if found.insert(signal) {
+                let derived = self.early.iter().chain(&self.late).filter(|d| d.signal == signal);
+                open.extend(derived.flat_map(|d| d.program.reads.iter().map(|r| r.0)));
+            }
+        }
+        found
+    }
+
+    /// True if the states and outputs of a plant are computed by the same expressions in `self` and `other`. `inputs`
+    /// are the input columns of its model.
+    pub fn has_same_plant(&self, other: &Self, inputs: &[(usize, usize)]) -> bool {
+        let read = self.influences(inputs);
+        let derived = |e: &Self| -> Vec<(usize, Program)> {
+            let all = e.early.iter().chain(&e.late).filter(|d| read.contains(&d.signal));
+            all.map(|d| (d.signal, d.program.clone())).collect()
+        };
+        let next =
+            |e: &Self| -> Vec<(usize, Program)> { e.next.iter().map(|n| (n.signal, n.program.clone())).collect() };
+        next(self) == next(other) && derived(self) == derived(other)
     }
 
     /// Number of frames that the equations read, including the current one.

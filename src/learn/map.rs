@@ -1,13 +1,14 @@
 //! The one-step map of a plant, which consists of known equations, derived signals, and a regressor for the unknown
 //! part.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::equations::{Constant, Derived, Equations};
 use super::layout::{Layout, Target};
 use super::regressor::{Particle, Regressor};
 use crate::expr::Registers;
-use crate::schema::Schema;
+use crate::schema::{Role, Schema};
 use crate::trajectory::{Frame, Window};
 
 /// Known equations and a regressor that share a schema. The map is deterministic, because the noise is passed to each
@@ -39,6 +40,24 @@ impl StepMap {
     /// Number of frames that a step reads, including the current one.
     pub fn depth(&self) -> usize {
         self.layout.depth().max(self.equations.depth())
+    }
+
+    /// Whether the regressor predicts effects of the controls, directly or through derived signals and known equations.
+    /// If not, its members do not differ in the effect of a change to the controls.
+    pub fn learns_effects(&self) -> bool {
+        let mut moved: BTreeSet<usize> = self.schema.with_role(Role::Control).into_iter().collect();
+        let Equations { early, late, next, .. } = &self.equations;
+        let programs = early.iter().chain(late).map(|d| (d.signal, &d.program));
+        let programs: Vec<_> = programs.chain(next.iter().map(|n| (n.signal, &n.program))).collect();
+        loop {
+            let reached = programs.iter().filter(|(_, p)| p.reads.iter().any(|r| moved.contains(&r.0)));
+            let more: Vec<usize> = reached.map(|(s, _)| *s).filter(|s| !moved.contains(s)).collect();
+            if more.is_empty() {
+                break;
+            }
+            moved.extend(more);
+        }
+        !self.layout.targets.is_empty() && self.layout.inputs.iter().any(|i| moved.contains(&i.0))
     }
 
     /// Writes the constants, and the derived signals that do not depend on the current controls or outputs, into the

@@ -156,8 +156,10 @@ fn headline(results: &Results, ranked: &[RankedCase<'_>], money: &str, words: Wo
             format!("Unknown whether “{case}” helps: the log is inconclusive.")
         }
         Answer::Dont if pick.runs.iter().all(|r| r.case.kpis.iter().all(|k| k.samples.len() == 1)) => {
-            because.push(format!("The best case, “{case}”, {gain} in the only simulated future."));
-            "Don’t change anything yet: one simulated future cannot show whether the saving is real. Increase `particles`.".into()
+            because.push(format!("The best case, “{case}”, {gain} in the only simulation."));
+            "Don’t change anything yet: one simulation cannot show whether the saving is real. Increase `particles`; if \
+             there are no ensemble members, test the change on the plant."
+                .into()
         }
         Answer::Dont if !pick.saving.measurable => {
             because.push(format!("The best case, “{case}”, {gain}. This difference may be due to chance."));
@@ -219,7 +221,7 @@ fn figures(results: &Results, pick: &RankedCase<'_>, money: &str, words: Words) 
         label: label.to_owned(),
         value: Some(i.value),
         unit: money.to_owned(),
-        range: Some((i.low, i.high, what)),
+        range: (i.low.value < i.high.value).then_some((i.low, i.high, what)),
         note: String::new(),
     };
     let single = |label: &str, value: Option<Quantity>, unit: &str, note: &str| KeyFigure {

@@ -1,7 +1,9 @@
 //! The section of a scenario: its question, its changes to the log, and the comparison of its cases.
 
 use crate::error::Result;
-use crate::scenario::results::{CaseResult, ControlUse, LimitKind, LimitUse, OptimismCheck, Results, ScenarioResult};
+use crate::scenario::results::{
+    CaseResult, ControlUse, LimitKind, LimitUse, NoiseSource, OptimismCheck, Results, ScenarioResult,
+};
 
 use super::clock::Clock;
 use super::colours::Colours;
@@ -46,6 +48,8 @@ pub struct Best {
     pub low: Quantity,
     pub high: Quantity,
     pub measurable: bool,
+    /// False if there is only one simulation.
+    pub has_interval: bool,
     pub outside: Quantity,
 }
 
@@ -155,11 +159,17 @@ fn facts(s: &ScenarioResult, clock: &Clock) -> Vec<String> {
             clock.zone_at(&s.start),
             with_unit(&number::plain(length.0, PROSE).text, length.1)
         ),
-        match s.particles {
-            1 => "One simulated future".to_owned(),
-            n => format!("{} simulated futures, the same for every case", number::count(n)),
+        match (s.particles, s.noise) {
+            (1, _) => "One simulation of each case".to_owned(),
+            (n, NoiseSource::Drawn) => format!("{} simulated futures, the same for every case", number::count(n)),
+            (n, NoiseSource::Recorded) => {
+                format!("{} simulations of each case, which differ only in the ensemble member", number::count(n))
+            }
         },
     ];
+    if !s.noise_note.is_empty() {
+        out.push(s.noise_note.replace('`', ""));
+    }
     if let Some(d) = s.days_per_year {
         out.push(format!("The scenario represents {} days of the year", number::plain(d, PROSE).text));
     }
@@ -207,6 +217,7 @@ fn best(cases: &[CaseResult]) -> Option<Best> {
         low: i.low,
         high: i.high,
         measurable: d.measurable,
+        has_interval: d.low.is_finite(),
         outside: number::percent(case.support.outside),
     })
 }

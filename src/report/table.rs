@@ -49,6 +49,8 @@ pub struct Change {
     pub low: Quantity,
     pub high: Quantity,
     pub measurable: bool,
+    /// False if there is only one simulation.
+    pub has_interval: bool,
     /// `good`, `bad`, or empty if neither direction is better.
     pub tone: &'static str,
 }
@@ -76,7 +78,15 @@ impl Change {
         // printed.
         let share = i.value.text.contains('%');
         let half = (symmetric && !share).then(|| number::rounded_like(half, &i.value).text);
-        Self { value: i.value, half, low: i.low, high: i.high, measurable: d.measurable, tone }
+        Self {
+            value: i.value,
+            half,
+            low: i.low,
+            high: i.high,
+            measurable: d.measurable,
+            has_interval: d.low.is_finite(),
+            tone,
+        }
     }
 }
 

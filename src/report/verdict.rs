@@ -218,6 +218,10 @@ impl Words {
         let i = number::estimate(if gains { &e } else { &negated }, number::PROSE);
         let (verb, more) = if gains { self.gains } else { self.loses };
         let (amount, high) = (with_unit(&i.value.text, money), with_unit(&i.high.text, money));
+        let has_interval = e.p10 < e.p90;
+        if !has_interval {
+            return format!("{verb} {about}{amount} {}{more}", sum.per);
+        }
         format!("{verb} {about}{amount} {}{more} ({} to {high})", sum.per, i.low.text)
     }
 }
@@ -420,6 +424,9 @@ fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
     let is_weak = |i: &&ControlIdentification| i.level == IdentificationLevel::Weak && moves(runs, i);
     if let Some(weak) = results.model.identification.iter().find(is_weak) {
         out.push(format!("the log identifies the effect of {} only weakly", tag(&weak.control, 40)));
+    }
+    if let Some((run, caveat)) = runs.iter().find_map(|r| Some((r, r.scenario.baseline_caveat.as_ref()?))) {
+        out.push(format!("in “{}”, {}", short(&readable(&run.scenario.name), 30), short(caveat, 160)));
     }
     if pick.optimism_check.share() < 1.0 {
         let gap = number::percent_text(pick.optimism_check.gap().unwrap_or(0.0));

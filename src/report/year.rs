@@ -49,10 +49,13 @@ pub fn year(
         let i = number::within(d.mean, d.low, d.high, PROSE);
         let note = if d.measurable {
             format!("{} ({} to {})", i.value.text, i.low.text, i.high.text)
-        } else {
+        } else if d.low.is_finite() {
             "no measurable change".to_owned()
+        } else {
+            format!("{} (no interval)", i.value.text)
         };
-        Whisker { name: readable(name), colour, value: d.mean, low: d.low, high: d.high, note }
+        let [low, high] = [d.low, d.high].map(|v| if v.is_finite() { v } else { d.mean });
+        Whisker { name: readable(name), colour, value: d.mean, low, high, note }
     };
     let rows: Vec<Whisker> = results
         .annual

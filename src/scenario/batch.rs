@@ -10,7 +10,7 @@ use super::case::run_scenario;
 use super::parts;
 use super::plant::Plant;
 use super::progress::Progress;
-use super::results::ScenarioResult;
+use super::results::{NoiseSource, ScenarioResult};
 use crate::config::{Loaded, ScenarioSpec};
 use crate::control::Clock;
 use crate::error::{Error, Fault, Result};
@@ -112,6 +112,9 @@ pub fn unreadable(file: &Path, error: &Error) -> ScenarioResult {
         seed: 0,
         inputs: String::new(),
         changes: Vec::new(),
+        noise: NoiseSource::default(),
+        noise_note: String::new(),
+        baseline_caveat: None,
         exit_code: error.exit_code(),
         error: Some(text),
         cases: Vec::new(),

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::closed_loop::{ClosedLoop, ClosedLoopRun, run_figures};
+use super::noise::ScenarioNoise;
 use super::plant::{Compiled, Plant};
 use super::progress::Progress;
-use super::results::{CaseResult, ScenarioResult};
+use super::results::{CaseResult, NoiseSource, ScenarioResult};
 use super::{conditions, describe, summary};
 use crate::config::{ControllerSpec, Loaded, ScenarioSpec};
 use crate::control::{Clock, ControllerSettings};
@@ -36,17 +37,21 @@ pub fn run_scenario(
     let steps = plant.steps(s.length.value);
     let (past, realised) = conditions::realise(plant, &mut compiled, scenario, steps)?;
     let settings = ControllerSettings::from_scenario(scenario, &plant.names().with(&s.parameter))?;
-    let closed_loop = ClosedLoop {
+    let noise = ScenarioNoise::new(plant, scenario, &realised, past, steps)?;
+    let drawn = ClosedLoop {
         plant,
         twin: &plant.twin.with_equations(compiled.equations.clone()),
         compiled: &compiled,
         realised: &Arc::new(realised),
         past,
         steps,
-        particles: s.particles.value,
+        particles: noise.particles,
         seed: seed.unwrap_or(s.seed.value),
         clock,
+        recorded: None,
     };
+    let recorded = (noise.source == NoiseSource::Recorded).then(|| drawn.record(stop)).transpose()?;
+    let closed_loop = ClosedLoop { recorded: recorded.as_ref(), ..drawn };
     let controllers = baseline_first(scenario, &settings)?;
     let count_and_stop = || {
         progress.add(1);
@@ -64,7 +69,7 @@ pub fn run_scenario(
         start: s.start.value.to_string(),
         hours: steps as f64 * plant.log.step_seconds() / 3600.0,
         days_per_year: s.days_per_year.as_ref().map(|d| d.value),
-        particles: s.particles.value,
+        particles: noise.particles,
         seed: closed_loop.seed,
         inputs: String::new(),
         changes: [
@@ -73,6 +78,9 @@ pub fn run_scenario(
             describe::carried(plant, &cases[0].run.simulated.carried),
         ]
         .concat(),
+        noise: noise.source,
+        noise_note: noise.note,
+        baseline_caveat: noise.caveat,
         exit_code: 0,
         error: None,
         cases: controllers

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::plant::{Compiled, Plant};
+use crate::config::ForecastSpec;
 use crate::control::mpc::SkillHorizon;
-use crate::control::{self, Clock, Context, ControllerSettings, Forecast, OptimismCheck};
+use crate::control::{self, Clock, Context, ControllerSettings, Forecast, OptimismCheck, Replay};
 use crate::error::Result;
 use crate::rng::Key;
 use crate::simulate::{Run, Simulated, simulate};
 use crate::trajectory::Trajectory;
-use crate::twin::Twin;
+use crate::twin::{Dynamics, RecordedTwin, Twin};
 use crate::value::{Figures, Kpi, figures};
 
 /// The plant under the conditions of one scenario, ready to be simulated with any controller.
@@ -25,6 +26,8 @@ pub struct ClosedLoop<'a> {
     pub seed: u64,
     /// Clock for enforcing the time budget of plans. Without a clock, plans have no time limit.
     pub clock: Option<&'a Clock>,
+    /// The twin with the recorded noise of the run; `None` if the noise is drawn.
+    pub recorded: Option<&'a RecordedTwin<'a>>,
 }
 
 /// The result of running one controller.
@@ -53,21 +56,32 @@ impl ClosedLoop<'_> {
             other => other,
         };
         let mut controller = control::build(tuned, &context)?;
-        let run = Run {
-            dynamics: self.twin,
+        let dynamics: &dyn Dynamics = self.recorded.map_or(self.twin, |recorded| recorded);
+        let simulated = simulate(&self.run_of(dynamics, forecast), controller.as_mut(), stop)?;
+        Ok(ClosedLoopRun {
+            simulated,
+            optimism_check: controller.optimism_check(),
+            skill_horizon: controller.skill_horizon(),
+        })
+    }
+
+    /// Records the noise of the run: the errors of every particle in predicting the next step of the log.
+    pub fn record(&self, stop: &dyn Fn() -> bool) -> Result<RecordedTwin<'_>> {
+        let recorder = RecordedTwin::recorder(self.twin, self.realised, self.past);
+        simulate(&self.run_of(&recorder, None), &mut Replay, stop)?;
+        Ok(recorder.recorded())
+    }
+
+    fn run_of<'a>(&'a self, dynamics: &'a dyn Dynamics, forecast: Option<ForecastSpec>) -> Run<'a> {
+        Run {
+            dynamics,
             realised: self.realised,
             past: self.past,
             steps: self.steps,
             particles: self.particles,
             key: Key::new(self.seed),
             forecast: Forecast::new(&self.plant.spec.value, self.realised.clone(), self.past, forecast),
-        };
-        let simulated = simulate(&run, controller.as_mut(), stop)?;
-        Ok(ClosedLoopRun {
-            simulated,
-            optimism_check: controller.optimism_check(),
-            skill_horizon: controller.skill_horizon(),
-        })
+        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! The conditions of a scenario: a part of the log, modified by the changes of the scenario.
 
+use indexmap::IndexMap;
 use jiff::tz::TimeZone;
 
 use super::plant::{Compiled, Plant};
-use crate::config::{Change, Loaded, ScenarioSpec};
+use crate::config::{At, Change, Loaded, ScenarioSpec, TwinSpec};
 use crate::error::{Error, Result, plural};
-use crate::schema::{Bounds, Role};
+use crate::learn::Layout;
+use crate::schema::{Bounds, Role, Schema};
 use crate::trajectory::Trajectory;
 
 /// Returns the number of history steps, and a trajectory that consists of the history and the period of the scenario.
@@ -68,6 +70,27 @@ pub fn realise(
         )));
     }
     Ok((past, t))
+}
+
+/// The signals and parameters that `scenario` changes and on which the states and outputs of the twin depend. A price,
+/// for example, usually affects only KPIs.
+///
+/// # Errors
+/// [`Error::Config`] if an expression in the twin is invalid with the changes of the scenario.
+pub fn changed_inputs(twin: &Loaded<TwinSpec>, schema: &Schema, scenario: &ScenarioSpec) -> Result<Vec<String>> {
+    let compile = |changes: &IndexMap<String, At<Change>>| Compiled::new(twin, schema, changes).map(|c| c.equations);
+    let equations = compile(&IndexMap::new())?;
+    let inputs = Layout::new(schema, &twin.value.model, &equations).inputs;
+    let read = equations.influences(&inputs);
+    let is_read = |name: &&String| schema.find(name).is_some_and(|s| read.contains(&s));
+    let mut names: Vec<String> = scenario.disturbance.keys().filter(is_read).cloned().collect();
+    for (name, change) in &scenario.parameter {
+        let changed = compile(&IndexMap::from([(name.clone(), change.clone())]))?;
+        if !equations.has_same_plant(&changed, &inputs) {
+            names.push(name.clone());
+        }
+    }
+    Ok(names)
 }
 
 /// The times of day at which a change applies: either all day, or between two local times in minutes since midnight.

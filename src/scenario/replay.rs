@@ -45,8 +45,18 @@ pub fn replay_checks(plant: &Plant, twin: &Twin, holdout: &[Range<usize>], seed:
             let measured = figures(&compiled.kpis, &realised, &[past..past + steps]);
             realised.segments = segments;
             let realised = &Arc::new(realised);
-            let closed_loop =
-                ClosedLoop { plant, twin, compiled, realised, past, steps, particles: PARTICLES, seed, clock: None };
+            let closed_loop = ClosedLoop {
+                plant,
+                twin,
+                compiled,
+                realised,
+                past,
+                steps,
+                particles: PARTICLES,
+                seed,
+                clock: None,
+                recorded: None,
+            };
             let run = closed_loop.run(&ControllerSettings::Replay, &|| false)?.simulated.trajectory;
             Ok((measured, evaluate(&compiled.kpis, &run, &[0..steps])))
         })

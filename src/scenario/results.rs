@@ -52,11 +52,31 @@ pub struct ScenarioResult {
     pub inputs: String,
     /// Changes that the scenario makes to the log, one line each.
     pub changes: Vec<String>,
+    /// The source of the noise, which is the same in all cases.
+    #[serde(default)]
+    pub noise: NoiseSource,
+    /// The reason for the source of the noise, and the consequence for the intervals; empty in older results.
+    #[serde(default)]
+    pub noise_note: String,
+    /// The reason why the baseline may be worse than the operation of the plant, so that savings are overstated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline_caveat: Option<String>,
     /// Exit code of the error if the scenario failed; otherwise 0.
     pub exit_code: u8,
     pub error: Option<String>,
     /// All cases, starting with the baseline.
     pub cases: Vec<CaseResult>,
+}
+
+/// The source of the noise in the simulations of a scenario.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoiseSource {
+    /// The errors of each ensemble member in predicting the next step of the log.
+    Recorded,
+    /// Random draws from the distribution of the model errors.
+    #[default]
+    Drawn,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

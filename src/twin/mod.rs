@@ -7,6 +7,7 @@
 //! | `envelope`, `marginal` | whether a point is close to the training data: jointly, and signal by signal |
 //! | `carry` | replacement of missing states by predictions |
 //! | `linear` | test whether a twin is linear |
+//! | `recorded` | a twin whose noise is the errors of the model on a logged stretch |
 //! | `artefact`, `provenance` | the file of a twin, and the data and configuration to which the twin was fitted |
 
 mod artefact;
@@ -17,8 +18,10 @@ mod learned;
 mod linear;
 mod marginal;
 mod provenance;
+mod recorded;
 
 pub use artefact::MODEL_FILE;
 pub use dynamics::{Batch, Dynamics, Support};
 pub use learned::Twin;
 pub use provenance::{Provenance, config_hash};
+pub use recorded::RecordedTwin;

@@ -25,11 +25,13 @@ pub struct Estimate {
 ///
 /// The interval is a prediction interval for the difference in a single simulated future, not a confidence interval of
 /// the mean. With more particles, the ends of the interval become more precise, but its width does not shrink to zero.
+/// If the noise is recorded, particles differ only in the ensemble member, and the interval is a prediction interval for
+/// one further member.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Difference {
     #[serde(deserialize_with = "number_or_nan")]
     pub mean: f64,
-    /// 90 % interval of the difference.
+    /// 90 % interval of the difference; NaN if there is only one particle.
     #[serde(deserialize_with = "number_or_nan")]
     pub low: f64,
     #[serde(deserialize_with = "number_or_nan")]
@@ -73,18 +75,20 @@ impl Difference {
     /// The 90 % interval is a prediction interval for one further draw of the difference. With 19 particles or more,
     /// the ends of the interval are the order statistics at ranks 0.05·(n + 1) and 0.95·(n + 1), which give 90 %
     /// coverage for any distribution. With 2 to 18 particles, the interval is the prediction interval based on
-    /// Student's t, mean ± t₀.₉₅(n − 1)·s·√(1 + 1/n). With a single particle, there is no interval, and the difference
-    /// is not measurable. A difference smaller than 1e-9 times the compared values counts as a rounding error.
+    /// Student's t, mean ± t₀.₉₅(n − 1)·s·√(1 + 1/n). With a single particle, there is no interval, its ends are NaN,
+    /// and the difference is not measurable. A difference smaller than 1e-9 times the compared values counts as a
+    /// rounding error.
     pub fn paired(case: &[f64], baseline: &[f64]) -> Self {
         Self::paired_among(case, baseline, usize::MAX)
     }
 
-    /// Like [`Self::paired`], for particles that belong to `members` ensemble members. Particles of the same member
-    /// have the same model error, so at most `members` particles are independent.
+    /// Like [`Self::paired`], for particles that belong to `members` ensemble members. Particle p has member p mod
+    /// `members`. Particles of the same member have the same model error, so at most `members` particles are
+    /// independent.
     pub fn paired_among(case: &[f64], baseline: &[f64], members: usize) -> Self {
-        let pairs = case.iter().zip(baseline).filter(|(c, b)| c.is_finite() && b.is_finite());
-        let scale = pairs.clone().map(|(c, b)| c.abs().max(b.abs())).fold(0.0, f64::max);
-        let differences: Vec<f64> = pairs.map(|(c, b)| c - b).collect();
+        let scale = case.iter().zip(baseline).filter(|(c, b)| c.is_finite() && b.is_finite());
+        let scale = scale.map(|(c, b)| c.abs().max(b.abs())).fold(0.0, f64::max);
+        let differences: Vec<f64> = case.iter().zip(baseline).map(|(c, b)| c - b).collect();
         Self::among(&differences, scale, members)
     }
 
@@ -100,10 +104,9 @@ impl Difference {
         let independent = if members > 1 { n.min(members) } else { n };
         let mean = mean(&sorted);
         let (low, high) = match independent {
-            0 => (f64::NAN, f64::NAN),
-            1 => (mean, mean),
+            0 | 1 => (f64::NAN, f64::NAN),
             2..19 => {
-                let variance = sorted.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / (n - 1) as f64;
+                let variance = variance_of_draw(differences, if members > 1 { members } else { usize::MAX });
                 let half = T95[independent - 2] * (variance * (1.0 + 1.0 / independent as f64)).sqrt();
                 (mean - half, mean + half)
             }
@@ -112,6 +115,27 @@ impl Difference {
         let measurable = n > 1 && (low > 0.0 || high < 0.0) && mean.abs() > 1e-9 * scale;
         Self { mean, low, high, measurable }
     }
+}
+
+/// Variance of the difference in one draw of an ensemble member and of its noise, estimated by a one-way analysis of
+/// variance: S + W (1 − 1/r), where S is the variance of the means of the members, W is the variance within members, and
+/// r is the mean number of particles per member. Particles of a member are not independent, so their variance about the
+/// overall mean would be too small. Differences that are not finite are ignored.
+fn variance_of_draw(differences: &[f64], members: usize) -> f64 {
+    let mut groups: Vec<Vec<f64>> = vec![Vec::new(); members.min(differences.len())];
+    for (p, d) in differences.iter().enumerate().filter(|(_, d)| d.is_finite()) {
+        groups[p % members].push(*d);
+    }
+    groups.retain(|g| !g.is_empty());
+    let sum_of_squares = |values: &[f64]| {
+        let mean = stats::mean(values);
+        values.iter().map(|v| (v - mean).powi(2)).sum::<f64>()
+    };
+    let means: Vec<f64> = groups.iter().map(|g| stats::mean(g)).collect();
+    let (n, k) = (groups.iter().map(Vec::len).sum::<usize>() as f64, groups.len() as f64);
+    let between = sum_of_squares(&means) / (k - 1.0).max(1.0);
+    let within = groups.iter().map(|g| sum_of_squares(g)).sum::<f64>() / (n - k).max(1.0);
+    between + within * (1.0 - k / n)
 }
 
 /// 95 % quantiles of Student's t for 1 to 17 degrees of freedom.

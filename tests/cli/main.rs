@@ -4,6 +4,7 @@ mod environment;
 mod exit_codes;
 mod help;
 mod models;
+mod noise;
 mod output;
 #[path = "../room/mod.rs"]
 mod room;

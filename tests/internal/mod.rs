@@ -2,6 +2,7 @@
 //! private items.
 
 mod cascaded_tanks;
+mod counterfactual;
 mod expr;
 mod gap;
 mod learn;

@@ -1,0 +1,122 @@
+//! Tests of the source of the noise: recorded if the scenario changes nothing on which the plant depends, else drawn.
+
+use serde_json::Value;
+
+use crate::room::{ROWS, Room, log, write_log};
+
+/// Runs a scenario file and returns its result.
+fn scenario(room: &Room, name: &str, text: &str) -> Value {
+    room.write(&format!("scenarios/room/{name}.toml"), text);
+    room.run(&["run", &format!("scenarios/room/{name}.toml"), "--quiet"]).expect(0);
+    room.json(&format!("reports/room/{name}/results.json"))["scenarios"][0].clone()
+}
+
+fn samples(result: &Value, case: usize, kpi: &str) -> Vec<f64> {
+    let kpis = result["cases"][case]["kpis"].as_array().unwrap();
+    let kpi = kpis.iter().find(|k| k["name"] == kpi).unwrap();
+    kpi["samples"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
+}
+
+/// Energy cost and discomfort in the log between two rows. The price is 90 EUR/MWh.
+fn measured(from: usize, to: usize) -> [f64; 2] {
+    let columns = log(ROWS, ROWS, 0.35);
+    let cost = columns[1].1[from..to].iter().map(|kw| kw * 0.09).sum();
+    let beyond = |t: &f64| (t - 23.0).max(19.0 - t).max(0.0);
+    [cost, columns[0].1[from..to].iter().map(beyond).sum()]
+}
+
+#[test]
+fn the_baseline_of_an_unchanged_scenario_is_the_measured_run() {
+    let room = Room::fitted();
+    let winter = room.text("scenarios/room/winter.toml");
+    let result = scenario(&room, "winter", &winter);
+    assert_eq!(result["noise"], "recorded");
+    assert!(result["noise_note"].as_str().unwrap().contains("errors of the model in the log"), "{result:#}");
+    // 2024-02-20 is day 50 of the log.
+    let [cost, discomfort] = measured(50 * 24, 53 * 24);
+    for (kpi, value) in [("energy_cost", cost), ("discomfort", discomfort)] {
+        let found = samples(&result, 0, kpi);
+        assert_eq!(found.len(), 8);
+        assert!(found.iter().all(|v| (v - value).abs() < 1e-9 * value.max(1.0)), "{kpi}: {found:?} for {value}");
+    }
+    let steady = samples(&result, 1, "discomfort");
+    assert!(steady.iter().any(|v| *v != steady[0]), "members must differ: {steady:?}");
+    // More particles than ensemble members would only repeat them.
+    let many = scenario(&room, "many", &winter.replace("particles     = 8", "particles = 100"));
+    let found = samples(&many, 1, "discomfort");
+    assert_eq!((found.len(), &many["particles"]), (16, &Value::from(16)));
+    assert_eq!(found[..8], steady);
+}
+
+#[test]
+fn noise_is_drawn_only_if_the_plant_depends_on_a_change() {
+    let room = Room::fitted();
+    let winter = room.text("scenarios/room/winter.toml");
+    let source = |name: &str, changes: &str| {
+        let result = scenario(&room, name, &winter.replace("[case.baseline]", &format!("{changes}\n[case.baseline]")));
+        let words = result["noise_note"].as_str().unwrap().to_owned();
+        (result["noise"].as_str().unwrap().to_owned(), words, result["baseline_caveat"].is_string())
+    };
+    for (name, changes) in
+        [("price", "[disturbance]\nprice = { scale = 3.0 }"), ("same", "[disturbance]\noutdoor_temp = { scale = 1.0 }")]
+    {
+        let (noise, note, caveat) = source(name, changes);
+        assert!(noise == "recorded" && !caveat, "{name}: {note}");
+    }
+    let (noise, note, caveat) = source("warm", "[disturbance]\noutdoor_temp = { add = 1.0 }");
+    assert!(noise == "drawn" && caveat && note.contains("`outdoor_temp`") && note.contains("`rule`"), "{note}");
+    // The report names the caveat, and the answer is at most “try”.
+    let page = room.text("reports/room/warm/index.html");
+    assert!(page.contains("replays logged controls") && !page.contains("class=\"answer do\""));
+    room.run(&["check", "scenarios/room/warm.toml"]).expect(0).says(&["replayed-baseline", "`outdoor_temp`"]);
+    let price = room.run(&["check", "scenarios/room/price.toml"]).expect(0);
+    assert!(!price.stderr.contains("replayed-baseline"), "{}", price.stderr);
+    // A baseline that reacts needs no warning.
+    let rule = winter.replace("controller.replay = {}", "controller.rule = { heat = \"heat + 0.1\" }");
+    let rule = rule.replace("[case.baseline]", "[disturbance]\noutdoor_temp = { add = 1.0 }\n[case.baseline]");
+    let result = scenario(&room, "rule", &rule);
+    assert!(result["noise"] == "drawn" && result["baseline_caveat"].is_null());
+    room.run(&["check", "scenarios/room/rule.toml"]).expect(0);
+}
+
+#[test]
+fn long_gaps_lead_to_drawn_noise_and_short_gaps_to_recorded_noise() {
+    let gap = |column: usize, rows: std::ops::Range<usize>| {
+        let room = Room::fitted();
+        let mut columns = log(ROWS, ROWS, 0.35);
+        columns[column].1[rows].fill(f64::NAN);
+        write_log(&room.log_file(), &columns);
+        let winter = room.text("scenarios/room/winter.toml");
+        let result = scenario(&room, "winter", &winter);
+        let note = result["noise_note"].as_str().unwrap().to_owned();
+        (result["noise"].as_str().unwrap().to_owned(), note, result["baseline_caveat"].is_string())
+    };
+    // The control horizon is 6 h, and gaps of up to 3 h are interpolated.
+    let (noise, note, _) = gap(0, 1210..1215);
+    assert!(noise == "recorded" && note.contains("zero at up to 5 steps without values of `room_temp`"), "{note}");
+    let (noise, note, caveat) = gap(1, 1210..1219);
+    assert!(noise == "drawn" && caveat && note.contains("`power` is missing in the log for 9h"), "{note}");
+}
+
+#[test]
+fn a_twin_without_a_learned_part_has_no_interval() {
+    let room = Room::new();
+    let next = "next = \"room_temp + 0.08 * (outdoor_temp - room_temp) + 0.35[K/kW] * heat\"";
+    room.edit("data/room/twin.toml", "column = \"room_temp_c\",", &format!("column = \"room_temp_c\", {next},"));
+    let power = "name = \"power\",        role = \"output\",      unit = \"kW\",   column = \"power_kw\"";
+    room.edit(
+        "data/room/twin.toml",
+        power,
+        "name = \"power\", role = \"derived\", unit = \"kW\", expr = \"0.3[kW] + 1.1 * heat\"",
+    );
+    let result = scenario(&room, "winter", &room.text("scenarios/room/winter.toml"));
+    assert_eq!((&result["noise"], &result["particles"]), (&Value::from("recorded"), &Value::from(1)));
+    let discomfort = measured(50 * 24, 53 * 24)[1];
+    let found = samples(&result, 0, "discomfort");
+    assert!(found.len() == 1 && (found[0] - discomfort).abs() < 1e-9 * discomfort.max(1.0), "{found:?}");
+    let change = &result["cases"][1]["objective_change"];
+    assert!(change["low"].is_null() && change["high"].is_null() && change["measurable"] == false, "{change}");
+    assert!(change["mean"].as_f64().unwrap().abs() > 0.1, "{change}");
+    let page = room.text("reports/room/winter/index.html");
+    assert!(page.contains("one simulation cannot show") && page.contains("(no interval)"));
+}
