@@ -2,6 +2,7 @@
 
 mod base_stock;
 pub mod forecast;
+mod gated;
 mod hold;
 mod limit;
 pub mod mpc;
@@ -11,6 +12,7 @@ mod replay;
 mod rule;
 mod schedule;
 mod settings;
+mod supported;
 
 use std::sync::Arc;
 
@@ -20,6 +22,7 @@ pub use base_stock::BaseStock;
 pub use forecast::Forecast;
 #[cfg(test)]
 pub use forecast::Present;
+pub use gated::{GateUse, GatedMpc};
 pub use hold::Hold;
 pub use hold::HoldSettings;
 pub use limit::{limited, since};
@@ -29,6 +32,7 @@ pub use replay::Replay;
 pub use rule::Rule;
 pub use schedule::Schedule;
 pub use settings::{ControllerSettings, LiveSettings};
+pub use supported::{states_known, supported};
 
 use crate::error::Result;
 use crate::schema::Schema;
@@ -77,6 +81,10 @@ pub trait Controller: Send {
     }
     /// Predicted and re-scored savings of the plans so far; `None` if no plan has been re-scored.
     fn optimism_check(&self) -> Option<OptimismCheck> {
+        None
+    }
+    /// How often the moves of plans were reduced or replaced; `None` if the controller does not check its plans.
+    fn gate_use(&self) -> Option<GateUse> {
         None
     }
     /// Writes the controls of the current step to `control`. The caller then clamps the controls to their limits

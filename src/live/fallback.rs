@@ -4,9 +4,8 @@
 use super::decision::{Decision, FallbackLevel};
 use super::estimator::past::Past;
 use super::limits::ControlLimits;
-use super::support::{states_known, supported};
 use crate::config::TimeSpan;
-use crate::control::{self, Context, Control, Controller, LiveSettings, Mpc, Observation};
+use crate::control::{self, Context, Control, Controller, LiveSettings, Mpc, Observation, states_known, supported};
 use crate::error::Result;
 use crate::scenario::Plant;
 use crate::twin::{Dynamics, Support};
@@ -178,7 +177,7 @@ impl<'a> Fallback<'a> {
         }
         let best = (candidates.len() > 1).then(|| {
             let observation = Observation { window: &window, step: row, forecast: past.forecast() };
-            self.mpc.cheapest(&observation, &self.planned_only(&candidates))
+            self.mpc.cheapest(&observation, 0, &self.planned_only(&candidates))
         });
         let chosen = candidates.swap_remove(best.flatten().unwrap_or(0));
         let moves = (0..self.mpc.horizon()).map_while(|h| self.mpc.planned_controls(h).map(<[f64]>::to_vec));

@@ -14,7 +14,6 @@ mod journal;
 mod limits;
 mod protocol;
 mod session;
-mod support;
 
 pub use advise::advice::Advice;
 pub use advise::advise;

@@ -37,6 +37,7 @@ pub fn run_scenario(
     let steps = plant.steps(s.length.value);
     let (past, realised) = conditions::realise(plant, &mut compiled, scenario, steps)?;
     let settings = ControllerSettings::from_scenario(scenario, &plant.names().with(&s.parameter))?;
+    let controllers = baseline_first(scenario, &settings)?;
     let noise = ScenarioNoise::new(plant, scenario, &realised, past, steps)?;
     let drawn = ClosedLoop {
         plant,
@@ -48,11 +49,11 @@ pub fn run_scenario(
         particles: noise.particles,
         seed: seed.unwrap_or(s.seed.value),
         clock,
+        own: controllers[0].settings,
         recorded: None,
     };
     let recorded = (noise.source == NoiseSource::Recorded).then(|| drawn.record(stop)).transpose()?;
     let closed_loop = ClosedLoop { recorded: recorded.as_ref(), ..drawn };
-    let controllers = baseline_first(scenario, &settings)?;
     let count_and_stop = || {
         progress.add(1);
         stop()
@@ -171,6 +172,7 @@ impl Case {
                 .as_ref()
                 .map(|horizon| horizon.text(&plant.schema, plant.spec.value.step.value))
                 .into_iter()
+                .chain(self.run.gate_use.and_then(describe::gate))
                 .collect(),
             optimism_check: self.run.optimism_check,
         }

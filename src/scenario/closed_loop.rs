@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::plant::{Compiled, Plant};
 use crate::config::ForecastSpec;
 use crate::control::mpc::SkillHorizon;
-use crate::control::{self, Clock, Context, ControllerSettings, Forecast, OptimismCheck, Replay};
+use crate::control::{
+    self, Clock, Context, Controller, ControllerSettings, Forecast, GateUse, GatedMpc, Mpc, OptimismCheck, Replay,
+};
 use crate::error::Result;
 use crate::rng::Key;
 use crate::simulate::{Run, Simulated, simulate};
@@ -26,6 +28,9 @@ pub struct ClosedLoop<'a> {
     pub seed: u64,
     /// Clock for enforcing the time budget of plans. Without a clock, plans have no time limit.
     pub clock: Option<&'a Clock>,
+    /// The own controller of the plant, which applies if the support of the twin allows no move of MPC, and to the
+    /// controls that MPC does not plan.
+    pub own: &'a ControllerSettings,
     /// The twin with the recorded noise of the run; `None` if the noise is drawn.
     pub recorded: Option<&'a RecordedTwin<'a>>,
 }
@@ -35,6 +40,7 @@ pub struct ClosedLoopRun {
     pub simulated: Simulated,
     pub optimism_check: Option<OptimismCheck>,
     pub skill_horizon: Option<SkillHorizon>,
+    pub gate_use: Option<GateUse>,
 }
 
 impl ClosedLoop<'_> {
@@ -55,13 +61,24 @@ impl ClosedLoop<'_> {
             }
             other => other,
         };
-        let mut controller = control::build(tuned, &context)?;
+        let mut controller: Box<dyn Controller> = match tuned {
+            ControllerSettings::Mpc(settings) => {
+                let own = match self.own {
+                    ControllerSettings::Mpc(_) => &ControllerSettings::Replay,
+                    own => own,
+                };
+                let own = control::build(own, &context)?;
+                Box::new(GatedMpc::new(Mpc::build(settings, &context)?, own, context.dynamics))
+            }
+            other => control::build(other, &context)?,
+        };
         let dynamics: &dyn Dynamics = self.recorded.map_or(self.twin, |recorded| recorded);
         let simulated = simulate(&self.run_of(dynamics, forecast), controller.as_mut(), stop)?;
         Ok(ClosedLoopRun {
             simulated,
             optimism_check: controller.optimism_check(),
             skill_horizon: controller.skill_horizon(),
+            gate_use: controller.gate_use(),
         })
     }
 

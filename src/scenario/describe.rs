@@ -6,7 +6,7 @@ use super::card::change_unit;
 use super::plant::{Compiled, Plant};
 use crate::config::{Change, ControllerSpec, PlannerSpec, ScenarioSpec, TimeSpan};
 use crate::control::mpc::{ResolvedMpc, select_planner};
-use crate::control::{ControllerSettings, Forecast};
+use crate::control::{ControllerSettings, Forecast, GateUse};
 use crate::trajectory::Trajectory;
 use crate::value::Objective;
 
@@ -102,6 +102,19 @@ pub fn perfect_forecast(
     let forecast = Forecast::new(&plant.spec.value, realised.clone(), past, mpc.forecast);
     let constant = |i: &usize| compiled.equations.constants.iter().any(|c| c.signal == *i);
     forecast.perfect().filter(|i| !constant(i)).map(|i| plant.schema.signals[i].name.clone()).collect()
+}
+
+/// Describes how often the moves of MPC were changed because they leave the support; `None` if they never were.
+pub fn gate(used: GateUse) -> Option<String> {
+    let percent = |n: usize| 100.0 * n as f64 / used.moves.max(1) as f64;
+    (used.reduced + used.replaced > 0).then(|| {
+        format!(
+            "{:.1} % of the moves were reduced and {:.1} % replaced by those of the baseline, because they leave the \
+             logged range",
+            percent(used.reduced),
+            percent(used.replaced)
+        )
+    })
 }
 
 /// One clause for each signal with missing values during the run. `steps` contains the number of missing steps per

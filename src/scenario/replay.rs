@@ -55,6 +55,7 @@ pub fn replay_checks(plant: &Plant, twin: &Twin, holdout: &[Range<usize>], seed:
                 particles: PARTICLES,
                 seed,
                 clock: None,
+                own: &ControllerSettings::Replay,
                 recorded: None,
             };
             let run = closed_loop.run(&ControllerSettings::Replay, &|| false)?.simulated.trajectory;

@@ -5,6 +5,7 @@ mod cascaded_tanks;
 mod counterfactual;
 mod expr;
 mod gap;
+mod gated;
 mod learn;
 mod limits;
 mod log;

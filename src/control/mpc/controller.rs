@@ -224,22 +224,22 @@ impl Mpc<'_> {
         plan.controls.get(block * n..(block + 1) * n)
     }
 
-    /// Evaluates the current plan with its next move replaced by each of the moves in `first`, `[controls]`, and
-    /// returns the index of the move that gives the lowest cost of the whole plan. The time budget and the limits on
+    /// Evaluates the current plan of particle `row` with its next move replaced by each of the moves in `first`,
+    /// `[controls]`, and returns the index of the move that gives the lowest cost of the whole plan. The time budget and the limits on
     /// totals are ignored. Returns `None` if there is no plan, if the plan has order-up-to levels, or if no cost is
     /// finite.
-    pub fn cheapest(&mut self, observation: &Observation, first: &[Vec<f64>]) -> Option<usize> {
+    pub fn cheapest(&mut self, observation: &Observation, row: usize, first: &[Vec<f64>]) -> Option<usize> {
         self.update_forecasts(observation.forecast, observation.step);
         let Self { setup, particles, forecasts, planned_at, key, .. } = self;
         if setup.orders.iter().any(Option::is_some) {
             return None;
         }
-        let ParticlePlan { plan, bias, .. } = particles.first()?;
+        let ParticlePlan { plan, bias, .. } = particles.get(row)?;
         let mut rest = plan.as_ref()?.controls.clone();
         let elapsed = observation.step.checked_sub((*planned_at)?)?;
         setup.horizon.blocks.shift(&mut rest, setup.controls.len(), elapsed);
-        let key = plan_key(*key, 0, observation.step);
-        let start = setup.start(observation, 0, forecasts, plan.as_ref(), bias, key);
+        let key = plan_key(*key, row, observation.step);
+        let start = setup.start(observation, row, forecasts, plan.as_ref(), bias, key);
         let with_first = |moves: &Vec<f64>| [moves, &rest[moves.len()..]].concat();
         let candidates: Vec<Vec<f64>> = first.iter().map(with_first).collect();
         let (mut evaluator, mut costs) = (Evaluator::default(), Vec::new());

@@ -66,7 +66,7 @@ pub struct Plant {
     pub schema: Arc<Schema>,
     pub scope: Scope,
     kpis: Vec<Kpi>,
-    objective: Objective,
+    pub objective: Objective,
     /// The terminal cost, or `None` if it has not been learned.
     pub terminal_cost: Option<TerminalCost>,
 }

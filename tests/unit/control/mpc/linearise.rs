@@ -194,7 +194,7 @@ fn the_cheapest_first_move_is_chosen_by_the_cost_of_the_remaining_plan() {
     let other = [[9.0, 0.5], [7.0, 3.0]].map(|m| m.to_vec());
     {
         let observation = Observation { window: &fixture.window, step: 4, forecast: &fixture.forecast };
-        assert_eq!(fixture.mpc.cheapest(&observation, &first), None, "there is no plan yet");
+        assert_eq!(fixture.mpc.cheapest(&observation, 0, &first), None, "there is no plan yet");
         let mut control = Control::new(vec![HEAT, FAN], 1);
         fixture.mpc.act(&observation, &mut control).unwrap();
     }
@@ -205,7 +205,7 @@ fn the_cheapest_first_move_is_chosen_by_the_cost_of_the_remaining_plan() {
     let least = |costs: &[f64]| (0..costs.len()).min_by(|a, b| costs[*a].total_cmp(&costs[*b]));
     let expected = [costs(&mut fixture, &first), costs(&mut fixture, &other)].map(|c| least(&c));
     let observation = Observation { window: &fixture.window, step: 4, forecast: &fixture.forecast };
-    let found = [&first[..], &other].map(|f| fixture.mpc.cheapest(&observation, f));
+    let found = [&first[..], &other].map(|f| fixture.mpc.cheapest(&observation, 0, f));
     assert_eq!(found, expected);
     assert!(found[0] != Some(0) && found[1].is_some());
 }

@@ -1,0 +1,148 @@
+//! MPC with the same check of its moves as `twinopt control`: a move that leaves the support of the model is reduced, or
+//! replaced by the move of the own controller of the plant.
+
+use super::{
+    Control, Controller, Mpc, Observation, OptimismCheck, SkillHorizon, limited, since, states_known, supported,
+};
+use crate::error::Result;
+use crate::schema::Role;
+use crate::trajectory::{Frame, Window};
+use crate::twin::{Dynamics, Support};
+
+/// How often the moves of plans were changed, over all steps and particles.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GateUse {
+    /// Number of moves.
+    pub moves: usize,
+    /// Number of moves that were reduced, so that they stay within the support.
+    pub reduced: usize,
+    /// Number of moves that were replaced by those of the own controller.
+    pub replaced: usize,
+}
+
+/// MPC whose moves stay within the support. Controls that MPC does not plan follow the own controller of the plant.
+pub struct GatedMpc<'a> {
+    dynamics: &'a dyn Dynamics,
+    mpc: Mpc<'a>,
+    /// The own controller of the plant. Controls that this controller does not set have their logged values.
+    own: Box<dyn Controller + 'a>,
+    /// All controls.
+    controls: Vec<usize>,
+    used: GateUse,
+}
+
+impl<'a> GatedMpc<'a> {
+    pub fn new(mpc: Mpc<'a>, own: Box<dyn Controller + 'a>, dynamics: &'a dyn Dynamics) -> Self {
+        let controls = dynamics.schema().with_role(Role::Control);
+        Self { dynamics, mpc, own, controls, used: GateUse::default() }
+    }
+
+    /// Writes `control`, clamped to the limits, into the current frame of `window`.
+    fn write(&self, control: &Control, window: &mut Window) {
+        for (&c, values) in control.signals.iter().zip(&control.values) {
+            for (row, value) in values.iter().enumerate() {
+                let clamped = self.clamped(window, c, row, *value);
+                window.column_mut(c, 0)[row] = clamped;
+            }
+        }
+    }
+
+    /// The value nearest to `value` that the limits of control `c` allow; the value in force if `value` is NaN.
+    fn clamped(&self, window: &Window, c: usize, row: usize, value: f64) -> f64 {
+        let (signal, before) = (&self.dynamics.schema().signals[c], window.column(c, 1)[row]);
+        let value = limited(signal, before, since(signal, c, window, row), value);
+        if value.is_finite() { value } else { before }
+    }
+
+    /// The values of all controls in the current frame of `window`.
+    fn current(&self, window: &Window, row: usize) -> Vec<f64> {
+        self.controls.iter().map(|&c| window.column(c, 0)[row]).collect()
+    }
+
+    /// The move of particle `row` that may be made if its requested move, in the current frame of `window`, leaves the
+    /// support. `None` if the controls of `own` apply.
+    fn reduced(
+        &mut self,
+        observation: &Observation,
+        window: &Window,
+        row: usize,
+        own: &[f64],
+    ) -> Result<Option<Vec<f64>>> {
+        let requested = self.current(window, row);
+        let mut single =
+            Window::new(self.dynamics.schema().len(), window.depth(), 1, window.time(), self.dynamics.step_ms());
+        single.broadcast_from(window, row);
+        let known = states_known(self.dynamics, |s| single.column(s, 0)[0]);
+        let planned = self.mpc.signals();
+        let held = self.controls.iter().zip(own).map(|(c, own)| {
+            let before = self.clamped(&single, *c, 0, single.column(*c, 1)[0]);
+            if planned.contains(c) { before } else { *own }
+        });
+        let held: Vec<f64> = held.collect();
+        let mut candidates = supported(own.to_vec(), vec![held], requested, known, |moves| {
+            for (&c, v) in self.controls.iter().zip(moves.iter_mut()) {
+                *v = self.clamped(&single, c, 0, *v);
+                single.column_mut(c, 0)[0] = *v;
+            }
+            Ok(self.dynamics.support(&single).first().copied().unwrap_or(Support::Outside))
+        })?;
+        if candidates.len() < 2 {
+            return Ok(candidates.pop());
+        }
+        let at: Vec<usize> = planned.iter().filter_map(|s| self.controls.iter().position(|c| c == s)).collect();
+        let planned: Vec<Vec<f64>> = candidates.iter().map(|m| at.iter().map(|&i| m[i]).collect()).collect();
+        let cheapest = self.mpc.cheapest(observation, row, &planned).unwrap_or(0);
+        Ok(Some(candidates.swap_remove(cheapest)))
+    }
+}
+
+impl Controller for GatedMpc<'_> {
+    fn signals(&self) -> &[usize] {
+        &self.controls
+    }
+
+    fn depth(&self) -> usize {
+        self.mpc.depth().max(self.own.depth()).max(self.dynamics.depth()).max(2)
+    }
+
+    fn skill_horizon(&self) -> Option<SkillHorizon> {
+        self.mpc.skill_horizon()
+    }
+
+    fn optimism_check(&self) -> Option<OptimismCheck> {
+        self.mpc.optimism_check()
+    }
+
+    fn gate_use(&self) -> Option<GateUse> {
+        Some(self.used)
+    }
+
+    fn act(&mut self, observation: &Observation, control: &mut Control) -> Result<()> {
+        let mut window = observation.window.clone();
+        let mut own = Control::new(self.own.signals().to_vec(), window.rows());
+        self.own.act(observation, &mut own)?;
+        self.write(&own, &mut window);
+        let own: Vec<Vec<f64>> = (0..window.rows()).map(|row| self.current(&window, row)).collect();
+        let observation = Observation { window: &window.clone(), ..*observation };
+        let mut planned = Control::new(self.mpc.signals().to_vec(), window.rows());
+        self.mpc.act(&observation, &mut planned)?;
+        self.write(&planned, &mut window);
+        let labels = self.dynamics.support(&window);
+        for (row, own) in own.iter().enumerate() {
+            self.used.moves += 1;
+            let failed = planned.values.iter().any(|v| !v[row].is_finite());
+            let moves = match labels.get(row) {
+                _ if failed => None,
+                Some(Support::Outside) => self.reduced(&observation, &window, row, own)?,
+                _ => Some(self.current(&window, row)),
+            };
+            match &moves {
+                None => self.used.replaced += 1,
+                Some(moves) => self.used.reduced += usize::from(*moves != self.current(&window, row)),
+            }
+            let moves = moves.as_ref().unwrap_or(own);
+            control.values.iter_mut().zip(moves).for_each(|(column, v)| column[row] = *v);
+        }
+        Ok(())
+    }
+}
