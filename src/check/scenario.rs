@@ -7,11 +7,11 @@ use indexmap::IndexMap;
 
 use super::controller::controller;
 use super::plant::Plant;
-use crate::config::{At, Change, ControllerSpec, Loaded, ScenarioSpec, key_place};
+use crate::config::{At, BASELINE, Change, ControllerSpec, Loaded, ScenarioSpec, key_place};
 use crate::error::{Error, Fault, nearest};
 use crate::expr;
 use crate::resolve::{Faults, listed, role_name, short, suggest};
-use crate::scenario::{BASELINE, Compiled, REPLAY_HELP, changed_inputs, few};
+use crate::scenario::{Compiled, REPLAY_HELP, changed_inputs, few};
 use crate::schema::Role;
 
 /// Largest number of particles per case (not tuned).

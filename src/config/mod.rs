@@ -33,7 +33,7 @@ pub use load::{Loaded, Parsed, is_plant_name, load_scenario, load_twin, parse_sc
 pub use model::{EnsembleSpec, GpKernel, GpSpec, MeanSpec, ModelSpec};
 pub use place::{inner_place, key_place};
 pub use planner::PlannerSpec;
-pub use scenario::{CaseSpec, Change, ScenarioSpec};
+pub use scenario::{BASELINE, CaseSpec, Change, ScenarioSpec};
 pub use span::TimeSpan;
 pub use tags::{Complaint, schema, signals};
 pub use total::TotalSpec;

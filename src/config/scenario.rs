@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{At, ControllerSpec, TimeOfDay, TimeSpan};
 
+/// Name of the case with which all other cases are compared.
+pub const BASELINE: &str = "baseline";
+
 /// A what-if question: changes to the inputs of a twin, and the cases to compare.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -156,8 +156,8 @@ fn headline(results: &Results, ranked: &[RankedCase<'_>], money: &str, words: Wo
             format!("Unknown whether “{case}” helps: the log is inconclusive.")
         }
         Answer::Dont if pick.runs.iter().all(|r| r.case.kpis.iter().all(|k| k.samples.len() == 1)) => {
-            because.push(format!("The best case, “{case}”, {gain} in the only simulation."));
-            "Don’t change anything yet: one simulation cannot show whether the saving is real. Increase `particles`; if \
+            because.push(format!("The best case, “{case}”, {gain} in the only simulated future."));
+            "Don’t change anything yet: one simulated future cannot show whether the saving is real. Increase `particles`; if \
              there are no ensemble members, test the change on the plant."
                 .into()
         }

@@ -1,10 +1,9 @@
 //! Annual KPIs from all scenarios, and the economics of each case.
 
-use super::case::BASELINE;
 use super::plant::Plant;
 use super::results::{AnnualResult, CaseResult, KpiResult, ScenarioResult};
 use super::summary;
-use crate::config::{Loaded, ScenarioSpec};
+use crate::config::{BASELINE, Loaded, ScenarioSpec};
 use crate::twin::Dynamics;
 use crate::value::{Difference, Economics, Figures, Kpi, Objective, WeightedScenario, annualise};
 

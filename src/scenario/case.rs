@@ -10,15 +10,12 @@ use super::plant::{Compiled, Plant};
 use super::progress::Progress;
 use super::results::{CaseResult, NoiseSource, ScenarioResult};
 use super::{conditions, describe, summary};
-use crate::config::{ControllerSpec, Loaded, ScenarioSpec};
+use crate::config::{BASELINE, ControllerSpec, Loaded, ScenarioSpec};
 use crate::control::{Clock, ControllerSettings};
 use crate::error::{Error, Result};
 use crate::trajectory::Trajectory;
 use crate::twin::Dynamics;
 use crate::value::{Difference, Estimate, Figures};
-
-/// Name of the case with which all other cases are compared.
-pub const BASELINE: &str = "baseline";
 
 /// The trajectories of a scenario, one for each case.
 pub type Trajectories = Vec<(String, Trajectory)>;

@@ -20,7 +20,6 @@ mod summary;
 pub use annual::annual;
 pub use batch::{Batch, ScenarioOutcome, failed, run, unreadable};
 pub use card::model_card;
-pub use case::BASELINE;
 pub use closed_loop::run_figures;
 pub use conditions::changed_inputs;
 pub use noise::{REPLAY_HELP, few};

@@ -11,11 +11,10 @@
 //! a twin has recorded noise only if the baseline is a replay, which would not react to drawn noise, or if it predicts
 //! nothing that has noise.
 
-use super::case::BASELINE;
 use super::conditions::changed_inputs;
 use super::plant::Plant;
 use super::results::NoiseSource;
-use crate::config::{ControllerSpec, Loaded, ScenarioSpec, TimeSpan};
+use crate::config::{BASELINE, ControllerSpec, Loaded, ScenarioSpec, TimeSpan};
 use crate::error::{Result, plural};
 use crate::schema::Role;
 use crate::trajectory::Trajectory;

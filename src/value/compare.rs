@@ -31,7 +31,7 @@ pub struct Estimate {
 pub struct Difference {
     #[serde(deserialize_with = "number_or_nan")]
     pub mean: f64,
-    /// 90 % interval of the difference; NaN if there is only one particle.
+    /// 90 % interval of the difference; NaN if there is only one particle, whose values differ.
     #[serde(deserialize_with = "number_or_nan")]
     pub low: f64,
     #[serde(deserialize_with = "number_or_nan")]
@@ -75,8 +75,8 @@ impl Difference {
     /// The 90 % interval is a prediction interval for one further draw of the difference. With 19 particles or more,
     /// the ends of the interval are the order statistics at ranks 0.05·(n + 1) and 0.95·(n + 1), which give 90 %
     /// coverage for any distribution. With 2 to 18 particles, the interval is the prediction interval based on
-    /// Student's t, mean ± t₀.₉₅(n − 1)·s·√(1 + 1/n). With a single particle, there is no interval, its ends are NaN,
-    /// and the difference is not measurable. A difference smaller than 1e-9 times the compared values counts as a
+    /// Student's t, mean ± t₀.₉₅(n − 1)·s·√(1 + 1/n). With a single particle, there is no interval unless the
+    /// values are equal: its ends are NaN, and the difference is not measurable. A difference smaller than 1e-9 times the compared values counts as a
     /// rounding error.
     pub fn paired(case: &[f64], baseline: &[f64]) -> Self {
         Self::paired_among(case, baseline, usize::MAX)
@@ -104,6 +104,8 @@ impl Difference {
         let independent = if members > 1 { n.min(members) } else { n };
         let mean = mean(&sorted);
         let (low, high) = match independent {
+            // Identical values differ by exactly zero.
+            1 if mean == 0.0 => (0.0, 0.0),
             0 | 1 => (f64::NAN, f64::NAN),
             2..19 => {
                 let variance = variance_of_draw(differences, if members > 1 { members } else { usize::MAX });

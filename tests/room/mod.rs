@@ -73,7 +73,7 @@ particles     = 8
 [disturbance]
 outdoor_temp  = { add = -5.0 }
 [case.baseline]
-controller.replay = {}
+controller.hold = { heat = 3.4 }
 [case.pid]
 controller.pid  = [{ control = "heat", measurement = "room_temp", setpoint = 21.0, kp = 0.4, ti = "6h" }]
 "#;
