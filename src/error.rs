@@ -66,6 +66,38 @@ pub fn line_column(text: &str, at: usize) -> (usize, usize) {
     (head.matches('\n').count() + 1, head[line_start..].chars().count() + 1)
 }
 
+/// The setting in `twin.toml` to which a [`LogFault`] refers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogKey {
+    Files,
+    Time,
+    Where,
+    /// The value column of a log in long format.
+    Value,
+    /// The quality column of a log in long format.
+    Quality,
+    /// The signal with this name.
+    Signal(String),
+    /// The signal that reads this column or tag.
+    Column(String),
+}
+
+/// A reason why a log cannot be read with the settings in `twin.toml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFault {
+    pub key: LogKey,
+    /// What is wrong.
+    pub message: String,
+    /// How to correct it.
+    pub help: String,
+}
+
+impl LogFault {
+    pub fn new(key: LogKey, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { key, message: message.into(), help: help.into() }
+    }
+}
+
 /// The errors of this crate. The binary prints an error once and exits with [`Error::exit_code`].
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -75,6 +107,9 @@ pub enum Error {
     /// Bad data. The text names the problem, its location (file, signal, row) and a remedy.
     #[error("{0}")]
     Data(String),
+    /// All reasons found why a log cannot be read.
+    #[error("{}", .0.iter().map(|f| format!("{}; {}", f.message, f.help)).collect::<Vec<_>>().join("\n"))]
+    Log(Vec<LogFault>),
     /// A file or folder does not exist or cannot be read.
     #[error("cannot read {}: {reason}", path.display())]
     NoInput { path: PathBuf, reason: String },
@@ -108,7 +143,7 @@ impl Error {
             Self::Internal(_) => 1,
             Self::Usage(_) => 2,
             Self::Attention(_) => 3,
-            Self::Data(_) => 65,
+            Self::Data(_) | Self::Log(_) => 65,
             Self::NoInput { .. } => 66,
             Self::Write { source, .. }
                 if matches!(
@@ -123,6 +158,11 @@ impl Error {
             Self::Config(_) => 78,
             Self::Interrupted => 130,
         }
+    }
+
+    /// Creates the error for one reason why a log cannot be read.
+    pub fn log(key: LogKey, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::Log(vec![LogFault::new(key, message, help)])
     }
 
     pub fn no_input(path: impl Into<PathBuf>, reason: impl ToString) -> Self {

@@ -73,9 +73,11 @@ impl Trajectory {
         time_after(self.start, self.step_ms, t)
     }
 
-    /// The step whose interval contains `time`; `None` if `time` is outside the grid.
+    /// The step whose interval contains `time`; `None` if `time` is outside the grid. A day may begin one hour early,
+    /// because days in local time begin at another UTC time in summer.
     pub fn step_at(&self, time: Timestamp) -> Option<usize> {
-        let ms = time.as_millisecond() - self.start.as_millisecond();
+        let early = if self.step_ms % 86_400_000 == 0 { 3_600_000 } else { 0 };
+        let ms = time.as_millisecond() - self.start.as_millisecond() + early;
         let t = usize::try_from(ms.div_euclid(self.step_ms)).ok()?;
         (t < self.steps).then_some(t)
     }

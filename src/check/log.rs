@@ -55,7 +55,7 @@ pub(super) fn log(faults: &mut Faults<'_>, plant: &Plant<'_>) {
             if let Some(quality) = long.quality.as_ref().filter(|q| !all.contains(&q.as_str())) {
                 missing(faults, quality, "quality column", &all);
             }
-            if let Some(column) = plant.log.find(&long.value.value).filter(|c| !is_numeric(c)) {
+            if let Some(column) = plant.log.find(&long.value.value).filter(|c| !may_hold_numbers(c)) {
                 not_numbers(faults, &long.value.value.span, column, &names(&NUMERIC));
             }
         }
@@ -70,8 +70,9 @@ pub(super) fn log(faults: &mut Faults<'_>, plant: &Plant<'_>) {
 
 const NUMERIC: [ColumnKind; 3] = [ColumnKind::Float, ColumnKind::Integer, ColumnKind::Boolean];
 
-fn is_numeric(column: &Column) -> bool {
-    NUMERIC.contains(&column.kind)
+/// Whether a column contains numbers, or text, which may contain numbers.
+fn may_hold_numbers(column: &Column) -> bool {
+    NUMERIC.contains(&column.kind) || column.kind == ColumnKind::Text
 }
 
 fn time_column(faults: &mut Faults<'_>, plant: &Plant<'_>, name: &At<String>, times: &[&str], all: &[&str]) {
@@ -91,6 +92,13 @@ fn time_column(faults: &mut Faults<'_>, plant: &Plant<'_>, name: &At<String>, ti
         {
             let message = format!("the time column `{}` contains {}, not times", name.value, contents(column.kind));
             faults.add("wrong-column", &name.span, message, help("use a column that contains times".to_owned()));
+        }
+        Some(column)
+            if column.without_zone && plant.spec().timezone.is_none() && plant.spec().log.timezone.is_none() =>
+        {
+            let message = format!("the time stamps in `{}` have no time zone and are read as UTC", name.value);
+            let help = "add `timezone = \"UTC\"` to `log` if this is right, or the time zone of the times, like `timezone = \"Europe/Berlin\"`";
+            faults.warn("time-zone", &name.span, message, help);
         }
         Some(_) => {}
     }
@@ -123,7 +131,7 @@ fn wide_column(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec, 
             };
             faults.add("unknown-column", &column.span, message, help);
         }
-        Some(found) if !is_numeric(found) => not_numbers(faults, &column.span, found, numeric),
+        Some(found) if !may_hold_numbers(found) => not_numbers(faults, &column.span, found, numeric),
         Some(_) => ranges(faults, plant, signal, column),
     }
 }

@@ -4,6 +4,7 @@
 //! The structure of the files (keys and types) is checked by [`crate::config`]. Controllers are checked when they are
 //! resolved ([`crate::resolve`]).
 
+mod contents;
 mod controller;
 mod kpi;
 mod log;
@@ -13,6 +14,7 @@ mod plant;
 mod scenario;
 mod signals;
 
+pub use contents::contents;
 pub use plant::Plant;
 pub use scenario::{folder, same_name, scenario, scenario_without_twin};
 

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::plant::Plant;
-use crate::config::{At, Effect, ForecastSpec, SignalSpec, key_place};
+use crate::config::{At, Effect, ForecastSpec, Kind, Resample, SignalSpec, key_place};
 use crate::expr::{Program, is_name};
 use crate::resolve::{Faults, Wanted, listed, role_name, suggest};
 use crate::schema::Role;
@@ -20,6 +20,7 @@ pub(super) fn signals(faults: &mut Faults<'_>, plant: &Plant<'_>) {
         limits(faults, signal);
         times(faults, plant, signal);
         forecast(faults, plant, signal);
+        kind(faults, signal);
         effects(faults, plant, signal);
         equations(faults, plant, signal);
         if let Some(m) = signal.multiple.as_ref().filter(|m| !(***m > 0.0 && m.is_finite())) {
@@ -285,6 +286,34 @@ fn times(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec) {
         if let Some(at) = at {
             plant.whole_steps(faults, at, key);
         }
+    }
+}
+
+/// Checks that the keys that determine how samples are combined agree.
+fn kind(faults: &mut Faults<'_>, signal: &SignalSpec) {
+    let name = &signal.name.value;
+    let summed = matches!(
+        (signal.kind.as_ref().map(|k| k.value), signal.resample.as_ref().map(|r| r.value)),
+        (Some(Kind::Amount | Kind::Counter), _) | (None, Some(Resample::Sum))
+    );
+    if let (Some(kind), Some(resample)) = (&signal.kind, &signal.resample) {
+        let fits = match kind.value {
+            Kind::Amount | Kind::Counter => resample.value == Resample::Sum,
+            Kind::Level => resample.value != Resample::Sum,
+            Kind::State => matches!(resample.value, Resample::Hold | Resample::Mean),
+        };
+        if !fits {
+            let message = format!("`resample` of `{name}` contradicts its `kind`");
+            let help = "remove `resample`: amounts and counters are added, levels are averaged, and states are held";
+            faults.add("contradiction", &resample.span, message, help);
+        }
+    }
+    let empty = signal.empty.as_ref().map(|e| ("empty", &e.span));
+    for (key, place) in
+        empty.into_iter().chain(signal.partial.as_ref().map(|p| ("partial", &p.span))).filter(|_| !summed)
+    {
+        let message = format!("`{key}` of `{name}` is valid only for amounts and counters");
+        faults.add("contradiction", place, message, format!("write `kind = \"amount\"`, or remove `{key}`"));
     }
 }
 

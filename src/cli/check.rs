@@ -13,8 +13,8 @@ use crate::ops::project::{Project, distinct};
 
 /// Report all faults in twins and scenarios, with a hint for each.
 ///
-/// Checks keys, types, names, units, limits and times. Also checks that the files are consistent with each other and
-/// with the columns and the time span of the log. The exit code is 78 if there are faults, and 0 otherwise, even if
+/// Checks keys, types, names, units, limits and times. Also checks that the files are consistent with each other, and
+/// reads the whole log to find everything that prevents a fit. The exit code is 78 if there are faults, and 0 otherwise, even if
 /// there are warnings.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -136,10 +136,15 @@ impl Files {
         }
         let mut plants: BTreeMap<&Path, Plant<'_>> = BTreeMap::new();
         for (dir, parsed) in &mut twins {
+            let intact = parsed.faults.is_empty();
             faults.append(&mut parsed.faults);
             if let Some(loaded) = &parsed.loaded {
                 let plant = Plant::new(loaded);
-                faults.extend(check::twin(&plant));
+                let own = check::twin(&plant);
+                if intact && own.iter().all(|f| f.warning) {
+                    faults.extend(check::contents(&plant));
+                }
+                faults.extend(own);
                 plants.insert(dir, plant);
             }
         }

@@ -7,11 +7,19 @@ use askama::Template;
 use jiff::Timestamp;
 
 use super::guess::{self, Guess};
-use crate::config::{At, Files, LogSpec, TimeSpan};
+use super::notation::{Settings, quoted};
+use crate::config::{LogSpec, TimeSpan};
 use crate::error::{Error, Result, plural};
 use crate::log::{self, ColumnKind, ColumnSummary};
 use crate::schema::Role;
 use crate::terminal::one_line;
+
+/// A column of text tells apart several things if more than this fraction of the rows has the time of another row (not
+/// tuned).
+const MAX_REPEATS: f64 = 0.1;
+
+/// The tag and value columns, and the quality column with the flag of good samples if it is not a default flag.
+type LongColumns = (String, String, Option<(String, Option<&'static str>)>);
 
 /// The guessed content of `twin.toml` and of the first scenario.
 pub(super) struct Draft {
@@ -19,9 +27,13 @@ pub(super) struct Draft {
     time: String,
     episode: Option<String>,
     /// Names of the tag, value and quality columns of a log in long format, which has one row per sample.
-    long: Option<(String, String, Option<String>)>,
+    long: Option<LongColumns>,
+    /// Lines of `[log]` that describe how times and numbers are written.
+    settings: Vec<String>,
     step: TimeSpan,
     span: (Timestamp, Timestamp),
+    /// The longest stretch without a gap in the newest quarter of the log.
+    stretch: Option<(Timestamp, Timestamp)>,
     holdout: TimeSpan,
     horizon: TimeSpan,
     pub signals: Vec<Guess>,
@@ -41,6 +53,7 @@ struct TwinFile<'a> {
     time: String,
     episode: Option<String>,
     long: Option<String>,
+    settings: &'a [String],
     holdout: TimeSpan,
     horizon: TimeSpan,
     kpi: Option<KpiLine>,
@@ -84,31 +97,29 @@ impl Draft {
             ))
         })?;
         let long = guess::long(columns);
-        let episode = if long.is_some() { None } else { guess::episode(columns) };
-        let (span, rows) = match time.span {
-            Some(span) => (span, time.rows),
+        let mut notation = Settings::new(columns, time);
+        let (span, rows, repeats, sampling) = match time.span {
+            Some(span) => (span, time.rows, time.zero_moves, time.step),
             None => {
-                let spec = LogSpec {
-                    files: At::from(Files::One(
-                        file.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned()),
-                    )),
-                    time: At::from(time.name.clone()),
-                    episode: None,
-                    timezone: None,
-                    max_gap: None,
-                    long: None,
-                    completeness: None,
-                };
+                let file_name = file.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());
+                let spec = LogSpec::wide(file_name, time.name.clone());
                 let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
                 let span = log::time_span(folder, &spec)?;
-                ((span.first, span.last), span.rows)
+                notation.time_unit(span.unit);
+                let repeats = 1.0 - span.distinct as f64 / span.rows.max(1) as f64;
+                ((span.first, span.last), span.rows, repeats, span.sampling)
             }
         };
+        // If many rows have equal times, a column of text tells apart several things, and the most frequent is used.
+        let entity = guess::entity(columns).filter(|_| long.is_none() && repeats > MAX_REPEATS);
+        let entity_rows = entity.and_then(|e| e.commonest.as_ref()).map(|(value, rows)| {
+            notation.only(entity.map_or("", |e| &e.name), value, entity.map_or(0, |e| e.distinct));
+            *rows
+        });
+        let episode = guess::episode(columns).filter(|_| long.is_none() && entity.is_none());
         let length = span.1.as_millisecond() - span.0.as_millisecond();
-        // relative times start at 0 in every episode, so the episodes overlap in time
-        let rows = if time.span.is_none() { rows / episode.map_or(1, |e| e.distinct.max(1)) } else { rows };
         let mean = length / i64::try_from(rows).unwrap_or(i64::MAX).max(2).saturating_sub(1);
-        let step = time.step.filter(|s| s.ms() > 0).unwrap_or_else(|| TimeSpan::from_ms(mean.max(1)));
+        let step = sampling.filter(|s| s.ms() > 0).unwrap_or_else(|| TimeSpan::from_ms(mean.max(1)));
         let step = round_step(step);
         if length < 20 * step.ms() {
             return Err(Error::Data(format!(
@@ -119,15 +130,20 @@ impl Draft {
                 span.1
             )));
         }
-        let holdout = round_span(length / 5, step);
-        let horizon = TimeSpan::from_ms((24 * step.ms()).min(holdout.ms() / 2 / step.ms() * step.ms()).max(step.ms()));
+        // Gaps do not count, because models are fitted only to rows.
+        let rows = entity_rows.unwrap_or((rows as f64 * (1.0 - repeats)).round() as usize);
+        let logged = if long.is_some() { length } else { length.min(TimeSpan::from_steps(rows, step.ms()).ms()) };
+        let holdout = round_span(logged / 5, step);
+        let horizon = horizon(logged, holdout, step);
         let mut draft = Self {
             name: name.to_owned(),
             time: time.name.clone(),
             episode: episode.map(|e| e.name.clone()),
-            long: long.map(|(t, v, q)| (t.name.clone(), v.name.clone(), q.map(|q| q.name.clone()))),
+            settings: notation.lines,
+            long: long.map(|(t, v, q)| (t.name.clone(), v.name.clone(), q.map(|q| (q.name.clone(), guess::good(q))))),
             step,
             span,
+            stretch: time.stretch,
             holdout,
             horizon,
             signals: Vec::new(),
@@ -144,7 +160,8 @@ impl Draft {
             }
             None => {
                 for column in columns {
-                    let used = column.name == time.name || episode.is_some_and(|e| e.name == column.name);
+                    let named = |c: Option<&ColumnSummary>| c.is_some_and(|c| c.name == column.name);
+                    let used = column.name == time.name || named(episode) || named(entity);
                     if !used {
                         draft.add(column, true);
                     }
@@ -192,7 +209,10 @@ impl Draft {
     /// The text of `twin.toml`; `log` is the name of the log file.
     pub fn twin(&self, log: &str) -> Result<String> {
         let long = self.long.as_ref().map(|(tag, value, quality)| {
-            let quality = quality.as_ref().map_or(String::new(), |q| format!(", quality = {}", quoted(q)));
+            let quality = quality.as_ref().map_or(String::new(), |(name, good)| {
+                let good = good.map_or(String::new(), |flag| format!(", good = [{}]", quoted(flag)));
+                format!(", quality = {}{good}", quoted(name))
+            });
             format!("tag = {}, value = {}{quality}", quoted(tag), quoted(value))
         });
         let file = TwinFile {
@@ -204,6 +224,7 @@ impl Draft {
             time: quoted(&self.time),
             episode: self.episode.as_deref().map(quoted),
             long,
+            settings: &self.settings,
             holdout: self.holdout,
             horizon: self.horizon,
             kpi: self.kpi(),
@@ -272,6 +293,12 @@ impl Draft {
         let start = if self.holdout.ms() >= 2 * day { start.div_euclid(day) * day + day } else { start };
         let step = self.step.ms();
         let start = begin + (start - begin).div_euclid(step) * step;
+        // If the log has gaps, the scenario lies in a stretch without one, after the past values that the model reads.
+        let stretch = self.stretch.map(|s| (s.0.as_millisecond(), s.1.as_millisecond()));
+        let (start, end) = match stretch.filter(|s| s.0 > start || s.1 < end) {
+            Some((from, to)) if to - from > 8 * step => (from + 4 * step, to),
+            _ => (start, end),
+        };
         let length = round_span((end - start).min(7 * day), self.step);
         let control = self.first(Role::Control);
         let question = control.map_or_else(
@@ -297,6 +324,14 @@ impl Draft {
     }
 }
 
+/// The horizon: one day of hourly steps or 24 steps, if the log is long enough for five training blocks.
+fn horizon(logged: i64, holdout: TimeSpan, step: TimeSpan) -> TimeSpan {
+    let steps = |ms: i64| ms / step.ms();
+    // Each block needs one forecast, and the past values that it reads.
+    let most = (steps(logged - holdout.ms()) - 8) / 11;
+    TimeSpan::from_ms(24.min(steps(holdout.ms()) / 2).min(most).max(1) * step.ms())
+}
+
 fn signal_line(signal: &Guess) -> SignalLine {
     let mut keys = format!(
         "name = {}, role = \"{}\", unit = {}",
@@ -306,6 +341,9 @@ fn signal_line(signal: &Guess) -> SignalLine {
     );
     if signal.column != signal.name {
         let _ = write!(keys, ", column = {}", quoted(&signal.column));
+    }
+    if let Some(kind) = signal.kind {
+        let _ = write!(keys, ", kind = \"{kind}\"");
     }
     let mut reason = signal.reason.clone();
     if signal.role == Role::Control && signal.min < signal.max {
@@ -342,9 +380,4 @@ fn round_step(step: TimeSpan) -> TimeSpan {
         }
     }
     step
-}
-
-/// `text` as a TOML string.
-fn quoted(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
 }

@@ -40,6 +40,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         let _lock = registry.lock("fit")?;
         plant::fit_and_publish(plant::read(spec, compute, progress)?, &registry, globals.seed, progress)
     })?;
+    output::suspicions(globals, &plant.quality);
     if globals.json {
         output::json(&json!({
             "schema_version": SCHEMA_VERSION,

@@ -1,6 +1,6 @@
 //! Guesses the role, unit and name of a signal from the name of its column, and the limits from its values.
 
-use crate::log::{ColumnKind, ColumnSummary};
+use crate::log::{self, ColumnKind, ColumnSummary};
 use crate::schema::Role;
 use crate::units::Unit;
 
@@ -11,6 +11,8 @@ pub(super) struct Guess {
     pub column: String,
     pub role: Role,
     pub unit: String,
+    /// `amount` or `counter` if the samples are not levels.
+    pub kind: Option<&'static str>,
     /// E.g. `role from "outdoor", unit from "_c"`.
     pub reason: String,
     pub min: f64,
@@ -179,24 +181,47 @@ pub(super) fn signal(column: &ColumnSummary) -> Result<Guess, &'static str> {
     if unit == "item" && ending.is_none() {
         unit_reason = "unit from the name".to_owned();
     }
+    let kind = match Unit::parse(unit) {
+        Ok(u) if log::is_amount(&u, Role::Output) && !is_stock(&lower) => {
+            Some(if column.counts { "counter" } else { "amount" })
+        }
+        Ok(u) if log::is_counted(&lower, &u) => Some("amount"),
+        _ => None,
+    };
     let setpoint =
         lower.starts_with("sp_") || lower.ends_with("_sp") || lower.contains("_sp_") || lower.contains("target");
     let word = WORDS.iter().find(|(word, _)| lower.contains(word));
     let (role, role_reason) = match (setpoint, word) {
         (true, _) => (Role::Setpoint, "role from \"sp\"".to_owned()),
         (false, Some((word, role))) => (*role, format!("role from \"{word}\"")),
+        (false, None) if kind.is_some() => (Role::Output, "role from the kind".to_owned()),
         (false, None) => (Role::State, "role by default".to_owned()),
+    };
+    // A stock that changes over time is a state, and a set-point is no amount.
+    let kind = kind.filter(|_| !matches!(role, Role::State | Role::Setpoint));
+    let kind_reason = match kind {
+        Some("counter") => ", kind from its rise",
+        Some(_) => ", kind from the unit or name",
+        None => "",
     };
     Ok(Guess {
         name: name(stem),
         column: column.name.clone(),
         role,
         unit: unit.to_owned(),
-        reason: format!("{role_reason}, {unit_reason}"),
+        kind,
+        reason: format!("{role_reason}, {unit_reason}{kind_reason}"),
         min: column.min,
         mean: column.mean,
         max: column.max,
     })
+}
+
+/// Whether a column name suggests a quantity that is stored.
+fn is_stock(lower: &str) -> bool {
+    ["on_hand", "on_order", "backlog", "stock", "level", "volume", "storage", "stored", "content"]
+        .iter()
+        .any(|word| lower.contains(word))
 }
 
 /// Whether a column name suggests a quantity of goods, such as stock or orders.
@@ -249,6 +274,23 @@ pub(super) fn episode(columns: &[ColumnSummary]) -> Option<&ColumnSummary> {
         .or_else(|| columns.iter().filter(|c| c.kind == ColumnKind::Text).find(mostly_constant))
 }
 
+/// The column that tells apart the rows with equal times, if several things are logged at the same times.
+pub(super) fn entity(columns: &[ColumnSummary]) -> Option<&ColumnSummary> {
+    columns.iter().find(|c| c.kind == ColumnKind::Text && c.distinct > 1 && c.commonest.is_some())
+}
+
+/// Flags of the quality column that mark good samples, if the default is not right.
+pub(super) fn good(quality: &ColumnSummary) -> Option<&'static str> {
+    let has = |flag: &str| quality.examples.iter().any(|e| e.trim().eq_ignore_ascii_case(flag));
+    match quality.kind {
+        ColumnKind::Text if has("good") || has("192") => None,
+        ColumnKind::Text => ["ok", "valid", "0"].into_iter().find(|flag| has(flag)),
+        ColumnKind::Integer | ColumnKind::Float if quality.max >= 192.0 && quality.max <= 255.0 => None,
+        ColumnKind::Integer | ColumnKind::Float if quality.min == 0.0 => Some("0"),
+        _ => None,
+    }
+}
+
 /// The tag, value and quality columns of a log in long format, which has one row per sample.
 pub(super) fn long(columns: &[ColumnSummary]) -> Option<(&ColumnSummary, &ColumnSummary, Option<&ColumnSummary>)> {
     let named = |words: &[&str]| columns.iter().find(|c| words.contains(&c.name.to_lowercase().as_str()));
@@ -294,7 +336,11 @@ mod tests {
             zero_moves: 0.0,
             step: None,
             span: None,
+            stretch: None,
             examples: Vec::new(),
+            commonest: None,
+            counts: false,
+            notation: Default::default(),
         }
     }
 

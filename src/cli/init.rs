@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::draft::Draft;
 use super::globals::Globals;
-use super::output;
+use super::{output, render};
 use crate::check::{self, Plant};
 use crate::config;
 use crate::error::{Error, Result, plural};
@@ -55,7 +55,11 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let plant = Plant::new(&loaded);
     let mut faults = check::twin(&plant);
     faults.extend(check::scenario(&config::load_scenario(&scenario_file)?, &plant));
-    let errors = faults.iter().filter(|f| !f.warning).count();
+    if faults.iter().all(|f| f.warning) {
+        faults.extend(check::contents(&plant));
+    }
+    faults.retain(|f| !f.warning);
+    let errors = faults.len();
     if globals.json {
         return output::json(&json!({
             "schema_version": output::SCHEMA_VERSION,
@@ -72,7 +76,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let _ = writeln!(text, "twin            {}, {signals}", twin_file.display());
     let _ = writeln!(text, "first scenario  {}", scenario_file.display());
     if errors > 0 {
-        let _ = writeln!(text, "{} to correct; run `twinopt check {dir}`", plural(errors, "fault", "faults"));
+        let _ = write!(text, "\n{} to correct:\n{}", plural(errors, "fault", "faults"), render::text(&faults, false));
     }
     let _ = writeln!(text, "\nNext: check the lines marked `# guess` in twin.toml, then run");
     let _ = writeln!(text, "  twinopt check {dir}");

@@ -13,6 +13,7 @@ mod init;
 mod inspect;
 pub mod interrupt;
 mod models;
+mod notation;
 pub mod output;
 mod plant;
 pub mod progress;

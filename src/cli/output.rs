@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::globals::Globals;
 use crate::error::{Error, Result};
+use crate::log::Quality;
 use crate::terminal::printable;
 
 /// Version of the JSON format that commands print.
@@ -54,5 +55,12 @@ pub(super) fn json_was_printed() -> bool {
 pub fn note(globals: &Globals, text: &str) {
     if !globals.quiet {
         let _ = writeln!(std::io::stderr().lock(), "{}", printable(text));
+    }
+}
+
+/// Prints the findings about data that are probably wrong, because the results depend on them.
+pub fn suspicions(globals: &Globals, quality: &Quality) {
+    for finding in quality.suspicions() {
+        note(globals, &format!("the log: {}", finding.sentence()));
     }
 }

@@ -131,6 +131,7 @@ fn run_plant(
     if !globals.json && !globals.quiet {
         output::print(&table(results))?;
     }
+    output::suspicions(globals, &results.quality);
     for s in &results.scenarios {
         if s.baseline_caveat.is_some() {
             note(globals, &format!("{}: {}", s.name, s.noise_note));

@@ -11,6 +11,7 @@ mod damage;
 mod forecast;
 mod json_schema;
 mod load;
+mod log;
 mod model;
 mod place;
 mod planner;
@@ -30,6 +31,7 @@ pub use damage::Damage;
 pub use forecast::ForecastSpec;
 pub use json_schema::{scenario_json_schema, twin_json_schema};
 pub use load::{Loaded, Parsed, is_plant_name, load_scenario, load_twin, parse_scenario, parse_twin, twin_file};
+pub use log::{Decimal, Labels, LogSpec, LongSpec, Stamps, TimeUnit};
 pub use model::{EnsembleSpec, GpKernel, GpSpec, MeanSpec, ModelSpec};
 pub use place::{inner_place, key_place};
 pub use planner::PlannerSpec;
@@ -38,5 +40,5 @@ pub use span::TimeSpan;
 pub use tags::{Complaint, schema, signals};
 pub use total::TotalSpec;
 pub use twin::{
-    EconomicsSpec, Effect, Files, KpiSpec, LogSpec, LongSpec, PriceBasis, Resample, RetrainSpec, SignalSpec, TwinSpec,
+    EconomicsSpec, Effect, Kind, KpiSpec, Partial, PriceBasis, Resample, RetrainSpec, SignalSpec, TwinSpec,
 };

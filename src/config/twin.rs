@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{At, ForecastSpec, ModelSpec, MpcSpec, TimeSpan};
+use super::{At, ForecastSpec, LogSpec, ModelSpec, MpcSpec, TimeSpan};
 use crate::error::{Error, Result};
 use crate::schema::Role;
 
@@ -60,89 +60,41 @@ impl TwinSpec {
     }
 }
 
-/// Location and layout of the log.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LogSpec {
-    /// Parquet files, relative to the twin's folder; `*` matches within a folder.
-    pub files: At<Files>,
-    /// Name of the time column.
-    pub time: At<String>,
-    /// Name of the column that identifies episodes: a new episode starts whenever its value changes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub episode: Option<At<String>>,
-    /// IANA time zone of time stamps without a time zone (default `UTC`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timezone: Option<At<String>>,
-    /// Longest gap that does not split the log into segments (default: three sample times).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_gap: Option<At<TimeSpan>>,
-    /// Layout of a log in long format, which has one row per sample. If `long` is absent, the log has wide format, with
-    /// one column per signal.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub long: Option<At<LongSpec>>,
-    /// Minimum fraction of usable rows for each learned signal and each control (default 0.8). If any fraction is
-    /// smaller, no model is fitted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub completeness: Option<At<f64>>,
+/// The meaning of the values of a signal, which determines how samples are combined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A quantity that exists at every moment, such as a temperature or a power. The value of a step is the mean over
+    /// time.
+    Level,
+    /// An amount per sample, such as the energy of an interval or the items of a sale. The value of a step is the sum.
+    Amount,
+    /// A reading that only rises until it is reset, such as an energy meter. The value of a step is the increase.
+    Counter,
+    /// A mode or an on/off state. The value of a step is the last value.
+    State,
 }
 
-impl LogSpec {
-    /// The value of `completeness`, or its default (not tuned).
-    pub fn completeness(&self) -> f64 {
-        self.completeness.as_ref().map_or(0.8, |c| c.value)
-    }
-
-    /// The value of `max_gap` in milliseconds, or its default (not tuned).
-    pub fn max_gap_ms(&self, step: TimeSpan) -> i64 {
-        self.max_gap.as_ref().map_or(step.ms().saturating_mul(3), |g| g.ms())
-    }
-}
-
-/// One or more file name patterns.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Files {
-    One(String),
-    Many(Vec<String>),
-}
-
-impl Files {
-    pub fn patterns(&self) -> &[String] {
-        match self {
-            Self::One(p) => std::slice::from_ref(p),
-            Self::Many(p) => p,
-        }
-    }
-}
-
-/// Column names of a long log.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LongSpec {
-    pub tag: At<String>,
-    pub value: At<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub quality: Option<At<String>>,
-    /// Values of the quality column that mark good samples (default `["good", "192"]`). Numbers in the quality column
-    /// are compared as text.
-    #[serde(default = "good_flags")]
-    pub good: Vec<String>,
-}
-
-fn good_flags() -> Vec<String> {
-    vec!["good".into(), "192".into()]
+/// How a step of a signal of kind `amount` or `counter` is treated if samples cover only a part of the step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Partial {
+    /// The step has no value.
+    Missing,
+    /// The sum is divided by the covered fraction of the step.
+    Scale,
 }
 
 /// How the samples within one step are combined into one value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Resample {
-    /// Mean of the samples in the step (default for states, outputs and disturbances).
+    /// Mean of the samples in the step (default for levels). If the samples are irregular, the mean is weighted by the
+    /// time for which each sample is the latest one.
     Mean,
-    /// The last value, which is held over empty steps for at most `max_gap` (default for controls and set-points).
+    /// The last value, which is held over empty steps for at most `max_gap` (default for signals of kind `state`).
     Hold,
-    /// Sum of the samples in the step, e.g. for counts or energies per sample.
+    /// Sum of the samples in the step (default for amounts and counters).
     Sum,
     /// Linear interpolation between samples that are at most `max_gap` apart.
     Linear,
@@ -232,9 +184,20 @@ pub struct SignalSpec {
     /// Shortest time for which a control with `min_on` stays off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_stop: Option<At<TimeSpan>>,
-    /// How the samples within one step are combined into one value.
+    /// The meaning of the values (default: `state` for controls and set-points, `amount` with `resample = "sum"`, and
+    /// `level` otherwise).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<At<Kind>>,
+    /// How the samples within one step are combined into one value (default: according to `kind`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resample: Option<At<Resample>>,
+    /// Value of a step without a sample, such as 0 for sales that are logged only when something is sold. Samples with
+    /// equal time stamps are then separate events, which are added.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub empty: Option<At<f64>>,
+    /// How a step is treated if the samples of an amount or counter cover only a part of it (default `missing`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partial: Option<At<Partial>>,
     /// How controllers forecast a disturbance (default `persistence`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forecast: Option<At<ForecastSpec>>,

@@ -170,6 +170,15 @@ impl<'a> Texts<'a> {
     }
 }
 
+/// Returns true for a column of strings.
+pub(super) fn is_text(array: &dyn Array) -> bool {
+    match array.data_type() {
+        D::Utf8 | D::LargeUtf8 | D::Utf8View => true,
+        D::Dictionary(_, value) => matches!(value.as_ref(), D::Utf8 | D::LargeUtf8 | D::Utf8View),
+        _ => false,
+    }
+}
+
 /// Returns one code per row. The function `code` computes the code of a row from the string in the row, or from the
 /// number formatted as a string. To limit the number of calls, `code` is called only once for each dictionary value,
 /// for each run of equal strings, or for each distinct number. Returns `None` if the column contains no text, numbers
@@ -206,8 +215,10 @@ pub(super) fn codes(array: &dyn Array, mut code: impl FnMut(Option<&str>) -> u32
         });
     }
     let mut known: HashMap<Option<u64>, u32> = HashMap::new();
-    let mut code_of = |bits: Option<u64>, show: &dyn Fn(u64) -> String| {
-        *known.entry(bits).or_insert_with(|| code(bits.map(show).as_deref()))
+    let mut last: Option<(Option<u64>, u32)> = None;
+    let mut code_of = |bits: Option<u64>, show: &dyn Fn(u64) -> String| match last {
+        Some((known, code)) if known == bits => code,
+        _ => last.insert((bits, *known.entry(bits).or_insert_with(|| code(bits.map(show).as_deref())))).1,
     };
     if let D::UInt64 = array.data_type() {
         return Some(array.as_primitive::<UInt64Type>().iter().map(|v| code_of(v, &|v| v.to_string())).collect());

@@ -4,14 +4,20 @@ use std::sync::Arc;
 
 use super::clock;
 use super::column::ColumnMapping;
+use super::counter::{Increases, increases, is_counter};
 use super::detect;
+use super::dropout::{Dropout, dropout, oversampled};
+use super::duplicates::drop_duplicates;
 use super::episodes::Episodes;
 use super::missing::{is_absent, is_null};
 use super::occurrences::Occurrences;
 use super::quality::{Finding, FindingAction, FindingClass};
+use super::render::short;
 use super::samples::Samples;
 use super::scan::RawSamples;
-use super::text::duration;
+use super::text::{duration, percent};
+use crate::config::{Kind, TimeSpan};
+use crate::schema::Role;
 
 /// Values with a larger magnitude are dropped, because they are implausible for any plant and their products can
 /// overflow (not tuned).
@@ -28,6 +34,11 @@ pub(super) struct Rule {
     pub temperature: bool,
     /// Absolute zero in the unit of the signal, if that unit is degC or degF.
     pub absolute_zero: Option<f64>,
+    /// Whether the unit is usually that of amounts per sample.
+    pub amount: bool,
+    pub role: Role,
+    /// Size of a step (µs).
+    pub step: i64,
     /// The longest gap (µs) that does not split the log.
     pub max_gap: i64,
     /// First and last plausible time (µs) of the log. Samples outside this window are attributed to a clock that was
@@ -41,6 +52,8 @@ pub(super) struct Cleaned {
     pub samples: Samples,
     pub read: usize,
     pub dropped: usize,
+    /// Times of the rows whose value was not usable.
+    pub lost: Vec<i64>,
     pub findings: Vec<Finding>,
 }
 
@@ -53,7 +66,7 @@ pub(super) fn clean(raw: &RawSamples, rule: &Rule, episodes: Option<&Episodes>) 
         name,
         FindingClass::BadFlag,
         FindingAction::Dropped,
-        "samples that the historian did not mark as good",
+        format!("samples whose quality flag is not good: {}", raw.bad_flags),
     ));
 
     let clock = clock::examine(&raw.time, &raw.value, &raw.breaks);
@@ -70,12 +83,23 @@ pub(super) fn clean(raw: &RawSamples, rule: &Rule, episodes: Option<&Episodes>) 
         format!("the logger clock was set {}; set the logger to UTC, or set `log.timezone`", clock.notes.join(", ")),
     ));
 
-    let mut samples = take_usable(raw, rule, episodes, &mut note);
+    let mut lost = raw.flagged_times.clone();
+    let mut samples = take_usable(raw, rule, episodes, &mut lost, &mut note);
     sort(&mut samples);
-    drop_duplicates(&mut samples, name, &mut note);
+    let events = drop_duplicates(&mut samples, name, is_event(rule), &mut note);
     flat(&mut samples, rule, &mut note);
     examine(&samples, rule, &mut note);
-    out.dropped = out.read - samples.value.len();
+    let kept = samples.value.len() + events;
+    match rule.mapping.kind {
+        Kind::Counter => samples = count_increases(&samples, rule, &mut note),
+        Kind::Amount if !is_event(rule) => {
+            let longer = samples.interval().filter(|interval| *interval > rule.step);
+            samples.length = longer.map_or(Vec::new(), |interval| vec![interval; samples.value.len()]);
+        }
+        _ => {}
+    }
+    out.lost = lost;
+    out.dropped = out.read - kept;
     out.samples = samples;
     out
 }
@@ -123,6 +147,7 @@ fn take_usable(
     raw: &RawSamples,
     rule: &Rule,
     episodes: Option<&Episodes>,
+    lost: &mut Vec<i64>,
     note: &mut impl FnMut(Option<Finding>),
 ) -> Samples {
     let mut unusable = Unusable::default();
@@ -157,10 +182,13 @@ fn take_usable(
         keep[i] = false;
         if let Some(occurrences) = occurrences {
             occurrences.add(t);
+            if !is_null(raw.value[i]) {
+                lost.push(t);
+            }
         }
     }
     unusable.note(rule, note);
-    let mut samples = Samples { time: Arc::clone(&raw.time), value };
+    let mut samples = Samples { time: Arc::clone(&raw.time), value, length: Vec::new() };
     if keep.contains(&false) {
         samples.retain(&keep);
     }
@@ -178,42 +206,29 @@ fn sort(s: &mut Samples) {
     s.time = Arc::new(order.iter().map(|&i| s.time[i]).collect());
 }
 
-fn drop_duplicates(s: &mut Samples, name: &str, note: &mut impl FnMut(Option<Finding>)) {
-    if s.time.windows(2).all(|w| w[0] != w[1]) {
-        return;
-    }
-    let (mut same, mut conflict) = (Occurrences::default(), Occurrences::default());
-    let (mut time, mut value) = (Vec::with_capacity(s.time.len()), Vec::with_capacity(s.time.len()));
-    for i in 0..s.time.len() {
-        let (t, v) = (s.time[i], s.value[i]);
-        if time.last() == Some(&t) {
-            let before = value.last_mut();
-            if before.as_deref() == Some(&v) {
-                same.add(t)
-            } else {
-                conflict.add(t)
-            }
-            if let Some(b) = before {
-                *b = v;
-            }
-        } else {
-            time.push(t);
-            value.push(v);
-        }
-    }
-    *s = Samples { time: Arc::new(time), value };
-    note(same.finding(
-        name,
-        FindingClass::Duplicate,
+/// Whether samples with equal time stamps are separate events.
+fn is_event(rule: &Rule) -> bool {
+    rule.mapping.empty.is_some() && rule.mapping.kind == Kind::Amount
+}
+
+/// Converts the readings of a counter to increases.
+fn count_increases(s: &Samples, rule: &Rule, note: &mut impl FnMut(Option<Finding>)) -> Samples {
+    let Increases { samples, zeros, resets, rollovers, falls } = increases(s, rule.max_gap);
+    let mut counter =
+        |o: &Occurrences, action, text: &str| note(o.finding(&rule.signal, FindingClass::Counter, action, text));
+    counter(&zeros, FindingAction::Dropped, "readings of 0, after which the counter continued at its last reading");
+    counter(&resets, FindingAction::Kept, "restarts of the counter from 0; the first reading counts as the increase");
+    counter(
+        &rollovers,
+        FindingAction::Kept,
+        "restarts of the counter after its largest reading; the increase was computed across the restart",
+    );
+    counter(
+        &falls,
         FindingAction::Dropped,
-        "rows that repeat both the time stamp and the value of another row",
-    ));
-    note(conflict.finding(
-        name,
-        FindingClass::DuplicateConflict,
-        FindingAction::Dropped,
-        "rows that repeat the time stamp of another row with a different value; only the last of these rows was kept",
-    ));
+        "falls of the counter, for example because a meter was replaced; the increase is unknown",
+    );
+    samples
 }
 
 /// Drops the samples of a stuck sensor if `flat` is set. If `flat` is not set, suspicious flat lines are
@@ -248,7 +263,7 @@ fn flat(s: &mut Samples, rule: &Rule, note: &mut impl FnMut(Option<Finding>)) {
         let mut keep = vec![true; s.value.len()];
         stuck.iter().for_each(|r| keep[r.from + 1..r.to].fill(false));
         s.retain(&keep);
-    } else if !rule.mapping.holds {
+    } else if !rule.mapping.holds && rule.mapping.kind != Kind::Counter {
         let stuck = detect::flat_lines(s);
         note(occurrences(s, &stuck, 0).finding(
             name,
@@ -294,9 +309,29 @@ fn examine(s: &Samples, rule: &Rule, note: &mut impl FnMut(Option<Finding>)) {
     if let Some((code, occurrences)) = detect::missing_value_codes(s) {
         let text = format!("{code} looks like a code for a missing value; set `valid` so that it is dropped");
         kept(occurrences, FindingClass::OutOfRange, text);
+    } else if let Some(out) = detect_dropout(s, rule) {
+        let Dropout { value, occurrences, others: (low, high), limit } = out;
+        let limit = short(limit);
+        let valid = if value < low { format!("[{limit}, inf]") } else { format!("[-inf, {limit}]") };
+        let (low, high) = (short(low), short(high));
+        let off = if value == 0.0 { ", unless the plant was off" } else { "" };
+        let text = format!(
+            "samples at exactly {value}, although all others lie between {low} and {high}; if the sensor was not read at these times, write `valid = {valid}` so that they are dropped{off}"
+        );
+        kept(occurrences, FindingClass::Dropout, text);
     } else if jumps.is_empty() {
         let text = "single samples far from all others; if such values are impossible, set `valid`".to_owned();
         kept(detect::spikes(s), FindingClass::RateOfChange, text);
+    }
+    if let Some((interval, repeats)) = detect_oversampled(s, rule) {
+        let all = Occurrences::between(s.value.len(), *first, *last);
+        let text = format!(
+            "{} of the values repeat the previous one, because there is a new value only every {}; if the sensor measures at this interval, write `step = \"{}\"`",
+            percent(repeats),
+            duration(interval),
+            TimeSpan::from_ms(interval / 1_000)
+        );
+        kept(all, FindingClass::Oversampled, text);
     }
     if let Some(zero) = rule.absolute_zero {
         let mut below = Occurrences::default();
@@ -304,8 +339,37 @@ fn examine(s: &Samples, rule: &Rule, note: &mut impl FnMut(Option<Finding>)) {
         let text = format!("values below absolute zero ({zero:.2} {}); check the unit, or set `valid`", rule.unit);
         kept(below, FindingClass::OutOfRange, text);
     }
-    let text = "the signal seems to be a counter that restarts; log its increase per step instead".to_owned();
-    kept(detect::rollovers(s), FindingClass::Rollover, text);
+    if rule.mapping.kind == Kind::Counter {
+        return;
+    }
+    let restarts = detect::rollovers(s);
+    if restarts.count > 0 {
+        kept(
+            restarts,
+            FindingClass::Rollover,
+            "the signal seems to be a counter that restarts; if it is, write `kind = \"counter\"`".into(),
+        );
+    } else if !rule.mapping.kind_given && !rule.mapping.holds && is_counter(s) {
+        let all = Occurrences::between(s.value.len(), *first, *last);
+        kept(
+            all,
+            FindingClass::Counter,
+            "the signal only rises; if it is the reading of a meter, write `kind = \"counter\"`".into(),
+        );
+    }
+}
+
+/// Looks for dropouts of a measured signal.
+fn detect_dropout(s: &Samples, rule: &Rule) -> Option<Dropout> {
+    dropout(s).filter(|_| !rule.mapping.holds)
+}
+
+/// Looks for a measured state or output that is sampled more often than it changes. Disturbances such as prices may
+/// change at a longer interval than the step.
+fn detect_oversampled(s: &Samples, rule: &Rule) -> Option<(i64, f64)> {
+    let measured =
+        matches!(rule.role, Role::State | Role::Output) && !rule.mapping.holds && rule.mapping.kind == Kind::Level;
+    oversampled(s).filter(|o| measured && o.0 > rule.step)
 }
 
 #[cfg(test)]

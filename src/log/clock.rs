@@ -22,7 +22,7 @@ pub(super) struct ClockFaults {
 /// difference.
 const MAX_DIFFERENCES: usize = 20_000;
 /// A log is regular if at least this fraction of its sampling intervals equals the typical interval.
-const REGULAR_SHARE: f64 = 0.9;
+pub(super) const REGULAR_SHARE: f64 = 0.9;
 /// Maximum number of clock steps that a finding describes individually.
 const MAX_NOTES: usize = 4;
 

@@ -1,7 +1,7 @@
 //! Converts the values of a column to values of a signal. Logs and live input lines use the same mapping, so that both
 //! are interpreted in the same way.
 
-use crate::config::{Resample, SignalSpec, TimeSpan};
+use crate::config::{Kind, Partial, Resample, SignalSpec, TimeSpan};
 use crate::error::{Error, Result};
 use crate::schema::{Bounds, Role};
 use crate::units::Unit;
@@ -11,9 +11,15 @@ use crate::units::Unit;
 pub struct ColumnMapping {
     /// Name of the column in a wide log, or tag in a long log.
     pub column: String,
-    /// How the samples in a step are combined into one value (default: hold for controls and set-points, mean for all
-    /// other signals).
+    /// How the samples in a step are combined into one value.
     pub resample: Resample,
+    /// The meaning of the values, if it is given or follows from `resample`.
+    pub kind: Kind,
+    /// Whether `kind` or `resample = "sum"` is given in `twin.toml`.
+    pub kind_given: bool,
+    /// Value of a step without a sample.
+    pub empty: Option<f64>,
+    pub partial: Partial,
     /// Whether it is normal for the value to stay constant for a long time, as is the case for controls, set-points and
     /// columns that are resampled with hold.
     pub holds: bool,
@@ -33,12 +39,28 @@ impl ColumnMapping {
     /// [`Error::Data`] if `column_unit` is not a unit or cannot be converted to `unit`.
     pub fn new(spec: &SignalSpec, unit: &Unit) -> Result<Self> {
         let is_set = matches!(spec.role.value, Role::Control | Role::Setpoint);
-        let default = if is_set { Resample::Hold } else { Resample::Mean };
-        let resample = spec.resample.as_ref().map_or(default, |r| r.value);
+        let given = spec.resample.as_ref().map(|r| r.value);
+        let kind = spec.kind.as_ref().map_or_else(
+            || match given {
+                Some(Resample::Sum) => Kind::Amount,
+                _ if is_set => Kind::State,
+                _ => Kind::Level,
+            },
+            |k| k.value,
+        );
+        let resample = given.unwrap_or(match kind {
+            Kind::Level => Resample::Mean,
+            Kind::Amount | Kind::Counter => Resample::Sum,
+            Kind::State => Resample::Hold,
+        });
         let (gain, shift) = conversion(spec, unit)?;
         Ok(Self {
             column: spec.column.as_ref().unwrap_or(&spec.name).value.clone(),
             resample,
+            kind,
+            kind_given: spec.kind.is_some() || given == Some(Resample::Sum),
+            empty: spec.empty.as_ref().map(|e| e.value),
+            partial: spec.partial.as_ref().map_or(Partial::Missing, |p| p.value),
             holds: is_set || resample == Resample::Hold,
             gain,
             shift,

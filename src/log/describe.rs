@@ -1,20 +1,22 @@
 //! Summarises each column of a file for `init` and `check`. This module does not need a list of signals.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use arrow_schema::DataType;
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use rayon::prelude::*;
 
 use super::batches::{Batches, Decoding, each_batch};
 use super::cast;
 use super::clock::typical_interval;
+use super::counter::Rises;
+use super::date::{self, Formats};
 use super::footer::{self, ColumnKind, FileColumn, LogFile};
-use super::scan::{read_times, time_kind, wrong_type, zone};
-use super::time::{NO_TIME, TimeKind, TimeReader};
-use crate::config::{LogSpec, TimeSpan};
+use super::numerals::{Numerals, OtherTexts};
+use super::scan::{read_times, time_kind, unreadable_times, wrong_type};
+use super::time::{NO_TIME, TimeReader};
+use crate::config::{LogSpec, TimeSpan, TimeUnit};
 use crate::error::{Error, Result};
 
 /// Summary of one column. Statistics that do not apply to the kind of the column are NaN.
@@ -31,14 +33,34 @@ pub struct ColumnSummary {
     pub distinct: usize,
     /// Fraction of rows that are null or not finite.
     pub null_share: f64,
-    /// Fraction of rows with the same value as the previous row.
+    /// Fraction of rows with the same value as the previous row or, for a time column, as any earlier row.
     pub zero_moves: f64,
     /// Typical interval between distinct time stamps, for a time column.
     pub step: Option<TimeSpan>,
     /// First and last time stamp, for a time column.
     pub span: Option<(Timestamp, Timestamp)>,
+    /// The longest stretch without a gap in the newest quarter of a time column.
+    pub stretch: Option<(Timestamp, Timestamp)>,
     /// Up to 50 distinct values in sorted order, for a text column.
     pub examples: Vec<String>,
+    /// The most frequent value of a text column with at most 1,000 distinct values, and its number of rows.
+    pub commonest: Option<(String, usize)>,
+    /// Whether the numbers look like readings of a counter.
+    pub counts: bool,
+    pub notation: Notation,
+}
+
+/// How the times or numbers of a column are written, if this requires settings in `twin.toml`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Notation {
+    /// Formats in which the times can be read. Several formats differ in the order of day and month.
+    pub time_formats: Vec<String>,
+    /// Whether the times have no time zone.
+    pub without_zone: bool,
+    /// Whether numbers are written with a decimal comma.
+    pub comma: bool,
+    /// Texts among the numbers.
+    pub missing: Vec<String>,
 }
 
 /// First and last time stamp of a log.
@@ -47,8 +69,12 @@ pub struct LogSpan {
     pub first: Timestamp,
     pub last: Timestamp,
     pub rows: usize,
+    /// Number of distinct time stamps.
+    pub distinct: usize,
     /// Typical interval between rows.
     pub sampling: Option<TimeSpan>,
+    /// Unit of the numbers in the time column, if it was inferred.
+    pub unit: Option<TimeUnit>,
 }
 
 /// Maximum number of distinct values that are counted (not tuned).
@@ -67,6 +93,7 @@ struct Numbers {
     min: Option<f64>,
     max: Option<f64>,
     distinct: BTreeSet<u64>,
+    rises: Rises,
 }
 
 /// Running summary of strings.
@@ -75,7 +102,8 @@ struct Texts {
     count: usize,
     still: usize,
     last: Option<String>,
-    distinct: BTreeSet<String>,
+    /// Number of rows with each value.
+    distinct: BTreeMap<String, usize>,
 }
 
 impl Numbers {
@@ -85,6 +113,7 @@ impl Numbers {
         }
         self.count += 1;
         self.sum += v;
+        self.rises.add(v);
         if let Some(last) = self.last {
             self.moves += 1;
             self.still += usize::from(last == v);
@@ -104,11 +133,16 @@ impl Texts {
         self.count += 1;
         if self.last.as_deref() == Some(v) {
             self.still += 1;
-            return;
+        } else {
+            self.last = Some(v.into());
         }
-        self.last = Some(v.into());
-        if self.distinct.len() < MAX_DISTINCT && !self.distinct.contains(v) {
-            self.distinct.insert(v.into());
+        let room = self.distinct.len() < MAX_DISTINCT;
+        match self.distinct.get_mut(v) {
+            Some(n) => *n += 1,
+            None if room => {
+                self.distinct.insert(v.into(), 1);
+            }
+            None => {}
         }
     }
 }
@@ -141,7 +175,11 @@ fn summary(file: &LogFile, column: &FileColumn) -> Result<ColumnSummary> {
         zero_moves: 0.0,
         step: None,
         span: None,
+        stretch: None,
         examples: Vec::new(),
+        commonest: None,
+        counts: false,
+        notation: Notation::default(),
     };
     match column.kind {
         ColumnKind::Float | ColumnKind::Integer | ColumnKind::Boolean if column.require_numeric().is_ok() => {
@@ -149,8 +187,10 @@ fn summary(file: &LogFile, column: &FileColumn) -> Result<ColumnSummary> {
         }
         ColumnKind::Text => {
             summarise_texts(file, &mut out)?;
-            if out.examples.first().is_some_and(|e| reads_as_time(e)) {
+            if out.examples.iter().find(|e| !e.trim().is_empty()).is_some_and(|e| reads_as_time(e)) {
                 summarise_times(file, &mut out);
+            } else if out.distinct > 0 {
+                summarise_numbers(file, &mut out)?;
             }
         }
         ColumnKind::Time => summarise_times(file, &mut out),
@@ -161,12 +201,28 @@ fn summary(file: &LogFile, column: &FileColumn) -> Result<ColumnSummary> {
 
 fn summarise_numbers(file: &LogFile, out: &mut ColumnSummary) -> Result<()> {
     let name = out.name.as_str();
-    let (mut n, mut values) = (Numbers::default(), Vec::new());
-    let mut batches = Batches::new(file, &[(name, Decoding::Plain)])?;
-    while let Some(columns) = batches.next()? {
-        values.clear();
-        columns.iter().try_for_each(|c| cast::floats(c, &mut values).ok_or_else(|| wrong_type(file, name, c)))?;
-        values.iter().for_each(|v| n.add(*v));
+    let is_text = out.kind == ColumnKind::Text;
+    let read = |numerals: &Numerals| -> Result<(Numbers, OtherTexts)> {
+        let (mut n, mut other, mut values) = (Numbers::default(), OtherTexts::default(), Vec::new());
+        let mut batches = Batches::new(file, &[(name, Decoding::Codes)])?;
+        while let Some(columns) = batches.next()? {
+            values.clear();
+            for c in &columns {
+                let read = numerals.read(c, &mut values, |_, text| other.add(text));
+                read.ok_or_else(|| wrong_type(file, name, c))?;
+            }
+            values.iter().for_each(|v| n.add(*v));
+        }
+        Ok((n, other))
+    };
+    let (mut n, other) = read(&Numerals::default())?;
+    if is_text {
+        let Some((comma, missing)) = other.notation() else { return Ok(()) };
+        if comma {
+            n = read(&Numerals { comma, ..Numerals::default() })?.0;
+        }
+        out.kind = ColumnKind::Float;
+        out.notation = Notation { comma, missing, ..Notation::default() };
     }
     out.min = n.min.unwrap_or(f64::NAN);
     out.max = n.max.unwrap_or(f64::NAN);
@@ -174,6 +230,7 @@ fn summarise_numbers(file: &LogFile, out: &mut ColumnSummary) -> Result<()> {
     out.distinct = n.distinct.len();
     out.null_share = share(file.rows.saturating_sub(n.count), file.rows);
     out.zero_moves = share(n.still, n.moves);
+    out.counts = n.rises.is_counter();
     Ok(())
 }
 
@@ -189,25 +246,52 @@ fn summarise_texts(file: &LogFile, out: &mut ColumnSummary) -> Result<()> {
     out.distinct = t.distinct.len();
     out.null_share = share(file.rows.saturating_sub(t.count), file.rows);
     out.zero_moves = share(t.still, t.count.saturating_sub(1));
-    out.examples = t.distinct.into_iter().take(MAX_EXAMPLES).collect();
+    if out.distinct < MAX_DISTINCT {
+        let commonest = t.distinct.iter().min_by_key(|t| std::cmp::Reverse(t.1));
+        out.commonest = commonest.map(|(text, n)| (text.clone(), *n));
+    }
+    out.examples = t.distinct.into_keys().take(MAX_EXAMPLES).collect();
     Ok(())
 }
 
 fn reads_as_time(text: &str) -> bool {
-    let mut reader = TimeReader::new(TimeZone::UTC, 1);
-    reader.start(TimeKind::Text);
-    reader.text(Some(text), 0) != NO_TIME
+    let mut formats = Formats::default();
+    formats.add(text);
+    date::parse(text, None).is_some() || !formats.list().is_empty()
 }
 
 fn summarise_times(file: &LogFile, out: &mut ColumnSummary) {
-    let Ok((mut times, _)) = times(std::slice::from_ref(file), &out.name, TimeZone::UTC) else { return };
+    let files = std::slice::from_ref(file);
+    let mut spec = LogSpec::wide(String::new(), out.name.clone());
+    let Ok(mut read) = times(files, &spec) else { return };
+    let formats: Vec<String> = read.reader.formats().list().into_iter().map(str::to_owned).collect();
+    if read.times.is_empty() {
+        // If the order of day and month is unclear, the order that gives the shorter log is the more likely one.
+        let span = |t: &Times| t.times.iter().max().zip(t.times.iter().min()).map_or(i64::MAX, |(a, b)| a - b);
+        let mut all: Vec<(String, Times)> = Vec::new();
+        for format in formats {
+            spec.time_format = Some(format.clone().into());
+            let Ok(again) = times(files, &spec) else { return };
+            all.push((format, again));
+        }
+        all.sort_by_key(|(_, t)| span(t));
+        out.notation.time_formats = all.iter().map(|(format, _)| format.clone()).collect();
+        read = all.into_iter().next().map_or(read, |(_, t)| t);
+    }
+    out.notation.without_zone = read.reader.without_zone() > 0;
+    let mut times = read.times;
     times.sort_unstable();
+    let rows = times.len();
     times.dedup();
+    out.zero_moves = share(rows - times.len(), rows);
     out.kind = ColumnKind::Time;
     out.distinct = times.len().min(MAX_DISTINCT);
     out.step = interval(&times);
     let at = |t: Option<&i64>| t.and_then(|t| Timestamp::from_microsecond(*t).ok());
     out.span = at(times.first()).zip(at(times.last()));
+    let newest = &times[times.len() - times.len() / 4..];
+    let longest = newest.chunk_by(|a, b| out.step.is_none_or(|s| b - a <= 3_000 * s.ms())).max_by_key(|c| c.len());
+    out.stretch = longest.and_then(|c| at(c.first()).zip(at(c.last())));
 }
 
 /// Returns the typical interval between sorted times (µs).
@@ -215,9 +299,16 @@ fn interval(times: &[i64]) -> Option<TimeSpan> {
     typical_interval(times).map(|(dt, _)| TimeSpan::from_ms((dt + 500) / 1_000))
 }
 
-/// Returns all readable time stamps (µs) in the files, and the total number of rows.
-fn times(files: &[LogFile], name: &str, zone: TimeZone) -> Result<(Vec<i64>, usize)> {
-    let (mut reader, mut times) = (TimeReader::new(zone, 1), Vec::new());
+/// The readable time stamps (µs) of some files, in the order of the rows.
+struct Times {
+    times: Vec<i64>,
+    rows: usize,
+    reader: TimeReader,
+}
+
+fn times(files: &[LogFile], spec: &LogSpec) -> Result<Times> {
+    let name = spec.time.value.as_str();
+    let (mut reader, mut times) = (TimeReader::with_settings(spec, 1)?, Vec::new());
     for file in files {
         reader.start(time_kind(file, name)?);
         each_batch(file, &[(name, Decoding::Plain)], |columns| {
@@ -227,7 +318,7 @@ fn times(files: &[LogFile], name: &str, zone: TimeZone) -> Result<(Vec<i64>, usi
         })?;
     }
     times.retain(|t| *t != NO_TIME);
-    Ok((times, files.iter().map(|f| f.rows).sum()))
+    Ok(Times { times, rows: files.iter().map(|f| f.rows).sum(), reader })
 }
 
 /// Returns the first and last time stamp of the log and its typical sampling interval. Only the time column is read.
@@ -240,16 +331,20 @@ pub fn time_span(dir: &Path, spec: &LogSpec) -> Result<LogSpan> {
     let instants = files
         .iter()
         .all(|f| f.find(&spec.time).is_some_and(|c| matches!(c.data_type, DataType::Timestamp(_, Some(_)))));
-    let zone = if instants { TimeZone::UTC } else { zone(spec)? };
-    let (mut times, rows) = times(&files, &spec.time, zone)?;
+    let spec = &LogSpec { timezone: spec.timezone.clone().filter(|_| !instants), ..spec.clone() };
+    let Times { mut times, rows, reader } = times(&files, spec)?;
     times.sort_unstable();
+    times.dedup();
     let at = |t: Option<&i64>| t.and_then(|t| Timestamp::from_microsecond(*t).ok());
     match (at(times.first()), at(times.last())) {
-        (Some(first), Some(last)) => Ok(LogSpan { first, last, rows, sampling: interval(&times) }),
-        _ => Err(Error::Data(format!(
-            "{}: no row of the time column `{}` contains a time; export the log again",
-            files.iter().map(|f| f.name.as_str()).collect::<Vec<_>>().join(", "),
-            spec.time.value
-        ))),
+        (Some(first), Some(last)) => Ok(LogSpan {
+            first,
+            last,
+            rows,
+            distinct: times.len(),
+            sampling: interval(&times),
+            unit: reader.inferred_unit(),
+        }),
+        _ => Err(Error::Log(unreadable_times(&files, &reader, 0).into_iter().collect())),
     }
 }

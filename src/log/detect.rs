@@ -286,7 +286,7 @@ pub(super) fn missing_value_codes(s: &Samples) -> Option<(f64, Occurrences)> {
         let beyond = code < low - FAR_RANGES * range || code > high + FAR_RANGES * range;
         let mut found = Occurrences::default();
         v.iter().zip(s.time.iter()).filter(|(v, _)| **v == code).for_each(|(_, t)| found.add(*t));
-        (beyond && range > 0.0 && 4 * found.count < v.len()).then_some((code, found))
+        (beyond && range > 0.0 && 10 * found.count < 9 * v.len()).then_some((code, found))
     })
 }
 
@@ -311,7 +311,11 @@ mod tests {
     use crate::rng::Key;
 
     fn series(n: usize, f: impl Fn(usize) -> f64) -> Samples {
-        Samples { time: Arc::new((0..n).map(|i| i as i64 * 600_000_000).collect()), value: (0..n).map(f).collect() }
+        Samples {
+            time: Arc::new((0..n).map(|i| i as i64 * 600_000_000).collect()),
+            value: (0..n).map(f).collect(),
+            length: Vec::new(),
+        }
     }
 
     fn temperature(i: usize) -> f64 {

@@ -47,6 +47,8 @@ impl ColumnKind {
 pub struct Column {
     pub name: String,
     pub kind: ColumnKind,
+    /// Whether the column contains time stamps without a time zone.
+    pub without_zone: bool,
 }
 
 /// One Parquet file and its columns.
@@ -136,11 +138,11 @@ impl LogFile {
 }
 
 impl FileColumn {
-    /// Checks that the column can be read as numbers. The error contains advice for the user.
+    /// Checks that the column can be read as numbers, which may be written as text. The error contains advice for the user.
     pub fn require_numeric(&self) -> std::result::Result<(), &'static str> {
         match (self.kind, &self.data_type) {
-            (ColumnKind::Float | ColumnKind::Integer | ColumnKind::Boolean, _) | (_, DataType::Null) => Ok(()),
-            (ColumnKind::Text, _) => Err("it contains text; convert it to numbers in the export"),
+            (ColumnKind::Float | ColumnKind::Integer | ColumnKind::Boolean | ColumnKind::Text, _)
+            | (_, DataType::Null) => Ok(()),
             (ColumnKind::Time, _) => Err("it contains times, not numbers; choose another column"),
             _ => Err("it does not contain numbers; choose another column"),
         }
@@ -161,7 +163,8 @@ pub fn columns(dir: &Path, spec: &LogSpec) -> Result<Vec<Column>> {
     for file in open(dir, spec)? {
         for c in file.columns {
             if !out.iter().any(|o| o.name == c.name) {
-                out.push(Column { name: c.name, kind: c.kind });
+                let without_zone = matches!(c.data_type, DataType::Timestamp(_, None));
+                out.push(Column { name: c.name, kind: c.kind, without_zone });
             }
         }
     }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::clock::typical_interval;
+use super::calendar;
+use super::clock::{REGULAR_SHARE, typical_interval};
 use super::occurrences::Occurrences;
 use super::quality::{Finding, FindingAction, FindingClass};
 use super::samples::Samples;
@@ -24,18 +25,32 @@ pub(super) struct Grid {
     pub step: i64,
     pub steps: usize,
     pub slack: i64,
+    /// For steps in local time, the start of each step and the end of the last step. Otherwise empty.
+    pub bounds: Vec<i64>,
 }
 
 impl Grid {
     /// Returns the step that contains `time`, or `None` if `time` is outside the grid.
     #[inline]
     pub fn step_of(&self, time: i64) -> Option<usize> {
+        if !self.bounds.is_empty() {
+            let k = self.bounds.partition_point(|b| *b <= time).checked_sub(1)?;
+            return (k < self.steps).then_some(k);
+        }
         let k = usize::try_from((time - self.start + self.slack).div_euclid(self.step)).ok()?;
         (k < self.steps).then_some(k)
     }
 
+    /// Returns the start of step `k`, or the end of the last step if `k` is the number of steps.
     pub fn time(&self, k: usize) -> i64 {
-        self.start + k as i64 * self.step
+        self.bounds.get(k).copied().unwrap_or(self.start + k as i64 * self.step)
+    }
+
+    /// Returns the start of a grid without local time whose steps begin at most one hour after the steps of this grid.
+    /// Days of such a grid lie on the same local date throughout the year.
+    pub fn nominal_start(&self) -> i64 {
+        let shifts = self.bounds.iter().take(self.steps).enumerate().map(|(k, b)| b - k as i64 * self.step);
+        shifts.max().unwrap_or(self.start)
     }
 }
 
@@ -108,19 +123,40 @@ fn phase(signals: &[&Samples], step: i64) -> Phase {
     Phase { start, slack: step / 10, jitter }
 }
 
-/// Returns the grid that spans all clean samples.
+/// Returns the grid that spans all clean samples. `events` is true if the samples of a signal are events, whose times
+/// have no phase.
 ///
 /// # Errors
 /// [`Error::Data`] if no sample is left, or if the time stamps span too many steps.
-pub(super) fn grid(samples: &[&Samples], step: i64, spec: &TwinSpec, findings: &mut Vec<Finding>) -> Result<Grid> {
+pub(super) fn grid(
+    samples: &[&Samples],
+    events: bool,
+    step: i64,
+    spec: &TwinSpec,
+    findings: &mut Vec<Finding>,
+) -> Result<Grid> {
     let first = samples.iter().filter_map(|s| s.time.first()).min();
-    let last = samples.iter().filter_map(|s| s.time.last()).max();
+    let last = samples.iter().filter_map(|s| s.end()).max();
     let (Some(first), Some(last)) = (first, last) else {
         return Err(Error::Data(
             "no signal has a usable sample: all samples are missing, flagged as bad, or outside `valid`; check the columns, the list of good flags, and `valid`".into(),
         ));
     };
-    let Phase { start: phase, slack, jitter } = phase(samples, step);
+    let interval = samples.iter().max_by_key(|s| s.time.len()).and_then(|s| typical_interval(&s.time));
+    let combines = events || interval.is_none_or(|(dt, _)| 2 * dt <= step);
+    let mut bounds = Vec::new();
+    if (last - first) / step <= MAX_STEPS
+        && let Some(local) = calendar::bounds(*first, last, step, spec)?
+        && (combines || begins_in(samples, &local))
+    {
+        bounds = local;
+    }
+    let local_phase = if combines && bounds.is_empty() { calendar::phase(*first, step, spec)? } else { 0 };
+    let Phase { start: phase, slack, jitter } = match bounds.is_empty() {
+        true if local_phase == 0 => phase(samples, step),
+        true => Phase { start: local_phase, ..Phase::default() },
+        false => Phase::default(),
+    };
     findings.extend(jitter.finding(
         "",
         FindingClass::Jitter,
@@ -137,20 +173,60 @@ pub(super) fn grid(samples: &[&Samples], step: i64, spec: &TwinSpec, findings: &
         return Err(Error::Data(format!(
             "the log spans {} to {}, which is {steps} steps of {}; check `step` and the time stamps",
             rfc3339(*first),
-            rfc3339(*last),
+            rfc3339(last),
             spec.step.value
         )));
     }
-    Ok(Grid { start, step, steps: usize::try_from(steps).unwrap_or(1), slack })
+    let mut grid = Grid { start, step, steps: usize::try_from(steps).unwrap_or(1), slack, bounds };
+    if !grid.bounds.is_empty() {
+        (grid.start, grid.steps) = (grid.bounds[0], grid.bounds.len() - 1);
+    }
+    if let Some((dt, share)) = interval
+        && combines
+        && share >= REGULAR_SHARE
+    {
+        drop_incomplete(&mut grid, *first, last + dt, dt, findings);
+    }
+    Ok(grid)
 }
 
-/// Returns, for each step of the grid, whether the step contains a sample of any signal.
+/// Returns true if at least 90 % of the samples lie at the start of a step.
+fn begins_in(samples: &[&Samples], bounds: &[i64]) -> bool {
+    let times = || samples.iter().flat_map(|s| s.time.iter());
+    10 * times().filter(|t| bounds.binary_search(t).is_ok()).count() >= 9 * times().count()
+}
+
+/// Drops the first and the last step if the log covers only a part of them. `dt` is the sampling interval, and at least
+/// one sample must be missing.
+fn drop_incomplete(grid: &mut Grid, from: i64, to: i64, dt: i64, findings: &mut Vec<Finding>) {
+    let mut dropped = Occurrences::default();
+    if grid.steps > 2 && from - grid.time(0) > dt / 2 {
+        dropped.add(grid.time(0));
+        grid.start = grid.time(1);
+        grid.steps -= 1;
+        grid.bounds.drain(..grid.bounds.len().min(1));
+    }
+    if grid.steps > 2 && grid.time(grid.steps) - to > dt / 2 {
+        dropped.add(grid.time(grid.steps - 1));
+        grid.steps -= 1;
+        grid.bounds.pop();
+    }
+    let note = "the first or last step, of which the log covers only a part";
+    findings.extend(dropped.finding("", FindingClass::PartialStep, FindingAction::Dropped, note));
+}
+
+/// Returns, for each step of the grid, whether the step contains a sample of any signal or is covered by the interval of
+/// an amount.
 pub(super) fn steps_with_samples(samples: &[&Samples], grid: &Grid) -> Vec<bool> {
     let mut steps_with_samples = vec![false; grid.steps];
     let mut done: Vec<*const Vec<i64>> = Vec::new();
     for s in samples {
         // The columns of a wide log share their time stamps, so these need to be processed only once.
         let shared = Arc::as_ptr(&s.time);
+        for (t, length) in s.time.iter().zip(&s.length) {
+            let last = grid.step_of(t + length - 1).unwrap_or(grid.steps - 1);
+            steps_with_samples[grid.step_of(*t).unwrap_or(last)..=last].fill(true);
+        }
         if done.contains(&shared) {
             continue;
         }
@@ -171,6 +247,7 @@ mod tests {
         let samples = |minutes: &[i64]| Samples {
             time: Arc::new(minutes.iter().map(|m| m * MIN).collect()),
             value: vec![0.0; minutes.len()],
+            length: Vec::new(),
         };
         assert_eq!(phase(&[&samples(&[7, 17, 27])], 10 * MIN).start, 7 * MIN);
         let irregular = samples(&[0, 1, 2, 13, 15, 29]);
@@ -181,10 +258,10 @@ mod tests {
     fn every_sample_of_a_jittering_clock_has_its_own_step() {
         let key = crate::rng::Key::new(3);
         let time: Vec<i64> = (0..500).map(|i| i * 10 * MIN + (10e6 * key.normal(i as u64)) as i64).collect();
-        let s = Samples { value: vec![1.0; time.len()], time: Arc::new(time) };
+        let s = Samples { value: vec![1.0; time.len()], time: Arc::new(time), length: Vec::new() };
         let Phase { start, slack, jitter } = phase(&[&s], 10 * MIN);
         assert!(start == 0 && slack == MIN && jitter.count > 400, "{start} {slack} {jitter:?}");
-        let grid = Grid { start, step: 10 * MIN, steps: 500, slack };
+        let grid = Grid { start, step: 10 * MIN, steps: 500, slack, bounds: Vec::new() };
         let steps: Vec<Option<usize>> = s.time.iter().map(|t| grid.step_of(*t)).collect();
         assert_eq!(steps, (0..500).map(Some).collect::<Vec<_>>());
     }

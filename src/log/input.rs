@@ -2,6 +2,7 @@
 
 use super::clean::Rule;
 use super::column::ColumnMapping;
+use super::kind::{is_amount, is_counted};
 use crate::config::TwinSpec;
 use crate::error::{Error, Result};
 use crate::schema::{Role, Schema};
@@ -34,12 +35,17 @@ pub(super) fn inputs(spec: &TwinSpec, schema: &Schema, max_gap: i64) -> Result<(
             columns.push(mapping.column.clone());
             columns.len() - 1
         });
+        let amount =
+            is_amount(unit, s.role.value) || (s.role.value != Role::State && is_counted(&mapping.column, unit));
         let rule = Rule {
             signal: s.name.value.clone(),
             unit: unit.text.clone(),
             mapping,
             temperature: is_temperature(unit),
             absolute_zero: absolute_zero(unit),
+            amount,
+            role: s.role.value,
+            step: spec.step.ms().saturating_mul(1_000),
             max_gap,
             window: (i64::MIN, i64::MAX),
         };

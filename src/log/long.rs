@@ -3,72 +3,28 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef};
+use arrow_array::ArrayRef;
 
 use super::batches::{Decoding, each_batch};
 use super::cast;
+use super::flags::{BadFlags, GoodFlags};
 use super::footer::{ColumnKind, LogFile};
+use super::numerals::{Numerals, OtherTexts};
 use super::occurrences::Occurrences;
+use super::row_filter::RowFilter;
 use super::scan::{
-    RawSamples, Scan, no_usable_times, read_labels, read_times, require, require_labels, sort_labels, time_kind,
-    wrong_type, zone,
+    RawSamples, Scan, read_labels, read_times, require, require_labels, sort_labels, time_kind, unreadable_times,
+    wrong_type,
 };
 use super::text::suggestion;
 use super::time::{NO_TIME, TimeReader};
 use crate::config::{LogSpec, LongSpec};
-use crate::error::{Error, Result};
+use crate::error::{Error, LogFault, LogKey, Result};
 
 /// Index shared by all tags that are not read.
 const OTHER_TAG: u32 = u32::MAX;
 /// Maximum number of unread tags whose names are kept for suggestions (not tuned).
 const MAX_OTHER_TAGS: usize = 10_000;
-
-/// Quality flags that mark a sample as good.
-#[derive(Debug, Clone)]
-enum GoodFlags {
-    /// Text flags, compared without regard to case.
-    Text(Vec<String>),
-    /// Numeric flags, with `true` represented by 1.
-    Number(Vec<f64>),
-}
-
-impl GoodFlags {
-    fn new(file: &LogFile, long: &LongSpec, name: &str) -> Result<Self> {
-        let column = require(file, name, "quality")?;
-        let listed = || long.good.iter().map(|g| g.trim());
-        match column.kind {
-            ColumnKind::Other | ColumnKind::Time => Err(Error::Data(format!(
-                "{}: the quality column `{name}` has the type {}; export it as text or int32",
-                file.name, column.data_type
-            ))),
-            ColumnKind::Text => Ok(Self::Text(listed().map(str::to_owned).collect())),
-            ColumnKind::Boolean => {
-                let good = listed().filter_map(|g| g.to_lowercase().parse().ok()).map(|g: bool| f64::from(u8::from(g)));
-                let good: Vec<f64> = good.collect();
-                // If the list of good flags contains no boolean (the default), `true` counts as good.
-                Ok(Self::Number(if good.is_empty() { vec![1.0] } else { good }))
-            }
-            _ => Ok(Self::Number(listed().filter_map(|g| g.parse().ok()).collect())),
-        }
-    }
-
-    /// Returns whether the quality flag of each row in a batch is good. A null counts as bad. Returns `None` if the
-    /// flags in the column and the good flags are not of the same type.
-    fn are_good(&self, array: &dyn Array) -> Option<Vec<bool>> {
-        match self {
-            Self::Text(good) => {
-                let is_good = |v: &str| good.iter().any(|g| g.eq_ignore_ascii_case(v.trim()));
-                let codes = cast::codes(array, |v| u32::from(v.is_some_and(is_good)))?;
-                Some(codes.into_iter().map(|m| m == 1).collect())
-            }
-            Self::Number(good) => {
-                let mut flags = Vec::new();
-                cast::floats(array, &mut flags)?;
-                Some(flags.iter().map(|v| good.contains(v)).collect())
-            }
-        }
-    }
-}
 
 /// The samples of one tag that have been read so far.
 #[derive(Default)]
@@ -79,6 +35,9 @@ struct TagSamples {
     /// Index of the first sample of each file.
     breaks: Vec<usize>,
     flagged: Occurrences,
+    flagged_times: Vec<i64>,
+    bad_flags: BadFlags,
+    other_texts: OtherTexts,
 }
 
 /// State of the reader of a long log, including the samples that have been read so far.
@@ -91,6 +50,8 @@ struct LongReader<'a> {
     tags: Vec<TagSamples>,
     other_tags: BTreeSet<String>,
     labels: HashMap<String, u32>,
+    numerals: Numerals,
+    filter: RowFilter<'a>,
     /// Buffers for the times and values of one batch.
     batch_times: Vec<i64>,
     batch_values: Vec<f64>,
@@ -103,16 +64,23 @@ pub(super) fn read(files: &[LogFile], spec: &LogSpec, long: &LongSpec, wanted: &
         long,
         wanted: wanted.iter().enumerate().map(|(i, n)| (n.as_str(), i as u32)).collect(),
         // Each tag in `wanted` has its own clock, and all other tags share one clock.
-        times: TimeReader::new(zone(spec)?, wanted.len() + 1),
+        times: TimeReader::with_settings(spec, wanted.len() + 1)?,
         tags: wanted.iter().map(|_| TagSamples::default()).collect(),
         other_tags: BTreeSet::new(),
         labels: HashMap::new(),
+        numerals: Numerals::new(spec),
+        filter: RowFilter::new(&spec.only),
         batch_times: Vec::new(),
         batch_values: Vec::new(),
     };
     files.iter().try_for_each(|file| reader.read(file))?;
-    reader.require_samples(files, wanted)?;
-    let findings = reader.times.findings(&spec.time);
+    reader.filter.require_rows()?;
+    let faults = reader.faults(files, wanted);
+    if !faults.is_empty() {
+        return Err(Error::Log(faults));
+    }
+    let findings = reader.times.findings();
+    let (unit, without_zone) = (reader.times.inferred_unit(), reader.times.without_zone());
     let (labels, new_codes) = sort_labels(reader.labels);
     let tags = reader.tags.into_iter().map(|mut s| {
         s.episode.iter_mut().for_each(|c| *c = new_codes[*c as usize]);
@@ -122,9 +90,11 @@ pub(super) fn read(files: &[LogFile], spec: &LogSpec, long: &LongSpec, wanted: &
             episode: spec.episode.is_some().then(|| Arc::new(s.episode)),
             breaks: Arc::new(s.breaks),
             flagged: s.flagged,
+            flagged_times: s.flagged_times,
+            bad_flags: s.bad_flags.list(),
         }
     });
-    Ok(Scan { tags: tags.collect(), labels, findings, long: true })
+    Ok(Scan { tags: tags.collect(), labels, findings, long: true, unit, without_zone })
 }
 
 impl LongReader<'_> {
@@ -135,7 +105,7 @@ impl LongReader<'_> {
         let mut select = vec![
             (spec.time.as_str(), Decoding::Plain),
             (long.tag.as_str(), Decoding::Codes),
-            (long.value.as_str(), Decoding::Plain),
+            (long.value.as_str(), Decoding::Codes),
         ];
         if let Some(episode) = &spec.episode {
             require_labels(file, episode)?;
@@ -143,6 +113,7 @@ impl LongReader<'_> {
         }
         let good = long.quality.as_ref().map(|name| GoodFlags::new(file, long, name)).transpose()?;
         select.extend(long.quality.iter().map(|name| (name.as_str(), Decoding::Codes)));
+        select.extend(self.filter.columns(file)?.into_iter().map(|name| (name, Decoding::Codes)));
         self.times.start(kind);
         self.tags.iter_mut().for_each(|t| t.breaks.push(t.time.len()));
         each_batch(file, &select, |columns| {
@@ -150,7 +121,8 @@ impl LongReader<'_> {
         })
     }
 
-    /// Adds the samples of a batch, whose columns are time, tag and value, optionally followed by episode and quality.
+    /// Adds the samples of a batch, whose columns are time, tag and value, optionally followed by episode, by quality
+    /// and by the columns of the row filter.
     /// If a column has the wrong type, returns the index of that column as the error.
     fn take(&mut self, columns: &[ArrayRef], good: Option<&GoodFlags>) -> std::result::Result<(), usize> {
         let (wanted, other_tags) = (&self.wanted, &mut self.other_tags);
@@ -167,19 +139,31 @@ impl LongReader<'_> {
         self.batch_times.clear();
         let clock = |row: usize| (codes[row] as usize).min(wanted.len());
         read_times(&mut self.times, &columns[0], clock, &mut self.batch_times).ok_or(0_usize)?;
-        self.batch_values.clear();
-        cast::floats(&columns[2], &mut self.batch_values).ok_or(2_usize)?;
+        let after = columns.len() - self.spec.only.len();
+        let selected = self.filter.select(&columns[after..], codes.len()).map_err(|i| after + i)?;
         let episodes = self.spec.episode.as_ref().map(|_| read_labels(&columns[3], &mut self.labels).ok_or(3_usize));
         let episodes = episodes.transpose()?;
-        let quality = columns.len() - 1;
-        let good = good.map(|g| g.are_good(&columns[quality]).ok_or(quality)).transpose()?;
+        let quality = after - 1;
+        let flags = good.map(|g| g.read(&columns[quality]).ok_or(quality)).transpose()?;
+        let flag = |row: usize| flags.as_ref().map(|(codes, flags)| &flags[codes[row] as usize]);
+        let is_good = |row: usize| flag(row).is_none_or(|f| f.1);
+        self.batch_values.clear();
+        let (numerals, tags) = (&self.numerals, &mut self.tags);
+        let note = |row: usize, text: Option<&str>| {
+            if let Some(samples) = tags.get_mut(codes[row] as usize).filter(|_| selected[row] && is_good(row)) {
+                samples.other_texts.add(text);
+            }
+        };
+        numerals.read(&columns[2], &mut self.batch_values, note).ok_or(2_usize)?;
         for (row, code) in codes.iter().enumerate() {
             let (Some(samples), time) = (self.tags.get_mut(*code as usize), self.batch_times[row]) else { continue };
-            if time == NO_TIME {
+            if time == NO_TIME || !selected[row] {
                 continue;
             }
-            if good.as_ref().is_some_and(|g| !g[row]) {
+            if let Some((bad, false)) = flag(row) {
                 samples.flagged.add(time);
+                samples.flagged_times.push(time);
+                samples.bad_flags.add(bad);
                 continue;
             }
             samples.time.push(time);
@@ -191,38 +175,41 @@ impl LongReader<'_> {
         Ok(())
     }
 
-    /// Checks that the log contains every tag in `wanted`.
-    fn require_samples(&self, files: &[LogFile], wanted: &[String]) -> Result<()> {
+    /// Returns the reasons why the log cannot be read: no readable time, a missing tag, a tag without a good sample, or
+    /// a tag with texts among its values.
+    fn faults(&self, files: &[LogFile], wanted: &[String]) -> Vec<LogFault> {
+        let readable = files.iter().map(|f| f.rows).sum::<usize>().saturating_sub(self.times.bad().0);
+        let mut faults: Vec<LogFault> = unreadable_times(files, &self.times, readable).into_iter().collect();
+        let names = files.iter().map(|f| f.name.as_str()).take(3).collect::<Vec<_>>().join(", ");
         for (name, samples) in wanted.iter().zip(&self.tags) {
-            if !samples.time.is_empty() || samples.flagged.count > 0 {
-                continue;
+            let texts = samples.other_texts.fault(LogKey::Value, &format!("{names}: the tag `{name}`"));
+            match &self.long.quality {
+                _ if texts.is_some() => faults.extend(texts),
+                _ if !samples.time.is_empty() || !faults.is_empty() => {}
+                Some(quality) if samples.flagged.count > 0 => {
+                    faults.push(samples.bad_flags.fault(&names, name, quality));
+                }
+                _ => {
+                    let with_samples = wanted.iter().zip(&self.tags).filter(|(_, s)| !s.time.is_empty());
+                    let known = self.other_tags.iter().map(String::as_str).chain(with_samples.map(|(n, _)| n.as_str()));
+                    let (what, help) = (format!("{names}: there is no tag `{name}`"), suggestion(name, known));
+                    faults.push(LogFault::new(LogKey::Column(name.clone()), what, help));
+                }
             }
-            let rows: usize = files.iter().map(|f| f.rows).sum();
-            if rows == 0 || self.times.bad().0 == rows {
-                return Err(no_usable_times(files, &self.spec.time, &self.times));
-            }
-            let names = files.iter().map(|f| f.name.as_str()).take(3).collect::<Vec<_>>().join(", ");
-            let with_samples = wanted.iter().zip(&self.tags).filter(|(_, s)| !s.time.is_empty());
-            let known = self.other_tags.iter().map(String::as_str).chain(with_samples.map(|(n, _)| n.as_str()));
-            return Err(Error::Data(format!("{names}: there is no tag `{name}`; {}", suggestion(name, known))));
         }
-        Ok(())
+        faults
     }
 }
 
 fn require_tag_and_value(file: &LogFile, long: &LongSpec) -> Result<()> {
     let tag = require(file, &long.tag, "tag")?;
     if !matches!(tag.kind, ColumnKind::Text | ColumnKind::Integer) {
-        return Err(Error::Data(format!(
-            "{}: the tag column `{}` has the type {}; export it as text",
-            file.name, long.tag.value, tag.data_type
-        )));
+        let what = format!("{}: the tag column `{}` has the type {}", file.name, long.tag.value, tag.data_type);
+        return Err(Error::log(LogKey::Column(long.tag.value.clone()), what, "export it as text"));
     }
     let value = require(file, &long.value, "value")?;
     value.require_numeric().map_err(|help| {
-        Error::Data(format!(
-            "{}: the value column `{}` has the type {}: {help}",
-            file.name, long.value.value, value.data_type
-        ))
+        let what = format!("{}: the value column `{}` has the type {}", file.name, long.value.value, value.data_type);
+        Error::log(LogKey::Value, what, help)
     })
 }

@@ -4,43 +4,59 @@
 //! `read` runs these stages in order:
 //!
 //! 1. `files` finds the files and `footer` reads their footers.
-//! 2. `batches` decodes the required columns, `cast` converts them to plain numbers and strings, and `time` converts
-//!    time stamps to UTC. `wide` and `long` read the two log layouts, and `scan` contains their shared code.
-//! 3. `column` maps the values of a column to its signal, and `clean` drops unusable samples and looks for faults
-//!    (`clock`, `detect`). `window` limits the timeline, and `episodes` divides it into episodes.
-//! 4. `grid` determines the time steps, `segments` splits them at gaps and changes of episode, and `resample` computes
-//!    the value of each step.
+//! 2. `batches` decodes the required columns, `cast` and `numerals` convert them to plain numbers and strings, and `time`
+//!    converts time stamps to UTC (`date`, `time_unit`). `wide` and `long` read the two log layouts, `row_filter` and
+//!    `flags` select rows and samples, and `scan` contains code that both layouts use.
+//! 3. `stamps` moves time stamps to the start of their intervals, and `entities` refuses a log with several rows per
+//!    time. `column` maps the values of a column to its signal, and `clean` drops unusable samples (`duplicates`),
+//!    converts counters (`counter`) and looks for faults (`clock`, `detect`, `dropout`). `kind` refuses samples that
+//!    would be combined contrary to their meaning. `window` limits the timeline, and `episodes` divides it into episodes.
+//! 4. `grid` and `calendar` determine the time steps, `segments` splits them at gaps and changes of episode, and
+//!    `resample` and `spread` compute the value of each step.
 //! 5. `summary` collects the results of all stages in a [`Quality`], which `render` formats as text.
 //!
 //! `thrift` and `pages` detect damaged files that could otherwise make the Parquet reader run out of memory.
 
 mod batches;
+mod calendar;
 mod cast;
 mod clean;
 mod clock;
 mod column;
+mod counter;
+mod date;
 mod describe;
 mod detect;
+mod dropout;
+mod duplicates;
+mod entities;
 mod episodes;
 mod files;
+mod flags;
 mod footer;
 mod grid;
 mod input;
+mod kind;
 mod long;
 mod missing;
+mod numerals;
 mod occurrences;
 mod pages;
 pub mod quality;
 mod read;
 mod render;
 mod resample;
+mod row_filter;
 mod samples;
 mod scan;
 mod segments;
+mod spread;
+mod stamps;
 mod summary;
 mod text;
 mod thrift;
 mod time;
+mod time_unit;
 mod wide;
 mod window;
 
@@ -48,6 +64,7 @@ pub use column::ColumnMapping;
 pub use describe::{ColumnSummary, describe, time_span};
 pub use files::files;
 pub use footer::{Column, ColumnKind, columns};
+pub use kind::{is_amount, is_counted};
 #[cfg(test)]
 pub use quality::{Excitation, Finding, SignalQuality};
 pub use quality::{FindingClass, Quality, SourceFile};

@@ -85,6 +85,22 @@ pub enum FindingClass {
     SlowSamples,
     /// A tag that is logged only when its value changes.
     ReportOnChange,
+    /// Numbers in the time column, whose unit was inferred.
+    TimeUnit,
+    /// Values that are repeated until the next measurement of a slow sensor.
+    Oversampled,
+    /// Samples at one value far from all others, which a logger writes if the sensor cannot be read.
+    Dropout,
+    /// A signal that only rises.
+    Counter,
+    /// Steps of which samples cover only a part.
+    PartialStep,
+    /// Steps without a row that have the value given by `empty`.
+    EmptyStep,
+    /// Events with equal time stamps, which were added.
+    Events,
+    /// Time stamps that seem to mark the end of an interval.
+    EndStamps,
 }
 
 impl FindingClass {
@@ -116,6 +132,14 @@ impl FindingClass {
             Self::Stale => "stale",
             Self::SlowSamples => "slow-samples",
             Self::ReportOnChange => "report-on-change",
+            Self::TimeUnit => "time-unit",
+            Self::Oversampled => "oversampled",
+            Self::Dropout => "dropout",
+            Self::Counter => "counter",
+            Self::PartialStep => "partial-step",
+            Self::EmptyStep => "empty-step",
+            Self::Events => "events",
+            Self::EndStamps => "end-stamps",
         }
     }
 }
@@ -136,6 +160,8 @@ pub enum FindingAction {
     Sorted,
     /// The log was split at the position of the fault.
     Split,
+    /// Missing values were replaced by a given value.
+    Filled,
 }
 
 impl FindingAction {
@@ -148,6 +174,7 @@ impl FindingAction {
             Self::Kept => "kept",
             Self::Sorted => "sorted",
             Self::Split => "split",
+            Self::Filled => "filled",
         }
     }
 }
@@ -226,20 +253,59 @@ impl Quality {
             plural(self.incomplete.len(), "signal", "signals")
         );
         for name in &self.incomplete {
-            let coverage = self.signals.iter().find(|s| &s.signal == name).map_or(0.0, |s| s.coverage);
-            text.push_str(&format!(
-                "\n  `{name}` has a value in {} of the steps, but {} are required",
-                percent(coverage),
-                percent(self.completeness)
-            ));
-            let findings = self.findings.iter().filter(|f| &f.signal == name);
-            let cause = findings.max_by_key(|f| (f.class == FindingClass::SlowSamples, f.count));
-            if let Some(f) = cause {
-                text.push_str(&format!("; {}: {}", f.class.as_str(), f.note));
-            }
+            text.push_str(&format!("\n  {}", self.explain_incomplete(name)));
         }
         text.push_str("\n  repair or exclude bad parts of the log, choose another signal, or lower `log.completeness`");
         Err(Error::Data(text))
+    }
+}
+
+impl Quality {
+    /// Explains why the signal `name` is in the list of incomplete signals.
+    pub fn explain_incomplete(&self, name: &str) -> String {
+        let signal = self.signals.iter().find(|s| s.signal == name);
+        let mut text = match signal {
+            Some(s) if s.coverage > 0.0 => format!(
+                "`{name}` has a value in {} of the steps, but {} are required",
+                percent(s.coverage),
+                percent(self.completeness)
+            ),
+            Some(s) => format!("`{name}` has no value in the whole log ({} samples)", s.samples),
+            None => format!("`{name}` has no value in the whole log"),
+        };
+        let findings = self.findings.iter().filter(|f| f.signal == name);
+        if let Some(f) = findings.max_by_key(|f| (f.class == FindingClass::SlowSamples, f.count)) {
+            text.push_str(&format!("; {}: {}", f.class.as_str(), f.note));
+        }
+        text
+    }
+
+    /// Returns the findings about data that are probably wrong but are used, or about rows that were lost.
+    pub fn suspicions(&self) -> impl Iterator<Item = &Finding> {
+        use FindingClass as C;
+        let lost = [C::BadTime, C::StrayTime, C::DuplicateConflict, C::ClockStep];
+        let used = [
+            C::OutOfRange,
+            C::UnitJump,
+            C::RateOfChange,
+            C::Rollover,
+            C::Counter,
+            C::Dropout,
+            C::Oversampled,
+            C::TimeUnit,
+            C::EmptyStep,
+            C::EndStamps,
+        ];
+        let kept = move |f: &&Finding| f.action == FindingAction::Kept && used.contains(&f.class);
+        self.findings.iter().filter(move |f| lost.contains(&f.class) || kept(f))
+    }
+}
+
+impl Finding {
+    /// Returns the finding as one sentence.
+    pub fn sentence(&self) -> String {
+        let signal = if self.signal.is_empty() { String::new() } else { format!("{}: ", self.signal) };
+        format!("{signal}{} ({}): {}", self.class.as_str(), self.count, self.note)
     }
 }
 

@@ -7,21 +7,25 @@ use jiff::Timestamp;
 use rayon::prelude::*;
 
 use super::clean::{Cleaned, clean};
+use super::clock::typical_interval;
+use super::entities::several_rows_per_time;
 use super::episodes::episodes;
 use super::footer::{self, LogFile};
 use super::grid::{Grid, grid, steps_with_samples};
 use super::input::{Input, inputs};
+use super::kind::contradiction;
 use super::quality::{Finding, Quality};
-use super::resample::{Resampled, resample};
+use super::resample::{Method, Resampled, resample};
 use super::samples::Samples;
 use super::scan::Scan;
 use super::segments::{Segments, split};
+use super::stamps::move_to_start;
 use super::summary::{ResampledSignal, merge_shared, resampling_findings, segment_findings, signal_quality};
-use super::text::rfc3339;
+use super::text::{duration, rfc3339};
 use super::window::plausible_window;
 use super::{long, wide};
-use crate::config::{Resample, TwinSpec};
-use crate::error::{Error, Result};
+use crate::config::{Stamps, TimeUnit, TwinSpec};
+use crate::error::{Error, LogFault, LogKey, Result};
 use crate::schema::{Role, Schema};
 use crate::trajectory::Trajectory;
 
@@ -53,16 +57,40 @@ pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajec
         Some(layout) => long::read(&files, &spec.log, layout, &columns)?,
         None => wide::read(&files, &spec.log, &columns)?,
     };
-    let Scan { tags, labels, mut findings, long: is_long } = scan;
+    let Scan { mut tags, labels, mut findings, long: is_long, unit, without_zone } = scan;
+    require_zone(spec, without_zone)?;
+    if spec.log.stamps.as_ref().is_some_and(|s| s.value == Stamps::End) {
+        move_to_start(&mut tags)?;
+    }
+    let events: Vec<bool> = (0..tags.len())
+        .map(|t| inputs.iter().filter(|i| i.column == t).all(|i| i.rule.mapping.empty.is_some()))
+        .collect();
+    if let Some(fault) = several_rows_per_time(&files, &spec.log, &tags, &events, is_long)? {
+        return Err(Error::Log(vec![fault]));
+    }
     let window = plausible_window(&tags, is_long);
     inputs.iter_mut().for_each(|i| i.rule.window = window);
     let episodes = episodes(&tags, is_long, &labels, spec, max_gap, &mut findings)?;
 
     let cleaned: Vec<Cleaned> = inputs.par_iter().map(|i| clean(&tags[i.column], &i.rule, episodes.as_ref())).collect();
     drop(tags);
+    require_samples(&inputs, &cleaned)?;
+    let contradictions = inputs.par_iter().zip(&cleaned).filter_map(|(i, c)| contradiction(&c.samples, &i.rule));
+    let contradictions: Vec<LogFault> = contradictions.collect();
+    if !contradictions.is_empty() {
+        return Err(Error::Log(contradictions));
+    }
     let samples: Vec<&Samples> = cleaned.iter().map(|c| &c.samples).collect();
-    let grid = grid(&samples, step, spec, &mut findings)?;
-    let steps_with_samples = steps_with_samples(&samples, &grid);
+    let is_event = |i: &Input| i.rule.mapping.empty.is_some();
+    let grid = grid(&samples, inputs.iter().any(is_event), step, spec, &mut findings)?;
+    if let Some(unit) = unit {
+        require_plausible_span(&grid, &samples, unit, spec)?;
+    }
+    // The rows of a wide log with events are events themselves, so a step without a row is not a gap.
+    let continuous: Vec<&Samples> =
+        inputs.iter().zip(&samples).filter(|(i, _)| !is_event(i)).map(|(_, s)| *s).collect();
+    let no_gaps = continuous.is_empty() || (!is_long && continuous.len() < inputs.len());
+    let steps_with_samples = if no_gaps { vec![true; grid.steps] } else { steps_with_samples(&continuous, &grid) };
     let segments = split(&grid, &steps_with_samples, episodes.as_ref(), max_gap);
     segment_findings(&segments, &grid, episodes.as_ref(), spec, max_gap, &mut findings);
 
@@ -89,6 +117,66 @@ pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajec
     Ok((trajectory, quality))
 }
 
+/// Returns an error if the time stamps have no time zone although the plant is not in UTC.
+fn require_zone(spec: &TwinSpec, without_zone: usize) -> Result<()> {
+    let zone = spec.timezone.as_ref().map_or("UTC", |z| z.value.as_str());
+    if without_zone == 0 || ["UTC", "Etc/UTC", "GMT"].contains(&zone) {
+        return Ok(());
+    }
+    Err(Error::log(
+        LogKey::Time,
+        format!(
+            "the time stamps in `{}` have no time zone, and the time zone of the plant is `{zone}`",
+            spec.log.time.value
+        ),
+        format!("add `timezone = \"{zone}\"` to `log` if they are local times, or `timezone = \"UTC\"`"),
+    ))
+}
+
+/// Returns an error if no signal has a usable sample.
+fn require_samples(inputs: &[Input], cleaned: &[Cleaned]) -> Result<()> {
+    if cleaned.iter().any(|c| !c.samples.value.is_empty()) {
+        return Ok(());
+    }
+    let fault = |(input, c): (&Input, &Cleaned)| {
+        let name = &input.rule.signal;
+        let why: Vec<&str> = c.findings.iter().map(|f| f.note.as_str()).collect();
+        let what = format!("`{name}` has no value in the whole log: {} rows, {}", c.read, why.join(", "));
+        LogFault::new(LogKey::Signal(name.clone()), what, "correct the column, the good flags or `valid`")
+    };
+    Err(Error::Log(inputs.iter().zip(cleaned).map(fault).collect()))
+}
+
+/// Minimum number of steps of a log whose time unit was inferred, and the maximum number of steps between two of its
+/// samples (not tuned).
+const MIN_STEPS: usize = 10;
+const MAX_STEPS_PER_SAMPLE: i64 = 1_000;
+
+/// Returns an error if the time span of the log is absurd for the step, which indicates that the unit of its time
+/// stamps, which was inferred from the numbers, is wrong.
+fn require_plausible_span(grid: &Grid, samples: &[&Samples], unit: TimeUnit, spec: &TwinSpec) -> Result<()> {
+    let rows = samples.iter().map(|s| s.time.len()).max().unwrap_or(0);
+    let interval = samples.iter().filter_map(|s| typical_interval(&s.time)).map(|i| i.0).min().unwrap_or(0);
+    let too_short = grid.steps < MIN_STEPS && rows > 5 * grid.steps;
+    if !too_short && interval < MAX_STEPS_PER_SAMPLE.saturating_mul(grid.step) {
+        return Ok(());
+    }
+    let time = |us: Option<i64>| us.map_or(String::new(), rfc3339);
+    let first = time(samples.iter().filter_map(|s| s.time.first().copied()).min());
+    let last = time(samples.iter().filter_map(|s| s.time.last().copied()).max());
+    Err(Error::log(
+        LogKey::Time,
+        format!(
+            "the numbers in `{}` were read as {}, so the log extends from {first} to {last}, with a sample every {}, although a step is {}",
+            spec.log.time.value,
+            unit.names().1,
+            duration(interval),
+            spec.step.value
+        ),
+        "correct `step`, or set `time_unit` in `log` to the unit of these numbers, like `time_unit = \"min\"`",
+    ))
+}
+
 /// A signal that was resampled onto the grid.
 struct ResampledInput {
     resampled: Resampled,
@@ -106,15 +194,14 @@ struct OnGrid {
 
 impl OnGrid {
     fn start(&self) -> Result<Timestamp> {
-        Timestamp::from_microsecond(self.grid.start)
+        Timestamp::from_microsecond(self.grid.nominal_start())
             .map_err(|e| Error::Data(format!("the log begins outside the supported range of dates: {e}")))
     }
 
     fn resample(&self, input: &Input, cleaned: &Cleaned, is_long: bool) -> ResampledInput {
-        let (how, samples) = (input.rule.mapping.resample, &cleaned.samples);
-        let hold_forever = is_long && how == Resample::Hold && samples.is_logged_on_change(self.max_gap);
-        let resampled = resample(samples, &self.grid, &self.segments.segments, how, self.max_gap, hold_forever);
-        ResampledInput { resampled, hold_forever }
+        let method = Method::new(&cleaned.samples, &input.rule, self.grid.step, is_long);
+        let resampled = resample(&cleaned.samples, &self.grid, &self.segments.segments, &method);
+        ResampledInput { resampled, hold_forever: method.hold_forever }
     }
 
     /// Creates the quality summary of the log, in which the signals and findings are still empty.
@@ -141,7 +228,7 @@ impl OnGrid {
         quality: &mut Quality,
     ) -> Vec<Finding> {
         let signal = &schema.signals[input.signal];
-        let row = signal_quality(signal, &cleaned, &on_grid.resampled, &self.segments);
+        let row = signal_quality(signal, &cleaned, &on_grid.resampled, &self.segments, &self.grid);
         let mut findings = cleaned.findings;
         let resampled = ResampledSignal {
             name: &signal.name,
@@ -153,7 +240,7 @@ impl OnGrid {
         };
         resampling_findings(&resampled, &self.grid, self.last_step, self.max_gap, &mut findings);
         let is_required = matches!(signal.role, Role::State | Role::Output | Role::Control);
-        if is_required && row.coverage < quality.completeness {
+        if row.coverage == 0.0 || is_required && row.coverage < quality.completeness {
             quality.incomplete.push(signal.name.clone());
         }
         quality.signals.push(row);

@@ -9,7 +9,7 @@ use crate::terminal::one_line;
 const FEW_MOVES: usize = 10;
 
 /// Formats a number with up to four significant digits.
-fn short(v: f64) -> String {
+pub(super) fn short(v: f64) -> String {
     if !v.is_finite() {
         return "–".into();
     }

@@ -2,10 +2,13 @@
 
 use std::ops::Range;
 
+use super::clean::Rule;
+use super::clock::typical_interval;
 use super::grid::Grid;
 use super::occurrences::Occurrences;
 use super::samples::Samples;
-use crate::config::Resample;
+use super::spread::{Spread, part, spread};
+use crate::config::{Kind, Partial, Resample};
 
 /// A signal that was resampled onto the grid.
 #[derive(Debug, Default)]
@@ -20,20 +23,50 @@ pub(super) struct Resampled {
     pub long_gaps: Occurrences,
     /// Number of steps that have samples.
     pub sampled: usize,
+    /// Steps that are covered only partly by amounts, and steps without a sample that have the value `empty`.
+    pub partial: Occurrences,
+    pub empty: Occurrences,
+    /// Steps whose mean is weighted by time.
+    pub weighted: Occurrences,
+}
+
+/// How the samples of a signal are resampled.
+#[derive(Debug, Clone)]
+pub(super) struct Method {
+    pub how: Resample,
+    pub max_gap: i64,
+    /// Whether each value is held until the next sample of its segment, without a time limit, because the tag is logged
+    /// only when its value changes.
+    pub hold_forever: bool,
+    /// Whether the mean is weighted by the time for which each sample is the latest one.
+    pub weighted: bool,
+    /// The interval (µs) of amounts that are split if they overlap several steps, or the typical interval of a counter.
+    pub interval: Option<i64>,
+    pub partial: Partial,
+    pub empty: Option<f64>,
+}
+
+impl Method {
+    pub fn new(s: &Samples, rule: &Rule, step: i64, is_long: bool) -> Self {
+        let (mapping, max_gap) = (&rule.mapping, rule.max_gap);
+        let (how, kind) = (mapping.resample, mapping.kind);
+        let on_change = is_long && s.is_logged_on_change(max_gap);
+        let weighted = how == Resample::Mean && (kind == Kind::State || on_change || s.is_irregular(max_gap));
+        // Amounts are not split if there is about one sample per step, so that jitter of the time stamps has no effect.
+        let split = |i: &i64| (i - step).abs() > step / 10;
+        let interval = match kind {
+            Kind::Counter => typical_interval(&s.time).map(|i| i.0),
+            Kind::Amount if mapping.empty.is_none() => s.interval().filter(split),
+            _ => None,
+        };
+        let hold_forever = on_change && (weighted || how == Resample::Hold);
+        Self { how, max_gap, hold_forever, weighted, interval, partial: mapping.partial, empty: mapping.empty }
+    }
 }
 
 /// Resamples a signal within each segment. Steps outside the segments have the value NaN.
-///
-/// If `hold_forever` is true, each value is held until the next sample of its segment, without a time limit, because
-/// the tag is logged only when its value changes.
-pub(super) fn resample(
-    s: &Samples,
-    grid: &Grid,
-    segments: &[Range<usize>],
-    how: Resample,
-    max_gap: i64,
-    hold_forever: bool,
-) -> Resampled {
+pub(super) fn resample(s: &Samples, grid: &Grid, segments: &[Range<usize>], method: &Method) -> Resampled {
+    let Method { how, max_gap, hold_forever, .. } = *method;
     let mut out = Resampled { value: vec![f64::NAN; grid.steps], ..Resampled::default() };
     let mut at = 0;
     for segment in segments {
@@ -49,7 +82,15 @@ pub(super) fn resample(
         match how {
             Resample::Hold => hold(grid, segment, if hold_forever { i64::MAX } else { max_gap }, &mut out),
             Resample::Linear => interpolate(s, first..at, grid, segment, max_gap, &mut out),
+            Resample::Mean if method.weighted => weighted_mean(s, first..at, grid, segment, method, &mut out),
+            Resample::Sum if method.interval.is_some() => amounts(s, first..at, grid, segment, method, &mut out),
             Resample::Mean | Resample::Sum => {}
+        }
+        if let Some(empty) = method.empty {
+            for k in segment.clone().filter(|k| out.value[*k].is_nan()).collect::<Vec<_>>() {
+                out.value[k] = empty;
+                out.empty.add(grid.time(k));
+            }
         }
         count_missing(grid, segment, max_gap, &mut out);
     }
@@ -80,6 +121,58 @@ fn fill(s: &Samples, rows: Range<usize>, grid: &Grid, how: Resample, out: &mut R
         };
         out.sampled += 1;
         i = end;
+    }
+}
+
+/// Computes the mean of the latest sample over the time of each step. A sample is the latest one until the next sample,
+/// but at most for `max_gap`, unless it is held without a time limit.
+fn weighted_mean(
+    s: &Samples,
+    rows: Range<usize>,
+    grid: &Grid,
+    segment: &Range<usize>,
+    method: &Method,
+    out: &mut Resampled,
+) {
+    let longest = if method.hold_forever { i64::MAX } else { method.max_gap };
+    let end = |i: usize| if i + 1 < rows.end { s.time[i + 1] } else { grid.time(segment.end) };
+    let intervals = rows.clone().map(|i| (s.time[i], end(i).min(s.time[i].saturating_add(longest)), s.value[i]));
+    let Spread { sum, covered } = spread(grid, segment, intervals, |value, overlap, _| value * overlap as f64);
+    for k in segment.clone() {
+        let covered = covered[k - segment.start];
+        if covered == 0 {
+            continue;
+        }
+        if out.value[k].is_nan() {
+            out.held.add(grid.time(k));
+        }
+        out.weighted.add(grid.time(k));
+        out.value[k] = sum[k - segment.start] / covered as f64;
+    }
+}
+
+/// Computes the sum of the amounts in each step. An amount whose interval overlaps several steps is split.
+fn amounts(s: &Samples, rows: Range<usize>, grid: &Grid, segment: &Range<usize>, method: &Method, out: &mut Resampled) {
+    let interval = method.interval.unwrap_or(0);
+    let length = |i: usize| s.length.get(i).copied().unwrap_or(interval);
+    // The interval of the last sample before the segment may end in the segment.
+    let rows = rows.start.saturating_sub(1)..rows.end;
+    let Spread { sum, covered } =
+        spread(grid, segment, rows.map(|i| (s.time[i], s.time[i] + length(i), s.value[i])), part);
+    for k in segment.clone() {
+        let (sum, covered, step) =
+            (sum[k - segment.start], covered[k - segment.start], grid.time(k + 1) - grid.time(k));
+        out.value[k] = if covered == 0 {
+            f64::NAN
+        } else if 2 * (step - covered) < interval.min(step) {
+            sum
+        } else {
+            out.partial.add(grid.time(k));
+            match method.partial {
+                Partial::Missing => f64::NAN,
+                Partial::Scale => sum * (step as f64 / covered as f64),
+            }
+        };
     }
 }
 
@@ -146,40 +239,5 @@ fn count_missing(grid: &Grid, segment: &Range<usize>, max_gap: i64, out: &mut Re
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-
-    const MIN: i64 = 60_000_000;
-
-    fn samples(pairs: &[(i64, f64)]) -> Samples {
-        Samples {
-            time: Arc::new(pairs.iter().map(|p| p.0 * MIN).collect()),
-            value: pairs.iter().map(|p| p.1).collect(),
-        }
-    }
-
-    fn resampled(pairs: &[(i64, f64)], how: Resample) -> Resampled {
-        let grid = Grid { start: 0, step: 10 * MIN, steps: 8, slack: 0 };
-        resample(&samples(pairs), &grid, std::slice::from_ref(&(0..8)), how, 30 * MIN, false)
-    }
-
-    fn shown(r: &Resampled) -> Vec<String> {
-        r.value.iter().map(|v| if v.is_nan() { "-".into() } else { v.to_string() }).collect()
-    }
-
-    #[test]
-    fn mean_sum_hold_and_linear_resampling() {
-        let s = [(0, 1.0), (4, 3.0), (11, 5.0), (70, 7.0)];
-        assert_eq!(shown(&resampled(&s, Resample::Mean)), ["2", "5", "-", "-", "-", "-", "-", "7"]);
-        assert_eq!(shown(&resampled(&s, Resample::Sum)), ["4", "5", "-", "-", "-", "-", "-", "7"]);
-        let held = resampled(&s, Resample::Hold);
-        assert_eq!(shown(&held), ["3", "5", "5", "5", "5", "-", "-", "7"]);
-        assert_eq!((held.held.count, held.missing.count, held.sampled), (3, 2, 3));
-        let s = [(0, 0.0), (15, 15.0), (40, 40.0), (75, 75.0)];
-        let line = resampled(&s, Resample::Linear);
-        assert_eq!(shown(&line), ["0", "10", "20", "30", "40", "-", "-", "75"]);
-        assert_eq!(line.interpolated.count, 2);
-    }
-}
+#[path = "../../tests/unit/log/resample.rs"]
+mod tests;

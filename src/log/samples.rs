@@ -2,11 +2,16 @@
 
 use std::sync::Arc;
 
+use super::clock::{REGULAR_SHARE, typical_interval};
+
 /// Strictly increasing times (µs UTC) and the values at these times.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Samples {
     pub time: Arc<Vec<i64>>,
     pub value: Vec<f64>,
+    /// For increases of a counter, and for amounts at intervals longer than a step, the length of the interval (µs) that
+    /// begins at the time of each sample. Otherwise empty.
+    pub length: Vec<i64>,
 }
 
 impl Samples {
@@ -16,6 +21,7 @@ impl Samples {
         *self = Self {
             time: Arc::new((0..keep.len()).filter(kept).map(|i| self.time[i]).collect()),
             value: (0..keep.len()).filter(kept).map(|i| self.value[i]).collect(),
+            length: Vec::new(),
         };
     }
 
@@ -29,5 +35,24 @@ impl Samples {
         let repeats = self.value.windows(2).filter(|w| w[0] == w[1]).count();
         let gaps = self.time.windows(2).filter(|w| w[1] - w[0] > max_gap).count();
         20 * repeats <= n && 4 * gaps >= n
+    }
+
+    /// Whether the samples are irregular: at least a tenth of the time lies in intervals that are longer than three
+    /// typical intervals, but not longer than `max_gap` (these thresholds are not tuned).
+    pub fn is_irregular(&self, max_gap: i64) -> bool {
+        let Some((typical, _)) = typical_interval(&self.time) else { return false };
+        let intervals = || self.time.windows(2).map(|w| w[1] - w[0]).filter(|d| *d <= max_gap);
+        let long: i64 = intervals().filter(|d| *d > 3 * typical).sum();
+        10 * long > intervals().sum::<i64>()
+    }
+
+    /// Returns the time (µs) of the last sample, or the end of its interval.
+    pub fn end(&self) -> Option<i64> {
+        Some(self.time.last()? + self.length.last().map_or(0, |length| length - 1))
+    }
+
+    /// Returns the sampling interval (µs) of a regular signal.
+    pub fn interval(&self) -> Option<i64> {
+        typical_interval(&self.time).filter(|i| i.1 >= REGULAR_SHARE).map(|i| i.0)
     }
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use arrow_array::Array;
 use arrow_schema::{DataType, TimeUnit};
-use jiff::tz::TimeZone;
 
 use super::cast::{self, Integers, Texts};
 use super::footer::{ColumnKind, FileColumn, LogFile};
@@ -14,8 +13,8 @@ use super::occurrences::Occurrences;
 use super::quality::Finding;
 use super::text::suggestion;
 use super::time::{TimeKind, TimeReader};
-use crate::config::LogSpec;
-use crate::error::{Error, Result};
+use crate::config;
+use crate::error::{Error, LogFault, LogKey, Result};
 
 /// The samples of one column or tag, in the order of the files. The module [`super::missing`] describes how missing
 /// values are represented.
@@ -30,6 +29,9 @@ pub(super) struct RawSamples {
     pub breaks: Arc<Vec<usize>>,
     /// Samples that are flagged as bad and are therefore excluded from `value`.
     pub flagged: Occurrences,
+    pub flagged_times: Vec<i64>,
+    /// The flags of these samples, for messages.
+    pub bad_flags: String,
 }
 
 /// The content of a log, before cleaning.
@@ -40,43 +42,32 @@ pub(super) struct Scan {
     pub labels: Vec<String>,
     pub findings: Vec<Finding>,
     pub long: bool,
-}
-
-/// Returns the time zone that applies to time stamps without a UTC offset.
-pub(super) fn zone(spec: &LogSpec) -> Result<TimeZone> {
-    match &spec.timezone {
-        None => Ok(TimeZone::UTC),
-        Some(name) => TimeZone::get(name).map_err(|e| {
-            Error::Data(format!(
-                "`log.timezone = \"{}\"` is unknown: {e}; write an IANA name such as `Europe/Berlin`, or `UTC`",
-                name.value
-            ))
-        }),
-    }
+    /// Unit of the numbers in the time column, if it was inferred.
+    pub unit: Option<config::TimeUnit>,
+    /// Number of time stamps without a time zone, or 0 if the time zone of the log is given.
+    pub without_zone: usize,
 }
 
 /// Determines how to read the time column of a file.
 pub(super) fn time_kind(file: &LogFile, name: &str) -> Result<TimeKind> {
     let Some(column) = file.find(name) else {
         let hint = suggestion(name, file.columns.iter().map(|c| c.name.as_str()));
-        return Err(Error::Data(format!("{}: there is no time column `{name}`; {hint}", file.name)));
+        return Err(Error::log(LogKey::Time, format!("{}: there is no time column `{name}`", file.name), hint));
     };
     match &column.data_type {
         DataType::Timestamp(unit, Some(_)) => Ok(TimeKind::Instant { per_second: per_second(*unit) }),
         DataType::Timestamp(unit, None) => Ok(TimeKind::Local { per_second: per_second(*unit) }),
         DataType::Date64 => Ok(TimeKind::Local { per_second: 1_000 }),
         DataType::Date32 => Ok(TimeKind::LocalDays),
-        _ if matches!(column.kind, ColumnKind::Integer | ColumnKind::Float) => Ok(TimeKind::Epoch),
+        _ if matches!(column.kind, ColumnKind::Integer | ColumnKind::Float) => Ok(TimeKind::Number),
         _ if column.kind == ColumnKind::Text => Ok(TimeKind::Text),
         _ => Err(not_a_time(file, column)),
     }
 }
 
 fn not_a_time(file: &LogFile, column: &FileColumn) -> Error {
-    Error::Data(format!(
-        "{}: the time column `{}` has the type {}; export it as a timestamp, as RFC 3339 text or as seconds since 1970",
-        file.name, column.name, column.data_type
-    ))
+    let what = format!("{}: the time column `{}` has the type {}", file.name, column.name, column.data_type);
+    Error::log(LogKey::Time, what, "export it as a timestamp, as ISO 8601 text or as seconds since 1970")
 }
 
 /// Returns the error for a column whose data do not have the type stated in the footer.
@@ -96,15 +87,17 @@ pub(super) fn read_times(
         let texts = Texts::new(array)?;
         out.extend(texts.iter().enumerate().map(|(i, v)| reader.text(v, clock(i))));
     } else if let Some(integers) = Integers::new(array) {
-        if reader.kind() == TimeKind::Epoch {
-            reader.learn_epoch(integers.iter().flatten().map(|v| v as f64));
+        if reader.kind() == TimeKind::Number {
+            let values: Vec<f64> = integers.iter().flatten().map(|v| v as f64).collect();
+            reader.learn_unit(&values);
         }
         out.extend(integers.iter().enumerate().map(|(i, v)| reader.integer(v, clock(i))));
     } else {
         let mut values = Vec::new();
         cast::floats(array, &mut values)?;
-        reader.learn_epoch(values.iter().copied());
-        out.extend(values.iter().map(|v| reader.epoch(non_null(*v))));
+        let known: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
+        reader.learn_unit(&known);
+        out.extend(values.iter().enumerate().map(|(i, v)| reader.number(non_null(*v), clock(i))));
     }
     Some(())
 }
@@ -133,23 +126,45 @@ pub(super) fn sort_labels(labels: HashMap<String, u32>) -> (Vec<String>, Vec<u32
     (pairs.into_iter().map(|(l, _)| l).collect(), place)
 }
 
-pub(super) fn no_usable_times(files: &[LogFile], column: &str, times: &TimeReader) -> Error {
+/// Largest fraction of rows without a readable time at which a log is still read (not tuned).
+const MAX_UNREADABLE: f64 = 0.2;
+
+/// Returns the fault if no row or too few rows of the log have a readable time. `readable` is the number of rows that
+/// have one.
+pub(super) fn unreadable_times(files: &[LogFile], times: &TimeReader, readable: usize) -> Option<LogFault> {
     let rows: usize = files.iter().map(|f| f.rows).sum();
     let names = files.iter().map(|f| f.name.as_str()).take(3).collect::<Vec<_>>().join(", ");
-    match times.bad() {
-        _ if rows == 0 => Error::Data(format!("{names}: the log has no rows; export it again with data")),
-        (_, Some(example)) => Error::Data(format!(
-            "{names}: no row of the time column `{column}` can be read as a time, for example `{example}`; export time stamps, RFC 3339 text such as 2024-06-01T12:00:00Z, or seconds since 1970"
-        )),
-        _ => Error::Data(format!("{names}: the log has no rows for any signal")),
+    let (bad, example) = times.bad();
+    if rows == 0 {
+        return Some(LogFault::new(
+            LogKey::Files,
+            format!("{names}: the log has no rows"),
+            "export it again with data",
+        ));
     }
+    if readable > 0 && bad as f64 <= MAX_UNREADABLE * rows as f64 {
+        return None;
+    }
+    let Some(example) = example else {
+        return Some(LogFault::new(
+            LogKey::Files,
+            format!("{names}: the log has no rows for any signal"),
+            "correct the columns or tags of the signals",
+        ));
+    };
+    let none = if bad == rows { "no row".to_owned() } else { format!("only {} of {rows} rows", rows - bad) };
+    let what = format!(
+        "{names}: {none} of the time column `{}` can be read as a time, for example `{example}`",
+        times.column()
+    );
+    Some(LogFault::new(LogKey::Time, what, times.formats().advice()))
 }
 
 /// Returns the column `name`, or an error that states the `role` of the column if the file has no column of this name.
 pub(super) fn require<'a>(file: &'a LogFile, name: &str, role: &str) -> Result<&'a FileColumn> {
     file.find(name).ok_or_else(|| {
         let hint = suggestion(name, file.columns.iter().map(|c| c.name.as_str()));
-        Error::Data(format!("{}: there is no {role} column `{name}`; {hint}", file.name))
+        Error::log(LogKey::Column(name.to_owned()), format!("{}: there is no {role} column `{name}`", file.name), hint)
     })
 }
 

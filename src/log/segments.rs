@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     fn grid(steps: usize) -> Grid {
-        Grid { start: 0, step: 10, steps, slack: 0 }
+        Grid { start: 0, step: 10, steps, slack: 0, bounds: Vec::new() }
     }
 
     #[test]
@@ -87,7 +87,7 @@ mod tests {
         let e = Episodes::new(&time, &label, 30);
         assert_eq!((e.changes(), e.overlap.count), (1, 0));
         assert_eq!(split(&grid(20), &[true; 20], Some(&e), 30).segments, [0..8, 8..20]);
-        let coarse = Grid { start: 0, step: 30, steps: 7, slack: 0 };
+        let coarse = Grid { start: 0, step: 30, steps: 7, slack: 0, bounds: Vec::new() };
         let s = split(&coarse, &[true; 7], Some(&e), 90);
         assert_eq!((s.segments, s.mixed), (vec![0..2, 3..7], 1));
     }

@@ -84,7 +84,7 @@ pub(super) fn resampling_findings(
             FindingAction::Held,
             "the signal is logged only when it changes, so each value was held until the next one",
         ));
-    } else {
+    } else if how != Resample::Mean {
         note(r.held.finding(
             name,
             FindingClass::Gap,
@@ -92,6 +92,24 @@ pub(super) fn resampling_findings(
             format!("steps without a sample; the last value was held for up to {}", duration(max_gap)),
         ));
     }
+    note(r.weighted.finding(
+        name,
+        FindingClass::ReportOnChange,
+        FindingAction::Held,
+        "the samples are irregular, so the mean of a step is weighted by the time for which each sample is the latest one",
+    ));
+    note(r.partial.finding(
+        name,
+        FindingClass::PartialStep,
+        FindingAction::Dropped,
+        "steps of which the samples cover only a part; they have no value, or are scaled if `partial = \"scale\"`",
+    ));
+    note(r.empty.finding(
+        name,
+        FindingClass::EmptyStep,
+        FindingAction::Filled,
+        "steps without a sample, which have the value of `empty`",
+    ));
     note(r.interpolated.finding(
         name,
         FindingClass::Gap,
@@ -99,7 +117,15 @@ pub(super) fn resampling_findings(
         format!("steps without a sample, interpolated between samples at most {} apart", duration(max_gap)),
     ));
     let interval = typical_interval(&s.time).map_or(0, |i| i.0);
-    if matches!(how, Resample::Mean | Resample::Sum) && 2 * interval > 3 * grid.step && coverage < 0.9 {
+    if how == Resample::Sum && coverage < 0.9 && s.length.is_empty() && r.partial.count == 0 {
+        note(r.missing.finding(
+            name,
+            FindingClass::EmptyStep,
+            FindingAction::Kept,
+            "steps without a sample, which count as missing; if there is no row because the amount is 0, write `empty = 0`",
+        ));
+    }
+    if how == Resample::Mean && 2 * interval > 3 * grid.step && coverage < 0.9 {
         note(r.missing.finding(
             name,
             FindingClass::SlowSamples,
@@ -112,7 +138,7 @@ pub(super) fn resampling_findings(
         ));
         return;
     }
-    let end = s.time.last().and_then(|t| grid.step_of(*t)).unwrap_or(0);
+    let end = s.time.last().map_or(0, |t| grid.step_of(*t).unwrap_or(last_step));
     let silent = last_step.saturating_sub(end) as i64 * grid.step;
     if !s.time.is_empty() && silent > max_gap && !hold_forever {
         note(Occurrences::between(last_step - end, grid.time(end + 1), grid.time(last_step)).finding(
@@ -134,8 +160,21 @@ pub(super) fn resampling_findings(
 const MIN_RELATIVE_MOVE: f64 = 1e-9;
 
 /// Returns the row of a signal in the quality table.
-pub(super) fn signal_quality(signal: &Signal, c: &Cleaned, r: &Resampled, segments: &Segments) -> SignalQuality {
+pub(super) fn signal_quality(
+    signal: &Signal,
+    c: &Cleaned,
+    r: &Resampled,
+    segments: &Segments,
+    grid: &Grid,
+) -> SignalQuality {
     let inside: usize = segments.segments.iter().map(|s| s.len()).sum();
+    // Steps outside the segments count as missing if all their rows were dropped.
+    let in_segment = |t: i64| grid.step_of(t).is_some_and(|k| segments.segments.iter().any(|s| s.contains(&k)));
+    let outside = c.lost.iter().filter(|t| !in_segment(**t));
+    let mut lost: Vec<i64> = outside.map(|t| (t - grid.start).div_euclid(grid.step)).collect();
+    lost.sort_unstable();
+    lost.dedup();
+    let inside = inside + lost.len();
     let values = || segments.segments.iter().flat_map(|s| &r.value[s.clone()]).copied().filter(|v| !v.is_nan());
     let n = values().count();
     let mean = values().map(|v| v / n as f64).sum::<f64>();

@@ -6,8 +6,12 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
+use super::date::{self, Civil, Formats};
 use super::occurrences::Occurrences;
 use super::quality::{Finding, FindingAction, FindingClass};
+use super::time_unit;
+use crate::config::{LogSpec, TimeUnit};
+use crate::error::{Error, LogKey, Result};
 
 /// Marks a row without a usable time.
 pub(super) const NO_TIME: i64 = i64::MIN;
@@ -31,9 +35,9 @@ pub(super) enum TimeKind {
     Local { per_second: i64 },
     /// Days in local time.
     LocalDays,
-    /// Time since 1970, as numbers whose unit is inferred from their magnitude.
-    Epoch,
-    /// Text in RFC 3339 format, or in the format `YYYY-MM-DD HH:MM:SS` in local time.
+    /// Numbers, whose unit is given in `twin.toml` or inferred.
+    Number,
+    /// Text.
     Text,
 }
 
@@ -50,45 +54,76 @@ struct ClockState {
 pub(super) struct TimeReader {
     zone: TimeZone,
     kind: TimeKind,
-    /// Units per second of an epoch column ([`TimeKind::Epoch`]), or `None` until they have been inferred.
-    epoch: Option<f64>,
+    /// Name of the time column.
+    column: String,
+    /// Format of text, if it is given in `twin.toml`.
+    format: Option<String>,
+    /// Unit of numbers, if it is given in `twin.toml`.
+    given_unit: Option<TimeUnit>,
+    /// Unit of the numbers in the current file ([`TimeKind::Number`]), or `None` until it has been inferred.
+    unit: Option<TimeUnit>,
+    /// The inferred unit, the number of rows in which it was used, and the smallest and the largest number.
+    inferred: Option<(TimeUnit, usize, f64, f64)>,
+    /// Number of times written as `24:00`, if `stamps` is not given.
+    day_ends: usize,
+    stamps_given: bool,
+    /// Number of time stamps without a time zone, if the time zone of the log is not given.
+    without_zone: usize,
+    zone_given: bool,
     clocks: Vec<ClockState>,
     quarter: Option<(i64, AmbiguousOffset)>,
     texts: HashMap<String, Option<Civil>>,
     bad: usize,
     example: Option<String>,
+    /// Formats in which all texts that could not be read can be read.
+    formats: Formats,
     fold: Occurrences,
     gap: Occurrences,
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Civil {
-    Instant(i64),
-    /// µs since 1970 in local time.
-    Local(i64),
-}
-
 impl TimeReader {
-    /// Creates a reader. `clocks` is the number of tags with their own time stamps (1 for a wide log).
+    /// Creates a reader for local times of the time zone `zone`. `clocks` is the number of tags with their own time
+    /// stamps (1 for a wide log).
     pub fn new(zone: TimeZone, clocks: usize) -> Self {
         Self {
             zone,
-            kind: TimeKind::Epoch,
-            epoch: None,
+            kind: TimeKind::Number,
+            column: String::new(),
+            format: None,
+            given_unit: None,
+            unit: None,
+            inferred: None,
+            day_ends: 0,
+            stamps_given: false,
+            without_zone: 0,
+            zone_given: true,
             clocks: vec![ClockState::default(); clocks.max(1)],
             quarter: None,
             texts: HashMap::new(),
             bad: 0,
             example: None,
+            formats: Formats::default(),
             fold: Occurrences::default(),
             gap: Occurrences::default(),
         }
     }
 
+    /// Creates a reader with the settings of `spec`.
+    pub fn with_settings(spec: &LogSpec, clocks: usize) -> Result<Self> {
+        Ok(Self {
+            column: spec.time.value.clone(),
+            format: spec.time_format.as_ref().map(|f| f.value.clone()),
+            given_unit: spec.time_unit.as_ref().map(|u| u.value),
+            zone_given: spec.timezone.is_some(),
+            stamps_given: spec.stamps.is_some(),
+            ..Self::new(zone(spec)?, clocks)
+        })
+    }
+
     /// Begins the next file.
     pub fn start(&mut self, kind: TimeKind) {
         self.kind = kind;
-        self.epoch = None;
+        self.unit = self.given_unit;
         self.clocks.fill(ClockState::default());
         self.texts.clear();
     }
@@ -97,30 +132,54 @@ impl TimeReader {
         self.kind
     }
 
-    /// Infers the unit of an epoch column from the largest of the first values of a file. The unit is the coarsest
-    /// of seconds, milliseconds and microseconds for which that value is a time before the year 5138. If there is no
-    /// such unit, the unit is nanoseconds.
-    pub fn learn_epoch(&mut self, values: impl Iterator<Item = f64>) {
-        if self.epoch.is_none() {
-            self.epoch = values.map(f64::abs).filter(|v| v.is_finite() && *v > 0.0).reduce(f64::max).map(|v| match v {
-                v if v < 1e11 => 1.0,
-                v if v < 1e14 => 1e3,
-                v if v < 1e17 => 1e6,
-                _ => 1e9,
-            });
+    /// Infers the unit of a column of numbers from the first values of a file, unless it is given in `twin.toml`.
+    pub fn learn_unit(&mut self, values: &[f64]) {
+        if self.given_unit.is_some() {
+            return;
         }
+        let unit = *self.unit.get_or_insert_with(|| time_unit::infer(&self.column, values));
+        let (_, rows, min, max) = self.inferred.unwrap_or((unit, 0, f64::INFINITY, f64::NEG_INFINITY));
+        let range = values.iter().filter(|v| v.is_finite()).fold((min, max), |(a, b), v| (a.min(*v), b.max(*v)));
+        self.inferred = Some((unit, rows + values.len(), range.0, range.1));
     }
 
-    /// Converts one epoch time to a UTC time in µs.
-    pub fn epoch(&mut self, value: Option<f64>) -> i64 {
-        let per_second = self.epoch.unwrap_or(1.0);
-        match value {
-            Some(v) if v.is_finite() => {
-                let us = v / per_second * 1e6;
-                self.plausible(us.round() as i64, || v.to_string())
-            }
-            Some(v) => self.reject(v.to_string()),
-            None => self.reject("null".into()),
+    pub fn column(&self) -> &str {
+        &self.column
+    }
+
+    /// Returns the unit of numbers, if it was inferred.
+    pub fn inferred_unit(&self) -> Option<TimeUnit> {
+        self.inferred.map(|i| i.0)
+    }
+
+    /// Returns the formats in which the texts that could not be read can be read.
+    pub fn formats(&self) -> &Formats {
+        &self.formats
+    }
+
+    /// Number of time stamps without a time zone, or 0 if the time zone of the log is given.
+    pub fn without_zone(&self) -> usize {
+        self.without_zone
+    }
+
+    /// Converts one number of a time column to µs UTC. `clock` is the index of the tag, or 0 for a wide log.
+    pub fn number(&mut self, value: Option<f64>, clock: usize) -> i64 {
+        let unit = self.unit.unwrap_or(TimeUnit::S);
+        let Some(v) = value else { return self.reject("null".into()) };
+        let us = match unit.us() {
+            _ if !v.is_finite() => None,
+            Some(us) => Some((v * us).round() as i64),
+            None => match time_unit::local_time(unit, v) {
+                Some(Civil::Local(us)) => {
+                    let local = self.plausible(us, || v.to_string());
+                    return self.local_to_utc(local, clock);
+                }
+                _ => None,
+            },
+        };
+        match us {
+            Some(us) => self.plausible(us, || v.to_string()),
+            None => self.reject(v.to_string()),
         }
     }
 
@@ -137,11 +196,11 @@ impl TimeReader {
                 let local = self.plausible(v.saturating_mul(86_400_000_000), || v.to_string());
                 self.local_to_utc(local, clock)
             }
-            TimeKind::Epoch => {
-                // This conversion is exact for every unit, unlike a conversion through `f64`.
-                let per_second = self.epoch.unwrap_or(1.0) as i64;
-                self.plausible(to_us(v, per_second), || v.to_string())
+            // Unlike a conversion through `f64`, this conversion is exact.
+            TimeKind::Number if self.unit == Some(TimeUnit::Ns) => {
+                self.plausible(v.div_euclid(1_000), || v.to_string())
             }
+            TimeKind::Number => self.number(Some(v as f64), clock),
             TimeKind::Text => self.reject(v.to_string()),
         }
     }
@@ -152,7 +211,10 @@ impl TimeReader {
         let civil = match self.texts.get(text) {
             Some(known) => *known,
             None => {
-                let civil = parse(text);
+                let civil = date::parse(text, self.format.as_deref());
+                if civil.is_none() {
+                    self.formats.add(text);
+                }
                 // A log in long format repeats each time stamp for every tag, so a small cache saves most of the
                 // parsing.
                 if self.texts.len() >= CACHED_TEXTS {
@@ -162,6 +224,7 @@ impl TimeReader {
                 civil
             }
         };
+        self.day_ends += usize::from(!self.stamps_given && date::is_day_end(text));
         match civil {
             Some(Civil::Instant(us)) => self.plausible(us, || text.into()),
             Some(Civil::Local(us)) => {
@@ -189,6 +252,7 @@ impl TimeReader {
         if local == NO_TIME {
             return NO_TIME;
         }
+        self.without_zone += usize::from(!self.zone_given);
         let quarter = local.div_euclid(QUARTER_US);
         let offset = match self.quarter {
             Some((q, o)) if q == quarter => o,
@@ -238,22 +302,37 @@ impl TimeReader {
         (self.bad, self.example.as_deref())
     }
 
-    pub fn findings(&self, column: &str) -> Vec<Finding> {
+    pub fn findings(&self) -> Vec<Finding> {
+        let column = &self.column;
         let zone = self.zone.iana_name().unwrap_or("the time zone of the log").to_owned();
         let mut out = Vec::new();
         if self.bad > 0 {
             let example = self.example.as_deref().unwrap_or("");
-            let mut f = Occurrences::between(self.bad, 0, 0).finding(
+            out.extend(Occurrences::between(self.bad, 0, 0).finding(
                 "",
                 FindingClass::BadTime,
                 FindingAction::Dropped,
-                format!("rows in which `{column}` is missing or is not a time between 1900 and 2200, for example `{example}`"),
-            );
-            if let Some(f) = &mut f {
-                f.first.clear();
-                f.last.clear();
-            }
-            out.extend(f);
+                format!("rows in which `{column}` is missing or is not a time between 1900 and 2200, for example `{example}`; {}", self.formats.advice()),
+            ));
+        }
+        if let Some((unit, rows, min, max)) = self.inferred {
+            let (name, meaning) = unit.names();
+            out.extend(Occurrences::between(rows, 0, 0).finding(
+                "",
+                FindingClass::TimeUnit,
+                FindingAction::Kept,
+                format!("the numbers in `{column}`, from {min} to {max}, were read as {meaning}; if this is right, confirm it with `time_unit = \"{name}\"` in `log`"),
+            ));
+        }
+        out.extend(Occurrences::between(self.day_ends, 0, 0).finding(
+            "",
+            FindingClass::EndStamps,
+            FindingAction::Kept,
+            "times written as `24:00`, which is common if time stamps mark the end of an interval; if they do, set `stamps = \"end\"` in `log`, and otherwise `stamps = \"start\"`",
+        ));
+        for f in &mut out {
+            f.first.clear();
+            f.last.clear();
         }
         out.extend(self.fold.finding(
             "",
@@ -276,21 +355,23 @@ impl TimeReader {
     }
 }
 
+/// Returns the time zone that applies to time stamps without a UTC offset.
+fn zone(spec: &LogSpec) -> Result<TimeZone> {
+    match &spec.timezone {
+        None => Ok(TimeZone::UTC),
+        Some(name) => TimeZone::get(name).map_err(|e| {
+            let what = format!("`log.timezone = \"{}\"` is unknown: {e}", name.value);
+            Error::log(LogKey::Time, what, "write an IANA name such as `Europe/Berlin`, or `UTC`")
+        }),
+    }
+}
+
 fn to_us(v: i64, per_second: i64) -> i64 {
     if per_second <= 1_000_000 {
         v.saturating_mul(1_000_000 / per_second.max(1))
     } else {
         v.div_euclid(per_second / 1_000_000)
     }
-}
-
-fn parse(text: &str) -> Option<Civil> {
-    let text = text.trim();
-    if let Ok(t) = text.parse::<Timestamp>() {
-        return Some(Civil::Instant(t.as_microsecond()));
-    }
-    let civil: DateTime = text.parse().ok()?;
-    Offset::UTC.to_timestamp(civil).ok().map(|t| Civil::Local(t.as_microsecond()))
 }
 
 #[cfg(test)]

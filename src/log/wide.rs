@@ -6,19 +6,19 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::batches::{Batches, Decoding, each_batch};
-use super::cast;
 use super::footer::LogFile;
 use super::missing::ABSENT;
+use super::numerals::{Numerals, OtherTexts};
 use super::occurrences::Occurrences;
 use super::quality::{Finding, FindingAction, FindingClass};
+use super::row_filter::RowFilter;
 use super::scan::{
-    RawSamples, Scan, no_usable_times, read_labels, read_times, require_labels, sort_labels, time_kind, wrong_type,
-    zone,
+    RawSamples, Scan, read_labels, read_times, require_labels, sort_labels, time_kind, unreadable_times, wrong_type,
 };
 use super::text::suggestion;
 use super::time::{NO_TIME, TimeReader};
 use crate::config::LogSpec;
-use crate::error::{Error, Result};
+use crate::error::{Error, LogFault, LogKey, Result};
 
 /// The rows that have been read so far.
 struct Rows<'a> {
@@ -30,6 +30,10 @@ struct Rows<'a> {
     labels: HashMap<String, u32>,
     /// `[wanted][rows]`.
     values: Vec<Vec<f64>>,
+    numerals: Numerals,
+    /// Texts among the numbers of each column in `wanted`.
+    other_texts: Vec<OtherTexts>,
+    filter: RowFilter<'a>,
     /// Index of the first row of each file.
     breaks: Vec<usize>,
 }
@@ -40,18 +44,28 @@ pub(super) fn read(files: &[LogFile], spec: &LogSpec, wanted: &[String]) -> Resu
     let mut rows = Rows {
         spec,
         wanted,
-        times: TimeReader::new(zone(spec)?, 1),
+        times: TimeReader::with_settings(spec, 1)?,
         time: Vec::new(),
         episode: Vec::new(),
         labels: HashMap::new(),
         values: vec![Vec::new(); wanted.len()],
+        numerals: Numerals::new(spec),
+        other_texts: wanted.iter().map(|_| OtherTexts::default()).collect(),
+        filter: RowFilter::new(&spec.only),
         breaks: Vec::new(),
     };
     files.iter().try_for_each(|file| rows.read(file))?;
-    if rows.time.is_empty() {
-        return Err(no_usable_times(files, &spec.time, &rows.times));
+    let names = files.iter().map(|f| f.name.as_str()).take(3).collect::<Vec<_>>().join(", ");
+    let texts = wanted.iter().zip(&rows.other_texts);
+    let mut faults: Vec<LogFault> = texts
+        .filter_map(|(name, o)| o.fault(LogKey::Column(name.clone()), &format!("{names}: the column `{name}`")))
+        .collect();
+    rows.filter.require_rows()?;
+    faults.extend(unreadable_times(files, &rows.times, rows.time.len()));
+    if !faults.is_empty() {
+        return Err(Error::Log(faults));
     }
-    findings.extend(rows.times.findings(&spec.time));
+    findings.extend(rows.times.findings());
     let (labels, new_codes) = sort_labels(rows.labels);
     rows.episode.iter_mut().for_each(|c| *c = new_codes[*c as usize]);
     let (time, breaks) = (Arc::new(rows.time), Arc::new(rows.breaks));
@@ -62,8 +76,11 @@ pub(super) fn read(files: &[LogFile], spec: &LogSpec, wanted: &[String]) -> Resu
         episode: episode.clone(),
         breaks: Arc::clone(&breaks),
         flagged: Occurrences::default(),
+        flagged_times: Vec::new(),
+        bad_flags: String::new(),
     });
-    Ok(Scan { tags: tags.collect(), labels, findings, long: false })
+    let (unit, without_zone) = (rows.times.inferred_unit(), rows.times.without_zone());
+    Ok(Scan { tags: tags.collect(), labels, findings, long: false, unit, without_zone })
 }
 
 impl Rows<'_> {
@@ -77,10 +94,8 @@ impl Rows<'_> {
         }
         for column in wanted.iter().filter_map(|name| file.find(name)) {
             column.require_numeric().map_err(|help| {
-                Error::Data(format!(
-                    "{}: column `{}` has the type {}: {help}",
-                    file.name, column.name, column.data_type
-                ))
+                let what = format!("{}: column `{}` has the type {}", file.name, column.name, column.data_type);
+                Error::log(LogKey::Column(column.name.clone()), what, help)
             })?;
         }
         let before = self.time.len();
@@ -97,10 +112,17 @@ impl Rows<'_> {
         // Each thread reads one column at a time, so the number of columns decoded at once is at most the number of
         // threads.
         let rows = self.time.len();
-        let columns = wanted.par_iter().zip(&mut self.values).map(|(name, v)| read_column(file, name, rows, v));
+        let selected = match spec.only.is_empty() {
+            true => vec![true; rows - before],
+            false => self.filter.select_file(file)?,
+        };
+        let numerals = &self.numerals;
+        let columns = wanted.par_iter().zip(self.values.par_iter_mut().zip(&mut self.other_texts));
+        let columns = columns.map(|(name, (v, other))| read_column(file, name, numerals, &selected, rows, v, other));
         columns.collect::<Vec<_>>().into_iter().collect::<Result<()>>()?;
-        if self.time[before..].contains(&NO_TIME) {
-            let keep: Vec<bool> = self.time[before..].iter().map(|t| *t != NO_TIME).collect();
+        let times = self.time[before..].iter();
+        let keep: Vec<bool> = times.zip(&selected).map(|(t, selected)| *selected && *t != NO_TIME).collect();
+        if keep.contains(&false) {
             drop_rows(&mut self.time, before, &keep);
             drop_rows(&mut self.episode, before, &keep);
             self.values.par_iter_mut().for_each(|v| drop_rows(v, before, &keep));
@@ -136,11 +158,28 @@ fn absent_columns(files: &[LogFile], wanted: &[String]) -> Result<Vec<Finding>> 
 }
 
 /// Appends a column of a file to `out`, which then contains `rows` values.
-fn read_column(file: &LogFile, name: &str, rows: usize, out: &mut Vec<f64>) -> Result<()> {
+fn read_column(
+    file: &LogFile,
+    name: &str,
+    numerals: &Numerals,
+    selected: &[bool],
+    rows: usize,
+    out: &mut Vec<f64>,
+    other: &mut OtherTexts,
+) -> Result<()> {
     if file.find(name).is_some() {
-        let mut batches = Batches::new(file, &[(name, Decoding::Plain)])?;
+        let (before, mut first) = (out.len(), 0);
+        let mut batches = Batches::new(file, &[(name, Decoding::Codes)])?;
         while let Some(columns) = batches.next()? {
-            columns.iter().try_for_each(|c| cast::floats(c, out).ok_or_else(|| wrong_type(file, name, c)))?;
+            for c in &columns {
+                let note = |row: usize, text: Option<&str>| {
+                    if selected.get(first + row).copied().unwrap_or(true) {
+                        other.add(text);
+                    }
+                };
+                numerals.read(c, out, note).ok_or_else(|| wrong_type(file, name, c))?;
+                first = out.len() - before;
+            }
         }
     }
     out.resize(rows, ABSENT);
@@ -159,5 +198,6 @@ fn drop_rows<T>(values: &mut Vec<T>, from: usize, keep: &[bool]) {
 fn unknown_column(files: &[LogFile], name: &str) -> Error {
     let known: BTreeSet<&str> = files.iter().flat_map(|f| f.columns.iter().map(|c| c.name.as_str())).collect();
     let names = files.iter().map(|f| f.name.as_str()).take(3).collect::<Vec<_>>().join(", ");
-    Error::Data(format!("{names}: there is no column `{name}`; {}", suggestion(name, known)))
+    let what = format!("{names}: there is no column `{name}`");
+    Error::log(LogKey::Column(name.to_owned()), what, suggestion(name, known))
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{SignalSpec, TwinSpec};
+use crate::config::{LogSpec, SignalSpec, TwinSpec};
 use crate::error::{Error, Result};
 use crate::log::SourceFile;
 
@@ -58,6 +58,9 @@ pub fn config_hash(spec: &TwinSpec) -> Result<String> {
         signals: Vec<SignalSpec>,
         parameters: Vec<(&'a str, Option<&'a str>, Option<f64>)>,
         model: &'a crate::config::ModelSpec,
+        /// The settings that determine which rows of the log are read, and at which times.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        log: Option<LogSpec>,
     }
     let learns_residual = spec.signals.iter().any(|s| s.residual.as_ref().is_some_and(|r| r.value));
     let part = HashedPart {
@@ -75,9 +78,18 @@ pub fn config_hash(spec: &TwinSpec) -> Result<String> {
             })
             .collect(),
         model: &spec.model,
+        log: hashed_log(&spec.log),
     };
     let text = serde_json::to_vec(&part).map_err(|e| Error::Internal(format!("serialising the configuration: {e}")))?;
     Ok(blake3::hash(&text).to_hex().to_string())
+}
+
+/// Returns the settings that determine the meaning of the log, or `None` if none of them is set.
+fn hashed_log(log: &LogSpec) -> Option<LogSpec> {
+    let LogSpec { time_format, time_unit, stamps, missing, decimal, only, .. } = log.clone();
+    let plain = LogSpec::wide(String::new(), String::new());
+    let hashed = LogSpec { time_format, time_unit, stamps, missing, decimal, only, ..plain.clone() };
+    (hashed != plain).then_some(hashed)
 }
 
 /// Returns the signal without the settings that are irrelevant to models, such as limits and the value of a constant.

@@ -151,7 +151,7 @@ fn incomplete_signals_and_unmoved_controls_are_reported() {
     m.valve.fill(f64::INFINITY);
     let dir = TempDir::new().unwrap();
     m.save(&dir.path().join("log.parquet"));
-    assert!(data_error(dir.path(), SYNTHETIC_TWIN).contains("no signal has a usable sample"));
+    assert!(data_error(dir.path(), SYNTHETIC_TWIN).contains("`temp` has no value in the whole log"));
 }
 
 #[test]

@@ -52,11 +52,14 @@ fn errors_name_the_file_the_column_and_the_help() {
         data_error(dir.path(), &SYNTHETIC_TWIN.replace("name = \"temp\"", "name = \"temp\", column = \"timestamp\""));
     assert!(e.contains("column `timestamp`") && e.contains("it contains times"), "{e}");
 
-    let text = texts("power", &["1.5"; 100]);
+    let text = texts("power", &["on"; 100]);
     let columns = || vec![times("timestamp", &m.time), floats("temp", &m.temp), floats("valve", &m.valve)];
     write(&file, columns().into_iter().chain([text]).collect());
     let e = data_error(dir.path(), SYNTHETIC_TWIN);
-    assert!(e.contains("column `power`") && e.contains("it contains text; convert it to numbers"), "{e}");
+    assert!(
+        e.contains("column `power` contains text: `on` (100)") && e.contains("use a column that contains numbers"),
+        "{e}"
+    );
 
     write(&file, vec![times("timestamp", &[]), floats("temp", &[]), floats("power", &[]), floats("valve", &[])]);
     let e = data_error(dir.path(), SYNTHETIC_TWIN);

@@ -5,5 +5,7 @@ mod columns;
 mod errors;
 mod fixture;
 mod long_logs;
+mod meaning;
+mod notation;
 mod real_logs;
 use super::table;

@@ -13,6 +13,9 @@ fn rule(keys: &str) -> Rule {
         mapping: ColumnMapping::new(&spec, &Unit::parse("degC").unwrap()).unwrap(),
         temperature: false,
         absolute_zero: None,
+        amount: false,
+        role: Role::State,
+        step: 10_000_000,
         max_gap: 30_000_000,
         window: (i64::MIN, i64::MAX),
     }

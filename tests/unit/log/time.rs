@@ -18,7 +18,7 @@ fn the_order_of_rows_distinguishes_the_passes_of_the_hour_that_occurs_twice() {
     let read: Vec<i64> = walls.iter().map(|w| r.text(Some(&format!("2024-10-27 {w}:00")), 0)).collect();
     let first = at("2024-10-26T23:30:00Z");
     assert_eq!(read, (0..6).map(|i| first + i * 1_800_000_000).collect::<Vec<_>>());
-    assert_eq!(r.findings("t").iter().find(|f| f.class == FindingClass::DstFold).unwrap().count, 4);
+    assert_eq!(r.findings().iter().find(|f| f.class == FindingClass::DstFold).unwrap().count, 4);
 }
 
 #[test]
@@ -35,20 +35,20 @@ fn times_in_the_skipped_hour_are_counted() {
     let mut r = TimeReader::new(berlin(), 1);
     r.start(TimeKind::Text);
     assert_eq!(r.text(Some("2024-03-31 02:30:00"), 0), at("2024-03-31T01:30:00Z"));
-    assert_eq!(r.findings("t")[0].class, FindingClass::DstGap);
+    assert_eq!(r.findings()[0].class, FindingClass::DstGap);
 }
 
 #[test]
 fn the_unit_of_an_epoch_follows_from_its_size() {
     for (v, per_second) in [(1_700_000_000_i64, 1), (1_700_000_000_000, 1_000), (1_700_000_000_000_000, 1_000_000)] {
         let mut r = TimeReader::new(TimeZone::UTC, 1);
-        r.start(TimeKind::Epoch);
-        r.learn_epoch([v as f64].into_iter());
+        r.start(TimeKind::Number);
+        r.learn_unit(&[v as f64]);
         assert_eq!(r.integer(Some(v), 0), 1_700_000_000_000_000, "{per_second}");
     }
     let mut r = TimeReader::new(TimeZone::UTC, 1);
-    r.start(TimeKind::Epoch);
-    r.learn_epoch([0.0, 1.7e18].into_iter());
+    r.start(TimeKind::Number);
+    r.learn_unit(&[0.0, 1.7e18]);
     assert_eq!(r.integer(Some(1_700_000_000_123_456_789), 0), 1_700_000_000_123_456);
 }
 

@@ -1,0 +1,77 @@
+//! Reads the whole log and reports everything that prevents a fit, or that is probably wrong.
+
+use std::ops::Range;
+use std::path::Path;
+
+use super::plant::Plant;
+use crate::config::{SignalSpec, TwinSpec};
+use crate::error::{Error, Fault, LogKey};
+use crate::resolve::Faults;
+use crate::{expr, log};
+
+/// Reads the log of a twin that has no other faults.
+pub fn contents(plant: &Plant<'_>) -> Vec<Fault> {
+    let mut faults = Faults::new(plant.file);
+    let (spec, dir) = (&plant.file.value, plant.file.path.parent().unwrap_or(Path::new(".")));
+    let files = &spec.log.files.span;
+    let Ok(schema) = expr::schema(spec) else { return Vec::new() };
+    match log::read(dir, spec, &schema) {
+        Ok((_, quality)) => {
+            for name in &quality.incomplete {
+                let help = "repair or exclude bad parts of the log, choose another signal, or lower `log.completeness`";
+                faults.add_about_log("incomplete", &of_signal(spec, name), quality.explain_incomplete(name), help);
+            }
+            for finding in quality.suspicions() {
+                let place = if finding.signal.is_empty() {
+                    spec.log.time.span.clone()
+                } else {
+                    of_signal(spec, &finding.signal)
+                };
+                let (what, help) = split(&finding.note);
+                faults.warn(finding.class.as_str(), &place, format!("{} rows: {what}", finding.count), help);
+            }
+        }
+        Err(Error::Log(list)) => {
+            for fault in list {
+                faults.add_about_log("unreadable-log", &place(spec, &fault.key), fault.message, fault.help);
+            }
+        }
+        Err(other) => {
+            let text = other.to_string();
+            let (what, help) = split(&text);
+            faults.add_about_log("unreadable-log", files, what, help);
+        }
+    }
+    faults.into_list()
+}
+
+/// Splits a message into the problem and the advice.
+fn split(text: &str) -> (&str, &str) {
+    text.rsplit_once("; ").unwrap_or((text, "see `twinopt inspect`"))
+}
+
+/// Returns the location of the setting to which a fault of the log refers.
+fn place(spec: &TwinSpec, key: &LogKey) -> Range<usize> {
+    let log = &spec.log;
+    let long = log.long.as_ref().map(|l| &l.value);
+    match key {
+        LogKey::Files => log.files.span.clone(),
+        LogKey::Time => log.time.span.clone(),
+        LogKey::Where => log.only.values().next().map_or(log.files.span.clone(), |l| l.span.clone()),
+        LogKey::Value => long.map_or(log.files.span.clone(), |l| l.value.span.clone()),
+        LogKey::Quality => long.and_then(|l| l.quality.as_ref()).map_or(log.files.span.clone(), |q| q.span.clone()),
+        LogKey::Signal(name) => of_signal(spec, name),
+        LogKey::Column(name) => {
+            let reads = |s: &&SignalSpec| s.column.as_ref().unwrap_or(&s.name).value == *name;
+            let signal = spec.signals.iter().map(|s| &s.value).find(reads);
+            let column = signal.map(|s| s.column.as_ref().unwrap_or(&s.name).span.clone());
+            column.or_else(|| log.only.get(name).map(|l| l.span.clone())).unwrap_or(log.files.span.clone())
+        }
+    }
+}
+
+/// Returns the location of the name of a signal.
+fn of_signal(spec: &TwinSpec, name: &str) -> Range<usize> {
+    let signal = spec.signals.iter().find(|s| s.name.value == name);
+    signal.map_or(spec.log.files.span.clone(), |s| s.name.span.clone())
+}

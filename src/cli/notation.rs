@@ -1,0 +1,70 @@
+//! The lines of `[log]` in a drafted `twin.toml` that describe how times and numbers are written.
+
+use crate::config::TimeUnit;
+use crate::log::ColumnSummary;
+
+/// The lines of `[log]`.
+pub(super) struct Settings {
+    pub lines: Vec<String>,
+}
+
+impl Settings {
+    /// Describes the time column `time` and all other columns of a log.
+    pub fn new(columns: &[ColumnSummary], time: &ColumnSummary) -> Self {
+        let mut lines = Vec::new();
+        let mut add =
+            |key: &str, value: String, comment: &str| lines.push(format!("{key} = {value}    # guess: {comment}"));
+        match &time.notation.time_formats[..] {
+            [] => {}
+            [one] => add("time_format", quoted(one), "the only common format that fits all times"),
+            [one, other, ..] => add(
+                "time_format",
+                quoted(one),
+                &format!("with {other} the log would last longer, but it could be read as well"),
+            ),
+        }
+        if time.notation.without_zone {
+            add("timezone", quoted("UTC"), "the times have no time zone; write e.g. Europe/Berlin if they are local");
+        }
+        if columns.iter().any(|c| c.notation.comma) {
+            add("decimal", quoted(","), "numbers have a decimal comma");
+        }
+        let mut missing: Vec<&str> =
+            columns.iter().flat_map(|c| &c.notation.missing).map(String::as_str).filter(|t| !t.is_empty()).collect();
+        missing.sort_unstable();
+        missing.dedup();
+        if !missing.is_empty() {
+            let texts: Vec<String> = missing.into_iter().map(quoted).collect();
+            add("missing", format!("[{}]", texts.join(", ")), "texts among the numbers");
+        }
+        Self { lines }
+    }
+
+    /// Adds the unit of numbers in the time column.
+    pub fn time_unit(&mut self, unit: Option<TimeUnit>) {
+        if let Some((name, meaning)) = unit.map(TimeUnit::names) {
+            self.lines.push(format!("time_unit = {}    # guess: {meaning}", quoted(name)));
+        }
+    }
+
+    /// Adds the selection of the rows in which `column` has the value `value`, out of `distinct` values.
+    pub fn only(&mut self, column: &str, value: &str, distinct: usize) {
+        let line = format!(
+            "where = {{ {} = {} }}    # guess: the most frequent of {distinct} values",
+            key(column),
+            quoted(value)
+        );
+        self.lines.push(line);
+    }
+}
+
+/// `text` as a TOML key.
+fn key(text: &str) -> String {
+    let bare = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    if bare { text.to_owned() } else { quoted(text) }
+}
+
+/// `text` as a TOML string.
+pub(super) fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}

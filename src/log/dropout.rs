@@ -1,0 +1,142 @@
+//! Recognises dropouts, in which a logger writes one value far from all others, and sensors that are sampled more often
+//! than they measure. The thresholds are not tuned.
+
+use std::collections::BTreeSet;
+
+use super::detect::quantiles;
+use super::occurrences::Occurrences;
+use super::samples::Samples;
+
+/// Minimum numbers of samples, of samples with the dropout value and of periods with the dropout value.
+const MIN_SAMPLES: usize = 50;
+const MIN_DROPOUTS: usize = 3;
+const MIN_PERIODS: usize = 2;
+/// Minimum number of distinct other values. A signal with fewer values is a mode or a count.
+const MIN_DISTINCT: usize = 20;
+/// The distance from the dropout value to all other values is at least this many times the 99th percentile of the step
+/// changes between other values, and at least this fraction of the range of other values.
+const MIN_MOVES: f64 = 10.0;
+const MIN_RANGE: f64 = 0.25;
+/// If half of the periods at 0 are longer than this number of samples, the plant was probably off.
+const LONG_PERIOD: usize = 20;
+
+/// A value that a logger seems to write if a sensor cannot be read.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Dropout {
+    pub value: f64,
+    pub occurrences: Occurrences,
+    /// Range of all other values.
+    pub others: (f64, f64),
+    /// The value half-way between the dropout value and the nearest other value.
+    pub limit: f64,
+}
+
+/// Finds the smallest or largest value of a signal if it is far from all other values and occurs repeatedly.
+pub(super) fn dropout(s: &Samples) -> Option<Dropout> {
+    let range =
+        |v: &mut dyn Iterator<Item = f64>| v.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
+    let (min, max) = range(&mut s.value.iter().copied());
+    [min, max].into_iter().find_map(|value| {
+        let (mut occurrences, mut periods, mut run) = (Occurrences::default(), Vec::new(), 0);
+        for (v, t) in s.value.iter().zip(s.time.iter()) {
+            if *v == value {
+                occurrences.add(*t);
+                run += 1;
+            } else if run > 0 {
+                periods.push(std::mem::take(&mut run));
+            }
+        }
+        periods.extend((run > 0).then_some(run));
+        let others = || s.value.iter().copied().filter(|v| *v != value);
+        let n = s.value.len() - occurrences.count;
+        if n < MIN_SAMPLES || occurrences.count < MIN_DROPOUTS || periods.len() < MIN_PERIODS {
+            return None;
+        }
+        periods.sort_unstable();
+        let off = value == 0.0 && periods[periods.len() / 2] > LONG_PERIOD;
+        let distinct: BTreeSet<u64> = others().take(10_000).map(f64::to_bits).collect();
+        let (low, high) = range(&mut others());
+        let distance = if value < low { low - value } else { value - high };
+        let moves = s.value.windows(2).filter(|w| w[0] != value && w[1] != value).map(|w| (w[1] - w[0]).abs());
+        let [usual] = quantiles(moves, n, [0.99]);
+        let is_far = distance >= MIN_MOVES * usual && distance >= MIN_RANGE * (high - low);
+        let limit = if value < low { value + 0.5 * distance } else { value - 0.5 * distance };
+        (is_far && !off && distinct.len() >= MIN_DISTINCT).then_some(Dropout {
+            value,
+            occurrences,
+            others: (low, high),
+            limit,
+        })
+    })
+}
+
+/// Returns the interval (µs) at which the value of a regular signal changes, and the fraction of samples that repeat
+/// the previous value, if the value changes only every n-th sample.
+pub(super) fn oversampled(s: &Samples) -> Option<(i64, f64)> {
+    /// Minimum number of changes.
+    const MIN_CHANGES: usize = 20;
+    /// Fraction of the changes that lie exactly n samples apart.
+    const IN_PHASE: f64 = 0.95;
+    let dt = s.interval()?;
+    let start = *s.time.first()?;
+    let position = |i: usize| usize::try_from((s.time[i] - start + dt / 2) / dt).unwrap_or(0);
+    let changes: Vec<usize> = (1..s.value.len()).filter(|i| s.value[*i] != s.value[*i - 1]).map(position).collect();
+    let n = changes.len();
+    if n < MIN_CHANGES || s.value.len() < 2 * n {
+        return None;
+    }
+    // A larger number of samples leaves some periods without a change.
+    let most = (2 * s.value.len() / n).min(1_000);
+    let in_phase = |every: usize| {
+        let mut count = vec![0_usize; every];
+        changes.iter().for_each(|c| count[c % every] += 1);
+        count.into_iter().max().unwrap_or(0) as f64 >= IN_PHASE * n as f64
+    };
+    let every = (2..=most).rev().find(|every| in_phase(*every))?;
+    Some((every as i64 * dt, 1.0 - n as f64 / (s.value.len() - 1) as f64))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::rng::Key;
+
+    fn series(n: usize, f: impl Fn(usize) -> f64) -> Samples {
+        let time = (0..n as i64).map(|i| i * 60_000_000).collect();
+        Samples { time: Arc::new(time), value: (0..n).map(f).collect(), length: Vec::new() }
+    }
+
+    fn level(i: usize) -> f64 {
+        60.0 + 5.0 * (i as f64 / 40.0).sin() + 0.1 * Key::new(5).normal(i as u64)
+    }
+
+    #[test]
+    fn dropouts_of_several_samples_and_in_many_rows_are_found() {
+        for value in [0.0, -9999.0, -999.0, 150.0] {
+            for out in [|i: usize| i % 140 < 5, |i: usize| i % 10 < 3] {
+                let s = series(1_500, |i| if i > 0 && out(i) { value } else { level(i) });
+                let n = (1..1_500).filter(|i| out(*i)).count();
+                let found = dropout(&s).unwrap();
+                assert_eq!((found.value, found.occurrences.count), (value, n));
+            }
+        }
+        assert_eq!(dropout(&series(1_500, level)), None);
+        let off = series(1_500, |i| if i % 300 < 100 { 0.0 } else { level(i) });
+        assert_eq!(dropout(&off), None);
+        let sales = series(1_500, |i| (Key::new(6).uniform(i as u64) * 12.0 - 6.0).max(0.0).round());
+        assert_eq!(dropout(&sales), None);
+    }
+
+    #[test]
+    fn a_signal_that_changes_only_every_sixth_sample_is_found() {
+        assert_eq!(oversampled(&series(1_200, |i| level(i / 6))).map(|o| o.0), Some(360_000_000));
+        // Two equal measurements in a row do not matter.
+        let coarse = series(1_200, |i| (10.0 * level(i / 6)).round());
+        assert_eq!(oversampled(&coarse).map(|o| o.0), Some(360_000_000));
+        assert_eq!(oversampled(&series(1_200, level)), None);
+        let random = series(1_200, |i| (0..i).filter(|j| Key::new(7).uniform(*j as u64) < 0.2).count() as f64);
+        assert_eq!(oversampled(&random), None);
+    }
+}

@@ -1,0 +1,134 @@
+//! Recognises a log that contains the rows of several things, such as products or zones, at the same times.
+
+use std::collections::{HashMap, HashSet};
+
+use super::batches::{Decoding, each_batch};
+use super::cast;
+use super::footer::{ColumnKind, LogFile};
+use super::scan::RawSamples;
+use crate::config::LogSpec;
+use crate::error::{LogFault, LogKey, Result, plural};
+
+/// A log is refused if more than this fraction of its rows have the time of another row but different values (not
+/// tuned).
+const MAX_CONFLICTS: f64 = 0.1;
+/// Maximum number of distinct values of a column that tells things apart (not tuned).
+const MAX_ENTITIES: usize = 10_000;
+/// Maximum number of values that a message lists (not tuned).
+const MAX_NAMES: usize = 4;
+
+/// Returns the fault if many rows of the log have the time of another row but different values. `events` states for
+/// each tag whether its samples are separate events, which may have equal times.
+pub(super) fn several_rows_per_time(
+    files: &[LogFile],
+    spec: &LogSpec,
+    tags: &[RawSamples],
+    events: &[bool],
+    long: bool,
+) -> Result<Option<LogFault>> {
+    if spec.episode.is_some() {
+        return Ok(None);
+    }
+    let used: Vec<&RawSamples> = tags.iter().zip(events).filter(|(_, e)| !**e).map(|(t, _)| t).collect();
+    let conflicts = if long { used.iter().map(|t| conflicts(&[t])).max() } else { Some(conflicts(&used)) };
+    let Some((conflicts, rows)) = conflicts.filter(|c| c.0 as f64 > MAX_CONFLICTS * c.1 as f64) else {
+        return Ok(None);
+    };
+    let what = format!("{conflicts} of {rows} rows have the same time as another row but different values");
+    let column = match files.first() {
+        Some(file) => telling_column(file, spec)?,
+        None => None,
+    };
+    let fault = match column {
+        Some((name, values)) => {
+            let some = values.iter().take(MAX_NAMES).map(|v| format!("`{v}`")).collect::<Vec<_>>().join(", ");
+            let n = plural(values.len(), "value", "values");
+            let more = if values.len() > MAX_NAMES { ", …" } else { "" };
+            let first = values.first().map_or("", String::as_str);
+            let example = toml::Value::String(first.to_owned());
+            LogFault::new(
+                LogKey::Where,
+                format!("{what}; the column `{name}` tells them apart ({n}: {some}{more})"),
+                format!(
+                    "select the rows of one of them, like `where = {{ {name} = {example} }}` in `log`, or add `empty = 0` to signals whose rows are events to be added"
+                ),
+            )
+        }
+        None => LogFault::new(
+            LogKey::Files,
+            what,
+            "export one row per time, or add `empty = 0` to signals whose rows are events to be added",
+        ),
+    };
+    Ok(Some(fault))
+}
+
+/// Returns the number of rows that have the time of an earlier row but a different value of any tag, and the number of
+/// rows. All tags have the same times.
+fn conflicts(tags: &[&RawSamples]) -> (usize, usize) {
+    let Some(time) = tags.first().map(|t| &t.time) else { return (0, 0) };
+    let repeated = |sorted: &[i64]| sorted.windows(2).filter(|w| w[0] == w[1]).count();
+    let repeats = if time.is_sorted() {
+        repeated(time)
+    } else {
+        let mut sorted = time.as_ref().clone();
+        sorted.sort_unstable();
+        repeated(&sorted)
+    };
+    if repeats as f64 <= MAX_CONFLICTS * time.len() as f64 {
+        return (0, time.len());
+    }
+    let mut first: HashMap<i64, usize> = HashMap::with_capacity(time.len());
+    // Rows from different files may have different columns, so missing values do not count.
+    let differs = |a: usize, b: usize| {
+        let differ = |a: f64, b: f64| a != b && !a.is_nan() && !b.is_nan();
+        tags.iter().any(|t| differ(t.value[a], t.value[b]))
+    };
+    let n = (0..time.len()).filter(|i| {
+        let earlier = *first.entry(time[*i]).or_insert(*i);
+        earlier != *i && differs(earlier, *i)
+    });
+    (n.count(), time.len())
+}
+
+/// Returns the first column whose value, together with the time (and the tag), is different in at least 95 % of the
+/// rows, and its values.
+fn telling_column(file: &LogFile, spec: &LogSpec) -> Result<Option<(String, Vec<String>)>> {
+    let tag = spec.long.as_ref().map(|l| l.tag.value.as_str());
+    let used = |name: &str| name == spec.time.value || Some(name) == tag || spec.only.contains_key(name);
+    let text = |c: &&super::footer::FileColumn| c.kind == ColumnKind::Text;
+    let integer = |c: &&super::footer::FileColumn| c.kind == ColumnKind::Integer;
+    let candidates = file.columns.iter().filter(text).chain(file.columns.iter().filter(integer));
+    let mut select = vec![(spec.time.value.as_str(), Decoding::Codes)];
+    select.extend(tag.map(|t| (t, Decoding::Codes)));
+    for column in candidates.filter(|c| !used(&c.name)) {
+        let mut select = select.clone();
+        select.push((column.name.as_str(), Decoding::Codes));
+        let mut known: Vec<HashMap<String, u32>> = vec![HashMap::new(); select.len()];
+        let (mut keys, mut rows): (HashSet<Vec<u32>>, usize) = (HashSet::new(), 0);
+        each_batch(file, &select, |columns| {
+            let coded: Option<Vec<Vec<u32>>> = columns
+                .iter()
+                .zip(&mut known)
+                .map(|(column, known)| {
+                    cast::codes(column, |v| {
+                        let next = known.len() as u32;
+                        *known.entry(v.unwrap_or("").to_owned()).or_insert(next)
+                    })
+                })
+                .collect();
+            if let Some(coded) = coded.filter(|_| known.last().is_some_and(|k| k.len() <= MAX_ENTITIES)) {
+                let n = coded.first().map_or(0, Vec::len);
+                keys.extend((0..n).map(|row| coded.iter().map(|c| c[row]).collect::<Vec<u32>>()));
+            }
+            rows += columns.first().map_or(0, |c| c.len());
+            Ok(())
+        })?;
+        let mut values: Vec<String> = known.pop().unwrap_or_default().into_keys().collect();
+        if values.len() > 1 && keys.len() as f64 >= 0.95 * rows as f64 {
+            values.sort();
+            return Ok(Some((column.name.clone(), values)));
+        }
+    }
+    Ok(None)
+}

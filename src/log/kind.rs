@@ -1,0 +1,93 @@
+//! Compares the meaning of a signal's values with its unit and with the behaviour of its samples.
+
+use super::clean::Rule;
+use super::counter::is_counter;
+use super::samples::Samples;
+use super::text::duration;
+use crate::config::{Kind, Resample};
+use crate::error::{LogFault, LogKey};
+use crate::schema::Role;
+use crate::units::Unit;
+
+/// Returns true if values in this unit are usually amounts per sample or readings of a meter for a signal with this
+/// role. A stock is a state, and its volume, mass or number of items is a level.
+pub fn is_amount(unit: &Unit, role: Role) -> bool {
+    let is = |text: &str| Unit::parse(text).is_ok_and(|u| u.dimension == unit.dimension);
+    let money = unit.dimension[6] == 1 && unit.dimension.iter().filter(|d| **d != 0).count() == 1;
+    match role {
+        Role::Setpoint | Role::Derived => false,
+        Role::State => is("kWh") || money,
+        Role::Control => is("kWh") || money || is("item"),
+        Role::Output | Role::Disturbance => is("kWh") || money || is("item") || is("m^3") || is("kg"),
+    }
+}
+
+/// Whether the name of a signal or column without a unit of its own states an amount per sample.
+pub fn is_counted(name: &str, unit: &Unit) -> bool {
+    let length = unit.dimension == [0, 1, 0, 0, 0, 0, 0, 0];
+    let lower = name.to_lowercase();
+    let word = |w: &str| {
+        let fallen = ["rain", "precip", "snow"].iter().any(|p| w.starts_with(p));
+        let counted = ["quantity", "qty", "sold", "visits", "arrivals", "count"].contains(&w);
+        fallen && (length || unit.is_dimensionless()) || counted && unit.is_dimensionless()
+    };
+    lower.split(|c: char| !c.is_alphanumeric()).any(word)
+}
+
+/// Returns the fault if the samples of a signal would be combined in a way that contradicts their meaning.
+pub(super) fn contradiction(s: &Samples, rule: &Rule) -> Option<LogFault> {
+    let (mapping, name, step) = (&rule.mapping, &rule.signal, rule.step);
+    let fault = |what: String, help: String| Some(LogFault::new(LogKey::Signal(name.clone()), what, help));
+    if !rule.amount || mapping.kind == Kind::Counter || (mapping.kind_given && mapping.kind == Kind::Level) {
+        return None;
+    }
+    if is_counter(s) {
+        let what = format!(
+            "the samples of `{name}` only rise, like the readings of a meter, but they are treated as {}",
+            if mapping.kind == Kind::Amount { "amounts per sample" } else { "levels" }
+        );
+        return fault(
+            what,
+            "write `kind = \"counter\"` for a meter, or `kind = \"level\"` for a quantity that is stored".into(),
+        );
+    }
+    let interval = s.interval().unwrap_or(0);
+    let combines = 2 * step > 3 * interval || 2 * interval > 3 * step;
+    if mapping.kind == Kind::Amount || mapping.kind_given || !combines || s.value.len() < 2 {
+        return None;
+    }
+    let used = match mapping.resample {
+        Resample::Mean => "averaged",
+        Resample::Hold => "replaced by the last sample",
+        Resample::Linear => "interpolated",
+        Resample::Sum => return None,
+    };
+    let every = if interval > 0 { format!(", one every {},", duration(interval)) } else { String::new() };
+    let what = format!(
+        "`{name}` (unit `{}`) seems to be an amount per sample, but its samples{every} would be {used} to obtain steps of {}",
+        rule.unit,
+        duration(rule.step)
+    );
+    let help = "write `kind = \"amount\"` to add the samples of a step, `kind = \"counter\"` for the readings of a meter, or `kind = \"level\"` for a quantity that is stored";
+    fault(what, help.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn energies_and_sales_are_amounts_and_stocks_are_levels() {
+        let amount = |unit: &str, role| is_amount(&Unit::parse(unit).unwrap(), role);
+        for unit in ["kWh", "MWh", "MJ", "EUR", "item", "m^3", "t"] {
+            assert!(amount(unit, Role::Output), "{unit}");
+        }
+        for unit in ["kW", "degC", "%", "EUR/MWh", "item/h", "m^3/h", "1", "m"] {
+            assert!(!amount(unit, Role::Output), "{unit}");
+        }
+        assert!(amount("kWh", Role::State) && amount("item", Role::Control));
+        assert!(is_counted("rain_mm", &Unit::parse("mm").unwrap()) && is_counted("Quantity", &Unit::one()));
+        assert!(!is_counted("discount", &Unit::one()) && !is_counted("rain_mm", &Unit::parse("mm/h").unwrap()));
+        assert!(!amount("item", Role::State) && !amount("m^3", Role::State) && !amount("item", Role::Setpoint));
+    }
+}

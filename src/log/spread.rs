@@ -1,0 +1,39 @@
+//! Distributes the values of samples over the steps that their intervals overlap.
+
+use std::ops::Range;
+
+use super::grid::Grid;
+
+/// The sums over each step of a segment.
+pub(super) struct Spread {
+    pub sum: Vec<f64>,
+    /// The part of each step (µs) that is covered by intervals.
+    pub covered: Vec<i64>,
+}
+
+/// Adds `weight(value, overlap, length)` of each interval `(from, to, value)` to every step that the interval overlaps.
+pub(super) fn spread(
+    grid: &Grid,
+    segment: &Range<usize>,
+    intervals: impl Iterator<Item = (i64, i64, f64)>,
+    weight: impl Fn(f64, i64, i64) -> f64,
+) -> Spread {
+    let mut out = Spread { sum: vec![-0.0; segment.len()], covered: vec![0; segment.len()] };
+    for (from, to, value) in intervals {
+        let mut k = grid.step_of(from).unwrap_or(segment.start).max(segment.start);
+        while k < segment.end && grid.time(k) < to {
+            let overlap = to.min(grid.time(k + 1)) - from.max(grid.time(k));
+            if overlap > 0 {
+                out.sum[k - segment.start] += weight(value, overlap, to - from);
+                out.covered[k - segment.start] += overlap;
+            }
+            k += 1;
+        }
+    }
+    out
+}
+
+/// The part of an amount that belongs to the overlap of its interval with a step.
+pub(super) fn part(value: f64, overlap: i64, length: i64) -> f64 {
+    if overlap == length { value } else { value * (overlap as f64 / length as f64) }
+}

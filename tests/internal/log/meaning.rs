@@ -1,0 +1,219 @@
+//! Tests of how samples are combined according to what a quantity means. The expected values are computed here from the
+//! definition of each quantity.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tempfile::TempDir;
+use twinopt::log::Quality;
+use twinopt::trajectory::Trajectory;
+
+use super::fixture::{MIN, T0, count, data_error, read};
+use super::table::{Column, floats, texts, times, write};
+
+const HOUR: i64 = 60 * MIN;
+const DAY: i64 = 24 * HOUR;
+
+/// A twin with one signal and a control that both change in the log.
+fn twin(step: &str, log: &str, signal: &str) -> String {
+    format!(
+        "name = \"x\"\nstep = \"{step}\"\nlog = {{ files = \"*.parquet\", time = \"time\"{log} }}\nsignals = [{{ name = \"x\", role = \"output\", {signal} }}]"
+    )
+}
+
+fn log(columns: Vec<Column>) -> TempDir {
+    let dir = TempDir::new().unwrap();
+    write(&dir.path().join("log.parquet"), columns);
+    dir
+}
+
+fn values(t: &Trajectory) -> Vec<f64> {
+    t.columns[0].clone()
+}
+
+fn close(a: &[f64], b: &[f64]) {
+    let near = |x: f64, y: f64| (x.is_nan() && y.is_nan()) || (x - y).abs() <= 1e-9 * y.abs().max(1.0);
+    assert!(a.len() == b.len() && a.iter().zip(b).all(|(x, y)| near(*x, *y)), "{a:?}\n{b:?}");
+}
+
+/// A freezer is logged when its temperature changes: once at −18 °C, then every 20 s while its door is open.
+#[test]
+fn a_tag_that_is_logged_on_change_has_a_mean_over_time() {
+    let (mut time, mut value) = (Vec::new(), Vec::new());
+    for hour in 0..72 {
+        time.push(T0 + hour * HOUR);
+        value.push(-18.0);
+        for k in 0..30_i32 {
+            time.push(T0 + hour * HOUR + 50 * MIN + i64::from(k) * MIN / 3);
+            value.push(-18.0 + 10.0 * (1.0 - f64::from((k - 15).abs()) / 15.0));
+        }
+    }
+    let tags = vec!["freezer"; time.len()];
+    let dir = log(vec![times("time", &time), texts("tag", &tags), floats("value", &value)]);
+    let long = ", max_gap = \"6h\", long = { tag = \"tag\", value = \"value\" }";
+    let (t, q) = read(dir.path(), &twin("1h", long, "unit = \"degC\", column = \"freezer\"")).unwrap();
+    // 50 min at −18 °C, and 30 samples of 20 s whose mean is −18 + 10 / 2.
+    let expected = (50.0 * -18.0 + 10.0 * -13.0) / 60.0;
+    close(&values(&t), &[expected; 72]);
+    assert_eq!((expected * 1e4).round(), -171_667.0);
+    assert_eq!(count(&q, "report-on-change"), 72);
+}
+
+#[test]
+fn energies_per_interval_are_added_and_never_averaged_unsaid() {
+    let time: Vec<i64> = (0..96).map(|i| T0 + i * 15 * MIN).collect();
+    let kwh: Vec<f64> = (0..96).map(|i| 0.5 + 0.01 * f64::from(i % 7)).collect();
+    let dir = log(vec![times("time", &time), floats("x", &kwh)]);
+    let hourly: Vec<f64> = kwh.chunks(4).map(|c| c.iter().sum()).collect();
+    for keys in ["kind = \"amount\"", "resample = \"sum\""] {
+        close(&values(&read(dir.path(), &twin("1h", "", &format!("unit = \"kWh\", {keys}"))).unwrap().0), &hourly);
+    }
+    for unit in ["kWh", "MJ", "EUR", "item", "m^3", "t"] {
+        let text = data_error(dir.path(), &twin("1h", "", &format!("unit = \"{unit}\"")));
+        assert!(text.contains("`x`") && text.contains("`kind = \"amount\"`"), "{text}");
+        data_error(dir.path(), &twin("5min", "", &format!("unit = \"{unit}\"")));
+        read(dir.path(), &twin("15min", "", &format!("unit = \"{unit}\""))).unwrap();
+    }
+    // A stored energy is a level.
+    let level: Vec<f64> = hourly.iter().map(|v| v / 4.0).collect();
+    close(&values(&read(dir.path(), &twin("1h", "", "unit = \"kWh\", kind = \"level\"")).unwrap().0), &level);
+    // An amount per 15 min is split into steps of 3 min.
+    let split: Vec<f64> = kwh.iter().flat_map(|v| [v / 5.0; 5]).collect();
+    close(&values(&read(dir.path(), &twin("3min", "", "unit = \"kWh\", kind = \"amount\"")).unwrap().0), &split);
+}
+
+#[test]
+fn a_step_with_missing_parts_is_missing_or_scaled() {
+    let time: Vec<i64> = (0..96).filter(|i| *i != 5).map(|i| T0 + i * 15 * MIN).collect();
+    let dir = log(vec![times("time", &time), floats("x", &vec![2.0; time.len()])]);
+    let partial =
+        |key: &str| read(dir.path(), &twin("1h", "", &format!("unit = \"kWh\", kind = \"amount\"{key}"))).unwrap();
+    let (t, q) = partial("");
+    assert!(values(&t)[1].is_nan() && values(&t)[2] == 8.0);
+    assert_eq!((count(&q, "partial-step"), q.signals[0].coverage), (1, 23.0 / 24.0));
+    close(&values(&partial(", partial = \"scale\"").0), &[8.0; 24]);
+}
+
+#[test]
+fn a_counter_is_differenced_across_resets_rollovers_and_zeros() {
+    // 3 per 10 min; the meter rolls over at 1000, and it shows 0 for two samples after a restart.
+    let mut reading: Vec<f64> = (0..=432).map(|i| f64::from((400 + 3 * i) % 1000)).collect();
+    reading[20] = 0.0;
+    reading[21] = 0.0;
+    let time: Vec<i64> = (0..reading.len() as i64).map(|i| T0 + i * 10 * MIN).collect();
+    let dir = log(vec![times("time", &time), floats("x", &reading)]);
+    let (t, q) = read(dir.path(), &twin("1h", "", "unit = \"kWh\", kind = \"counter\"")).unwrap();
+    close(&values(&t)[..72], &[18.0; 72]);
+    assert_eq!(count(&q, "counter"), 3);
+    let rising: Vec<f64> = (0..=432).map(f64::from).collect();
+    let dir = log(vec![times("time", &time), floats("x", &rising)]);
+    for keys in ["", ", kind = \"amount\"", ", resample = \"sum\""] {
+        let text = data_error(dir.path(), &twin("1h", "", &format!("unit = \"kWh\"{keys}")));
+        assert!(text.contains("`kind = \"counter\"`"), "{text}");
+    }
+    // A daily reset is one fall in every 144 samples.
+    let daily: Vec<f64> = (0..=432).map(|i| f64::from(i % 144)).collect();
+    let dir = log(vec![times("time", &time), floats("x", &daily)]);
+    assert!(data_error(dir.path(), &twin("1h", "", "unit = \"m^3\"")).contains("`kind = \"counter\"`"));
+}
+
+#[test]
+fn a_state_is_the_last_value_or_the_share_of_time() {
+    // On from minute 10 to minute 25 of every hour.
+    let minutes: Vec<i64> = (0..48).flat_map(|h| [h * 60, h * 60 + 10, h * 60 + 25]).collect();
+    let time: Vec<i64> = minutes.iter().map(|m| T0 + m * MIN).collect();
+    let on: Vec<f64> = (0..time.len()).map(|i| f64::from(u8::from(i % 3 == 1))).collect();
+    let dir = log(vec![times("time", &time), floats("x", &on)]);
+    close(&values(&read(dir.path(), &twin("1h", "", "kind = \"state\"")).unwrap().0), &[0.0; 48]);
+    let share = read(dir.path(), &twin("1h", "", "kind = \"state\", resample = \"mean\"")).unwrap().0;
+    close(&values(&share), &[0.25; 48]);
+}
+
+#[test]
+fn a_step_without_a_row_may_be_zero() {
+    // Sales on every third day, two lines at the same time.
+    let days: Vec<i64> = (0..40).map(|i| 3 * i).collect();
+    let time: Vec<i64> = days.iter().flat_map(|d| [T0 + d * DAY + 10 * HOUR; 2]).collect();
+    let sold: Vec<f64> = (0..time.len()).map(|i| 1.0 + (i % 2) as f64).collect();
+    let dir = log(vec![times("time", &time), floats("x", &sold)]);
+    let (t, q) = read(dir.path(), &twin("1d", "", "unit = \"item\", kind = \"amount\", empty = 0")).unwrap();
+    let expected: Vec<f64> = (0..118).map(|d| if d % 3 == 0 { 3.0 } else { 0.0 }).collect();
+    close(&values(&t), &expected);
+    assert_eq!((count(&q, "empty-step"), count(&q, "events"), q.segments), (78, 40, 1));
+    assert_eq!(t.start, Timestamp::from_microsecond(T0).unwrap());
+    // Without `empty`, rows with equal times are refused, because one of them would be lost.
+    assert!(data_error(dir.path(), &twin("1d", "", "unit = \"item\", kind = \"amount\"")).contains("`empty = 0`"));
+}
+
+/// Returns the log of a site in days, the number of whole local days, and the number of incomplete ones.
+fn local_days(zone: &str) -> (Trajectory, Quality, [usize; 2]) {
+    let tz = TimeZone::get(zone).unwrap();
+    // 40 days of half hours around a change of daylight-saving time, beginning at noon in UTC.
+    let begin: Timestamp = "2024-03-10T12:00:00Z".parse().unwrap();
+    let time: Vec<i64> = (0..48 * 40).map(|i| begin.as_microsecond() + i * 30 * MIN).collect();
+    let date = |t: &i64| tz.to_datetime(Timestamp::from_microsecond(*t).unwrap()).date();
+    // Days with an even number have energy, so that a wrong boundary mixes both.
+    let kwh: Vec<f64> = time.iter().map(|t| f64::from(u8::from(date(t).day_of_year() % 2 == 0))).collect();
+    let dir = log(vec![times("time", &time), floats("x", &kwh)]);
+    let text = format!("timezone = \"{zone}\"\n{}", twin("1d", "", "unit = \"kWh\", kind = \"amount\""));
+    let (t, q) = read(dir.path(), &text).unwrap();
+    let mut halves = std::collections::BTreeMap::new();
+    time.iter().for_each(|t| *halves.entry(date(t)).or_insert(0_i64) += 1);
+    let midnight = |d: jiff::civil::Date| tz.to_timestamp(d.into()).unwrap().as_microsecond();
+    let length = |d: jiff::civil::Date| (midnight(d.tomorrow().unwrap()) - midnight(d)) / (30 * MIN);
+    let whole = halves.iter().filter(|(d, n)| length(**d) == **n).count();
+    (t, q, [whole, halves.len() - whole])
+}
+
+#[test]
+fn days_are_local_days() {
+    for zone in ["Pacific/Auckland", "Europe/Berlin", "America/New_York", "Asia/Kolkata"] {
+        let (t, q, [whole, incomplete]) = local_days(zone);
+        assert_eq!(t.steps, whole, "{zone}: the incomplete first and last day are left out");
+        assert_eq!(count(&q, "partial-step"), incomplete);
+        assert!(values(&t).iter().all(|v| [0.0, 46.0, 48.0, 50.0].contains(v)), "{zone}: {:?}", values(&t));
+        let full = values(&t).iter().filter(|v| **v > 0.0).count();
+        assert!(full.abs_diff(whole / 2) <= 1);
+        // The nominal times of all steps lie on the local date of the step.
+        let tz = TimeZone::get(zone).unwrap();
+        let days: Vec<i16> = (0..t.steps).map(|k| tz.to_datetime(t.time(k)).date().day_of_year()).collect();
+        assert!(days.windows(2).all(|w| w[1] == w[0] + 1), "{zone}: {days:?}");
+        assert!((0..t.steps).all(|k| t.step_at(t.time(k)) == Some(k)));
+    }
+}
+
+#[test]
+fn weeks_begin_on_monday_and_incomplete_ones_are_left_out() {
+    // 2024-01-01 is a Monday. Every day has the number of its week.
+    let time: Vec<i64> = (3..7 * 20 + 2).map(|d| T0 + d * DAY).collect();
+    let week: Vec<f64> = (3..7 * 20 + 2).map(|d| (d / 7) as f64).collect();
+    let dir = log(vec![times("time", &time), floats("x", &week)]);
+    let (t, q) = read(dir.path(), &twin("1w", "", "unit = \"item\", kind = \"amount\"")).unwrap();
+    close(&values(&t), &(1..20).map(|w| 7.0 * f64::from(w)).collect::<Vec<_>>());
+    assert_eq!((t.start.as_microsecond(), count(&q, "partial-step")), (T0 + 7 * DAY, 2));
+}
+
+#[test]
+fn stamps_may_mark_the_end_of_the_interval() {
+    let time: Vec<i64> = (1..=96).map(|i| T0 + i * 15 * MIN).collect();
+    let kwh: Vec<f64> = (0..96).map(|i| f64::from(i % 7 + 1)).collect();
+    let dir = log(vec![times("time", &time), floats("x", &kwh)]);
+    let (t, _) = read(dir.path(), &twin("1h", ", stamps = \"end\"", "unit = \"kWh\", kind = \"amount\"")).unwrap();
+    close(&values(&t), &kwh.chunks(4).map(|c| c.iter().sum()).collect::<Vec<_>>());
+    assert_eq!(t.start.as_microsecond(), T0);
+}
+
+#[test]
+fn several_things_with_equal_times_are_refused_and_can_be_selected() {
+    let n = 60;
+    let time: Vec<i64> = (0..n).flat_map(|d| [T0 + d * DAY; 3]).collect();
+    let shop: Vec<&str> = (0..n).flat_map(|_| ["north", "south", "west"]).collect();
+    let sold: Vec<f64> = (0..3 * n).map(|i| (i % 3 * 100 + i / 3 % 5) as f64).collect();
+    let dir = log(vec![times("time", &time), texts("shop", &shop), floats("x", &sold)]);
+    let text = data_error(dir.path(), &twin("1d", "", "unit = \"1\""));
+    assert!(text.contains("`shop`") && text.contains("where = { shop = \"north\" }"), "{text}");
+    let (t, q) = read(dir.path(), &twin("1d", ", where = { shop = \"south\" }", "unit = \"1\"")).unwrap();
+    close(&values(&t), &(0..n).map(|d| 100.0 + (d % 5) as f64).collect::<Vec<_>>());
+    assert!(q.findings.is_empty(), "{:?}", q.findings);
+    let text = data_error(dir.path(), &twin("1d", ", where = { shop = \"east\" }", "unit = \"1\""));
+    assert!(text.contains("`north`") && text.contains("`west`"), "{text}");
+}
