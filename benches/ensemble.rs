@@ -134,7 +134,7 @@ fn dataset(x: Vec<Vec<f64>>, y: Vec<Vec<f64>>) -> Dataset {
         targets: (0..y.len()).map(|j| Target::Level(x.len() + j)).collect(),
     };
     // only even row numbers are used, so that no two rows are consecutive
-    Dataset { layout, row: (0..y[0].len()).map(|t| 2 * t).collect(), x, y, step_ms: 600_000 }
+    Dataset { layout, row: (0..y[0].len()).map(|t| 2 * t).collect(), x, y, step_ms: 600_000, control_moves: Vec::new() }
 }
 
 fn fit(name: &str, data: &Dataset, options: &ModelSpec) -> std::sync::Arc<dyn Regressor> {

@@ -225,7 +225,7 @@ fn ensemble(faults: &mut Faults<'_>, ensemble: &EnsembleSpec) {
 }
 
 fn rollout_loss(faults: &mut Faults<'_>, model: &ModelSpec) {
-    let steps = &model.rollout_loss;
+    let Some(steps) = &model.rollout_loss else { return };
     if !(1..=1000).contains(&**steps) {
         let message = format!("`rollout_loss` must be between 1 and 1000 steps, but it is {}", steps.value);
         let help = "use 1 for one-step predictions, or a number close to the control horizon for open-loop predictions";

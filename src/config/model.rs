@@ -30,9 +30,12 @@ pub struct ModelSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub carry: Option<At<TimeSpan>>,
     /// Number of steps over which `linear` and `ensemble` are fitted in open loop, so that each step starts from the
-    /// model's own predictions of the states (default 1: one-step predictions from measured values). A model with
-    /// accurate one-step predictions can still drift in open loop if states are slow, noisy or unmeasured.
-    pub rollout_loss: At<usize>,
+    /// model's own predictions of the states. With 1, the models are fitted to one-step predictions from measured
+    /// values. Such a model can still drift in open loop if states are slow, noisy or unmeasured. By default,
+    /// `linear` is fitted with 1 step and with the steps of the horizon, and the fit with the lower out-of-fold error is
+    /// used, unless MPC is tuned. The default of `ensemble` is 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollout_loss: Option<At<usize>>,
     /// Seed of all random numbers in the fit (default 1).
     pub seed: At<u64>,
     /// Settings of the model `gp`.
@@ -99,6 +102,11 @@ pub enum MeanSpec {
 }
 
 impl ModelSpec {
+    /// Number of steps over which models are fitted in open loop.
+    pub fn rollout_steps(&self) -> usize {
+        self.rollout_loss.as_ref().map_or(1, |r| r.value)
+    }
+
     /// Number of steps for which predictions of the model may replace missing measurements of a state.
     pub fn carry_steps(&self, step: TimeSpan) -> usize {
         self.carry.as_ref().unwrap_or(&self.horizon).steps(step, 0)
@@ -115,7 +123,7 @@ impl Default for ModelSpec {
             ignore: Vec::new(),
             features: Vec::new(),
             carry: None,
-            rollout_loss: 1.into(),
+            rollout_loss: None,
             seed: 1.into(),
             gp: GpSpec::default(),
             ensemble: EnsembleSpec::default(),

@@ -5,16 +5,8 @@ use std::ops::Range;
 use super::equations::Equations;
 use super::layout::{Layout, Target};
 use crate::expr::Registers;
-use crate::stats::quantile_nearest;
+use crate::schema::Role;
 use crate::trajectory::Trajectory;
-
-/// A target value that is more than this many robust standard deviations from the median is an outlier (not tuned).
-/// Outliers are start-ups, trips and sensor jumps, which the model should not learn.
-const OUTLIER: f64 = 6.0;
-/// 99.5th percentile of the standard normal distribution.
-const TAIL: f64 = 2.575_829_303_5;
-/// Ratio of the standard deviation to the median absolute deviation of a normal distribution.
-const MAD_TO_SD: f64 = 1.4826;
 
 /// The transitions of a log, oldest first, in the units of the signals. There is one transition for every grid row
 /// whose targets and lagged inputs are all known and in the same segment.
@@ -29,14 +21,8 @@ pub struct Dataset {
     pub row: Vec<usize>,
     /// Sample time in milliseconds.
     pub step_ms: i64,
-}
-
-/// The transitions that are not outliers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Inliers {
-    pub rows: Vec<usize>,
-    /// Number of outliers of each target: `[targets]`.
-    pub outliers: Vec<usize>,
+    /// Change u(t) − u(t − 1) of each control among the inputs; NaN if a value is missing: `[controls][transitions]`.
+    pub control_moves: Vec<Vec<f64>>,
 }
 
 /// Mean and standard deviation of each column. The standard deviation of a constant column is 0.
@@ -73,7 +59,11 @@ impl Dataset {
             .collect();
         let x = layout.inputs.iter().map(|&(s, lag)| row.iter().map(|&t| log.columns[s][t - lag]).collect()).collect();
         let y = (0..layout.targets.len()).map(|j| row.iter().map(|&t| target(j, t)).collect()).collect();
-        Self { layout: layout.clone(), x, y, row, step_ms: log.step_ms }
+        let mut controls = log.schema.with_role(Role::Control);
+        controls.retain(|c| layout.inputs.iter().any(|i| i.0 == *c));
+        let change = |c: usize, t: usize| t.checked_sub(1).map_or(f64::NAN, |b| log.columns[c][t] - log.columns[c][b]);
+        let control_moves = controls.iter().map(|&c| row.iter().map(|&t| change(c, t)).collect()).collect();
+        Self { layout: layout.clone(), x, y, row, step_ms: log.step_ms, control_moves }
     }
 
     /// Number of transitions.
@@ -96,27 +86,6 @@ impl Dataset {
             rows.extend(first..end);
         }
         rows
-    }
-
-    /// Removes from `rows` the transitions in which a target is more than 6 robust standard deviations from its median.
-    ///
-    /// The robust standard deviation is the larger of the scaled median absolute deviation and the scaled distance
-    /// between the 0.5th and 99.5th percentiles. The distance between the percentiles ensures that rare changes of a
-    /// mostly constant signal do not count as outliers.
-    pub fn inliers(&self, rows: &[usize]) -> Inliers {
-        let bounds: Vec<(f64, f64)> = self.y.iter().map(|y| inlier_range(y, rows)).collect();
-        let mut outliers = vec![0; self.y.len()];
-        let is_inlier = |r: &usize| {
-            let mut keep = true;
-            for ((y, (low, high)), count) in self.y.iter().zip(&bounds).zip(&mut outliers) {
-                let out = y[*r] < *low || y[*r] > *high;
-                *count += usize::from(out);
-                keep &= !out;
-            }
-            keep
-        };
-        let rows = rows.iter().copied().filter(is_inlier).collect();
-        Inliers { rows, outliers }
     }
 
     /// Mean and standard deviation of the inputs over `rows`.
@@ -163,23 +132,6 @@ fn known_next(log: &Trajectory, target: Target, equations: &Equations) -> Option
         }
     }
     Some(known)
-}
-
-fn inlier_range(y: &[f64], rows: &[usize]) -> (f64, f64) {
-    let mut v: Vec<f64> = rows.iter().map(|&r| y[r]).collect();
-    if v.is_empty() {
-        return (f64::NEG_INFINITY, f64::INFINITY);
-    }
-    v.sort_unstable_by(f64::total_cmp);
-    let median = quantile_nearest(&v, 0.5);
-    let tails = (quantile_nearest(&v, 0.995) - quantile_nearest(&v, 0.005)) / (2.0 * TAIL);
-    for a in &mut v {
-        *a = (*a - median).abs();
-    }
-    v.sort_unstable_by(f64::total_cmp);
-    let sd = tails.max(MAD_TO_SD * quantile_nearest(&v, 0.5));
-    // A target that is constant in more than 99 % of the rows has no outliers.
-    if sd > 0.0 { (median - OUTLIER * sd, median + OUTLIER * sd) } else { (f64::NEG_INFINITY, f64::INFINITY) }
 }
 
 #[cfg(test)]
@@ -234,26 +186,6 @@ mod tests {
         let layout = Layout { inputs: vec![(0, 1)], targets: vec![Target::Level(0)] };
         let data = Dataset::new(&log, &layout, &Equations::default());
         assert_eq!((data.row, data.x, data.y), (vec![1, 2], vec![vec![1.0, 2.0]], vec![vec![2.0, 3.0]]));
-    }
-
-    #[test]
-    fn trips_are_outliers_and_rare_moves_are_not() {
-        let n = 2000;
-        let mut y: Vec<f64> = (0..n).map(|t| f64::from(t % 7) - 3.0).collect();
-        y[100] = 400.0;
-        y[900] = -80.0;
-        let rare_moves = (0..n).map(|t| if t % 300 == 0 { 5.0 } else { 0.0 }).collect();
-        let data = Dataset {
-            layout: Layout { inputs: vec![], targets: vec![Target::Delta(0), Target::Delta(1)] },
-            x: vec![],
-            y: vec![y, rare_moves],
-            row: (0..n as usize).collect(),
-            step_ms: 1000,
-        };
-        let rows: Vec<usize> = (0..n as usize).collect();
-        let inliers = data.inliers(&rows);
-        assert_eq!(inliers.outliers, vec![2, 0]);
-        assert_eq!(inliers.rows.len(), n as usize - 2);
     }
 
     #[test]

@@ -171,6 +171,25 @@ impl Equations {
     }
 }
 
+impl Equations {
+    /// Computes the derived signals of a simulated trajectory again that read any of the `changed` signals, directly or
+    /// through other derived signals. The first rows, whose lagged values lie before the run, keep their values.
+    pub fn update_derived(&self, run: &mut Trajectory, changed: &[usize]) {
+        let mut changed = changed.to_vec();
+        let (mut registers, mut values) = (Registers::default(), vec![0.0; run.particles]);
+        for Derived { signal, program } in self.early.iter().chain(&self.late) {
+            if !changed.iter().any(|s| program.reads_signal(*s)) {
+                continue;
+            }
+            for t in program.depth()..run.steps {
+                program.eval(&run.frame(t, 0), &mut registers, &mut values);
+                run.at_mut(*signal, t).copy_from_slice(&values);
+            }
+            changed.push(*signal);
+        }
+    }
+}
+
 /// A compiled derived signal whose position in the order of evaluation is not yet known.
 struct Unordered {
     signal: usize,

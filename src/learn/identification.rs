@@ -15,26 +15,16 @@
 //! The result is the larger of the two explained fractions: if a control slowly follows a disturbance, its changes from
 //! one step to the next are mostly rounding errors or noise, which the first regression cannot explain.
 //!
-//! The regression is the forest model with additional inputs: piecewise linear functions of the most informative
-//! inputs, and the mean of the control at the same time of the day and of the week. The regression is fitted several
-//! times, leaving out one fold of the training rows each time, and the residuals are computed on the left-out fold. If
-//! a control usually stays constant, its regression uses the states one step earlier, because many measured values
-//! reach a new set-point within one step and would then explain the control.
-
-use std::ops::Range;
+//! Both regressions are described in [`super::movement`].
 
 use jiff::tz::TimeZone;
 
 use super::choose::TrainingData;
-use super::dataset::{Dataset, Scaling};
-use super::layout::{Layout, Target};
-use super::model;
-use super::regressor::{Fit, Particle};
-use super::split::without;
-use crate::config::ModelSpec;
+use super::dataset::Scaling;
+use super::layout::Layout;
+use super::movement::{ClockColumns, Columns, Companion, effective_number, holding_steps, movements};
 use crate::error::{Error, Result};
-use crate::schema::{Role, Schema};
-use crate::trajectory::Trajectory;
+use crate::schema::Role;
 
 /// A control is not identified if its unexplained fraction is below this value (not tuned).
 const MIN_UNEXPLAINED: f64 = 0.01;
@@ -44,21 +34,6 @@ const WEAK_UNEXPLAINED: f64 = 0.1;
 const MIN_MOVES: f64 = 3.0;
 /// The identification is weak if the number of independent moves is below this value (not tuned).
 const WEAK_MOVES: f64 = 10.0;
-/// A control is considered piecewise constant if it keeps each value for more than this number of steps on average (not
-/// tuned).
-const HELD_STEPS: f64 = 2.0;
-/// If there are at least twice as many training rows as this, only every n-th row is used (not tuned).
-const MAX_ROWS: usize = 4_000;
-/// A disturbance that the model does not read becomes a regressor if it has a value in at least this fraction of the
-/// rows (not tuned).
-const MIN_KNOWN: f64 = 0.98;
-/// Maximum number of inputs that get piecewise linear functions, and maximum number of knots per input (not tuned).
-const BENT_INPUTS: usize = 6;
-const KNOTS: usize = 16;
-/// Number of thresholds that divide the values of an input into groups; inputs are ranked by the variance that the
-/// group means explain (not tuned).
-const GROUPS: usize = 20;
-
 /// How well the log determines the effect of a control.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -106,26 +81,38 @@ impl Identification {
     }
 }
 
-/// The signal or time that best explains the movement of a control on its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Companion {
-    /// Column of the signal.
-    Signal(usize),
-    TimeOfDay,
-    TimeOfWeek,
+/// The independent movement of a control, at the rows at which it is known.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Movements {
+    /// Column of the control.
+    pub control: usize,
+    /// Pairs of a row of the log and the movement at this row, in ascending order of rows.
+    rows: Vec<(usize, f64)>,
 }
 
-/// Determines how well the log identifies the effect of each control that the model reads. Clock times are in `zone`.
+impl Movements {
+    /// The independent movement at `row` of the log; `None` if it is not known.
+    pub fn at(&self, row: usize) -> Option<f64> {
+        self.rows.binary_search_by_key(&row, |r| r.0).ok().map(|i| self.rows[i].1)
+    }
+
+    pub fn root_mean_square(&self) -> f64 {
+        (self.rows.iter().map(|r| r.1 * r.1).sum::<f64>() / self.rows.len().max(1) as f64).sqrt()
+    }
+}
+
+/// Determines how well the log identifies the effect of each control that the model reads. Also returns the independent
+/// movements of the controls that did not only move together with other signals or the clock. Clock times are in `zone`.
 ///
 /// # Errors
 /// Any error of a fit other than [`Error::Data`]. A control with too few rows for a fit is classified as weakly
 /// identified, and its explained fraction is NaN.
-pub fn identify(data: &TrainingData, zone: &TimeZone) -> Result<Vec<Identification>> {
+pub fn identify(data: &TrainingData, zone: &TimeZone) -> Result<(Vec<Identification>, Vec<Movements>)> {
     let layout = Layout::new(&data.log.schema, data.spec, data.equations);
     let mut controls = data.log.schema.with_role(Role::Control);
     controls.retain(|c| layout.inputs.iter().any(|i| i.0 == *c));
     if layout.targets.is_empty() || controls.is_empty() {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), Vec::new()));
     }
     let clock = ClockColumns::new(data.log, zone);
     let unknown = |control| Identification {
@@ -134,28 +121,41 @@ pub fn identify(data: &TrainingData, zone: &TimeZone) -> Result<Vec<Identificati
         level: IdentificationLevel::Weak,
         ..Identification::constant(control)
     };
-    let assess = |control| match assess(data, &layout, &clock, control) {
-        Err(Error::Data(_)) => Ok(unknown(control)),
-        other => other,
-    };
-    controls.into_iter().map(assess).collect()
+    let (mut found, mut movements) = (Vec::new(), Vec::new());
+    for control in controls {
+        let (identification, rows) = match assess(data, &layout, &clock, control) {
+            Err(Error::Data(_)) => (unknown(control), Vec::new()),
+            other => other?,
+        };
+        if 1.0 - identification.explained >= MIN_UNEXPLAINED && !rows.is_empty() {
+            movements.push(Movements { control, rows });
+        }
+        found.push(identification);
+    }
+    Ok((found, movements))
 }
 
-fn assess(data: &TrainingData, layout: &Layout, clock: &ClockColumns, control: usize) -> Result<Identification> {
+/// Assesses one control. Also returns its independent movement at every row.
+fn assess(
+    data: &TrainingData,
+    layout: &Layout,
+    clock: &ClockColumns,
+    control: usize,
+) -> Result<(Identification, Vec<(usize, f64)>)> {
     let held = holding_steps(data.log, &data.split.train, control);
     let mut columns = Columns::new(data, layout, clock, control, held);
     let train = columns.data.rows_in(&data.split.train);
     let spread = Scaling::estimate(&columns.data.y, &train);
     if !data.moments[control].varies() || spread.sd[0] <= 1e-9 * spread.mean[0].abs() {
-        return Ok(Identification::constant(control));
+        return Ok((Identification::constant(control), Vec::new()));
     }
     let companion = columns.companion(&train);
-    let own = own_movement(data, &mut columns)?;
+    let own = movements(data, &mut columns)?;
     let left: f64 = own.iter().map(|o| o.own * o.own).sum();
     let of_moves = left / own.iter().map(|o| o.persistent * o.persistent).sum::<f64>();
     // Without u(t − 1) and the states, the regression explains the level of the control instead of its moves.
     columns.keep_exogenous(&data.log.schema);
-    let level = own_movement(data, &mut columns)?;
+    let level = movements(data, &mut columns)?;
     let of_level = level.iter().map(|o| o.own * o.own).sum::<f64>() / level.iter().map(|o| o.total).sum::<f64>();
     let unexplained = of_moves.min(of_level).clamp(0.0, 1.0);
     let moves = effective_number(&own);
@@ -166,7 +166,7 @@ fn assess(data: &TrainingData, layout: &Layout, clock: &ClockColumns, control: u
     } else {
         IdentificationLevel::Identified
     };
-    Ok(Identification {
+    let found = Identification {
         control,
         level,
         explained: 1.0 - unexplained,
@@ -174,286 +174,8 @@ fn assess(data: &TrainingData, layout: &Layout, clock: &ClockColumns, control: u
         moves,
         holding_steps: held.round() as usize,
         companion,
-    })
-}
-
-/// The time of day and week at every row of the log.
-struct ClockColumns {
-    /// Slot of the day.
-    day: Vec<usize>,
-    /// Slot of the week.
-    week: Vec<usize>,
-    slots_per_day: usize,
-}
-
-impl ClockColumns {
-    /// A slot has the length of a step, limited to the range from 1 minute to 1 hour.
-    fn new(log: &Trajectory, zone: &TimeZone) -> Self {
-        let minutes = usize::try_from(log.step_ms / 60_000).unwrap_or(1).clamp(1, 60);
-        let slots_per_day = 1440_usize.div_ceil(minutes);
-        let slots = (0..log.steps).map(|t| {
-            let time = log.time(t).to_zoned_datetime(zone.clone());
-            let minute = 60 * time.hour().unsigned_abs() as usize + time.minute().unsigned_abs() as usize;
-            let day = minute / minutes;
-            (day, time.weekday().to_monday_zero_offset().unsigned_abs() as usize * slots_per_day + day)
-        });
-        let (day, week) = slots.unzip();
-        Self { day, week, slots_per_day }
-    }
-}
-
-/// A control and its regressors, as a data set whose only target is the control.
-struct Columns {
-    data: Dataset,
-    /// Position of the regressor u(t − 1).
-    own_lag: usize,
-    /// The signal from which each regressor is computed; `None` for regressors that depend on the clock.
-    signals: Vec<Option<usize>>,
-    /// Day and week of each row, counted from the start of the log.
-    periods: [Vec<usize>; 2],
-    /// For each row, its time slot in the day and its time slot in the week.
-    slots: [Vec<usize>; 2],
-    /// Number of time slots per day and per week.
-    slot_counts: [usize; 2],
-    /// Positions of the regressors that contain the mean of the control at the same time of the day and of the week.
-    slot_means: [usize; 2],
-}
-
-impl Columns {
-    fn new(data: &TrainingData, layout: &Layout, clock: &ClockColumns, control: usize, held: f64) -> Self {
-        let log = data.log;
-        let follows = |s: usize| matches!(log.schema.signals[s].role, Role::State | Role::Derived);
-        let shift = |s: usize| usize::from(held > HELD_STEPS && follows(s));
-        let mut inputs: Vec<(usize, usize)> =
-            layout.inputs.iter().filter(|i| i.0 != control).map(|&(s, lag)| (s, lag + shift(s))).collect();
-        let ignored: Vec<usize> = ignored_disturbances(log, &inputs, &data.split.train).collect();
-        inputs.extend(ignored.into_iter().map(|s| (s, 0)));
-        let own_lag = inputs.len();
-        // If only one row in k is used, the moves over k steps are compared.
-        let rows: usize = data.split.train.iter().map(Range::len).sum();
-        let stride = (rows / MAX_ROWS).max(1);
-        inputs.push((control, stride));
-        let mut data = Dataset::new(log, &Layout { inputs, targets: vec![Target::Level(control)] }, data.equations);
-        thin(&mut data, stride);
-        let mut signals: Vec<Option<usize>> = data.layout.inputs.iter().map(|i| Some(i.0)).collect();
-        for (signal, column) in bent(&data, own_lag) {
-            signals.push(Some(signal));
-            data.x.push(column);
-        }
-        let slots = [&clock.day, &clock.week].map(|slot| data.row.iter().map(|t| slot[*t]).collect::<Vec<_>>());
-        // Encoding the hour as a number lets the forest combine the time of day with other inputs.
-        data.x.push(slots[0].iter().map(|s| *s as f64).collect());
-        data.x.push(slots[1].iter().map(|s| (s / clock.slots_per_day) as f64).collect());
-        let slot_means = [data.x.len(), data.x.len() + 1];
-        data.x.extend([vec![0.0; data.len()], vec![0.0; data.len()]]);
-        signals.resize(data.x.len(), None);
-        let per_day = (86_400_000 / log.step_ms.max(1)).max(1) as usize;
-        let periods = [per_day, 7 * per_day].map(|steps| data.row.iter().map(|t| t / steps).collect());
-        let slot_counts = [clock.slots_per_day, 7 * clock.slots_per_day];
-        Self { data, own_lag, signals, periods, slots, slot_counts, slot_means }
-    }
-
-    /// Replaces every regressor that is computed from a state or from the control by a constant.
-    fn keep_exogenous(&mut self, schema: &Schema) {
-        let control = self.data.layout.inputs[self.own_lag].0;
-        for (column, signal) in self.data.x.iter_mut().zip(&self.signals) {
-            let role = |s: usize| schema.signals[s].role;
-            if signal.is_some_and(|s| s == control || matches!(role(s), Role::State | Role::Derived)) {
-                column.fill(0.0);
-            }
-        }
-    }
-
-    /// Computes, from the rows `train`, the mean of the control in each time slot of the day and of the week. Rows on
-    /// even days (or weeks) get the means over odd days (or weeks), and vice versa, so that no mean depends on the
-    /// value that it predicts.
-    fn fill_slot_means(&mut self, train: &[usize]) {
-        let u = &self.data.y[0];
-        let mean = mean_over(u, train);
-        for k in 0..2 {
-            let (slots, periods) = (&self.slots[k], &self.periods[k]);
-            let mut sums = [vec![(0.0, 0.0); self.slot_counts[k]], vec![(0.0, 0.0); self.slot_counts[k]]];
-            for &r in train {
-                let (n, sum) = &mut sums[periods[r] % 2][slots[r]];
-                *n += 1.0;
-                *sum += u[r];
-            }
-            let at = |(&slot, &period): (&usize, &usize)| {
-                let (n, sum) = sums[(period + 1) % 2][slot];
-                if n > 0.0 { sum / n } else { mean }
-            };
-            self.data.x[self.slot_means[k]] = slots.iter().zip(periods).map(at).collect();
-        }
-    }
-
-    /// The single regressor (a signal or the time) that explains the largest fraction of the control's variance in the
-    /// rows `train`, and this fraction.
-    fn companion(&mut self, train: &[usize]) -> Option<(Companion, f64)> {
-        self.fill_slot_means(train);
-        let pick = |column: &[f64]| train.iter().map(|r| column[*r]).collect::<Vec<f64>>();
-        let u = pick(&self.data.y[0]);
-        let inputs = self.data.layout.inputs[..self.own_lag].iter().zip(&self.data.x);
-        let signals = inputs.map(|((s, _), x)| (Companion::Signal(*s), explained_by(&pick(x), &u)));
-        let [day, week] = self.slot_means.map(|column| explained_by(&pick(&self.data.x[column]), &u));
-        // The time of the week always explains at least as much as the time of day, so a clear improvement is required.
-        let clock = if week > day + 0.1 { (Companion::TimeOfWeek, week) } else { (Companion::TimeOfDay, day) };
-        signals.chain([clock]).filter(|c| c.1.is_finite()).max_by(|a, b| a.1.total_cmp(&b.1))
-    }
-}
-
-/// Disturbances that the model does not read, but that have a value in almost every row.
-fn ignored_disturbances(
-    log: &Trajectory,
-    inputs: &[(usize, usize)],
-    train: &[Range<usize>],
-) -> impl Iterator<Item = usize> {
-    let read: Vec<usize> = inputs.iter().map(|i| i.0).collect();
-    log.schema.with_role(Role::Disturbance).into_iter().filter(move |s| {
-        let values = || train.iter().flat_map(|r| log.columns[*s][r.clone()].iter());
-        let known = values().filter(|v| v.is_finite()).count();
-        !read.contains(s) && known as f64 >= MIN_KNOWN * values().count() as f64
-    })
-}
-
-/// Keeps every `stride`-th row.
-fn thin(data: &mut Dataset, stride: usize) {
-    if stride > 1 {
-        let thinned = |column: &Vec<f64>| column.iter().copied().step_by(stride).collect();
-        data.x = data.x.iter().map(thinned).collect();
-        data.y = data.y.iter().map(thinned).collect();
-        data.row = data.row.iter().copied().step_by(stride).collect();
-    }
-}
-
-/// Pairs of a signal and the values of a piecewise linear function max(0, x − knot) of that signal. The functions are
-/// computed for the inputs that best explain the control, with at most one input per signal.
-fn bent(data: &Dataset, inputs: usize) -> Vec<(usize, Vec<f64>)> {
-    let u = &data.y[0];
-    let columns = data.layout.inputs[..inputs].iter().zip(&data.x);
-    let mut ranked: Vec<(f64, usize, &Vec<f64>)> =
-        columns.map(|((s, _), x)| (explained_by(x, u), *s, x)).filter(|r| r.0.is_finite()).collect();
-    ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let mut taken: Vec<usize> = Vec::new();
-    let mut out = Vec::new();
-    // short logs cannot determine many coefficients
-    let knots = KNOTS.min(data.len() / (20 * BENT_INPUTS));
-    for (_, signal, x) in ranked {
-        if taken.len() == BENT_INPUTS || taken.contains(&signal) {
-            continue;
-        }
-        taken.push(signal);
-        let mut knots = quantiles(x, knots);
-        knots.dedup();
-        out.extend(knots.iter().map(|knot| (signal, x.iter().map(|v| (v - knot).max(0.0)).collect::<Vec<f64>>())));
-    }
-    out
-}
-
-/// The quantiles of `x` at the levels k / (n + 1) for k = 1 … n.
-fn quantiles(x: &[f64], n: usize) -> Vec<f64> {
-    let mut sorted = x.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    (1..=n).filter_map(|k| sorted.get(k * sorted.len() / (n + 1)).copied()).collect()
-}
-
-/// Mean number of steps between two changes of `control`.
-fn holding_steps(log: &Trajectory, rows: &[Range<usize>], control: usize) -> f64 {
-    let column = &log.columns[control];
-    let pairs = rows.iter().flat_map(|r| column[r.clone()].windows(2)).filter(|w| w[0].is_finite() && w[1].is_finite());
-    let (changes, all) = pairs.fold((0usize, 0usize), |(c, n), w| (c + usize::from(w[0] != w[1]), n + 1));
-    all as f64 / changes.max(1) as f64
-}
-
-/// The movement of a control in one row, computed in three ways.
-struct Movement {
-    /// Residual of the regression on u(t − 1) and z(t).
-    own: f64,
-    /// Residual of the regression on u(t − 1).
-    persistent: f64,
-    /// (u − mean of u)², with the mean over the rows to which the regression was fitted.
-    total: f64,
-}
-
-/// The residuals of the regressions on the folds that were left out.
-fn own_movement(data: &TrainingData, columns: &mut Columns) -> Result<Vec<Movement>> {
-    let options = ModelSpec { rollout_loss: 1.into(), ..data.spec.clone() };
-    let mut out = Vec::new();
-    for fold in &data.split.folds {
-        let train = columns.data.rows_in(&without(&data.split.train, fold, data.split.gap));
-        columns.fill_slot_means(&train);
-        let set = &columns.data;
-        let blocks: Vec<Vec<usize>> = train.chunks(train.len().div_ceil(4).max(1)).map(<[usize]>::to_vec).collect();
-        let fit = Fit {
-            data: set,
-            rows: &train,
-            folds: &blocks,
-            options: &options,
-            seed: data.spec.seed.value,
-            compute: data.compute,
-            draft: true,
-            hyper: &[],
-        };
-        let regression = model::fit("forest", &fit)?;
-        let x: Vec<&[f64]> = set.x.iter().map(Vec::as_slice).collect();
-        let mut predicted = vec![vec![0.0; set.len()]];
-        let rows = set.rows_in(fold);
-        if let (Some(first), Some(last)) = (rows.first(), rows.last()) {
-            regression.predict(&x, &[Particle { member: None, rows: *first..*last + 1 }], &mut predicted);
-        }
-        let (u, before) = (&set.y[0], &set.x[columns.own_lag]);
-        let (intercept, slope) = line(before, u, &train);
-        let mean = mean_over(u, &train);
-        out.extend(rows.into_iter().map(|r| Movement {
-            own: u[r] - predicted[0][r],
-            persistent: u[r] - intercept - slope * before[r],
-            total: (u[r] - mean).powi(2),
-        }));
-    }
-    if out.is_empty() {
-        return Err(Error::Data("there are no rows from which the controls can be assessed".into()));
-    }
-    Ok(out)
-}
-
-/// Mean of `values` over `rows`; 0 without rows.
-fn mean_over(values: &[f64], rows: &[usize]) -> f64 {
-    rows.iter().map(|r| values[*r]).sum::<f64>() / rows.len().max(1) as f64
-}
-
-/// Intercept and slope of the least-squares line of `y` on `x` over `rows`.
-fn line(x: &[f64], y: &[f64], rows: &[usize]) -> (f64, f64) {
-    let (mx, my) = (mean_over(x, rows), mean_over(y, rows));
-    let xx: f64 = rows.iter().map(|r| (x[*r] - mx).powi(2)).sum();
-    let xy: f64 = rows.iter().map(|r| (x[*r] - mx) * (y[*r] - my)).sum();
-    let slope = if xx > 0.0 { xy / xx } else { 0.0 };
-    (my - slope * mx, slope)
-}
-
-/// Effective number of rows that contribute to the control's independent movement v: (Σ v²)² / Σ v⁴.
-fn effective_number(own: &[Movement]) -> f64 {
-    let (sum, squares) = own.iter().map(|o| o.own * o.own).fold((0.0, 0.0), |(s, q), e| (s + e, q + e * e));
-    if squares > 0.0 { sum * sum / squares } else { 0.0 }
-}
-
-/// Fraction of the variance of `u` that the means over quantile groups of `x` explain.
-fn explained_by(x: &[f64], u: &[f64]) -> f64 {
-    let knots = quantiles(x, GROUPS);
-    let group: Vec<usize> = x.iter().map(|v| knots.partition_point(|k| k < v)).collect();
-    explained_by_groups(u, GROUPS + 1, &group)
-}
-
-/// Fraction of the variance of `y` that the means of its groups explain.
-fn explained_by_groups(y: &[f64], count: usize, group: &[usize]) -> f64 {
-    let mut sums = vec![(0.0, 0.0); count];
-    for (v, group) in y.iter().zip(group) {
-        let (n, sum) = &mut sums[*group];
-        *n += 1.0;
-        *sum += v;
-    }
-    let mean = y.iter().sum::<f64>() / y.len() as f64;
-    let total: f64 = y.iter().map(|v| (v - mean).powi(2)).sum();
-    let between: f64 = sums.iter().filter(|s| s.0 > 0.0).map(|(n, sum)| n * (sum / n - mean).powi(2)).sum();
-    between / total
+    };
+    Ok((found, own.iter().map(|o| (o.row, o.own)).collect()))
 }
 
 #[cfg(test)]

@@ -60,6 +60,13 @@ impl StepMap {
         !self.layout.targets.is_empty() && self.layout.inputs.iter().any(|i| moved.contains(&i.0))
     }
 
+    /// Whether the regressor or an equation reads `signal`.
+    pub fn reads(&self, signal: usize) -> bool {
+        let e = &self.equations;
+        let programs = e.early.iter().chain(&e.late).map(|d| &d.program).chain(e.next.iter().map(|n| &n.program));
+        self.layout.inputs.iter().any(|i| i.0 == signal) || programs.into_iter().any(|p| p.reads_signal(signal))
+    }
+
     /// Writes the constants, and the derived signals that do not depend on the current controls or outputs, into the
     /// current frame.
     pub fn observe(&self, window: &mut Window, scratch: &mut StepScratch) {

@@ -18,16 +18,20 @@
 //! | `choose` | the choice or rejection of a model, with reasons |
 //! | `validated` | models for closed-loop tuning |
 
+mod average_effect;
 mod calibration;
 mod choose;
 mod coverage;
 mod dataset;
+mod effect;
 mod epistemic;
 mod equations;
+mod forecast_inputs;
 mod identification;
 mod layout;
 mod map;
 pub mod model;
+mod movement;
 mod noise_model;
 mod noise_process;
 mod note;
@@ -45,14 +49,17 @@ mod validated;
 pub use calibration::Calibration;
 pub use choose::{KnownEffect, Learned, Preselected, Selection, TrainingData, learn};
 pub use dataset::Dataset;
+pub use effect::{EffectError, effect_errors};
 pub use epistemic::{EpistemicLevel, EpistemicThresholds};
 #[cfg(test)]
 pub use equations::NextState;
 pub use equations::{Constant, Derived, Equations};
-pub use identification::{Companion, Identification, IdentificationLevel, identify};
+pub use forecast_inputs::score_with_forecasts;
+pub use identification::{Identification, IdentificationLevel, Movements, identify};
 pub use layout::Layout;
 pub use layout::Target;
 pub use map::{StepMap, StepScratch};
+pub use movement::Companion;
 pub use noise_model::NoiseModel;
 #[cfg(test)]
 pub use noise_process::NoiseProcess;

@@ -37,6 +37,8 @@ pub enum NoteKind {
     ConstantControl,
     /// The log identifies the effect of a control only weakly or not at all.
     Identification,
+    /// The effect of a control in the model differs from that in the log.
+    Effect,
     /// The chosen model contradicts a known effect.
     Contradiction,
     /// A candidate other than the chosen model contradicts a known effect.
@@ -47,6 +49,8 @@ pub enum NoteKind {
     NoSkill,
     /// The coverage of a forecast interval on the hold-out is too high or too low.
     Coverage,
+    /// Training rows were left out as outliers.
+    Outliers,
     /// Describes how the chosen model was fitted.
     Fit,
     /// In closed-loop tuning, plans performed worse than the logged operation.

@@ -52,6 +52,13 @@ impl ForecastPair {
     }
 }
 
+/// Forecasts of an input from every start, made at the start.
+pub struct InputForecast {
+    pub signal: usize,
+    /// Values for 1, 2, … steps after the start: `[horizon * starts]`.
+    pub values: Vec<f64>,
+}
+
 /// Runs `map` open loop from every start over `horizon` steps. If `noise` is given, every step adds the last one-step
 /// error before the start, multiplied by a factor that decays along the run, as in a forecast.
 pub fn rollouts(
@@ -60,6 +67,18 @@ pub fn rollouts(
     starts: Vec<Start>,
     horizon: usize,
     noise: Option<&NoiseProcess>,
+) -> Rollouts {
+    rollouts_with(map, log, starts, horizon, noise, &[])
+}
+
+/// Like [`rollouts`], but with forecasts in place of the logged values of some inputs.
+pub fn rollouts_with(
+    map: &StepMap,
+    log: &Trajectory,
+    starts: Vec<Start>,
+    horizon: usize,
+    noise: Option<&NoiseProcess>,
+    inputs: &[InputForecast],
 ) -> Rollouts {
     let n = starts.len();
     let signals = scored_signals(map, log);
@@ -93,6 +112,9 @@ pub fn rollouts(
     let mut evaluations = 0.0;
     for h in 0..horizon {
         write_inputs(&mut window, log, &starts, 1, h);
+        for input in inputs.iter().filter(|_| h > 0) {
+            window.column_mut(input.signal, 0).copy_from_slice(&input.values[(h - 1) * n..h * n]);
+        }
         map.observe(&mut window, &mut scratch);
         if has_model_sd && (h == 0 || h.is_power_of_two()) {
             let x: Vec<&[f64]> = map.layout.inputs.iter().map(|&(s, lag)| window.column(s, lag)).collect();

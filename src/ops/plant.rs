@@ -8,16 +8,18 @@ use indexmap::IndexMap;
 
 use super::{Event, EventKind, Registry, Version, now};
 use crate::compute::Compute;
-use crate::config::{self, Loaded, ModelSpec, TwinSpec};
-use crate::control::LiveSettings;
+use crate::config::{self, ForecastSpec, Loaded, ModelSpec, TwinSpec};
 use crate::control::mpc::TunedMpc;
+use crate::control::{Forecast, LiveSettings};
 use crate::error::{Error, Fault, Result};
 use crate::expr;
+use crate::learn::score::ScoreRow;
 use crate::learn::{
-    KnownEffect, Layout, NoiseModel, Note, NoteKind, Preselected, Selection, Split, TrainingData, identify, learn,
+    KnownEffect, Layout, Learned, Movements, NoiseModel, Note, NoteKind, Preselected, Selection, Split, TrainingData,
+    effect_errors, identify, learn, score_with_forecasts,
 };
 use crate::log::{self, Quality};
-use crate::scenario::results::{ControlIdentification, ModelCard};
+use crate::scenario::results::{ControlEffect, ControlIdentification, ModelCard};
 use crate::scenario::{Compiled, Plant, model_card, replay_checks};
 use crate::schema::{Role, Schema};
 use crate::trajectory::Trajectory;
@@ -119,14 +121,22 @@ impl Source {
         if let Some(TunedMpc { setting, .. }) = &tuned {
             model.choose = vec![setting.model.clone().into()];
             model.lags = setting.lags.into();
+            // The models were tuned with this setting.
+            model.rollout_loss = Some(model.rollout_steps().into());
         }
         let preselected = tuned.as_ref().map(|t| Preselected { model: &t.setting.model, reason: &t.reason });
         let selection = Selection { effects: &effects(&self.schema, spec), preselected };
         let data = TrainingData::new(log, &self.compiled.equations, &model, &self.compute)?;
-        let learned = learn(&data, &selection, &progress)?;
+        let mut learned = learn(&data, &selection, &progress)?;
+        let with_forecasts = self.score_with_forecasts(&data, &learned);
+        learned.scores.extend(with_forecasts);
         let split = Split::new(log, &model, spec.step.value)?;
         let mut card = model_card(&learned, model.lags.value, spec, &self.schema);
-        self.identify(&data, &mut card)?;
+        let movements = self.identify(&data, &mut card)?;
+        let errors = effect_errors(&data, &learned.map, &learned.refits, &learned.noise_model.process, &movements);
+        let effects = errors.iter().filter_map(|e| ControlEffect::new(e, &learned, &self.schema, spec.step.value));
+        card.effects = effects.collect();
+        card.notes.extend(card.effects.iter().filter_map(ControlEffect::note));
         let warning = tuned.as_ref().and_then(TunedMpc::warning);
         card.notes.extend(warning.map(|text| Note::new(NoteKind::Tuning, text)));
         card.tuned = tuned;
@@ -155,13 +165,22 @@ impl Source {
     }
 
     /// Adds to the card how well each control is identified, and notes on weakly identified or unidentified controls.
-    fn identify(&self, data: &TrainingData, card: &mut ModelCard) -> Result<()> {
+    fn identify(&self, data: &TrainingData, card: &mut ModelCard) -> Result<Vec<Movements>> {
         let spec = &self.spec.value;
-        let found = identify(data, &spec.zone()?)?;
+        let (found, movements) = identify(data, &spec.zone()?)?;
         card.identification =
             found.iter().map(|i| ControlIdentification::new(i, &self.schema, spec.step.value)).collect();
         card.notes.extend(card.identification.iter().filter_map(ControlIdentification::note));
-        Ok(())
+        Ok(movements)
+    }
+
+    /// The scores of the model with the forecasts that controllers receive.
+    fn score_with_forecasts(&self, data: &TrainingData, learned: &Learned) -> Vec<ScoreRow> {
+        let forecast = Forecast::new(&self.spec.value, Arc::new(data.log.clone()), 0, None);
+        score_with_forecasts(data, learned, &|signal, row, out| {
+            let found = forecast.signals.iter().position(|(s, how)| *s == signal && *how != ForecastSpec::Perfect);
+            found.map(|i| forecast.fill(i, row, out)).is_some()
+        })
     }
 
     /// Tunes the MPC settings. Returns `None` if `twin.toml` does not request tuning or the log is too short.

@@ -48,7 +48,9 @@ fn forecasts(results: &Results) -> Vec<(&'static str, String)> {
         let ahead = ahead(h, &m.step);
         let without_skill: Vec<String> = scores.iter().filter(|s| s.skill <= 0.0).map(|s| tag(&s.signal, 40)).collect();
         let lowest_skill = scores.iter().map(|s| s.skill).filter(|v| *v > 0.0).fold(f64::INFINITY, f64::min);
-        let grade = match lowest_skill {
+        // The skill with the forecasts of disturbances that controllers receive, if they are not known in advance.
+        let in_operation = with_forecasts(results, h);
+        let grade = match in_operation.unwrap_or(f64::INFINITY).min(lowest_skill) {
             v if v.is_infinite() => "none",
             v if v >= 0.5 => "good",
             v if v >= 0.2 => "fair",
@@ -64,8 +66,9 @@ fn forecasts(results: &Results) -> Vec<(&'static str, String)> {
             match lowest_skill.is_finite() {
                 true => {
                     format!(
-                        "{grade}{exceptions}: squared error at least {} lower than with “no change”, {ahead} ahead",
-                        p(lowest_skill)
+                        "{grade}{exceptions}: squared error at least {} lower than with “no change”, {ahead} ahead{}",
+                        p(lowest_skill),
+                        in_operation.map_or_else(String::new, |s| format!(" ({} with forecast inputs)", p(s.max(0.0))))
                     )
                 }
                 false => format!("no skill: forecasts {ahead} ahead are no better than “no change”"),
@@ -82,6 +85,18 @@ fn forecasts(results: &Results) -> Vec<(&'static str, String)> {
         }
     }
     out
+}
+
+/// The lowest skill at horizon `h` of the chosen model with forecast inputs, over the signals with positive skill
+/// otherwise.
+fn with_forecasts(results: &Results, h: usize) -> Option<f64> {
+    let m = &results.model;
+    let name = format!("{} (forecast inputs)", m.model);
+    let skill = |name: &str, signal: &str| {
+        m.scores.iter().find(|s| s.model == name && s.signal == signal && s.horizon == h).map(|s| s.skill)
+    };
+    let signals = verdict::scores_at_horizon(results).into_iter().filter(|s| s.skill > 0.0);
+    signals.filter_map(|s| skill(&name, &s.signal)).min_by(f64::total_cmp)
 }
 
 /// Describes gaps and missing values in the log.

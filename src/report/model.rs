@@ -8,7 +8,7 @@ use crate::scenario::results::{ModelCard, ReplayCheck, Results, Score, StepRespo
 use super::chart::{self, CoveragePoint, Head, ReliabilityLine, SkillLine};
 use super::clock::Clock;
 use super::duration::{ahead, hours_text, step_text};
-use super::identification::IdentificationRow;
+use super::identification::{EffectRow, IdentificationRow};
 use super::number::{self, Interval, PROSE, Quantity, TABLE};
 use super::text::{Markup, marked, readable, tag};
 use super::verdict;
@@ -26,6 +26,7 @@ pub struct Model {
     pub coverage: Vec<Group<CoverageRow>>,
     pub reliability: Vec<ReliabilityCharts>,
     pub identification: Vec<IdentificationRow>,
+    pub effects: Vec<EffectRow>,
     pub controls: Vec<String>,
     pub responses: Vec<ResponseCells>,
     pub gains: Vec<GainRow>,
@@ -138,6 +139,7 @@ pub fn model(results: &Results, clock: &Clock) -> Result<Model> {
         reliability: reliability(m, &horizons)?,
         horizons: horizons.iter().map(|h| ahead(*h, &m.step)).collect(),
         responses: responses(&moved, &controls, results)?,
+        effects: m.effects.iter().map(EffectRow::new).collect(),
         identification: m.identification.iter().map(IdentificationRow::new).collect(),
         controls: controls.into_iter().map(str::to_owned).collect(),
         gains: moved.iter().map(|r| gain(r, results)).collect(),

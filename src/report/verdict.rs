@@ -25,6 +25,10 @@ const SLACK_SHARE: f64 = 0.001;
 /// A case may violate a soft limit for up to this additional fraction of the time in one scenario, provided that it
 /// does not violate the limit more often over all scenarios (not tuned).
 const SLACK_SOFT: f64 = 0.01;
+/// A case gets a caveat if the low end of the 90 % interval of its saving is below this fraction of the saving. If there
+/// is no saving and the error is normal, the probability that a case is recommended without a caveat is then about 2 %
+/// (1 − Φ(1.645 / 0.8)).
+const LOW_END: f64 = 0.2;
 /// A case that spends more than this fraction of the time outside the logged range gets a caveat (not tuned).
 const OUTSIDE_TRY: f64 = 0.05;
 /// A case that spends more than this fraction of the time outside the logged range is excluded (not tuned).
@@ -420,6 +424,9 @@ fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
             });
         let share = number::percent_text(pick.support.outside);
         out.push(format!("{share} of the time is spent outside the logged range{far}"));
+    }
+    if pick.saving.low < LOW_END * pick.saving.mean {
+        out.push("the saving is hardly larger than its uncertainty".into());
     }
     let is_weak = |i: &&ControlIdentification| i.level == IdentificationLevel::Weak && moves(runs, i);
     if let Some(weak) = results.model.identification.iter().find(is_weak) {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::effect::{ControlEffect, change_unit};
 use super::identification::ControlIdentification;
 use crate::config::{Effect, TimeSpan, TwinSpec};
 use crate::control::mpc::TunedMpc;
@@ -36,6 +37,9 @@ pub struct ModelCard {
     /// How well the log determines the effect of each control; empty for cards of older versions.
     #[serde(default)]
     pub identification: Vec<ControlIdentification>,
+    /// The effects of the controls according to the model and according to the log; empty for cards of older versions.
+    #[serde(default)]
+    pub effects: Vec<ControlEffect>,
     /// Replay of the logged controls over the hold-out, one row per KPI.
     pub replay: Vec<ReplayCheck>,
     /// Remarks for the reader, e.g. that a control never moved.
@@ -190,6 +194,7 @@ pub fn model_card(learned: &Learned, lags: usize, spec: &TwinSpec, schema: &Sche
         scores: scores.filter(|s| s.rmse.is_finite() && s.crps.is_finite()).collect(),
         responses: responses.filter(|r| r.mean.iter().chain(&r.low).chain(&r.high).all(|v| v.is_finite())).collect(),
         identification: Vec::new(),
+        effects: Vec::new(),
         replay: Vec::new(),
         notes: learned.notes.clone(),
         tuned: None,
@@ -214,9 +219,4 @@ impl ModelCard {
         };
         schema.names().map(signal_reach).collect()
     }
-}
-
-/// The unit of a change in a signal, e.g. kelvins for a temperature in degrees Celsius.
-pub fn change_unit(unit: &str) -> &str {
-    if unit == "degC" { "K" } else { unit }
 }

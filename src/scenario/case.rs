@@ -9,10 +9,11 @@ use super::noise::ScenarioNoise;
 use super::plant::{Compiled, Plant};
 use super::progress::Progress;
 use super::results::{CaseResult, NoiseSource, ScenarioResult};
-use super::{conditions, describe, summary};
+use super::{conditions, describe, effect, summary};
 use crate::config::{BASELINE, ControllerSpec, Loaded, ScenarioSpec};
 use crate::control::{Clock, ControllerSettings};
 use crate::error::{Error, Result};
+use crate::rng::Key;
 use crate::trajectory::Trajectory;
 use crate::twin::Dynamics;
 use crate::value::{Difference, Estimate, Figures};
@@ -55,10 +56,17 @@ pub fn run_scenario(
         progress.add(1);
         stop()
     };
-    let runs = controllers
+    let mut runs = controllers
         .par_iter()
         .map(|controller| closed_loop.run(controller.settings, &count_and_stop))
         .collect::<Result<Vec<_>>>()?;
+    if let Some((baseline, cases)) = runs.split_first_mut() {
+        let key = Key::new(closed_loop.seed);
+        for case in cases {
+            let (case, baseline) = (&mut case.simulated.trajectory, &baseline.simulated.trajectory);
+            effect::correct(case, baseline, &plant.card.effects, &compiled.equations, key);
+        }
+    }
     let cases: Vec<Case> = runs.into_par_iter().map(|run| Case::evaluate(&closed_loop, run)).collect();
     let result = ScenarioResult {
         name: scenario.stem().to_owned(),

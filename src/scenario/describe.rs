@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::card::change_unit;
+use super::effect::change_unit;
 use super::plant::{Compiled, Plant};
 use crate::config::{Change, ControllerSpec, PlannerSpec, ScenarioSpec, TimeSpan};
 use crate::control::mpc::{ResolvedMpc, select_planner};

@@ -7,6 +7,7 @@ mod case;
 mod closed_loop;
 mod conditions;
 mod describe;
+mod effect;
 mod identification;
 mod noise;
 mod parts;

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 pub use super::card::{ModelCard, ReplayCheck, Score, StepResponse};
+pub use super::effect::ControlEffect;
 pub use super::identification::ControlIdentification;
 pub use crate::control::OptimismCheck;
 pub use crate::learn::{IdentificationLevel, Note, NoteKind};

@@ -109,7 +109,7 @@ impl Difference {
             0 | 1 => (f64::NAN, f64::NAN),
             2..19 => {
                 let variance = variance_of_draw(differences, if members > 1 { members } else { usize::MAX });
-                let half = T95[independent - 2] * (variance * (1.0 + 1.0 / independent as f64)).sqrt();
+                let half = stats::student_t_95((independent - 1) as f64) * (variance * (1.0 + 1.0 / independent as f64)).sqrt();
                 (mean - half, mean + half)
             }
             _ => (quantile_type_6(&sorted, 0.05), quantile_type_6(&sorted, 0.95)),
@@ -139,12 +139,6 @@ fn variance_of_draw(differences: &[f64], members: usize) -> f64 {
     let within = groups.iter().map(|g| sum_of_squares(g)).sum::<f64>() / (n - k).max(1.0);
     between + within * (1.0 - k / n)
 }
-
-/// 95 % quantiles of Student's t for 1 to 17 degrees of freedom.
-const T95: [f64; 17] = [
-    6.3138, 2.9200, 2.3534, 2.1318, 2.0150, 1.9432, 1.8946, 1.8595, 1.8331, 1.8125, 1.7959, 1.7823, 1.7709, 1.7613,
-    1.7531, 1.7459, 1.7396,
-];
 
 /// Mean of values in ascending order, clamped to their range so that rounding cannot move it outside.
 fn mean(sorted: &[f64]) -> f64 {

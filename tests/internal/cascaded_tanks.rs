@@ -65,7 +65,7 @@ fn a_model_fitted_by_simulation_error_predicts_the_other_record() {
     let mut errors = Vec::new();
     for (name, rollout_loss) in [("linear", 1), ("linear", 60), ("ensemble", 60)] {
         let clock = Instant::now();
-        let spec = ModelSpec { rollout_loss: rollout_loss.into(), ..spec.clone() };
+        let spec = ModelSpec { rollout_loss: Some(rollout_loss.into()), ..spec.clone() };
         let layout = Layout::for_model(name, &fitted.schema, &spec, &equations);
         let data = Dataset::new(&fitted, &layout, &equations);
         let rows: Vec<usize> = (0..data.len()).collect();

@@ -8,7 +8,10 @@ use super::data::TrainingData;
 use super::judge::Candidate;
 use super::selection::KnownEffect;
 use crate::config::{Effect, TimeSpan};
-use crate::error::plural;
+use crate::error::{Result, plural};
+use crate::learn::dataset::Dataset;
+use crate::learn::layout::{Layout, Target};
+use crate::learn::model::outliers::inliers;
 use crate::learn::note::{Note, NoteKind};
 use crate::learn::response::{Response, responses};
 use crate::learn::rollouts::Rollouts;
@@ -124,6 +127,26 @@ pub(super) fn constant_control_notes(data: &TrainingData) -> Vec<Note> {
             Note::new(NoteKind::ConstantControl, text)
         })
         .collect()
+}
+
+/// A remark on the training rows that are left out as outliers of targets in `layout`.
+pub(super) fn outlier_note(data: &TrainingData, layout: &Layout) -> Result<Option<Note>> {
+    let set = Dataset::new(data.log, layout, data.equations);
+    let rows = set.rows_in(&data.split.train);
+    let found = inliers(&set, &rows)?;
+    let out = rows.len() - found.rows.len();
+    let of_target =
+        |(target, count): (&Target, usize)| (count > 0).then(|| format!("{count} of `{}`", data.name(target.signal())));
+    let counts: Vec<String> = layout.targets.iter().zip(found.outliers).filter_map(of_target).collect();
+    Ok((out > 0).then(|| {
+        let text = format!(
+            "{} of {} training rows are left out as outliers, which no input explains: {}",
+            out,
+            rows.len(),
+            counts.join(", ")
+        );
+        Note::new(NoteKind::Outliers, text)
+    }))
 }
 
 /// The error of a model on the hold-out at the control horizon, relative to the baselines.

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::data::TrainingData;
+use crate::config::ModelSpec;
 use crate::error::Result;
 use crate::learn::dataset::Dataset;
 use crate::learn::layout::Layout;
@@ -21,8 +22,10 @@ pub(super) struct FittedModel {
 }
 
 impl FittedModel {
-    /// Fits the model called `name`. The refits run in parallel and start from the hyper-parameters of the full fit.
-    pub fn fit(data: &TrainingData, name: &'static str) -> Result<Self> {
+    /// Fits the model called `name` to predictions over `steps` steps. The refits run in parallel and start from the
+    /// hyper-parameters of the full fit.
+    pub fn fit(data: &TrainingData, name: &'static str, steps: usize) -> Result<Self> {
+        let options = ModelSpec { rollout_loss: Some(steps.into()), ..data.spec.clone() };
         let layout = Layout::for_model(name, &data.log.schema, data.spec, data.equations);
         let dataset = Dataset::new(data.log, &layout, data.equations);
         let folds = &data.split.folds;
@@ -36,7 +39,7 @@ impl FittedModel {
                 data: &dataset,
                 rows: &dataset.rows_in(&train),
                 folds: &others.map(|(_, f)| dataset.rows_in(f)).collect::<Vec<_>>(),
-                options: data.spec,
+                options: &options,
                 seed: data.spec.seed.value,
                 compute: data.compute,
                 draft: left_out.is_some(),

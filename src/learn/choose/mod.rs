@@ -3,7 +3,9 @@
 //! The model is chosen in the following steps:
 //!
 //! - `fit`: each model in the list is fitted on all training rows, and then refitted once per fold with that fold left
-//!   out.
+//!   out. If the file does not set `rollout_loss`, `linear` is fitted to one-step predictions and to simulations over
+//!   the horizon, and the fit with the lower loss is used. With noisy measurements of a state, one-step predictions give
+//!   biased gains and time constants.
 //! - `judge`: each refit forecasts the fold that it left out. The errors of these forecasts determine the noise model
 //!   and the loss of the model.
 //! - `stacking`: if the list contains `stack`, a weighted mean of the models is added as a candidate.
@@ -25,7 +27,7 @@ pub use data::{SplitSummary, TrainingData};
 pub use selection::{KnownEffect, Preselected, Selection};
 
 use compare::Choice;
-use explain::{EffectCheck, HoldoutSkill, constant_control_notes, coverage_notes};
+use explain::{EffectCheck, HoldoutSkill, constant_control_notes, coverage_notes, outlier_note};
 use fit::FittedModel;
 use judge::{Candidate, Judge};
 
@@ -45,6 +47,8 @@ use crate::rng::Key;
 const PARTICLES: usize = 32;
 /// Number of start rows used to estimate the spread of simulations (not tuned).
 const INFLATION_STARTS: usize = 24;
+/// Maximum number of steps over which `linear` is fitted by default (not tuned; long simulations take longer to fit).
+const MAX_ROLLOUT: usize = 48;
 /// Identifier of the random stream for the simulations that estimate the spread.
 const INFLATION_STREAM: u64 = 0x7370_7265_6164;
 
@@ -52,6 +56,8 @@ const INFLATION_STREAM: u64 = 0x7370_7265_6164;
 #[derive(Debug, Clone)]
 pub struct Learned {
     pub map: StepMap,
+    /// Leave-one-fold-out refits, ordered from the oldest to the newest fold.
+    pub refits: Vec<StepMap>,
     pub noise_model: NoiseModel,
     /// Noise model with the interval widths tracked up to the start of the hold-out. A replay of the hold-out must use
     /// this noise model, because the widths in the final noise model are already adapted to the hold-out.
@@ -115,10 +121,12 @@ pub fn learn(data: &TrainingData, selection: &Selection, progress: &dyn Fn(&str)
     let one_step_errors: Vec<f64> = targets.map(|k| noise_model.calibration.sd_at(k, 1)).collect();
     let epistemic = EpistemicThresholds::fit(&refits, data.log, &data.split.folds, &one_step_errors);
     notes.extend(map.regressor.note().map(|n| Note::new(NoteKind::Fit, format!("{label}: {n}"))));
+    notes.extend(outlier_note(data, &map.layout)?);
     let responses =
         effects.responses[chosen].take().unwrap_or_else(|| responses(&map, data.log, &data.moments, data.horizon));
     Ok(Learned {
         map,
+        refits,
         noise_model,
         noise_before_holdout,
         epistemic,
@@ -155,13 +163,21 @@ fn candidates<'a>(data: &'a TrainingData<'a>, progress: &dyn Fn(&str)) -> Result
     let mut candidates = Vec::with_capacity(names.len());
     for name in names {
         progress(&format!("fitting {name}"));
-        let fitted = FittedModel::fit(data, name)?;
+        let fitted = FittedModel::fit(data, name, data.spec.rollout_steps())?;
         let judge = match &mut judge {
             Some(judge) => judge,
             None => judge.insert(Judge::new(data, &fitted.map)?),
         };
         progress(&format!("scoring {name}"));
-        candidates.push(judge.judge(fitted));
+        let mut candidate = judge.judge(fitted);
+        if name == "linear" && data.spec.rollout_loss.is_none() && data.horizon > 1 {
+            progress("fitting linear to simulations");
+            let simulated = judge.judge(FittedModel::fit(data, name, data.horizon.min(MAX_ROLLOUT))?);
+            if simulated.loss() < candidate.loss() {
+                candidate = simulated;
+            }
+        }
+        candidates.push(candidate);
     }
     let Some(mut judge) = judge else { return Err(Error::Internal("no model was fitted".into())) };
     if stacked && candidates.len() > 1 {

@@ -90,6 +90,7 @@ mod tests {
             y: vec![],
             row: vec![3, 4, 5, 9, 10, 11, 12, 13],
             step_ms: 1000,
+            control_moves: vec![],
         };
         let rows = [0, 1, 2, 3, 4, 6, 7];
         let ends = sequence_ends(&data, &rows);

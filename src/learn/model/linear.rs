@@ -61,7 +61,7 @@ impl Linear {
         let folds: Vec<Gram> =
             (0..folds.len()).map(|k| sum(&|b| f64::from(u8::from(blocks.folds[b] == Some(k))))).collect();
         let ridges = select_penalties(&folds, q)?;
-        let length = options.rollout_loss.value;
+        let length = options.rollout_steps();
         let horizon = (length > 1).then(|| Horizon::new(data, rows, &blocks, &x, &y, length));
         let mut weights = Vec::with_capacity((1 + MEMBERS) * q * (1 + p));
         let mut push = |solution: &Solution| {

@@ -21,11 +21,14 @@ pub mod gp;
 mod horizon;
 mod lbfgs;
 mod linear;
+pub mod outliers;
 mod persistence;
 mod ridge;
 mod stack;
 
 use std::sync::Arc;
+
+use outliers::inliers;
 
 use super::regressor::{Fit, Regressor};
 use crate::compute::Compute;
@@ -82,7 +85,7 @@ pub const NAMES: &[&str] = &{
     names
 };
 
-/// Fits the model `name`. Outliers are excluded from the fit ([`super::Dataset::inliers`]).
+/// Fits the model `name`. Outliers are excluded from the fit ([`outliers`]).
 ///
 /// # Errors
 /// [`Error::Usage`] if the name is unknown, [`Error::Data`] if there are too few transitions.
@@ -92,7 +95,7 @@ pub fn fit(name: &str, fit: &Fit) -> Result<Arc<dyn Regressor>> {
     if family == Family::Persistence {
         return Ok(Arc::new(Persistence::new(&data.layout)?));
     }
-    let inliers = data.inliers(rows);
+    let inliers = inliers(data, rows)?;
     let needed = (2 * (data.x.len() + 1)).max(30);
     if inliers.rows.len() < needed && !data.y.is_empty() {
         return Err(Error::Data(format!(

@@ -406,6 +406,7 @@ pub fn datacenter() -> Results {
         annual: vec![annual(1), annual(2)],
         model: ModelCard {
             identification: Vec::new(),
+            effects: Vec::new(),
             version: "9f3a6c1d2e4b".into(),
             model: "forest".into(),
             reason: "it has the lowest multi-step error on held-out blocks; its squared error 4 h ahead is 31 % lower than that of linear.".into(),

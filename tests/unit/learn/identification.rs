@@ -6,10 +6,11 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::compute::cpu;
-use crate::config::TimeSpan;
+use crate::config::{ModelSpec, TimeSpan};
 use crate::learn::Equations;
 use crate::rng::Key;
 use crate::schema::{Schema, Signal};
+use crate::trajectory::Trajectory;
 use crate::units::Unit;
 
 const STEPS: usize = 2880;
@@ -64,7 +65,7 @@ fn identified_in(
     };
     let (equations, compute) = (Equations::default(), cpu());
     let data = TrainingData::new(&log, &equations, &spec, &compute).unwrap();
-    identify(&data, &TimeZone::UTC).unwrap().remove(0)
+    identify(&data, &TimeZone::UTC).unwrap().0.remove(0)
 }
 
 /// A value between −1 and 1 that changes every `hold` steps.

@@ -107,7 +107,7 @@ impl Ensemble {
             (settings.limit, settings.patience) = (epochs.max(1.0) as usize, None);
         }
         let mut epochs = vec![train(&mut networks, &samples, &blocks, &bags, &settings, compute, key.fold(2))?];
-        let length = options.rollout_loss.value;
+        let length = options.rollout_steps();
         if length > 1 {
             let feedback = Feedback::new(&data.layout);
             let ends = sequence_ends(data, rows);

@@ -20,6 +20,7 @@ fn data(n: usize) -> Dataset {
         y: vec![column(&|t| (2.0 * z(1, t)).sin() + 0.5 * z(1, t - 1) + noise(t) * z(3, t))],
         row: (0..n).collect(),
         step_ms: 1000,
+        control_moves: vec![],
     }
 }
 

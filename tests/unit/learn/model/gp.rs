@@ -14,7 +14,7 @@ fn data(n: usize) -> Dataset {
     let y = |r: usize| 3.0 * x[0][r].sin() + 0.5 * x[1][r] + 0.3 * key.fold(9).normal(r as u64);
     let y = vec![(0..n).map(y).collect()];
     let layout = Layout { inputs: vec![(0, 0), (1, 0)], targets: vec![Target::Level(2)] };
-    Dataset { layout, x, y, row: (0..n).collect(), step_ms: 1000 }
+    Dataset { layout, x, y, row: (0..n).collect(), step_ms: 1000, control_moves: vec![] }
 }
 
 fn fitted(data: &Dataset, gp: GpSpec, hyper: &[f64]) -> Gp {

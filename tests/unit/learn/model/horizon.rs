@@ -20,6 +20,7 @@ fn data(n: usize) -> Dataset {
         y: vec![column(&|t| truth[t] - 0.5 * z(1, t)), column(&|t| measured[t + 1] - measured[t])],
         row: (0..n).collect(),
         step_ms: 1000,
+        control_moves: vec![],
     }
 }
 

@@ -22,6 +22,7 @@ fn data(n: usize) -> Dataset {
         y: vec![column(&|t| state[t + 1] - state[t]), column(&|t| 2.0 * state[t].tanh() + 0.1 * z(3, t))],
         row: rows.clone().collect(),
         step_ms: 1000,
+        control_moves: vec![],
     }
 }
 

@@ -1,0 +1,171 @@
+//! The average effect of a control in a model, over conditions that occur in the log.
+//!
+//! From each of many start rows, the model is simulated twice over a window, with the logged disturbances: once with the
+//! logged controls, and once with one control raised or lowered by a constant. The local effect is the mean difference
+//! of a signal over the window per unit of the control. The average effect is the mean of the local effects.
+//!
+//! The ensemble members describe how the local effects differ from their average, but they may understate it, for
+//! example if the noise is autocorrelated. The spread is compared with a delete-a-group jackknife (Kott 2001) over the
+//! leave-one-fold-out refits, whose variance is (F − 1)/F · Σ_f (θ_f − θ̄)², because a fold is longer than the
+//! correlation of the noise.
+
+use rayon::prelude::*;
+
+use super::choose::TrainingData;
+use super::map::{StepMap, StepScratch};
+use super::regressor::Particle;
+use super::starts::{Start, thin, window_at, write_inputs};
+use crate::schema::Role;
+use crate::stats::mean;
+use crate::trajectory::Frame;
+
+/// Maximum number of starts (not tuned).
+const STARTS: usize = 100;
+/// Minimum number of starts, even if the number of predictions exceeds [`PREDICTIONS`] (not tuned).
+const MIN_STARTS: usize = 12;
+/// Maximum number of predictions per control (not tuned).
+const PREDICTIONS: usize = 400_000;
+/// Maximum factor by which the spread of the ensemble members is widened (not tuned).
+const MAX_INFLATION: f64 = 10.0;
+/// Number of starts from which the accumulation of errors is simulated (not tuned).
+const ACCUMULATION_STARTS: usize = 10;
+/// Length of the simulations of the accumulation, in horizons (not tuned).
+const LONGEST: usize = 12;
+/// Size of the error in these simulations, in standard deviations of the signal (not tuned).
+const ERROR: f64 = 0.01;
+/// An error has settled if it changes by at most this fraction over the last horizon (not tuned).
+const SETTLED: f64 = 0.02;
+/// A spread of at most this fraction of the largest local effect is a rounding error.
+const ROUNDING: f64 = 1e-6;
+
+/// The average effect of a control on a signal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AverageEffect {
+    /// Columns of the schema.
+    pub control: usize,
+    pub signal: usize,
+    /// Average effect in the mean model, per unit of the control.
+    pub mean: f64,
+    /// Average effect in each ensemble member; empty for a model without members.
+    pub members: Vec<f64>,
+    /// Factor by which the members understate the spread of the local effects around their average; at least 1.
+    pub inflation: f64,
+}
+
+/// How a constant error in the prediction of a target accumulates over time: the final error divided by the mean error
+/// over a window of one horizon. The factor is 1 for an output without lags, and `None` for an integrating state, whose
+/// error never settles.
+pub fn accumulation(data: &TrainingData, map: &StepMap, starts: &[Start]) -> Vec<Option<f64>> {
+    let starts = thin(starts, ACCUMULATION_STARTS);
+    let horizon = data.horizon.max(1);
+    let targets = map.layout.targets.len();
+    let one = |k: usize| -> Option<f64> {
+        let signal = map.layout.targets[k].signal();
+        let output = usize::from(map.schema.signals[signal].role == Role::Output);
+        let size = ERROR * data.moments[signal].sd;
+        let mut window = window_at(map, data.log, &starts, 2, 0);
+        let mut scratch = StepScratch::default();
+        let particles: Vec<Particle> =
+            (0..2 * starts.len()).map(|r| Particle { member: None, rows: r..r + 1 }).collect();
+        let mut errors = vec![vec![0.0; 2 * starts.len()]; targets];
+        errors[k].iter_mut().skip(1).step_by(2).for_each(|e| *e = size);
+        let mut path = Vec::with_capacity(LONGEST * horizon);
+        for h in 0..LONGEST * horizon {
+            write_inputs(&mut window, data.log, &starts, 2, h);
+            map.observe(&mut window, &mut scratch);
+            map.step(&mut window, &particles, Some(&errors), &mut scratch);
+            let differences: Vec<f64> =
+                window.column(signal, output).chunks(2).map(|pair| (pair[1] - pair[0]) / size).collect();
+            path.push(mean(&differences));
+        }
+        let (last, before) = (path[path.len() - 1], path[path.len() - 1 - horizon]);
+        let factor = last / mean(&path[..horizon]);
+        ((last - before).abs() <= SETTLED * last.abs() && factor.is_finite()).then(|| factor.clamp(1.0, LONGEST as f64))
+    };
+    if starts.is_empty() { vec![None; targets] } else { (0..targets).into_par_iter().map(one).collect() }
+}
+
+/// Computes the average effects of `control` on all targets of `map`. `refits` are its leave-one-fold-out refits.
+pub fn average_effects(
+    data: &TrainingData,
+    map: &StepMap,
+    refits: &[StepMap],
+    starts: &[Start],
+    control: usize,
+) -> Vec<AverageEffect> {
+    let members = if map.regressor.members() > 1 { map.regressor.members() } else { 0 };
+    let models: Vec<(&StepMap, Option<usize>)> = std::iter::once((map, None))
+        .chain((0..members).map(|m| (map, Some(m))))
+        .chain(refits.iter().map(|r| (r, None)))
+        .collect();
+    let per_start = 2 * models.len() * data.horizon.max(1);
+    let starts = thin(starts, (PREDICTIONS / per_start).clamp(MIN_STARTS, STARTS));
+    if starts.is_empty() {
+        return Vec::new();
+    }
+    let local: Vec<Vec<Vec<f64>>> =
+        models.par_iter().map(|(map, member)| local_effects(data, map, *member, &starts, control)).collect();
+    let targets = map.layout.targets.iter().enumerate();
+    let summary = |(k, target): (usize, &super::layout::Target)| {
+        let averages: Vec<f64> = local.iter().map(|l| mean(&l[k])).collect();
+        let around = |models: std::ops::Range<usize>| -> f64 {
+            let n = models.len() as f64;
+            let variances = (0..starts.len()).map(|s| {
+                let values: Vec<f64> = models.clone().map(|m| local[m][k][s] - averages[m]).collect();
+                let center = mean(&values);
+                values.iter().map(|v| (v - center).powi(2)).sum::<f64>() / n
+            });
+            variances.sum::<f64>() / starts.len() as f64
+        };
+        let by_member = around(1..1 + members);
+        let folds = refits.len() as f64;
+        let by_jackknife = (folds - 1.0) * around(1 + members..models.len());
+        let largest = local[0][k].iter().fold(0.0, |l: f64, v| l.max(v.abs()));
+        let inflation = (by_jackknife / by_member).sqrt();
+        let is_spread = by_member.sqrt() > ROUNDING * largest && inflation.is_finite();
+        AverageEffect {
+            control,
+            signal: target.signal(),
+            mean: averages[0],
+            members: averages[1..1 + members].to_vec(),
+            inflation: if is_spread { inflation.clamp(1.0, MAX_INFLATION) } else { 1.0 },
+        }
+    };
+    targets.map(summary).collect()
+}
+
+/// The local effect on each target at each start: `[targets][starts]`.
+fn local_effects(
+    data: &TrainingData,
+    map: &StepMap,
+    member: Option<usize>,
+    starts: &[Start],
+    control: usize,
+) -> Vec<Vec<f64>> {
+    let moments = &data.moments[control];
+    // Rows 2 r and 2 r + 1 simulate start r without and with the change of the control, which is towards its mean.
+    let change: Vec<f64> = starts
+        .iter()
+        .map(|s| if data.log.at(control, s.row)[0] <= moments.mean { moments.sd } else { -moments.sd })
+        .collect();
+    let mut window = window_at(map, data.log, starts, 2, 0);
+    let mut scratch = StepScratch::default();
+    let particles = [Particle { member, rows: 0..2 * starts.len() }];
+    let mut sums = vec![vec![0.0; starts.len()]; map.layout.targets.len()];
+    for h in 0..data.horizon {
+        write_inputs(&mut window, data.log, starts, 2, h);
+        let column = window.column_mut(control, 0);
+        change.iter().enumerate().for_each(|(r, c)| column[2 * r + 1] += c);
+        map.observe(&mut window, &mut scratch);
+        map.step(&mut window, &particles, None, &mut scratch);
+        for (sums, target) in sums.iter_mut().zip(&map.layout.targets) {
+            let signal = target.signal();
+            let column = window.column(signal, usize::from(map.schema.signals[signal].role == Role::Output));
+            for (r, sum) in sums.iter_mut().enumerate() {
+                *sum += (column[2 * r + 1] - column[2 * r]) / change[r];
+            }
+        }
+    }
+    sums.iter_mut().flatten().for_each(|s| *s /= data.horizon as f64);
+    sums
+}

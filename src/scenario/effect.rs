@@ -1,0 +1,240 @@
+//! The effects of the controls according to the model and according to the log, and the correction of simulated cases
+//! by their difference.
+//!
+//! The effect of a control on a signal is the mean change of the signal over a window after the control is raised by
+//! one unit. Let A be the average effect in the mean model, A_m that in ensemble member m, and Ā their mean over members.
+//! Let δ be the error of A with its standard error s ([`crate::learn::effect_errors`]), and let Δ be the filtered
+//! difference of the control between a case and the baseline (see below). The difference d of the signal between the case and the baseline is
+//! then corrected for every particle p, which belongs to member m:
+//!
+//! ```text
+//! d_p(t) ← d̄(t) + r (d_p(t) − d̄(t) − (A_m − Ā) Δ_p(t)) + (A − Ā + δ + s z_p) Δ_p(t)
+//! ```
+//!
+//! If several controls act on the signal, the terms with Δ are summed over them. d̄ is the mean over particles, z_p are quantiles of Student's t in random order, and r ≥ 1 is the factor by which
+//! the members understate the spread of local effects (see `learn/average_effect.rs`). The members thus determine how
+//! the effect differs between operating points, and the log determines its average.
+//!
+//! The error of a slow state is larger long after a move than on average over the window. Δ is therefore the difference
+//! of the controls after a first-order filter, whose final value is the accumulation a of a constant error
+//! (`learn/average_effect.rs`) and whose mean over the window is one:
+//!
+//! ```text
+//! Δ(t) = ρ Δ(t − 1) + (1 − ρ) a (u_case(t) − u_baseline(t)),   a · mean of (1 − ρʲ) over j = 1 … H is 1
+//! ```
+//!
+//! Integrating signals are not corrected, and neither are states whose equations read the signal.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::TimeSpan;
+use crate::learn::{EffectError, Equations, Learned, Note, NoteKind};
+use crate::rng::{Key, normal_quantile};
+use crate::schema::Schema;
+use crate::stats::{mean, mean_and_population_sd, mean_or_zero, student_t_95};
+use crate::trajectory::Trajectory;
+use crate::value::json::number_or_nan;
+
+/// Identifier of the random stream that orders the quantiles over the particles.
+const STREAM: u64 = 0x6566_6665_6374;
+/// 95th percentile of the standard normal distribution.
+const NORMAL_95: f64 = 1.644_853_627;
+
+/// The effect of a control on a signal: the mean change of the signal over a window after the control is raised by one
+/// unit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ControlEffect {
+    pub control: String,
+    pub signal: String,
+    /// Unit of the effect, e.g. `degC/degC`.
+    pub unit: String,
+    /// Length of the window in steps and in hours.
+    pub window: usize,
+    pub hours: f64,
+    /// Average effect in the mean model.
+    pub model: f64,
+    /// Average effect in each ensemble member minus `model`.
+    pub members: Vec<f64>,
+    /// Factor by which the members understate the spread of the effect between operating points.
+    pub inflation: f64,
+    /// Error of the effect in the model: the effect in the log minus `model`.
+    pub error: f64,
+    /// Standard error of `error`.
+    #[serde(deserialize_with = "number_or_nan")]
+    pub se: f64,
+    /// Effective number of independent blocks of time in which the control moved.
+    pub blocks: f64,
+    /// The error of the signal long after a move, divided by its mean over the window. `None` if the signal integrates;
+    /// simulated savings are then not corrected.
+    pub accumulation: Option<f64>,
+}
+
+impl ControlEffect {
+    /// `None` if the effect in the model is not finite.
+    pub fn new(found: &EffectError, learned: &Learned, schema: &Schema, step: TimeSpan) -> Option<Self> {
+        let unit = |s: usize| change_unit(&schema.signals[s].unit.text).to_owned();
+        let average = &found.average;
+        Some(Self {
+            control: schema.signals[found.control].name.clone(),
+            signal: schema.signals[found.signal].name.clone(),
+            unit: format!("{}/{}", unit(found.signal), unit(found.control)),
+            window: learned.split.horizon,
+            hours: learned.split.horizon as f64 * step.seconds() / 3600.0,
+            model: average.mean,
+            members: average.members.iter().map(|m| m - average.mean).collect(),
+            inflation: average.inflation,
+            error: found.error,
+            se: found.se,
+            blocks: found.blocks,
+            accumulation: found.accumulation,
+        })
+        .filter(|e| e.members.iter().chain([&e.model]).all(|v| v.is_finite()))
+    }
+
+    /// Half the width of the 90 % interval of the effect in the log.
+    pub fn half_width(&self) -> f64 {
+        student_t_95(self.blocks - 1.0) * self.se
+    }
+
+    /// Whether the effect in the model is consistent with the log, given the standard error and the ensemble spread.
+    pub fn agrees(&self) -> bool {
+        let (_, sd) = mean_and_population_sd(self.members.iter().copied());
+        let sd = if sd.is_finite() { sd } else { 0.0 };
+        self.error.abs() <= self.half_width().hypot(NORMAL_95 * sd)
+    }
+
+    /// A remark on an effect that the log contradicts.
+    pub fn note(&self) -> Option<Note> {
+        if self.agrees() {
+            return None;
+        }
+        let Self { control, signal, unit, hours, model, .. } = self;
+        let (effect, half) = (self.model + self.error, self.half_width());
+        let used = if self.accumulation.is_some() {
+            "Savings are corrected for the difference"
+        } else {
+            "Savings are not corrected"
+        };
+        Some(Note::new(
+            NoteKind::Effect,
+            format!(
+                "According to the log, `{control}` changes `{signal}` by {effect:.3} ± {half:.3} {unit} on average over \
+                 {hours:.3} h, but the model predicts {model:.3}. {used}"
+            ),
+        ))
+    }
+}
+
+/// The unit of a change in a signal, e.g. kelvins for a temperature in degrees Celsius.
+pub fn change_unit(unit: &str) -> &str {
+    if unit == "degC" { "K" } else { unit }
+}
+
+/// Corrects the trajectory of a case for the errors of the `effects`, and computes its derived signals again.
+pub fn correct(
+    case: &mut Trajectory,
+    baseline: &Trajectory,
+    effects: &[ControlEffect],
+    equations: &Equations,
+    key: Key,
+) {
+    let mut signals: BTreeMap<usize, Vec<Correction>> = BTreeMap::new();
+    for (number, effect) in effects.iter().enumerate() {
+        let find = |name: &str| case.schema.find(name);
+        let found = (find(&effect.control), find(&effect.signal), effect.accumulation);
+        if let (Some(control), Some(signal), Some(accumulation)) = found {
+            let key = key.fold(STREAM).fold(number as u64);
+            let correction = Correction::new(effect, control, accumulation, case.particles, key);
+            signals.entry(signal).or_default().push(correction);
+        }
+    }
+    for (&signal, corrections) in &mut signals {
+        let inflation = corrections.iter().fold(1.0, |r: f64, c| r.max(c.inflation));
+        for t in 0..case.steps {
+            corrections.iter_mut().for_each(|c| c.advance(case.at(c.control, t), baseline.at(c.control, t)));
+            let sum = |of: fn(&Correction, usize) -> f64, p: usize| corrections.iter().map(|c| of(c, p)).sum::<f64>();
+            let before = baseline.at(signal, t);
+            let change: Vec<f64> = case.at(signal, t).iter().zip(before).map(|(y, b)| y - b).collect();
+            let center = mean(&change);
+            let corrected: Vec<f64> = (0..case.particles)
+                .map(|p| {
+                    let local = change[p] - center - sum(|c, p| c.members[p] * c.moves[p], p);
+                    before[p] + center + inflation * local + sum(|c, p| c.errors[p] * c.moves[p], p)
+                })
+                .collect();
+            case.at_mut(signal, t).copy_from_slice(&corrected);
+        }
+    }
+    equations.update_derived(case, &signals.into_keys().collect::<Vec<_>>());
+}
+
+/// The correction of one effect.
+struct Correction {
+    control: usize,
+    inflation: f64,
+    /// Average effect in the member of each particle, minus the mean over members: `[particles]`.
+    members: Vec<f64>,
+    /// Error of the effect: `[particles]`.
+    errors: Vec<f64>,
+    /// Δ: the filtered difference of the control: `[particles]`.
+    moves: Vec<f64>,
+    /// Factor a and decay ρ of the filter.
+    accumulation: f64,
+    decay: f64,
+}
+
+impl Correction {
+    fn new(effect: &ControlEffect, control: usize, accumulation: f64, particles: usize, key: Key) -> Self {
+        let of_members = mean_or_zero(&effect.members);
+        // The draws are normal, but their 5th and 95th percentiles are those of Student's t.
+        let sd = effect.half_width() / NORMAL_95;
+        let count = effect.members.len().max(1);
+        Self {
+            control,
+            inflation: effect.inflation,
+            members: (0..particles).map(|p| effect.members.get(p % count).map_or(0.0, |m| m - of_members)).collect(),
+            errors: shuffled_quantiles(particles, key).iter().map(|z| effect.error - of_members + sd * z).collect(),
+            moves: vec![0.0; particles],
+            accumulation,
+            decay: decay(accumulation, effect.window),
+        }
+    }
+
+    /// Filters the difference of the control in the next step.
+    fn advance(&mut self, case: &[f64], baseline: &[f64]) {
+        for (m, (u, b)) in self.moves.iter_mut().zip(case.iter().zip(baseline)) {
+            *m = self.decay * *m + (1.0 - self.decay) * self.accumulation * (u - b);
+        }
+    }
+}
+
+/// The decay ρ of a filter whose step response a (1 − ρʲ) has the mean 1 over j = 1 … `window`.
+fn decay(accumulation: f64, window: usize) -> f64 {
+    let mean_over_window = |rho: f64| {
+        let n = window.max(1) as f64;
+        accumulation * (1.0 - rho * (1.0 - rho.powf(n)) / (n * (1.0 - rho)))
+    };
+    let (mut low, mut high) = (0.0, 1.0 - 1e-9);
+    for _ in 0..60 {
+        let middle = 0.5 * (low + high);
+        if mean_over_window(middle) > 1.0 { low = middle } else { high = middle }
+    }
+    low
+}
+
+/// Quantiles of the standard normal distribution at the probabilities 1/(n + 1) … n/(n + 1), in random order.
+fn shuffled_quantiles(n: usize, key: Key) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..n).collect();
+    order.sort_by_key(|p| (key.bits(*p as u64), *p));
+    let mut quantiles = vec![0.0; n];
+    for (rank, p) in order.into_iter().enumerate() {
+        quantiles[p] = normal_quantile((rank + 1) as f64 / (n + 1) as f64);
+    }
+    quantiles
+}
+
+#[cfg(test)]
+#[path = "../../tests/unit/scenario/effect.rs"]
+mod tests;
