@@ -109,7 +109,8 @@ impl Difference {
             0 | 1 => (f64::NAN, f64::NAN),
             2..19 => {
                 let variance = variance_of_draw(differences, if members > 1 { members } else { usize::MAX });
-                let half = stats::student_t_95((independent - 1) as f64) * (variance * (1.0 + 1.0 / independent as f64)).sqrt();
+                let half = stats::student_t_95((independent - 1) as f64)
+                    * (variance * (1.0 + 1.0 / independent as f64)).sqrt();
                 (mean - half, mean + half)
             }
             _ => (quantile_type_6(&sorted, 0.05), quantile_type_6(&sorted, 0.95)),
