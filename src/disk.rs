@@ -1,17 +1,57 @@
 //! Atomic file writes: a reader finds either a complete file or no file, even after a power failure.
 
+use std::collections::hash_map::RandomState;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::hash::{BuildHasher, Hasher};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use crate::error::{Error, Result};
 
+/// Marks the names of temporary files and folders of this program.
+const MARK: &str = ".twinopt-";
+const TEMPORARY: &str = ".tmp";
+
+/// A name for a temporary file or folder that will become `name`. The name contains the host, the process and random
+/// bits, so that processes on several hosts that share a folder never use the same name.
+pub fn temporary_name(name: &str) -> String {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host: String = host.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(32).collect();
+    // every `RandomState` has new random keys
+    let random = RandomState::new().build_hasher().finish();
+    format!(".{name}{MARK}{host}-{}-{random:016x}{TEMPORARY}", std::process::id())
+}
+
+/// Removes what killed processes left behind in `dir`: everything with a name from [`temporary_name`]. The caller must
+/// ensure that no other process is writing to the folder. Errors are ignored, because leftovers do no harm.
+pub fn remove_temporary(dir: &Path) {
+    for name in names_in(dir).unwrap_or_default() {
+        if name.contains(MARK) && name.ends_with(TEMPORARY) {
+            let path = dir.join(name);
+            let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        }
+    }
+}
+
+/// Names of the entries of `dir` that are valid UTF-8, or an empty list if the folder does not exist.
+pub fn names_in(dir: &Path) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(dir) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.extend(entry?.file_name().into_string().ok());
+    }
+    Ok(names)
+}
+
 /// Writes the file `path` atomically: a temporary file in the same folder is written, synced and then renamed.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
-    let staged = path.with_extension(format!("{extension}.{}.tmp", std::process::id()));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let staged = path.with_file_name(temporary_name(&name));
     let write = || {
-        let mut file = File::create(&staged)?;
+        let mut file = File::create_new(&staged)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&staged, path)?;
@@ -22,6 +62,23 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
         let _ = fs::remove_file(&staged);
         Error::write(path, e)
     })
+}
+
+/// Appends `line` and a line break to the file `path`, and syncs it. A last line without a line break, which a killed
+/// process left behind, is removed first. The caller must ensure that no other process is writing to the file.
+pub fn append_line(path: &Path, line: &str) -> Result<()> {
+    let append = || {
+        let mut file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        let complete = text.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
+        file.set_len(complete as u64)?;
+        file.seek(SeekFrom::Start(complete as u64))?;
+        file.write_all(format!("{line}\n").as_bytes())?;
+        file.sync_all()?;
+        path.parent().map_or(Ok(()), sync_dir)
+    };
+    append().map_err(|e| Error::write(path, e))
 }
 
 /// Tests whether a new file can be created at `path` by creating and removing it.
@@ -48,4 +105,34 @@ pub fn make_dir(dir: &Path) -> io::Result<()> {
 /// Syncs the entries of `dir` to disk after a file has been created, renamed or removed.
 pub fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn temporary_names_differ_and_only_they_are_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let names: Vec<String> = (0..100).map(|_| temporary_name("a.json")).collect();
+        assert!((1..100).all(|i| !names[..i].contains(&names[i])));
+        fs::create_dir(dir.path().join(&names[0])).unwrap();
+        for name in [&names[1], "a.json", "of the user.tmp"] {
+            fs::write(dir.path().join(name), "x").unwrap();
+        }
+        remove_temporary(dir.path());
+        let mut left = names_in(dir.path()).unwrap();
+        left.sort();
+        assert_eq!(left, ["a.json", "of the user.tmp"]);
+    }
+
+    #[test]
+    fn a_failed_write_leaves_no_temporary_file() {
+        let dir = tempfile::tempdir().unwrap();
+        // a file cannot be renamed onto a folder that is not empty
+        let path = dir.path().join("busy");
+        fs::create_dir_all(path.join("inner")).unwrap();
+        assert!(matches!(write_file(&path, b"x"), Err(Error::Write { .. })));
+        assert_eq!(names_in(dir.path()).unwrap(), ["busy"]);
+    }
 }

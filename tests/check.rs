@@ -60,7 +60,7 @@ const MISTAKES: &[Mistake] = &[
     m(TWIN, "role = \"output\",      unit = \"W\",    column = \"it_power_w\"", "unit = \"W\",    column = \"it_power_w\"", "name = \"it_power\"", &["role = "]),
     m(TWIN, "step     = \"10min\"\n", "", "1", &["step = \"10min\""]),
     m(TWIN, "max_gap = \"30min\"", "gap = \"30min\"", "", &["max_gap"]),
-    m(TWIN, "blocks  = \"7d\"", "block   = \"7d\"", "", &["blocks"]),
+    m(TWIN, "blocks  = \"14d\"", "block   = \"14d\"", "", &["blocks"]),
     m(SUMMER, "question      = \"What does MPC save in a +6 degC week?\"\n", "", "1", &["question"]),
     m(SUMMER, "particles     = 50", "particels     = 50", "", &["particles"]),
     m(SUMMER, "controller.hold =", "controller.hodl =", "", &["hold"]),
@@ -158,7 +158,7 @@ const MISTAKES: &[Mistake] = &[
     m(TWIN, "holdout = \"14d\"", "holdout = \"400d\"", "", &["fifth"]),
     m(TWIN, "horizon = \"4h\"", "horizon = \"1min\"", "", &["10min"]),
     m(TWIN, "horizon = \"4h\"", "horizon = \"20d\"", "", &["shorten"]),
-    m(TWIN, "blocks  = \"7d\"", "blocks  = \"120d\"", "", &["window"]),
+    m(TWIN, "blocks  = \"14d\"", "blocks  = \"120d\"", "", &["window"]),
     // Scenarios.
     m(SUMMER, "twin          = \"datacenter\"", "twin          = \"datacentre\"", "", &["datacenter"]),
     m(SUMMER, "2024-07-15T00:00:00Z", "2023-07-15T00:00:00Z", "", &["the log covers"]),

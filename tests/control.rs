@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use room::{Ended, Noise, Room};
 use serde_json::{Value, json};
 use twinopt::check_twin;
-use twinopt::{Answer, FallbackLevel, Registry, Reply, Session, SessionSettings as Settings, registry_plant as plant};
+use twinopt::{Answer, FallbackLevel, Registry, Reply, Session, SessionSettings as Settings, registry_plant as plant, registry_publish};
 
 const MPC: &str = r#"
 [mpc]
@@ -543,7 +543,7 @@ fn a_plan_that_exceeds_its_budget_is_still_used() {
     let room = room("settle = 1\nbudget = \"200ms\"\n");
     let (spec, _) = check_twin(&room.path("data/room")).unwrap();
     let source = plant::read(spec, twinopt::compute::cpu(), &|_| ()).unwrap();
-    let plant = plant::open_published(source, &Registry::open(room.path("models/room")), &|_| ()).unwrap();
+    let plant = registry_publish::open_published(source, &Registry::open(room.path("models/room")), &|_| ()).unwrap();
     // returns 20 answers of the loop and the number of clock readings; the clock advances by `pace` at every reading
     let answers = |pace: Option<u64>| -> (Vec<Answer>, u64) {
         let readings = Arc::new(AtomicU64::new(0));

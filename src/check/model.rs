@@ -2,7 +2,10 @@
 
 use super::plant::Plant;
 use super::signals::known_signals;
-use crate::config::{At, EnsembleSpec, GpSpec, ModelSpec, is_plant_name};
+use crate::config::{
+    At, EnsembleSpec, GpSpec, MIN_BLOCKS, ModelSpec, TimeSpan, block_steps, is_plant_name, least_blocks,
+    suggested_blocks,
+};
 use crate::expr::Program;
 use crate::resolve::{Faults, suggest};
 use crate::schema::Role;
@@ -131,7 +134,7 @@ pub(super) fn model(faults: &mut Faults<'_>, plant: &Plant<'_>) {
             "the hold-out {} is at least as long as the log ({log}), so no data are left for the fit",
             model.holdout.value
         );
-        let fifth = crate::config::TimeSpan::from_ms(round_span(log.ms() / 5, step.ms()));
+        let fifth = TimeSpan::from_ms(round_span(log.ms() / 5, step.ms()));
         let help = format!("write about a fifth of the log: `holdout = \"{fifth}\"` under `[model]`");
         faults.add("too-long", &place, message, help);
     } else if let Some(log) = log.filter(|log| model.holdout.ms() * 2 > log.ms()) {
@@ -235,27 +238,56 @@ fn rollout_loss(faults: &mut Faults<'_>, model: &ModelSpec) {
 
 fn retrain(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     let Some(retrain) = &plant.spec().retrain else { return };
-    let model = &plant.spec().model;
-    if *retrain.blocks >= *retrain.window {
-        let message =
-            format!("`blocks` {} must be shorter than `window` {}", retrain.blocks.value, retrain.window.value);
+    let (model, step) = (&plant.spec().model, plant.spec().step.value);
+    let (blocks, window) = (&retrain.blocks, &retrain.window);
+    let least = least_blocks(model, step);
+    if **blocks >= **window {
+        let message = format!("`blocks` {} must be shorter than `window` {}", blocks.value, window.value);
         faults.add(
             "too-long",
-            &retrain.blocks.span,
+            &blocks.span,
             message,
             "the window has to contain the training data and the newest blocks; write e.g. `window = \"90d\"` and \
-             `blocks = \"7d\"`",
+             `blocks = \"14d\"`",
         );
-    } else if *retrain.blocks < *model.horizon {
-        let message = format!("`blocks` {} is shorter than the horizon {}", retrain.blocks.value, model.horizon.value);
-        faults.add("too-short", &retrain.blocks.span, message, "write several horizons, like `blocks = \"7d\"`");
+    } else if **blocks < least && step.ms() > 0 {
+        // only `retrain` needs the gate, so the other commands accept this fault
+        let block = TimeSpan::from_steps(block_steps(model.horizon.steps(step, 1), step.ms()), step.ms());
+        let message = format!(
+            "the gate of `retrain` can never open: it compares two models on {MIN_BLOCKS} blocks of {block}, which \
+             need {least}, but `blocks` is {}",
+            blocks.value
+        );
+        let needed = suggested_blocks(model, step);
+        let help = match plant.log.length().filter(|log| log.ms() < 2 * needed.ms()) {
+            Some(log) => format!(
+                "write `blocks = \"{needed}\"`; the gate can then open once the log, which covers {}, covers at least \
+                 twice that span",
+                TimeSpan::from_ms(round_span(log.ms(), step.ms()))
+            ),
+            None => format!("write at least `blocks = \"{needed}\"`"),
+        };
+        faults.add_about_log("too-short", &blocks.span, message, help);
+    } else if let Some(log) = plant.log.length().filter(|log| blocks.ms() >= log.ms()) {
+        let message = format!(
+            "the gate of `retrain` cannot open on this log: `blocks` {} is at least as long as the log ({}), so no data \
+             are left to train a challenger",
+            blocks.value,
+            TimeSpan::from_ms(round_span(log.ms(), step.ms()))
+        );
+        let help = if log > least {
+            format!("write `blocks = \"{}\"`, or wait for a longer log", suggested_blocks(model, step))
+        } else {
+            "wait for a longer log, or remove `[retrain]`".to_owned()
+        };
+        faults.add_about_log("too-long", &blocks.span, message, help);
     }
-    if let Some(log) = plant.log.length().filter(|log| *retrain.window > *log) {
-        let message = format!("the window {} is longer than the log ({log})", retrain.window.value);
-        faults.warn("too-long", &retrain.window.span, message, "shorten `window`; the extra length has no effect");
+    if let Some(log) = plant.log.length().filter(|log| **window > *log) {
+        let message = format!("the window {} is longer than the log ({log})", window.value);
+        faults.warn("too-long", &window.span, message, "shorten `window`; the excess has no effect");
     }
     if let Some(age) = retrain.max_age.as_ref().filter(|a| a.ms() <= 0) {
-        faults.add("out-of-range", &age.span, "`max_age` must be longer than 0", "write e.g. `max_age = \"26h\"`");
+        faults.add("out-of-range", &age.span, "`max_age` must be longer than 0", "write e.g. `max_age = \"90d\"`");
     }
 }
 

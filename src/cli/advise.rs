@@ -11,7 +11,7 @@ use super::{clock, progress};
 use crate::config::TimeSpan;
 use crate::error::Result;
 use crate::live::{Advice, advise};
-use crate::ops::plant;
+use crate::ops::{plant, publish};
 use crate::terminal::printable;
 
 /// Recommend set-points, based on the newest rows of the log.
@@ -36,7 +36,7 @@ const OLD_STEPS: i64 = 10;
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let PlantFolder { name, spec, registry, compute } = PlantFolder::open(&args.dir, globals)?;
     let (advice, end, step) = progress::with_spinner(globals, &name, |progress, note| -> Result<_> {
-        let plant = plant::open_published(plant::read(spec, compute, progress)?, &registry, note)?;
+        let plant = publish::open_published(plant::read(spec, compute, progress)?, &registry, note)?;
         progress("planning");
         let advice = advise(&plant, &plant.compiled, globals.seed, args.allow_extrapolation, Some(&clock::start()))?;
         Ok((advice, plant.log.time(plant.log.steps), plant.log.step_ms))

@@ -11,7 +11,7 @@ use super::plant::PlantFolder;
 use super::{clock, interrupt, progress};
 use crate::error::{Error, Result};
 use crate::live::{Flag, FlagKind, MAX_LINE_BYTES, Reply, Session, Settings, Tally};
-use crate::ops::plant;
+use crate::ops::{plant, publish};
 use crate::terminal::printable;
 
 /// Control a plant in closed loop, with JSON lines on standard input and output.
@@ -50,7 +50,7 @@ const LOG_WRITTEN: &str = "; the log of the loop is complete up to this point";
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let PlantFolder { name, spec, registry, compute } = PlantFolder::open(&args.dir, globals)?;
     let plant = progress::with_spinner(globals, &name, |progress, note| {
-        plant::open_published(plant::read(spec, compute, progress)?, &registry, note)
+        publish::open_published(plant::read(spec, compute, progress)?, &registry, note)
     })?;
     let clock = clock::start();
     let settings = Settings {

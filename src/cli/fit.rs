@@ -10,7 +10,7 @@ use super::plant::PlantFolder;
 use super::progress;
 use crate::control::mpc::{MpcSettings, TunedMpc};
 use crate::error::{Error, Result, plural};
-use crate::ops::plant;
+use crate::ops::{plant, publish};
 use crate::scenario::results::ModelCard;
 
 /// Fit, validate, calibrate and publish a model of a plant.
@@ -38,7 +38,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         }
         // take the lock before the fit, so that a second process fails at once
         let _lock = registry.lock("fit")?;
-        plant::fit_and_publish(plant::read(spec, compute, progress)?, &registry, globals.seed, progress)
+        publish::fit_and_publish(plant::read(spec, compute, progress)?, &registry, globals.seed, progress)
     })?;
     output::suspicions(globals, &plant.quality);
     if globals.json {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use indexmap::IndexMap;
 use serde_json::json;
 
 use super::fit;
@@ -10,7 +11,7 @@ use super::output::{self, SCHEMA_VERSION, note};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::ops::project::Project;
-use crate::ops::{self, Registry, plant};
+use crate::ops::{self, Event, Registry, plant};
 
 /// List, show, roll back or verify the models of a plant.
 #[derive(Debug, clap::Args)]
@@ -24,7 +25,7 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Action {
-    /// List all versions and their events
+    /// List all versions, each with its events
     List,
     /// Show the model card of a version
     Show {
@@ -33,31 +34,39 @@ pub enum Action {
         // the field is not named `version`, because that is the id of the flag `--version`
         name: Option<String>,
     },
-    /// Restore the previous champion
-    Rollback,
+    /// Restore the previous champion, if it can be used with the present `twin.toml`
+    Rollback {
+        /// Restore it even if no command would use it
+        #[arg(long)]
+        force: bool,
+    },
     /// Check all files of all versions for damage
     Verify,
 }
 
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    let spec = config::load_twin(&args.dir)?.value;
-    let name = spec.name.value.clone();
+    let twin = config::load_twin(&args.dir)?;
+    let name = twin.value.name.value.clone();
     let registry = Registry::open(Project::find(&args.dir)?.model_dir(&name));
     match &args.action {
         Action::List => list(&registry, &name, globals),
         Action::Show { name: version } => show(&registry, &name, version.as_deref(), globals),
-        Action::Rollback => {
+        Action::Rollback { force } => {
             // without an earlier version, fail before taking the lock
             registry.previous()?;
             let _lock = registry.lock("models rollback")?;
-            let version = registry.rollback(&ops::now(), "requested on the command line")?;
-            if let Some(why) = plant::warning(&registry, &version.name, &spec)? {
+            let target = registry.previous()?.name;
+            if let Some(why) = plant::unusable(&registry, &target, &twin, &globals.device.compute()?) {
                 let dir = args.dir.display();
-                let help = format!(
-                    "also restore the old twin.toml, or fit a model for the present twin.toml with `twinopt fit {dir}`"
-                );
-                note(globals, &format!("{why}, so no command will use it; {help}"));
+                if !force {
+                    return Err(Error::Usage(format!(
+                        "no command would use the previous champion {target}: {why}; champion unchanged; restore the \
+                         old twin.toml, fit a new model with `twinopt fit {dir}`, or roll back anyway with `--force`"
+                    )));
+                }
+                note(globals, &format!("no command will use {target}: {why}"));
             }
+            let version = registry.rollback(&ops::now(), "requested on the command line")?;
             if globals.json {
                 return output::json(&json!({ "schema_version": SCHEMA_VERSION, "champion": version.name }));
             }
@@ -85,11 +94,18 @@ fn list(registry: &Registry, name: &str, globals: &Globals) -> Result<()> {
     if events.is_empty() {
         return output::print(&format!("{name} has no models yet; fit one with `twinopt fit`"));
     }
+    // each version is listed once, in the order of its first event
+    let mut versions: IndexMap<&str, Vec<&Event>> = IndexMap::new();
+    for e in &events {
+        versions.entry(&e.version).or_default().push(e);
+    }
     let mut text = String::new();
-    for e in events {
-        let mark = if champion.as_deref() == Some(&e.version) { '*' } else { ' ' };
-        let kind = format!("{:?}", e.kind).to_lowercase();
-        text += &format!("{mark} {}  {kind:<10}  {}  {}\n", e.version, e.at, e.reason);
+    for (version, events) in versions {
+        let mark = if champion.as_deref() == Some(version) { '*' } else { ' ' };
+        for (i, e) in events.iter().enumerate() {
+            let head = if i == 0 { format!("{mark} {version}") } else { " ".repeat(2 + version.len()) };
+            text += &format!("{head}  {:<11}  {}  {}\n", e.kind.as_str(), e.at, e.reason);
+        }
     }
     output::print(&(text + "* champion"))
 }

@@ -10,13 +10,15 @@ use super::plant::PlantFolder;
 use super::progress;
 use crate::error::{Error, Result};
 use crate::ops::retrain::retrain;
-use crate::ops::status::GateResult;
 
 /// Fit a challenger and promote it if it beats the champion.
 ///
 /// Both models forecast the newest blocks of the log, which were not used to fit either of them. The champion is
-/// replaced only if the loss of the challenger is significantly lower and its intervals have the right coverage. If the
-/// champion is kept, the exit code is 3 and the message gives the reason.
+/// replaced only if the loss of the challenger is significantly lower and its intervals have the right coverage.
+/// The exit code is 0 if the challenger was promoted, if it is not better, or if the log and the settings are the same
+/// as before (then nothing is fitted). It is 65 if the log is unsuitable, and 3 if a person must act: the champion has
+/// drifted or is older than `retrain.max_age`, the gate can never open, or the challenger has no skill. Every outcome
+/// is appended to `models/<plant>/history.jsonl`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  twinopt retrain data/datacenter")]
 pub struct Args {
@@ -26,21 +28,16 @@ pub struct Args {
 
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let PlantFolder { name, spec, registry, compute } = PlantFolder::open(&args.dir, globals)?;
-    let retrained = progress::with_spinner(globals, &name, |progress, _| {
+    let night = progress::with_spinner(globals, &name, |progress, _| {
         retrain(spec, compute, &registry, globals.seed, progress)
     })?;
-    let status = &retrained.status;
+    let good = night.outcome.is_good();
     if globals.json {
-        let comparison = &retrained.comparison;
-        output::json(&json!({ "schema_version": SCHEMA_VERSION, "status": status, "comparison": comparison }))?;
+        output::json(&json!({ "schema_version": SCHEMA_VERSION, "status": night, "comparison": night.comparison }))?;
     } else if !globals.quiet {
-        // if the champion is kept, the error returned by this function states the reason
-        let reason =
-            if status.gate == GateResult::Kept { String::new() } else { format!("{name}: {}\n", status.reason) };
-        output::print(&format!("{reason}champion: {}", status.champion))?;
+        // if a person must act, the error below prints the reason
+        let reason = if good { format!("{name}: {}: {}\n", night.outcome, night.reason) } else { String::new() };
+        output::print(&format!("{reason}champion: {}", night.champion.as_deref().unwrap_or("none")))?;
     }
-    match status.gate {
-        GateResult::Kept => Err(Error::Attention(format!("{name}: {}", status.reason))),
-        GateResult::Promoted | GateResult::First | GateResult::Replaced => Ok(()),
-    }
+    if good { Ok(()) } else { Err(Error::Attention(format!("{name}: {}: {}", night.outcome, night.reason))) }
 }

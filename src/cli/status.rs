@@ -1,4 +1,4 @@
-//! `twinopt status`: shows the age and state of each plant's model.
+//! `twinopt status`: shows whether each plant has a good model and recent data.
 
 use std::path::PathBuf;
 
@@ -7,22 +7,23 @@ use serde_json::json;
 
 use super::globals::Globals;
 use super::output::{self, SCHEMA_VERSION};
-use crate::config::{self, TimeSpan};
+use crate::config::TimeSpan;
 use crate::error::{Error, Result};
-use crate::ops::Registry;
 use crate::ops::project::Project;
-use crate::ops::status::{NO_CHAMPION, Status};
+use crate::ops::status::{self, Status, examine};
 
-/// Show the age and state of each plant's model.
+/// Show whether each plant has a good model and recent data.
 ///
-/// The exit code is 3 if the last successful retraining of a plant is older than its limit.
+/// A plant is good if its champion is usable and younger than `retrain.max_age` (default 90d), the last fit or
+/// retraining had a good outcome, and both the last good outcome and the newest row of the log are younger than
+/// `--max-age`. Otherwise, the exit code is 3.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  twinopt status\n  twinopt status data/datacenter --max-age 26h")]
+#[command(after_help = "Examples:\n  twinopt status\n  twinopt status data/datacenter --max-age 8d")]
 pub struct Args {
     /// Folder of a project, or of one twin
     #[arg(default_value = ".")]
     pub dir: PathBuf,
-    /// Maximum age of the last retraining, e.g. 26h (default: `max_age` of the twin, or 26h)
+    /// Maximum age of the last good outcome and of the newest row of the log, e.g. 8d for weekly exports (default: 26h)
     #[arg(long, value_name = "SPAN", value_parser = parse_span)]
     pub max_age: Option<TimeSpan>,
 }
@@ -36,63 +37,36 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         return Err(Error::no_input(&args.dir, "it does not exist; give the folder of a project or of a twin"));
     }
     let project = Project::find(&args.dir)?;
-    let names = if args.dir.join("twin.toml").is_file() {
-        vec![config::load_twin(&args.dir)?.value.name.value]
+    let dirs: Vec<PathBuf> = if args.dir.join("twin.toml").is_file() {
+        vec![args.dir.clone()]
     } else {
-        project.twins()
+        project.twins().iter().map(|name| project.twin_dir(name)).collect()
     };
-    let now = Timestamp::now();
-    let (mut rows, mut text, mut stale, mut never) = (Vec::new(), String::new(), Vec::new(), Vec::new());
-    for name in names {
-        let registry = Registry::open(project.model_dir(&name));
-        let Some(mut status) = Status::read(registry.dir())? else {
-            text += &format!("{name:<20} never retrained\n");
-            rows.push(json!({ "plant": name, "stale": true, "status": null }));
-            never.push(name);
-            continue;
-        };
-        let (age, old) = status.age(now, args.max_age);
-        // if there is no champion, even a recent retraining was not successful
-        let missing = status.champion == NO_CHAMPION;
-        // the champion may have been rolled back or damaged since the last retraining
-        let mut damaged = false;
-        if let Some(champion) = registry.champion().ok().flatten() {
-            damaged = registry.check(&champion.name).is_err();
-            status.champion = champion.name;
-        }
-        let state = if missing {
-            "no model"
-        } else if damaged {
-            "damaged"
-        } else if old {
-            "stale"
-        } else {
-            "good"
-        };
-        let old = old || missing || damaged;
-        let hours = age.seconds() / 3600.0;
-        text += &format!(
-            "{name:<20} {state:<8} retrained {hours:.1} h ago in {:.0} s, gate: {}, champion {}\n{:<20} {}\n",
-            status.seconds, status.gate, status.champion, "", status.reason
-        );
-        rows.push(json!({ "plant": name, "stale": old, "age_hours": hours, "status": status }));
-        if old {
-            stale.push(name);
-        }
-    }
+    let (now, compute) = (Timestamp::now(), globals.device.compute()?);
+    let max_age = args.max_age.unwrap_or(status::MAX_AGE);
+    let all: Vec<Status> = dirs.iter().map(|dir| examine(&project, dir, now, max_age, &compute)).collect();
     if globals.json {
-        output::json(&json!({ "schema_version": SCHEMA_VERSION, "plants": rows }))?;
-    } else if !text.is_empty() {
-        output::print(&text)?;
+        output::json(&json!({ "schema_version": SCHEMA_VERSION, "plants": all }))?;
+    } else if !globals.quiet && !all.is_empty() {
+        output::print(&all.iter().map(line).collect::<String>())?;
     }
-    let problems = [("stale, damaged or without a model", stale), ("never retrained", never)];
-    let problems: Vec<String> =
-        problems.iter().filter(|(_, n)| !n.is_empty()).map(|(what, n)| format!("{what}: {}", n.join(", "))).collect();
-    if problems.is_empty() {
+    let bad: Vec<String> =
+        all.iter().filter(|s| !s.good).map(|s| format!("{} ({})", s.plant, s.state())).collect();
+    if bad.is_empty() {
         return Ok(());
     }
-    Err(Error::Attention(format!(
-        "{}; run `twinopt retrain` for these plants, or schedule it with `twinopt schedule`",
-        problems.join("; ")
-    )))
+    let reason = if globals.quiet || globals.json { "; see `twinopt status`" } else { "" };
+    Err(Error::Attention(format!("not good: {}{reason}", bad.join(", "))))
+}
+
+/// The lines about one plant.
+fn line(s: &Status) -> String {
+    let champion = s.champion.as_deref().unwrap_or("none");
+    let last = s.last.as_ref().map_or_else(String::new, |n| format!(", last night: {} at {}", n.outcome, n.at));
+    let newest = s.newest_row.as_ref().map_or_else(String::new, |t| format!(", log until {t}"));
+    let mut text = format!("{:<20} {:<13} champion {champion}{last}{newest}\n", s.plant, s.state());
+    for problem in &s.problems {
+        text += &format!("{:<20} - {}\n", "", problem.text.replace('\n', "\n                       "));
+    }
+    text
 }

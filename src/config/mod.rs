@@ -15,6 +15,7 @@ mod log;
 mod model;
 mod place;
 mod planner;
+mod retrain;
 mod scenario;
 mod shape;
 mod span;
@@ -35,10 +36,11 @@ pub use log::{Decimal, Labels, LogSpec, LongSpec, Stamps, TimeUnit};
 pub use model::{EnsembleSpec, GpKernel, GpSpec, MeanSpec, ModelSpec};
 pub use place::{inner_place, key_place};
 pub use planner::PlannerSpec;
+pub use retrain::{MIN_BLOCKS, RetrainSpec, block_steps, least_blocks, suggested_blocks};
 pub use scenario::{BASELINE, CaseSpec, Change, ScenarioSpec};
 pub use span::TimeSpan;
 pub use tags::{Complaint, schema, signals};
 pub use total::TotalSpec;
 pub use twin::{
-    EconomicsSpec, Effect, Kind, KpiSpec, Partial, PriceBasis, Resample, RetrainSpec, SignalSpec, TwinSpec,
+    EconomicsSpec, Effect, Kind, KpiSpec, Partial, PriceBasis, Resample, SignalSpec, TwinSpec,
 };

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{At, ForecastSpec, LogSpec, ModelSpec, MpcSpec, TimeSpan};
+use super::{At, ForecastSpec, LogSpec, ModelSpec, MpcSpec, RetrainSpec, TimeSpan};
 use crate::error::{Error, Result};
 use crate::schema::Role;
 
@@ -287,18 +287,4 @@ pub enum KpiSpec {
     ServiceLevel(At<String>),
     /// Integral of max(0, `of` − `above`), e.g. in K·d.
     DegreeHours { of: At<String>, above: At<f64> },
-}
-
-/// Nightly retraining.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RetrainSpec {
-    /// Length of the part of the log on which the challenger is trained. The training part ends where the newest part
-    /// of the log (see `blocks`) begins.
-    pub window: At<TimeSpan>,
-    /// Length of the newest part of the log, on which champion and challenger are compared.
-    pub blocks: At<TimeSpan>,
-    /// Age above which `status` reports the champion as stale.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_age: Option<At<TimeSpan>>,
 }

@@ -3,8 +3,10 @@
 
 pub mod gate;
 mod lock;
+pub mod night;
 pub mod plant;
 pub mod project;
+pub mod publish;
 mod registry;
 pub mod retrain;
 pub mod run;

@@ -1,4 +1,4 @@
-//! Turns the files of a plant into its twin: reads the log, fits and publishes models, and opens the champion.
+//! Turns the files of a plant into its twin: reads the log, fits models, and loads the champion.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::{Event, EventKind, Registry, Version, now};
+use super::Registry;
 use crate::compute::Compute;
 use crate::config::{self, ForecastSpec, Loaded, ModelSpec, TwinSpec};
 use crate::control::mpc::TunedMpc;
@@ -204,6 +204,20 @@ impl Source {
         tune(&inputs, progress)
     }
 
+    /// Hash of everything that determines a challenger, except the seed: the clean log, the settings and the version of
+    /// the program. The hash does not depend on how the rows of the log are distributed over files.
+    pub fn inputs(&self) -> Result<String> {
+        let settings = (&self.spec.value.model, &self.spec.value.retrain, env!("CARGO_PKG_VERSION"));
+        let settings = serde_json::to_vec(&settings).map_err(|e| Error::Internal(e.to_string()))?;
+        let mut hash = blake3::Hasher::new();
+        hash.update(config_hash(&self.spec.value)?.as_bytes()).update(&settings);
+        hash.update(format!("{} {} {:?}", self.log.start, self.log.step_ms, self.log.segments).as_bytes());
+        for value in self.log.columns.iter().flatten() {
+            hash.update(&value.to_le_bytes());
+        }
+        Ok(hash.finalize().to_hex()[..32].to_owned())
+    }
+
     /// Combines the plant with a fitted twin, and adds the replay of the hold-out to the model card.
     pub fn with_fitted(self, fitted: FittedTwin) -> Result<Plant> {
         let seed = fitted.twin.provenance.seed;
@@ -218,7 +232,7 @@ impl Source {
     }
 
     /// Combines the plant with a stored twin.
-    fn with_stored(self, stored: StoredModel) -> Plant {
+    pub fn with_stored(self, stored: StoredModel) -> Plant {
         let config_hash = blake3::hash(self.spec.text.as_bytes()).to_hex().to_string();
         let Self { spec, schema, log, quality, compiled, .. } = self;
         let StoredModel { mut twin, card } = stored;
@@ -231,14 +245,8 @@ impl Source {
     /// # Errors
     /// Returns [`Error::Data`] if files of the version are damaged, and [`Error::NoInput`] if they cannot be read.
     pub fn load(&self, registry: &Registry, version: &str) -> Result<Option<StoredModel>> {
-        let bytes = registry.read(version, MODEL_FILE)?;
-        let file = model_file(registry, version);
-        if !fits(&bytes, &file, &self.spec.value)? {
-            return Ok(None);
-        }
-        let twin =
-            Twin::load(&bytes, &file, &self.spec.value, &self.schema, self.compiled.equations.clone(), &self.compute)?;
-        let mut card = card(registry, version)?;
+        let stored = load(registry, version, &self.spec.value, &self.schema, &self.compiled, &self.compute)?;
+        let Some(StoredModel { twin, mut card }) = stored else { return Ok(None) };
         if card.identification.is_empty() {
             // The model was stored by an older version of twinopt, which did not assess the controls.
             let model = ModelSpec { lags: card.lags.into(), ..self.spec.value.model.clone() };
@@ -299,13 +307,36 @@ fn fits(bytes: &[u8], file: &Path, spec: &TwinSpec) -> Result<bool> {
     Ok(Twin::provenance(bytes, file)?.config_hash == config_hash(spec)?)
 }
 
-/// A warning if `version` cannot be used because it was fitted for another `twin.toml`.
-///
-/// # Errors
-/// Returns the errors of [`Source::load`].
-pub fn warning(registry: &Registry, version: &str, spec: &TwinSpec) -> Result<Option<String>> {
+/// Loads `version` without the log ([`Source::load`]).
+fn load(
+    registry: &Registry,
+    version: &str,
+    spec: &TwinSpec,
+    schema: &Arc<Schema>,
+    compiled: &Compiled,
+    compute: &Compute,
+) -> Result<Option<StoredModel>> {
     let bytes = registry.read(version, MODEL_FILE)?;
-    Ok((!fits(&bytes, &model_file(registry, version), spec)?).then(|| outdated(version)))
+    let file = model_file(registry, version);
+    if !fits(&bytes, &file, spec)? {
+        return Ok(None);
+    }
+    let twin = Twin::load(&bytes, &file, spec, schema, compiled.equations.clone(), compute)?;
+    Ok(Some(StoredModel { twin, card: card(registry, version)? }))
+}
+
+/// The reason why no command would use `version` with the present `twin.toml`, if there is one.
+pub fn unusable(registry: &Registry, version: &str, spec: &Loaded<TwinSpec>, compute: &Compute) -> Option<String> {
+    let load = || -> Result<bool> {
+        let schema = expr::schema(&spec.value).map_err(|faults| faults_of(spec, faults))?;
+        let compiled = Compiled::new(spec, &schema, &IndexMap::new())?;
+        Ok(load(registry, version, &spec.value, &schema, &compiled, compute)?.is_some())
+    };
+    match load() {
+        Ok(true) => None,
+        Ok(false) => Some(outdated(version)),
+        Err(e) => Some(e.to_string()),
+    }
 }
 
 /// The model card of `version`.
@@ -320,104 +351,11 @@ pub fn card(registry: &Registry, version: &str) -> Result<ModelCard> {
     Ok(card)
 }
 
-/// Stores the twin of the plant as a version.
-pub fn publish(registry: &Registry, plant: &Plant) -> Result<Version> {
-    let card = serde_json::to_vec_pretty(&plant.card).map_err(|e| Error::Internal(e.to_string()))?;
-    registry.publish(&[(MODEL_FILE, &plant.twin.save()?), (CARD_FILE, &card)])
-}
-
-/// Appends an event for a version.
-pub fn record(registry: &Registry, plant: &Plant, version: &Version, kind: EventKind, reason: &str) -> Result<()> {
-    registry.record(&Event {
-        kind,
-        version: version.name.clone(),
-        at: now(),
-        reason: reason.to_owned(),
-        data_end: plant.quality.end.clone(),
-    })
-}
-
-/// Opens the plant with its champion. Fits a model first if there is none for the present `twin.toml`. `note` is called
-/// with messages to the user.
-///
-/// # Errors
-/// Returns the errors of [`Source::champion`], and [`Error::Attention`] if the new model is refused.
-pub fn open(
-    source: Source,
-    registry: &Registry,
-    seed: Option<u64>,
-    progress: &dyn Fn(&str),
-    note: &dyn Fn(&str),
-) -> Result<Plant> {
-    let name = source.name().to_owned();
-    match source.champion(registry)? {
-        // the champion is used even if it was fitted with another seed, because only the gate may replace it
-        Champion::Intact(stored) => return Ok(source.with_stored(*stored)),
-        Champion::Replacement { stored, why } => {
-            let (version, dir) = (&stored.card.version, source.dir());
-            note(&format!(
-                "{why}\nthe earlier champion {version} is used instead; to make it the champion, run `twinopt models {dir} rollback`"
-            ));
-            return Ok(source.with_stored(*stored));
-        }
-        Champion::Absent => note(&format!("{name} has no model yet; fitting one now")),
-        Champion::Outdated(version) => note(&format!("{}; fitting {name} again", outdated(&version))),
-    }
-    let _lock = registry.lock("run")?;
-    let (plant, refused) = fit_and_publish(source, registry, seed, progress)?;
-    match refused {
-        Some(why) => Err(Error::Attention(why)),
-        None => Ok(plant),
-    }
-}
-
-/// Opens the plant with its champion. Never fits a model.
-///
-/// # Errors
-/// Returns the errors of [`Source::champion`], [`Error::NoInput`] if there is no model, and [`Error::Data`] if the
-/// champion was fitted for another `twin.toml`.
-pub fn open_published(source: Source, registry: &Registry, note: &dyn Fn(&str)) -> Result<Plant> {
-    let (name, dir) = (source.name().to_owned(), source.dir());
-    match source.champion(registry)? {
-        Champion::Intact(stored) => Ok(source.with_stored(*stored)),
-        Champion::Replacement { stored, why } => {
-            note(&format!("{why}\nthe earlier champion {} is used instead", stored.card.version));
-            Ok(source.with_stored(*stored))
-        }
-        Champion::Absent => {
-            Err(Error::no_input(registry.dir(), format!("{name} has no model yet; run `twinopt fit {dir}` first")))
-        }
-        Champion::Outdated(version) => {
-            Err(Error::Data(format!("{}; run `twinopt fit {dir}` first", outdated(&version))))
-        }
-    }
-}
-
 /// The reason why `version` cannot be used.
 pub(super) fn outdated(version: &str) -> String {
     format!(
         "model {version} was fitted with signals, a sample time or [model] settings that differ from those in twin.toml"
     )
-}
-
-/// Fits and publishes a model, and makes it champion unless it is refused. Returns the plant and, if the model is
-/// refused, the reason. The caller must hold the lock of the registry.
-pub fn fit_and_publish(
-    source: Source,
-    registry: &Registry,
-    seed: Option<u64>,
-    progress: &dyn Fn(&str),
-) -> Result<(Plant, Option<String>)> {
-    let mut fitted = source.fit(&source.log, &source.spec.value.model, None, seed, progress)?;
-    let refused = fitted.refusal.take();
-    let mut plant = source.with_fitted(fitted)?;
-    let version = publish(registry, &plant)?;
-    match &refused {
-        None => record(registry, &plant, &version, EventKind::Promoted, &plant.card.reason.clone())?,
-        Some(why) => record(registry, &plant, &version, EventKind::Refused, why)?,
-    }
-    plant.card.version = version.name;
-    Ok((plant, refused))
 }
 
 /// The known effects of all controls.

@@ -7,14 +7,15 @@
 //! complete version or none.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Lock;
-use crate::disk::{make_dir, sync_dir};
+use crate::disk::{make_dir, names_in, remove_temporary, sync_dir, temporary_name};
 use crate::error::{Error, Result};
 
 /// The files of a version.
@@ -36,6 +37,17 @@ pub enum EventKind {
     Refused,
     /// Became champion again.
     RolledBack,
+}
+
+impl EventKind {
+    /// Returns the name that is used in text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Promoted => "promoted",
+            Self::Refused => "refused",
+            Self::RolledBack => "rolled back",
+        }
+    }
 }
 
 /// One entry of the event log.
@@ -66,7 +78,6 @@ pub struct Registry {
 }
 
 const MANIFEST: &str = "manifest.json";
-const STAGING: &str = ".staging-";
 
 impl Registry {
     /// Opens the registry in `dir`. The folder is created when the first version is published.
@@ -84,17 +95,8 @@ impl Registry {
     /// Returns [`Error::Busy`] if another process holds the lock.
     pub fn lock(&self, verb: &str) -> Result<Lock> {
         let lock = Lock::take(&self.dir, verb)?;
-        for folder in [&self.dir, &self.dir.join("events")] {
-            for name in names_in(folder)? {
-                let path = folder.join(&name);
-                // errors are ignored, because leftover files do no harm
-                if name.starts_with(STAGING) {
-                    let _ = fs::remove_dir_all(path);
-                } else if name.ends_with(".tmp") {
-                    let _ = fs::remove_file(path);
-                }
-            }
-        }
+        remove_temporary(&self.dir);
+        remove_temporary(&self.dir.join("events"));
         Ok(lock)
     }
 
@@ -120,10 +122,9 @@ impl Registry {
         if path.join(MANIFEST).exists() && self.check(&name).is_ok() {
             return Ok(Version { name, path });
         }
-        let staging = self.dir.join(format!("{STAGING}{name}-{}", std::process::id()));
+        let staging = self.dir.join(temporary_name(&name));
         let write = || -> std::io::Result<()> {
             make_dir(&versions)?;
-            let _ = fs::remove_dir_all(&staging);
             fs::create_dir(&staging)?;
             for (file, bytes) in files.iter().copied().chain([(MANIFEST, text.as_slice())]) {
                 let mut f = File::create(staging.join(file))?;
@@ -152,16 +153,17 @@ impl Registry {
         let text = serde_json::to_vec_pretty(event).map_err(|e| Error::Internal(e.to_string()))?;
         // the event is written to a temporary file and then linked, so that readers see only complete events, and
         // reusing a number fails
-        let staged = folder.join(format!(".{number:08}.{}.tmp", std::process::id()));
+        let staged = folder.join(temporary_name(&format!("{number:08}")));
         let write = || -> std::io::Result<()> {
-            let mut f = OpenOptions::new().write(true).create(true).truncate(true).open(&staged)?;
+            let mut f = File::create_new(&staged)?;
             f.write_all(&text)?;
             f.sync_all()?;
-            fs::hard_link(&staged, &path)?;
-            fs::remove_file(&staged)?;
-            sync_dir(&folder)
+            fs::hard_link(&staged, &path)
         };
-        write().map_err(|e| Error::write(&path, e))
+        let written = write();
+        // the event exists, even if its temporary name cannot be removed now
+        let _ = fs::remove_file(&staged);
+        written.and_then(|()| sync_dir(&folder)).map_err(|e| Error::write(&path, e))
     }
 
     /// All events, oldest first.
@@ -179,7 +181,7 @@ impl Registry {
     fn event_files(&self) -> Result<Vec<(u64, PathBuf)>> {
         let folder = self.dir.join("events");
         let mut files = Vec::new();
-        for name in names_in(&folder)? {
+        for name in names_in(&folder).map_err(|e| Error::no_input(&folder, e))? {
             if let Some(number) = name.strip_suffix(".json").and_then(|n| n.parse().ok()) {
                 files.push((number, folder.join(&name)));
             }
@@ -193,9 +195,18 @@ impl Registry {
         Ok(self.champions()?.pop())
     }
 
+    /// Time at which the champion was first promoted. Returns `None` if there is no champion.
+    pub fn champion_since(&self) -> Result<Option<Timestamp>> {
+        let Some(champion) = self.champion()? else { return Ok(None) };
+        let events = self.events()?;
+        let first = events.iter().find(|e| e.version == champion.name && e.kind != EventKind::Refused);
+        Ok(first.and_then(|e| e.at.parse().ok()))
+    }
+
     /// Names of all versions, sorted.
     pub fn versions(&self) -> Result<Vec<String>> {
-        let mut names = names_in(&self.dir.join("versions"))?;
+        let folder = self.dir.join("versions");
+        let mut names = names_in(&folder).map_err(|e| Error::no_input(&folder, e))?;
         names.sort();
         Ok(names)
     }
@@ -294,15 +305,6 @@ fn damaged(path: &Path) -> Error {
         "{} is damaged: its content differs from the published content; return to an undamaged version with `twinopt models DIR rollback`",
         path.display()
     ))
-}
-
-/// Names of the entries in a folder, or an empty list if the folder does not exist.
-fn names_in(folder: &Path) -> Result<Vec<String>> {
-    match fs::read_dir(folder) {
-        Ok(entries) => Ok(entries.filter_map(|e| e.ok()?.file_name().into_string().ok()).collect()),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(e) => Err(Error::no_input(folder, e)),
-    }
 }
 
 #[cfg(test)]

@@ -1,36 +1,46 @@
-//! Retraining: fit a challenger, compare it with the champion in the gate, and promote or refuse it.
+//! Retraining: fit a challenger, compare it with the champion in the gate, and promote or refuse it. Every night is
+//! recorded in the history.
 
 use std::ops::Range;
 use std::time::Instant;
 
-use super::gate::{Comparison, compare, decide};
+use jiff::Timestamp;
+
+use super::gate::{Comparison, TooFewBlocks, compare, decide, has_drifted};
+use super::night::{Night, Outcome, history};
 use super::plant::{self, Champion, Source, StoredModel};
-use super::status::{GateResult, NO_CHAMPION, Status};
-use super::{EventKind, Registry, now};
+use super::{EventKind, Registry, now, publish};
 use crate::compute::Compute;
-use crate::config::{Loaded, ModelSpec, RetrainSpec, TwinSpec};
+use crate::config::{Loaded, MIN_BLOCKS, ModelSpec, RetrainSpec, TimeSpan, TwinSpec, least_blocks, suggested_blocks};
 use crate::error::{Error, Result};
+use crate::log::FindingClass;
 use crate::scenario::results::ModelCard;
 use crate::trajectory::Trajectory;
 
-/// The result of a retraining run.
-pub struct Retrained {
-    pub status: Status,
-    /// Comparison of champion and challenger. `None` if there was no champion, or too little data for a comparison.
-    pub comparison: Option<Comparison>,
+/// What was found out about the log before the night ended.
+#[derive(Default)]
+struct LogFacts {
+    rows: usize,
+    end: String,
+    inputs: String,
 }
 
-/// The result of a retraining run before it is written as a [`Status`].
-struct Promotion {
-    gate: GateResult,
+/// The end of a night without an error.
+struct Verdict {
+    outcome: Outcome,
     reason: String,
-    champion: String,
     comparison: Option<Comparison>,
 }
 
+impl Verdict {
+    fn new(outcome: Outcome, reason: impl Into<String>) -> Self {
+        Self { outcome, reason: reason.into(), comparison: None }
+    }
+}
+
 /// Fits a challenger on the newest window of the log, promotes it if it beats the champion on blocks that were not used
-/// to fit either of them, and writes the status of the plant. `seed` overrides the seed in the twin. `progress` is
-/// called with the name of each stage.
+/// to fit either of them, and records the night. `seed` overrides the seed in the twin. `progress` is called with the
+/// name of each stage.
 ///
 /// # Errors
 /// Returns [`Error::Busy`] at once if another process holds the lock of the registry, and the errors that
@@ -41,58 +51,118 @@ pub fn retrain(
     registry: &Registry,
     seed: Option<u64>,
     progress: &dyn Fn(&str),
-) -> Result<Retrained> {
+) -> Result<Night> {
     let clock = Instant::now();
     // take the lock before the work starts, so that a second process fails at once
     let _lock = registry.lock("retrain")?;
-    let unchanged = |e| match e {
-        Error::Data(why) if !why.contains("champion unchanged") => Error::Data(format!("{why}\nchampion unchanged")),
-        other => other,
+    let plant = spec.value.name.value.clone();
+    let mut log = LogFacts::default();
+    let result = attempt(spec, compute, registry, seed, progress, &mut log);
+    let (outcome, exit_code, reason, comparison) = match &result {
+        Ok(Verdict { outcome, reason, comparison }) => {
+            let code = if outcome.is_good() { 0 } else { Error::Attention(String::new()).exit_code() };
+            (*outcome, code, reason.clone(), comparison.clone())
+        }
+        Err(error) => (Outcome::of(error), error.exit_code(), error.to_string(), None),
     };
-    let source = plant::read(spec, compute, progress).map_err(unchanged)?;
-    let name = source.name().to_owned();
-    let (rows, data_end) = (source.quality.grid_steps, source.quality.end.clone());
-    let retrain = source.spec.value.retrain.as_ref();
-    let max_age = retrain.and_then(|r| r.value.max_age.as_ref().map(|a| a.value.to_string()));
-    let Promotion { gate, reason, champion, comparison } =
-        challenge(source, registry, seed, progress).map_err(unchanged)?;
-    let status = Status {
-        plant: name,
-        last_success: now(),
-        seconds: clock.elapsed().as_secs_f64(),
-        rows,
-        data_end,
-        champion,
-        gate,
+    let night = Night {
+        plant,
+        at: now(),
+        outcome,
+        exit_code,
         reason,
-        max_age,
+        champion: registry.champion().ok().flatten().map(|v| v.name),
+        seconds: clock.elapsed().as_secs_f64(),
+        rows: log.rows,
+        data_end: log.end,
+        inputs: log.inputs,
+        seed,
+        comparison,
     };
-    status.write(registry.dir())?;
-    Ok(Retrained { status, comparison })
+    let recorded = night.append(registry.dir());
+    match result {
+        Ok(_) => recorded.map(|()| night),
+        Err(Error::Data(why)) if !why.contains("champion unchanged") => {
+            Err(Error::Data(format!("{why}\nchampion unchanged")))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn attempt(
+    spec: Loaded<TwinSpec>,
+    compute: Compute,
+    registry: &Registry,
+    seed: Option<u64>,
+    progress: &dyn Fn(&str),
+    log: &mut LogFacts,
+) -> Result<Verdict> {
+    let source = plant::read(spec, compute, progress)?;
+    *log = LogFacts { rows: source.quality.grid_steps, end: source.quality.end.clone(), inputs: source.inputs()? };
+    let champion = source.champion(registry)?;
+    let age = champion_age(registry)?;
+    let max_age = source.spec.value.retrain.as_ref().and_then(|r| r.max_age.as_ref());
+    let max_age = max_age.map_or(RetrainSpec::MAX_AGE, |a| a.value);
+    let aged = age > max_age;
+    let mut verdict = match nothing_new(&champion, registry, &log.inputs, seed) {
+        Some(verdict) => verdict,
+        None => challenge(source, champion, registry, seed, aged, progress)?,
+    };
+    if aged && matches!(verdict.outcome, Outcome::Kept | Outcome::NothingNew) {
+        verdict.outcome = Outcome::NeedsAttention;
+        verdict.reason += &format!("; the champion has not been replaced for {age}, but `retrain.max_age` is {max_age}");
+    }
+    Ok(verdict)
+}
+
+/// Time since the champion was first promoted. Rollbacks do not make it younger.
+fn champion_age(registry: &Registry) -> Result<TimeSpan> {
+    let since = registry.champion_since()?.unwrap_or(Timestamp::MAX);
+    let ms = (Timestamp::now().as_millisecond() - since.as_millisecond()).max(0);
+    Ok(TimeSpan::from_ms(ms / 3_600_000 * 3_600_000))
+}
+
+/// The nights that judged a log, oldest first.
+fn judged(registry: &Registry) -> Vec<Night> {
+    // a damaged history is reported by `status`
+    let mut nights = history(registry.dir()).unwrap_or_default();
+    nights.retain(|n| n.outcome.is_good() || n.outcome == Outcome::NeedsAttention);
+    nights
+}
+
+/// The verdict if the last judged night had the same inputs.
+fn nothing_new(champion: &Champion, registry: &Registry, inputs: &str, seed: Option<u64>) -> Option<Verdict> {
+    let Champion::Intact(stored) = champion else { return None };
+    let nights = judged(registry);
+    let last = nights.last()?;
+    if last.inputs != inputs || !(seed.is_none() || seed == last.seed) {
+        return None;
+    }
+    // all nights since `first` had the same inputs
+    let first = nights.iter().rev().take_while(|n| n.inputs == inputs).last()?;
+    let text = format!(
+        "nothing new since {}: the log (newest row {}) and the settings are the same, so nothing was fitted; champion \
+         unchanged",
+        first.at, first.data_end
+    );
+    if first.outcome.is_good() {
+        return Some(Verdict::new(Outcome::NothingNew, text));
+    }
+    // the cause of the alarm is still there, unless somebody has changed the champion
+    let unchanged = first.champion.as_ref() == Some(&stored.card.version);
+    unchanged.then(|| Verdict::new(Outcome::NeedsAttention, format!("{}; {text}", first.reason)))
 }
 
 /// Fits a challenger and lets the gate decide.
-fn challenge(source: Source, registry: &Registry, seed: Option<u64>, progress: &dyn Fn(&str)) -> Result<Promotion> {
-    let champion = source.champion(registry)?;
-    let champion_name = registry.champion()?.map(|v| v.name);
+fn challenge(
+    source: Source,
+    champion: Champion,
+    registry: &Registry,
+    seed: Option<u64>,
+    aged: bool,
+    progress: &dyn Fn(&str),
+) -> Result<Verdict> {
     let (log, model) = newest(&source);
-    // the challenger keeps the MPC settings of the champion
-    let tuned = match &champion {
-        Champion::Intact(stored) | Champion::Replacement { stored, .. } => {
-            stored.card.tuned.as_ref().filter(|_| source.spec.value.tunes())
-        }
-        Champion::Absent | Champion::Outdated(_) => None,
-    };
-    let mut challenger = source.fit(&log, &model, tuned, seed, progress)?;
-    let keep = |reason: String, comparison| Promotion {
-        gate: GateResult::Kept,
-        reason,
-        champion: champion_name.clone().unwrap_or_else(|| NO_CHAMPION.into()),
-        comparison,
-    };
-    if let Some(why) = challenger.refusal.take() {
-        return Ok(keep(format!("champion unchanged: {why}"), None));
-    }
     let (reference, caveat) = match &champion {
         Champion::Intact(stored) => (Some(stored), String::new()),
         Champion::Replacement { stored, why } => {
@@ -100,6 +170,18 @@ fn challenge(source: Source, registry: &Registry, seed: Option<u64>, progress: &
         }
         Champion::Absent | Champion::Outdated(_) => (None, String::new()),
     };
+    if let Some(stored) = reference {
+        refuse_new_units(&source, registry, &stored.card)?;
+        if let Some(why) = closed_for_good(&source.spec.value, &model) {
+            return Ok(Verdict::new(Outcome::NeedsAttention, why));
+        }
+    }
+    // the challenger keeps the MPC settings of the champion
+    let tuned = reference.and_then(|s| s.card.tuned.as_ref()).filter(|_| source.spec.value.tunes());
+    let mut challenger = source.fit(&log, &model, tuned, seed, progress)?;
+    if let Some(why) = challenger.refusal.take() {
+        return Ok(Verdict::new(Outcome::NeedsAttention, format!("champion unchanged: {why}")));
+    }
     let comparison = match reference {
         Some(stored) => {
             let StoredModel { twin, card } = stored.as_ref();
@@ -110,32 +192,96 @@ fn challenge(source: Source, registry: &Registry, seed: Option<u64>, progress: &
             let (old, new) = ((&twin.map, &twin.noise_model), (&challenger.twin.map, &challenger.twin.noise_model));
             let horizon = card.horizon.min(challenger.card.horizon);
             match compare(old, new, &source.log, &blocks, horizon, challenger.twin.provenance.seed) {
-                Ok(comparison) => Some(comparison),
-                Err(Error::Attention(why)) => return Ok(keep(why + &caveat, None)),
-                Err(other) => return Err(other),
+                Ok(comparison) => Some((comparison, promised_coverage(card))),
+                Err(few) => return Ok(Verdict::new(Outcome::Kept, too_few(&few, &source.log) + &caveat)),
             }
         }
         None => None,
     };
-    let decision = comparison.as_ref().map(decide);
+    let decision = comparison.as_ref().map(|(c, _)| decide(c, aged));
     let mut shortened = source;
     shortened.log = log;
     let plant = shortened.with_fitted(challenger)?;
-    let version = plant::publish(registry, &plant)?;
-    let (gate, reason) = match (decision, &champion) {
-        (Some(d), _) if !d.promote => (GateResult::Kept, d.reason + &caveat),
-        (Some(d), _) => (GateResult::Promoted, d.reason + &caveat),
+    let version = publish::publish(registry, &plant)?;
+    let (outcome, reason) = match (decision, &champion) {
+        (Some(d), _) if !d.promote => (Outcome::Kept, d.reason + &caveat),
+        (Some(d), _) => (Outcome::Promoted, d.reason + &caveat),
         (None, Champion::Outdated(old)) => {
-            (GateResult::Replaced, format!("{}, so it is replaced: {}", plant::outdated(old), plant.card.reason))
+            (Outcome::Replaced, format!("{}, so it is replaced: {}", plant::outdated(old), plant.card.reason))
         }
-        (None, _) => (GateResult::First, format!("first model: {}", plant.card.reason)),
+        (None, _) => (Outcome::First, format!("first model: {}", plant.card.reason)),
     };
-    if gate == GateResult::Kept {
-        plant::record(registry, &plant, &version, EventKind::Refused, &reason)?;
-        return Ok(keep(reason, comparison));
+    let kind = if outcome == Outcome::Kept { EventKind::Refused } else { EventKind::Promoted };
+    publish::record(registry, &plant, &version, kind, &reason)?;
+    let mut verdict = Verdict::new(outcome, reason);
+    if let Some((c, promised)) = &comparison
+        && outcome == Outcome::Kept
+        && has_drifted(c, *promised)
+    {
+        verdict.outcome = Outcome::NeedsAttention;
+        verdict.reason += &format!(
+            "; drift: the champion's 90 % intervals cover only {:.0} % of the newest values ({:.0} % when it was fitted), \
+             so the plant or its sensors have changed; look for the cause with `twinopt inspect`",
+            100.0 * c.champion_coverage,
+            100.0 * promised
+        );
     }
-    plant::record(registry, &plant, &version, EventKind::Promoted, &reason)?;
-    Ok(Promotion { gate, reason, champion: version.name, comparison })
+    verdict.comparison = comparison.map(|(c, _)| c);
+    Ok(verdict)
+}
+
+/// The reason why the gate can never open, if there is one. `model.holdout` contains the gate blocks.
+fn closed_for_good(spec: &TwinSpec, model: &ModelSpec) -> Option<String> {
+    let (least, blocks) = (least_blocks(model, spec.step.value), model.holdout.value);
+    let advice = match &spec.retrain {
+        Some(_) => "increase `retrain.blocks`",
+        None => "the gate uses `model.holdout`, because twin.toml has no table `[retrain]`; add one",
+    };
+    (blocks < least).then(|| {
+        format!(
+            "champion unchanged: the gate can never open, because it compares two models on a part of the log that is \
+             {blocks} long, but {MIN_BLOCKS} blocks need {least}; {advice}, with `blocks = \"{}\"`",
+            suggested_blocks(model, spec.step.value)
+        )
+    })
+}
+
+/// The reason to keep the champion if the log has too few blocks.
+fn too_few(few: &TooFewBlocks, log: &Trajectory) -> String {
+    let block = TimeSpan::from_steps(few.length, log.step_ms);
+    let missing = TimeSpan::from_steps(few.length * (MIN_BLOCKS - few.found), log.step_ms);
+    format!(
+        "champion kept: the gate compares two models on {MIN_BLOCKS} blocks of {block} to which neither was fitted, but \
+         there are only {}; it can open when the log is about {missing} longer",
+        few.found
+    )
+}
+
+/// Fraction of the hold-out that the champion's 90 % intervals covered when it was fitted, at the control horizon.
+fn promised_coverage(card: &ModelCard) -> f64 {
+    let at_horizon = card.scores.iter().filter(|s| s.model == card.model && s.horizon == card.horizon);
+    let (sum, n) = at_horizon.fold((0.0, 0), |(sum, n), s| (sum + s.coverage_fixed[2], n + 1));
+    if n == 0 { 0.9 } else { sum / f64::from(n) }
+}
+
+/// Refuses the log if values that no earlier fit or retraining has accepted seem to be in another unit.
+fn refuse_new_units(source: &Source, registry: &Registry, champion: &ModelCard) -> Result<()> {
+    let accepted = judged(registry).iter().filter_map(|n| n.data_end.parse().ok()).max();
+    let accepted = accepted.map_or_else(|| trained_until(champion), Ok)?;
+    let is_new = |time: &str| time.parse::<Timestamp>().is_ok_and(|t| t > accepted);
+    let jumps = source.quality.findings.iter().filter(|f| f.class == FindingClass::UnitJump && is_new(&f.last));
+    let lines: Vec<String> = jumps
+        .map(|f| format!("\n  `{}`, {} values from {} to {}: {}", f.signal, f.count, f.first, f.last, f.note))
+        .collect();
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let dir = source.dir();
+    Err(Error::Data(format!(
+        "the newest part of the log has values in another unit:{}\n  champion unchanged; if the values are right, run \
+         `twinopt fit {dir}`",
+        lines.concat()
+    )))
 }
 
 /// Returns the part of the log that contains the newest training window and the blocks after it, and model settings in
@@ -165,14 +311,17 @@ fn held_out(
     offset: usize,
     champion: &ModelCard,
 ) -> Result<Vec<Range<usize>>> {
-    let until: jiff::Timestamp = champion.trained_until.parse().map_err(|e| {
+    let ms = (trained_until(champion)?.as_millisecond() - log.start.as_millisecond()).max(0);
+    let first = usize::try_from(ms / log.step_ms).unwrap_or(0) + champion.lags + champion.horizon;
+    let rows = holdout.iter().map(|r| (r.start + offset).max(first)..r.end + offset);
+    Ok(rows.filter(|r| r.start < r.end).collect())
+}
+
+fn trained_until(champion: &ModelCard) -> Result<Timestamp> {
+    champion.trained_until.parse().map_err(|e| {
         let (version, until) = (&champion.version, &champion.trained_until);
         Error::Data(format!(
             "the model card of version {version}: `trained_until` is `{until}`, which is not a time ({e}); run `twinopt fit` again"
         ))
-    })?;
-    let ms = (until.as_millisecond() - log.start.as_millisecond()).max(0);
-    let first = usize::try_from(ms / log.step_ms).unwrap_or(0) + champion.lags + champion.horizon;
-    let rows = holdout.iter().map(|r| (r.start + offset).max(first)..r.end + offset);
-    Ok(rows.filter(|r| r.start < r.end).collect())
+    })
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 
 use super::project::Project;
-use super::{Lock, Registry, plant};
+use super::{Lock, Registry, plant, publish};
 use crate::check;
 use crate::compute::Compute;
 use crate::config::{self, Loaded, ScenarioSpec, TwinSpec};
@@ -182,11 +182,11 @@ impl CheckedRun {
     /// Opens the champion of the plant, or fits a model if there is none, and locks the report folder.
     ///
     /// # Errors
-    /// Returns the errors of [`plant::open`], and [`Error::Busy`] if another run of this plant is in progress.
+    /// Returns the errors of [`publish::open`], and [`Error::Busy`] if another run of this plant is in progress.
     pub fn open(self, compute: Compute, report_progress: &dyn Fn(&str), note: &dyn Fn(&str)) -> Result<OpenRun> {
         let Self { registry, twin, scenarios, failed, plant_reports, report_dir, seed } = self;
         let source = plant::read(twin, compute, report_progress)?;
-        let plant = plant::open(source, &registry, seed, report_progress, note)?;
+        let plant = publish::open(source, &registry, seed, report_progress, note)?;
         std::fs::create_dir_all(&report_dir).map_err(|e| Error::write(&report_dir, e))?;
         // two runs must not write the same files
         let lock = Lock::take(&scenario::parts_folder(&plant_reports), "run")?;

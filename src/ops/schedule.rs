@@ -42,8 +42,8 @@ impl Job {
              [Service]\n\
              Type=oneshot\n\
              WorkingDirectory={root}\n\
-             # 3: finished, but the champion was kept; 75: another process uses the plant\n\
-             SuccessExitStatus=3 75\n\
+             # another process uses the plant\n\
+             SuccessExitStatus=75\n\
              {exec}\n\
              TimeoutStartSec=2h\n\
              MemoryMax=4G\n\
@@ -88,8 +88,8 @@ impl Job {
         let name: String = self.plant.to_lowercase().chars().take(40).collect();
         let name = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
         let name = name.trim_matches('-');
-        // exit codes 3 (the champion was kept) and 75 (another process uses the plant) do not mean that the job failed
-        let tolerate = |c: String| format!("{c} || {{ c=$?; [ $c = 3 ] || [ $c = 75 ] || exit $c; }}");
+        // exit code 75 (another process uses the plant) does not mean that the job failed
+        let tolerate = |c: String| format!("{c} || {{ c=$?; [ $c = 75 ] || exit $c; }}");
         let script: Vec<String> = self.commands("twinopt").into_iter().map(tolerate).collect();
         let script = serde_json::Value::from(script.join("; ")).to_string();
         let root = serde_json::Value::from(self.root.as_str()).to_string();

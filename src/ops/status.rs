@@ -1,115 +1,204 @@
-//! The status of a plant after its last retraining: one small file that is replaced atomically.
+//! The status of a plant: its champion, its last night and its log, as they are now.
 
-use std::fmt;
 use std::path::Path;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::config::TimeSpan;
-use crate::error::{Error, Result};
+use super::night::{Night, history};
+use super::project::Project;
+use super::{Registry, plant};
+use crate::compute::Compute;
+use crate::config::{self, Loaded, RetrainSpec, TimeSpan, TwinSpec};
+use crate::error::Error;
+use crate::log;
 
-/// The result of the last retraining.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Maximum age of the last good night and of the newest log row if `--max-age` is missing: a day plus a margin.
+pub const MAX_AGE: TimeSpan = TimeSpan::from_ms(26 * 3_600_000);
+
+/// The status of one plant.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Status {
     pub plant: String,
-    /// Time at which the last retraining finished (UTC), regardless of the decision of the gate.
-    pub last_success: String,
-    pub seconds: f64,
-    pub rows: usize,
+    /// True if nobody needs to act.
+    pub good: bool,
+    /// What is wrong, most serious first.
+    pub problems: Vec<Problem>,
+    /// Champion, and the time at which it was first promoted (UTC).
+    pub champion: Option<String>,
+    pub champion_since: Option<String>,
     /// Time of the newest row of the log (UTC).
-    pub data_end: String,
-    pub champion: String,
-    pub gate: GateResult,
-    /// One sentence.
-    pub reason: String,
-    /// Maximum age of the last retraining, as set in the twin.
-    pub max_age: Option<String>,
+    pub newest_row: Option<String>,
+    /// The last night that ended without a problem, and the last night.
+    pub last_good: Option<String>,
+    pub last: Option<Night>,
 }
 
-/// The result of the gate: whether the challenger became the champion.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum GateResult {
-    /// The challenger won the comparison.
-    Promoted,
-    /// The champion is unchanged, or there is still no champion.
-    Kept,
-    /// There was no previous champion.
-    First,
-    /// The champion was fitted for another `twin.toml`, so no comparison was possible.
-    Replaced,
+/// One problem of a plant.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Problem {
+    pub kind: ProblemKind,
+    /// What is wrong and what to do.
+    pub text: String,
 }
 
-impl fmt::Display for GateResult {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Promoted => "promoted",
-            Self::Kept => "kept",
-            Self::First => "first",
-            Self::Replaced => "replaced",
-        })
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProblemKind {
+    /// `twin.toml` has faults.
+    Configuration,
+    NoModel,
+    /// No command would use the champion.
+    Unusable,
+    /// The last fit or retraining failed or needs attention.
+    LastNight,
+    /// The newest log row is too old, or the log cannot be read.
+    OldLog,
+    /// The last good night is too long ago.
+    OldNight,
+    /// The champion is older than `retrain.max_age`.
+    OldChampion,
+    /// The history cannot be read.
+    History,
+}
+
+impl ProblemKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Configuration => "configuration",
+            Self::NoModel => "no model",
+            Self::Unusable => "unusable",
+            Self::LastNight => "failed",
+            Self::OldLog => "old log",
+            Self::OldNight => "stale",
+            Self::OldChampion => "old model",
+            Self::History => "no history",
+        }
     }
 }
 
-/// Value of `champion` if there is no champion.
-pub const NO_CHAMPION: &str = "none";
-
-const FILE: &str = "status.json";
+/// Examines the plant in the folder `dir` of `project` at the time `now`. `max_age` is the maximum age of the last good
+/// night and of the newest log row.
+pub fn examine(project: &Project, dir: &Path, now: Timestamp, max_age: TimeSpan, compute: &Compute) -> Status {
+    let folder = dir.canonicalize().ok().and_then(|d| Some(d.file_name()?.to_str()?.to_owned()));
+    let mut status = Status {
+        plant: folder.unwrap_or_default(),
+        good: false,
+        problems: Vec::new(),
+        champion: None,
+        champion_since: None,
+        newest_row: None,
+        last_good: None,
+        last: None,
+    };
+    match config::load_twin(dir) {
+        Ok(twin) => {
+            status.plant.clone_from(&twin.value.name.value);
+            let registry = Registry::open(project.model_dir(&status.plant));
+            status.judge_champion(&registry, &twin, now, compute);
+            status.judge_nights(&registry, now, max_age);
+            status.judge_log(dir, &twin, now, max_age);
+        }
+        Err(e) => status.add(ProblemKind::Configuration, format!("{e}; see `twinopt check {}`", dir.display())),
+    }
+    // problems are added in the order in which they are found, and sorting is stable
+    status.problems.sort_by_key(|p| p.kind as u8);
+    status.good = status.problems.is_empty();
+    status
+}
 
 impl Status {
-    pub fn write(&self, dir: &Path) -> Result<()> {
-        let text = serde_json::to_vec_pretty(self).map_err(|e| Error::Internal(e.to_string()))?;
-        crate::disk::write_file(&dir.join(FILE), &text)
+    fn add(&mut self, kind: ProblemKind, text: String) {
+        self.problems.push(Problem { kind, text });
     }
 
-    /// Reads the status from a model folder. Returns `None` if no retraining has finished for this folder.
-    pub fn read(dir: &Path) -> Result<Option<Self>> {
-        let path = dir.join(FILE);
-        match std::fs::read(&path) {
-            Ok(text) => serde_json::from_slice(&text)
-                .map(Some)
-                .map_err(|e| Error::Data(format!("{}: {e}; the next retraining replaces this file", path.display()))),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(Error::no_input(path, e)),
+    fn judge_champion(
+        &mut self,
+        registry: &Registry,
+        twin: &Loaded<TwinSpec>,
+        now: Timestamp,
+        compute: &Compute,
+    ) {
+        let champion = match registry.champion() {
+            Ok(Some(champion)) => champion.name,
+            Ok(None) => {
+                let text = "there is no champion; fit one with `twinopt fit` or `twinopt retrain`";
+                return self.add(ProblemKind::NoModel, text.into());
+            }
+            Err(e) => return self.add(ProblemKind::Unusable, e.to_string()),
+        };
+        let damage = registry.check(&champion).err().map(|e| e.to_string());
+        if let Some(why) = damage.or_else(|| plant::unusable(registry, &champion, twin, compute)) {
+            self.add(ProblemKind::Unusable, format!("no command would use the champion: {why}"));
+        }
+        let max_age = twin.value.retrain.as_ref().and_then(|r| r.max_age.as_ref());
+        let max_age = max_age.map_or(RetrainSpec::MAX_AGE, |a| a.value);
+        let since = registry.champion_since().ok().flatten();
+        if let Some(age) = since.map(|t| age(t, now)).filter(|age| *age > max_age) {
+            let text = format!("the champion is {} old, but `retrain.max_age` is {max_age}", readable(age));
+            self.add(ProblemKind::OldChampion, text);
+        }
+        self.champion = Some(champion);
+        self.champion_since = since.map(|t| t.to_string());
+    }
+
+    fn judge_nights(&mut self, registry: &Registry, now: Timestamp, max_age: TimeSpan) {
+        let mut nights = history(registry.dir()).unwrap_or_else(|e| {
+            self.add(ProblemKind::History, e.to_string());
+            Vec::new()
+        });
+        let good = nights.iter().rev().find(|n| n.outcome.is_good()).and_then(|n| n.at.parse().ok());
+        // models of older versions of this program have no history
+        let promoted = self.champion_since.as_ref().and_then(|t| t.parse::<Timestamp>().ok());
+        if let Some(t) = good.max(promoted) {
+            self.last_good = Some(t.to_string());
+            let age = age(t, now);
+            if age > max_age {
+                let text = format!(
+                    "the last good night was {} ago, more than {max_age}; run or schedule `twinopt retrain`",
+                    readable(age)
+                );
+                self.add(ProblemKind::OldNight, text);
+            }
+        }
+        self.last = nights.pop();
+        if let Some(last) = self.last.as_ref().filter(|n| !n.outcome.is_good()) {
+            let text = format!("the last night ({}) ended with: {}: {}", last.at, last.outcome, last.reason);
+            self.add(ProblemKind::LastNight, text);
         }
     }
 
-    /// Age of the last retraining at `now`, and whether it exceeds `max_age` (default: the `max_age` set in the twin,
-    /// or else 26 hours, which is a day plus a margin).
-    pub fn age(&self, now: Timestamp, max_age: Option<TimeSpan>) -> (TimeSpan, bool) {
-        let then = self.last_success.parse::<Timestamp>().unwrap_or(Timestamp::UNIX_EPOCH);
-        let age = TimeSpan::from_ms((now.as_millisecond() - then.as_millisecond()).max(0));
-        let of_twin = self.max_age.as_ref().and_then(|a| a.parse().ok());
-        let limit = max_age.or(of_twin).unwrap_or(TimeSpan::from_ms(26 * 3_600_000));
-        (age, age > limit)
+    fn judge_log(&mut self, dir: &Path, twin: &Loaded<TwinSpec>, now: Timestamp, max_age: TimeSpan) {
+        match log::time_span(dir, &twin.value.log) {
+            Ok(span) => {
+                let age = age(span.last, now);
+                if age > max_age {
+                    let text = format!(
+                        "the log ends at {}, {} ago, more than {max_age}; check the export of the log",
+                        span.last,
+                        readable(age)
+                    );
+                    self.add(ProblemKind::OldLog, text);
+                }
+                self.newest_row = Some(span.last.to_string());
+            }
+            Err(Error::Data(why)) => self.add(ProblemKind::OldLog, why),
+            Err(e) => self.add(ProblemKind::OldLog, e.to_string()),
+        }
+    }
+
+    /// The state in one word or two.
+    pub fn state(&self) -> &'static str {
+        self.problems.first().map_or("good", |p| p.kind.as_str())
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn age(then: Timestamp, now: Timestamp) -> TimeSpan {
+    TimeSpan::from_ms((now.as_millisecond() - then.as_millisecond()).max(0))
+}
 
-    #[test]
-    fn a_status_becomes_stale() {
-        let dir = tempfile::tempdir().unwrap();
-        let status = Status {
-            plant: "p".into(),
-            last_success: "2024-07-01T00:00:00Z".into(),
-            seconds: 1.0,
-            rows: 10,
-            data_end: "2024-07-01T00:00:00Z".into(),
-            champion: "abc".into(),
-            gate: GateResult::Kept,
-            reason: "no better".into(),
-            max_age: None,
-        };
-        status.write(dir.path()).unwrap();
-        let read = Status::read(dir.path()).unwrap().unwrap();
-        assert_eq!(read, status);
-        let at = |t: &str| t.parse::<Timestamp>().unwrap();
-        assert!(!read.age(at("2024-07-02T01:00:00Z"), None).1);
-        assert!(read.age(at("2024-07-02T03:00:00Z"), None).1);
-        assert!(!read.age(at("2024-07-02T03:00:00Z"), Some("2d".parse().unwrap())).1);
-    }
+/// A time span, rounded for the reader: `3.4 h` or `12 d`.
+pub fn readable(span: TimeSpan) -> String {
+    let hours = span.seconds() / 3600.0;
+    if hours < 72.0 { format!("{hours:.1} h") } else { format!("{:.0} d", hours / 24.0) }
 }

@@ -56,10 +56,10 @@ fn the_lock_removes_temporary_files_of_killed_processes() {
     let r = Registry::open(dir.path());
     let a = r.publish(&[("model.bin", b"a")]).unwrap();
     r.record(&event(EventKind::Promoted, &a)).unwrap();
-    let staging = dir.path().join(".staging-0123-1");
+    let staging = dir.path().join(temporary_name("0123"));
     fs::create_dir(&staging).unwrap();
     fs::write(staging.join("model.bin"), b"half").unwrap();
-    fs::write(dir.path().join("events/.00000002.1.tmp"), b"{").unwrap();
+    fs::write(dir.path().join("events").join(temporary_name("00000002")), b"{").unwrap();
     let _lock = r.lock("test").unwrap();
     assert!(!staging.exists());
     assert_eq!(names_in(&dir.path().join("events")).unwrap(), ["00000001.json"]);

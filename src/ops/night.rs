@@ -1,0 +1,179 @@
+//! The history of a plant: one record per fit or retraining, whatever its outcome. Records are only ever appended.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::gate::Comparison;
+use crate::disk::append_line;
+use crate::error::{Error, Result};
+
+/// The record of one fit or retraining.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Night {
+    pub plant: String,
+    /// Time at which the work ended (UTC).
+    pub at: String,
+    pub outcome: Outcome,
+    /// Exit code of the command.
+    pub exit_code: u8,
+    pub reason: String,
+    /// The champion after this night, if there is one.
+    pub champion: Option<String>,
+    pub seconds: f64,
+    /// Number of grid steps of the log, or 0 if the log could not be read.
+    pub rows: usize,
+    /// Time of the newest row of the log (UTC), or empty if the log could not be read.
+    pub data_end: String,
+    /// Hash of the clean log and of the settings, or empty if the log could not be read.
+    pub inputs: String,
+    /// The value of `--seed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// Scores of champion and challenger, if the gate compared them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comparison: Option<Comparison>,
+}
+
+/// How a fit or a retraining ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// `fit` or `run` fitted the champion, without a comparison.
+    Fitted,
+    /// The challenger won the comparison.
+    Promoted,
+    /// There was no champion before.
+    First,
+    /// The champion was fitted for another `twin.toml`, so no comparison was possible.
+    Replaced,
+    /// The challenger is not better than the champion.
+    Kept,
+    /// The log and the settings are the same as in the night before, so nothing was fitted.
+    NothingNew,
+    /// The champion is unchanged, and a person must act.
+    NeedsAttention,
+    /// The log is unsuitable for learning. The champion is unchanged.
+    RefusedData,
+    /// The night ended with another error. The champion is unchanged.
+    Failed,
+}
+
+impl Outcome {
+    /// True if nobody needs to act.
+    pub fn is_good(self) -> bool {
+        !matches!(self, Self::NeedsAttention | Self::RefusedData | Self::Failed)
+    }
+
+    /// The outcome of a night that ended with `error`.
+    pub fn of(error: &Error) -> Self {
+        match error {
+            Error::Data(_) => Self::RefusedData,
+            Error::Attention(_) => Self::NeedsAttention,
+            _ => Self::Failed,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fitted => "fitted",
+            Self::Promoted => "promoted",
+            Self::First => "first model",
+            Self::Replaced => "replaced",
+            Self::Kept => "kept, the new one is not better",
+            Self::NothingNew => "nothing new",
+            Self::NeedsAttention => "needs attention",
+            Self::RefusedData => "refused: data",
+            Self::Failed => "failed",
+        })
+    }
+}
+
+/// File with one JSON document per line, oldest first.
+fn file(dir: &Path) -> PathBuf {
+    dir.join("history.jsonl")
+}
+
+impl Night {
+    /// Appends this record to the history in the model folder `dir`. The caller must hold the lock of the registry.
+    pub fn append(&self, dir: &Path) -> Result<()> {
+        // JSON cannot represent the scores of a model that diverged
+        let finite = |c: &Comparison| c.change.is_finite() && c.bound.is_finite() && c.coverage.is_finite();
+        let night = Self { comparison: self.comparison.clone().filter(finite), ..self.clone() };
+        let line = serde_json::to_string(&night).map_err(|e| Error::Internal(e.to_string()))?;
+        append_line(&file(dir), &line)
+    }
+}
+
+/// Reads the history in the model folder `dir`, oldest record first. A last line without a line break is ignored,
+/// because the process that wrote it was killed.
+///
+/// # Errors
+/// Returns [`Error::Data`] if another line is damaged, and [`Error::NoInput`] if the file cannot be read.
+pub fn history(dir: &Path) -> Result<Vec<Night>> {
+    let path = file(dir);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(Error::no_input(path, e)),
+    };
+    let complete = text.rfind('\n').map_or("", |end| &text[..end]);
+    let lines = complete.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let parse = |(i, line): (usize, &str)| {
+        serde_json::from_str(line).map_err(|e| {
+            let place = path.display();
+            Error::Data(format!("{place}, line {}: {e}; move this file away to start a new history", i + 1))
+        })
+    };
+    lines.map(parse).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn night(outcome: Outcome) -> Night {
+        Night {
+            plant: "p".into(),
+            at: "2024-07-01T00:00:00Z".into(),
+            outcome,
+            exit_code: 0,
+            reason: "because".into(),
+            champion: None,
+            seconds: 1.0,
+            rows: 10,
+            data_end: "2024-07-01T00:00:00Z".into(),
+            inputs: "abc".into(),
+            seed: None,
+            comparison: None,
+        }
+    }
+
+    #[test]
+    fn records_are_appended_and_a_torn_last_line_is_ignored() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(history(dir.path()).unwrap(), []);
+        night(Outcome::First).append(dir.path()).unwrap();
+        let path = file(dir.path());
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, [&whole[..], &whole[..20]].concat()).unwrap();
+        assert_eq!(history(dir.path()).unwrap(), [night(Outcome::First)]);
+        // the next record replaces the torn line
+        night(Outcome::Kept).append(dir.path()).unwrap();
+        assert_eq!(history(dir.path()).unwrap(), [night(Outcome::First), night(Outcome::Kept)]);
+        std::fs::write(&path, [b"{}\n", &whole[..]].concat()).unwrap();
+        let damaged = history(dir.path()).unwrap_err();
+        assert!(damaged.exit_code() == 65 && damaged.to_string().contains("line 1"), "{damaged}");
+    }
+
+    #[test]
+    fn scores_that_are_not_finite_do_not_damage_the_history() {
+        let dir = tempfile::tempdir().unwrap();
+        let comparison = Comparison { blocks: 9, change: f64::NAN, ..Comparison::default() };
+        Night { comparison: Some(comparison), ..night(Outcome::Kept) }.append(dir.path()).unwrap();
+        assert_eq!(history(dir.path()).unwrap(), [night(Outcome::Kept)]);
+    }
+}
