@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::globals::Globals;
 use super::output::{self, SCHEMA_VERSION};
-use crate::config::TimeSpan;
+use crate::config::{self, TimeSpan};
 use crate::error::{Error, Result};
 use crate::ops::project::Project;
 use crate::ops::status::{self, Status, examine};
@@ -38,6 +38,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     }
     let project = Project::find(&args.dir)?;
     let dirs: Vec<PathBuf> = if args.dir.join("twin.toml").is_file() {
+        // faults in the twin that the user named are reported in full
+        config::load_twin(&args.dir)?;
         vec![args.dir.clone()]
     } else {
         project.twins().iter().map(|name| project.twin_dir(name)).collect()

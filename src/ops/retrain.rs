@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::gate::{Comparison, TooFewBlocks, compare, decide, has_drifted};
 use super::night::{Night, Outcome, history};
 use super::plant::{self, Champion, Source, StoredModel};
+use super::status::readable;
 use super::{EventKind, Registry, now, publish};
 use crate::compute::Compute;
 use crate::config::{Loaded, MIN_BLOCKS, ModelSpec, RetrainSpec, TimeSpan, TwinSpec, least_blocks, suggested_blocks};
@@ -110,7 +111,8 @@ fn attempt(
     };
     if aged && matches!(verdict.outcome, Outcome::Kept | Outcome::NothingNew) {
         verdict.outcome = Outcome::NeedsAttention;
-        verdict.reason += &format!("; the champion has not been replaced for {age}, but `retrain.max_age` is {max_age}");
+        let age = readable(age);
+        verdict.reason += &format!("; the champion is {age} old, but `retrain.max_age` is {max_age}");
     }
     Ok(verdict)
 }
@@ -118,8 +120,7 @@ fn attempt(
 /// Time since the champion was first promoted. Rollbacks do not make it younger.
 fn champion_age(registry: &Registry) -> Result<TimeSpan> {
     let since = registry.champion_since()?.unwrap_or(Timestamp::MAX);
-    let ms = (Timestamp::now().as_millisecond() - since.as_millisecond()).max(0);
-    Ok(TimeSpan::from_ms(ms / 3_600_000 * 3_600_000))
+    Ok(TimeSpan::from_ms((Timestamp::now().as_millisecond() - since.as_millisecond()).max(0)))
 }
 
 /// The nights that judged a log, oldest first.

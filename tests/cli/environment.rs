@@ -10,7 +10,7 @@ fn the_binary_works_without_home_in_a_c_locale_and_in_unusual_folders() {
     let bare = |args: &[&str]| Ended::of(room.command(args).env_clear().env("LC_ALL", "C"));
     bare(&["fit", "data/room", "--quiet"]).expect(0);
     bare(&["run", "scenarios/room/cold.toml"]).expect(0).says(&["index.html"]);
-    bare(&["retrain", "data/room", "--quiet"]).expect(3);
+    bare(&["retrain", "data/room", "--quiet"]).expect(0);
     // the command also works in a different folder if the path is absolute
     let path = room.path("scenarios/room/cold.toml");
     let ended = Ended::of(room.command(&["run", path.to_str().unwrap()]).current_dir("/").env_remove("HOME"));
@@ -19,7 +19,7 @@ fn the_binary_works_without_home_in_a_c_locale_and_in_unusual_folders() {
     // cron turns `\\%` into `%`
     let line = cron.splitn(6, ' ').nth(5).unwrap().replace("\\%", "%");
     let ended = Ended::of(Command::new("sh").args(["-c", &line]).current_dir("/"));
-    assert_eq!(ended.code, Some(3), "{cron}\n{ended:?}");
+    assert_eq!(ended.code, Some(0), "{cron}\n{ended:?}");
 }
 
 #[cfg(unix)]

@@ -31,7 +31,7 @@ fn a_model_without_skill_exits_with_3_and_is_no_champion() {
     room.run(&["run", "scenarios/room"]).expect(3).says(&["hold-out"]);
     assert!(!room.path("reports/room/index.html").exists());
     room.run(&["retrain", "data/room"]).expect(3).says(&["champion unchanged"]);
-    room.run(&["status"]).expect(3).says(&["without a model: room"]);
+    room.run(&["status"]).expect(3).says(&["room (no model)"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod environment;
 mod exit_codes;
 mod help;
 mod models;
+mod nights;
 mod noise;
 mod output;
 #[path = "../room/mod.rs"]

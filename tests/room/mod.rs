@@ -149,9 +149,19 @@ pub fn white_noise() -> Columns {
 }
 
 pub fn write_log(file: &Path, columns: &Columns) {
+    write_log_from(file, columns, START_MS);
+}
+
+/// Writes a log whose newest row is at the present hour.
+pub fn write_recent_log(file: &Path, columns: &Columns) {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
+    write_log_from(file, columns, (now / HOUR_MS - columns[0].1.len() as i64 + 1) * HOUR_MS);
+}
+
+fn write_log_from(file: &Path, columns: &Columns, start_ms: i64) {
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     let rows = columns[0].1.len() as i64;
-    let times = TimestampMillisecondArray::from_iter_values((0..rows).map(|k| START_MS + k * HOUR_MS));
+    let times = TimestampMillisecondArray::from_iter_values((0..rows).map(|k| start_ms + k * HOUR_MS));
     let times: ArrayRef = Arc::new(times.with_timezone("UTC"));
     // NaN marks a missing sample
     let column = |v: &Vec<f64>| -> ArrayRef {
