@@ -1,11 +1,13 @@
 //! Atomic file writes: a reader finds either a complete file or no file, even after a power failure.
 
 use std::collections::hash_map::RandomState;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::hash::{BuildHasher, Hasher};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use crate::caught::catch;
 use crate::error::{Error, Result};
 
 /// Marks the names of temporary files and folders of this program.
@@ -19,6 +21,7 @@ pub fn temporary_name(name: &str) -> String {
     let host: String = host.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(32).collect();
     // every `RandomState` has new random keys
     let random = RandomState::new().build_hasher().finish();
+    let name: String = name.chars().take(40).collect();
     format!(".{name}{MARK}{host}-{}-{random:016x}{TEMPORARY}", std::process::id())
 }
 
@@ -28,22 +31,38 @@ pub fn remove_temporary(dir: &Path) {
     for name in names_in(dir).unwrap_or_default() {
         if name.contains(MARK) && name.ends_with(TEMPORARY) {
             let path = dir.join(name);
-            let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            remove(&path);
         }
     }
 }
 
+/// Removes a temporary file or folder if possible.
+pub fn remove(path: &Path) {
+    let _ = catch(|| if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) });
+}
+
+/// Names of the entries of `dir`.
+pub fn entries(dir: &Path) -> io::Result<Vec<OsString>> {
+    // the standard library panics if the system reports an error when it closes a folder
+    let read = catch(|| fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name())).collect());
+    read.unwrap_or_else(|| Err(io::Error::other("the folder cannot be closed after it was read")))
+}
+
 /// Names of the entries of `dir` that are valid UTF-8, or an empty list if the folder does not exist.
 pub fn names_in(dir: &Path) -> io::Result<Vec<String>> {
-    let entries = match fs::read_dir(dir) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        names.extend(entry?.file_name().into_string().ok());
+    match entries(dir) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        names => Ok(names?.into_iter().filter_map(|name| name.into_string().ok()).collect()),
     }
-    Ok(names)
+}
+
+/// The content of the file `path`, or `None` if there is no such file.
+pub fn read_if_present(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory) => Ok(None),
+        Err(e) => Err(e),
+    }
 }
 
 /// Writes the file `path` atomically: a temporary file in the same folder is written, synced and then renamed.
@@ -59,7 +78,7 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
             .map_or(Ok(()), |folder| sync_dir(if folder.as_os_str().is_empty() { Path::new(".") } else { folder }))
     };
     write().map_err(|e| {
-        let _ = fs::remove_file(&staged);
+        remove(&staged);
         Error::write(path, e)
     })
 }

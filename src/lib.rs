@@ -50,6 +50,7 @@ extern crate self as twinopt;
 pub use twinopt_kernels as compute;
 pub use twinopt_kernels::rng;
 
+mod caught;
 mod check;
 mod cli;
 mod config;
@@ -73,6 +74,7 @@ mod tune;
 mod twin;
 mod units;
 mod value;
+mod zone;
 
 #[cfg(test)]
 #[path = "../tests/internal/mod.rs"]

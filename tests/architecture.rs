@@ -11,8 +11,9 @@ use files::Crate;
 
 /// Modules of the library, lowest layer first. A module may import only from itself and from lower layers.
 const LAYERS: &[&[&str]] = &[
-    &["error", "stats", "terminal"],
+    &["caught", "error", "stats", "terminal"],
     &["disk", "units"],
+    &["zone"],
     &["schema"],
     &["config", "trajectory"],
     &["expr", "log"],

@@ -9,6 +9,7 @@ use crate::config::{
 use crate::expr::Program;
 use crate::resolve::{Faults, suggest};
 use crate::schema::Role;
+use crate::zone::{self, ZoneFault};
 
 /// Names of the models that `choose` may contain.
 fn models() -> impl Iterator<Item = &'static str> {
@@ -81,26 +82,20 @@ pub(super) fn file(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     }
 }
 
-pub(super) fn timezone(faults: &mut Faults<'_>, zone: &At<String>) {
-    if jiff::tz::TimeZone::get(zone).is_ok() {
-        return;
+pub(super) fn timezone(faults: &mut Faults<'_>, name: &At<String>) {
+    let Err(fault) = zone::zone(name) else { return };
+    let (message, advice) = fault.explain(name);
+    let mut help = advice.to_owned();
+    if fault == ZoneFault::Unknown {
+        let names = zone::names();
+        let wanted = name.replace(' ', "_");
+        let city = |n: &&String| n.rsplit('/').next().is_some_and(|c| c.eq_ignore_ascii_case(&wanted));
+        let found = names.iter().find(city).map(String::as_str);
+        if let Some(near) = found.or_else(|| crate::error::nearest(name, names.iter().map(String::as_str))) {
+            help = format!("did you mean `{near}`?");
+        }
     }
-    let names: Vec<String> = jiff::tz::db().available().map(|n| n.as_str().to_owned()).collect();
-    if names.is_empty() {
-        let message =
-            format!("the time zone `{}` cannot be looked up, because this machine has no time-zone data", zone.value);
-        faults.add("time-zone", &zone.span, message, "install the package `tzdata`, or use `UTC`");
-        return;
-    }
-    let city = |n: &&String| n.rsplit('/').next().is_some_and(|c| c.eq_ignore_ascii_case(&zone.replace(' ', "_")));
-    let help = match names.iter().find(city) {
-        Some(found) => format!("did you mean `{found}`?"),
-        None => match crate::error::nearest(zone, names.iter().map(String::as_str)) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => "use an IANA name, like `Europe/Berlin` or `UTC`".to_owned(),
-        },
-    };
-    faults.add("time-zone", &zone.span, format!("`{}` is not a time zone", zone.value), help);
+    faults.add("time-zone", &name.span, message, help);
 }
 
 pub(super) fn model(faults: &mut Faults<'_>, plant: &Plant<'_>) {

@@ -82,9 +82,8 @@ impl Files {
             }
             return Ok(());
         }
-        let twins: Vec<PathBuf> = std::fs::read_dir(path)
-            .map(|d| d.flatten().map(|e| e.path()).filter(|p| p.join("twin.toml").is_file()).collect())
-            .unwrap_or_default();
+        let entries = crate::disk::entries(path).unwrap_or_default().into_iter().map(|name| path.join(name));
+        let twins: Vec<PathBuf> = entries.filter(|p| p.join("twin.toml").is_file()).collect();
         if !twins.is_empty() {
             return twins.iter().try_for_each(|dir| self.add_twin(dir));
         }

@@ -59,7 +59,7 @@ pub(super) fn print_panic() {
 pub(super) fn install_panic_hook() {
     static PRINTED: AtomicBool = AtomicBool::new(false);
     std::panic::set_hook(Box::new(|panic| {
-        if PRINTED.swap(true, Ordering::SeqCst) {
+        if crate::caught::is_quiet() || PRINTED.swap(true, Ordering::SeqCst) {
             return;
         }
         let mut text = format!("twinopt {}\n", env!("CARGO_PKG_VERSION"));

@@ -10,7 +10,8 @@ use super::{At, TimeSpan};
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LogSpec {
-    /// Parquet files, relative to the twin's folder; `*` matches within a folder.
+    /// Parquet files, relative to the twin's folder; `*` matches within a folder. The files have to be inside the
+    /// project, unless their folder is listed in the environment variable `TWINOPT_LOG_FOLDERS`.
     pub files: At<Files>,
     /// Name of the time column.
     pub time: At<String>,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{At, ForecastSpec, LogSpec, ModelSpec, MpcSpec, RetrainSpec, TimeSpan};
 use crate::error::{Error, Result};
 use crate::schema::Role;
+use crate::zone::{ZoneFault, zone};
 
 /// Description of a plant: its log, tag list, KPIs and prices, and the settings for learning its model.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -53,10 +54,14 @@ impl TwinSpec {
     /// Returns the time zone of schedules, daily windows and the report.
     ///
     /// # Errors
-    /// Returns [`Error::Usage`] if the time zone is unknown.
+    /// Returns [`Error::Usage`] if the time zone is unknown, and [`Error::NoInput`] if its data cannot be read.
     pub fn zone(&self) -> Result<TimeZone> {
         let name = self.timezone.as_ref().map_or("UTC", |z| z.value.as_str());
-        TimeZone::get(name).map_err(|_| Error::Usage(format!("`{name}` is not a time zone; see `twinopt check`")))
+        zone(name).map_err(|fault| {
+            let (what, help) = fault.explain(name);
+            let text = format!("{what}; {help}");
+            if fault == ZoneFault::Unknown { Error::Usage(text) } else { Error::no_input("the time-zone data", text) }
+        })
     }
 }
 

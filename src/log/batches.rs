@@ -2,7 +2,6 @@
 //! in memory.
 
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
@@ -13,6 +12,7 @@ use rayon::prelude::*;
 
 use super::footer::{ColumnKind, LogFile, retyped};
 use super::pages::{Chunks, rows};
+use crate::caught::catch;
 use crate::error::{Error, Result};
 
 /// Rows per batch, chosen so that one column of a batch fits into the L2 cache (not tuned).
@@ -141,10 +141,10 @@ fn catch_panics<T, E: std::fmt::Display>(
     file: &LogFile,
     decode: impl FnOnce() -> std::result::Result<T, E>,
 ) -> Result<T> {
-    match catch_unwind(AssertUnwindSafe(decode)) {
-        Ok(Ok(v)) => Ok(v),
-        Ok(Err(e)) => Err(damaged(file, &e.to_string())),
-        Err(_) => Err(damaged(file, "the Parquet reader panicked")),
+    match catch(decode) {
+        Some(Ok(v)) => Ok(v),
+        Some(Err(e)) => Err(damaged(file, &e.to_string())),
+        None => Err(damaged(file, "the Parquet reader panicked")),
     }
 }
 

@@ -1,31 +1,43 @@
 //! Finds the log files that match the patterns in `log.files`.
+//!
+//! A log may lie anywhere inside the project of its twin, that is, in the folder that contains `data/<plant>`, or in
+//! the folder of the twin if that folder is not inside `data`. Folders outside the project have to be listed in the
+//! environment variable [`OUTSIDE`], so that a `twin.toml` from somebody else cannot read other files of the machine.
 
+use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
-use glob::{MatchOptions, Pattern, glob_with};
+use glob::{MatchOptions, Pattern};
 
 use crate::config::LogSpec;
+use crate::disk::entries;
 use crate::error::{Error, Result};
+
+/// Environment variable with the folders outside the project from which logs may be read, separated like in `PATH`.
+pub const OUTSIDE: &str = "TWINOPT_LOG_FOLDERS";
 
 /// Maximum number of file names that a message lists (not tuned).
 const MAX_NAMES: usize = 5;
 
-/// The wildcards `*` and `?` match within the name of a single file or folder. Hidden files are filtered by
-/// [`is_named`], because `glob` with `require_literal_leading_dot` would never match them.
+/// Hidden files are filtered separately, because `glob` with `require_literal_leading_dot` would never match them.
 const OPTIONS: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
 
 /// Returns the files that match the patterns in `spec`, sorted by name.
 ///
 /// # Errors
-/// [`Error::NoInput`] if a pattern matches no file. The message lists files from the folder that was searched.
+/// [`Error::NoInput`] if a pattern matches no file, something other than a file, or a file outside the project. If no
+/// file matches, the message lists files in the folder that the pattern refers to.
 pub fn files(dir: &Path, spec: &LogSpec) -> Result<Vec<PathBuf>> {
+    let outside = std::env::var_os(OUTSIDE).unwrap_or_default();
+    let allowed = allowed_folders(dir, &outside);
     let mut found = Vec::new();
     for pattern in spec.files.patterns() {
-        let matched = matching(dir, pattern);
+        let matched = matching(dir, pattern)?;
         if matched.is_empty() {
             return Err(Error::no_input(dir.join(pattern), no_match(dir, pattern)));
         }
+        matched.iter().try_for_each(|file| require_inside(file, &allowed))?;
         found.extend(matched);
     }
     found.sort();
@@ -36,45 +48,109 @@ pub fn files(dir: &Path, spec: &LogSpec) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// The folders, without symbolic links, in which the log of the twin in `dir` may lie. The project is the first one.
+fn allowed_folders(dir: &Path, outside: &OsString) -> Vec<PathBuf> {
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+    let own = dir.canonicalize().unwrap_or_else(|_| dir.to_path_buf());
+    let data = own.parent().filter(|p| p.file_name().is_some_and(|n| n == "data"));
+    let project = data.and_then(Path::parent).map_or_else(|| own.clone(), Path::to_path_buf);
+    let listed = std::env::split_paths(outside).filter_map(|p| p.canonicalize().ok());
+    std::iter::once(project).chain(listed).collect()
+}
+
+fn require_inside(file: &Path, allowed: &[PathBuf]) -> Result<()> {
+    let real = file.canonicalize().map_err(|e| Error::no_input(file, e))?;
+    if allowed.iter().any(|folder| real.starts_with(folder)) {
+        return Ok(());
+    }
+    let project = allowed.first().map(|p| p.display().to_string()).unwrap_or_default();
+    let folder = real.parent().unwrap_or(&real).display();
+    Err(Error::no_input(
+        file,
+        format!(
+            "it is outside the project {project}, so it is not read; copy it into the project, or list its folder in \
+             the environment variable: {OUTSIDE}={folder}"
+        ),
+    ))
+}
+
+fn has_wildcard(part: &str) -> bool {
+    part.contains(['*', '?'])
+}
+
 /// Returns the files in `dir` that match `pattern`.
-fn matching(dir: &Path, pattern: &str) -> Vec<PathBuf> {
-    // `glob` omits leading `.` components, so they are removed from `dir` before the search and restored afterwards.
-    let base: PathBuf = dir.components().filter(|c| *c != Component::CurDir).collect();
-    // Brackets in a pattern are literal, because many exported files have brackets in their names. `**` is treated as
-    // `*`.
-    let mut plain = pattern.replace('[', "[[]");
+fn matching(dir: &Path, pattern: &str) -> Result<Vec<PathBuf>> {
+    let mut found = vec![dir.to_path_buf()];
+    let mut chosen = false;
+    for component in Path::new(pattern).components() {
+        match component {
+            Component::Normal(part) if has_wildcard(&part.to_string_lossy()) => {
+                found = found.iter().map(|folder| children(folder, &part.to_string_lossy())).collect::<Result<Vec<_>>>()?.concat();
+                chosen = true;
+            }
+            Component::CurDir => {}
+            // an absolute path replaces the folder
+            other => {
+                found.iter_mut().for_each(|path| path.push(other));
+                chosen = false;
+            }
+        }
+    }
+    let mut files = Vec::new();
+    for path in found {
+        match path.metadata() {
+            Ok(meta) if meta.is_file() => files.extend((!chosen || !is_twin(&path)).then_some(path)),
+            Ok(meta) if meta.is_dir() && chosen => {}
+            Ok(meta) if meta.is_dir() => {
+                return Err(Error::no_input(path, "it is a folder; correct `log.files`, e.g. add `/*.parquet`"));
+            }
+            Ok(_) => return Err(not_a_file(&path)),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && !chosen => {}
+            Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => {}
+            Err(e) => return Err(Error::no_input(path, e)),
+        }
+    }
+    Ok(files)
+}
+
+/// The error for a path that is neither a file nor a folder. Reading such a path can wait forever or never end.
+pub(super) fn not_a_file(path: &Path) -> Error {
+    Error::no_input(path, "it is not a regular file (but a pipe, socket or device); correct `log.files`")
+}
+
+/// Whether `path` is a twin file, which is next to the log and never part of it.
+fn is_twin(path: &Path) -> bool {
+    path.file_name().is_some_and(|n| n == "twin.toml")
+}
+
+/// The entries of `folder` whose names match `part`, which contains wildcards. Brackets are literal, because they are
+/// common in names of exported files. `**` is treated as `*`.
+fn children(folder: &Path, part: &str) -> Result<Vec<PathBuf>> {
+    let mut plain = part.replace('[', "[[]");
     while plain.contains("**") {
         plain = plain.replace("**", "*");
     }
-    let full = Path::new(&Pattern::escape(&base.to_string_lossy())).join(plain);
-    let Ok(paths) = glob_with(&full.to_string_lossy(), OPTIONS) else { return Vec::new() };
-    let in_dir = |path: PathBuf| match path.strip_prefix(&base) {
-        Ok(rest) => is_named(pattern, rest).then(|| dir.join(rest)),
-        Err(_) => is_named(pattern, &path).then_some(path),
+    let Ok(pattern) = Pattern::new(&plain) else { return Ok(Vec::new()) };
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let names = entries(folder).map_err(|e| Error::no_input(folder, e))?;
+    let is_match = |name: &OsString| {
+        let name = name.to_string_lossy();
+        pattern.matches_with(&name, OPTIONS) && (part.starts_with('.') || !name.starts_with('.'))
     };
-    paths.flatten().filter_map(in_dir).filter(|path| path.is_file()).collect()
-}
-
-/// Returns true if every hidden file or folder in `path` is matched by a component of `pattern` that begins with a dot.
-fn is_named(pattern: &str, path: &Path) -> bool {
-    let names = |path: &Path| -> Vec<String> {
-        let normal = path.components().filter(|c| *c != Component::CurDir);
-        normal.map(|c| c.as_os_str().to_string_lossy().into_owned()).collect()
-    };
-    let (parts, names) = (names(Path::new(pattern)), names(path));
-    parts.iter().zip(&names).all(|(part, name)| !name.starts_with('.') || part.starts_with('.'))
+    Ok(names.into_iter().filter(is_match).map(|name| folder.join(name)).collect())
 }
 
 fn no_match(dir: &Path, pattern: &str) -> String {
-    let is_fixed = |part: &str| !part.contains(['*', '?']);
+    let is_fixed = |part: &str| !has_wildcard(part);
     let fixed: PathBuf = pattern.split('/').take_while(|p| is_fixed(p)).collect();
     let mut folder = dir.join(fixed);
     if is_fixed(pattern) {
         folder.pop();
     }
-    let mut names: Vec<String> = std::fs::read_dir(&folder)
-        .map(|d| d.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect())
-        .unwrap_or_default();
+    let listed = entries(&folder).unwrap_or_default();
+    let mut names: Vec<String> = listed.iter().map(|name| name.to_string_lossy().into_owned()).collect();
     names.sort();
     if !folder.is_dir() {
         format!("no file matches `{pattern}`: there is no folder {}; correct `log.files`", folder.display())
@@ -89,32 +165,5 @@ fn no_match(dir: &Path, pattern: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn stars_match_within_a_name_and_brackets_are_literal() {
-        let root = tempfile::TempDir::new().unwrap();
-        // The name of the test folder looks like a pattern.
-        let dir = root.path().join("[a]*");
-        std::fs::create_dir_all(dir.join("sub/deeper.parquet")).unwrap();
-        for name in ["a.parquet", "b1.parquet", "b[1].parquet", ".hidden.parquet", "a.csv", "sub/c.parquet"] {
-            std::fs::write(dir.join(name), "").unwrap();
-        }
-        let found = |pattern: &str| -> Vec<String> {
-            let mut all = matching(&dir, pattern);
-            all.sort();
-            all.iter().map(|p| p.strip_prefix(&dir).unwrap().to_string_lossy().into_owned()).collect()
-        };
-        assert_eq!(found("*.parquet"), ["a.parquet", "b1.parquet", "b[1].parquet"]);
-        assert_eq!(found("b?.parquet"), ["b1.parquet"]);
-        assert_eq!(found("b[1].*"), ["b[1].parquet"]);
-        assert_eq!(found("b[1].parquet"), ["b[1].parquet"]);
-        assert_eq!(found("./a.parquet"), ["a.parquet"]);
-        assert_eq!(found("*/*.parquet"), ["sub/c.parquet"]);
-        assert_eq!(found(".hid*"), [".hidden.parquet"]);
-        assert_eq!(found("**/*.parquet"), ["sub/c.parquet"]);
-        let absolute = dir.join("a.parquet");
-        assert_eq!(matching(Path::new("elsewhere"), &absolute.to_string_lossy().replace("[a]*", "[a]?")), [absolute]);
-    }
-}
+#[path = "../../tests/unit/log/files.rs"]
+mod tests;

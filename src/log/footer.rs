@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,9 +9,10 @@ use arrow_schema::{DataType, Schema};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::errors::ParquetError;
 
-use super::files::files;
+use super::files::{files, not_a_file};
 use super::quality::SourceFile;
 use super::{pages, thrift};
+use crate::caught::catch;
 use crate::config::LogSpec;
 use crate::error::{Error, Result};
 
@@ -79,6 +79,10 @@ impl LogFile {
     /// [`Error::NoInput`] if the file cannot be opened, and [`Error::Data`] if it is not a readable Parquet file.
     pub fn open(dir: &Path, path: &Path) -> Result<Self> {
         let name = path.strip_prefix(dir).unwrap_or(path).to_string_lossy().into_owned();
+        // opening a pipe would wait until another process writes to it
+        if !path.metadata().map_err(|e| Error::no_input(path, e))?.is_file() {
+            return Err(not_a_file(path));
+        }
         let file = File::open(path).map_err(|e| Error::no_input(path, e))?;
         let bad = |reason: String| {
             let place = path.display();
@@ -95,8 +99,8 @@ impl LogFile {
         let load = |skip| ArrowReaderMetadata::load(&file, ArrowReaderOptions::new().with_skip_arrow_metadata(skip));
         // Some writers embed an Arrow schema that the Arrow library does not support. A file with an unsupported Arrow
         // schema is read using only its Parquet schema.
-        let meta = catch_unwind(AssertUnwindSafe(|| load(false).or_else(|_| load(true))))
-            .unwrap_or_else(|_| Err(ParquetError::General("the Parquet reader panicked".into())))
+        let meta = catch(|| load(false).or_else(|_| load(true)))
+            .unwrap_or_else(|| Err(ParquetError::General("the Parquet reader panicked".into())))
             .map_err(|e| bad(e.to_string()))?;
         let groups: Vec<usize> = (0..meta.metadata().num_row_groups()).collect();
         let rows = pages::rows(meta.metadata(), &groups);

@@ -138,7 +138,7 @@ fn upwards(path: &Path) -> Vec<PathBuf> {
 }
 
 fn entries(dir: &Path) -> Vec<PathBuf> {
-    std::fs::read_dir(dir).map(|d| d.flatten().map(|e| e.path()).collect()).unwrap_or_default()
+    crate::disk::entries(dir).unwrap_or_default().into_iter().map(|name| dir.join(name)).collect()
 }
 
 fn collect(dir: &Path, files: &mut Vec<PathBuf>, depth: usize) {

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Lock;
-use crate::disk::{make_dir, names_in, remove_temporary, sync_dir, temporary_name};
+use crate::disk::{make_dir, names_in, remove, remove_temporary, sync_dir, temporary_name};
 use crate::error::{Error, Result};
 
 /// The files of a version.
@@ -132,13 +132,13 @@ impl Registry {
                 f.sync_all()?;
             }
             sync_dir(&staging)?;
-            // if a folder with this name exists, it is damaged: an undamaged version would have been returned above
-            let _ = fs::remove_dir_all(&path);
+            // an existing folder of this name is damaged, because an undamaged one would have been returned above
+            remove(&path);
             fs::rename(&staging, &path)?;
             sync_dir(&versions)
         };
         write().map_err(|e| {
-            let _ = fs::remove_dir_all(&staging);
+            remove(&staging);
             Error::write(&path, e)
         })?;
         Ok(Version { name, path })
@@ -162,7 +162,7 @@ impl Registry {
         };
         let written = write();
         // the event exists, even if its temporary name cannot be removed now
-        let _ = fs::remove_file(&staged);
+        remove(&staged);
         written.and_then(|()| sync_dir(&folder)).map_err(|e| Error::write(&path, e))
     }
 

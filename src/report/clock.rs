@@ -14,7 +14,7 @@ pub struct Clock {
 impl Clock {
     /// The clock of the IANA time zone `name`, or of UTC if the name is unknown.
     pub fn new(name: &str) -> Self {
-        match TimeZone::get(name) {
+        match crate::zone::zone(name) {
             Ok(zone) => Self { zone, name: name.to_owned(), unknown: None },
             Err(_) => Self { zone: TimeZone::UTC, name: "UTC".to_owned(), unknown: Some(name.to_owned()) },
         }
