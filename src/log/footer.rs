@@ -10,8 +10,9 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::errors::ParquetError;
 
 use super::files::{files, not_a_file};
+use super::limits::check_footer;
+use super::pages;
 use super::quality::SourceFile;
-use super::{pages, thrift};
 use crate::caught::catch;
 use crate::config::LogSpec;
 use crate::error::{Error, Result};
@@ -90,11 +91,12 @@ impl LogFile {
                 "{place}: this is not a readable Parquet file ({reason}); export it again, or remove it"
             ))
         };
-        if file.metadata().is_ok_and(|m| m.len() == 0) {
+        let length = file.metadata().map_err(|e| Error::no_input(path, e))?.len();
+        if length == 0 {
             return Err(bad("it is empty".into()));
         }
-        if !footer_bytes(&file).is_none_or(|bytes| thrift::is_consistent(&bytes)) {
-            return Err(bad("its footer is damaged".into()));
+        if let Some(bytes) = footer_bytes(&file) {
+            check_footer(&bytes, length).map_err(bad)?;
         }
         let load = |skip| ArrowReaderMetadata::load(&file, ArrowReaderOptions::new().with_skip_arrow_metadata(skip));
         // Some writers embed an Arrow schema that the Arrow library does not support. A file with an unsupported Arrow

@@ -15,7 +15,8 @@
 //!    `resample` and `spread` compute the value of each step.
 //! 5. `summary` collects the results of all stages in a [`Quality`], which `render` formats as text.
 //!
-//! `thrift` and `pages` detect damaged files that could otherwise make the Parquet reader run out of memory.
+//! `limits` and `pages` detect hostile or damaged files that could otherwise make the Parquet reader run out of memory.
+//! `thrift` reads the footers and page headers for them.
 
 mod batches;
 mod calendar;
@@ -37,6 +38,7 @@ mod footer;
 mod grid;
 mod input;
 mod kind;
+mod limits;
 mod long;
 mod missing;
 mod numerals;

@@ -1,8 +1,9 @@
 //! Checks the pages of a column before the Parquet library decodes them.
 //!
-//! The Parquet library (`parquet` 59) allocates memory for as many values as a page claims to contain. If a page (or
-//! the footer, see `thrift`) is damaged, the allocation can exceed the available memory and abort the process. This
-//! module can be deleted once the Parquet library limits its allocations to the size of the page.
+//! The Parquet library (`parquet` 59) allocates memory for as many values as a page claims to contain. If a page is
+//! damaged, the allocation can exceed the available memory and abort the process. This module can be deleted once the
+//! Parquet library limits its allocations to the size of the page. Sizes in footers and page headers are checked by
+//! `limits`.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use parquet::column::page::{Page, PageIterator, PageMetadata, PageReader};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::serialized_reader::SerializedPageReader;
+
+use super::limits::check_pages;
 
 /// The row groups that one reader reads from a file. Each reader needs its own file handle, so that readers can run in
 /// parallel.
@@ -61,6 +64,13 @@ impl Iterator for Chunk {
     fn next(&mut self) -> Option<Self::Item> {
         let group = self.groups.next()?;
         let chunk = self.meta.row_group(group).column(self.leaf);
+        let (start, length) = chunk.byte_range();
+        let checked = self.file.metadata().map_err(Into::into).and_then(|m| {
+            check_pages(&self.file, start, length, m.len()).map_err(|why| ParquetError::General(why.into()))
+        });
+        if let Err(e) = checked {
+            return Some(Err(e));
+        }
         let pages = SerializedPageReader::new(Arc::clone(&self.file), chunk, rows(&self.meta, &[group]), None);
         let optional = chunk.column_descr().max_def_level() > 0;
         Some(pages.map(|pages| Box::new(Checked { pages, optional }) as Box<dyn PageReader>))

@@ -12,7 +12,7 @@ use crate::check;
 use crate::compute::Compute;
 use crate::config::{self, Loaded, ScenarioSpec, TwinSpec};
 use crate::control::Clock;
-use crate::disk::write_file;
+use crate::disk::{remove_temporary, write_file};
 use crate::error::{Error, Fault, Result};
 use crate::report;
 use crate::scenario::results::{self, Provenance, Results, ScenarioResult};
@@ -189,7 +189,9 @@ impl CheckedRun {
         let plant = publish::open(source, &registry, seed, report_progress, note)?;
         std::fs::create_dir_all(&report_dir).map_err(|e| Error::write(&report_dir, e))?;
         // two runs must not write the same files
-        let lock = Lock::take(&scenario::parts_folder(&plant_reports), "run")?;
+        let parts = scenario::parts_folder(&plant_reports);
+        let lock = Lock::take(&parts, "run")?;
+        [&parts, &plant_reports, &report_dir].into_iter().for_each(|dir| remove_temporary(dir));
         Ok(OpenRun { plant, scenarios, failed, plant_reports, report_dir, seed, _lock: lock })
     }
 }

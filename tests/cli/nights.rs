@@ -163,3 +163,24 @@ fn status_judges_the_champion_the_last_night_and_the_log() {
     let damaged = room.run(&["status"]).expect(3).says(&["room (unusable)"]).stdout;
     assert!(damaged.contains("damaged"), "{damaged}");
 }
+
+#[test]
+fn logs_outside_the_project_and_pipes_are_refused() {
+    let room = Room::new();
+    let outside = tempfile::tempdir().unwrap();
+    let file = outside.path().join("room.parquet");
+    std::fs::rename(room.log_file(), &file).unwrap();
+    room.edit("data/room/twin.toml", "log/*.parquet", file.to_str().unwrap());
+    room.run(&["inspect", "data/room"]).expect(66).says(&["outside the project", "TWINOPT_LOG_FOLDERS="]);
+    room.run(&["check", "data/room"]).expect(78).says(&["outside the project", "TWINOPT_LOG_FOLDERS="]);
+    let listed = Ended::of(room.command(&["inspect", "data/room"]).env("TWINOPT_LOG_FOLDERS", outside.path()));
+    listed.expect(0);
+    // `init` copies the log that the user names, wherever it is
+    room.run(&["init", "data/fresh", "--log", file.to_str().unwrap()]).expect(0);
+    // opening a pipe would wait forever
+    let pipe = room.path("data/room/pipe.parquet");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    room.edit("data/room/twin.toml", file.to_str().unwrap(), "*");
+    room.run(&["inspect", "data/room"]).expect(66).says(&["pipe.parquet", "not a regular file"]);
+    room.run(&["init", "data/other", "--log", pipe.to_str().unwrap()]).expect(66).says(&["not a regular file"]);
+}

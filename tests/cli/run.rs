@@ -99,6 +99,19 @@ fn resume_repeats_only_outdated_scenarios() {
     std::fs::remove_file(room.path("reports/room/.parts/planned.parquet")).unwrap();
     room.run(&["run", "scenarios/room", "--resume", "--quiet"]).expect(0);
     assert_eq!(room.outputs(), first, "the outputs must equal those of a complete run");
+    // a flipped bit or a stretch of zeros in a stored file is found, and the scenario is computed again
+    for file in ["cold.parquet", "cold.json", "winter.parquet", "planned.json"] {
+        let path = format!("reports/room/.parts/{file}");
+        for at in [0.3, 0.6, 0.97] {
+            let mut bytes = room.read(&path);
+            let at = (at * bytes.len() as f64) as usize;
+            let end = bytes.len().min(at + 64);
+            if file.ends_with("json") { bytes[at] ^= 1 } else { bytes[at..end].fill(0) }
+            std::fs::write(room.path(&path), bytes).unwrap();
+            room.run(&["run", "scenarios/room", "--resume", "--quiet"]).expect(0);
+            assert_eq!(room.outputs(), first, "{file} damaged at byte {at}");
+        }
+    }
     // a change to the twin makes the results of all scenarios outdated
     room.edit("data/room/twin.toml", "value = 90", "value = 91");
     let before = times();
