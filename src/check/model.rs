@@ -279,7 +279,7 @@ fn retrain(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     }
     if let Some(log) = plant.log.length().filter(|log| **window > *log) {
         let message = format!("the window {} is longer than the log ({log})", window.value);
-        faults.warn("too-long", &window.span, message, "shorten `window`; the excess has no effect");
+        faults.warn("too-long", &window.span, message, "shorten `window`; the extra length has no effect");
     }
     if let Some(age) = retrain.max_age.as_ref().filter(|a| a.ms() <= 0) {
         faults.add("out-of-range", &age.span, "`max_age` must be longer than 0", "write e.g. `max_age = \"90d\"`");

@@ -9,8 +9,8 @@ use super::{At, ModelSpec, TimeSpan};
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetrainSpec {
-    /// Length of the part of the log on which the challenger is trained. This part ends where the part given by
-    /// `blocks` begins.
+    /// Length of the part of the log on which the challenger is trained. The training part ends where the newest part
+    /// of the log (see `blocks`) begins.
     pub window: At<TimeSpan>,
     /// Length of the newest part of the log, on which champion and challenger are compared.
     pub blocks: At<TimeSpan>,
