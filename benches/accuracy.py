@@ -10,6 +10,7 @@ lower than the mean skill of `linear`.
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -40,7 +41,9 @@ def card(binary, plant):
         # MPC settings are not tuned, because this table concerns only models
         text = re.sub(r"(?m)^\[mpc\]$", "[mpc]\ntune = false", text)
         (copy / "twin.toml").write_text(text)
-        done = subprocess.run([binary, "fit", copy, "--dry-run", "--json", "--quiet"], stdout=subprocess.PIPE)
+        # the link leads out of the project
+        env = dict(os.environ, TWINOPT_LOG_FOLDERS=str(plant / "log"))
+        done = subprocess.run([binary, "fit", copy, "--dry-run", "--json", "--quiet"], stdout=subprocess.PIPE, env=env)
         # exit code 3 means that a model was fitted but refused
         assert done.returncode in (0, 3), f"{plant.name}: exit code {done.returncode}"
         return json.loads(done.stdout)["card"]

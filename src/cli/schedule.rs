@@ -8,6 +8,7 @@ use super::globals::{Device, Globals};
 use super::output;
 use crate::config::{self, TimeOfDay};
 use crate::error::{Error, Result};
+use crate::log::OUTSIDE;
 use crate::ops::project::Project;
 use crate::ops::schedule::Job;
 
@@ -54,6 +55,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         minute: at.minute() as u8,
         run: args.run.as_deref().map(absolute).transpose()?,
         flags: flags(globals),
+        outside: std::env::var(OUTSIDE).unwrap_or_default(),
     };
     let text = if args.systemd {
         job.systemd()

@@ -8,9 +8,10 @@ use serde_json::json;
 use super::globals::Globals;
 use super::output::{self, SCHEMA_VERSION};
 use crate::config::{self, TimeSpan};
+use crate::disk::write_file;
 use crate::error::{Error, Result};
 use crate::ops::project::Project;
-use crate::ops::status::{self, Status, examine};
+use crate::ops::status::{self, Status, examine, metrics};
 
 /// Show whether each plant has a good model and recent data.
 ///
@@ -26,6 +27,9 @@ pub struct Args {
     /// Maximum age of the last good outcome and of the newest row of the log, e.g. 8d for weekly exports (default: 26h)
     #[arg(long, value_name = "SPAN", value_parser = parse_span)]
     pub max_age: Option<TimeSpan>,
+    /// Also write the status as metrics for Prometheus to this file, which is replaced atomically
+    #[arg(long, value_name = "FILE")]
+    pub prometheus: Option<PathBuf>,
 }
 
 fn parse_span(text: &str) -> std::result::Result<TimeSpan, String> {
@@ -47,6 +51,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let (now, compute) = (Timestamp::now(), globals.device.compute()?);
     let max_age = args.max_age.unwrap_or(status::MAX_AGE);
     let all: Vec<Status> = dirs.iter().map(|dir| examine(&project, dir, now, max_age, &compute)).collect();
+    if let Some(file) = &args.prometheus {
+        write_file(file, metrics(&all).as_bytes())?;
+    }
     if globals.json {
         output::json(&json!({ "schema_version": SCHEMA_VERSION, "plants": all }))?;
     } else if !globals.quiet && !all.is_empty() {

@@ -64,7 +64,7 @@ mod window;
 
 pub use column::ColumnMapping;
 pub use describe::{ColumnSummary, describe, time_span};
-pub use files::files;
+pub use files::{OUTSIDE, files};
 pub use footer::{Column, ColumnKind, columns};
 pub use kind::{is_amount, is_counted};
 #[cfg(test)]

@@ -50,6 +50,8 @@ pub enum Outcome {
     Replaced,
     /// The challenger is not better than the champion.
     Kept,
+    /// The gate does not have enough new blocks yet, so the champion is kept.
+    Waiting,
     /// The log and the settings are the same as in the night before, so nothing was fitted.
     NothingNew,
     /// The champion is unchanged, and a person must act.
@@ -84,6 +86,7 @@ impl fmt::Display for Outcome {
             Self::First => "first model",
             Self::Replaced => "replaced",
             Self::Kept => "kept, the new one is not better",
+            Self::Waiting => "kept, the gate waits for more data",
             Self::NothingNew => "nothing new",
             Self::NeedsAttention => "needs attention",
             Self::RefusedData => "refused: data",

@@ -109,7 +109,7 @@ fn attempt(
         Some(verdict) => verdict,
         None => challenge(source, champion, registry, seed, aged, progress)?,
     };
-    if aged && matches!(verdict.outcome, Outcome::Kept | Outcome::NothingNew) {
+    if aged && matches!(verdict.outcome, Outcome::Kept | Outcome::Waiting | Outcome::NothingNew) {
         verdict.outcome = Outcome::NeedsAttention;
         let age = readable(age);
         verdict.reason += &format!("; the champion is {age} old, but `retrain.max_age` is {max_age}");
@@ -194,7 +194,7 @@ fn challenge(
             let horizon = card.horizon.min(challenger.card.horizon);
             match compare(old, new, &source.log, &blocks, horizon, challenger.twin.provenance.seed) {
                 Ok(comparison) => Some((comparison, promised_coverage(card))),
-                Err(few) => return Ok(Verdict::new(Outcome::Kept, too_few(&few, &source.log) + &caveat)),
+                Err(few) => return Ok(Verdict::new(Outcome::Waiting, too_few(&few, &source.log) + &caveat)),
             }
         }
         None => None,

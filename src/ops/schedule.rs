@@ -1,5 +1,7 @@
 //! Configurations for systemd, cron and Kubernetes that run `retrain` every night.
 
+use crate::log::OUTSIDE;
+
 /// The commands to run and their start time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
@@ -16,11 +18,16 @@ pub struct Job {
     pub run: Option<String>,
     /// Global flags to add to the commands.
     pub flags: Vec<String>,
+    /// Folders outside the project from which logs are read, as the value of [`OUTSIDE`]; may be empty.
+    pub outside: String,
 }
 
 impl Job {
     fn commands(&self, binary: &str) -> Vec<String> {
-        let binary = quote(binary);
+        let mut binary = quote(binary);
+        if !self.outside.is_empty() {
+            binary = format!("/usr/bin/env {} {binary}", quote(&format!("{OUTSIDE}={}", self.outside)));
+        }
         let flags: String = self.flags.iter().map(|f| format!(" {f}")).collect();
         let mut commands = vec![format!("{binary} retrain {} --quiet{flags}", quote(&self.twin))];
         commands.extend(self.run.as_ref().map(|run| format!("{binary} run {} --quiet{flags}", quote(run))));
@@ -155,6 +162,7 @@ mod tests {
             minute: 30,
             run: Some("/srv/my plant/scenarios/dc".into()),
             flags: vec!["--seed 7".into()],
+            outside: String::new(),
         }
     }
 
@@ -166,6 +174,15 @@ mod tests {
             "{line}"
         );
         assert_eq!(line.lines().count(), 1);
+    }
+
+    #[test]
+    fn folders_outside_the_project_are_passed_on() {
+        let job = Job { outside: "/mnt/a b:/c".into(), run: None, ..job() };
+        for text in [job.systemd(), job.cron(), job.kubernetes()] {
+            assert_eq!(text.matches("/usr/bin/env 'TWINOPT_LOG_FOLDERS=/mnt/a b:/c' ").count(), 1, "{text}");
+        }
+        assert!(!super::tests::job().cron().contains("env"));
     }
 
     #[test]

@@ -193,6 +193,37 @@ impl Status {
     }
 }
 
+/// The status of all plants in the text format of Prometheus. A metric that is not known is left out.
+pub fn metrics(all: &[Status]) -> String {
+    let seconds = |time: Option<&String>| time?.parse::<Timestamp>().ok().map(|t| t.as_second() as f64);
+    type Metric<'a> = (&'a str, &'a str, &'a dyn Fn(&Status) -> Option<f64>);
+    let list: [Metric<'_>; 7] = [
+        ("twinopt_good", "1 if nobody needs to act", &|s| Some(f64::from(u8::from(s.good)))),
+        ("twinopt_last_good_timestamp_seconds", "time of the last good outcome", &|s| seconds(s.last_good.as_ref())),
+        ("twinopt_newest_row_timestamp_seconds", "time of the newest log row", &|s| seconds(s.newest_row.as_ref())),
+        ("twinopt_champion_timestamp_seconds", "first promotion of the champion", &|s| {
+            seconds(s.champion_since.as_ref())
+        }),
+        ("twinopt_last_exit_code", "exit code of the last fit or retraining", &|s| {
+            s.last.as_ref().map(|n| f64::from(n.exit_code))
+        }),
+        ("twinopt_last_duration_seconds", "duration of the last fit or retraining", &|s| {
+            s.last.as_ref().map(|n| n.seconds)
+        }),
+        ("twinopt_last_rows", "grid steps of the log in the last fit or retraining", &|s| {
+            s.last.as_ref().map(|n| n.rows as f64)
+        }),
+    ];
+    let mut text = String::new();
+    for (name, help, value) in list {
+        text += &format!("# HELP {name} {help}\n# TYPE {name} gauge\n");
+        for status in all {
+            text += &value(status).map_or_else(String::new, |v| format!("{name}{{plant=\"{}\"}} {v}\n", status.plant));
+        }
+    }
+    text
+}
+
 fn age(then: Timestamp, now: Timestamp) -> TimeSpan {
     TimeSpan::from_ms((now.as_millisecond() - then.as_millisecond()).max(0))
 }

@@ -143,7 +143,11 @@ fn status_judges_the_champion_the_last_night_and_the_log() {
         problems.map(|p| p["kind"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(kinds(&["status", "--max-age", "1s"], 3), ["old-log", "old-night"]);
-    assert!(kinds(&["status", "data/room"], 0).is_empty());
+    assert!(kinds(&["status", "data/room", "--prometheus", "metrics.prom"], 0).is_empty());
+    let metrics = room.text("metrics.prom");
+    for line in ["twinopt_good{plant=\"room\"} 1", "twinopt_last_exit_code{plant=\"room\"} 0", "twinopt_last_rows{plant=\"room\"} 1500"] {
+        assert!(metrics.lines().any(|l| l == line), "{line}: {metrics}");
+    }
     room.run(&["status", "data/nosuch"]).expect(66).says(&["nosuch"]);
 
     // a log that ended years ago
