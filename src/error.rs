@@ -23,8 +23,8 @@ pub struct Fault {
     pub help: String,
     /// Whether the fault is only a warning, which does not make `check` fail.
     pub warning: bool,
-    /// Whether the fault is that the log is missing or too short for a run. Commands that read the log report a
-    /// missing or short log themselves, as bad data.
+    /// Whether the fault is that the log is missing, or too short for a run or for the gate of `retrain`. Commands that
+    /// need the log or the gate report this problem themselves.
     #[serde(skip)]
     pub about_log: bool,
 }
