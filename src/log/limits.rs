@@ -19,14 +19,16 @@ const MAX_NESTING: usize = 32;
 const MAX_GROUPS: usize = 100_000;
 /// Maximum size of an uncompressed page.
 const MAX_PAGE: i64 = 256 << 20;
-/// Maximum ratio of uncompressed bytes, or of rows, to the size of the file.
+/// Maximum number of uncompressed bytes per byte of the file.
 const MAX_RATIO: i64 = 1_000;
-/// A small file may exceed [`MAX_RATIO`] up to this number of bytes or rows.
+/// Maximum number of rows per byte of the file.
+const MAX_DENSITY: i64 = 100;
+/// A small file may exceed [`MAX_RATIO`] and [`MAX_DENSITY`] up to this number of bytes or rows.
 const SMALL: i64 = 16 << 20;
 
-/// The largest number of rows or of uncompressed bytes that a file of `length` bytes may claim.
-fn most(length: u64) -> i64 {
-    i64::try_from(length).unwrap_or(i64::MAX).saturating_mul(MAX_RATIO).saturating_add(SMALL)
+/// The largest number that a file of `length` bytes may claim, at `ratio` per byte.
+fn most(length: u64, ratio: i64) -> i64 {
+    i64::try_from(length).unwrap_or(i64::MAX).saturating_mul(ratio).saturating_add(SMALL)
 }
 
 /// What a footer claims.
@@ -178,7 +180,10 @@ pub(super) fn check_footer(bytes: &[u8], length: u64) -> Result<(), String> {
     if footer.rows > MAX_ROWS {
         return Err(format!("it has {} rows, but at most {MAX_ROWS} are read; split it", footer.rows));
     }
-    if footer.rows > most(length) || footer.uncompressed > most(length) {
+    if footer.rows > most(length, MAX_DENSITY) {
+        return Err(format!("it claims more than {MAX_DENSITY} rows per byte"));
+    }
+    if footer.uncompressed > most(length, MAX_RATIO) {
         return Err(format!("it claims to be compressed by more than {MAX_RATIO} to 1"));
     }
     Ok(())
@@ -218,7 +223,7 @@ pub(super) fn check_pages(file: &File, start: u64, length: u64, size: u64) -> Re
             return Ok(());
         }
         total = total.saturating_add(uncompressed);
-        if compressed < 0 || !(0..=MAX_PAGE).contains(&uncompressed) || total > most(size) {
+        if compressed < 0 || !(0..=MAX_PAGE).contains(&uncompressed) || total > most(size, MAX_RATIO) {
             return Err("a page claims more data than it can contain");
         }
         at += read as u64 + compressed as u64;

@@ -68,7 +68,7 @@ fn ordinary_footers_are_accepted_and_hostile_claims_refused() {
         ("nested more than 32", footer(&[[1; 40].as_slice(), &[0]].concat(), 10, 1, 100, 100, 4)),
         ("30000 columns", footer(&[[30_000].as_slice(), &vec![0; 30_000]].concat(), 10, 30_000, 1, 1, 4)),
         ("1000000001 rows", footer(&[1, 0], 1_000_000_001, 1, 100, 100, 4)),
-        ("1000 to 1", footer(&[1, 0], SMALL + 1_000_001, 1, 100, 100, 4)),
+        ("100 rows per byte", footer(&[1, 0], SMALL + 100_001, 1, 100, 100, 4)),
         ("1000 to 1", footer(&[1, 0], 10, 1, SMALL + 1_000_001, 100, 4)),
         ("1000 to 1", footer(&[2, 0, 0], 10, 2, SMALL, 100, 4)),
     ] {
