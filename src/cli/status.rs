@@ -48,6 +48,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     } else {
         project.twins().iter().map(|name| project.twin_dir(name)).collect()
     };
+    if dirs.is_empty() {
+        return Err(Error::no_input(project.root.join("data"), "it contains no readable `<plant>/twin.toml`"));
+    }
     let (now, compute) = (Timestamp::now(), globals.device.compute()?);
     let max_age = args.max_age.unwrap_or(status::MAX_AGE);
     let all: Vec<Status> = dirs.iter().map(|dir| examine(&project, dir, now, max_age, &compute)).collect();
@@ -56,7 +59,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     }
     if globals.json {
         output::json(&json!({ "schema_version": SCHEMA_VERSION, "plants": all }))?;
-    } else if !globals.quiet && !all.is_empty() {
+    } else if !globals.quiet {
         output::print(&all.iter().map(line).collect::<String>())?;
     }
     let bad: Vec<String> =

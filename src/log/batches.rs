@@ -150,5 +150,9 @@ fn catch_panics<T, E: std::fmt::Display>(
 
 fn damaged(file: &LogFile, reason: &str) -> Error {
     let reason = reason.lines().next().unwrap_or(reason);
+    // an error of the system, e.g. of the disk, says nothing about the content of the file
+    if reason.contains("(os error ") {
+        return Error::no_input(&file.path, reason);
+    }
     Error::Data(format!("{}: {reason}; the file seems to be damaged; export it again", file.path.display()))
 }

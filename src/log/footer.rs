@@ -86,6 +86,10 @@ impl LogFile {
         }
         let file = File::open(path).map_err(|e| Error::no_input(path, e))?;
         let bad = |reason: String| {
+            // an error of the system, e.g. of the disk, says nothing about the content of the file
+            if reason.contains("(os error ") {
+                return Error::no_input(path, reason);
+            }
             let place = path.display();
             Error::Data(format!(
                 "{place}: this is not a readable Parquet file ({reason}); export it again, or remove it"

@@ -86,7 +86,7 @@ impl Project {
             return Err(Error::no_input(path, format!("it does not exist; {hint}")));
         }
         let mut files = Vec::new();
-        collect(path, &mut files, 0);
+        collect(path, &mut files, 0)?;
         files.sort();
         if files.iter().any(|f| f.file_name().is_some_and(|n| n == "twin.toml")) {
             let name = path.file_name().and_then(|n| n.to_str()).unwrap_or("PLANT");
@@ -141,18 +141,19 @@ fn entries(dir: &Path) -> Vec<PathBuf> {
     crate::disk::entries(dir).unwrap_or_default().into_iter().map(|name| dir.join(name)).collect()
 }
 
-fn collect(dir: &Path, files: &mut Vec<PathBuf>, depth: usize) {
-    for path in entries(dir) {
-        let hidden = path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with('.'));
-        if hidden {
+fn collect(dir: &Path, files: &mut Vec<PathBuf>, depth: usize) -> Result<()> {
+    for name in crate::disk::entries(dir).map_err(|e| Error::no_input(dir, e))? {
+        let path = dir.join(&name);
+        if name.to_string_lossy().starts_with('.') {
             continue;
         }
         if path.is_file() && path.extension().is_some_and(|e| e == "toml") {
             files.push(path);
         } else if path.is_dir() && depth < 3 {
-            collect(&path, files, depth + 1);
+            collect(&path, files, depth + 1)?;
         }
     }
+    Ok(())
 }
 
 #[cfg(test)]
