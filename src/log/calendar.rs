@@ -4,6 +4,7 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{Timestamp, ToSpan};
 
+use super::time;
 use crate::config::TwinSpec;
 use crate::error::{Error, Result};
 
@@ -14,7 +15,7 @@ const WEEK_US: i64 = 7 * DAY_US;
 /// Returns the time zone in which steps are built: that of the plant or, if it is not given, that of the log.
 fn zone(spec: &TwinSpec) -> Result<TimeZone> {
     match (&spec.timezone, &spec.log.timezone) {
-        (None, Some(name)) => TimeZone::get(name).map_err(|e| Error::Data(format!("`log.timezone`: {e}"))),
+        (None, Some(_)) => time::zone(&spec.log),
         _ => spec.zone(),
     }
 }

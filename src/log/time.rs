@@ -12,6 +12,7 @@ use super::quality::{Finding, FindingAction, FindingClass};
 use super::time_unit;
 use crate::config::{LogSpec, TimeUnit};
 use crate::error::{Error, LogKey, Result};
+use crate::zone::{self, ZoneFault};
 
 /// Marks a row without a usable time.
 pub(super) const NO_TIME: i64 = i64::MIN;
@@ -356,12 +357,15 @@ impl TimeReader {
 }
 
 /// Returns the time zone that applies to time stamps without a UTC offset.
-fn zone(spec: &LogSpec) -> Result<TimeZone> {
+pub(super) fn zone(spec: &LogSpec) -> Result<TimeZone> {
     match &spec.timezone {
         None => Ok(TimeZone::UTC),
-        Some(name) => TimeZone::get(name).map_err(|e| {
-            let what = format!("`log.timezone = \"{}\"` is unknown: {e}", name.value);
-            Error::log(LogKey::Time, what, "write an IANA name such as `Europe/Berlin`, or `UTC`")
+        Some(name) => zone::zone(name).map_err(|fault| {
+            let (what, help) = fault.explain(name);
+            match fault {
+                ZoneFault::Unknown => Error::log(LogKey::Time, format!("`log.timezone`: {what}"), help),
+                _ => Error::no_input("the time-zone data", format!("`log.timezone`: {what}; {help}")),
+            }
         }),
     }
 }
