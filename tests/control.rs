@@ -12,7 +12,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use room::{Ended, Noise, Room};
 use serde_json::{Value, json};
 use twinopt::check_twin;
-use twinopt::{Answer, FallbackLevel, Registry, Reply, Session, SessionSettings as Settings, registry_plant as plant, registry_publish};
+use twinopt::{
+    Answer, FallbackLevel, Registry, Reply, Session, SessionSettings as Settings, registry_plant as plant,
+    registry_publish,
+};
 
 const MPC: &str = r#"
 [mpc]

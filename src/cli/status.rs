@@ -62,8 +62,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     } else if !globals.quiet {
         output::print(&all.iter().map(line).collect::<String>())?;
     }
-    let bad: Vec<String> =
-        all.iter().filter(|s| !s.good).map(|s| format!("{} ({})", s.plant, s.state())).collect();
+    let bad: Vec<String> = all.iter().filter(|s| !s.good).map(|s| format!("{} ({})", s.plant, s.state())).collect();
     if bad.is_empty() {
         return Ok(());
     }

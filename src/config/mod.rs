@@ -41,6 +41,4 @@ pub use scenario::{BASELINE, CaseSpec, Change, ScenarioSpec};
 pub use span::TimeSpan;
 pub use tags::{Complaint, schema, signals};
 pub use total::TotalSpec;
-pub use twin::{
-    EconomicsSpec, Effect, Kind, KpiSpec, Partial, PriceBasis, Resample, SignalSpec, TwinSpec,
-};
+pub use twin::{EconomicsSpec, Effect, Kind, KpiSpec, Partial, PriceBasis, Resample, SignalSpec, TwinSpec};

@@ -71,7 +71,8 @@ mod tests {
     #[test]
     fn the_gate_needs_eight_blocks_and_both_edges() {
         // seven blocks of a day, two horizons of 5 h, one lag and one step
-        let model = ModelSpec { horizon: "5h".parse::<TimeSpan>().unwrap().into(), lags: 1.into(), ..ModelSpec::default() };
+        let model =
+            ModelSpec { horizon: "5h".parse::<TimeSpan>().unwrap().into(), lags: 1.into(), ..ModelSpec::default() };
         let step = "15min".parse().unwrap();
         assert_eq!(least_blocks(&model, step).ms(), 7 * DAY_MS + (2 * 300 + 30) * 60_000);
         assert_eq!(suggested_blocks(&model, step).to_string(), "8d");

@@ -85,7 +85,11 @@ fn matching(dir: &Path, pattern: &str) -> Result<Vec<PathBuf>> {
     for component in Path::new(pattern).components() {
         match component {
             Component::Normal(part) if has_wildcard(&part.to_string_lossy()) => {
-                found = found.iter().map(|folder| children(folder, &part.to_string_lossy())).collect::<Result<Vec<_>>>()?.concat();
+                found = found
+                    .iter()
+                    .map(|folder| children(folder, &part.to_string_lossy()))
+                    .collect::<Result<Vec<_>>>()?
+                    .concat();
                 chosen = true;
             }
             Component::CurDir => {}

@@ -224,7 +224,14 @@ mod tests {
 
     #[test]
     fn an_aged_champion_yields_to_a_challenger_that_is_not_worse() {
-        let at = |bound| Comparison { blocks: 14, change: 0.0, bound, coverage: 0.9, tolerance: 0.1, ..Comparison::default() };
+        let at = |bound| Comparison {
+            blocks: 14,
+            change: 0.0,
+            bound,
+            coverage: 0.9,
+            tolerance: 0.1,
+            ..Comparison::default()
+        };
         assert!(decide(&at(0.019), true).promote && !decide(&at(0.019), false).promote);
         assert!(!decide(&at(0.02), true).promote && !decide(&at(f64::NAN), true).promote);
     }

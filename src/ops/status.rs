@@ -112,13 +112,7 @@ impl Status {
         self.problems.push(Problem { kind, text });
     }
 
-    fn judge_champion(
-        &mut self,
-        registry: &Registry,
-        twin: &Loaded<TwinSpec>,
-        now: Timestamp,
-        compute: &Compute,
-    ) {
+    fn judge_champion(&mut self, registry: &Registry, twin: &Loaded<TwinSpec>, now: Timestamp, compute: &Compute) {
         let champion = match registry.champion() {
             Ok(Some(champion)) => champion.name,
             Ok(None) => {

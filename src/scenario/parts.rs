@@ -125,7 +125,8 @@ mod tests {
     fn every_damaged_byte_of_a_stored_scenario_is_found() {
         let dir = tempfile::tempdir().unwrap();
         let error = Error::Data("x".into());
-        let result = ScenarioResult { inputs: "i".into(), ..super::super::batch::unreadable(Path::new("a.toml"), &error) };
+        let result =
+            ScenarioResult { inputs: "i".into(), ..super::super::batch::unreadable(Path::new("a.toml"), &error) };
         save(dir.path(), &result, &[]).unwrap();
         assert_eq!(load(dir.path(), "a", "i"), Some(result));
         assert_eq!(load(dir.path(), "a", "other"), None);

@@ -135,7 +135,12 @@ fn rollback_to_an_unusable_version_needs_force_and_no_version_is_listed_twice() 
     assert_eq!((list.matches(&one).count(), list.matches(&two).count()), (1, 1), "{list}");
     assert!(list.contains(&format!("* {two}")) && list.contains(&format!("  {one}")), "{list}");
 
-    room.run(&["models", "data/room", "rollback"]).expect(2).says(&[&one, "twin.toml", "champion unchanged", "--force"]);
+    room.run(&["models", "data/room", "rollback"]).expect(2).says(&[
+        &one,
+        "twin.toml",
+        "champion unchanged",
+        "--force",
+    ]);
     assert_eq!(champion(&room), two);
     room.run(&["models", "data/room", "rollback", "--force"]).expect(0).says(&["no command will use"]);
     assert_eq!(champion(&room), one);

@@ -83,7 +83,13 @@ fn a_gate_that_can_never_open_is_a_fault_and_needs_attention() {
     let room = Room::fitted();
     room.edit("data/room/twin.toml", "blocks  = \"14d\"", "blocks  = \"4d\"");
     // 7 blocks of 24 h, 2 horizons of 6 h, 2 lags and 1 step
-    room.run(&["check", "data/room"]).expect(78).says(&["8 blocks of 1d", "183h", "4d", "blocks = \"8d\"", "twin.toml:"]);
+    room.run(&["check", "data/room"]).expect(78).says(&[
+        "8 blocks of 1d",
+        "183h",
+        "4d",
+        "blocks = \"8d\"",
+        "twin.toml:",
+    ]);
     retrain(&room).expect(3).says(&["can never open", "4d", "blocks = \"8d\"", "champion unchanged"]);
     assert_eq!(history(&room).last().unwrap(), &("needs_attention".to_owned(), 3));
     // the other commands do not need the gate
@@ -145,7 +151,11 @@ fn status_judges_the_champion_the_last_night_and_the_log() {
     assert_eq!(kinds(&["status", "--max-age", "1s"], 3), ["old-log", "old-night"]);
     assert!(kinds(&["status", "data/room", "--prometheus", "metrics.prom"], 0).is_empty());
     let metrics = room.text("metrics.prom");
-    for line in ["twinopt_good{plant=\"room\"} 1", "twinopt_last_exit_code{plant=\"room\"} 0", "twinopt_last_rows{plant=\"room\"} 1500"] {
+    for line in [
+        "twinopt_good{plant=\"room\"} 1",
+        "twinopt_last_exit_code{plant=\"room\"} 0",
+        "twinopt_last_rows{plant=\"room\"} 1500",
+    ] {
         assert!(metrics.lines().any(|l| l == line), "{line}: {metrics}");
     }
     room.run(&["status", "data/nosuch"]).expect(66).says(&["nosuch"]);

@@ -106,7 +106,11 @@ fn resume_repeats_only_outdated_scenarios() {
             let mut bytes = room.read(&path);
             let at = (at * bytes.len() as f64) as usize;
             let end = bytes.len().min(at + 64);
-            if file.ends_with("json") { bytes[at] ^= 1 } else { bytes[at..end].fill(0) }
+            if file.ends_with("json") {
+                bytes[at] ^= 1
+            } else {
+                bytes[at..end].fill(0)
+            }
             std::fs::write(room.path(&path), bytes).unwrap();
             room.run(&["run", "scenarios/room", "--resume", "--quiet"]).expect(0);
             assert_eq!(room.outputs(), first, "{file} damaged at byte {at}");

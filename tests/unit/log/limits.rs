@@ -16,7 +16,8 @@ fn integer(value: i64) -> Vec<u8> {
 
 /// A struct with the fields `(number, type, value)`.
 fn structure(fields: &[(i64, u8, Vec<u8>)]) -> Vec<u8> {
-    let long_form = |(number, kind, value): &(i64, u8, Vec<u8>)| [vec![*kind], integer(*number), value.clone()].concat();
+    let long_form =
+        |(number, kind, value): &(i64, u8, Vec<u8>)| [vec![*kind], integer(*number), value.clone()].concat();
     let mut out: Vec<u8> = fields.iter().flat_map(long_form).collect();
     out.push(0);
     out
@@ -79,7 +80,8 @@ fn ordinary_footers_are_accepted_and_hostile_claims_refused() {
 #[test]
 fn pages_that_claim_too_much_are_refused() {
     let page = |uncompressed, compressed: usize| {
-        let header = structure(&[(1, I32, integer(0)), (2, I32, integer(uncompressed)), (3, I32, integer(compressed as i64))]);
+        let header =
+            structure(&[(1, I32, integer(0)), (2, I32, integer(uncompressed)), (3, I32, integer(compressed as i64))]);
         [header, vec![7; compressed]].concat()
     };
     let check = |pages: &[Vec<u8>]| {
@@ -97,7 +99,8 @@ fn pages_that_claim_too_much_are_refused() {
     assert!(check(&[page(SMALL, 100), page(SMALL, 100)]).is_err());
     assert!(check(&[page(-1, 50)]).is_err());
     // a header that is longer than the first buffer
-    let long = structure(&[(2, I32, integer(5)), (3, I32, integer(5)), (8, 8, [vec![0xa8, 0x46], vec![1; 9_000]].concat())]);
+    let long =
+        structure(&[(2, I32, integer(5)), (3, I32, integer(5)), (8, 8, [vec![0xa8, 0x46], vec![1; 9_000]].concat())]);
     assert_eq!(check(&[[long.clone(), vec![0; 5]].concat(), page(1, 1)]), Ok(()));
     assert!(check(&[[long, vec![0; 5]].concat(), page(MAX_PAGE + 1, 1)]).is_err());
 }
