@@ -38,6 +38,12 @@ plants shared="../shared" *names:
     test -x target/plants/venv/bin/python || (python3.11 -m venv target/plants/venv && target/plants/venv/bin/pip install -q -r {{shared}}/plants/requirements.txt && target/plants/venv/bin/pip install -q --no-deps sinergym==3.5.1)
     target/plants/venv/bin/python benches/plants.py --shared {{shared}} --twinopt "${CARGO_TARGET_DIR:-target}/release/twinopt" --project target/plants {{names}}
 
+# Compares promised savings with the true savings of plants whose effects are known, and prints the tables of
+# docs/truth.md, e.g. `just truth --seeds 20 --models linear,gp:5 --plants static,dead_time --write`.
+truth *args:
+    cargo build --release --bin twinopt --example truth
+    "${CARGO_TARGET_DIR:-target}/release/examples/truth" {{args}}
+
 bench:
     cargo bench
 

@@ -27,7 +27,7 @@ pub struct Arguments {
     /// Print the promise of every seed.
     #[arg(long)]
     pub each: bool,
-    /// Write the tables to docs/truth.md.
+    /// Write the tables to docs/truth.md, which keeps the tables of other models.
     #[arg(long)]
     pub write: bool,
     /// Exit with status 1 if a cell fails.

@@ -8,6 +8,7 @@
 
 mod arguments;
 mod cell;
+mod document;
 mod history;
 mod machine;
 mod movement;
@@ -31,10 +32,6 @@ use plant::Plant;
 use project::Promise;
 use score::{Outcome, Score};
 
-/// Text of docs/truth.md above the tables.
-const PREAMBLE: &str = include_str!("preamble.md");
-const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/truth.md");
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let cells = match selected(&arguments) {
@@ -46,7 +43,6 @@ fn main() -> ExitCode {
     };
     let binary = project::binary();
     let workers = arguments.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-    let mut text = PREAMBLE.to_owned();
     let mut fails = false;
     for model in &arguments.models {
         let seeds = model.seeds.unwrap_or(arguments.seeds);
@@ -71,15 +67,15 @@ fn main() -> ExitCode {
             table::summary(&scores)
         );
         println!("\n{summary}");
-        text += &format!("\n## {}\n\n{summary}\n{}", model.name, table::HEAD);
-        scores.iter().for_each(|score| text += &table::row(score));
         fails |= scores.iter().any(|s| s.outcome() == Outcome::Fails);
-    }
-    if arguments.write
-        && let Err(why) = std::fs::write(FILE, text)
-    {
-        eprintln!("error: {FILE}: {why}");
-        return ExitCode::from(2);
+        let rows: String = scores.iter().map(table::row).collect();
+        let section = format!("{summary}\n{}{rows}", table::HEAD);
+        if arguments.write
+            && let Err(why) = document::write(&model.name, &section)
+        {
+            eprintln!("error: {}: {why}", document::FILE);
+            return ExitCode::from(2);
+        }
     }
     if arguments.strict && fails { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

@@ -88,12 +88,13 @@ impl Score {
         self.mean(|p| (p.high - p.low) / 2.0)
     }
 
-    /// Standard deviation of promised minus true saving.
-    pub fn error_sd(&self) -> f64 {
+    /// Standard deviation of promised minus true saving; `None` with fewer than two promises.
+    pub fn error_sd(&self) -> Option<f64> {
         let error = |p: &Promise| p.saving - p.truth;
         let mean = self.mean(error);
         let n = self.promises.len() as f64;
-        (self.promises.iter().map(|p| (error(p) - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt()
+        let squares: f64 = self.promises.iter().map(|p| (error(p) - mean).powi(2)).sum();
+        (n > 1.0).then(|| (squares / (n - 1.0)).sqrt())
     }
 
     /// Promised / true savings in ascending order, unless the true saving is zero.
@@ -114,7 +115,8 @@ impl Score {
     }
 
     fn has_a_large_effect(&self) -> bool {
-        self.cell.movement.identifies() && self.true_saving().abs() >= STANDARD_ERRORS * self.error_sd()
+        let large = |sd: f64| self.true_saving().abs() >= STANDARD_ERRORS * sd;
+        self.cell.movement.identifies() && self.error_sd().is_some_and(large)
     }
 
     /// The criteria that apply to the cell.

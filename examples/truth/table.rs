@@ -44,7 +44,7 @@ pub fn row(score: &Score) -> String {
         );
     }
     format!(
-        "| {} | {} | {} | {} | {} ± {} | {} | {:.3} | {:.3} | {answers} | {} | {levels} | {} |\n",
+        "| {} | {} | {} | {} | {} ± {} | {} | {} | {:.3} | {answers} | {} | {levels} | {} |\n",
         cell.plant.name(),
         cell.movement.words(),
         conditions.join(", "),
@@ -52,7 +52,7 @@ pub fn row(score: &Score) -> String {
         percent(score.coverage()),
         percent(score.coverage_error()),
         score.ratio().map_or_else(dash, |r| format!("{r:.3}")),
-        score.error_sd(),
+        score.error_sd().map_or_else(dash, |sd| format!("{sd:.3}")),
         score.half_width(),
         score.power().map_or_else(dash, percent),
         criteria.join("<br>"),
