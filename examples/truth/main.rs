@@ -64,7 +64,7 @@ fn main() -> ExitCode {
         let minutes = start.elapsed().as_secs_f64() / 60.0;
         let summary = format!(
             "{seeds} seeds per cell, {machine}, CPU time {cpu}, elapsed time {minutes:.1} min. {}",
-            table::summary(&scores)
+            table::summary(&model.name, &scores)
         );
         println!("\n{summary}");
         fails |= scores.iter().any(|s| s.outcome() == Outcome::Fails);
@@ -97,14 +97,15 @@ fn run(binary: &Path, cell: &Cell, model: &str, seed: u64, print: bool) -> Resul
     if print {
         match &promise {
             Ok(p) => eprintln!(
-                "{} seed {seed}: {:+.3} [{:+.3}, {:+.3}], true {:+.3}, {:?}, {}",
+                "{} seed {seed}: {:+.3} [{:+.3}, {:+.3}], true {:+.3}, {:?}, {}, {}",
                 cell.name(),
                 p.saving,
                 p.low,
                 p.high,
                 p.truth,
                 p.answer,
-                p.level
+                p.level,
+                p.model
             ),
             Err(why) => eprintln!("{} seed {seed}: {why}", cell.name()),
         }

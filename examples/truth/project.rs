@@ -60,6 +60,8 @@ pub struct Promise {
     pub answer: Answer,
     /// How well the effect of the control is identified, as in `results.json`.
     pub level: String,
+    /// The model that `twinopt` selected: the given model, or `linear`, which is always fitted as well.
+    pub model: String,
     pub truth: f64,
 }
 
@@ -125,12 +127,14 @@ fn read(cell: &Cell, history: &History, results: &Value, answer: Answer) -> Resu
         }
     };
     let level = of_control(&results["model"]["identification"], "control")["level"].as_str().unwrap_or("").to_owned();
+    let model = results["model"]["model"].as_str().unwrap_or("").to_owned();
     let promise = Promise {
         saving: -number(&change["mean"]),
         low: -number(&change["high"]),
         high: -number(&change["low"]),
         answer,
         level,
+        model,
         truth,
     };
     if [promise.saving, promise.truth].iter().all(|v| v.is_finite()) {

@@ -218,7 +218,7 @@ mod tests {
         let promise = |i: usize| {
             let saving = 9.0 + (i % 3) as f64;
             let (low, high) = (saving - half_width, saving + half_width);
-            Promise { saving, low, high, answer, level: "identified".into(), truth: 10.0 }
+            Promise { saving, low, high, answer, level: "identified".into(), model: "linear".into(), truth: 10.0 }
         };
         (0..n).map(promise).collect()
     }

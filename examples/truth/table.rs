@@ -71,8 +71,8 @@ fn mark(outcome: Outcome) -> &'static str {
     }
 }
 
-/// The number of cells with each outcome, and the names of the cells that do not pass.
-pub fn summary(scores: &[Score]) -> String {
+/// The number of cells with each outcome, and the names of the cells that do not pass. `model` is the given model.
+pub fn summary(model: &str, scores: &[Score]) -> String {
     let with = |outcome: Outcome| scores.iter().filter(move |s| s.outcome() == outcome);
     let count = |outcome: Outcome| with(outcome).count();
     let mut text = format!(
@@ -82,6 +82,14 @@ pub fn summary(scores: &[Score]) -> String {
         count(Outcome::Undecided),
         count(Outcome::Fails)
     );
+    let promises = || scores.iter().flat_map(|s| &s.promises);
+    let (used, all) = (promises().filter(|p| p.model == model).count(), promises().count());
+    if used < all {
+        text += &format!(
+            "\n`twinopt` always fits `linear` as well and uses the more accurate model. It used `{model}` in {used} of \
+             {all} runs.\n"
+        );
+    }
     for (outcome, word) in [(Outcome::Fails, "fails"), (Outcome::Undecided, "undecided")] {
         for score in with(outcome) {
             let reasons: Vec<&str> =
