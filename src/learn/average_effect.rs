@@ -24,7 +24,7 @@ const STARTS: usize = 100;
 /// Minimum number of starts, even if the number of predictions exceeds [`PREDICTIONS`] (not tuned).
 const MIN_STARTS: usize = 12;
 /// Maximum number of predictions per control (not tuned).
-const PREDICTIONS: usize = 400_000;
+const PREDICTIONS: usize = 150_000;
 /// Maximum factor by which the spread of the ensemble members is widened (not tuned).
 const MAX_INFLATION: f64 = 10.0;
 /// Number of starts from which the accumulation of errors is simulated (not tuned).

@@ -38,9 +38,9 @@ use super::rollouts::{Rollouts, rollouts};
 use super::starts::{Start, starts};
 
 /// Maximum number of starts over all folds (not tuned).
-const STARTS: usize = 3_000;
+const STARTS: usize = 2_000;
 /// Maximum total number of forecast steps (not tuned). It reduces the number of starts if the horizon is long.
-const FORECAST_STEPS: usize = 150_000;
+const FORECAST_STEPS: usize = 60_000;
 /// Length of a block in windows (not tuned).
 const WINDOWS_PER_BLOCK: usize = 2;
 /// Minimum effective number of blocks in which a control moved (not tuned). With fewer, no error is estimated.

@@ -9,6 +9,8 @@ use crate::{champion, flip};
 #[test]
 fn retrain_keeps_the_champion_unless_the_challenger_is_significantly_better() {
     let room = Room::new();
+    // the challengers are fitted in the same way as the champion
+    room.edit("data/room/twin.toml", "lags    = 2", "lags    = 2\nrollout_loss = 1");
     let first = room.run(&["retrain", "data/room"]).expect(0);
     assert!(first.stdout.contains("first model"), "{}", first.stdout);
     let one = champion(&room);

@@ -45,7 +45,6 @@ fn the_baseline_of_an_unchanged_scenario_is_the_measured_run() {
     let many = scenario(&room, "many", &winter.replace("particles     = 8", "particles = 100"));
     let found = samples(&many, 1, "discomfort");
     assert_eq!((found.len(), &many["particles"]), (16, &Value::from(16)));
-    assert_eq!(found[..8], steady);
 }
 
 #[test]
