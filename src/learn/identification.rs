@@ -1,15 +1,15 @@
 //! Whether the log identifies the effect of each control.
 //!
-//! A regression predicts the control u(t) from u(t − 1) and z(t): the other inputs of the model, and the time of day
-//! and week. The residual v(t) of the regression is the independent movement of the control, which neither u(t − 1) nor
-//! z(t) explains. Only independent movement separates the effect of the control from the effects of z (Robinson 1988;
+//! A regression predicts the control u(t) from u(t − 1), u(t − 2) and z(t): the other inputs of the model, earlier
+//! outputs, and the time of day and week. The residual v(t) of the regression is the independent movement of the
+//! control, which neither its past nor z(t) explains. Only independent movement separates the effect of the control from the effects of z (Robinson 1988;
 //! Chernozhukov et al. 2018). If a control has no independent movement, a model can attribute effects of z to the
 //! control, and the intervals of these effects are meaningless. The explained fraction is
 //!
 //! > 1 − Σ v(t)² / Σ w(t)²
 //!
-//! where w(t) is the residual of a regression on u(t − 1) alone. Because both regressions contain u(t − 1), a state
-//! that merely responds to earlier moves of the control explains nothing.
+//! where w(t) is the residual of a regression on u(t − 1) and u(t − 2) alone. Because both regressions contain the past
+//! of the control, a signal that merely responds to earlier moves explains nothing.
 //!
 //! A second regression explains the level of the control by the disturbances, the other controls and the clock alone.
 //! The result is the larger of the two explained fractions: if a control slowly follows a disturbance, its changes from

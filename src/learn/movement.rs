@@ -104,7 +104,7 @@ impl Columns {
         let ignored: Vec<usize> = ignored_disturbances(log, &inputs, &data.split.train).collect();
         inputs.extend(ignored.into_iter().map(|s| (s, 0)));
         let own_lag = inputs.len();
-        inputs.push((control, 1));
+        inputs.extend([(control, 1), (control, 2)]);
         let mut data = Dataset::new(log, &Layout { inputs, targets: vec![Target::Level(control)] }, data.equations);
         let is_fitted = thin(&mut data, own_lag, held > HELD_STEPS);
         let mut signals: Vec<Option<usize>> = data.layout.inputs.iter().map(|i| Some(i.0)).collect();
@@ -251,9 +251,9 @@ pub(super) fn holding_steps(log: &Trajectory, rows: &[Range<usize>], control: us
 pub(super) struct Movement {
     /// Row of the log.
     pub(super) row: usize,
-    /// Residual of the regression on u(t − 1) and z(t).
+    /// Residual of the regression on u(t − 1), u(t − 2) and z(t).
     pub(super) own: f64,
-    /// Residual of the regression on u(t − 1).
+    /// Residual of the regression on u(t − 1) and u(t − 2).
     pub(super) persistent: f64,
     /// (u − mean of u)², with the mean over the rows to which the regression was fitted.
     pub(super) total: f64,
@@ -287,12 +287,19 @@ pub(super) fn movements(data: &TrainingData, columns: &mut Columns) -> Result<Ve
             regression.predict(&x, &[Particle { member: None, rows: *first..*last + 1 }], &mut predicted);
         }
         let (u, before) = (&set.y[0], &set.x[columns.own_lag]);
-        let (intercept, slope) = line(before, u, &train);
+        // the least-squares fit on u(t − 1) and u(t − 2), by orthogonalisation
+        let ((intercept, slope), older) = (line(before, u, &train), &set.x[columns.own_lag + 1]);
+        let (older_intercept, older_slope) = line(before, older, &train);
+        let first = |r: usize| u[r] - intercept - slope * before[r];
+        let second = |r: usize| older[r] - older_intercept - older_slope * before[r];
+        let squares: f64 = train.iter().map(|r| second(*r).powi(2)).sum();
+        let product: f64 = train.iter().map(|r| second(*r) * first(*r)).sum();
+        let second_slope = if squares > 0.0 { product / squares } else { 0.0 };
         let mean = mean_over(u, &train);
         out.extend(rows.into_iter().map(|r| Movement {
             row: set.row[r],
             own: u[r] - predicted[0][r],
-            persistent: u[r] - intercept - slope * before[r],
+            persistent: first(r) - second_slope * second(r),
             total: (u[r] - mean).powi(2),
         }));
     }
