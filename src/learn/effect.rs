@@ -10,7 +10,7 @@
 //! ```
 //!
 //! where δ_c is the error of the effect of control c: the missing change of the signal per unit of the control, as a
-//! mean over the window. A control may respond to the noise (feedback) or to the disturbances that the model does not
+//! mean over the window. A control may respond to the states, or to the disturbances that the model does not
 //! describe correctly. The equations are therefore solved with instrumental variables: the instrument of control c is
 //! v_c(t), its movement at t that nothing in the log explains ([`super::identification`]). This is the moment condition
 //! of double machine learning (Chernozhukov et al. 2018) for the residual of a model:
@@ -22,6 +22,9 @@
 //! The effect of the model plus δ is an estimate of the effect that does not depend on the assumptions of the model. The
 //! standard error is robust to autocorrelation: the terms of the sum are added within blocks of at least two windows,
 //! and only the blocks count as independent (Liang & Zeger 1986).
+//!
+//! The instruments account for the inputs of the model. If a control responds to the noise of an output that is not an
+//! input, the estimate is biased.
 
 use std::collections::BTreeMap;
 

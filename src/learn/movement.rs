@@ -98,9 +98,6 @@ impl Columns {
         let shift = |s: usize| usize::from(held > HELD_STEPS && follows(s));
         let mut inputs: Vec<(usize, usize)> =
             layout.inputs.iter().filter(|i| i.0 != control).map(|&(s, lag)| (s, lag + shift(s))).collect();
-        // Operators and controllers respond to measured outputs, which the model need not read.
-        let outputs = log.schema.with_role(Role::Output).into_iter().flat_map(|s| [(s, 1), (s, 2)]);
-        inputs.extend(outputs.filter(|i| !layout.inputs.contains(i) && is_mostly_known(log, i.0, &data.split.train)));
         let ignored: Vec<usize> = ignored_disturbances(log, &inputs, &data.split.train).collect();
         inputs.extend(ignored.into_iter().map(|s| (s, 0)));
         let own_lag = inputs.len();
