@@ -473,6 +473,105 @@ fn an_interrupt_leaves_a_complete_log() {
 }
 
 #[test]
+fn shadow_mode_never_limits_the_plants_own_controller() {
+    let room = room("");
+    // 12 kW is above the hard limit of 8 kW, a move from 3 to 12 kW exceeds `max_move`, and -1 kW is outside `valid`.
+    room.edit("data/room/twin.toml", "hard = [0, 8]", "valid = [0, 20], hard = [0, 8]");
+    let mut lines = Loop::start(&room, &["--shadow"]);
+    lines.send(describe(3600.0).to_string().as_bytes());
+    let mut plant = Plant::new();
+    for own in [3.0, 12.0, 0.0, -1.0, 8.5, 3.0, 12.0] {
+        let mut line = plant.line();
+        line["baseline"] = json!({ "heater_kw": own });
+        let answer = lines.ask(&line);
+        assert_eq!((decided_by(&answer), answer["u"]["heater_kw"].as_f64()), ("shadow", Some(own)), "{answer}");
+        plant.step(&answer);
+    }
+    // Without a value of the plant's own controller, the value in force is kept.
+    let mut line = plant.line();
+    line.as_object_mut().unwrap().remove("baseline");
+    assert_eq!(lines.ask(&line)["u"]["heater_kw"].as_f64(), Some(12.0));
+    lines.end().expect(0);
+}
+
+#[test]
+fn violated_soft_limits_are_named_in_the_summary() {
+    // The soft limits of the room are 19 and 23 degC, and those of the derived temperature difference 0 and 16 K.
+    let room = room("");
+    room.edit(
+        "data/room/twin.toml",
+        "  { name = \"price\"",
+        "  { name = \"difference\", role = \"derived\", unit = \"K\", expr = \"room_temp - outdoor_temp\", soft = [0, 16] },\n  { name = \"price\"",
+    );
+    room.run(&["fit", "data/room", "--quiet"]).expect(0);
+    let temps = [20.0, 23.5, 25.0, 18.0, 21.0, 21.0];
+    let run = |more: &[&str]| {
+        let mut lines = Loop::start(&room, more);
+        lines.send(describe(3600.0).to_string().as_bytes());
+        for (k, temp) in temps.iter().enumerate() {
+            let line = json!({ "k": k, "obs": { "room_temp_c": temp, "outdoor_temp_c": 5.0 }, "baseline": { "heater_kw": 3.0 } });
+            lines.ask(&line);
+        }
+        lines.end().expect(0)
+    };
+    let text = run(&[]).stderr;
+    assert!(
+        text.contains("soft limit violated: room_temp was outside [19, 23] in 3 of 6 values, by at most 2.0000 K"),
+        "{text}"
+    );
+    // The differences of the first five steps are 15, 18.5, 20, 13 and 16 K. That of the last step is not complete.
+    assert!(text.contains("difference was outside [0, 16] in 2 of 5 values, by at most 4.0000 K"), "{text}");
+    let summary: Value = serde_json::from_str(&run(&["--json", "--quiet"]).stderr).unwrap();
+    let limit = &summary["soft_limits"]["room_temp"];
+    assert_eq!(
+        (&limit["violations"], &limit["values"], &limit["worst"]),
+        (&json!(3), &json!(6), &json!(2.0)),
+        "{summary:#}"
+    );
+}
+
+#[test]
+fn a_twin_without_controls_is_refused() {
+    let room = Room::new();
+    let twin = room.text("data/room/twin.toml");
+    room.write(
+        "data/room/twin.toml",
+        &twin
+            .replace(
+                "role = \"control\",     unit = \"kW\",   column = \"heater_kw\", hard = [0, 8], max_move = 1.0",
+                "role = \"disturbance\", unit = \"kW\", column = \"heater_kw\"",
+            )
+            .replace("effects = { heat = \"+\" }", "")
+            .replace("moves       = { moves = \"heat\" }\n", "")
+            .replace("soft = [19, 23],  }", "soft = [19, 23] }"),
+    );
+    room.run(&["fit", "data/room", "--quiet"]).expect(0);
+    for command in ["control", "advise"] {
+        let ended = room.run(&[command, "data/room"]).expect(78);
+        assert!(
+            ended.stderr.contains("the twin has no control that MPC can move") && ended.stdout.is_empty(),
+            "{}",
+            ended.stderr
+        );
+    }
+}
+
+#[test]
+fn advice_is_checked_after_the_time_that_its_effect_needs() {
+    let room = room("");
+    let advice = room.run(&["advise", "data/room", "--json", "--quiet"]).expect(0).document();
+    assert_eq!(advice["leave"], Value::Null, "{advice:#}");
+    assert_eq!(advice["controls"][0]["planned"], advice["controls"][0]["advised"]);
+    let interval = &advice["objective_interval"];
+    assert!(
+        interval[0].as_f64() <= advice["objective_change"].as_f64() && interval[1].as_f64() < Some(0.0),
+        "{advice:#}"
+    );
+    // The room reaches 63 % of the largest effect within the horizon of 6 h only after more than one step of 1 h.
+    assert!(advice["undo"][0]["at"].as_str().unwrap() > "2024-03-03T13:00:00Z", "{advice:#}");
+}
+
+#[test]
 fn an_existing_log_is_never_overwritten() {
     let room = room("");
     let own = std::fs::read(room.log_file()).unwrap();

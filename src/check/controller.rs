@@ -1,5 +1,6 @@
 //! Checks controllers against the scenario, the twin and the log.
 
+use super::foresight;
 use super::plant::Plant;
 use super::signals::season;
 use crate::config::ForecastSpec::Seasonal;
@@ -16,18 +17,27 @@ pub(super) fn controller(
     at: &At<ControllerSpec>,
 ) {
     let owner = format!("case `{case}`");
-    ControllerSettings::resolve(faults, plant, &owner, at);
+    let settings = ControllerSettings::resolve(faults, plant, &owner, at);
     if let ControllerSpec::Mpc(spec) = &at.value {
         mpc(faults, Some(scenario), plant, &owner, spec);
         seasonal_past(faults, scenario, plant, &owner, spec);
+        if let Some(ControllerSettings::Mpc(settings)) = settings {
+            foresight::plan(faults, Some(scenario), plant, &owner, spec, &settings);
+        }
     }
 }
 
 /// Checks the `[mpc]` settings of the twin.
 pub(super) fn live(faults: &mut Faults<'_>, plant: &Plant<'_>) {
-    LiveSettings::resolve(faults, plant);
+    let settings = LiveSettings::resolve(faults, plant);
     if let Some(spec) = &plant.spec().mpc {
         mpc(faults, None, plant, "[mpc]", spec);
+        if let Some(LiveSettings { mpc: settings, .. }) = &settings {
+            foresight::plan(faults, None, plant, "[mpc]", spec, settings);
+        }
+    }
+    if let Some(LiveSettings { mpc: settings, .. }) = settings.filter(|s| s.mpc.horizon.is_none()) {
+        foresight::model_horizon(faults, plant, &settings);
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod contents;
 mod controller;
+mod foresight;
 mod kpi;
 mod log;
 mod log_facts;

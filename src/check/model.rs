@@ -287,7 +287,7 @@ fn retrain(faults: &mut Faults<'_>, plant: &Plant<'_>) {
 }
 
 /// Returns `span`, or the byte range of the key `step` if the checked value is a default without a location.
-fn some_place(span: &std::ops::Range<usize>, plant: &Plant<'_>) -> std::ops::Range<usize> {
+pub(super) fn some_place(span: &std::ops::Range<usize>, plant: &Plant<'_>) -> std::ops::Range<usize> {
     if span.is_empty() { plant.spec().step.span.clone() } else { span.clone() }
 }
 

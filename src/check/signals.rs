@@ -284,7 +284,7 @@ fn times(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec) {
     }
     for (key, at) in [("min_run", &signal.min_run), ("min_stop", &signal.min_stop)] {
         if let Some(at) = at {
-            plant.whole_steps(faults, at, key);
+            plant.whole_steps_up(faults, at, key);
         }
     }
 }

@@ -75,6 +75,16 @@ fn table(a: &Advice) -> String {
             c.tag, c.now, c.advised, c.change, c.unit, c.reason
         );
     }
+    for (c, later) in a.controls.iter().filter_map(|c| Some((c, c.later.as_ref()?))) {
+        let unit = unit_suffix(&c.unit);
+        text += &format!(
+            "{}: {:.4} -> {:.4}{unit} now, then on to {:.4}{unit} by {}\n",
+            c.tag, c.now, c.advised, later.value, later.at
+        );
+    }
+    if let Some(why) = &a.leave {
+        text += &format!("\nleave the controls as they are: {why}\nthe figures below are those of this plan\n");
+    }
     let support = serde_json::to_value(a.support).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
     text += &format!(
         "\nstart of plan: {}; length: {}; support: {support}; better than constant controls in {:.0} % of the simulated futures\n",

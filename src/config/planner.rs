@@ -108,7 +108,8 @@ pub enum PlannerSpec {
     /// linear twins with quadratic costs.
     #[serde(rename_all = "snake_case")]
     Qp {
-        #[serde(default = "default_steps")]
+        /// Largest number of iterations. The planner stops earlier when the cost stops falling.
+        #[serde(default = "default_programs")]
         iterations: At<usize>,
     },
     /// Monte Carlo tree search over moves on a grid, for discrete or staged equipment.
@@ -132,7 +133,7 @@ impl PlannerSpec {
     }
 
     pub fn qp() -> Self {
-        Self::Qp { iterations: default_steps() }
+        Self::Qp { iterations: default_programs() }
     }
 
     pub fn mcts() -> Self {
@@ -189,6 +190,9 @@ fn default_polish() -> At<bool> {
 }
 fn default_steps() -> At<usize> {
     5.into()
+}
+fn default_programs() -> At<usize> {
+    50.into()
 }
 fn default_starts() -> At<usize> {
     2.into()

@@ -38,6 +38,12 @@ impl TimeSpan {
         Self::from_ms(i64::try_from(steps).unwrap_or(i64::MAX).saturating_mul(step_ms))
     }
 
+    /// Smallest number of steps that is at least as long as this time span.
+    pub fn steps_up(self, step: Self) -> usize {
+        let step = step.0.max(1);
+        usize::try_from((self.0 + step - 1).div_euclid(step)).unwrap_or(0)
+    }
+
     /// Number of steps in this time span, rounded to the nearest integer and at least `least`.
     pub fn steps(self, step: Self, least: usize) -> usize {
         let n = (self.0 + step.0 / 2) / step.0.max(1);
@@ -112,5 +118,14 @@ mod tests {
         assert_eq!("1.5h".parse::<TimeSpan>().unwrap().to_string(), "90min");
         assert!("10 minutes".parse::<TimeSpan>().is_err());
         assert!("-3h".parse::<TimeSpan>().is_err());
+    }
+
+    #[test]
+    fn minimum_times_are_rounded_up_to_whole_steps() {
+        let step = TimeSpan::from_ms(900_000);
+        let spans = ["0s", "1ms", "15min", "20min", "30min", "30.01min", "45min"];
+        let steps =
+            spans.map(|text| text.parse::<TimeSpan>().unwrap()).map(|span| (span.steps(step, 0), span.steps_up(step)));
+        assert_eq!(steps, [(0, 0), (0, 1), (1, 1), (1, 2), (2, 2), (2, 3), (3, 3)]);
     }
 }

@@ -52,8 +52,8 @@ pub fn signals(spec: &TwinSpec, mut invalid: impl FnMut(String, &At<String>)) ->
         multiple: signal.multiple.as_ref().map_or(0.0, |m| m.value),
         switching: schema::Switching {
             least: signal.min_on.as_ref().map_or(0.0, |m| m.value),
-            run: signal.min_run.as_ref().map_or(0, |t| t.value.steps(spec.step.value, 0)),
-            stop: signal.min_stop.as_ref().map_or(0, |t| t.value.steps(spec.step.value, 0)),
+            run: signal.min_run.as_ref().map_or(0, |t| t.value.steps_up(spec.step.value)),
+            stop: signal.min_stop.as_ref().map_or(0, |t| t.value.steps_up(spec.step.value)),
         },
     };
     spec.signals.iter().map(signal).collect()

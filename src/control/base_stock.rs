@@ -1,15 +1,18 @@
 //! Order-up-to policies.
 
-use super::{Control, Controller, Observation};
+use super::{Control, Controller, Observation, covering_order};
 use crate::config::{At, BaseStockLoop};
 use crate::error::Result;
 use crate::expr::{Program, Registers};
 use crate::resolve::{Faults, Names, Wanted};
+use crate::schema::Signal;
 
 /// The control that is the order, and the expressions of its policy, which are all in the unit of the order.
 #[derive(Debug, Clone)]
 pub struct BaseStockSettings {
     order: usize,
+    /// The order, with its hard limits, its multiple and its minimum.
+    signal: Signal,
     position: Program,
     level: Program,
     reorder: Option<Program>,
@@ -32,13 +35,16 @@ impl BaseStockSettings {
             Some(text) => Some(program("reorder", text)?),
             None => None,
         };
-        Some(Self { order: order?, position: position?, level: level?, reorder })
+        let order = order?;
+        let signal = names.schema.signals[order].clone();
+        Some(Self { order, signal, position: position?, level: level?, reorder })
     }
 }
 
-/// The base-stock policy: in every step, order = max(0, S − position). With a reorder point s, the policy becomes the
-/// (s, S) policy, which orders only if the position is s or less (Arrow, Harris & Marschak 1951). The level S, the
-/// reorder point s and the inventory position are expressions in the unit of the order.
+/// The base-stock policy: in every step, order = max(0, S − position), rounded up to the next multiple and to the
+/// minimum order. With a reorder point s, the policy becomes the (s, S) policy, which orders only if position ≤ s
+/// (Arrow, Harris & Marschak 1951). The level S, the reorder point s and the inventory position are expressions in the
+/// unit of the order.
 #[derive(Debug)]
 pub struct BaseStock {
     signals: Vec<usize>,
@@ -86,7 +92,7 @@ impl Controller for BaseStock {
                 *o = if missing.is_nan() || reorder.is_nan() {
                     f64::NAN
                 } else if position <= reorder {
-                    missing.max(0.0)
+                    covering_order(&l.signal, missing).max(0.0)
                 } else {
                     0.0
                 };

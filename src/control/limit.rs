@@ -4,6 +4,9 @@ use super::planner::ControlConstraints;
 use crate::schema::{Bounds, Signal};
 use crate::trajectory::{Frame, Window};
 
+/// Relative tolerance for rounding errors.
+const ROUNDING: f64 = 1e-9;
+
 /// Returns the value nearest to `wanted` that `signal` may take after `previous`. The value is within the hard limits,
 /// differs from `previous` by at most `max_move` (unless `previous` is NaN), and is an integer multiple of `multiple`.
 /// A control with `min_on` is either 0 or at least `min_on`. `since` is the number of steps since the control was
@@ -35,6 +38,26 @@ pub fn limited(signal: &Signal, previous: f64, since: usize, wanted: f64) -> f64
     hard.clamp(nearest)
 }
 
+/// Returns the smallest order that covers the shortage `missing`: an integer multiple of the order's `multiple`, and at
+/// least its `min_on`. If the hard limits allow no such order, returns the largest allowed order. Without a shortage,
+/// the order is zero. Rounding to the nearest multiple instead would leave small shortages uncovered forever.
+pub fn covering_order(order: &Signal, missing: f64) -> f64 {
+    let (multiple, least) = (order.multiple, order.switching.least);
+    if missing.is_nan() {
+        return missing;
+    }
+    // A shortage within rounding errors of zero needs no order.
+    if missing <= ROUNDING * multiple.max(least) {
+        return missing.min(0.0);
+    }
+    let wanted = missing.max(least);
+    let rounded = if multiple > 0.0 { (wanted / multiple - ROUNDING).ceil() * multiple } else { wanted };
+    if rounded <= order.hard.high || multiple <= 0.0 {
+        return rounded.min(order.hard.high);
+    }
+    (order.hard.high / multiple + ROUNDING).floor() * multiple
+}
+
 /// Number of consecutive steps for which `signal` has been on, or off, before the current frame of the window. If the
 /// window does not contain the last switch, returns the larger of the minimum on-time and the minimum off-time.
 pub fn since(signal: &Signal, column: usize, window: &Window, row: usize) -> usize {
@@ -48,7 +71,7 @@ pub fn since(signal: &Signal, column: usize, window: &Window, row: usize) -> usi
 /// Returns the multiple of `step` inside `range` that is nearest to `v`.
 fn multiple_within(v: f64, step: f64, range: Bounds) -> Option<f64> {
     // The tolerance ensures that rounding errors do not exclude a bound that is itself a multiple.
-    let (low, high) = ((range.low / step - 1e-9).ceil(), (range.high / step + 1e-9).floor());
+    let (low, high) = ((range.low / step - ROUNDING).ceil(), (range.high / step + ROUNDING).floor());
     (low <= high).then(|| (v / step).round().clamp(low, high) * step)
 }
 

@@ -25,7 +25,7 @@ pub use forecast::Present;
 pub use gated::{GateUse, GatedMpc};
 pub use hold::Hold;
 pub use hold::HoldSettings;
-pub use limit::{limited, since};
+pub use limit::{covering_order, limited, since};
 pub use mpc::{Clock, Mpc, OptimismCheck, SkillHorizon};
 pub use pid::Pid;
 pub use replay::Replay;

@@ -2,7 +2,7 @@
 
 use super::base_stock::BaseStockSettings;
 use super::hold::HoldSettings;
-use super::mpc::{ResolvedMpc, require_objective};
+use super::mpc::{ResolvedMpc, require_control, require_objective};
 use super::pid::PidSettings;
 use super::rule::RuleSettings;
 use super::schedule::ScheduleSettings;
@@ -105,6 +105,7 @@ impl LiveSettings {
         let names = Names::new(file);
         let settings = Self::resolve(&mut faults, &names);
         if names.spec().mpc.is_none() {
+            require_control(&mut faults, &names, "the defaults of [mpc]", &(0..0));
             require_objective(&mut faults, &names, "the defaults of [mpc]", &(0..0));
         }
         faults.into_result()?;

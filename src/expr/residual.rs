@@ -56,6 +56,27 @@ impl Program {
         sites.into_iter().map(residual).collect()
     }
 
+    /// Whether the expression depends on the current value of `signal` other than as a limit of a control. In
+    /// `min(order, stock)`, for example, `stock` only limits the control `order`. `controls` are the columns of the
+    /// controls.
+    pub fn depends_beyond_limits(&self, signal: usize, controls: &[usize]) -> bool {
+        // For each operation: whether its result depends on `signal` beyond limits, and on a current control.
+        let mut depends: Vec<(bool, bool)> = Vec::with_capacity(self.operations.len());
+        let of = |operand: Operand, depends: &[(bool, bool)]| match operand {
+            Operand::Column { signal: s, lag: 0 } => (s == signal, controls.contains(&s)),
+            Operand::Value(v) => depends[v],
+            Operand::Column { .. } | Operand::Constant(_) | Operand::Time => (false, false),
+        };
+        for operation in &self.operations {
+            let operands = operation.operands.map(|o| of(o, &depends));
+            let control = operands.iter().any(|o| o.1);
+            let is_limit = matches!(operation.op, Op::Min | Op::Max);
+            let beyond = operands.iter().any(|o| o.0) && !(is_limit && control);
+            depends.push((beyond, control));
+        }
+        of(self.result, &depends).0
+    }
+
     /// Returns true if the expression depends on signals and time only through `residuals`.
     pub fn depends_only_on(&self, residuals: &[Residual]) -> bool {
         let mut pending = vec![self.result];

@@ -53,6 +53,8 @@ pub enum NoteKind {
     Outliers,
     /// Describes how the chosen model was fitted.
     Fit,
+    /// Plans end before their own moves take effect.
+    Horizon,
     /// In closed-loop tuning, plans performed worse than the logged operation.
     Tuning,
 }

@@ -4,6 +4,7 @@ pub mod advice;
 mod ahead;
 pub mod change;
 mod follow;
+mod leave;
 mod newest;
 pub mod reason;
 pub mod undo;
@@ -12,8 +13,9 @@ use self::advice::Advice;
 use self::ahead::Ahead;
 use self::change::{KpiChange, changes, most_important, objectives};
 use self::follow::Follow;
+use self::leave::{objective_change, reason_to_leave};
 use self::newest::warnings;
-use self::reason::{ControlAdvice, Move};
+use self::reason::{ControlAdvice, Later, Move, ramp_end};
 use self::undo::undo;
 use crate::config::TimeSpan;
 use crate::control::mpc::ResolvedMpc;
@@ -41,7 +43,7 @@ pub fn advise(
     extrapolate: bool,
     clock: Option<&Clock>,
 ) -> Result<Advice> {
-    let settings = plant.live(&compiled.objective)?.mpc;
+    let settings = plant.live(compiled)?.mpc;
     let context = plant.context(compiled, seed, clock)?;
     let mut mpc = Mpc::build(&settings, &context)?;
     let horizon = judged_horizon(plant, &settings, &mpc);
@@ -68,14 +70,17 @@ pub fn advise(
     let span = TimeSpan::from_steps(horizon, plant.log.step_ms);
     let within_log = settings.within_log();
     let moved = signals.iter().zip(moves.into_iter().zip(requested));
+    let change = objective_change(compiled, &ahead, &planned, &kept);
+    let leave = reason_to_leave(&settings, &plant.schema.signals, &change, &planned, &kept, &now);
     let controls = moved.zip(now.into_iter().zip(alone)).map(|((&c, (value, requested)), (now, alone))| {
-        let one = Move { control: c, now, advised: value, reduced: value != requested };
-        ControlAdvice::new(plant, one, within_log, alone, &span)
+        let path: Vec<f64> = (0..planned.trajectory.steps).map(|t| planned.trajectory.at(c, t)[0]).collect();
+        let later = ramp_end(now, &path).map(|(step, value)| Later { value, at: ahead.time(step).to_string() });
+        let one = Move { control: c, now, planned: value, reduced: value != requested, later };
+        ControlAdvice::new(plant, one, within_log, leave.is_some(), alone, &span)
     });
     let controls = controls.collect();
     let before_after = objectives(compiled, &ahead, &planned).into_iter().zip(objectives(compiled, &ahead, &kept));
-    let differences: Vec<f64> = before_after.map(|(planned, kept)| planned - kept).collect();
-    let better = differences.iter().filter(|d| **d < 0.0).count();
+    let better = before_after.filter(|(planned, kept)| planned < kept).count();
     let notes =
         plant.card.notes.iter().filter(|n| matches!(n.kind, NoteKind::Identification | NoteKind::ConstantControl));
     let identification = notes.map(|n| n.text.clone());
@@ -87,10 +92,12 @@ pub fn advise(
         horizon: span.to_string(),
         controls,
         support,
-        confidence: better as f64 / differences.len().max(1) as f64,
-        objective_change: differences.iter().sum::<f64>() / differences.len().max(1) as f64,
+        confidence: better as f64 / FUTURES as f64,
+        objective_change: change.mean,
+        objective_interval: [change.low, change.high],
         kpis,
-        undo: undo(plant, &ahead, &planned),
+        undo: if leave.is_some() { Vec::new() } else { undo(plant, &ahead, &planned, &kept) },
+        leave,
         warnings: plant
             .warning()
             .into_iter()

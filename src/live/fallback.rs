@@ -29,7 +29,7 @@ pub struct Fallback<'a> {
     safe: Option<Box<dyn Controller + 'a>>,
     /// Whether the safe policy made the last decision.
     on_safe: bool,
-    settings: FallbackSettings,
+    pub settings: FallbackSettings,
     pub limits: ControlLimits,
     last_plan: Option<LastPlan>,
     pub decision: Option<Decision>,
@@ -110,7 +110,7 @@ impl<'a> Fallback<'a> {
         let mut follows_baseline = false;
         let (decided_by, controls) = if self.settings.shadow {
             follows_baseline = has_baseline;
-            (FallbackLevel::Shadow, self.limits.baseline(past, baseline, in_force))
+            (FallbackLevel::Shadow, self.limits.unlimited(baseline, in_force))
         } else if let Some(moves) = &planned {
             (FallbackLevel::Plan, moves.clone())
         } else if let Some(moves) = self.last_plan(past, baseline, in_force).filter(|_| may_follow) {
@@ -138,7 +138,7 @@ impl<'a> Fallback<'a> {
     pub fn update_baseline(&mut self, past: &Past, before_step: &[f64], baseline: &[f64]) {
         let Some(last) = &self.decision else { return };
         let controls = match last.decided_by {
-            FallbackLevel::Shadow if last.follows_baseline => self.limits.baseline(past, baseline, before_step),
+            FallbackLevel::Shadow if last.follows_baseline => self.limits.unlimited(baseline, before_step),
             _ if last.follows_baseline => self.limits.within(past, before_step, baseline),
             FallbackLevel::Plan | FallbackLevel::LastPlan => {
                 let requested = baseline.iter().zip(&last.controls).map(|(b, c)| if b.is_finite() { *b } else { *c });

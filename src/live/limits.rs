@@ -86,12 +86,11 @@ impl ControlLimits {
         .collect()
     }
 
-    /// Like [`Self::within`] with `baseline` as the request, but leaves values within the hard limits unchanged,
-    /// because shadow mode must not affect the plant.
-    pub fn baseline(&self, past: &Past, baseline: &[f64], in_force: &[f64]) -> Vec<f64> {
-        let within = self.within(past, in_force, baseline);
-        let each = baseline.iter().zip(&self.signals).zip(within);
-        each.map(|((v, signal), within)| if signal.hard.contains(*v) { *v } else { within }).collect()
+    /// Returns the values of the plant's own controller without any limits, because shadow mode must not affect the
+    /// plant. A missing value is replaced by the value in force, or by the initial value if that is also unknown.
+    pub fn unlimited(&self, baseline: &[f64], in_force: &[f64]) -> Vec<f64> {
+        let each = baseline.iter().zip(in_force).zip(&self.initial);
+        each.map(|((v, force), initial)| [*v, *force].into_iter().find(|v| v.is_finite()).unwrap_or(*initial)).collect()
     }
 
     /// Writes `controls` into the newest row of `past`.

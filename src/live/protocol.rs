@@ -230,9 +230,19 @@ impl<'a> Protocol<'a> {
         self.tags.read(&sample.applied, |r| r == Role::Control, values, flags);
     }
 
-    /// Reads the values of the plant's own controller, one per control. Missing values are NaN.
-    pub fn read_baseline(&self, baseline: &Map<String, Value>, controls: &[usize], flags: &mut Vec<Flag>) -> Vec<f64> {
+    /// Reads the values of the plant's own controller, one per control. Missing values are NaN. If `unchecked` is `true`,
+    /// values that are flagged as invalid are returned nevertheless.
+    pub fn read_baseline(
+        &self,
+        baseline: &Map<String, Value>,
+        controls: &[usize],
+        unchecked: bool,
+        flags: &mut Vec<Flag>,
+    ) -> Vec<f64> {
         let mut values = vec![f64::NAN; self.plant.schema.len()];
+        if unchecked {
+            self.tags.read_unchecked(baseline, &mut values);
+        }
         self.tags.read(baseline, |r| r == Role::Control, &mut values, flags);
         controls.iter().map(|&c| values[c]).collect()
     }

@@ -60,7 +60,7 @@ impl<'a> Session<'a> {
     /// units that cannot be converted, and [`crate::error::Error::Write`] if the log file already exists.
     pub fn new(plant: &'a Plant, compiled: &'a Compiled, settings: &Settings<'a>) -> Result<Self> {
         settings.log.map_or(Ok(()), require_new)?;
-        let live = plant.live(&compiled.objective)?;
+        let live = plant.live(compiled)?;
         let context = plant.context(compiled, settings.seed, settings.clock)?;
         let settle = live.mpc.settle.unwrap_or(plant.twin.map.depth() - 1);
         let levels = FallbackSettings { settle, shadow: settings.shadow, extrapolate: settings.extrapolate };
@@ -168,19 +168,25 @@ impl<'a> Session<'a> {
 
     /// Reads the values of line `n`. Returns the values of the plant's own controller, one per control.
     fn collect(&mut self, sample: &Sample, n: i64, flags: &mut Vec<Flag>) -> Vec<f64> {
-        let Self { protocol, estimator, fallback, journal, .. } = self;
+        let Self { plant, protocol, estimator, fallback, journal } = self;
         journal.tally.add_kpis(&sample.kpi);
         estimator.values.fill(f64::NAN);
         protocol.read(sample, &mut estimator.values, flags);
         estimator.collect(&protocol.tags, &fallback.limits, n > 0, protocol.dt_ms(), flags);
         journal.complete_row(protocol, estimator, n - 1, &sample.kpi);
-        protocol.read_baseline(&sample.baseline, &fallback.limits.controls, flags)
+        journal.tally.add_limits(&plant.schema, &estimator.values, &[Role::State, Role::Output]);
+        protocol.read_baseline(&sample.baseline, &fallback.limits.controls, fallback.settings.shadow, flags)
     }
 
     /// Starts step `row` of the run, and chooses its controls.
     fn step(&mut self, row: usize, baseline: &[f64], flags: &mut Vec<Flag>) -> Result<()> {
-        let Self { protocol, estimator, fallback, .. } = self;
+        let Self { plant, protocol, estimator, fallback, journal } = self;
         let filled = estimator.advance(row, &protocol.tags, &fallback.limits, flags);
+        if row > 0 {
+            // The derived signals of the previous step are now known.
+            let completed: Vec<f64> = (0..plant.schema.len()).map(|s| estimator.past.value(s, 1)).collect();
+            journal.tally.add_limits(&plant.schema, &completed, &[Role::Derived]);
+        }
         if filled.recovered {
             // The difference between a new measurement and the predictions that replaced missing measurements must not
             // count as a model error.

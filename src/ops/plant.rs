@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 
 use super::Registry;
 use crate::compute::Compute;
-use crate::config::{self, ForecastSpec, Loaded, ModelSpec, TwinSpec};
+use crate::config::{self, ForecastSpec, Loaded, ModelSpec, TimeSpan, TwinSpec};
 use crate::control::mpc::TunedMpc;
 use crate::control::{Forecast, LiveSettings};
 use crate::error::{Error, Fault, Result};
@@ -20,7 +20,7 @@ use crate::learn::{
 };
 use crate::log::{self, Quality};
 use crate::scenario::results::{ControlEffect, ControlIdentification, ModelCard};
-use crate::scenario::{Compiled, Plant, model_card, replay_checks};
+use crate::scenario::{Compiled, Plant, Sight, model_card, replay_checks};
 use crate::schema::{Role, Schema};
 use crate::trajectory::Trajectory;
 use crate::tune::{TuningInputs, tune};
@@ -140,6 +140,8 @@ impl Source {
         let warning = tuned.as_ref().and_then(TunedMpc::warning);
         card.notes.extend(warning.map(|text| Note::new(NoteKind::Tuning, text)));
         card.tuned = tuned;
+        let unseen = self.unseen(&card);
+        card.notes.extend(unseen.map(|text| Note::new(NoteKind::Horizon, text)));
         // row numbers refer to the whole log, even if only part of the log was used
         let first = self.log.step_at(log.start).unwrap_or(0);
         let rows = |list: &[Range<usize>]| list.iter().map(|r| r.start + first..r.end + first).collect();
@@ -181,6 +183,31 @@ impl Source {
             let found = forecast.signals.iter().position(|(s, how)| *s == signal && *how != ForecastSpec::Perfect);
             found.map(|i| forecast.fill(i, row, out)).is_some()
         })
+    }
+
+    /// A sentence that states which effect the plans of `advise` and `control` cannot see, with the fix; `None` if there
+    /// is none.
+    fn unseen(&self, card: &ModelCard) -> Option<String> {
+        let plans = !self.compiled.objective.terms.is_empty() && !self.schema.with_role(Role::Control).is_empty();
+        let mpc = LiveSettings::from_twin(&self.spec).ok().filter(|_| plans)?.mpc;
+        let (model, step) = (&self.spec.value.model, self.spec.value.step.value);
+        let delay = self.compiled.delays(&self.schema, model, &card.responses, &mpc).first().copied()?;
+        let horizon = match (&mpc.horizon, &card.tuned) {
+            (Some(horizon), _) => horizon.steps(step, 1),
+            (None, Some(tuned)) => tuned.setting.horizon,
+            (None, None) => card.horizon,
+        };
+        let text = delay.text(horizon, &self.schema, step).filter(|_| delay.sight(horizon) == Sight::None)?;
+        let longer = match mpc.horizon {
+            Some(_) => delay.help(step),
+            None => {
+                let used = TimeSpan::from_steps(delay.horizon(), step.ms());
+                format!(
+                    "plans without a horizon of their own therefore look {used} ahead; write `horizon = \"{used}\"` under `[model]`"
+                )
+            }
+        };
+        Some(format!("{text}; {longer}"))
     }
 
     /// Tunes the MPC settings. Returns `None` if `twin.toml` does not request tuning or the log is too short.

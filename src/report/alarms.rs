@@ -3,13 +3,15 @@
 use crate::scenario::results::{Note, NoteKind, ReplayCheck, Results};
 
 use super::duration::hours_text;
+use super::losing;
 use super::number::{self, PROSE, with_unit};
 use super::text::{list, readable, short};
-use super::verdict::{self, RankedCase};
+use super::verdict::{self, RankedCase, Words};
 
 /// Sentences for the section “Needs attention”, most serious first.
-pub fn alarms(results: &Results, ranked: &[RankedCase<'_>]) -> Vec<String> {
+pub fn alarms(results: &Results, ranked: &[RankedCase<'_>], money: &str, words: Words) -> Vec<String> {
     let mut out = Vec::new();
+    out.extend(losing::sentences(ranked, money, words));
     let failed: Vec<&str> = verdict::failed(results).map(|s| s.name.as_str()).collect();
     if !failed.is_empty() {
         out.push(format!("Did not run: {}.", list(&failed, 3)));

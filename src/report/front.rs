@@ -7,6 +7,7 @@ use super::alarms::alarms;
 use super::clock::Clock;
 use super::duration::per_step_text;
 use super::evidence::evidence;
+use super::losing;
 use super::number::{self, Interval, PROSE, Quantity, allowed_range, with_unit};
 use super::text::{Markup, list, marked, readable, short, tag};
 use super::verdict::{self, Answer, CaseRun, RankedCase, Words};
@@ -88,7 +89,7 @@ pub fn front(results: &Results, ranked: &[RankedCase<'_>], currency: &str, clock
     let money = number::unit(currency);
     let words = verdict::words(results);
     let (answer, text, because) = headline(results, ranked, &money, words);
-    let all_alarms = alarms(results, ranked);
+    let all_alarms = alarms(results, ranked, &money, words);
     let setpoints = pick.map(setpoints).unwrap_or_default();
     let (risks, no_risk) = pick.map(|p| risks(p, clock)).unwrap_or_default();
     let rows = setpoints.len().min(MAX_SETPOINTS) + risks.len().min(MAX_RISKS) + all_alarms.len().min(MAX_ALARMS);
@@ -167,6 +168,7 @@ fn headline(results: &Results, ranked: &[RankedCase<'_>], money: &str, words: Wo
         }
         Answer::Dont if pick.saving.mean <= 0.0 => {
             because.push(format!("The best case, “{case}”, {gain}."));
+            because.extend(losing::reason(pick).map(|why| format!("{}.", sentence_case(&why))));
             "Don’t change anything: no case is better than the present operation.".into()
         }
         Answer::Dont if !pick.violated.is_empty() => {
@@ -191,6 +193,12 @@ fn headline(results: &Results, ranked: &[RankedCase<'_>], money: &str, words: Wo
         }
     };
     (pick.answer, headline, because)
+}
+
+/// Returns `text` with its first letter in upper case.
+fn sentence_case(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// A sentence stating that the gain is smaller than the cost.

@@ -15,6 +15,7 @@ mod duration;
 mod evidence;
 mod front;
 mod identification;
+mod losing;
 mod model;
 mod number;
 mod page;

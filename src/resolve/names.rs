@@ -254,11 +254,20 @@ impl<'a> Names<'a> {
 
     /// Warns if a time span is not a whole number of steps, because the time span would be rounded.
     pub fn whole_steps(&self, faults: &mut Faults<'_>, span: &At<TimeSpan>, key: &str) {
+        self.odd_span(faults, span, key, |step| span.steps(step, 1));
+    }
+
+    /// Like [`Self::whole_steps`], but for a minimum, which is rounded up.
+    pub fn whole_steps_up(&self, faults: &mut Faults<'_>, span: &At<TimeSpan>, key: &str) {
+        self.odd_span(faults, span, key, |step| span.steps_up(step));
+    }
+
+    fn odd_span(&self, faults: &mut Faults<'_>, span: &At<TimeSpan>, key: &str, steps: impl Fn(TimeSpan) -> usize) {
         let Some(step) = self.step().filter(|step| span.ms() % step.ms() != 0) else { return };
-        let n = span.steps(step, 1) as i64;
-        let message = format!("`{key}` is {}, which is not a whole number of steps of {step}", span.value);
-        let help = format!("use a multiple of the step, like `\"{}\"`", TimeSpan::from_ms(n * step.ms()));
-        faults.warn("odd-span", &span.span, message, help);
+        let used = TimeSpan::from_steps(steps(step), step.ms());
+        let message =
+            format!("`{key}` is {}, which is not a whole number of steps of {step}; {used} is used", span.value);
+        faults.warn("odd-span", &span.span, message, format!("use a multiple of the step, like `\"{used}\"`"));
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::closed_loop::{ClosedLoop, ClosedLoopRun, run_figures};
+use super::delay::Sight;
 use super::noise::ScenarioNoise;
 use super::plant::{Compiled, Plant};
 use super::progress::Progress;
@@ -156,7 +157,7 @@ impl Case {
         let simulated = &self.run.simulated;
         CaseResult {
             name: controller.case.to_owned(),
-            controller: describe::controller(controller.spec, controller.settings, plant, &compiled.objective),
+            controller: describe::controller(controller.spec, controller.settings, plant, compiled),
             perfect_forecast: describe::perfect_forecast(
                 plant,
                 compiled,
@@ -177,8 +178,10 @@ impl Case {
                 .as_ref()
                 .map(|horizon| horizon.text(&plant.schema, plant.spec.value.step.value))
                 .into_iter()
+                .chain(self.run.sight.iter().map(|(_, text)| text.clone()))
                 .chain(self.run.gate_use.and_then(describe::gate))
                 .collect(),
+            unseen: self.run.sight.iter().find(|(sight, _)| *sight == Sight::None).map(|(_, text)| text.clone()),
             optimism_check: self.run.optimism_check,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::delay::{Delay, Sight};
 use super::plant::{Compiled, Plant};
 use crate::config::ForecastSpec;
 use crate::control::mpc::SkillHorizon;
@@ -41,6 +42,8 @@ pub struct ClosedLoopRun {
     pub optimism_check: Option<OptimismCheck>,
     pub skill_horizon: Option<SkillHorizon>,
     pub gate_use: Option<GateUse>,
+    /// How much of their own effect the plans see, with a clause that states what they do not see.
+    pub sight: Option<(Sight, String)>,
 }
 
 impl ClosedLoop<'_> {
@@ -55,11 +58,14 @@ impl ClosedLoop<'_> {
             rescored: true,
             ..self.plant.context(self.compiled, Some(self.seed), self.clock)?
         };
-        let tuned = match controller {
+        let (tuned, delay) = match controller {
             ControllerSettings::Mpc(mpc) => {
-                &ControllerSettings::Mpc(Box::new(self.plant.tuned((**mpc).clone(), &self.compiled.objective)))
+                let tuned = self.plant.tuned((**mpc).clone(), self.compiled);
+                let delay = self.plant.delay(&tuned, self.compiled);
+                let horizon = tuned.horizon.map_or(1, |h| self.plant.steps(h));
+                (&ControllerSettings::Mpc(Box::new(tuned)), delay.map(|delay| (delay, horizon)))
             }
-            other => other,
+            other => (other, None),
         };
         let mut controller: Box<dyn Controller> = match tuned {
             ControllerSettings::Mpc(settings) => {
@@ -74,11 +80,19 @@ impl ClosedLoop<'_> {
         };
         let dynamics: &dyn Dynamics = self.recorded.map_or(self.twin, |recorded| recorded);
         let simulated = simulate(&self.run_of(dynamics, forecast), controller.as_mut(), stop)?;
+        let skill_horizon = controller.skill_horizon();
+        let step = self.plant.spec.value.step.value;
+        let sight = delay.and_then(|(delay, horizon): (Delay, usize)| {
+            let horizon = skill_horizon.map_or(horizon, |skill| skill.reach);
+            let text = delay.text(horizon, &self.plant.schema, step)?;
+            Some((delay.sight(horizon), format!("{text}; {}", delay.help(step))))
+        });
         Ok(ClosedLoopRun {
             simulated,
             optimism_check: controller.optimism_check(),
-            skill_horizon: controller.skill_horizon(),
+            skill_horizon,
             gate_use: controller.gate_use(),
+            sight,
         })
     }
 

@@ -8,7 +8,6 @@ use crate::config::{Change, ControllerSpec, PlannerSpec, ScenarioSpec, TimeSpan}
 use crate::control::mpc::{ResolvedMpc, select_planner};
 use crate::control::{ControllerSettings, Forecast, GateUse};
 use crate::trajectory::Trajectory;
-use crate::value::Objective;
 
 /// Descriptions of the scenario's changes, one line each.
 pub fn changes(plant: &Plant, s: &ScenarioSpec) -> Vec<String> {
@@ -46,7 +45,7 @@ pub fn controller(
     controller: &ControllerSpec,
     settings: &ControllerSettings,
     plant: &Plant,
-    objective: &Objective,
+    compiled: &Compiled,
 ) -> String {
     let names = |list: Vec<&str>| list.join(", ");
     match controller {
@@ -79,7 +78,7 @@ pub fn controller(
                 PlannerSpec::Cem { .. } => "CEM",
                 PlannerSpec::Icem { .. } => "iCEM",
             };
-            let ResolvedMpc { horizon, replan, risk, .. } = plant.tuned((**mpc).clone(), objective);
+            let ResolvedMpc { horizon, replan, risk, .. } = plant.tuned((**mpc).clone(), compiled);
             let every_step = TimeSpan::from_steps(1, plant.log.step_ms);
             let replan = replan.filter(|r| *r != every_step);
             let replan = replan.map_or_else(|| "every step".into(), |r| format!("every {r}"));

@@ -5,23 +5,30 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use super::delay::Delay;
 use super::results::ModelCard;
 use crate::config::{At, Change, Loaded, TimeSpan, TwinSpec};
 use crate::control::mpc::{ResolvedMpc, TunedMpc};
 use crate::control::{Clock, Context, LiveSettings};
 use crate::error::{Error, Fault, Result};
-use crate::expr::Scope;
+use crate::expr::{Registers, Scope};
 use crate::learn::Equations;
 use crate::log::Quality;
 use crate::resolve::{Faults, Names};
 use crate::schema::Schema;
+use crate::stats::{quantile_type_6, sorted_finite};
 use crate::trajectory::Trajectory;
-use crate::twin::Twin;
+use crate::twin::{Dynamics, Twin};
 use crate::value::{Kpi, Objective, TerminalCost, resolve_prices};
 
 /// Maximum number of history steps before a run, for lags, forecasts and controllers. The value corresponds to two
 /// weeks of one-minute steps, which is longer than any span that `sum` accepts.
 pub const HISTORY: usize = 20_160;
+
+/// A state is a store if at least this fraction of its content is left at the end of a plan (not tuned).
+const RETENTION: f64 = 0.5;
+/// Approximate number of rows of the log at which the retention of a state is computed (not tuned).
+const RETENTION_ROWS: usize = 50;
 
 /// A plant, with the data shared by all of its scenarios.
 pub struct Plant {
@@ -82,18 +89,20 @@ impl Plant {
         Names::new(&self.spec)
     }
 
-    /// The settings in the twin's `[mpc]` table, which `control` and `advise` use to minimise `objective`.
+    /// The settings in the twin's `[mpc]` table, which `control` and `advise` use with the objective in `compiled`.
     ///
     /// # Errors
     /// [`Error::Config`] with the faults in `[mpc]`.
-    pub fn live(&self, objective: &Objective) -> Result<LiveSettings> {
+    pub fn live(&self, compiled: &Compiled) -> Result<LiveSettings> {
         let LiveSettings { mpc, safe } = LiveSettings::from_twin(&self.spec)?;
-        Ok(LiveSettings { mpc: self.tuned(mpc, objective), safe })
+        Ok(LiveSettings { mpc: self.tuned(mpc, compiled), safe })
     }
 
     /// Fills in the tuned values for settings that are omitted in the file. If nothing was tuned, or if the tuned
-    /// terminal cost was learned for a different objective, uses the control horizon of the model.
-    pub fn tuned(&self, settings: ResolvedMpc, objective: &Objective) -> ResolvedMpc {
+    /// terminal cost was learned for a different objective, uses the control horizon of the model, or a longer horizon
+    /// if plans would otherwise end before their moves take effect.
+    pub fn tuned(&self, settings: ResolvedMpc, compiled: &Compiled) -> ResolvedMpc {
+        let objective = &compiled.objective;
         let setting = self.card.tuned.as_ref().filter(|_| self.spec.value.tunes()).map(|t| &t.setting);
         let own = settings.horizon.is_some();
         let learned = self.terminal_cost().is_some_and(|t| t.is_for(objective));
@@ -103,7 +112,11 @@ impl Plant {
             Some(replan) => self.steps(replan),
             None => applicable.map_or(1, |s| s.replan),
         };
-        let steps = applicable.map_or(self.card.horizon, |s| s.horizon).max(replan);
+        let least = self.delay(&settings, compiled).map_or(0, |d| d.horizon());
+        let steps = applicable.map_or(self.card.horizon.max(least), |s| s.horizon).max(replan);
+        let mut stores = compiled.unpriced_stores(&self.schema, &self.spec.value.model, &settings);
+        let horizon = settings.horizon.map_or(steps, |h| self.steps(h));
+        stores.retain(|&s| self.retention(compiled, s).powf(horizon as f64) >= RETENTION);
         let span = |steps| TimeSpan::from_steps(steps, self.log.step_ms);
         ResolvedMpc {
             replan: settings.replan.or(Some(span(replan))),
@@ -114,8 +127,41 @@ impl Plant {
                 None => applicable.map(|s| s.moves),
             },
             correction: settings.correction.or(setting.map(|s| s.correction)),
+            stores,
             ..settings
         }
+    }
+
+    /// The longest delay with which a control that is planned with `settings` affects the cost of a plan.
+    pub fn delay(&self, settings: &ResolvedMpc, compiled: &Compiled) -> Option<Delay> {
+        let model = &self.spec.value.model;
+        compiled.delays(&self.schema, model, &self.card.responses, settings).first().copied()
+    }
+
+    /// Fraction of an additional unit in the `state` that is left after one step: the median derivative of the known
+    /// equation over rows of the log.
+    fn retention(&self, compiled: &Compiled, state: usize) -> f64 {
+        let Equations { early, late, next, .. } = &compiled.equations;
+        let Some(equation) = next.iter().find(|n| n.signal == state) else { return 0.0 };
+        let derived = |s: usize| early.iter().chain(late).find(|d| d.signal == s).map(|d| &d.program);
+        let program = equation.program.inlined(&derived);
+        let (mut registers, depth) = (Registers::default(), program.depth() + 1);
+        let range = self.twin.extremes(state);
+        let change = Some(1e-3 * (range.high - range.low)).filter(|c| c.is_finite() && *c > 0.0).unwrap_or(1e-3);
+        let rows = (depth..self.log.steps).step_by((self.log.steps / RETENTION_ROWS).max(1));
+        let slopes = rows.filter_map(|row| {
+            let mut past = self.log.part(row + 1 - depth..row + 1);
+            let mut value = |past: &Trajectory| {
+                let mut value = [0.0];
+                program.eval(&past.frame(depth - 1, 0), &mut registers, &mut value);
+                value[0]
+            };
+            let before = value(&past);
+            past.columns[state][depth - 1] += change;
+            Some((value(&past) - before) / change).filter(|slope| slope.is_finite())
+        });
+        let slopes = sorted_finite(&slopes.collect::<Vec<f64>>());
+        quantile_type_6(&slopes, 0.5).clamp(0.0, 1.0)
     }
 
     /// The context for building controllers, with the equations and KPIs in `compiled`.

@@ -100,6 +100,9 @@ pub struct CaseResult {
     /// Remarks on the controller, e.g. that its horizon was shortened.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Clause that states which effect the plans cannot see; `None` if they see at least the effect of their first move.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unseen: Option<String>,
     /// Result of re-scoring plans on other ensemble members; `None` if no plans were made, or if the model has only one
     /// member.
     #[serde(default, skip_serializing_if = "Option::is_none")]

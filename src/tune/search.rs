@@ -57,7 +57,11 @@ pub fn tune(inputs: &TuningInputs, progress: &dyn Fn(&str)) -> Result<Option<Tun
                        the state at the end of a plan";
         return Err(Error::Data(message.into()));
     }
-    let model_horizon = || inputs.model.horizon.steps(step, 1).max(shortest_replan);
+    // A plan must look further ahead than the time after which its moves take effect.
+    let delay = inputs.compiled.delays(inputs.schema, inputs.model, &[], inputs.mpc).first().copied();
+    let visible = delay.map_or(1, |d| d.steps + 1);
+    let effective = delay.map_or(1, |d| d.horizon());
+    let model_horizon = || inputs.model.horizon.steps(step, 1).max(shortest_replan).max(effective);
     let longest = horizon.map_or_else(model_horizon, |h| h.steps(step, 1));
     let Some(loops) = ClosedLoopTests::new(inputs, &pool, longest) else { return Ok(None) };
     let most_moves = moves.unwrap_or(MOVES[0]);
@@ -86,7 +90,7 @@ pub fn tune(inputs: &TuningInputs, progress: &dyn Fn(&str)) -> Result<Option<Tun
     if horizons.len() > 1 {
         progress("tuning MPC: choosing the horizon in closed loop");
         best = search.vary(best, &horizons, 0.0, |s, (divisor, terminal_cost)| {
-            let horizon = (longest / divisor).max(shortest_replan);
+            let horizon = (longest / divisor).max(shortest_replan).max(visible.min(longest));
             MpcSettings { horizon, moves: most_moves.min(horizon), cost_to_go: s.cost_to_go || terminal_cost, ..s }
         })?;
     }

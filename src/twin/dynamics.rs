@@ -120,7 +120,7 @@ pub trait Dynamics: Send + Sync {
         false
     }
     /// Largest horizon, in steps, at which forecasts of a signal beat persistence on the hold-out. `None` if the
-    /// forecasts beat persistence at all scored horizons, or if the signal was not scored.
+    /// forecasts beat persistence at all scored horizons, or if the signal was not scored or has a known equation.
     fn skill_horizon(&self, _signal: usize) -> Option<usize> {
         None
     }

@@ -214,7 +214,9 @@ impl Dynamics for Twin {
     }
 
     fn skill_horizon(&self, signal: usize) -> Option<usize> {
-        self.skill_horizons.get(signal).copied().flatten()
+        // A known balance is not uncertain itself, only the learned signals that it reads are.
+        let is_known = self.map.equations.next.iter().any(|n| n.signal == signal) || !self.is_learned(signal);
+        self.skill_horizons.get(signal).copied().flatten().filter(|_| !is_known)
     }
 
     fn logged_range(&self, signal: usize) -> Bounds {

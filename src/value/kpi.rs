@@ -151,7 +151,12 @@ impl Kpi {
 
     /// Signals that the KPI reads; a signal may occur more than once.
     pub fn reads(&self) -> Vec<usize> {
-        let of = |programs: &[&Program]| programs.iter().flat_map(|p| &p.reads).map(|(signal, _)| *signal).collect();
+        self.lagged_reads().into_iter().map(|(signal, _)| signal).collect()
+    }
+
+    /// The pairs (signal, lag) that the KPI reads.
+    pub fn lagged_reads(&self) -> Vec<(usize, usize)> {
+        let of = |programs: &[&Program]| programs.iter().flat_map(|p| &p.reads).copied().collect();
         match &self.kind {
             Kind::Sum(p)
             | Kind::Mean(p)
@@ -160,10 +165,32 @@ impl Kpi {
             | Kind::ServiceLevel(p)
             | Kind::DegreeHours(p, _) => of(&[p]),
             Kind::Ratio(p, q) | Kind::FillRate(p, q) => of(&[p, q]),
-            Kind::Moves(signal, _) | Kind::Travel(signal) => vec![*signal],
-            Kind::Exceedance(signal, _) | Kind::ExceedanceShare(signal, _) => vec![*signal],
+            Kind::Moves(signal, _) | Kind::Travel(signal) => vec![(*signal, 0)],
+            Kind::Exceedance(signal, _) | Kind::ExceedanceShare(signal, _) => vec![(*signal, 0)],
             // No signals are listed for a terminal cost, because its inputs would otherwise shorten the horizon.
             Kind::Terminal(_) => Vec::new(),
+        }
+    }
+
+    /// Whether the KPI depends on `signal` other than as a limit of one of `controls`. `derived` returns the expression of
+    /// a derived signal.
+    pub fn depends_beyond_limits<'a>(
+        &self,
+        signal: usize,
+        controls: &[usize],
+        derived: &dyn Fn(usize) -> Option<&'a Program>,
+    ) -> bool {
+        let depends = |p: &Program| p.inlined(derived).depends_beyond_limits(signal, controls);
+        match &self.kind {
+            Kind::Sum(p)
+            | Kind::Mean(p)
+            | Kind::Peak(p, _)
+            | Kind::Final(p)
+            | Kind::ServiceLevel(p)
+            | Kind::DegreeHours(p, _) => depends(p),
+            Kind::Ratio(p, q) | Kind::FillRate(p, q) => depends(p) || depends(q),
+            Kind::Moves(..) | Kind::Travel(_) | Kind::Terminal(_) => false,
+            Kind::Exceedance(s, _) | Kind::ExceedanceShare(s, _) => derived(*s).map_or(*s == signal, depends),
         }
     }
 

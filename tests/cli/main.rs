@@ -7,6 +7,7 @@ mod models;
 mod nights;
 mod noise;
 mod output;
+mod plans;
 #[path = "../room/mod.rs"]
 mod room;
 mod run;

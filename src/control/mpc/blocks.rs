@@ -33,6 +33,11 @@ impl Blocks {
         Self { starts }
     }
 
+    /// Length of the longest block, in steps.
+    pub fn longest(&self) -> usize {
+        self.lengths().max().unwrap_or(1)
+    }
+
     pub fn count(&self) -> usize {
         self.starts.len() - 1
     }
@@ -49,7 +54,7 @@ impl Blocks {
     }
 
     /// Number of steps in each block.
-    pub fn lengths(&self) -> impl Iterator<Item = usize> {
+    pub fn lengths(&self) -> impl Iterator<Item = usize> + '_ {
         self.starts.windows(2).map(|w| w[1] - w[0])
     }
 

@@ -7,12 +7,11 @@ use rayon::prelude::*;
 use super::evaluator::Evaluator;
 use super::limits::control_limit;
 use super::optimism::OptimismCheck;
-use super::particle_plan::ParticlePlan;
+use super::particle_plan::{ParticlePlan, begin_plan};
 use super::planner_choice::select_planner;
 use super::resolved::ResolvedMpc;
 use super::setup::Setup;
 use super::skill_horizon::SkillHorizon;
-use super::tighten::tighten;
 use crate::config::TimeSpan;
 use crate::control::planner::{self, Planner};
 use crate::control::{Context, Control, Controller, Forecast, Observation};
@@ -243,9 +242,7 @@ impl Mpc<'_> {
         let with_first = |moves: &Vec<f64>| [moves, &rest[moves.len()..]].concat();
         let candidates: Vec<Vec<f64>> = first.iter().map(with_first).collect();
         let (mut evaluator, mut costs) = (Evaluator::default(), Vec::new());
-        evaluator.begin_plan(setup.futures(&start));
-        let margins = tighten(&mut evaluator, setup, &start, &rest);
-        evaluator.set_margins(margins);
+        begin_plan(setup, &start, &mut evaluator, &rest);
         evaluator.evaluate(setup, &start, &candidates, &mut costs);
         let finite = costs.iter().enumerate().filter(|(_, c)| c.is_finite());
         finite.min_by(|a, b| a.1.total_cmp(b.1)).map(|(i, _)| i)

@@ -1,5 +1,6 @@
 //! Computation of the costs of candidate plans.
 
+use super::end_value::EndValue;
 use super::futures::Futures;
 use super::margins::Margins;
 use super::residuals::Trace;
@@ -9,6 +10,7 @@ use super::start::PlanStart;
 use super::violation::ConstraintViolation;
 use crate::expr::Registers;
 use crate::stats::{mean_and_sample_sd, quantile_type_6};
+use crate::trajectory::Frame;
 
 /// Penalty for a scaled violation of 1 of a lowest-priority limit. The penalty is a multiple of the spread of costs
 /// among the first candidates, and so large that no saving outweighs a violation (not tuned).
@@ -25,6 +27,8 @@ pub(super) struct Evaluator {
     violation: ConstraintViolation,
     /// Pessimism term in the cost of each candidate of the last batch.
     uncertainty_costs: Vec<f64>,
+    /// Cost of the stores at the end of the plan, averaged over futures, of each candidate of the last batch.
+    end_costs: Vec<f64>,
     /// Residuals and limited signals that were recorded during the last linearisation.
     pub trace: Trace,
     scratch: Scratch,
@@ -34,6 +38,7 @@ pub(super) struct Evaluator {
 struct PlanState {
     futures: Futures,
     margins: Margins,
+    end_values: Vec<EndValue>,
     /// State of the noise at the start of a rollout, `[targets][particles]`.
     noise: Option<Vec<Vec<f64>>>,
     /// Penalty on violations of limits, which is computed from the costs of the plan's first candidates.
@@ -69,6 +74,41 @@ impl Evaluator {
         self.plan.margins = margins;
     }
 
+    /// Sets the values of the stores at the end of the plan. The penalty on violations is computed again from the costs
+    /// of the next candidates.
+    pub fn set_end_values(&mut self, end_values: Vec<EndValue>) {
+        self.plan.end_values = end_values;
+        self.plan.violation_penalty = None;
+    }
+
+    pub fn end_values(&self) -> &[EndValue] {
+        &self.plan.end_values
+    }
+
+    /// Cost of the stores at the end of the plan, averaged over futures, of each candidate of the last batch.
+    pub fn end_costs(&self) -> &[f64] {
+        &self.end_costs
+    }
+
+    /// The objective of each candidate, and the content of each store at the end of the plan, `[stores][candidates]`, both
+    /// averaged over futures.
+    pub fn objectives_and_ends(
+        &mut self,
+        setup: &Setup,
+        start: &PlanStart,
+        candidates: &[Vec<f64>],
+    ) -> (Vec<f64>, Vec<Vec<f64>>) {
+        self.evaluate(setup, start, candidates, &mut Vec::new());
+        let (n, Self { plan, rollouts, .. }) = (candidates.len(), self);
+        let Some(rollout) = rollouts.iter().find(|r| r.candidates == n && r.futures == plan.futures) else {
+            return (Vec::new(), Vec::new());
+        };
+        let mean =
+            |values: &[f64], c: usize| values.iter().skip(c).step_by(n).sum::<f64>() / plan.futures.count() as f64;
+        let over = |values: &[f64]| (0..n).map(|c| mean(values, c)).collect::<Vec<f64>>();
+        (over(&rollout.total), setup.stores.iter().map(|&s| over(rollout.end(s))).collect())
+    }
+
     /// Pessimism term in the cost of each candidate of the last batch.
     pub fn uncertainty_costs(&self) -> &[f64] {
         &self.uncertainty_costs
@@ -91,7 +131,7 @@ impl Evaluator {
         observer: &mut Observer,
     ) {
         let n = candidates.len();
-        let Self { plan, rollouts, violation, uncertainty_costs, scratch, .. } = self;
+        let Self { plan, rollouts, violation, uncertainty_costs, end_costs, scratch, .. } = self;
         let at = match rollouts.iter().position(|r| r.candidates == n && r.futures == plan.futures) {
             Some(at) => at,
             None => {
@@ -109,6 +149,15 @@ impl Evaluator {
             observer(step, frame, registers);
         });
         rollout.sum(setup);
+        end_costs.clear();
+        end_costs.resize(n, 0.0);
+        for EndValue { signal, value } in &plan.end_values {
+            let Rollout { total, batch, .. } = &mut *rollout;
+            for (row, (total, end)) in total.iter_mut().zip(batch.window.column(*signal, 0)).enumerate() {
+                *total -= value * end;
+                end_costs[row % n] -= value * end / plan.futures.count() as f64;
+            }
+        }
         costs.clear();
         uncertainty_costs.clear();
         let objectives = &mut scratch.objectives;

@@ -44,11 +44,11 @@ pub(super) fn linearise(
     let mut model = local_model(evaluator, setup, residuals, &trace, costs[0], &differences);
     evaluator.trace = trace;
     if let Some(model) = &mut model {
-        // The standard deviation of the cost over members is not a sum of squares over futures, so its gradient is
-        // computed separately by finite differences.
-        let uncertainty = evaluator.uncertainty_costs();
+        // The standard deviation of the cost over members is not a sum of squares over futures, and the value of stores
+        // is not a term of the objective, so their gradients are computed separately by finite differences.
+        let (uncertainty, ends) = (evaluator.uncertainty_costs(), evaluator.end_costs());
         for (k, g) in model.gradient.iter_mut().enumerate() {
-            *g += (uncertainty[k + 1] - uncertainty[0]) / differences[k];
+            *g += (uncertainty[k + 1] - uncertainty[0] + ends[k + 1] - ends[0]) / differences[k];
         }
     }
     model.filter(|l| l.cost.is_finite() && l.gradient.iter().all(|g| g.is_finite()))

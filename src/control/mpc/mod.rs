@@ -31,7 +31,7 @@
 //! | εˢ | noise of future s, the same for all candidates (common random numbers) | N × n_x |
 //! | b | estimate of the disturbance observer | n_x |
 //! | pᵢ, Kᵢ | price and KPI of the objective, including the KPIs of `terminal` | terms |
-//! | V | terminal cost learned from the log, with `cost_to_go` | |
+//! | V | terminal cost learned from the log, with `cost_to_go`; otherwise the default value of stores ([`end_value`]) | |
 //! | ρ | mean, or the `risk` quantile over futures | |
 //! | κ | `pessimism`, see below | |
 //! | eₗₕˢ | excess over limit l, divided by the width of the limit's range | limits × N × S |
@@ -53,8 +53,8 @@
 //! the support, κ = 0.
 //!
 //! **Skill horizon.** N is at most the horizon up to which the model beats persistence on the hold-out, for every
-//! signal that has a hard limit or affects the objective ([`SkillHorizon`]). If the horizon is shortened, the limits on
-//! totals are reduced in proportion.
+//! learned signal that has a hard limit or affects the objective ([`SkillHorizon`]). States with a known equation never
+//! shorten the horizon. If the horizon is shortened, the limits on totals are reduced in proportion.
 //!
 //! **Disturbance observer.** After each step, b ← b + L (e − b), with the one-step prediction error e and the gain L =
 //! `correction`. The disturbance observer makes set-point tracking free of offset, even if the model is biased.
@@ -73,6 +73,7 @@
 mod blocks;
 mod budget;
 mod controller;
+mod end_value;
 mod evaluator;
 mod frame;
 mod futures;
@@ -101,6 +102,11 @@ pub use self::budget::Clock;
 pub use self::controller::Mpc;
 pub use self::optimism::OptimismCheck;
 pub use self::planner_choice::select_planner;
-pub use self::resolved::{ResolvedMpc, require_objective};
+pub use self::resolved::{ResolvedMpc, require_control, require_objective};
 pub use self::skill_horizon::SkillHorizon;
 pub use self::tuning::{ExpectedKpi, MpcSettings, TunedMpc, TuningTrial};
+
+/// Length of the longest block of a plan, in steps, for a horizon and a replan interval in steps.
+pub fn longest_block(horizon: usize, replan: usize, moves: usize) -> usize {
+    blocks::Blocks::new(horizon, replan, moves).longest()
+}

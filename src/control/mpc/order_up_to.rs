@@ -5,22 +5,21 @@
 //! position. Such base-stock policies are optimal for serial supply chains (Clark & Scarf 1960).
 
 use super::resolved::PlannedStockSettings;
+use crate::control::covering_order;
 use crate::expr::{Program, Registers};
-use crate::schema::Bounds;
+use crate::schema::Signal;
 use crate::trajectory::{Frame, Window};
 
 /// Converts the planned order-up-to level of a control to an order.
 pub(super) struct OrderUpTo {
     position: Program,
-    /// Hard limits of the order.
-    hard: Bounds,
-    multiple: f64,
+    /// The order, with its hard limits, its multiple and its minimum.
+    order: Signal,
 }
 
 impl OrderUpTo {
-    /// `hard` contains the hard limits of an order. An order must be a multiple of `multiple`.
-    pub fn new(settings: &PlannedStockSettings, hard: Bounds, multiple: f64) -> Self {
-        Self { position: settings.position.clone(), hard, multiple }
+    pub fn new(settings: &PlannedStockSettings, order: &Signal) -> Self {
+        Self { position: settings.position.clone(), order: order.clone() }
     }
 
     /// Replaces the order-up-to levels in `levels`, `[rows]`, with the corresponding orders at the current frame of
@@ -29,9 +28,7 @@ impl OrderUpTo {
         position.resize(window.rows(), 0.0);
         self.position.eval(window, registers, position);
         for (level, position) in levels.iter_mut().zip(position.iter()) {
-            let missing = *level - position;
-            let order = if self.multiple > 0.0 { (missing / self.multiple).round() * self.multiple } else { missing };
-            *level = self.hard.clamp(order);
+            *level = self.order.hard.clamp(covering_order(&self.order, *level - position));
         }
     }
 }

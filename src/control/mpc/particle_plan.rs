@@ -1,5 +1,6 @@
 //! The plan of one particle.
 
+use super::end_value::end_values;
 use super::evaluator::Evaluator;
 use super::linearise::linearise;
 use super::optimism::OptimismCheck;
@@ -37,12 +38,9 @@ impl ParticlePlan {
             blocks.shift(&mut last.controls, controls, elapsed);
             last.memory.iter_mut().for_each(|m| blocks.shift(m, controls, elapsed));
         }
-        evaluator.begin_plan(setup.futures(start));
-        let margins = match &self.plan {
-            Some(last) => tighten(evaluator, setup, start, &last.controls),
-            None => tighten(evaluator, setup, start, &start.previous.repeat(blocks.count())),
-        };
-        evaluator.set_margins(margins);
+        let reference =
+            self.plan.as_ref().map_or_else(|| start.previous.repeat(blocks.count()), |p| p.controls.clone());
+        begin_plan(setup, start, evaluator, &reference);
         let mut cost_function = SimulatedCost { setup, start, evaluator };
         let out_of_time = setup.budget.start();
         let mut problem = Problem {
@@ -87,6 +85,16 @@ impl ParticlePlan {
     }
 }
 
+/// Starts a new plan: computes the margins of the limits and the values of the stores for the sequence `reference`,
+/// `[moves * controls]`.
+pub(super) fn begin_plan(setup: &Setup, start: &PlanStart, evaluator: &mut Evaluator, reference: &[f64]) {
+    evaluator.begin_plan(setup.futures(start));
+    let margins = tighten(evaluator, setup, start, reference);
+    evaluator.set_margins(margins);
+    let values = end_values(evaluator, setup, start, reference);
+    evaluator.set_end_values(values);
+}
+
 /// Computes the saving of the first sequence compared with the second, both in the plan's futures and in held-out
 /// futures. The result is empty if there are no held-out futures.
 fn check_optimism(setup: &Setup, start: &PlanStart, evaluator: &mut Evaluator, pair: &[Vec<f64>; 2]) -> OptimismCheck {
@@ -94,7 +102,9 @@ fn check_optimism(setup: &Setup, start: &PlanStart, evaluator: &mut Evaluator, p
         return OptimismCheck::default();
     };
     let predicted = evaluator.saving(setup, start, pair);
+    let values = evaluator.end_values().to_vec();
     evaluator.begin_plan(held_out);
+    evaluator.set_end_values(values);
     OptimismCheck { plans: 1, predicted, rescored: evaluator.saving(setup, start, pair) }
 }
 

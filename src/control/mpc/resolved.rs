@@ -37,6 +37,8 @@ pub struct ResolvedMpc {
     /// Prices of terminal KPIs as (index of the KPI in the twin, price).
     pub terminal: Vec<(usize, f64)>,
     pub cost_to_go: Option<bool>,
+    /// Columns of the states that store something and whose content at the end of a plan has no price.
+    pub stores: Vec<usize>,
     pub totals: Vec<TotalSettings>,
     pub budget: Option<TimeSpan>,
     pub planner: Option<PlannerSpec>,
@@ -122,6 +124,15 @@ pub fn require_objective(faults: &mut Faults<'_>, names: &Names<'_>, owner: &str
         let message = format!("{owner}: MPC needs an objective to minimise, but the twin has no `[objective]`");
         let help = format!("add `[objective]` with the price of each KPI to {}", names.file.path.display());
         faults.add("no-objective", place, message, help);
+    }
+}
+
+/// Reports a fault if the twin has no control, because MPC would have nothing to plan.
+pub fn require_control(faults: &mut Faults<'_>, names: &Names<'_>, owner: &str, place: &Range<usize>) {
+    if names.with_role(&[Role::Control]).is_empty() && !names.file.damage.any {
+        let message = format!("{owner}: the twin has no control that MPC can move");
+        let help = "set `role = \"control\"` in the twin for each signal that MPC may move";
+        faults.add("no-control", place, message, help);
     }
 }
 
@@ -219,13 +230,8 @@ fn controls(
     place: &Range<usize>,
 ) -> Option<Vec<usize>> {
     let Some(list) = &spec.controls else {
-        let controls = names.with_role(&[Role::Control]);
-        if controls.is_empty() && !names.file.damage.any {
-            let message = format!("{owner}: the twin has no control that MPC can move");
-            let help = "set `role = \"control\"` in the twin for each signal that MPC may move";
-            faults.add("no-control", place, message, help);
-        }
-        return all(controls.into_iter().map(|name| names.column(name)));
+        require_control(faults, names, owner, place);
+        return all(names.with_role(&[Role::Control]).into_iter().map(|name| names.column(name)));
     };
     if list.is_empty() {
         let message = format!("{owner}: `controls` is empty");

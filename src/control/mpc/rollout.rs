@@ -21,7 +21,7 @@ pub(super) type Observer<'a> = dyn FnMut(usize, &CompletedFrame, &mut Registers)
 pub(super) struct Rollout {
     pub candidates: usize,
     pub futures: Futures,
-    batch: Batch,
+    pub batch: Batch,
     /// Accumulated KPI of each term of the objective.
     pub terms: Vec<Accumulator>,
     /// Scratch space with one value per row.
@@ -100,6 +100,11 @@ impl Rollout {
             }
             observer(h, &completed, registers);
         }
+    }
+
+    /// Values of a state at the end of the rollout: `[rows]`.
+    pub fn end(&self, state: usize) -> &[f64] {
+        self.batch.window.column(state, 0)
     }
 
     /// Resets the batch to the start of the plan. In each future, the noise is the same for all candidates.

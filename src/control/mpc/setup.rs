@@ -36,6 +36,8 @@ pub(in crate::control) struct Setup<'a> {
     pub sampling: Sampling,
     /// Gain of the disturbance observer.
     pub correction: f64,
+    /// States whose content at the end of a plan has a default value.
+    pub stores: Vec<usize>,
     pub budget: Budget<'a>,
     /// Whether some plans are re-scored in held-out futures.
     pub rescoring: bool,
@@ -114,6 +116,7 @@ impl<'a> Setup<'a> {
             // In the window, the newest completed frame has lag 1, and older frames have larger lags.
             depth: (dynamics.depth() + 1).max(objective.depth() + 2).max(switching + 2),
             budget: Budget { limit_ms: settings.budget.map(|b| b.ms().unsigned_abs()), clock: None },
+            stores: settings.stores.clone(),
             rescoring: false,
             objective,
             dynamics,
@@ -128,7 +131,7 @@ impl<'a> Setup<'a> {
             let Some(c) = self.controls.iter().position(|s| *s == stock.order) else { continue };
             self.depth = self.depth.max(stock.position.depth() + 2);
             let ControlLimit { hard, constraints, scale } = &mut self.limits.controls[c];
-            self.orders[c] = Some(OrderUpTo::new(stock, *hard, constraints.multiple));
+            self.orders[c] = Some(OrderUpTo::new(stock, &self.dynamics.schema().signals[stock.order]));
             let level = stock.level;
             (*hard, constraints.bounds, *scale) = (level, level, 0.1 * (level.high - level.low));
             (constraints.max_move, constraints.switching) = (MoveLimit::both(f64::INFINITY), Switching::NONE);

@@ -1,21 +1,30 @@
 //! Monte-Carlo tree search over moves on a grid, for discrete or staged equipment.
 //!
 //! The tree has one level per move. The algorithm repeats the following steps until `population` sequences have been
-//! evaluated (default 256; not tuned):
-//! 1. Select a path from the root. A node gets a new child while it has fewer than 1.5 √visits children (progressive
-//!    widening: Coulom 2007). At any other node, the path continues with the child that has the largest pUCT bound
-//!    (with the constants of MuZero: Schrittwieser et al. 2020).
-//! 2. Complete the sequence, alternately by holding its last values and by drawing random values.
-//! 3. Evaluate the sequences in batches of 16. A virtual loss ensures that the paths of a batch differ.
-//! 4. Propagate the cost of each sequence back to the nodes of its path. Costs are deterministic, so the value of a
+//! evaluated (default 256; not tuned), or until the tree contains no other sequence:
+//! 1. Select a sequence that has not been evaluated:
+//!    - Two of three sequences deviate from the best sequence so far in as few moves as possible (limited discrepancy
+//!      search: Harvey & Ginsberg 1995).
+//!    - The others follow a path from the root. A node gets a new child while it has fewer than 1.5 √visits children
+//!      (progressive widening: Coulom 2007). Otherwise, the path continues with the child that has the largest pUCT
+//!      bound (with the constants of MuZero: Schrittwieser et al. 2020). The path is completed with the remaining moves
+//!      of the best sequence or, for every fourth selected sequence, by holding the last values.
+//! 2. Evaluate the sequences in batches of 2 to 16. A virtual loss ensures that the paths of a batch differ.
+//! 3. Propagate the cost of each sequence back to the nodes of its path. Costs are deterministic, so the value of a
 //!    node is that of the best sequence through the node. The value is scaled so that it is 0 for the worst and 1 for
 //!    the best of the sibling nodes.
+//!
+//! A node is closed when all sequences through it have been selected. Closed nodes are not visited again, so no
+//! sequence is evaluated twice, and a population that covers all sequences finds the optimum.
 //!
 //! A control that is not restricted to multiples of a number has `levels` values (default 5; not tuned), which are
 //! equally spaced between its bounds.
 
+use std::collections::HashSet;
+
 use super::candidates::{CandidateBatch, empty_plan};
 use super::problem::{Plan, Planner, Problem};
+use super::project::project;
 use crate::rng::Key;
 
 /// Monte-Carlo tree search.
@@ -27,32 +36,50 @@ pub struct Mcts {
     pub levels: usize,
 }
 
-/// Number of sequences per batch (not tuned).
-const BATCH: usize = 16;
+/// Fewest and most sequences per batch. Small batches use the best sequence sooner; large batches take less time.
+const BATCH: (usize, usize) = (2, 16);
+/// Number of batches in which the population is evaluated, if this does not make a batch too small or too large.
+const BATCHES: usize = 32;
 /// Constants of the pUCT bound, as in MuZero.
 const PUCT_C1: f64 = 1.25;
 const PUCT_C2: f64 = 19_652.0;
 /// Ratio of the maximum number of children of a node to √visits (not tuned).
 const WIDENING: f64 = 1.5;
-/// Maximum number of random draws to find a new child (not tuned).
-const EXPANSION_DRAWS: u64 = 8;
+/// Maximum number of moves that a node considers. If more moves are possible, a random sample is considered (not
+/// tuned).
+const MOST_CHILDREN: usize = 64;
+/// Maximum number of moves in which a sequence may deviate from the best one before a path is used instead (not tuned).
+const MOST_DEVIATIONS: usize = 3;
+/// Number of selected sequences per evaluated sequence after which the search ends. With limits on totals, different
+/// selected sequences can become the same feasible sequence (not tuned).
+const MOST_SELECTED: usize = 4;
+
+/// Values of all controls in one move, and the number of steps for which each control has been in its present state (on
+/// or off) at the end of the move.
+type Move = (Vec<f64>, Vec<usize>);
 
 struct Node {
-    /// Values of the controls in this move.
     values: Vec<f64>,
-    /// Number of steps for which each control has been in its present state (on or off) at the end of the move.
     since: Vec<usize>,
+    /// Number of moves from the root to this node.
+    depth: usize,
     visits: usize,
     /// Number of visits in the current batch, whose costs are not known yet.
     pending: usize,
     /// Lowest cost of the sequences through this node.
     best: f64,
     children: Vec<usize>,
+    /// Possible next moves that are not children yet.
+    untried: Vec<Move>,
+    /// Whether all sequences through this node have been selected.
+    closed: bool,
 }
 
 /// Node 0 is the root, with the current controls.
 struct Tree {
     nodes: Vec<Node>,
+    mcts: Mcts,
+    key: Key,
 }
 
 impl Planner for Mcts {
@@ -65,123 +92,217 @@ impl Planner for Mcts {
             return empty_plan(problem);
         }
         let mut batch = CandidateBatch::with_initial(problem, warm);
-        let mut tree = Tree::new(problem);
+        let mut tree = Tree::new(*self, problem);
+        let mut known: HashSet<Vec<u64>> = HashSet::new();
         for (start, cost) in batch.candidates.iter().zip(&batch.costs) {
+            known.insert(bits(start));
             let path = tree.insert(problem, start);
             tree.back_up(&path, *cost);
         }
-        let mut drawn = batch.candidates.len();
-        while drawn < self.population && !(problem.out_of_time)() {
-            let n = BATCH.min(self.population - drawn);
+        let (mut evaluated, mut selected) = (known.len(), 0);
+        while evaluated < self.population && !(problem.out_of_time)() {
+            let n = (self.population / BATCHES).clamp(BATCH.0, BATCH.1).min(self.population - evaluated);
             batch.candidates.clear();
             let mut paths = Vec::with_capacity(n);
-            for k in drawn..drawn + n {
-                let key = problem.key.fold(k as u64);
-                let path = tree.select(self, problem, key);
-                batch.candidates.push(self.complete(problem, &tree, &path, (k % 2 == 1).then_some(key)));
-                paths.push(path);
+            while paths.len() < n && !tree.nodes[0].closed && selected < MOST_SELECTED * self.population {
+                let mut sequence = tree.select(problem, selected, &batch.best().controls);
+                selected += 1;
+                let path = tree.insert(problem, &sequence);
+                project(problem, &mut sequence);
+                if known.insert(bits(&sequence)) {
+                    path.iter().for_each(|&node| tree.nodes[node].pending += 1);
+                    paths.push(path);
+                    batch.candidates.push(sequence);
+                }
+            }
+            if paths.is_empty() {
+                break;
             }
             batch.score(problem);
             for (path, cost) in paths.iter().zip(&batch.costs) {
                 path.iter().for_each(|&node| tree.nodes[node].pending -= 1);
                 tree.back_up(path, *cost);
             }
-            drawn += n;
+            evaluated += paths.len();
         }
         batch.into_plan(Vec::new())
     }
 }
 
-impl Mcts {
-    /// Completes the moves of `path` by repeating their last values or, if `random` is given, with levels that are
-    /// drawn at random.
-    fn complete(&self, problem: &Problem, tree: &Tree, path: &[usize], random: Option<Key>) -> Vec<f64> {
-        let controls = problem.controls();
-        let mut sequence: Vec<f64> = path[1..].iter().flat_map(|&n| tree.nodes[n].values.iter().copied()).collect();
-        for i in sequence.len()..problem.len() {
-            let last = if i < controls { problem.previous[i] } else { sequence[i - controls] };
-            sequence.push(random.map_or(last, |key| self.level(problem, i % controls, key.uniform(1000 + i as u64))));
-        }
-        sequence
-    }
+/// A sequence as a hash key.
+fn bits(sequence: &[f64]) -> Vec<u64> {
+    // Adding zero turns −0 into 0.
+    sequence.iter().map(|v| (v + 0.0).to_bits()).collect()
+}
 
-    /// Returns the level of `control` that corresponds to `uniform`, a number in [0, 1).
-    fn level(&self, problem: &Problem, control: usize, uniform: f64) -> f64 {
+impl Mcts {
+    /// First and last index of the grid of `control`, and the value of index 1 minus that of index 0.
+    fn grid(&self, problem: &Problem, control: usize) -> (f64, f64, f64) {
         let bounds = problem.finite_bounds(control);
         let multiple = problem.constraints[control].multiple;
         if multiple > 0.0 {
-            let (first, last) = ((bounds.low / multiple).ceil(), (bounds.high / multiple).floor());
-            return (first + (uniform * (last - first + 1.0).max(1.0)).floor()) * multiple;
+            return ((bounds.low / multiple).ceil(), (bounds.high / multiple).floor(), multiple);
         }
-        let steps = (self.levels.max(2) - 1) as f64;
-        bounds.low + (uniform * (steps + 1.0)).floor() / steps * (bounds.high - bounds.low)
+        let last = (self.levels.max(2) - 1) as f64;
+        (0.0, last, (bounds.high - bounds.low) / last)
+    }
+
+    /// The value of `control` with the given position on its grid, counted from 0.
+    fn level(&self, problem: &Problem, control: usize, position: f64) -> f64 {
+        let (first, _, width) = self.grid(problem, control);
+        let origin = if problem.constraints[control].multiple > 0.0 { 0.0 } else { problem.finite_bounds(control).low };
+        origin + (first + position) * width
+    }
+
+    /// All different moves that can follow `node`, or a random sample of them if there are too many.
+    fn moves(&self, problem: &Problem, node: &Node, key: Key) -> Vec<Move> {
+        let controls = problem.controls();
+        let count = |(first, last, _): (f64, f64, f64)| (last - first + 1.0).max(1.0);
+        let counts: Vec<f64> = (0..controls).map(|c| count(self.grid(problem, c))).collect();
+        let all: f64 = counts.iter().product();
+        let mut moves: Vec<Move> = Vec::new();
+        let mut add = |target: &[f64]| {
+            let next = node.next(problem, node.depth, target);
+            if moves.iter().all(|m| m.0 != next.0) {
+                moves.push(next);
+            }
+        };
+        if all <= MOST_CHILDREN as f64 {
+            for number in 0..all as usize {
+                let mut rest = number as f64;
+                let target: Vec<f64> = (0..controls)
+                    .map(|c| {
+                        let position = rest % counts[c];
+                        rest = (rest / counts[c]).floor();
+                        self.level(problem, c, position)
+                    })
+                    .collect();
+                add(&target);
+            }
+        } else {
+            for draw in 0..MOST_CHILDREN as u64 {
+                // Every second draw changes only one control.
+                let stream = key.fold(draw);
+                let only = (draw % 2 == 0).then(|| stream.below(1, controls));
+                let target: Vec<f64> = (0..controls)
+                    .map(|c| match only {
+                        Some(moved) if moved != c => node.values[c],
+                        _ => self.level(problem, c, (stream.uniform(2 + c as u64) * counts[c]).floor()),
+                    })
+                    .collect();
+                add(&target);
+            }
+        }
+        // A random order avoids a preference for low values.
+        let mut order: Vec<(u64, Move)> = moves
+            .into_iter()
+            .enumerate()
+            .map(|(i, m)| (key.fold(1 << 32).below(i as u64, 1 << 30) as u64, m))
+            .collect();
+        order.sort_by_key(|(place, _)| *place);
+        order.into_iter().map(|(_, m)| m).collect()
     }
 }
 
 impl Tree {
-    fn new(problem: &Problem) -> Self {
-        Self { nodes: vec![Node::new(problem.previous.clone(), problem.since.clone())] }
+    fn new(mcts: Mcts, problem: &Problem) -> Self {
+        let mut tree = Self { nodes: Vec::new(), mcts, key: problem.key };
+        tree.push(problem, (problem.previous.clone(), problem.since.clone()), 0);
+        tree
     }
 
-    /// Returns the nodes along a complete sequence, beginning with the root. Missing nodes are added.
-    fn insert(&mut self, problem: &Problem, sequence: &[f64]) -> Vec<usize> {
-        let mut path = vec![0];
-        let mut at = 0;
-        for (k, target) in sequence.chunks(problem.controls()).enumerate() {
-            let (values, since) = self.nodes[at].next(problem, k, target);
-            at = match self.child(at, &values) {
-                Some(child) => child,
-                None => self.add(at, values, since),
-            };
-            path.push(at);
+    /// Returns a sequence that differs from all inserted sequences. The tree must not be closed. The result may violate
+    /// constraints in the moves that are not yet in the tree.
+    fn select(&self, problem: &Problem, turn: usize, best: &[f64]) -> Vec<f64> {
+        if turn % 3 < 2 {
+            for deviations in 1..=MOST_DEVIATIONS.min(problem.moves) {
+                let (moves, half) = (problem.moves, problem.moves / 2);
+                for from in [turn % moves, (turn + half) % moves, 0] {
+                    let mut sequence = Vec::with_capacity(best.len());
+                    if self.deviate(problem, best, 0, from, deviations, &mut sequence) {
+                        return sequence;
+                    }
+                }
+            }
         }
-        path
+        let mut sequence = self.follow_bounds(problem);
+        for i in sequence.len()..best.len() {
+            sequence.push(if turn.is_multiple_of(4) { sequence[i - problem.controls()] } else { best[i] });
+        }
+        sequence
     }
 
-    /// Selects a path from the root to a new node or to the last move. Marks the visits to the nodes of this path as
-    /// pending.
-    fn select(&mut self, mcts: &Mcts, problem: &Problem, key: Key) -> Vec<usize> {
-        let mut path = vec![0];
+    /// Appends the moves after node `at` to `sequence`, so that it deviates from `best` in at most `left` moves, all of
+    /// which come after the first `from` moves. Returns `false` and leaves `sequence` unchanged if all such sequences
+    /// have been inserted.
+    fn deviate(
+        &self,
+        problem: &Problem,
+        best: &[f64],
+        at: usize,
+        from: usize,
+        left: usize,
+        sequence: &mut Vec<f64>,
+    ) -> bool {
+        let (node, controls) = (&self.nodes[at], problem.controls());
+        if node.closed {
+            return false;
+        }
+        let done = node.depth * controls;
+        let own = node.next(problem, node.depth, &best[done..done + controls]).0;
+        if left > 0 && node.depth >= from {
+            if let Some((values, _)) = node.untried.iter().find(|m| m.0 != own) {
+                sequence.extend(values);
+                sequence.extend(&best[done + controls..]);
+                return true;
+            }
+            for &child in node.children.iter().filter(|&&c| self.nodes[c].values != own) {
+                sequence.extend(&self.nodes[child].values);
+                if self.deviate(problem, best, child, from, left - 1, sequence) {
+                    return true;
+                }
+                sequence.truncate(done);
+            }
+        }
+        match self.child(at, &own) {
+            None => {
+                sequence.extend(&best[done..]);
+                true
+            }
+            Some(child) => {
+                sequence.extend(&own);
+                let found = self.deviate(problem, best, child, from, left, sequence);
+                if !found {
+                    sequence.truncate(done);
+                }
+                found
+            }
+        }
+    }
+
+    /// The moves from the root to a move that is not yet in the tree.
+    fn follow_bounds(&self, problem: &Problem) -> Vec<f64> {
+        let mut sequence = Vec::with_capacity(problem.len());
         let mut at = 0;
-        for depth in 0..problem.moves {
+        loop {
             let node = &self.nodes[at];
             let most_children = (WIDENING * ((node.visits + node.pending + 1) as f64).sqrt()).ceil() as usize;
-            let new =
-                if node.children.len() < most_children { self.expand(mcts, problem, at, depth, key) } else { None };
-            let chosen = new.or_else(|| self.choose(at));
-            let Some(child) = chosen else { break };
-            path.push(child);
-            at = child;
-            if new.is_some() {
-                break;
+            let chosen = self.choose(at);
+            match node.untried.first().filter(|_| node.children.len() < most_children || chosen.is_none()) {
+                Some((values, _)) => {
+                    sequence.extend(values);
+                    return sequence;
+                }
+                None => {
+                    let Some(child) = chosen else { return sequence };
+                    sequence.extend(&self.nodes[child].values);
+                    at = child;
+                }
             }
         }
-        path.iter().for_each(|&node| self.nodes[node].pending += 1);
-        path
     }
 
-    /// Adds a new child to the node `at`, in which one control or all controls are changed. Returns `None` if no new
-    /// child was found.
-    fn expand(&mut self, mcts: &Mcts, problem: &Problem, at: usize, depth: usize, key: Key) -> Option<usize> {
-        let controls = problem.controls();
-        for attempt in 0..EXPANSION_DRAWS {
-            let stream = key.fold(depth as u64).fold(attempt);
-            let only = (stream.uniform(0) < 0.5).then(|| stream.below(1, controls));
-            let target: Vec<f64> = (0..controls)
-                .map(|c| match only {
-                    Some(moved) if moved != c => self.nodes[at].values[c],
-                    _ => mcts.level(problem, c, stream.uniform(2 + c as u64)),
-                })
-                .collect();
-            let (values, since) = self.nodes[at].next(problem, depth, &target);
-            if self.child(at, &values).is_none() {
-                return Some(self.add(at, values, since));
-            }
-        }
-        None
-    }
-
-    /// Returns the child with the largest pUCT bound.
+    /// Returns the open child with the largest pUCT bound.
     fn choose(&self, at: usize) -> Option<usize> {
         let node = &self.nodes[at];
         let costs = || node.children.iter().map(|&c| self.nodes[c].best).filter(|b| b.is_finite());
@@ -201,19 +322,57 @@ impl Tree {
             // Virtual loss: pending visits are counted as visits with value 0.
             value * visits as f64 / all_visits.max(1.0) + explore / (1.0 + all_visits)
         };
+        let open = node.children.iter().copied().filter(|&c| !self.nodes[c].closed);
         // If several children have the same bound, the first of them is chosen.
-        node.children.iter().map(|&c| (bound(c), c)).reduce(|a, b| if b.0 > a.0 { b } else { a }).map(|b| b.1)
+        open.map(|c| (bound(c), c)).reduce(|a, b| if b.0 > a.0 { b } else { a }).map(|b| b.1)
+    }
+
+    /// Returns the nodes along a complete sequence, beginning with the root. Missing nodes are added, and nodes without
+    /// further sequences are closed. Moves that violate constraints are replaced by the nearest allowed moves.
+    fn insert(&mut self, problem: &Problem, sequence: &[f64]) -> Vec<usize> {
+        let mut path = vec![0];
+        let mut at = 0;
+        for target in sequence.chunks(problem.controls()) {
+            let next = self.nodes[at].next(problem, self.nodes[at].depth, target);
+            at = match self.child(at, &next.0) {
+                Some(child) => child,
+                None => {
+                    self.nodes[at].untried.retain(|m| m.0 != next.0);
+                    let child = self.push(problem, next, self.nodes[at].depth + 1);
+                    self.nodes[at].children.push(child);
+                    child
+                }
+            };
+            path.push(at);
+        }
+        for &node in path.iter().rev() {
+            self.nodes[node].closed =
+                self.nodes[node].untried.is_empty() && self.nodes[node].children.iter().all(|&c| self.nodes[c].closed);
+        }
+        path
     }
 
     fn child(&self, at: usize, values: &[f64]) -> Option<usize> {
         self.nodes[at].children.iter().copied().find(|&c| self.nodes[c].values == values)
     }
 
-    fn add(&mut self, at: usize, values: Vec<f64>, since: Vec<usize>) -> usize {
-        let new = self.nodes.len();
-        self.nodes.push(Node::new(values, since));
-        self.nodes[at].children.push(new);
-        new
+    fn push(&mut self, problem: &Problem, (values, since): Move, depth: usize) -> usize {
+        let mut node = Node {
+            values,
+            since,
+            depth,
+            visits: 0,
+            pending: 0,
+            best: f64::INFINITY,
+            children: Vec::new(),
+            untried: Vec::new(),
+            closed: false,
+        };
+        if depth < problem.moves {
+            node.untried = self.mcts.moves(problem, &node, self.key.fold(self.nodes.len() as u64));
+        }
+        self.nodes.push(node);
+        self.nodes.len() - 1
     }
 
     fn back_up(&mut self, path: &[usize], cost: f64) {
@@ -226,13 +385,9 @@ impl Tree {
 }
 
 impl Node {
-    fn new(values: Vec<f64>, since: Vec<usize>) -> Self {
-        Self { values, since, visits: 0, pending: 0, best: f64::INFINITY, children: Vec::new() }
-    }
-
     /// Returns the allowed values nearest to `target` for move `k`, which follows this node, and the number of steps
     /// since each control was last switched on or off, counted at the end of this move.
-    fn next(&self, problem: &Problem, k: usize, target: &[f64]) -> (Vec<f64>, Vec<usize>) {
+    fn next(&self, problem: &Problem, k: usize, target: &[f64]) -> Move {
         let each = problem.constraints.iter().zip(target).enumerate().map(|(c, (constraints, target))| {
             let value = constraints.nearest(self.values[c], self.since[c], *target);
             (value, constraints.since(self.values[c], self.since[c], value, problem.steps[k]))

@@ -1,14 +1,15 @@
 //! Sequential quadratic programming with the interior-point solver Clarabel (Goulart & Chen 2024).
 //!
-//! The algorithm repeats the following steps `iterations` times (default 5; not tuned):
+//! The algorithm repeats the following steps until the cost stops falling, at most `iterations` times (default 50; not
+//! tuned):
 //! 1. Linearise the plant along the best sequence u. The Hessian H = JᵀJ and the gradient g follow from
 //!    [`super::Linearisation`].
 //! 2. Solve min ½ δᵀHδ + gᵀδ subject to bounds, move limits, totals, the trust region |δᵢ| ≤ r, and the plant's limits.
 //!    Each violated limit gets a slack variable with a linear and a quadratic penalty. Limits are enforced one rank at
 //!    a time.
 //! 3. Evaluate u + λδ for λ ∈ {1, 0.5, 0.2, 0.05} and keep the best sequence.
-//! 4. Set r from the best step length, or reduce r if no step lowered the cost. Stop if the relative gain is below
-//!    10⁻⁹.
+//! 4. Set r from the best step length, or reduce r if no step lowered the cost. Stop if two consecutive iterations have
+//!    a relative gain below 10⁻⁶, or if a full step has one below 10⁻⁹.
 //!
 //! The two planners that solve quadratic programs use different solvers. The programs of this planner have a slack
 //! variable per violated limit and may have a singular Hessian (if the cost is linear), so a sparse interior-point
@@ -34,6 +35,8 @@ pub struct Qp {
 
 /// Step lengths that are evaluated in one batch (not tuned).
 const LENGTHS: [f64; 4] = [1.0, 0.5, 0.2, 0.05];
+/// Relative gain below which an iteration has hardly lowered the cost (not tuned).
+const MINIMUM_GAIN: f64 = 1e-6;
 /// Penalty on the violation of a limit, relative to the largest derivative of the cost (not tuned).
 const LIMIT_PENALTY: f64 = 1e3;
 
@@ -49,8 +52,10 @@ impl Planner for Qp {
         let mut batch = CandidateBatch::with_initial(problem, warm);
         let scale = scales(problem);
         let mut radius = f64::INFINITY;
+        // Number of consecutive iterations in which the cost hardly fell.
+        let mut idle = 0;
         for _ in 0..self.iterations {
-            if (problem.out_of_time)() || !batch.best().cost.is_finite() {
+            if idle > 1 || (problem.out_of_time)() || !batch.best().cost.is_finite() {
                 break;
             }
             let (at, cost) = (batch.best().controls.clone(), batch.best().cost);
@@ -71,6 +76,7 @@ impl Planner for Qp {
                 .map(|length| at.iter().zip(&step).zip(&scale).map(|((a, d), s)| a + length * d * s).collect())
                 .collect();
             batch.score(problem);
+            idle = if cost - batch.best().cost > MINIMUM_GAIN * cost.abs() { 0 } else { idle + 1 };
             match batch.best_index().filter(|_| batch.best().cost < cost) {
                 Some(0) if cost - batch.best().cost <= 1e-9 * cost.abs() => break,
                 Some(0) => radius = radius.max(2.0 * size),

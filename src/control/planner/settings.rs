@@ -17,7 +17,7 @@ pub fn check_planner(faults: &mut Faults<'_>, owner: &str, planner: &PlannerSpec
             ranges.within("iterations", iterations, 1, 1000, "8");
             ranges.within("memory", memory, 1, 100, "6");
         }
-        PlannerSpec::Qp { iterations } => ranges.within("iterations", iterations, 1, 100, "3"),
+        PlannerSpec::Qp { iterations } => ranges.within("iterations", iterations, 1, 1000, "50"),
         PlannerSpec::RandomShooting { population, .. } => {
             ranges.within("population", population, 1, 1_000_000, "256 to 2000");
         }

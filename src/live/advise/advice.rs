@@ -19,16 +19,20 @@ pub struct Advice {
     pub from: String,
     /// Horizon of the plan.
     pub horizon: String,
+    /// The reason to leave all controls as they are; `null` if moves are advised.
+    pub leave: Option<String>,
     pub controls: Vec<ControlAdvice>,
     pub support: Support,
     /// Fraction of simulated futures in which the plan has a lower objective than unchanged controls.
     pub confidence: f64,
-    /// Mean change of the objective over the horizon, compared with unchanged controls.
+    /// Mean change of the objective over the horizon by the plan, compared with unchanged controls.
     pub objective_change: f64,
-    /// KPI changes over the horizon, sorted by their effect on the objective, largest first.
+    /// 90 % interval of this change over simulated futures.
+    pub objective_interval: [f64; 2],
+    /// KPI changes over the horizon by the plan, sorted by their effect on the objective, largest first.
     pub kpis: Vec<KpiChange>,
-    /// Bounds of the states one step after the advised move. The move should be undone if a state is outside its
-    /// bounds.
+    /// Bounds of the states, each at the time at which most of the effect of the plan is visible. The move should be
+    /// undone if a state is outside its bounds.
     pub undo: Vec<Undo>,
     /// Reasons to distrust the advice.
     pub warnings: Vec<String>,

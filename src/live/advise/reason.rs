@@ -23,6 +23,10 @@ pub struct ControlAdvice {
     pub now: f64,
     pub advised: f64,
     pub change: f64,
+    /// The first move of the plan. It differs from `advised` if the advice is to leave the controls as they are.
+    pub planned: f64,
+    /// The value at which the ramp of the plan ends, if the first move is only its beginning.
+    pub later: Option<Later>,
     /// The allowed range at the next step; `null` means unbounded. The range is determined by the hard limits, the move
     /// limits and, if `within_log` is `true`, the logged range.
     pub allowed: [Option<f64>; 2],
@@ -31,20 +35,38 @@ pub struct ControlAdvice {
     pub alone: Option<KpiChange>,
 }
 
-/// A move of one control from its current value to the advised value.
-#[derive(Debug, Clone, Copy)]
+/// A value of a control later in the plan.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Later {
+    pub value: f64,
+    /// UTC.
+    pub at: String,
+}
+
+/// The first move of the plan for one control.
+#[derive(Debug, Clone)]
 pub struct Move {
     /// Column of the control in the schema.
     pub control: usize,
     pub now: f64,
-    pub advised: f64,
+    pub planned: f64,
+    pub later: Option<Later>,
     /// Whether the move is smaller than the planned move because the model supports only a part of the planned move.
     pub reduced: bool,
 }
 
 impl ControlAdvice {
-    pub fn new(plant: &Plant, one: Move, within_log: bool, alone: Option<KpiChange>, horizon: &TimeSpan) -> Self {
-        let Move { control, now, advised, reduced } = one;
+    /// `leave` means that the advice is to leave all controls as they are.
+    pub fn new(
+        plant: &Plant,
+        one: Move,
+        within_log: bool,
+        leave: bool,
+        alone: Option<KpiChange>,
+        horizon: &TimeSpan,
+    ) -> Self {
+        let Move { control, now, planned, later, reduced } = one;
+        let advised = if leave { now } else { planned };
         let signal = &plant.schema.signals[control];
         let logged = plant.twin.logged_range(control);
         let bounds = if within_log && logged.low <= logged.high {
@@ -63,7 +85,11 @@ impl ControlAdvice {
             let unit = if k.unit == "1" { String::new() } else { format!(" {}", k.unit) };
             format!("moving this control changes {} by {:+.4}{unit} over {horizon}", k.name, k.change)
         });
-        let parts = [reduced, binding(signal, bounds, now, advised), effect];
+        let unchanged = leave.then(|| "leave it".to_owned());
+        let parts = match unchanged {
+            Some(_) => [unchanged, None, None],
+            None => [reduced, binding(signal, bounds, now, advised), effect],
+        };
         let end = |v: f64| v.is_finite().then_some(v);
         Self {
             tag: signal.name.clone(),
@@ -71,11 +97,25 @@ impl ControlAdvice {
             now,
             advised,
             change: advised - now,
+            planned,
+            later: later.filter(|_| !leave),
             allowed: [end(allowed.low), end(allowed.high)],
             reason: parts.into_iter().flatten().collect::<Vec<_>>().join("; "),
             alone,
         }
     }
+}
+
+/// Returns the step and the value at which a control that moves from `now` along `path` first stops or turns back.
+/// Returns `None` if the control does not move at the first step, or if the ramp ends with the first step.
+pub fn ramp_end(now: f64, path: &[f64]) -> Option<(usize, f64)> {
+    let first = *path.first()?;
+    let direction = first - now;
+    if direction == 0.0 || !direction.is_finite() {
+        return None;
+    }
+    let onward = path.windows(2).take_while(|w| (w[1] - w[0]) * direction > 0.0).count();
+    (onward > 0).then(|| (onward, path[onward]))
 }
 
 /// Returns the range allowed at the next step, i.e. the part of `bounds` that can be reached from `now` in one move.
@@ -106,5 +146,20 @@ fn binding(signal: &Signal, bounds: Bounds, now: f64, advised: f64) -> Option<St
         Some("at the edge of its logged range".to_owned())
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ramp_ends_where_the_control_stops_or_turns_back() {
+        assert_eq!(ramp_end(32.0, &[30.0, 28.0, 27.0, 27.0, 29.0]), Some((2, 27.0)));
+        assert_eq!(ramp_end(32.0, &[30.0, 28.0, 29.0]), Some((1, 28.0)));
+        assert_eq!(ramp_end(1.0, &[2.0, 3.0]), Some((1, 3.0)));
+        let none =
+            [ramp_end(32.0, &[30.0, 30.0, 28.0]), ramp_end(32.0, &[32.0, 30.0]), ramp_end(f64::NAN, &[1.0, 2.0])];
+        assert_eq!(none, [None; 3]);
     }
 }

@@ -1,4 +1,4 @@
-//! Computes bounds for the states after the first step. If a state is outside its bounds, the advice should be undone.
+//! Computes bounds for the states after the advised move. If a state is outside its bounds, the advice should be undone.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use super::ahead::Ahead;
 use crate::scenario::Plant;
 use crate::schema::Role;
 use crate::simulate::Simulated;
-use crate::stats::{quantile_type_6, sorted_finite};
+use crate::stats::{mean, quantile_type_6, sorted_finite};
 
 /// The 5 % and 95 % quantiles of a state over all simulated futures at the time `at`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -19,16 +19,26 @@ pub struct Undo {
     pub at: String,
 }
 
-/// Returns the bounds of the states after the first step of the plan.
-pub fn undo(plant: &Plant, ahead: &Ahead, planned: &Simulated) -> Vec<Undo> {
-    let step = 1.min(planned.trajectory.steps.saturating_sub(1));
-    let states = plant.schema.with_role(Role::State).into_iter().filter(|_| step > 0);
-    let bounds = states.map(|s| {
+/// Fraction of the largest effect of the plan on a state after which the state is checked. A first-order process
+/// reaches this fraction after one time constant.
+const RESPONSE: f64 = 0.63;
+
+/// Returns the bounds of every state on which the plan has an effect, compared with the simulation `kept` of unchanged
+/// controls. The time of the bounds is the time scale of the process: the time after which the effect reaches 63 % of
+/// its largest value. Earlier bounds would judge the advice before it can have an effect.
+pub fn undo(plant: &Plant, ahead: &Ahead, planned: &Simulated, kept: &Simulated) -> Vec<Undo> {
+    let steps = planned.trajectory.steps.min(kept.trajectory.steps);
+    let states = plant.schema.with_role(Role::State).into_iter();
+    let bounds = states.filter_map(|s| {
+        let effects: Vec<f64> =
+            (0..steps).map(|t| (mean(planned.trajectory.at(s, t)) - mean(kept.trajectory.at(s, t))).abs()).collect();
+        let largest = effects.iter().copied().filter(|e| e.is_finite()).fold(0.0, f64::max);
+        let step = effects.iter().position(|e| largest > 0.0 && *e >= RESPONSE * largest)?;
         let sorted = sorted_finite(planned.trajectory.at(s, step));
         let signal = &plant.schema.signals[s];
         let (low, high) = (quantile_type_6(&sorted, 0.05), quantile_type_6(&sorted, 0.95));
         let at = ahead.time(step).to_string();
-        Undo { tag: signal.name.clone(), unit: signal.unit.text.clone(), low, high, at }
+        Some(Undo { tag: signal.name.clone(), unit: signal.unit.text.clone(), low, high, at })
     });
     // A state that is computed only from known equations has no uncertainty, so no bounds are given for it.
     bounds.filter(|u| u.low < u.high).collect()

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::super::protocol::answer::Answer;
+use crate::schema::{Bounds, Role, Schema};
 use crate::stats::{quantile_type_6, sorted_finite};
 use crate::twin::Support;
 
@@ -26,6 +28,22 @@ pub struct Tally {
     ms: Vec<f64>,
     /// KPI name → (sum, number of values).
     kpis: BTreeMap<String, (f64, usize)>,
+    /// Signal name → how the signal's soft limits were kept.
+    soft_limits: BTreeMap<String, SoftLimit>,
+}
+
+/// Counts of the values of a signal with soft limits.
+#[derive(Debug, Clone, Serialize)]
+struct SoftLimit {
+    unit: String,
+    low: Option<f64>,
+    high: Option<f64>,
+    /// Number of known values.
+    values: usize,
+    /// Number of values outside the limits.
+    violations: usize,
+    /// Largest distance of a value from the limits.
+    worst: f64,
 }
 
 impl Tally {
@@ -64,6 +82,29 @@ impl Tally {
         }
     }
 
+    /// Compares the `values` of all signals that have one of `roles` with their soft limits. Missing values are NaN.
+    pub fn add_limits(&mut self, schema: &Schema, values: &[f64], roles: &[Role]) {
+        for (signal, value) in schema.signals.iter().zip(values) {
+            let Bounds { low, high } = signal.soft;
+            if signal.soft == Bounds::OPEN || !value.is_finite() || !roles.contains(&signal.role) {
+                continue;
+            }
+            let end = |v: f64| v.is_finite().then_some(v);
+            let limit = self.soft_limits.entry(signal.name.clone()).or_insert_with(|| SoftLimit {
+                unit: signal.unit.difference().text,
+                low: end(low),
+                high: end(high),
+                values: 0,
+                violations: 0,
+                worst: 0.0,
+            });
+            let excess = signal.soft.excess(*value);
+            limit.values += 1;
+            limit.violations += usize::from(excess > 0.0);
+            limit.worst = limit.worst.max(excess);
+        }
+    }
+
     fn kpi_means(&self) -> BTreeMap<&str, f64> {
         self.kpis.iter().map(|(name, (sum, n))| (name.as_str(), sum / *n as f64)).collect()
     }
@@ -87,6 +128,7 @@ impl Tally {
             "flags": self.flags,
             "ms": { "median": median, "p99": p99 },
             "kpi_means": self.kpi_means(),
+            "soft_limits": self.soft_limits,
         })
     }
 
@@ -107,6 +149,17 @@ impl Tally {
         );
         if self.lines > 0 {
             text += &format!("ms per answer: median {median:.2}, 99th percentile {p99:.2}\n");
+        }
+        for (name, limit) in self.soft_limits.iter().filter(|(_, limit)| limit.violations > 0) {
+            let SoftLimit { unit, low, high, values, violations, worst } = limit;
+            let end = |v: &Option<f64>| v.map_or_else(|| "open".to_owned(), |v| v.to_string());
+            let unit = if unit == "1" { String::new() } else { format!(" {unit}") };
+            text += &format!(
+                "soft limit violated: {name} was outside [{}, {}] in {violations} of {values} values, by at most \
+                 {worst:.4}{unit}\n",
+                end(low),
+                end(high)
+            );
         }
         for (name, mean) in self.kpi_means() {
             text += &format!("mean {name}: {mean:.6}\n");

@@ -121,6 +121,16 @@ impl Tags {
         }
     }
 
+    /// Reads all numbers in `map` into `values`, which has one element per signal.
+    pub fn read_unchecked(&self, map: &Map<String, Value>, values: &mut [f64]) {
+        for (name, value) in map {
+            if let (Some(&(i, in_column_unit)), Some(v)) = (self.names.get(name), value.as_f64()) {
+                let Tag { signal, mapping, .. } = &self.list[i];
+                values[*signal] = if in_column_unit { mapping.to_signal(v) } else { v };
+            }
+        }
+    }
+
     /// Returns those `names` that belong to no signal and have not been reported before.
     pub fn new_unknown<'n>(&mut self, names: impl IntoIterator<Item = &'n String>) -> Vec<String> {
         let mut new = Vec::new();

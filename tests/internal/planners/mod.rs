@@ -2,6 +2,7 @@
 
 mod constraints;
 mod costs;
+mod on_off;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -65,3 +65,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_shortage_rounds_an_order_up() {
+    let inf = f64::INFINITY;
+    let packs = control(0.0, 100.0, inf, 10.0);
+    let needs = [-3.0, 0.0, 1e-12, 0.1, 4.0, 6.0, 10.0, 10.0 + 1e-12, 10.1, 97.0, 250.0];
+    let orders = [-3.0, 0.0, 0.0, 10.0, 10.0, 10.0, 10.0, 10.0, 20.0, 100.0, 100.0];
+    assert_eq!(needs.map(|need| covering_order(&packs, need)), orders);
+    let minimum = Switching { least: 30.0, run: 0, stop: 0 };
+    let at_least = Signal { switching: minimum, ..control(0.0, 100.0, inf, 0.0) };
+    assert_eq!([1.0, 6.0, 30.0, 31.5, 500.0].map(|n| covering_order(&at_least, n)), [30.0, 30.0, 30.0, 31.5, 100.0]);
+    // With packs of 20, the smallest order of at least 30 is 40. The largest order within the hard limit of 90 is 80.
+    let both = Signal { switching: minimum, ..control(0.0, 90.0, inf, 20.0) };
+    assert_eq!([1.0, 41.0, 85.0].map(|n| covering_order(&both, n)), [40.0, 60.0, 80.0]);
+    assert!(covering_order(&packs, f64::NAN).is_nan());
+}

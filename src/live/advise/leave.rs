@@ -1,0 +1,93 @@
+//! Decides whether a plan is worth following.
+
+use super::change::objectives;
+use super::{Ahead, Compiled};
+use crate::control::mpc::ResolvedMpc;
+use crate::schema::{Bounds, Role, Signal};
+use crate::simulate::Simulated;
+use crate::twin::Dynamics;
+use crate::value::Difference;
+
+/// Returns the change of the objective by the plan, compared with the simulation `kept` of unchanged controls.
+pub fn objective_change(compiled: &Compiled, ahead: &Ahead, planned: &Simulated, kept: &Simulated) -> Difference {
+    let [planned, kept] = [planned, kept].map(|run| objectives(compiled, ahead, run));
+    Difference::paired_among(&planned, &kept, ahead.plant.twin.members())
+}
+
+/// Returns the reason to leave the controls as they are, if the plan saves less than the uncertainty of its saving.
+/// `now` contains the current values of the planned controls. A plan is followed in any case if it reduces violations of
+/// hard or ranked limits, or if a control is outside its hard limits.
+pub fn reason_to_leave(
+    settings: &ResolvedMpc,
+    signals: &[Signal],
+    change: &Difference,
+    planned: &Simulated,
+    kept: &Simulated,
+    now: &[f64],
+) -> Option<String> {
+    let outside = settings.controls.iter().zip(now).any(|(&c, v)| signals[c].hard.excess(*v) > 0.0);
+    let violations = |run: &Simulated| -> f64 {
+        let limits = signals.iter().enumerate().map(|(s, signal)| {
+            let ranked = settings.ranks.iter().any(|(ranked, _)| *ranked == s);
+            let Bounds { low, high } = if ranked { signal.soft } else { Bounds::OPEN };
+            let is_limited = matches!(signal.role, Role::State | Role::Output | Role::Derived);
+            let hard = if is_limited { signal.hard } else { Bounds::OPEN };
+            (s, Bounds { low: low.max(hard.low), high: high.min(hard.high) })
+        });
+        limits.map(|(s, range)| run.trajectory.columns[s].iter().map(|v| range.excess(*v)).sum::<f64>()).sum()
+    };
+    if change.measurable && change.mean < 0.0 || outside || violations(planned) < violations(kept) {
+        return None;
+    }
+    let Difference { mean, low, high, .. } = change;
+    Some(if *mean >= 0.0 {
+        "no better controls were found".to_owned()
+    } else {
+        format!(
+            "the plan would change the objective by {mean:.4} on average, which is less than its uncertainty (90 % \
+             interval: {low:.4} to {high:.4})"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::schema::Schema;
+    use crate::trajectory::Trajectory;
+    use crate::units::Unit;
+
+    #[test]
+    fn a_plan_is_followed_only_if_it_is_better_than_chance_or_needed_for_a_limit() {
+        let mut signals =
+            vec![Signal::open("temp", Role::State, Unit::one()), Signal::open("heat", Role::Control, Unit::one())];
+        signals[0].soft = Bounds { low: 0.0, high: 8.0 };
+        signals[1].hard = Bounds { low: 0.0, high: 5.0 };
+        let schema = Arc::new(Schema::new(signals));
+        let run = |temp: f64| {
+            let mut trajectory = Trajectory::empty(schema.clone(), Timestamp::UNIX_EPOCH, 1000, 2, 1);
+            trajectory.columns[0].fill(temp);
+            Simulated { trajectory, support: Vec::new(), held: Vec::new(), carried: Vec::new() }
+        };
+        let (cool, warm) = (run(7.0), run(9.0));
+        let reason = |ranks: Vec<(usize, u32)>, differences: [f64; 3], planned: &Simulated, now: f64| {
+            let settings = ResolvedMpc { controls: vec![1], ranks, ..ResolvedMpc::default() };
+            let change = Difference::over(&differences, 1.0);
+            reason_to_leave(&settings, &schema.signals, &change, planned, &warm, &[now])
+        };
+        let (sure, unsure, worse) = ([-1.0, -1.1, -0.9], [-1.0, 1.0, -0.3], [0.5, 0.6, 0.4]);
+        assert_eq!(reason(Vec::new(), sure, &warm, 3.0), None);
+        let text = reason(Vec::new(), unsure, &warm, 3.0).unwrap();
+        assert!(text.contains("by -0.1000 on average, which is less than its uncertainty"), "{text}");
+        assert_eq!(reason(Vec::new(), worse, &warm, 3.0).unwrap(), "no better controls were found");
+        // The plan keeps a ranked limit that unchanged controls violate. A limit without a rank does not matter.
+        assert_eq!(reason(vec![(0, 1)], unsure, &cool, 3.0), None);
+        assert!(reason(Vec::new(), unsure, &cool, 3.0).is_some() && reason(vec![(0, 1)], unsure, &warm, 3.0).is_some());
+        // A control outside its hard limits must move.
+        assert_eq!(reason(Vec::new(), unsure, &warm, 6.0), None);
+    }
+}

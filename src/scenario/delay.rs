@@ -1,0 +1,230 @@
+//! The delays after which the moves of a plan take effect.
+//!
+//! A plan that ends before a move takes effect sees only the cost of the move, or nothing at all. The delays follow from
+//! the structure of the equations (lags, dead times and integrations) and from the step responses of learned models.
+
+use std::collections::BTreeSet;
+
+use super::card::StepResponse;
+use super::plant::Compiled;
+use crate::config::{ModelSpec, TimeSpan};
+use crate::control::mpc::ResolvedMpc;
+use crate::learn::{Equations, Layout};
+use crate::schema::{Bounds, Role, Schema};
+
+/// Fraction of the largest response of a learned signal below which a response counts as not yet visible (not tuned).
+const VISIBLE: f64 = 0.02;
+/// Recommended length of a plan as a multiple of the longest delay, so that at least half of the moves take effect
+/// within the plan (not tuned).
+const HORIZON_DELAYS: usize = 2;
+
+/// The signal that a control affects last, among all signals that determine the cost of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delay {
+    /// Columns of the schema.
+    pub control: usize,
+    pub signal: usize,
+    /// Number of steps after which a move of the control first changes the signal.
+    pub steps: usize,
+}
+
+/// How much of its own effect a plan sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// The plan ends before any of its moves changes the signal.
+    None,
+    /// Only the moves in the first half of the plan, or fewer, can change the signal within the plan.
+    Partial,
+    Full,
+}
+
+impl Delay {
+    /// How much of the delayed effect is visible in a plan of `horizon` steps.
+    pub fn sight(&self, horizon: usize) -> Sight {
+        match self.steps {
+            steps if steps >= horizon => Sight::None,
+            steps if HORIZON_DELAYS * steps > horizon => Sight::Partial,
+            _ => Sight::Full,
+        }
+    }
+
+    /// Number of steps that a plan should cover.
+    pub fn horizon(&self) -> usize {
+        HORIZON_DELAYS * self.steps
+    }
+
+    /// The advice to use a horizon that is long enough.
+    pub fn help(&self, step: TimeSpan) -> String {
+        format!("use a longer horizon, like `horizon = \"{}\"`", TimeSpan::from_steps(self.horizon(), step.ms()))
+    }
+
+    /// A clause that states what a plan of `horizon` steps does not see; `None` if the plan sees enough.
+    pub fn text(&self, horizon: usize, schema: &Schema, step: TimeSpan) -> Option<String> {
+        let name = |s: usize| &schema.signals[s].name;
+        let (control, signal) = (name(self.control), name(self.signal));
+        let span = |steps: usize| TimeSpan::from_steps(steps, step.ms());
+        let (delay, length) = (span(self.steps), span(horizon));
+        match self.sight(horizon) {
+            Sight::None => Some(format!(
+                "a plan of {length} cannot see its own effect, because a move of `{control}` changes `{signal}` only \
+                 {delay} later"
+            )),
+            Sight::Partial => Some(format!(
+                "only the moves in the first {} of a plan of {length} can take effect within the plan, because a move \
+                 of `{control}` changes `{signal}` only {delay} later",
+                span(horizon - self.steps)
+            )),
+            Sight::Full => None,
+        }
+    }
+}
+
+impl Compiled {
+    /// The longest delay of each planned control, longest first. Controls without any effect on the cost are omitted.
+    /// `responses` are the step responses of the learned model. Without them, every learned signal is assumed to respond
+    /// without dead time. The list is empty if plans have a learned terminal cost, because this cost includes later
+    /// effects.
+    pub fn delays(
+        &self,
+        schema: &Schema,
+        model: &ModelSpec,
+        responses: &[StepResponse],
+        settings: &ResolvedMpc,
+    ) -> Vec<Delay> {
+        if settings.cost_to_go == Some(true) {
+            return Vec::new();
+        }
+        let layout = Layout::new(schema, model, &self.equations);
+        let cost_signals = self.cost_signals(schema, settings);
+        let of_control = |&control: &usize| {
+            let dead_time = |signal: usize| {
+                let pair = (&schema.signals[control].name, &schema.signals[signal].name);
+                let response = responses.iter().find(|r| (&r.control, &r.signal) == pair);
+                response.map_or(0, |r| self.dead_time(r))
+            };
+            let after = self.response_times(schema, &layout, control, dead_time);
+            let delays = cost_signals.iter().filter_map(|&(signal, lag)| {
+                Some(Delay { control, signal, steps: after[signal]?.saturating_add_signed(lag) })
+            });
+            // A state or an output describes the effect better than the derived signals that depend on it.
+            delays.max_by_key(|d| (d.steps, schema.signals[d.signal].role != Role::Derived))
+        };
+        let mut list: Vec<Delay> = settings.controls.iter().filter_map(of_control).collect();
+        list.sort_by_key(|d| std::cmp::Reverse(d.steps));
+        list
+    }
+
+    /// Columns of the states that store something for later and whose content at the end of a plan has no price: known
+    /// balances that the planned controls change, and that affect the cost of a plan only through their own limits or as
+    /// limits of a control. The list is empty if the settings give a price to the end of a plan.
+    pub fn unpriced_stores(&self, schema: &Schema, model: &ModelSpec, settings: &ResolvedMpc) -> Vec<usize> {
+        if settings.cost_to_go == Some(true) || !settings.terminal.is_empty() || self.objective.terms.is_empty() {
+            return Vec::new();
+        }
+        let layout = Layout::new(schema, model, &self.equations);
+        let cost_signals = self.cost_signals(schema, settings);
+        let Equations { early, late, next, .. } = &self.equations;
+        let derived = |s: usize| early.iter().chain(late).find(|d| d.signal == s).map(|d| &d.program);
+        let priced = |s: usize| {
+            let mut terms = self.objective.terms.iter().filter(|(_, price)| *price != 0.0);
+            terms.any(|(kpi, _)| kpi.depends_beyond_limits(s, &settings.controls, &derived))
+        };
+        let changed = |s: usize| {
+            let times = |c: &usize| self.response_times(schema, &layout, *c, |_| 0)[s];
+            settings.controls.iter().any(|c| times(c).is_some())
+        };
+        let matters = |s: usize| cost_signals.iter().any(|&(signal, _)| signal == s);
+        let stores = next.iter().filter(|n| !n.has_residual && n.program.reads.contains(&(n.signal, 0)));
+        stores.map(|n| n.signal).filter(|&s| !priced(s) && changed(s) && matters(s)).collect()
+    }
+
+    /// Number of steps after which a step response becomes visible; zero if there is no response.
+    fn dead_time(&self, response: &StepResponse) -> usize {
+        let largest = response.mean.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+        let first = response.mean.iter().position(|v| largest > 0.0 && v.abs() >= VISIBLE * largest);
+        first.map_or(0, |i| (response.hours[i] * 3600.0 / self.scope.dt).round() as usize)
+    }
+
+    /// The signals on which the cost of a plan depends, as pairs (signal, lag). A limit on a state applies to the next
+    /// value of the state, so its lag is −1.
+    fn cost_signals(&self, schema: &Schema, settings: &ResolvedMpc) -> Vec<(usize, isize)> {
+        let mut found: BTreeSet<(usize, usize)> = BTreeSet::new();
+        let own = self.objective.terms.iter().map(|(kpi, price)| (kpi, *price));
+        let terminal = settings.terminal.iter().map(|&(kpi, price)| (&self.kpis[kpi], price));
+        for (kpi, _) in own.chain(terminal).filter(|(_, price)| *price != 0.0) {
+            self.expand(schema, &kpi.lagged_reads(), 0, &mut found);
+        }
+        let limits = schema.signals.iter().enumerate().filter_map(|(s, signal)| {
+            let is_limited = signal.hard != Bounds::OPEN || settings.ranks.iter().any(|(ranked, _)| *ranked == s);
+            match signal.role {
+                Role::State if is_limited => Some((s, -1)),
+                Role::Output | Role::Derived if is_limited => Some((s, 0)),
+                _ => None,
+            }
+        });
+        found.into_iter().map(|(signal, lag)| (signal, lag.cast_signed())).chain(limits).collect()
+    }
+
+    /// Adds `reads`, which are pairs (signal, lag), to `found`, and the reads of the derived signals among them. `offset`
+    /// is added to all lags. Only the smallest lag of a state, an output or an input is added. Of a control or a derived
+    /// signal, the smallest lag of each range of consecutive lags is added, because the ranges may be different effects
+    /// of the same order: its cost when it is placed, and its receipt after the lead time.
+    fn expand(&self, schema: &Schema, reads: &[(usize, usize)], offset: usize, found: &mut BTreeSet<(usize, usize)>) {
+        for &(signal, lag) in reads {
+            let separate = matches!(schema.signals[signal].role, Role::Control | Role::Derived);
+            let is_repeated = reads.iter().any(|&(s, l)| s == signal && if separate { l + 1 == lag } else { l < lag });
+            if is_repeated || !found.insert((signal, offset + lag)) {
+                continue;
+            }
+            let Equations { early, late, .. } = &self.equations;
+            if let Some(derived) = early.iter().chain(late).find(|d| d.signal == signal) {
+                self.expand(schema, &derived.program.reads, offset + lag, found);
+            }
+        }
+    }
+
+    /// Number of steps after which a move of `control` first changes each signal; `None` if it never does. A learned
+    /// signal changes at the earliest after its `dead_time`.
+    fn response_times(
+        &self,
+        schema: &Schema,
+        layout: &Layout,
+        control: usize,
+        dead_time: impl Fn(usize) -> usize,
+    ) -> Vec<Option<usize>> {
+        let Equations { early, late, next, .. } = &self.equations;
+        // Each effect is (cause, effect, steps).
+        let mut effects: Vec<(usize, usize, usize)> = Vec::new();
+        for d in early.iter().chain(late) {
+            effects.extend(d.program.reads.iter().map(|&(s, lag)| (s, d.signal, lag)));
+        }
+        for n in next {
+            effects.extend(n.program.reads.iter().map(|&(s, lag)| (s, n.signal, lag + 1)));
+        }
+        let mut earliest = vec![0; schema.len()];
+        for target in &layout.targets {
+            let (signal, ahead) = (target.signal(), usize::from(target.is_next()));
+            effects.extend(layout.inputs.iter().map(|&(s, lag)| (s, signal, lag + ahead)));
+            let has_equation = next.iter().any(|n| n.signal == signal);
+            earliest[signal] = if has_equation { 0 } else { dead_time(signal) };
+        }
+        let mut times: Vec<Option<usize>> = vec![None; schema.len()];
+        times[control] = Some(0);
+        let mut changed = true;
+        while changed {
+            changed = false;
+            for &(cause, effect, steps) in &effects {
+                let Some(time) = times[cause].map(|t| (t + steps).max(earliest[effect])) else { continue };
+                if effect != control && times[effect].is_none_or(|known| time < known) {
+                    times[effect] = Some(time);
+                    changed = true;
+                }
+            }
+        }
+        times
+    }
+}
+
+#[cfg(test)]
+#[path = "../../tests/unit/scenario/delay.rs"]
+mod tests;

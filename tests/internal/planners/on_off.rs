@@ -1,0 +1,105 @@
+//! Tests of planners on on/off problems whose optimum is found by pricing all sequences.
+
+use std::collections::HashSet;
+
+use twinopt::control::planner::{CostFunction, Planner};
+use twinopt::rng::Key;
+use twinopt::schema::Bounds;
+
+use super::{planner, problem};
+
+/// A cooled store whose cooler is off (0) or on (1): x(t + 1) = a x(t) + w(t) − b u(t). The cost per step is
+/// price(t) u(t) + penalty max(0, x(t + 1) − 1)².
+struct Store {
+    decay: f64,
+    cooling: f64,
+    penalty: f64,
+    start: f64,
+    warming: Vec<f64>,
+    prices: Vec<f64>,
+    /// Sequences that were priced, as bit masks.
+    priced: Vec<u32>,
+}
+
+impl Store {
+    fn new(seed: u64, moves: usize) -> Self {
+        let key = Key::new(seed);
+        let draw = |i: u64, low: f64, high: f64| low + key.uniform(i) * (high - low);
+        let (mean, phase, period) = (draw(0, 0.2, 0.5), draw(1, 0.0, std::f64::consts::TAU), draw(2, 4.0, 24.0));
+        let warming = |k: usize| mean * (1.0 + 0.7 * (phase + std::f64::consts::TAU * k as f64 / period).sin());
+        Self {
+            decay: draw(3, 0.88, 0.97),
+            cooling: draw(4, 0.5, 1.0),
+            penalty: draw(5, 2.0, 10.0),
+            start: draw(6, 0.8, 2.2),
+            warming: (0..moves).map(warming).collect(),
+            prices: (0..moves).map(|k| draw(7 + k as u64, 0.6, 1.4)).collect(),
+            priced: Vec::new(),
+        }
+    }
+
+    fn cost(&self, u: &[f64]) -> f64 {
+        let (mut x, mut cost) = (self.start, 0.0);
+        for ((u, w), price) in u.iter().zip(&self.warming).zip(&self.prices) {
+            x = self.decay * x + w - self.cooling * u;
+            cost += price * u + self.penalty * (x - 1.0).max(0.0).powi(2);
+        }
+        cost
+    }
+
+    fn optimum(&self) -> f64 {
+        let moves = self.warming.len();
+        let sequence = |mask: u32| (0..moves).map(|k| f64::from(mask >> k & 1)).collect::<Vec<f64>>();
+        (0..1u32 << moves).map(|mask| self.cost(&sequence(mask))).fold(f64::INFINITY, f64::min)
+    }
+
+    fn plan(&mut self, planner: &dyn Planner, seed: u64) -> f64 {
+        let moves = self.warming.len();
+        let mut problem = problem(moves, 1, self);
+        problem.constraints[0].bounds = Bounds { low: 0.0, high: 1.0 };
+        problem.constraints[0].multiple = 1.0;
+        problem.key = Key::new(seed);
+        planner.plan(&mut problem, None).cost
+    }
+}
+
+impl CostFunction for Store {
+    fn evaluate(&mut self, candidates: &[Vec<f64>], costs: &mut Vec<f64>) {
+        for u in candidates {
+            costs.push(self.cost(u));
+            self.priced.push(u.iter().enumerate().map(|(k, v)| (*v as u32) << k).sum());
+        }
+    }
+}
+
+#[test]
+fn a_tree_search_that_covers_all_sequences_prices_each_once_and_finds_the_optimum() {
+    for (seed, moves) in [(1, 3), (2, 6), (3, 8), (4, 8)] {
+        let mut store = Store::new(seed, moves);
+        let all = 1usize << moves;
+        let cost = store.plan(planner(&format!("mcts = {{ population = {} }}", 4 * all)).as_ref(), seed);
+        assert_eq!(cost, store.optimum(), "seed {seed}");
+        let different: HashSet<u32> = store.priced.iter().copied().collect();
+        assert_eq!((store.priced.len(), different.len()), (all, all), "seed {seed}: a sequence was priced twice");
+    }
+}
+
+/// With a quarter of the sequences, the plan costs at most 2 % more than the optimum, and never more than that of random
+/// shooting with the same number of sequences.
+#[test]
+fn a_tree_search_is_near_the_optimum_and_never_worse_than_random_shooting() {
+    for moves in [8, 10] {
+        let budget = (1 << moves) / 4;
+        let [tree, random] =
+            ["mcts", "random_shooting"].map(|name| planner(&format!("{name} = {{ population = {budget} }}")));
+        for seed in 0..20 {
+            let mut store = Store::new(100 + seed, moves);
+            let (optimum, found) = (store.optimum(), store.plan(tree.as_ref(), seed));
+            let priced = store.priced.len();
+            let shot = store.plan(random.as_ref(), seed);
+            assert!(priced <= budget, "{priced}");
+            assert!(found <= 1.02 * optimum, "{moves} moves, seed {seed}: {found} instead of {optimum}");
+            assert!(found <= shot, "{moves} moves, seed {seed}: {found}, but random shooting found {shot}");
+        }
+    }
+}
