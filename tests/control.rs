@@ -477,6 +477,7 @@ fn shadow_mode_never_limits_the_plants_own_controller() {
     let room = room("");
     // 12 kW is above the hard limit of 8 kW, a move from 3 to 12 kW exceeds `max_move`, and -1 kW is outside `valid`.
     room.edit("data/room/twin.toml", "hard = [0, 8]", "valid = [0, 20], hard = [0, 8]");
+    room.run(&["fit", "data/room", "--quiet"]).expect(0);
     let mut lines = Loop::start(&room, &["--shadow"]);
     lines.send(describe(3600.0).to_string().as_bytes());
     let mut plant = Plant::new();

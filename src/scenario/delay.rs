@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::card::StepResponse;
-use super::plant::Compiled;
+use super::compiled::Compiled;
 use crate::config::{ModelSpec, TimeSpan};
 use crate::control::mpc::ResolvedMpc;
 use crate::learn::{Equations, Layout};

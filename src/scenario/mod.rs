@@ -5,6 +5,7 @@ mod batch;
 mod card;
 mod case;
 mod closed_loop;
+mod compiled;
 mod conditions;
 mod delay;
 mod describe;

@@ -1,25 +1,23 @@
 //! A plant with its log, twin and model card, and with equations and KPIs compiled for a scenario.
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use indexmap::IndexMap;
-
+pub use super::compiled::Compiled;
 use super::delay::Delay;
 use super::results::ModelCard;
-use crate::config::{At, Change, Loaded, TimeSpan, TwinSpec};
+use crate::config::{Loaded, TimeSpan, TwinSpec};
 use crate::control::mpc::{ResolvedMpc, TunedMpc};
 use crate::control::{Clock, Context, LiveSettings};
-use crate::error::{Error, Fault, Result};
-use crate::expr::{Registers, Scope};
+use crate::error::Result;
+use crate::expr::Registers;
 use crate::learn::Equations;
 use crate::log::Quality;
-use crate::resolve::{Faults, Names};
+use crate::resolve::Names;
 use crate::schema::Schema;
 use crate::stats::{quantile_type_6, sorted_finite};
 use crate::trajectory::Trajectory;
 use crate::twin::{Dynamics, Twin};
-use crate::value::{Kpi, Objective, TerminalCost, resolve_prices};
+use crate::value::TerminalCost;
 
 /// Maximum number of history steps before a run, for lags, forecasts and controllers. The value corresponds to two
 /// weeks of one-minute steps, which is longer than any span that `sum` accepts.
@@ -43,39 +41,6 @@ pub struct Plant {
     pub card: ModelCard,
     /// BLAKE3 hash of the file `twin.toml`.
     pub config_hash: String,
-}
-
-/// Equations, KPIs and objective of a plant, compiled with the parameters of a scenario.
-pub struct Compiled {
-    pub scope: Scope,
-    pub equations: Equations,
-    pub kpis: Vec<Kpi>,
-    pub objective: Objective,
-}
-
-impl Compiled {
-    /// Compiles the equations and KPIs after applying `changes` to the parameters.
-    pub fn new(spec: &Loaded<TwinSpec>, schema: &Schema, changes: &IndexMap<String, At<Change>>) -> Result<Self> {
-        let fault = |span: Range<usize>, code, message: String, help: String| {
-            Fault::new(code, &spec.path, &spec.text, Some(span), message, help)
-        };
-        let scope = Scope::new(&spec.value, schema, changes)
-            .map_err(|(m, span)| Error::Config(vec![fault(span, "parameter", m, "see `twinopt check`".into())]))?;
-        let mut faults = Vec::new();
-        let equations = Equations::compile(&spec.value, schema, &scope).unwrap_or_else(|list| {
-            faults.extend(list.into_iter().map(|(span, f)| fault(span, f.code, f.message, f.help)));
-            Equations::default()
-        });
-        let names = Names::new(spec).with(changes);
-        let mut resolved = Faults::new(spec);
-        let kpis = spec.value.kpi.iter().filter_map(|(name, kpi)| Kpi::resolve(&mut resolved, &names, name, kpi));
-        let kpis: Vec<Kpi> = kpis.collect();
-        let prices = resolve_prices(&mut resolved, &names, &spec.value.objective);
-        faults.extend(resolved.into_list());
-        let (true, Some(prices)) = (faults.is_empty(), prices) else { return Err(Error::Config(faults)) };
-        let objective = Objective::new(&kpis, prices);
-        Ok(Self { scope, equations, kpis, objective })
-    }
 }
 
 impl Plant {

@@ -228,7 +228,7 @@ fn few_moves_for_a_switched_control_are_reported() {
     assert!(report.contains("use at least `moves = "), "{report}");
     room.edit("data/room/twin.toml", "min_run = '2h'", "min_run = '30h'");
     let report = check(&room);
-    assert!(report.contains("a plan of 24h ends before `u` may switch again"), "{report}");
+    assert!(report.contains("a plan of 1d ends before `u` may switch again"), "{report}");
 }
 
 /// Energy is cheap in the first half of the day and expensive in the second half, and the battery is to be worth
@@ -258,7 +258,7 @@ fn a_battery_is_not_emptied_at_the_end_of_its_plans() {
     let optimum = 10.0 * 35.0 - 30.0 * 35.0;
     // Energy that is left beyond the initial 5 is worth the mean price.
     let cost = kpi(&results, "mpc", "cost") - 20.0 * (kpi(&results, "mpc", "left") - 5.0);
-    assert!(cost <= 0.95 * optimum, "{cost} instead of {optimum}: {}", case(&results, "mpc")["controller"]);
+    assert!(cost <= 0.93 * optimum, "{cost} instead of {optimum}: {}", case(&results, "mpc")["controller"]);
 }
 
 /// Work costs the same at all times and has no deadline within the plan, so deferring it would be free without a value

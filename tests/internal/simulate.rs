@@ -125,7 +125,11 @@ fn base_stock_policies_keep_a_serial_supply_chain_stocked() {
         let position = shop[t] + shipped[t - 1] + shipped[t - 2];
         assert_eq!(order[t], (50.0 - position).clamp(0.0, 50.0), "day {t}");
         let wanted = if depot[t] <= 40.0 { 60.0 - depot[t] } else { 0.0 };
-        assert!((buy[t] - wanted).abs() <= 2.5 && buy[t] % 5.0 == 0.0, "day {t}: {} for {wanted}", buy[t]);
+        assert_eq!(
+            buy[t],
+            (wanted / 5.0).ceil() * 5.0,
+            "day {t}: the order for {wanted} is not rounded up to lots of 5"
+        );
         assert_eq!(shop[t + 1], shop[t] + shipped[t - 2] - demand[t], "the stock balance is wrong on day {t}");
         assert_eq!(depot[t + 1], depot[t] + buy[t] - shipped[t]);
     }

@@ -14,16 +14,9 @@
 //!
 //! [`ResolvedMpc::stores`]: super::resolved::ResolvedMpc::stores
 
-use super::evaluator::Evaluator;
+use super::evaluator::{EndValue, Evaluator};
 use super::setup::Setup;
 use super::start::PlanStart;
-
-/// A store, and the value λ of one unit at the end of the plan.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct EndValue {
-    pub signal: usize,
-    pub value: f64,
-}
 
 /// Size of the finite differences, relative to the distance between the control's bounds.
 const DIFFERENCE: f64 = 1e-2;

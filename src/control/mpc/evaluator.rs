@@ -1,6 +1,5 @@
 //! Computation of the costs of candidate plans.
 
-use super::end_value::EndValue;
 use super::futures::Futures;
 use super::margins::Margins;
 use super::residuals::Trace;
@@ -32,6 +31,13 @@ pub(super) struct Evaluator {
     /// Residuals and limited signals that were recorded during the last linearisation.
     pub trace: Trace,
     scratch: Scratch,
+}
+
+/// A store, and the value λ of one unit at the end of the plan.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct EndValue {
+    pub signal: usize,
+    pub value: f64,
 }
 
 #[derive(Default)]

@@ -7,8 +7,8 @@
 //!      search: Harvey & Ginsberg 1995).
 //!    - The others follow a path from the root. A node gets a new child while it has fewer than 1.5 √visits children
 //!      (progressive widening: Coulom 2007). Otherwise, the path continues with the child that has the largest pUCT
-//!      bound (with the constants of MuZero: Schrittwieser et al. 2020). The path is completed with the remaining moves
-//!      of the best sequence or, for every fourth selected sequence, by holding the last values.
+//!      bound (with the constants of MuZero: Schrittwieser et al. 2020). Paths are completed with the remaining moves
+//!      of the best sequence, by holding the last values, or by random values.
 //! 2. Evaluate the sequences in batches of 2 to 16. A virtual loss ensures that the paths of a batch differ.
 //! 3. Propagate the cost of each sequence back to the nodes of its path. Costs are deterministic, so the value of a
 //!    node is that of the best sequence through the node. The value is scaled so that it is 0 for the worst and 1 for
@@ -50,6 +50,9 @@ const WIDENING: f64 = 1.5;
 const MOST_CHILDREN: usize = 64;
 /// Maximum number of moves in which a sequence may deviate from the best one before a path is used instead (not tuned).
 const MOST_DEVIATIONS: usize = 3;
+/// Maximum number of nodes that are visited to find such a sequence, so that large trees do not slow down the search (not
+/// tuned).
+const MOST_VISITS: usize = 60;
 /// Number of selected sequences per evaluated sequence after which the search ends. With limits on totals, different
 /// selected sequences can become the same feasible sequence (not tuned).
 const MOST_SELECTED: usize = 4;
@@ -73,6 +76,16 @@ struct Node {
     untried: Vec<Move>,
     /// Whether all sequences through this node have been selected.
     closed: bool,
+}
+
+/// A search for a sequence that deviates from the best one.
+struct Deviation<'a, 'p> {
+    problem: &'a Problem<'p>,
+    best: &'a [f64],
+    /// Number of moves at the start that do not deviate.
+    from: usize,
+    /// Number of nodes that may still be visited.
+    visits: usize,
 }
 
 /// Node 0 is the root, with the current controls.
@@ -154,6 +167,12 @@ impl Mcts {
         origin + (first + position) * width
     }
 
+    /// The value of `control` that corresponds to `uniform`, a number in [0, 1).
+    fn random_level(&self, problem: &Problem, control: usize, uniform: f64) -> f64 {
+        let (first, last, _) = self.grid(problem, control);
+        self.level(problem, control, (uniform * (last - first + 1.0).max(1.0)).floor())
+    }
+
     /// All different moves that can follow `node`, or a random sample of them if there are too many.
     fn moves(&self, problem: &Problem, node: &Node, key: Key) -> Vec<Move> {
         let controls = problem.controls();
@@ -187,7 +206,7 @@ impl Mcts {
                 let target: Vec<f64> = (0..controls)
                     .map(|c| match only {
                         Some(moved) if moved != c => node.values[c],
-                        _ => self.level(problem, c, (stream.uniform(2 + c as u64) * counts[c]).floor()),
+                        _ => self.random_level(problem, c, stream.uniform(2 + c as u64)),
                     })
                     .collect();
                 add(&target);
@@ -218,8 +237,9 @@ impl Tree {
             for deviations in 1..=MOST_DEVIATIONS.min(problem.moves) {
                 let (moves, half) = (problem.moves, problem.moves / 2);
                 for from in [turn % moves, (turn + half) % moves, 0] {
+                    let mut search = Deviation { problem, best, from, visits: MOST_VISITS };
                     let mut sequence = Vec::with_capacity(best.len());
-                    if self.deviate(problem, best, 0, from, deviations, &mut sequence) {
+                    if self.deviate(&mut search, 0, deviations, &mut sequence) {
                         return sequence;
                     }
                 }
@@ -227,27 +247,25 @@ impl Tree {
         }
         let mut sequence = self.follow_bounds(problem);
         for i in sequence.len()..best.len() {
-            sequence.push(if turn.is_multiple_of(4) { sequence[i - problem.controls()] } else { best[i] });
+            let (hold, control) = (sequence[i - problem.controls()], i % problem.controls());
+            sequence.push(match turn % 12 {
+                2 => hold,
+                5 => self.mcts.random_level(problem, control, self.key.fold(turn as u64).uniform(i as u64)),
+                _ => best[i],
+            });
         }
         sequence
     }
 
-    /// Appends the moves after node `at` to `sequence`, so that it deviates from `best` in at most `left` moves, all of
-    /// which come after the first `from` moves. Returns `false` and leaves `sequence` unchanged if all such sequences
-    /// have been inserted.
-    fn deviate(
-        &self,
-        problem: &Problem,
-        best: &[f64],
-        at: usize,
-        from: usize,
-        left: usize,
-        sequence: &mut Vec<f64>,
-    ) -> bool {
+    /// Appends the moves after node `at` to `sequence`, so that it deviates from the best sequence in at most `left`
+    /// moves. Returns `false` and leaves `sequence` unchanged if no such sequence was found that is not in the tree.
+    fn deviate(&self, search: &mut Deviation, at: usize, left: usize, sequence: &mut Vec<f64>) -> bool {
+        let Deviation { problem, best, from, .. } = *search;
         let (node, controls) = (&self.nodes[at], problem.controls());
-        if node.closed {
+        if node.closed || search.visits == 0 {
             return false;
         }
+        search.visits -= 1;
         let done = node.depth * controls;
         let own = node.next(problem, node.depth, &best[done..done + controls]).0;
         if left > 0 && node.depth >= from {
@@ -258,7 +276,7 @@ impl Tree {
             }
             for &child in node.children.iter().filter(|&&c| self.nodes[c].values != own) {
                 sequence.extend(&self.nodes[child].values);
-                if self.deviate(problem, best, child, from, left - 1, sequence) {
+                if self.deviate(search, child, left - 1, sequence) {
                     return true;
                 }
                 sequence.truncate(done);
@@ -271,7 +289,7 @@ impl Tree {
             }
             Some(child) => {
                 sequence.extend(&own);
-                let found = self.deviate(problem, best, child, from, left, sequence);
+                let found = self.deviate(search, child, left, sequence);
                 if !found {
                     sequence.truncate(done);
                 }
