@@ -1,8 +1,8 @@
 //! Whether the log identifies the effect of each control.
 //!
-//! A regression predicts the control u(t) from u(t − 1), u(t − 2) and z(t): the other inputs of the model, earlier
-//! outputs, and the time of day and week. The residual v(t) of the regression is the independent movement of the
-//! control, which neither its past nor z(t) explains. Only independent movement separates the effect of the control from the effects of z (Robinson 1988;
+//! A regression predicts the control u(t) from u(t − 1), u(t − 2) and z(t): the other inputs of the model, and the time
+//! of day and week. The residual v(t) of the regression is the independent movement of the control, which neither its
+//! past nor z(t) explains. Only independent movement separates the effect of the control from the effects of z (Robinson 1988;
 //! Chernozhukov et al. 2018). If a control has no independent movement, a model can attribute effects of z to the
 //! control, and the intervals of these effects are meaningless. The explained fraction is
 //!
