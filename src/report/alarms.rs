@@ -73,7 +73,7 @@ pub fn alarms(results: &Results, ranked: &[RankedCase<'_>], money: &str, words: 
     }
     // Omits notes on models that were not chosen. Notes on coverage are omitted, because another sentence reports
     // intervals that are too narrow.
-    let omitted = |n: &&Note| matches!(n.kind, NoteKind::Coverage | NoteKind::OtherContradiction);
+    let omitted = |n: &&Note| matches!(n.kind, NoteKind::Coverage | NoteKind::OtherContradiction | NoteKind::Outliers);
     out.extend(results.model.notes.iter().filter(|n| !omitted(n)).map(|n| short(&n.text, 160)));
     out
 }

@@ -42,6 +42,9 @@ const STREAM: u64 = 0x6566_6665_6374;
 /// 95th percentile of the standard normal distribution.
 const NORMAL_95: f64 = 1.644_853_627;
 
+/// An error of at most this fraction of the effect in the model is not reported (not tuned). Savings are corrected for it.
+const RELEVANT: f64 = 0.1;
+
 /// The effect of a control on a signal: the mean change of the signal over a window after the control is raised by one
 /// unit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -102,7 +105,8 @@ impl ControlEffect {
     pub fn agrees(&self) -> bool {
         let (_, sd) = mean_and_population_sd(self.members.iter().copied());
         let sd = if sd.is_finite() { sd } else { 0.0 };
-        self.error.abs() <= self.half_width().hypot(NORMAL_95 * sd)
+        let error = self.error.abs();
+        error <= RELEVANT * self.model.abs() || error <= self.half_width().hypot(NORMAL_95 * sd)
     }
 
     /// A remark on an effect that the log contradicts.
