@@ -25,8 +25,8 @@ pub fn temporary_name(name: &str) -> String {
     format!(".{name}{MARK}{host}-{}-{random:016x}{TEMPORARY}", std::process::id())
 }
 
-/// Removes what killed processes left behind in `dir`: everything with a name from [`temporary_name`]. The caller must
-/// ensure that no other process is writing to the folder. Errors are ignored, because leftovers do no harm.
+/// Removes the temporary files and folders (see [`temporary_name`]) that killed processes left in `dir`. The caller
+/// must ensure that no other process is writing to the folder. Errors are ignored, because leftovers do no harm.
 pub fn remove_temporary(dir: &Path) {
     for name in names_in(dir).unwrap_or_default() {
         if name.contains(MARK) && name.ends_with(TEMPORARY) {

@@ -107,7 +107,7 @@ pub enum Error {
     /// Bad data. The text names the problem, its location (file, signal, row) and a remedy.
     #[error("{0}")]
     Data(String),
-    /// All reasons found why a log cannot be read.
+    /// All faults that prevent a log from being read.
     #[error("{}", .0.iter().map(|f| format!("{}; {}", f.message, f.help)).collect::<Vec<_>>().join("\n"))]
     Log(Vec<LogFault>),
     /// A file or folder does not exist or cannot be read.

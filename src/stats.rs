@@ -1,7 +1,7 @@
 //! Quantiles, moments and the normal distribution function.
 //!
 //! Different quantile rules give different results in small samples, and results must be reproducible to the last bit.
-//! Therefore, each quantile rule has its own function. If a rule is among the types of Hyndman & Fan (1996), its
+//! Each quantile rule therefore has its own function. If a rule is among the types of Hyndman & Fan (1996), its
 //! function is named after that type. The quantile functions take a sample in ascending order and return NaN or `None`
 //! if the sample is empty.
 

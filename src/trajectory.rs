@@ -74,7 +74,7 @@ impl Trajectory {
     }
 
     /// The step whose interval contains `time`; `None` if `time` is outside the grid. A day may begin one hour early,
-    /// because days in local time begin at another UTC time in summer.
+    /// because days in local time begin at a different UTC time in summer.
     pub fn step_at(&self, time: Timestamp) -> Option<usize> {
         let early = if self.step_ms % 86_400_000 == 0 { 3_600_000 } else { 0 };
         let ms = time.as_millisecond() - self.start.as_millisecond() + early;

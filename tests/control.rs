@@ -488,7 +488,7 @@ fn shadow_mode_never_limits_the_plants_own_controller() {
         assert_eq!((decided_by(&answer), answer["u"]["heater_kw"].as_f64()), ("shadow", Some(own)), "{answer}");
         plant.step(&answer);
     }
-    // Without a value of the plant's own controller, the value in force is kept.
+    // If the line contains no value of the plant's own controller, the control keeps its current value.
     let mut line = plant.line();
     line.as_object_mut().unwrap().remove("baseline");
     assert_eq!(lines.ask(&line)["u"]["heater_kw"].as_f64(), Some(12.0));
@@ -520,7 +520,8 @@ fn violated_soft_limits_are_named_in_the_summary() {
         text.contains("soft limit violated: room_temp was outside [19, 23] in 3 of 6 values, by at most 2.0000 K"),
         "{text}"
     );
-    // The differences of the first five steps are 15, 18.5, 20, 13 and 16 K. That of the last step is not complete.
+    // In the first five steps, the temperature differences are 15, 18.5, 20, 13 and 16 K. The last step is not
+    // complete.
     assert!(text.contains("difference was outside [0, 16] in 2 of 5 values, by at most 4.0000 K"), "{text}");
     let summary: Value = serde_json::from_str(&run(&["--json", "--quiet"]).stderr).unwrap();
     let limit = &summary["soft_limits"]["room_temp"];
@@ -568,7 +569,7 @@ fn advice_is_checked_after_the_time_that_its_effect_needs() {
         interval[0].as_f64() <= advice["objective_change"].as_f64() && interval[1].as_f64() < Some(0.0),
         "{advice:#}"
     );
-    // The room reaches 63 % of the largest effect within the horizon of 6 h only after more than one step of 1 h.
+    // Within the horizon of 6 h, the room reaches 63 % of the largest effect only after more than one step (1 h).
     assert!(advice["undo"][0]["at"].as_str().unwrap() > "2024-03-03T13:00:00Z", "{advice:#}");
 }
 

@@ -1,6 +1,6 @@
-//! A slice of the table in docs/truth.md: savings that the compiled binary promises about plants whose effects are known.
+//! Part of the table in docs/truth.md: savings that the compiled binary promises for plants with known effects.
 //! The unit tests in the modules of the example also run here.
-#![allow(dead_code, reason = "the example uses more of these modules")]
+#![allow(dead_code, reason = "only the example uses all items of these modules")]
 
 #[path = "../examples/truth/cell.rs"]
 mod cell;
@@ -26,7 +26,7 @@ use project::{Answer, Promise};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_twinopt");
 
-/// The promises of `linear` about the static plant, for seeds 0 to `seeds` − 1.
+/// The savings that `linear` promises for the static plant, with the seeds 0 to `seeds` − 1.
 fn promises(movement: Movement, effect: f64, seeds: u64) -> Vec<Promise> {
     let cell = Cell::new(Plant::Static, movement, effect);
     let promise = |seed| project::promise(Path::new(BINARY), &cell, "linear", seed);

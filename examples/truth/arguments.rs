@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-/// Compares what twinopt promises about plants with known effects with the truth.
+/// Compares promised and true savings for plants whose effects are known.
 #[derive(Debug, Parser)]
 #[command(name = "truth")]
 pub struct Arguments {
@@ -24,10 +24,10 @@ pub struct Arguments {
     /// Number of processes that run at the same time (default: number of CPUs).
     #[arg(long)]
     pub workers: Option<usize>,
-    /// Print the promise of every seed.
+    /// Print the promised and the true saving for every seed.
     #[arg(long)]
     pub each: bool,
-    /// Write the tables to docs/truth.md, which keeps the tables of other models.
+    /// Write the tables to docs/truth.md, and keep the tables of other models.
     #[arg(long)]
     pub write: bool,
     /// Exit with status 1 if a cell fails.

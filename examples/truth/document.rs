@@ -6,7 +6,7 @@ use std::io;
 pub const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/truth.md");
 /// Text above the sections.
 const PREAMBLE: &str = include_str!("preamble.md");
-/// Text at the start of a section, which the name of the model follows.
+/// Text at the start of a section, followed by the name of the model.
 const HEADING: &str = "\n## ";
 
 /// Writes the section of `model` to the file. The sections of other models are kept.

@@ -149,10 +149,12 @@ mod tests {
         // The levels differ by 4 × (1 − 0.95^t) after t steps.
         let lag = 1.0 - (0..steps as i32).map(|t| 0.95f64.powi(t)).sum::<f64>() / steps;
         assert!(close(saving(Plant::KnownLevel, -60.0), 120.0 * WEEK * lag));
-        // The valve of one case or of both follows, and moves between 1 and 2 units in all.
+        // In one or both cases, the valve follows the control, so the valve positions of the two
+        // cases differ by 1 to 2 units.
         let part = saving(Plant::DeadBand, -60.0) / (120.0 * WEEK);
         assert!((0.5..=1.0).contains(&part), "{part}");
-        // Each further item in a step is ordered in the next step, after which the stock is lower by one item.
+        // Each additional item of demand in a step lowers the stock by one item in the next step, in which it is
+        // reordered.
         let fewer = 1.2 * (steps - 1.0);
         assert!(close(saving(Plant::Inventory, -60.0), fewer * (ORDER_COST - STORAGE_COST)));
     }

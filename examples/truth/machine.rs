@@ -1,6 +1,6 @@
 //! The machine, and the CPU time of the processes that this program started.
 
-/// Model and number of the CPUs, as far as the operating system tells.
+/// Model and number of the CPUs, as far as the operating system reports them.
 pub fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -8,7 +8,7 @@ pub fn machine() -> String {
     format!("{cores} cores ({})", model.map_or(std::env::consts::ARCH, |m| m.1))
 }
 
-/// CPU time in seconds of all ended child processes; `None` if the operating system does not tell.
+/// CPU time in seconds of all ended child processes; `None` if the operating system does not report it.
 pub fn cpu_seconds() -> Option<f64> {
     /// Clock ticks per second in `/proc`.
     const TICKS: f64 = 100.0;

@@ -1,10 +1,10 @@
-//! Compares what twinopt promises about small plants with known effects with the truth. The command is `cargo run
+//! Compares promised and true savings for small plants whose effects are known. The command is `cargo run
 //! --release --example truth -- [--seeds N] [--models linear,gp:5] [--plants static,on_off]`.
 //!
 //! For every cell (a plant, the way its control moved, and its noise) and seed, the program simulates a log, runs the
 //! binary `twinopt` in a temporary folder as a user would, and compares the promised saving, its 90 % interval and the
 //! answer on the first page with the saving that the plant itself gives. The environment variable `TWINOPT` names the
-//! binary. By default, it is the binary in the folder above this program.
+//! binary. By default, the binary in the folder above this program is used.
 
 mod arguments;
 mod cell;

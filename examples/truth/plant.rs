@@ -1,7 +1,7 @@
 //! Small plants whose true effects are known.
 //!
 //! All plants have a control `u`, a state `x` and an output `power`, and depend on the outdoor temperature. The effect
-//! of a plant is the change of `power` in W after `u` is raised by one unit, in steady state and at usual weather.
+//! of the control is the steady-state change of `power` (in W) after `u` is raised by one unit in usual weather.
 
 use std::f64::consts::TAU;
 
@@ -13,7 +13,7 @@ use crate::noise::autoregressive;
 pub const STEPS_PER_DAY: usize = 48;
 /// Usual value of the control.
 pub const USUAL: f64 = 20.0;
-/// Dead time of [`Plant::DeadTime`] in steps. It is longer than the lags of the twin.
+/// Dead time of [`Plant::DeadTime`] in steps. The dead time is longer than the lags of the twin.
 pub const DEAD_TIME: usize = 6;
 /// Half of the dead-band of [`Plant::DeadBand`].
 pub const HALF_BAND: f64 = 0.5;
@@ -28,7 +28,7 @@ const GAIN: f64 = 0.6;
 pub enum Plant {
     /// The power is linear in the control and in the outdoor temperature.
     Static,
-    /// As `Static`, and the power also depends on the square of the outdoor temperature.
+    /// Like `Static`, but the power also depends on the square of the outdoor temperature.
     Curved,
     /// The effect of the control is proportional to a linear function of the outdoor temperature.
     Interaction,
@@ -36,18 +36,18 @@ pub enum Plant {
     Saturating,
     /// The power depends on the temperature `x`, which follows the control with a time constant of about 2 hours.
     FirstOrder,
-    /// As `FirstOrder`, with a second time constant, whose state is not in the log.
+    /// Like `FirstOrder`, but with a second time constant, whose state is not in the log.
     SecondOrder,
-    /// As `FirstOrder`, with a dead time of 3 hours.
+    /// Like `FirstOrder`, but with a dead time of 3 hours.
     DeadTime,
-    /// A valve follows the control only if the distance exceeds a dead-band. The position of the valve is not in the
-    /// log.
+    /// A valve follows the control only if the distance between them exceeds a dead-band. The position of the valve is
+    /// not in the log.
     DeadBand,
     /// The control is 0 or 1.
     OnOff,
     /// The power depends on the level `x` of a tank, whose balance equation is known. The control drains the tank.
     KnownLevel,
-    /// As `KnownLevel`, but the twin learns the balance from the log.
+    /// Like `KnownLevel`, but the twin learns the balance from the log.
     LearnedLevel,
     /// The control is a price that changes the demand. The demand empties a stock, whose balance equation is known,
     /// and orders fill it up.
@@ -148,8 +148,8 @@ impl Plant {
         memory.past[0] = u;
     }
 
-    /// Simulates the plant from `start` at the first step of `weather`. At every step, `control` computes the control
-    /// from the number of the step and the state `x`.
+    /// Simulates the plant. `start` is its memory at the first step of `weather`. At every step, `control` computes the
+    /// control from the number of the step and the state `x`.
     pub fn simulate(
         self,
         effect: f64,

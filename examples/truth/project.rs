@@ -1,4 +1,4 @@
-//! A project folder of a cell, in which the binary `twinopt` runs as for any user.
+//! A project folder of a cell, in which the binary `twinopt` runs as it would for any user.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -36,7 +36,7 @@ pub enum Answer {
 impl Answer {
     pub const ALL: [Self; 4] = [Self::Do, Self::Try, Self::Dont, Self::Unknown];
 
-    /// Reads the answer in a report.
+    /// Extracts the answer from the HTML of a report.
     fn of_report(html: &str) -> Result<Self, String> {
         let (_, rest) = html.split_once("<span class=\"answer ").ok_or("the report has no answer")?;
         let (_, rest) = rest.split_once('>').ok_or("the answer of the report is damaged")?;

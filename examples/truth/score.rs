@@ -3,23 +3,23 @@
 use crate::cell::Cell;
 use crate::project::{Answer, Promise};
 
-/// Range of the coverage of 90 % intervals.
+/// Permitted range of the coverage of 90 % intervals.
 const COVERAGE: [f64; 2] = [0.85, 0.95];
-/// Largest fraction of "Do" if the control has no effect, or if the change costs money.
+/// Largest permitted fraction of the answer "Do" if the control has no effect, or if the change costs money.
 const FALSE_DO: f64 = 0.025;
-/// Range of the median of promised / true saving.
+/// Permitted range of the median of promised / true saving.
 const RATIO: [f64; 2] = [0.95, 1.05];
-/// Smallest fraction of effects that are found, if they are at least [`STANDARD_ERRORS`] standard errors.
+/// Minimum fraction of runs that find an effect of at least [`STANDARD_ERRORS`] standard errors.
 const POWER: f64 = 0.8;
 const STANDARD_ERRORS: f64 = 3.0;
-/// A cell fails if the values that chance alone would give are less probable than this.
+/// A cell fails if the probability that its values are due to chance is lower than this.
 const SIGNIFICANCE: f64 = 0.05;
 
 /// Whether a criterion is satisfied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     Passes,
-    /// The value is outside the permitted range, but with this number of seeds it may be so by chance.
+    /// The value is outside the permitted range, but this may be due to chance with this number of seeds.
     Undecided,
     Fails,
 }
@@ -56,7 +56,7 @@ impl Score {
         self.promises.iter().filter(|p| of(p)).count()
     }
 
-    /// The fraction of promises for which `of` is true.
+    /// The fraction of promises for which `of` returns true.
     fn share(&self, of: impl Fn(&Promise) -> bool) -> f64 {
         self.count(of) as f64 / self.promises.len() as f64
     }
@@ -109,7 +109,8 @@ impl Score {
         self.ratios().map(|r| (r[(r.len() - 1) / 2] + r[r.len() / 2]) / 2.0)
     }
 
-    /// The fraction of runs that find the effect; `None` unless the effect is at least three standard errors.
+    /// The fraction of runs that find the effect. `None` unless the log identifies the effect and the true saving is at
+    /// least three times the standard deviation of its error.
     pub fn power(&self) -> Option<f64> {
         self.has_a_large_effect().then(|| self.share(found))
     }
@@ -156,8 +157,8 @@ impl Score {
     }
 }
 
-/// Whether a promise finds an effect: the interval excludes zero on the right side, and the report advises a change that
-/// saves.
+/// Whether a promise finds an effect: the interval contains only values with the correct sign, and the report advises a
+/// change that saves.
 fn found(promise: &Promise) -> bool {
     let said = match promise.truth > 0.0 {
         true => matches!(promise.answer, Answer::Do | Answer::Try),
@@ -180,8 +181,8 @@ fn within(k: usize, n: usize, [low, high]: [f64; 2]) -> Outcome {
     if chance < SIGNIFICANCE { Outcome::Fails } else { Outcome::Undecided }
 }
 
-/// Compares the median of sorted values with a range. The outcome is undecided if the number of values beyond the range
-/// may be half of all values by chance.
+/// Compares the median of sorted values with a range. The outcome is undecided if the median is outside the range, but
+/// not significantly so (one-sided sign test).
 fn median_within(sorted: &[f64], [low, high]: [f64; 2]) -> Outcome {
     let n = sorted.len();
     let median = (sorted[(n - 1) / 2] + sorted[n / 2]) / 2.0;
@@ -213,7 +214,7 @@ mod tests {
         Score { cell: Cell::new(Plant::Static, movement, effect), promises, failures: Vec::new() }
     }
 
-    /// Promises of a true saving of 10 with errors −1, 0 and 1 in turn.
+    /// Promises for a true saving of 10, with the errors −1, 0 and 1 in turn.
     fn promises(n: usize, half_width: f64, answer: Answer) -> Vec<Promise> {
         let promise = |i: usize| {
             let saving = 9.0 + (i % 3) as f64;
@@ -234,7 +235,7 @@ mod tests {
         assert_eq!(within(18, 20, COVERAGE), Outcome::Passes);
         assert_eq!(within(15, 20, COVERAGE), Outcome::Undecided);
         assert_eq!(within(13, 20, COVERAGE), Outcome::Fails);
-        // With 20 seeds, full coverage is no evidence of intervals that are too wide. With 200 seeds, it is.
+        // Full coverage is evidence that the intervals are too wide with 200 seeds, but not with 20 seeds.
         assert_eq!([within(20, 20, COVERAGE), within(200, 200, COVERAGE)], [Outcome::Undecided, Outcome::Fails]);
         assert_eq!([within(2, 20, [0.0, 0.025]), within(3, 20, [0.0, 0.025])], [Outcome::Undecided, Outcome::Fails]);
     }

@@ -71,7 +71,8 @@ fn mark(outcome: Outcome) -> &'static str {
     }
 }
 
-/// The number of cells with each outcome, and the names of the cells that do not pass. `model` is the given model.
+/// The number of cells with each outcome, and the names of the cells that do not pass. `model` is the
+/// requested model.
 pub fn summary(model: &str, scores: &[Score]) -> String {
     let with = |outcome: Outcome| scores.iter().filter(move |s| s.outcome() == outcome);
     let count = |outcome: Outcome| with(outcome).count();

@@ -9,7 +9,7 @@ use crate::error::{Error, Fault, LogKey};
 use crate::resolve::Faults;
 use crate::{expr, log};
 
-/// Reads the log of a twin that has no other faults.
+/// Reads the log of a twin whose files have no faults, and returns the faults of the log.
 pub fn contents(plant: &Plant<'_>) -> Vec<Fault> {
     let mut faults = Faults::new(plant.file);
     let (spec, dir) = (&plant.file.value, plant.file.path.parent().unwrap_or(Path::new(".")));

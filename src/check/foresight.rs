@@ -57,7 +57,7 @@ pub(super) fn plan(
     }
 }
 
-/// Checks the control horizon, which plans without a horizon of their own use.
+/// Checks the horizon in `[model]`, which applies to plans without a specified horizon.
 pub(super) fn model_horizon(faults: &mut Faults<'_>, plant: &Plant<'_>, settings: &ResolvedMpc) {
     let horizon = &plant.spec().model.horizon;
     let (Some(step), false) = (plant.step(), plant.file.damage.any) else { return };
@@ -75,7 +75,7 @@ pub(super) fn model_horizon(faults: &mut Faults<'_>, plant: &Plant<'_>, settings
     }
 }
 
-/// The longest delay of the planned controls, with the parameters of the scenario.
+/// The longest delay of the planned controls, given the parameters of the scenario.
 fn delay(scenario: Option<&ScenarioSpec>, plant: &Plant<'_>, settings: &ResolvedMpc) -> Option<Delay> {
     let schema = expr::schema(plant.spec()).ok()?;
     let unchanged = IndexMap::new();
@@ -84,7 +84,7 @@ fn delay(scenario: Option<&ScenarioSpec>, plant: &Plant<'_>, settings: &Resolved
     compiled.delays(&schema, &plant.spec().model, &[], settings).first().copied()
 }
 
-/// Whether a control switches between off and on, or between two values.
+/// Whether a control is switched on and off, or has at most two possible values.
 fn is_switched(signal: &Signal) -> bool {
     let width = signal.hard.high - signal.hard.low;
     signal.switching.least > 0.0 || signal.multiple > 0.0 && width < 2.0 * signal.multiple

@@ -289,7 +289,7 @@ fn times(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec) {
     }
 }
 
-/// Checks that the keys that determine how samples are combined agree.
+/// Reports contradictions between the keys that determine how samples are combined.
 fn kind(faults: &mut Faults<'_>, signal: &SignalSpec) {
     let name = &signal.name.value;
     let summed = matches!(

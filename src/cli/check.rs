@@ -14,8 +14,8 @@ use crate::ops::project::{Project, distinct};
 /// Report all faults in twins and scenarios, with a hint for each.
 ///
 /// Checks keys, types, names, units, limits and times. Also checks that the files are consistent with each other, and
-/// reads the whole log to find everything that prevents a fit. The exit code is 78 if there are faults, and 0 otherwise, even if
-/// there are warnings.
+/// reads the whole log to find everything that prevents a fit. The exit code is 78 if there are faults, and 0
+/// otherwise, even if there are warnings.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  twinopt check\n  twinopt check data/datacenter\n  twinopt check scenarios/datacenter/heatwave.toml --json"

@@ -14,8 +14,8 @@ use crate::log::{self, ColumnKind, ColumnSummary};
 use crate::schema::Role;
 use crate::terminal::one_line;
 
-/// A column of text tells apart several things if more than this fraction of the rows has the time of another row (not
-/// tuned).
+/// A text column is assumed to distinguish several things if more than this fraction of the rows has the time of
+/// another row (not tuned).
 const MAX_REPEATS: f64 = 0.1;
 
 /// The tag and value columns, and the quality column with the flag of good samples if it is not a default flag.
@@ -110,7 +110,8 @@ impl Draft {
                 ((span.first, span.last), span.rows, repeats, span.sampling)
             }
         };
-        // If many rows have equal times, a column of text tells apart several things, and the most frequent is used.
+        // If many rows have equal times, a text column is assumed to distinguish several things, of which the most
+        // frequent is used.
         let entity = guess::entity(columns).filter(|_| long.is_none() && repeats > MAX_REPEATS);
         let entity_rows = entity.and_then(|e| e.commonest.as_ref()).map(|(value, rows)| {
             notation.only(entity.map_or("", |e| &e.name), value, entity.map_or(0, |e| e.distinct));
@@ -130,7 +131,7 @@ impl Draft {
                 span.1
             )));
         }
-        // Gaps do not count, because models are fitted only to rows.
+        // The logged time does not include gaps, because models are fitted only to existing rows.
         let rows = entity_rows.unwrap_or((rows as f64 * (1.0 - repeats)).round() as usize);
         let logged = if long.is_some() { length } else { length.min(TimeSpan::from_steps(rows, step.ms()).ms()) };
         let holdout = round_span(logged / 5, step);

@@ -197,7 +197,7 @@ pub(super) fn signal(column: &ColumnSummary) -> Result<Guess, &'static str> {
         (false, None) if kind.is_some() => (Role::Output, "role from the kind".to_owned()),
         (false, None) => (Role::State, "role by default".to_owned()),
     };
-    // A stock that changes over time is a state, and a set-point is no amount.
+    // States (such as stocks) and set-points are neither amounts nor counters.
     let kind = kind.filter(|_| !matches!(role, Role::State | Role::Setpoint));
     let kind_reason = match kind {
         Some("counter") => ", kind from its rise",
@@ -274,7 +274,7 @@ pub(super) fn episode(columns: &[ColumnSummary]) -> Option<&ColumnSummary> {
         .or_else(|| columns.iter().filter(|c| c.kind == ColumnKind::Text).find(mostly_constant))
 }
 
-/// The column that tells apart the rows with equal times, if several things are logged at the same times.
+/// The column that distinguishes the rows with equal times, if several things are logged at the same times.
 pub(super) fn entity(columns: &[ColumnSummary]) -> Option<&ColumnSummary> {
     columns.iter().find(|c| c.kind == ColumnKind::Text && c.distinct > 1 && c.commonest.is_some())
 }

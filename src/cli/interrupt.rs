@@ -67,7 +67,7 @@ impl Drop for InterruptGuard {
 }
 
 /// Starts the thread that handles signals. If the thread cannot be started, signals keep their default action, which
-/// ends the process. If a signal ends the command `control` in this way, only the newest rows of its log are lost.
+/// ends the process. If this default action ends the command `control`, only the newest rows of its log are lost.
 pub(super) fn listen() {
     let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) else { return };
     std::thread::spawn(move || {

@@ -36,7 +36,7 @@ pub enum Action {
     },
     /// Restore the previous champion, if it can be used with the present `twin.toml`
     Rollback {
-        /// Restore it even if no command would use it
+        /// Restore the previous champion even if it cannot be used with the present `twin.toml`
         #[arg(long)]
         force: bool,
     },

@@ -20,7 +20,7 @@ impl Settings {
             [one, other, ..] => add(
                 "time_format",
                 quoted(one),
-                &format!("with {other} the log would last longer, but it could be read as well"),
+                &format!("{other} also fits all times, but the log would cover a longer period"),
             ),
         }
         if time.notation.without_zone {
@@ -47,7 +47,7 @@ impl Settings {
         }
     }
 
-    /// Adds the selection of the rows in which `column` has the value `value`, out of `distinct` values.
+    /// Adds a `where` setting that selects the rows in which `column` is `value`, one of `distinct` values.
     pub fn only(&mut self, column: &str, value: &str, distinct: usize) {
         let line = format!(
             "where = {{ {} = {} }}    # guess: the most frequent of {distinct} values",

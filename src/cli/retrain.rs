@@ -35,7 +35,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     if globals.json {
         output::json(&json!({ "schema_version": SCHEMA_VERSION, "status": night, "comparison": night.comparison }))?;
     } else if !globals.quiet {
-        // if a person must act, the error below prints the reason
+        // if a person must act, the error below contains the reason
         let reason = if good { format!("{name}: {}: {}\n", night.outcome, night.reason) } else { String::new() };
         output::print(&format!("{reason}champion: {}", night.champion.as_deref().unwrap_or("none")))?;
     }

@@ -17,7 +17,7 @@ use crate::ops::status::{self, Status, examine, metrics};
 ///
 /// A plant is good if its champion is usable and younger than `retrain.max_age` (default 90d), the last fit or
 /// retraining had a good outcome, and both the last good outcome and the newest row of the log are younger than
-/// `--max-age`. Otherwise, the exit code is 3.
+/// `--max-age`. If any plant is not good, the exit code is 3.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  twinopt status\n  twinopt status data/datacenter --max-age 8d")]
 pub struct Args {
@@ -42,7 +42,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     }
     let project = Project::find(&args.dir)?;
     let dirs: Vec<PathBuf> = if args.dir.join("twin.toml").is_file() {
-        // faults in the twin that the user named are reported in full
+        // if the user named one twin, all faults in that twin are reported
         config::load_twin(&args.dir)?;
         vec![args.dir.clone()]
     } else {

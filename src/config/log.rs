@@ -48,8 +48,8 @@ pub struct LogSpec {
     /// one column per signal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub long: Option<At<LongSpec>>,
-    /// Minimum fraction of usable rows for each learned signal and each control (default 0.8). If any fraction is
-    /// smaller, no model is fitted.
+    /// Minimum fraction of usable rows for each learned signal and each control (default 0.8). If the
+    /// fraction of any of these signals is smaller, no model is fitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completeness: Option<At<f64>>,
 }
@@ -109,7 +109,7 @@ pub enum TimeUnit {
     Digits,
 }
 
-/// The part of the interval covered by a sample that its time stamp marks.
+/// Whether time stamps mark the start or the end of the interval that a sample covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Stamps {

@@ -32,8 +32,8 @@ pub struct ModelSpec {
     /// Number of steps over which `linear` and `ensemble` are fitted in open loop, so that each step starts from the
     /// model's own predictions of the states. With 1, the models are fitted to one-step predictions from measured
     /// values. Such a model can still drift in open loop if states are slow, noisy or unmeasured. By default,
-    /// `linear` is fitted with 1 step and with the steps of the horizon, and the fit with the lower out-of-fold error is
-    /// used, unless MPC is tuned. The default of `ensemble` is 1.
+    /// `linear` is fitted both over 1 step and over the horizon, and the fit with the lower out-of-fold error is used,
+    /// unless MPC is tuned. The default of `ensemble` is 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rollout_loss: Option<At<usize>>,
     /// Seed of all random numbers in the fit (default 1).

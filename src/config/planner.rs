@@ -23,11 +23,11 @@ pub enum PlannerSpec {
         /// Weight of the previous mean and variance in the next distribution.
         #[serde(default = "default_smoothing")]
         smoothing: At<f64>,
-        /// Whether the best sequence is then refined by a few steps of the `gradient` planner.
+        /// Whether the best sequence found is refined by a few steps of the `gradient` planner.
         #[serde(default = "default_polish")]
         polish: At<bool>,
     },
-    /// Gauss-Newton method with bounds. It differentiates the simulated plan and tries several damping factors at once.
+    /// Bounded Gauss-Newton method, which differentiates the simulated plan and tries several damping factors at once.
     #[serde(rename_all = "snake_case")]
     GaussNewton {
         /// Number of iterations. The first iteration is run from each starting point, and later iterations only from
@@ -59,7 +59,7 @@ pub enum PlannerSpec {
         /// Fraction of the elites reused in the next iteration and in the next plan.
         #[serde(default = "default_keep")]
         keep: At<f64>,
-        /// Whether the best sequence is then refined by a few steps of the `gradient` planner.
+        /// Whether the best sequence found is refined by a few steps of the `gradient` planner.
         #[serde(default = "default_polish")]
         polish: At<bool>,
     },
@@ -81,7 +81,7 @@ pub enum PlannerSpec {
         /// Factor by which the noise is multiplied after each iteration.
         #[serde(default = "default_shrink")]
         decay: At<f64>,
-        /// Whether the best sequence is then refined by a few steps of the `gradient` planner.
+        /// Whether the best sequence found is refined by a few steps of the `gradient` planner.
         #[serde(default = "default_polish")]
         polish: At<bool>,
     },
@@ -91,7 +91,7 @@ pub enum PlannerSpec {
         /// Number of control sequences that are evaluated.
         #[serde(default = "default_sequences")]
         population: At<usize>,
-        /// Whether the best sequence is then refined by a few steps of the `gradient` planner.
+        /// Whether the best sequence found is refined by a few steps of the `gradient` planner.
         #[serde(default = "default_polish")]
         polish: At<bool>,
     },
@@ -121,7 +121,7 @@ pub enum PlannerSpec {
         /// Number of grid values between the bounds of a control that has no `multiple`.
         #[serde(default = "default_levels")]
         levels: At<usize>,
-        /// Whether the best sequence is then refined by a few steps of the `gradient` planner.
+        /// Whether the best sequence found is refined by a few steps of the `gradient` planner.
         #[serde(default = "default_polish")]
         polish: At<bool>,
     },

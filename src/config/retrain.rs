@@ -45,7 +45,7 @@ pub fn least_blocks(model: &ModelSpec, step: TimeSpan) -> TimeSpan {
     TimeSpan::from_steps(starts + edges, step.ms())
 }
 
-/// [`least_blocks`], rounded up to a value that a user would write.
+/// [`least_blocks`], rounded up to a value that a user would choose.
 pub fn suggested_blocks(model: &ModelSpec, step: TimeSpan) -> TimeSpan {
     let least = least_blocks(model, step).ms();
     let unit = [DAY_MS, 3_600_000, 60_000].into_iter().find(|unit| least >= 2 * unit).unwrap_or(1);

@@ -74,9 +74,10 @@ pub enum Kind {
     Level,
     /// An amount per sample, such as the energy of an interval or the items of a sale. The value of a step is the sum.
     Amount,
-    /// A reading that only rises until it is reset, such as an energy meter. The value of a step is the increase.
+    /// A reading that never falls unless it is reset, such as that of an energy meter. The value of a step is the
+    /// increase.
     Counter,
-    /// A mode or an on/off state. The value of a step is the last value.
+    /// A mode or an on/off state. The value of a step is the last value in the step.
     State,
 }
 
@@ -117,7 +118,7 @@ pub enum Effect {
 }
 
 /// Largest change of a control per step, given as one number for both directions or as a separate number for each
-/// direction. If only one direction has a number, changes in the other direction are not limited.
+/// direction. If only one direction is given, changes in the other direction are not limited.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum MaxMove {
@@ -196,8 +197,8 @@ pub struct SignalSpec {
     /// How the samples within one step are combined into one value (default: according to `kind`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resample: Option<At<Resample>>,
-    /// Value of a step without a sample, such as 0 for sales that are logged only when something is sold. Samples with
-    /// equal time stamps are then separate events, which are added.
+    /// Value of a step without a sample, such as 0 for sales that are logged only when something is sold. If
+    /// `empty` is given, samples with equal time stamps are treated as separate events, and their values are added.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub empty: Option<At<f64>>,
     /// How a step is treated if the samples of an amount or counter cover only a part of it (default `missing`).

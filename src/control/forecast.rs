@@ -19,7 +19,7 @@ pub struct Forecast {
 /// Defines which row of the realised signals is the present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Present {
-    /// At step `t`, the present is row `history + t`. Simulated runs use `AfterHistory`, because their realised
+    /// At step `t`, row `history + t` is the present. Simulated runs use `AfterHistory`, because their realised
     /// signals already include the future.
     AfterHistory(usize),
     /// The present is always the newest row, as in live runs.

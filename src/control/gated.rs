@@ -1,5 +1,5 @@
-//! MPC with the same check of its moves as `twinopt control`: a move that leaves the support of the model is reduced, or
-//! replaced by the move of the own controller of the plant.
+//! MPC with the same check of its moves as `twinopt control`: a move that leaves the support of the model is reduced,
+//! or replaced by the move of the plant's own controller.
 
 use super::{
     Control, Controller, Mpc, Observation, OptimismCheck, SkillHorizon, limited, since, states_known, supported,
@@ -9,22 +9,22 @@ use crate::schema::Role;
 use crate::trajectory::{Frame, Window};
 use crate::twin::{Dynamics, Support};
 
-/// How often the moves of plans were changed, over all steps and particles.
+/// How often planned moves were changed, counted over all steps and particles.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GateUse {
     /// Number of moves.
     pub moves: usize,
     /// Number of moves that were reduced, so that they stay within the support.
     pub reduced: usize,
-    /// Number of moves that were replaced by those of the own controller.
+    /// Number of moves that were replaced by those of the plant's own controller.
     pub replaced: usize,
 }
 
-/// MPC whose moves stay within the support. Controls that MPC does not plan follow the own controller of the plant.
+/// MPC whose moves stay within the support. Controls that MPC does not plan follow the plant's own controller.
 pub struct GatedMpc<'a> {
     dynamics: &'a dyn Dynamics,
     mpc: Mpc<'a>,
-    /// The own controller of the plant. Controls that this controller does not set have their logged values.
+    /// The plant's own controller. Controls that this controller does not set keep their logged values.
     own: Box<dyn Controller + 'a>,
     /// All controls.
     controls: Vec<usize>,
@@ -47,7 +47,7 @@ impl<'a> GatedMpc<'a> {
         }
     }
 
-    /// The value nearest to `value` that the limits of control `c` allow; the value in force if `value` is NaN.
+    /// The value nearest to `value` that the limits of control `c` allow; the previous value if `value` is NaN.
     fn clamped(&self, window: &Window, c: usize, row: usize, value: f64) -> f64 {
         let (signal, before) = (&self.dynamics.schema().signals[c], window.column(c, 1)[row]);
         let value = limited(signal, before, since(signal, c, window, row), value);
@@ -59,7 +59,7 @@ impl<'a> GatedMpc<'a> {
         self.controls.iter().map(|&c| window.column(c, 0)[row]).collect()
     }
 
-    /// The move of particle `row` that may be made if its requested move, in the current frame of `window`, leaves the
+    /// Returns the replacement for the move of particle `row` in the current frame of `window`, if that move leaves the
     /// support. `None` if the controls of `own` apply.
     fn reduced(
         &mut self,

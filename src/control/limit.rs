@@ -10,7 +10,7 @@ const ROUNDING: f64 = 1e-9;
 /// Returns the value nearest to `wanted` that `signal` may take after `previous`. The value is within the hard limits,
 /// differs from `previous` by at most `max_move` (unless `previous` is NaN), and is an integer multiple of `multiple`.
 /// A control with `min_on` is either 0 or at least `min_on`. `since` is the number of steps since the control was
-/// last switched on or off. It is not switched again before its minimum on-time or off-time has elapsed.
+/// last switched on or off. No control is switched again before its minimum on-time or off-time has elapsed.
 ///
 /// If the hard limits, the multiple and the move limit contradict each other, they take precedence in this order. For
 /// example, the last logged value may be outside the hard limits, or too far from the nearest multiple to reach it in
@@ -39,8 +39,9 @@ pub fn limited(signal: &Signal, previous: f64, since: usize, wanted: f64) -> f64
 }
 
 /// Returns the smallest order that covers the shortage `missing`: an integer multiple of the order's `multiple`, and at
-/// least its `min_on`. If the hard limits allow no such order, returns the largest allowed order. Without a shortage,
-/// the order is zero. Rounding to the nearest multiple instead would leave small shortages uncovered forever.
+/// least its `min_on`. If the hard limits do not allow an order that covers the shortage, returns the largest allowed
+/// order. Without a shortage, the order is zero. Rounding to the nearest multiple instead would leave small shortages
+/// uncovered forever.
 pub fn covering_order(order: &Signal, missing: f64) -> f64 {
     let (multiple, least) = (order.multiple, order.switching.least);
     if missing.is_nan() {

@@ -69,7 +69,7 @@ impl Control {
 
 /// A control policy for the closed loop. A single controller controls all particles of a case.
 pub trait Controller: Send {
-    /// Schema columns of the controls that the controller sets. Controls that it omits are replayed from the log.
+    /// Schema columns of the controls that the controller sets. All other controls are replayed from the log.
     fn signals(&self) -> &[usize];
     /// Number of frames that the controller reads, including the current frame.
     fn depth(&self) -> usize {

@@ -97,7 +97,7 @@ mod tests {
         };
         assert_eq!(from([0.0, 0.0], [0.0, 0.0], true), [[3.0, 3.0], [2.0, 4.0], [4.0, 2.0]]);
         assert_eq!(from([0.0, 0.0], [4.0, 0.0], false), [[3.0, 3.0], [4.0, 2.0], [2.0, 4.0]]);
-        // If the controls `unplanned` or `other` are outside the support, no move is reduced towards them.
+        // No move is reduced towards an origin (`unplanned` or `other`) that is outside the support.
         assert_eq!(from([1.0, 1.0], [9.0, 0.0], true), [[2.5, 2.5], [1.75, 4.0], [4.0, 1.75]]);
         assert_eq!(from([9.0, 0.0], [2.0, 2.0], true), [[4.0, 4.0]]);
         assert!(from([9.0, 0.0], [2.0, 2.0], false).is_empty());
@@ -109,6 +109,6 @@ mod tests {
         assert_eq!(up_to(3.5, true), Some(vec![3.0]));
         assert_eq!(up_to(1.0, true), None, "`unplanned` is inside the support, but no fraction of the move is");
         let both_outside = (up_to(0.0, true), up_to(0.0, false));
-        assert_eq!(both_outside, (Some(vec![5.0]), None), "only `states_known` affects the result here");
+        assert_eq!(both_outside, (Some(vec![5.0]), None), "if both moves are outside, only `states_known` matters");
     }
 }

@@ -201,8 +201,8 @@ impl Compiler<'_> {
         Ok(Typed { operand, ..value })
     }
 
-    /// Evaluates the arguments of `lag` or `sum`, which are a signal and a number of steps. Returns the expression
-    /// for the current value of the signal, the column of the signal, and the number of steps.
+    /// Evaluates the arguments of `lag` or `sum`, which are a signal and a number of steps. Returns the expression for
+    /// the signal's current value, the signal's column, and the number of steps.
     fn past(&self, function: Function, arguments: &[usize]) -> Result<(Typed, usize, usize), ExprFault> {
         let fault = |span: Range<usize>, message: String, help: &str| {
             Err(ExprFault { code: "bad-lag", span, message, help: help.into() })

@@ -1,8 +1,8 @@
 //! The operations of a program. Each operation is a loop over a block of rows.
 //!
 //! The loops have no branches, so that the compiler can vectorise them. They are compiled for several instruction sets,
-//! and the best one that the processor has is used. The results do not depend on it, because the compiler neither
-//! reorders operations nor fuses multiplications with additions.
+//! and the best one that the processor supports is used. The results are the same for all sets, because the compiler
+//! neither reorders operations nor fuses multiplications with additions.
 
 use pulp::{Arch, Simd, WithSimd};
 

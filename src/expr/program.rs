@@ -130,10 +130,10 @@ pub(super) enum ValueKind {
     /// A difference of two temperatures in `degC` or `degF`.
     Difference,
     /// A value that is either a temperature difference or a temperature, depending on the context. For example, `degC −
-    /// number` may be a temperature difference, or a temperature that is lower by that number. Similarly, `number +
-    /// difference` may be a difference or a temperature. The context of an ambiguous value determines whether it is a
-    /// temperature or a difference; without a context, it is a difference. Its numerical value is the same in both
-    /// cases. The unit stored for an ambiguous value is the one that it has if it is a temperature.
+    /// number` may be a temperature difference, or a temperature that is lower by that number. Likewise, `number +
+    /// difference` may be a temperature difference or a temperature. The context of an ambiguous value determines
+    /// whether it is a temperature or a difference; without a context, it is a difference. The number is the same for
+    /// both meanings. An ambiguous value is stored with the unit that it would have as a temperature.
     Ambiguous,
 }
 

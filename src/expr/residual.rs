@@ -60,7 +60,7 @@ impl Program {
     /// `min(order, stock)`, for example, `stock` only limits the control `order`. `controls` are the columns of the
     /// controls.
     pub fn depends_beyond_limits(&self, signal: usize, controls: &[usize]) -> bool {
-        // For each operation: whether its result depends on `signal` beyond limits, and on a current control.
+        // For each operation: whether its result depends on `signal` other than as a limit, and whether on a control.
         let mut depends: Vec<(bool, bool)> = Vec::with_capacity(self.operations.len());
         let of = |operand: Operand, depends: &[(bool, bool)]| match operand {
             Operand::Column { signal: s, lag: 0 } => (s == signal, controls.contains(&s)),

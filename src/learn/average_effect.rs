@@ -1,13 +1,13 @@
 //! The average effect of a control in a model, over conditions that occur in the log.
 //!
-//! From each of many start rows, the model is simulated twice over a window, with the logged disturbances: once with the
-//! logged controls, and once with one control raised or lowered by a constant. The local effect is the mean difference
-//! of a signal over the window per unit of the control. The average effect is the mean of the local effects.
+//! From each of many start rows, the model is simulated twice over a window, with the logged disturbances: once with
+//! the logged controls, and once with one control raised or lowered by a constant. The local effect is the mean
+//! difference of a signal over the window per unit of the control. The average effect is the mean of the local effects.
 //!
 //! The ensemble members describe how the local effects differ from their average, but they may understate it, for
-//! example if the noise is autocorrelated. The spread is compared with a delete-a-group jackknife (Kott 2001) over the
-//! leave-one-fold-out refits, whose variance is (F − 1)/F · Σ_f (θ_f − θ̄)², because a fold is longer than the
-//! correlation of the noise.
+//! example if the noise is autocorrelated. The spread is compared with that of the leave-one-fold-out
+//! refits, because a fold is longer than the correlation of the noise. The variance of the refits is that of a
+//! delete-a-group jackknife (Kott 2001): (F − 1)/F · Σ_f (θ_f − θ̄)².
 
 use rayon::prelude::*;
 
@@ -29,13 +29,13 @@ const PREDICTIONS: usize = 150_000;
 const MAX_INFLATION: f64 = 10.0;
 /// Number of starts from which the accumulation of errors is simulated (not tuned).
 const ACCUMULATION_STARTS: usize = 10;
-/// Length of the simulations of the accumulation, in horizons (not tuned).
+/// Length of the simulations that show how errors accumulate, in horizons (not tuned).
 const LONGEST: usize = 12;
-/// Size of the error in these simulations, in standard deviations of the signal (not tuned).
+/// Size of the error whose accumulation is simulated, in standard deviations of the signal (not tuned).
 const ERROR: f64 = 0.01;
 /// An error has settled if it changes by at most this fraction over the last horizon (not tuned).
 const SETTLED: f64 = 0.02;
-/// A spread of at most this fraction of the largest local effect is a rounding error.
+/// A spread of at most this fraction of the largest local effect counts as a rounding error.
 const ROUNDING: f64 = 1e-6;
 
 /// The average effect of a control on a signal.
@@ -85,7 +85,8 @@ pub fn accumulation(data: &TrainingData, map: &StepMap, starts: &[Start]) -> Vec
     if starts.is_empty() { vec![None; targets] } else { (0..targets).into_par_iter().map(one).collect() }
 }
 
-/// Computes the average effects of `control` on all targets of `map`. `refits` are its leave-one-fold-out refits.
+/// Computes the average effects of `control` on all targets of `map`. `refits` are the leave-one-fold-out refits
+/// of `map`.
 pub fn average_effects(
     data: &TrainingData,
     map: &StepMap,

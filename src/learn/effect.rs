@@ -12,19 +12,19 @@
 //! where δ_c is the error of the effect of control c: the missing change of the signal per unit of the control, as a
 //! mean over the window. A control may respond to the states, or to the disturbances that the model does not
 //! describe correctly. The equations are therefore solved with instrumental variables: the instrument of control c is
-//! v_c(t), its movement at t that nothing in the log explains ([`super::identification`]). This is the moment condition
-//! of double machine learning (Chernozhukov et al. 2018) for the residual of a model:
+//! v_c(t), the part of its movement at t that nothing in the log explains ([`super::identification`]). This is the
+//! moment condition of double machine learning (Chernozhukov et al. 2018) for the residual of a model:
 //!
 //! ```text
 //! Σ_t v_b(t) (e(t) − Σ_c δ_c U_c(t)) = 0   for every control b.
 //! ```
 //!
-//! The effect of the model plus δ is an estimate of the effect that does not depend on the assumptions of the model. The
-//! standard error is robust to autocorrelation: the terms of the sum are added within blocks of at least two windows,
-//! and only the blocks count as independent (Liang & Zeger 1986).
+//! The effect of the model plus δ is an estimate of the effect that does not depend on the assumptions of the model.
+//! The standard error is robust to autocorrelation: the terms of the sum are added within blocks of at least two
+//! windows, and only the blocks count as independent (Liang & Zeger 1986).
 //!
-//! The instruments account for the inputs of the model. If a control responds to the noise of an output that is not an
-//! input, the estimate is biased.
+//! The instruments are adjusted only for the inputs of the model. If a control responds to the noise of an output that
+//! is not an input, the estimate is biased.
 
 use std::collections::BTreeMap;
 
@@ -42,11 +42,12 @@ use super::starts::{Start, starts};
 
 /// Maximum number of starts over all folds (not tuned).
 const STARTS: usize = 2_000;
-/// Maximum total number of forecast steps (not tuned). It reduces the number of starts if the horizon is long.
+/// Maximum total number of forecast steps (not tuned). With a long horizon, this limit reduces the number of starts.
 const FORECAST_STEPS: usize = 60_000;
-/// Length of a block in windows (not tuned).
+/// Length of a block, in windows (not tuned).
 const WINDOWS_PER_BLOCK: usize = 2;
-/// Minimum effective number of blocks in which a control moved (not tuned). With fewer, no error is estimated.
+/// Minimum effective number of blocks in which a control moved (not tuned). With fewer blocks, the error is not
+/// estimated.
 const MIN_BLOCKS: f64 = 2.0;
 
 /// The error of the effect of a control on a signal.
@@ -55,7 +56,7 @@ pub struct EffectError {
     /// Columns of the schema.
     pub control: usize,
     pub signal: usize,
-    /// Error δ per unit of the control, true effect minus effect of the model.
+    /// Error δ per unit of the control: the true effect minus the effect in the model.
     pub error: f64,
     /// Standard error of δ.
     pub se: f64,
@@ -67,7 +68,7 @@ pub struct EffectError {
     pub accumulation: Option<f64>,
 }
 
-/// A start with its instruments.
+/// A start of a forecast, and the control movements over the window that follows it.
 struct Sample {
     start: Start,
     /// v: `[controls]`.
@@ -76,8 +77,8 @@ struct Sample {
     moves: Vec<f64>,
 }
 
-/// Estimates the errors of the effects of all controls in `movements` on all targets of `map`. `refits` are its
-/// leave-one-fold-out refits, and `noise` is their noise process.
+/// Estimates the errors of the effects of all controls in `movements` on all targets of `map`. `refits` are the
+/// leave-one-fold-out refits of `map`, and `noise` is the noise process of their errors.
 pub fn effect_errors(
     data: &TrainingData,
     map: &StepMap,
@@ -125,8 +126,8 @@ pub fn effect_errors(
     targets.flat_map(error).collect()
 }
 
-/// The starts of one fold at which all instruments are known. If there are too many, those with the largest instruments
-/// are used.
+/// The starts of one fold at which all instruments are known. If there are too many starts, those with the largest
+/// instruments are used.
 fn samples(
     data: &TrainingData,
     map: &StepMap,

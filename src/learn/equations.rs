@@ -116,7 +116,7 @@ impl Equations {
     }
 
     /// The signals on which the states and outputs of a plant depend, directly or through derived signals. `inputs` are
-    /// the input columns of its model.
+    /// the input columns of the plant model.
     pub fn influences(&self, inputs: &[(usize, usize)]) -> BTreeSet<usize> {
         let read = self.next.iter().flat_map(|n| n.program.reads.iter()).chain(inputs);
         let mut open: Vec<usize> = read.map(|r| r.0).collect();
@@ -131,7 +131,7 @@ impl Equations {
     }
 
     /// True if the states and outputs of a plant are computed by the same expressions in `self` and `other`. `inputs`
-    /// are the input columns of its model.
+    /// are the input columns of the plant model.
     pub fn has_same_plant(&self, other: &Self, inputs: &[(usize, usize)]) -> bool {
         let read = self.influences(inputs);
         let derived = |e: &Self| -> Vec<(usize, Program)> {
@@ -172,7 +172,7 @@ impl Equations {
 }
 
 impl Equations {
-    /// Computes the derived signals of a simulated trajectory again that read any of the `changed` signals, directly or
+    /// In a simulated trajectory, recomputes all derived signals that read any of the `changed` signals, directly or
     /// through other derived signals. The first rows, whose lagged values lie before the run, keep their values.
     pub fn update_derived(&self, run: &mut Trajectory, changed: &[usize]) {
         let mut changed = changed.to_vec();

@@ -8,7 +8,7 @@ use crate::schema::Role;
 
 /// Maximum number of starts on the hold-out (not tuned).
 const STARTS: usize = 300;
-/// Maximum total number of forecast steps (not tuned). It reduces the number of starts if the horizon is long.
+/// Maximum total number of forecast steps (not tuned). This limit reduces the number of starts if the horizon is long.
 const FORECAST_STEPS: usize = 50_000;
 
 /// Scores the chosen model on the hold-out with forecasts of disturbances and set-points in place of their logged

@@ -2,9 +2,9 @@
 //!
 //! A regression predicts the control u(t) from u(t − 1), u(t − 2) and z(t): the other inputs of the model, and the time
 //! of day and week. The residual v(t) of the regression is the independent movement of the control, which neither its
-//! past nor z(t) explains. Only independent movement separates the effect of the control from the effects of z (Robinson 1988;
-//! Chernozhukov et al. 2018). If a control has no independent movement, a model can attribute effects of z to the
-//! control, and the intervals of these effects are meaningless. The explained fraction is
+//! past nor z(t) explains. Only independent movement separates the effect of the control from the effects of z
+//! (Robinson 1988; Chernozhukov et al. 2018). If a control has no independent movement, a model can attribute effects
+//! of z to the control, and the intervals of these effects are meaningless. The explained fraction is
 //!
 //! > 1 − Σ v(t)² / Σ w(t)²
 //!
@@ -102,7 +102,8 @@ impl Movements {
 }
 
 /// Determines how well the log identifies the effect of each control that the model reads. Also returns the independent
-/// movements of the controls that did not only move together with other signals or the clock. Clock times are in `zone`.
+/// movements of each control whose movement other signals and the clock do not explain completely. Clock times are in
+/// `zone`.
 ///
 /// # Errors
 /// Any error of a fit other than [`Error::Data`]. A control with too few rows for a fit is classified as weakly
@@ -135,7 +136,7 @@ pub fn identify(data: &TrainingData, zone: &TimeZone) -> Result<(Vec<Identificat
     Ok((found, movements))
 }
 
-/// Assesses one control. Also returns its independent movement at every row.
+/// Assesses one control, and returns its independent movement at every row as well.
 fn assess(
     data: &TrainingData,
     layout: &Layout,

@@ -43,7 +43,7 @@ impl StepMap {
     }
 
     /// Whether the regressor predicts effects of the controls, directly or through derived signals and known equations.
-    /// If not, its members do not differ in the effect of a change to the controls.
+    /// If it predicts none, all members of the regressor have the same effect of a change to the controls.
     pub fn learns_effects(&self) -> bool {
         let mut moved: BTreeSet<usize> = self.schema.with_role(Role::Control).into_iter().collect();
         let Equations { early, late, next, .. } = &self.equations;

@@ -1,10 +1,10 @@
 //! The movement of a control that the rest of the log does not explain.
 //!
-//! The control is predicted by a regression, the forest model with additional inputs: piecewise linear functions of the most informative
-//! inputs, and the mean of the control at the same time of the day and of the week. The regression is fitted several
-//! times, leaving out one fold of the training rows each time, and the residuals are computed on the left-out fold. If
-//! a control usually stays constant, its regression uses the states one step earlier, because many measured values
-//! reach a new set-point within one step and would then explain the control.
+//! The control is predicted by a regression with the forest model. Its additional inputs are piecewise linear functions
+//! of the most informative inputs, and the mean of the control at the same time of the day and of the week. The
+//! regression is fitted several times, leaving out one fold of the training rows each time, and the residuals are
+//! computed on the left-out fold. If a control usually stays constant, its regression uses the states one step earlier,
+//! because many measured values reach a new set-point within one step and would then explain the control.
 
 use std::ops::Range;
 
@@ -26,7 +26,7 @@ use crate::trajectory::Trajectory;
 const HELD_STEPS: f64 = 2.0;
 /// If there are at least twice as many training rows as this, only every n-th row is used (not tuned).
 const MAX_ROWS: usize = 20_000;
-/// The same for the rows to which the regressions are fitted (not tuned).
+/// Like [`MAX_ROWS`], but for the rows to which the regressions are fitted (not tuned).
 const MAX_FITTED_ROWS: usize = 4_000;
 /// A disturbance that the model does not read becomes a regressor if it has a value in at least this fraction of the
 /// rows (not tuned).
@@ -75,7 +75,7 @@ impl ClockColumns {
 /// A control and its regressors, as a data set whose only target is the control.
 pub(super) struct Columns {
     pub(super) data: Dataset,
-    /// Whether regressions are fitted to each row.
+    /// For each row, whether regressions are fitted to it.
     is_fitted: Vec<bool>,
     /// Position of the regressor u(t − 1).
     own_lag: usize,
@@ -188,9 +188,9 @@ fn is_mostly_known(log: &Trajectory, signal: usize, train: &[Range<usize>]) -> b
     known as f64 >= MIN_KNOWN * values().count() as f64
 }
 
-/// Removes rows from a long data set, evenly over time. If `keep_moves`, every row is kept in which the control differs
-/// from its previous value, the input number `own_lag`. Returns, for each remaining row, whether regressions are fitted
-/// to it.
+/// Removes rows from a long data set, evenly over time. If `keep_moves` is true, all rows in which the control differs
+/// from its previous value (the input number `own_lag`) are kept. Returns, for each remaining row, whether regressions
+/// are fitted to it.
 fn thin(data: &mut Dataset, own_lag: usize, keep_moves: bool) -> Vec<bool> {
     let n = data.len();
     let stride = (n / MAX_ROWS).max(1);
@@ -326,14 +326,14 @@ pub(super) fn effective_number(own: &[Movement]) -> f64 {
     if squares > 0.0 { sum * sum / squares } else { 0.0 }
 }
 
-/// Fraction of the variance of `u` that the means over quantile groups of `x` explain.
+/// Fraction of the variance of `u` explained by its means over quantile groups of `x`.
 fn explained_by(x: &[f64], u: &[f64]) -> f64 {
     let knots = quantiles(x, GROUPS);
     let group: Vec<usize> = x.iter().map(|v| knots.partition_point(|k| k < v)).collect();
     explained_by_groups(u, GROUPS + 1, &group)
 }
 
-/// Fraction of the variance of `y` that the means of its groups explain.
+/// Fraction of the variance of `y` explained by its group means.
 fn explained_by_groups(y: &[f64], count: usize, group: &[usize]) -> f64 {
     let mut sums = vec![(0.0, 0.0); count];
     for (v, group) in y.iter().zip(group) {

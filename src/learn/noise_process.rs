@@ -50,8 +50,8 @@ pub struct NoiseProcess {
 }
 
 impl NoiseProcess {
-    /// Estimates the process from the one-step errors in several blocks of the log. `is_output`: whether each target
-    /// is an output.
+    /// Estimates the noise process from the one-step errors in several blocks of the log. `is_output`: whether each
+    /// target is an output.
     pub fn estimate(residuals: &[Residuals], is_output: &[bool], horizon: usize) -> Self {
         let clipped = clip(residuals, is_output.len());
         let correlation = |(i, output): (usize, &bool)| {

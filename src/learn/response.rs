@@ -32,7 +32,7 @@ pub struct Response {
     /// the training data.
     pub step: f64,
     /// Number of time steps since the step change of the control: `[points]`. After k steps, the
-    /// response is that of x(k) for a state, and that of y(k) for an output.
+    /// response of a state is the change of x(k), and the response of an output is that of y(k).
     pub at: Vec<usize>,
     /// Change of the signal per unit of the control: `[points]`. `mean` is the response of the mean model; `low` and
     /// `high` are the 10th and 90th percentiles over the ensemble members.

@@ -59,8 +59,8 @@ pub struct InputForecast {
     pub values: Vec<f64>,
 }
 
-/// Runs `map` open loop from every start over `horizon` steps. If `noise` is given, every step adds the last one-step
-/// error before the start, multiplied by a factor that decays along the run, as in a forecast.
+/// Runs `map` open loop from every start over `horizon` steps. If `noise` is given, the last one-step error before the
+/// start is added to every step, multiplied by a factor that decays along the run, as in a forecast.
 pub fn rollouts(
     map: &StepMap,
     log: &Trajectory,

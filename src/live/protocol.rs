@@ -230,8 +230,8 @@ impl<'a> Protocol<'a> {
         self.tags.read(&sample.applied, |r| r == Role::Control, values, flags);
     }
 
-    /// Reads the values of the plant's own controller, one per control. Missing values are NaN. If `unchecked` is `true`,
-    /// values that are flagged as invalid are returned nevertheless.
+    /// Reads the values of the plant's own controller, one per control. Missing values are NaN. If `unchecked` is
+    /// `true`, values that are flagged as invalid are returned nevertheless.
     pub fn read_baseline(
         &self,
         baseline: &Map<String, Value>,

@@ -150,7 +150,7 @@ fn catch_panics<T, E: std::fmt::Display>(
 
 fn damaged(file: &LogFile, reason: &str) -> Error {
     let reason = reason.lines().next().unwrap_or(reason);
-    // an error of the system, e.g. of the disk, says nothing about the content of the file
+    // a system error, such as a disk error, does not mean that the content of the file is damaged
     if reason.contains("(os error ") {
         return Error::no_input(&file.path, reason);
     }

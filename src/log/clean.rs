@@ -34,7 +34,7 @@ pub(super) struct Rule {
     pub temperature: bool,
     /// Absolute zero in the unit of the signal, if that unit is degC or degF.
     pub absolute_zero: Option<f64>,
-    /// Whether the unit is usually that of amounts per sample.
+    /// Whether values in the unit of the signal are usually amounts per sample.
     pub amount: bool,
     pub role: Role,
     /// Size of a step (µs).

@@ -20,9 +20,10 @@ pub(super) struct Increases {
     pub zeros: Occurrences,
     /// Restarts from 0.
     pub resets: Occurrences,
-    /// Restarts from 0 at a power of ten or two.
+    /// Restarts from 0 after the counter has reached a power of ten or of two.
     pub rollovers: Occurrences,
-    /// Falls that are neither, such as an exchange of the meter. The increase is unknown.
+    /// Falls that are neither resets nor rollovers, for example because the meter was replaced. The increase is
+    /// unknown.
     pub falls: Occurrences,
 }
 
@@ -66,7 +67,8 @@ pub(super) fn increases(s: &Samples, max_gap: i64) -> Increases {
     out
 }
 
-/// Returns the indices of all readings except the zeros after which the counter continues at its last reading or above.
+/// Returns the indices of all readings except false zeros, after which the counter continues at or above its last
+/// reading before the zeros.
 fn without_false_zeros(s: &Samples, zeros: &mut Occurrences) -> Vec<usize> {
     let (mut kept, mut i) = (Vec::new(), 0);
     while i < s.value.len() {
@@ -114,7 +116,7 @@ impl Rises {
 
     pub fn is_counter(&self) -> bool {
         let rises = 5 * self.rises >= self.readings && self.readings >= MIN_SAMPLES;
-        // A tank that is filled and emptied falls about as often as it rises.
+        // The level of a tank that is filled and emptied falls about as often as it rises.
         !self.is_level && rises && 10 * self.restarts <= self.rises
     }
 }

@@ -19,7 +19,7 @@ pub(super) enum Civil {
 /// Formats that need no setting, because a date that begins with the year can be read in only one way.
 const YEAR_FIRST: [&str; 5] =
     ["%Y/%m/%d", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S%.f", "%Y.%m.%d %H:%M", "%Y.%m.%d %H:%M:%S%.f"];
-/// Dates in formats that are proposed to the user.
+/// Date formats that are proposed to the user.
 const DATES: [&str; 13] = [
     "%d.%m.%Y",
     "%d/%m/%Y",
@@ -35,7 +35,7 @@ const DATES: [&str; 13] = [
     "%b %d %Y",
     "%b %d, %Y",
 ];
-/// Times of day in formats that are proposed to the user.
+/// Time-of-day formats that are proposed to the user.
 const CLOCKS: [&str; 6] = ["", " %H:%M", " %H:%M:%S", " %H:%M:%S%.f", " %I:%M %p", " %I:%M:%S %p"];
 
 /// Reads a time in the given format. Without a format, reads ISO 8601 and dates that begin with the year. `24:00` is
@@ -92,7 +92,7 @@ pub(super) fn local(time: DateTime) -> Option<Civil> {
 /// The formats in which all texts of a column can be read.
 #[derive(Debug, Default)]
 pub(super) struct Formats {
-    /// `None` before the first text.
+    /// `None` until the first text has been added.
     fitting: Option<Vec<String>>,
 }
 

@@ -11,7 +11,8 @@ use super::samples::Samples;
 const MIN_SAMPLES: usize = 50;
 const MIN_DROPOUTS: usize = 3;
 const MIN_PERIODS: usize = 2;
-/// Minimum number of distinct other values. A signal with fewer values is a mode or a count.
+/// Minimum number of distinct values other than the dropout value. A signal with fewer distinct
+/// values is regarded as a mode or a count.
 const MIN_DISTINCT: usize = 20;
 /// The distance from the dropout value to all other values is at least this many times the 99th percentile of the step
 /// changes between other values, and at least this fraction of the range of other values.
@@ -25,7 +26,7 @@ const LONG_PERIOD: usize = 20;
 pub(super) struct Dropout {
     pub value: f64,
     pub occurrences: Occurrences,
-    /// Range of all other values.
+    /// Range of all values other than the dropout value.
     pub others: (f64, f64),
     /// The value half-way between the dropout value and the nearest other value.
     pub limit: f64,
@@ -85,7 +86,7 @@ pub(super) fn oversampled(s: &Samples) -> Option<(i64, f64)> {
     if n < MIN_CHANGES || s.value.len() < 2 * n {
         return None;
     }
-    // A larger number of samples leaves some periods without a change.
+    // With more samples per change, there would be more changes than periods.
     let most = (2 * s.value.len() / n).min(1_000);
     let in_phase = |every: usize| {
         let mut count = vec![0_usize; every];

@@ -12,7 +12,7 @@ use crate::error::{LogFault, LogKey, Result, plural};
 /// A log is refused if more than this fraction of its rows have the time of another row but different values (not
 /// tuned).
 const MAX_CONFLICTS: f64 = 0.1;
-/// Maximum number of distinct values of a column that tells things apart (not tuned).
+/// Maximum number of distinct values of a column that distinguishes rows with equal times (not tuned).
 const MAX_ENTITIES: usize = 10_000;
 /// Maximum number of values that a message lists (not tuned).
 const MAX_NAMES: usize = 4;
@@ -63,8 +63,8 @@ pub(super) fn several_rows_per_time(
     Ok(Some(fault))
 }
 
-/// Returns the number of rows that have the time of an earlier row but a different value of any tag, and the number of
-/// rows. All tags have the same times.
+/// Returns the number of rows that have the time of an earlier row but a different value of at least one tag, and the
+/// total number of rows. All tags have the same times.
 fn conflicts(tags: &[&RawSamples]) -> (usize, usize) {
     let Some(time) = tags.first().map(|t| &t.time) else { return (0, 0) };
     let repeated = |sorted: &[i64]| sorted.windows(2).filter(|w| w[0] == w[1]).count();
@@ -79,7 +79,7 @@ fn conflicts(tags: &[&RawSamples]) -> (usize, usize) {
         return (0, time.len());
     }
     let mut first: HashMap<i64, usize> = HashMap::with_capacity(time.len());
-    // Rows from different files may have different columns, so missing values do not count.
+    // Rows from different files may have different columns, so a missing value does not count as different.
     let differs = |a: usize, b: usize| {
         let differ = |a: f64, b: f64| a != b && !a.is_nan() && !b.is_nan();
         tags.iter().any(|t| differ(t.value[a], t.value[b]))
@@ -91,8 +91,8 @@ fn conflicts(tags: &[&RawSamples]) -> (usize, usize) {
     (n.count(), time.len())
 }
 
-/// Returns the first column whose value, together with the time (and the tag), is different in at least 95 % of the
-/// rows, and its values.
+/// Returns the first column that, together with the time (and the tag), identifies at least 95 % of the rows uniquely,
+/// and the distinct values of this column.
 fn telling_column(file: &LogFile, spec: &LogSpec) -> Result<Option<(String, Vec<String>)>> {
     let tag = spec.long.as_ref().map(|l| l.tag.value.as_str());
     let used = |name: &str| name == spec.time.value || Some(name) == tag || spec.only.contains_key(name);

@@ -13,7 +13,7 @@ use crate::config::LogSpec;
 use crate::disk::entries;
 use crate::error::{Error, Result};
 
-/// Environment variable with the folders outside the project from which logs may be read, separated like in `PATH`.
+/// Environment variable that lists the folders outside the project from which logs may be read, as in `PATH`.
 pub const OUTSIDE: &str = "TWINOPT_LOG_FOLDERS";
 
 /// Maximum number of file names that a message lists (not tuned).
@@ -48,7 +48,8 @@ pub fn files(dir: &Path, spec: &LogSpec) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// The folders, without symbolic links, in which the log of the twin in `dir` may lie. The project is the first one.
+/// The folders in which the log of the twin in `dir` may lie, as paths without symbolic links. The folder of the
+/// project is the first.
 fn allowed_folders(dir: &Path, outside: &OsString) -> Vec<PathBuf> {
     let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
     let own = dir.canonicalize().unwrap_or_else(|_| dir.to_path_buf());
@@ -117,12 +118,13 @@ fn matching(dir: &Path, pattern: &str) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The error for a path that is neither a file nor a folder. Reading such a path can wait forever or never end.
+/// The error for a path that is neither a file nor a folder. A program that reads a pipe or device
+/// can wait forever or read data without end.
 pub(super) fn not_a_file(path: &Path) -> Error {
     Error::no_input(path, "it is not a regular file (but a pipe, socket or device); correct `log.files`")
 }
 
-/// Whether `path` is a twin file, which is next to the log and never part of it.
+/// Whether `path` is a `twin.toml`, which may be in the same folder as the log but is never part of the log.
 fn is_twin(path: &Path) -> bool {
     path.file_name().is_some_and(|n| n == "twin.toml")
 }

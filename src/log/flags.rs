@@ -18,14 +18,14 @@ const MAX_FLAGS: usize = 6;
 pub(super) struct GoodFlags {
     /// Flags, which are compared without regard to case.
     texts: Vec<String>,
-    /// Ranges of numeric flags. A single number is a range as well.
+    /// Ranges of numeric flags. A single number is stored as a range with equal ends.
     ranges: Vec<(f64, f64)>,
 }
 
-/// The index of the flag of each row, and the flags with whether they are good.
+/// The index of each row's flag, and the list of flags, each with `true` if it is good.
 type BatchFlags = (Vec<u32>, Vec<(String, bool)>);
 
-/// The number of samples with each flag that is not good.
+/// The number of samples with each flag that marks a sample as bad.
 #[derive(Debug, Clone, Default)]
 pub(super) struct BadFlags(BTreeMap<String, usize>);
 
@@ -83,7 +83,7 @@ impl BadFlags {
         flags.iter().take(MAX_FLAGS).map(|(flag, n)| format!("`{flag}` ({n})")).collect::<Vec<_>>().join(", ")
     }
 
-    /// Returns the fault of a tag none of whose samples is good. `column` is the quality column.
+    /// Returns the fault of a tag that has no good sample. `column` is the quality column.
     pub fn fault(&self, names: &str, tag: &str, column: &str) -> LogFault {
         let what = format!(
             "{names}: no sample of the tag `{tag}` is good: the quality column `{column}` contains {}",

@@ -86,7 +86,7 @@ impl LogFile {
         }
         let file = File::open(path).map_err(|e| Error::no_input(path, e))?;
         let bad = |reason: String| {
-            // an error of the system, e.g. of the disk, says nothing about the content of the file
+            // a system error, such as a disk error, does not mean that the content of the file is damaged
             if reason.contains("(os error ") {
                 return Error::no_input(path, reason);
             }
@@ -148,7 +148,8 @@ impl LogFile {
 }
 
 impl FileColumn {
-    /// Checks that the column can be read as numbers, which may be written as text. The error contains advice for the user.
+    /// Checks that the column can be read as numbers, which may be written as text. The error contains advice for the
+    /// user.
     pub fn require_numeric(&self) -> std::result::Result<(), &'static str> {
         match (self.kind, &self.data_type) {
             (ColumnKind::Float | ColumnKind::Integer | ColumnKind::Boolean | ColumnKind::Text, _)

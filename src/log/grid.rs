@@ -46,8 +46,8 @@ impl Grid {
         self.bounds.get(k).copied().unwrap_or(self.start + k as i64 * self.step)
     }
 
-    /// Returns the start of a grid without local time whose steps begin at most one hour after the steps of this grid.
-    /// Days of such a grid lie on the same local date throughout the year.
+    /// Returns the start of a grid of equally long steps, each of which begins at most one hour after the same step of
+    /// this grid. If the steps are days, each of them starts on the right local date, in summer as well as in winter.
     pub fn nominal_start(&self) -> i64 {
         let shifts = self.bounds.iter().take(self.steps).enumerate().map(|(k, b)| b - k as i64 * self.step);
         shifts.max().unwrap_or(self.start)
@@ -123,8 +123,8 @@ fn phase(signals: &[&Samples], step: i64) -> Phase {
     Phase { start, slack: step / 10, jitter }
 }
 
-/// Returns the grid that spans all clean samples. `events` is true if the samples of a signal are events, whose times
-/// have no phase.
+/// Returns the grid that spans all clean samples. `events` is true if a signal consists of events, whose irregular
+/// times do not determine when steps begin.
 ///
 /// # Errors
 /// [`Error::Data`] if no sample is left, or if the time stamps span too many steps.
@@ -215,8 +215,8 @@ fn drop_incomplete(grid: &mut Grid, from: i64, to: i64, dt: i64, findings: &mut 
     findings.extend(dropped.finding("", FindingClass::PartialStep, FindingAction::Dropped, note));
 }
 
-/// Returns, for each step of the grid, whether the step contains a sample of any signal or is covered by the interval of
-/// an amount.
+/// Returns, for each step of the grid, whether the step contains a sample of any signal or is covered by the interval
+/// of an amount.
 pub(super) fn steps_with_samples(samples: &[&Samples], grid: &Grid) -> Vec<bool> {
     let mut steps_with_samples = vec![false; grid.steps];
     let mut done: Vec<*const Vec<i64>> = Vec::new();

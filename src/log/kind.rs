@@ -10,7 +10,7 @@ use crate::schema::Role;
 use crate::units::Unit;
 
 /// Returns true if values in this unit are usually amounts per sample or readings of a meter for a signal with this
-/// role. A stock is a state, and its volume, mass or number of items is a level.
+/// role. A state that is a volume, a mass or a number of items, such as a stock, is a level.
 pub fn is_amount(unit: &Unit, role: Role) -> bool {
     let is = |text: &str| Unit::parse(text).is_ok_and(|u| u.dimension == unit.dimension);
     let money = unit.dimension[6] == 1 && unit.dimension.iter().filter(|d| **d != 0).count() == 1;

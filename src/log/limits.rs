@@ -1,8 +1,8 @@
 //! Limits on the claims of a Parquet file, which are checked before the Parquet library acts on them.
 //!
 //! The Parquet library (`parquet` 59) allocates memory for whatever the footer and the page headers claim, and recurses
-//! into nested columns. A file from an attacker, or a damaged one, can exhaust the memory or the stack, which aborts the
-//! process before any error handling. The limits are far above what logs of plants need (none of them is tuned).
+//! into nested columns. A file from an attacker, or a damaged one, can exhaust the memory or the stack, which aborts
+//! the process before any error handling. The limits are far above what logs of plants need (none of them is tuned).
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -26,7 +26,8 @@ const MAX_DENSITY: i64 = 100;
 /// A small file may exceed [`MAX_RATIO`] and [`MAX_DENSITY`] up to this number of bytes or rows.
 const SMALL: i64 = 16 << 20;
 
-/// The largest number that a file of `length` bytes may claim, at `ratio` per byte.
+/// The largest number of rows or bytes that a file of `length` bytes may claim if at most `ratio` of them are allowed
+/// per byte of the file.
 fn most(length: u64, ratio: i64) -> i64 {
     i64::try_from(length).unwrap_or(i64::MAX).saturating_mul(ratio).saturating_add(SMALL)
 }
@@ -37,10 +38,10 @@ struct Footer {
     /// Number of children of each element of the schema, in depth-first order.
     children: Vec<i64>,
     rows: i64,
-    /// Numbers of columns of the row groups.
+    /// Number of columns of each row group.
     groups: Vec<usize>,
     uncompressed: i64,
-    /// Whether a number is negative that must not be.
+    /// Whether the footer has negative numbers where they are not allowed.
     negative: bool,
     /// The largest offset at which a column ends.
     end: i64,

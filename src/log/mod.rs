@@ -4,19 +4,20 @@
 //! `read` runs these stages in order:
 //!
 //! 1. `files` finds the files and `footer` reads their footers.
-//! 2. `batches` decodes the required columns, `cast` and `numerals` convert them to plain numbers and strings, and `time`
-//!    converts time stamps to UTC (`date`, `time_unit`). `wide` and `long` read the two log layouts, `row_filter` and
-//!    `flags` select rows and samples, and `scan` contains code that both layouts use.
+//! 2. `batches` decodes the required columns, `cast` and `numerals` convert them to plain numbers and strings, and
+//!    `time` converts time stamps to UTC (`date`, `time_unit`). `wide` and `long` read the two log layouts,
+//!    `row_filter` and `flags` select rows and samples, and `scan` contains code that both layouts use.
 //! 3. `stamps` moves time stamps to the start of their intervals, and `entities` refuses a log with several rows per
 //!    time. `column` maps the values of a column to its signal, and `clean` drops unusable samples (`duplicates`),
 //!    converts counters (`counter`) and looks for faults (`clock`, `detect`, `dropout`). `kind` refuses samples that
-//!    would be combined contrary to their meaning. `window` limits the timeline, and `episodes` divides it into episodes.
+//!    would be combined contrary to their meaning. `window` limits the timeline, and `episodes` divides it into
+//!    episodes.
 //! 4. `grid` and `calendar` determine the time steps, `segments` splits them at gaps and changes of episode, and
 //!    `resample` and `spread` compute the value of each step.
 //! 5. `summary` collects the results of all stages in a [`Quality`], which `render` formats as text.
 //!
 //! `limits` and `pages` detect hostile or damaged files that could otherwise make the Parquet reader run out of memory.
-//! `thrift` reads the footers and page headers for them.
+//! For these checks, `thrift` reads the footers and page headers.
 
 mod batches;
 mod calendar;

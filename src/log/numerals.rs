@@ -1,4 +1,4 @@
-//! Reads numbers from columns of numbers, and from columns of text in which numbers are written.
+//! Reads numbers from numeric columns, and from text columns that contain numbers.
 
 use std::collections::BTreeMap;
 
@@ -54,9 +54,9 @@ impl Numerals {
         (groups && !fraction.contains(separators)).then(|| plain().parse().ok())?
     }
 
-    /// Appends the numbers of a column to `out`. In a column of text, `note` is called for each row that is not empty,
-    /// with the text if it is not a number; the value is then [`NULL`]. Returns `None` if the column contains neither
-    /// numbers nor text.
+    /// Appends the numbers of a column to `out`. In a text column, `note` is called for each row that is not empty. It
+    /// receives the text if this is not a number, and `None` otherwise. The value of a row without a number is
+    /// [`NULL`]. Returns `None` if the column contains neither numbers nor text.
     pub fn read(&self, array: &dyn Array, out: &mut Vec<f64>, mut note: impl FnMut(usize, Option<&str>)) -> Option<()> {
         if !cast::is_text(array) {
             return cast::floats(array, out);
@@ -79,7 +79,7 @@ impl Numerals {
 }
 
 impl OtherTexts {
-    /// Counts a row with a number, or with a text that is not a number.
+    /// Counts one row with a number (`None`), or with text that is not a number.
     pub fn add(&mut self, text: Option<&str>) {
         match text.map(|t| (t, self.counts.get_mut(t))) {
             None => self.numbers += 1,

@@ -93,11 +93,11 @@ pub enum FindingClass {
     Dropout,
     /// A signal that only rises.
     Counter,
-    /// Steps of which samples cover only a part.
+    /// Steps that are only partly covered by samples.
     PartialStep,
     /// Steps without a row that have the value given by `empty`.
     EmptyStep,
-    /// Events with equal time stamps, which were added.
+    /// Events with equal time stamps, whose values were added.
     Events,
     /// Time stamps that seem to mark the end of an interval.
     EndStamps,

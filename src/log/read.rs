@@ -152,8 +152,8 @@ fn require_samples(inputs: &[Input], cleaned: &[Cleaned]) -> Result<()> {
 const MIN_STEPS: usize = 10;
 const MAX_STEPS_PER_SAMPLE: i64 = 1_000;
 
-/// Returns an error if the time span of the log is absurd for the step, which indicates that the unit of its time
-/// stamps, which was inferred from the numbers, is wrong.
+/// Returns an error if the time span of the log is implausible for the step. This indicates that the unit of the time
+/// stamps was not inferred correctly from the numbers.
 fn require_plausible_span(grid: &Grid, samples: &[&Samples], unit: TimeUnit, spec: &TwinSpec) -> Result<()> {
     let rows = samples.iter().map(|s| s.time.len()).max().unwrap_or(0);
     let interval = samples.iter().filter_map(|s| typical_interval(&s.time)).map(|i| i.0).min().unwrap_or(0);

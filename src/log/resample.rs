@@ -23,8 +23,9 @@ pub(super) struct Resampled {
     pub long_gaps: Occurrences,
     /// Number of steps that have samples.
     pub sampled: usize,
-    /// Steps that are covered only partly by amounts, and steps without a sample that have the value `empty`.
+    /// Steps that are only partly covered by amounts.
     pub partial: Occurrences,
+    /// Steps without a sample, whose value is `empty`.
     pub empty: Occurrences,
     /// Steps whose mean is weighted by time.
     pub weighted: Occurrences,
@@ -38,7 +39,7 @@ pub(super) struct Method {
     /// Whether each value is held until the next sample of its segment, without a time limit, because the tag is logged
     /// only when its value changes.
     pub hold_forever: bool,
-    /// Whether the mean is weighted by the time for which each sample is the latest one.
+    /// Whether each sample is weighted in the mean by the time for which it is the latest sample.
     pub weighted: bool,
     /// The interval (µs) of amounts that are split if they overlap several steps, or the typical interval of a counter.
     pub interval: Option<i64>,
@@ -124,8 +125,8 @@ fn fill(s: &Samples, rows: Range<usize>, grid: &Grid, how: Resample, out: &mut R
     }
 }
 
-/// Computes the mean of the latest sample over the time of each step. A sample is the latest one until the next sample,
-/// but at most for `max_gap`, unless it is held without a time limit.
+/// Computes the time-weighted mean of the samples in each step. A sample applies until the next sample, but at most for
+/// `max_gap`, unless it is held without a time limit.
 fn weighted_mean(
     s: &Samples,
     rows: Range<usize>,

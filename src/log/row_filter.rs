@@ -34,8 +34,8 @@ impl<'a> RowFilter<'a> {
         self.only.keys().map(|name| require(file, name, "filter").map(|_| name.as_str())).collect()
     }
 
-    /// Returns whether each row of a batch is selected. `columns` are the columns of the filter in their order. If a
-    /// column has the wrong type, returns its index as the error.
+    /// Returns, for each row of a batch, whether the row is selected. `columns` contains the columns of the filter, in
+    /// the order of the filter. If a column has the wrong type, returns its index as the error.
     pub fn select(&mut self, columns: &[impl AsRef<dyn Array>], rows: usize) -> std::result::Result<Vec<bool>, usize> {
         let mut keep = vec![true; rows];
         for (i, ((column, labels), found)) in columns.iter().zip(self.only.values()).zip(&mut self.found).enumerate() {
@@ -52,7 +52,7 @@ impl<'a> RowFilter<'a> {
         Ok(keep)
     }
 
-    /// Returns whether each row of a file is selected.
+    /// Returns, for each row of a file, whether the row is selected.
     pub fn select_file(&mut self, file: &LogFile) -> Result<Vec<bool>> {
         let names = self.columns(file)?;
         let select: Vec<_> = names.iter().map(|name| (*name, Decoding::Codes)).collect();

@@ -9,8 +9,8 @@ use super::clock::{REGULAR_SHARE, typical_interval};
 pub(super) struct Samples {
     pub time: Arc<Vec<i64>>,
     pub value: Vec<f64>,
-    /// For increases of a counter, and for amounts at intervals longer than a step, the length of the interval (µs) that
-    /// begins at the time of each sample. Otherwise empty.
+    /// For increases of a counter, and for amounts at intervals longer than a step, the length of the interval (µs)
+    /// that begins at the time of each sample. Otherwise empty.
     pub length: Vec<i64>,
 }
 

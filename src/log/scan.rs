@@ -30,7 +30,7 @@ pub(super) struct RawSamples {
     /// Samples that are flagged as bad and are therefore excluded from `value`.
     pub flagged: Occurrences,
     pub flagged_times: Vec<i64>,
-    /// The flags of these samples, for messages.
+    /// The flags of the samples that are flagged as bad, for messages.
     pub bad_flags: String,
 }
 
@@ -129,8 +129,8 @@ pub(super) fn sort_labels(labels: HashMap<String, u32>) -> (Vec<String>, Vec<u32
 /// Largest fraction of rows without a readable time at which a log is still read (not tuned).
 const MAX_UNREADABLE: f64 = 0.2;
 
-/// Returns the fault if no row or too few rows of the log have a readable time. `readable` is the number of rows that
-/// have one.
+/// Returns the fault if no row or too few rows of the log have a readable time. `readable` is the number of rows
+/// with a readable time.
 pub(super) fn unreadable_times(files: &[LogFile], times: &TimeReader, readable: usize) -> Option<LogFault> {
     let rows: usize = files.iter().map(|f| f.rows).sum();
     let names = files.iter().map(|f| f.name.as_str()).take(3).collect::<Vec<_>>().join(", ");

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::grid::Grid;
 
-/// The sums over each step of a segment.
+/// The sum over each step of a segment.
 pub(super) struct Spread {
     pub sum: Vec<f64>,
     /// The part of each step (µs) that is covered by intervals.

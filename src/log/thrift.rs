@@ -31,8 +31,8 @@ impl<'a> Walk<'a> {
         self.left.len()
     }
 
-    /// Reads a struct. `field` is called with the number and the type of each field. It returns true if it has read the
-    /// value of the field; otherwise, the value is skipped.
+    /// Reads a struct. `field` is called with the number and the type of each field. If `field` returns false because
+    /// it has not read the value, the value is skipped.
     pub fn structure(&mut self, mut field: impl FnMut(&mut Self, i64, u8) -> Option<bool>) -> Option<()> {
         if self.depth >= MAX_DEPTH {
             return None;

@@ -57,15 +57,15 @@ pub(super) struct TimeReader {
     kind: TimeKind,
     /// Name of the time column.
     column: String,
-    /// Format of text, if it is given in `twin.toml`.
+    /// Format of time stamps written as text, if it is given in `twin.toml`.
     format: Option<String>,
-    /// Unit of numbers, if it is given in `twin.toml`.
+    /// Unit of numeric time stamps, if it is given in `twin.toml`.
     given_unit: Option<TimeUnit>,
     /// Unit of the numbers in the current file ([`TimeKind::Number`]), or `None` until it has been inferred.
     unit: Option<TimeUnit>,
     /// The inferred unit, the number of rows in which it was used, and the smallest and the largest number.
     inferred: Option<(TimeUnit, usize, f64, f64)>,
-    /// Number of times written as `24:00`, if `stamps` is not given.
+    /// Number of time stamps written as `24:00`, if `stamps` is not given.
     day_ends: usize,
     stamps_given: bool,
     /// Number of time stamps without a time zone, if the time zone of the log is not given.
@@ -76,7 +76,7 @@ pub(super) struct TimeReader {
     texts: HashMap<String, Option<Civil>>,
     bad: usize,
     example: Option<String>,
-    /// Formats in which all texts that could not be read can be read.
+    /// Formats that match all texts that could not be read.
     formats: Formats,
     fold: Occurrences,
     gap: Occurrences,
@@ -153,7 +153,7 @@ impl TimeReader {
         self.inferred.map(|i| i.0)
     }
 
-    /// Returns the formats in which the texts that could not be read can be read.
+    /// Returns the formats that match all texts that could not be read.
     pub fn formats(&self) -> &Formats {
         &self.formats
     }

@@ -9,7 +9,7 @@ use crate::config::TimeUnit;
 const SPREADSHEET_EPOCH: f64 = 25_569.0;
 /// Numbers in this range are spreadsheet days (1954 to 2119) unless the name of the column states another unit.
 const SPREADSHEET_DAYS: std::ops::RangeInclusive<f64> = 20_000.0..=80_000.0;
-/// Seconds since 1970 of 1990 and 2100, between which almost every log lies.
+/// The years 1990 to 2100, which contain almost every log, in seconds since 1970.
 const USUAL: std::ops::Range<f64> = 6.3e8..4.1e9;
 /// Spreadsheet times are rounded to whole seconds if they differ by at most this many µs, because a spreadsheet stores
 /// only about 11 digits of the day.
@@ -73,7 +73,7 @@ pub(super) fn infer(name: &str, values: &[f64]) -> TimeUnit {
     named.unwrap_or(by_size)
 }
 
-/// Returns the unit that the name of a column states.
+/// Returns the unit that is contained in the name of a column.
 fn named(name: &str) -> Option<TimeUnit> {
     let lower = name.to_lowercase();
     lower.split(|c: char| !c.is_alphanumeric()).rev().find_map(|word| match word {
@@ -88,7 +88,7 @@ fn named(name: &str) -> Option<TimeUnit> {
     })
 }
 
-/// Converts a number whose unit is local time.
+/// Converts a number that represents a local time.
 pub(super) fn local_time(unit: TimeUnit, value: f64) -> Option<Civil> {
     match unit {
         TimeUnit::Digits => digits(value),

@@ -123,7 +123,7 @@ const AGED_MARGIN: f64 = 0.02;
 const DRIFT_MARGIN: f64 = 0.05;
 
 /// Whether the intervals of the champion cover significantly fewer of the newest values than they did when it was
-/// fitted (`promised`). This means that the plant or its sensors have changed.
+/// fitted (`promised`). Such a loss of coverage means that the plant or its sensors have changed.
 pub fn has_drifted(c: &Comparison, promised: f64) -> bool {
     c.champion_coverage < promised.min(0.9) - DRIFT_MARGIN.max(c.tolerance)
 }

@@ -52,7 +52,7 @@ pub enum Outcome {
     Kept,
     /// The gate does not have enough new blocks yet, so the champion is kept.
     Waiting,
-    /// The log and the settings are the same as in the night before, so nothing was fitted.
+    /// The log and the settings are the same as on the previous night, so nothing was fitted.
     NothingNew,
     /// The champion is unchanged, and a person must act.
     NeedsAttention,
@@ -63,7 +63,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// True if nobody needs to act.
+    /// True if no action is needed.
     pub fn is_good(self) -> bool {
         !matches!(self, Self::NeedsAttention | Self::RefusedData | Self::Failed)
     }

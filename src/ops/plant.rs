@@ -64,7 +64,7 @@ pub enum Champion {
     Absent,
     /// The champion is undamaged and matches the present `twin.toml`.
     Intact(Box<StoredModel>),
-    /// The champion is damaged, as `why` explains. `stored` is the newest of the earlier champions that are undamaged.
+    /// The champion is damaged, as `why` explains. `stored` is the newest undamaged model among the earlier champions.
     Replacement { stored: Box<StoredModel>, why: String },
     /// The signals, the sample time or the `[model]` settings of the champion differ from those in the present
     /// `twin.toml`.
@@ -121,7 +121,7 @@ impl Source {
         if let Some(TunedMpc { setting, .. }) = &tuned {
             model.choose = vec![setting.model.clone().into()];
             model.lags = setting.lags.into();
-            // The models were tuned with this setting.
+            // The models were tuned with this value of `rollout_loss`.
             model.rollout_loss = Some(model.rollout_steps().into());
         }
         let preselected = tuned.as_ref().map(|t| Preselected { model: &t.setting.model, reason: &t.reason });
@@ -185,8 +185,8 @@ impl Source {
         })
     }
 
-    /// A sentence that states which effect the plans of `advise` and `control` cannot see, with the fix; `None` if there
-    /// is none.
+    /// A sentence that states which effect of its moves a plan of `advise` or `control` cannot see, and how to correct
+    /// this; `None` if there is no such effect.
     fn unseen(&self, card: &ModelCard) -> Option<String> {
         let plans = !self.compiled.objective.terms.is_empty() && !self.schema.with_role(Role::Control).is_empty();
         let mpc = LiveSettings::from_twin(&self.spec).ok().filter(|_| plans)?.mpc;
@@ -352,7 +352,7 @@ fn load(
     Ok(Some(StoredModel { twin, card: card(registry, version)? }))
 }
 
-/// The reason why no command would use `version` with the present `twin.toml`, if there is one.
+/// The reason why `version` cannot be used with the present `twin.toml`; `None` if it can be used.
 pub fn unusable(registry: &Registry, version: &str, spec: &Loaded<TwinSpec>, compute: &Compute) -> Option<String> {
     let load = || -> Result<bool> {
         let schema = expr::schema(&spec.value).map_err(|faults| faults_of(spec, faults))?;

@@ -40,7 +40,7 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    /// Returns the name that is used in text.
+    /// Returns the name of the kind that is shown to the user.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Promoted => "promoted",

@@ -18,7 +18,7 @@ use crate::log::FindingClass;
 use crate::scenario::results::ModelCard;
 use crate::trajectory::Trajectory;
 
-/// What was found out about the log before the night ended.
+/// Facts about the log that are known when the retraining ends.
 #[derive(Default)]
 struct LogFacts {
     rows: usize,
@@ -26,7 +26,7 @@ struct LogFacts {
     inputs: String,
 }
 
-/// The end of a night without an error.
+/// The result of a night that ended without an error.
 struct Verdict {
     outcome: Outcome,
     reason: String,
@@ -117,13 +117,13 @@ fn attempt(
     Ok(verdict)
 }
 
-/// Time since the champion was first promoted. Rollbacks do not make it younger.
+/// Time since the champion was first promoted. A rollback to the champion does not reset this time.
 fn champion_age(registry: &Registry) -> Result<TimeSpan> {
     let since = registry.champion_since()?.unwrap_or(Timestamp::MAX);
     Ok(TimeSpan::from_ms((Timestamp::now().as_millisecond() - since.as_millisecond()).max(0)))
 }
 
-/// The nights that judged a log, oldest first.
+/// The nights that did not fail and whose log was not refused, oldest first.
 fn judged(registry: &Registry) -> Vec<Night> {
     // a damaged history is reported by `status`
     let mut nights = history(registry.dir()).unwrap_or_default();
@@ -131,7 +131,7 @@ fn judged(registry: &Registry) -> Vec<Night> {
     nights
 }
 
-/// The verdict if the last judged night had the same inputs.
+/// Returns a verdict if the last night that judged a log had the same inputs.
 fn nothing_new(champion: &Champion, registry: &Registry, inputs: &str, seed: Option<u64>) -> Option<Verdict> {
     let Champion::Intact(stored) = champion else { return None };
     let nights = judged(registry);
@@ -253,7 +253,7 @@ fn too_few(few: &TooFewBlocks, log: &Trajectory) -> String {
     let missing = TimeSpan::from_steps(few.length * (MIN_BLOCKS - few.found), log.step_ms);
     format!(
         "champion kept: the gate compares two models on {MIN_BLOCKS} blocks of {block} to which neither was fitted, but \
-         there are only {}; it can open when the log is about {missing} longer",
+         there are only {}; the comparison is possible when the log is about {missing} longer",
         few.found
     )
 }

@@ -18,7 +18,8 @@ pub struct Job {
     pub run: Option<String>,
     /// Global flags to add to the commands.
     pub flags: Vec<String>,
-    /// Folders outside the project from which logs are read, as the value of [`OUTSIDE`]; may be empty.
+    /// Value of the environment variable [`OUTSIDE`], which lists folders outside the project that may contain logs;
+    /// may be empty.
     pub outside: String,
 }
 

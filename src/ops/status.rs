@@ -13,14 +13,14 @@ use crate::config::{self, Loaded, RetrainSpec, TimeSpan, TwinSpec};
 use crate::error::Error;
 use crate::log;
 
-/// Maximum age of the last good night and of the newest log row if `--max-age` is missing: a day plus a margin.
+/// Default of `--max-age`, the maximum age of the last good outcome and of the newest log row: a day plus a margin.
 pub const MAX_AGE: TimeSpan = TimeSpan::from_ms(26 * 3_600_000);
 
 /// The status of one plant.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Status {
     pub plant: String,
-    /// True if nobody needs to act.
+    /// True if no action is needed.
     pub good: bool,
     /// What is wrong, most serious first.
     pub problems: Vec<Problem>,
@@ -48,13 +48,13 @@ pub enum ProblemKind {
     /// `twin.toml` has faults.
     Configuration,
     NoModel,
-    /// No command would use the champion.
+    /// Every command would refuse the champion.
     Unusable,
     /// The last fit or retraining failed or needs attention.
     LastNight,
     /// The newest log row is too old, or the log cannot be read.
     OldLog,
-    /// The last good night is too long ago.
+    /// The last good outcome is too old.
     OldNight,
     /// The champion is older than `retrain.max_age`.
     OldChampion,
@@ -142,14 +142,14 @@ impl Status {
             Vec::new()
         });
         let good = nights.iter().rev().find(|n| n.outcome.is_good()).and_then(|n| n.at.parse().ok());
-        // models of older versions of this program have no history
+        // models that were fitted by older versions of this program have no history
         let promoted = self.champion_since.as_ref().and_then(|t| t.parse::<Timestamp>().ok());
         if let Some(t) = good.max(promoted) {
             self.last_good = Some(t.to_string());
             let age = age(t, now);
             if age > max_age {
                 let text = format!(
-                    "the last good night was {} ago, more than {max_age}; run or schedule `twinopt retrain`",
+                    "the last good outcome was {} ago, more than {max_age}; run or schedule `twinopt retrain`",
                     readable(age)
                 );
                 self.add(ProblemKind::OldNight, text);
@@ -181,18 +181,18 @@ impl Status {
         }
     }
 
-    /// The state in one word or two.
+    /// The state in one or two words.
     pub fn state(&self) -> &'static str {
         self.problems.first().map_or("good", |p| p.kind.as_str())
     }
 }
 
-/// The status of all plants in the text format of Prometheus. A metric that is not known is left out.
+/// The status of all plants in the text format of Prometheus. A metric whose value is unknown is left out.
 pub fn metrics(all: &[Status]) -> String {
     let seconds = |time: Option<&String>| time?.parse::<Timestamp>().ok().map(|t| t.as_second() as f64);
     type Metric<'a> = (&'a str, &'a str, &'a dyn Fn(&Status) -> Option<f64>);
     let list: [Metric<'_>; 7] = [
-        ("twinopt_good", "1 if nobody needs to act", &|s| Some(f64::from(u8::from(s.good)))),
+        ("twinopt_good", "1 if no action is needed", &|s| Some(f64::from(u8::from(s.good)))),
         ("twinopt_last_good_timestamp_seconds", "time of the last good outcome", &|s| seconds(s.last_good.as_ref())),
         ("twinopt_newest_row_timestamp_seconds", "time of the newest log row", &|s| seconds(s.newest_row.as_ref())),
         ("twinopt_champion_timestamp_seconds", "first promotion of the champion", &|s| {

@@ -48,7 +48,7 @@ fn forecasts(results: &Results) -> Vec<(&'static str, String)> {
         let ahead = ahead(h, &m.step);
         let without_skill: Vec<String> = scores.iter().filter(|s| s.skill <= 0.0).map(|s| tag(&s.signal, 40)).collect();
         let lowest_skill = scores.iter().map(|s| s.skill).filter(|v| *v > 0.0).fold(f64::INFINITY, f64::min);
-        // The skill with the forecasts of disturbances that controllers receive, if they are not known in advance.
+        // If disturbances are not known in advance, this is the skill with the forecasts that controllers receive.
         let in_operation = with_forecasts(results, h);
         let grade = match in_operation.unwrap_or(f64::INFINITY).min(lowest_skill) {
             v if v.is_infinite() => "none",
@@ -87,8 +87,8 @@ fn forecasts(results: &Results) -> Vec<(&'static str, String)> {
     out
 }
 
-/// The lowest skill at horizon `h` of the chosen model with forecast inputs, over the signals with positive skill
-/// otherwise.
+/// The lowest skill at horizon `h` of the chosen model with forecast inputs, among the signals whose skill with the
+/// logged inputs is positive.
 fn with_forecasts(results: &Results, h: usize) -> Option<f64> {
     let m = &results.model;
     let name = format!("{} (forecast inputs)", m.model);

@@ -30,7 +30,7 @@ pub struct Front {
     pub setpoints_left: usize,
     /// Whether the set-points are recommended. If `false`, the set-points were tested but are not recommended.
     pub advises: bool,
-    /// The time step of the move limit `ramp`, such as `10 min`.
+    /// Length of the time step to which the move limit `ramp` applies, such as `10 min`.
     pub step: String,
     /// The controller that moves the set-points.
     pub controller: Markup,
@@ -349,8 +349,8 @@ fn revert(pick: &RankedCase<'_>) -> String {
 }
 
 /// Lists each limit once, for the scenario in which the case violates it most. Limits of controls are left out of the
-/// list if neither the case nor the baseline violates them. Returns the list, and a sentence that summarises the limits
-/// left out of it.
+/// list if neither the case nor the baseline violates them. Returns the list, and a sentence that summarises the
+/// omitted limits.
 fn risks(pick: &RankedCase<'_>, clock: &Clock) -> (Vec<Risk>, String) {
     let contains = |list: &[(CaseRun<'_>, &LimitUse)], run: &CaseRun<'_>, l: &LimitUse| {
         list.iter().any(|(r, b)| r.scenario.name == run.scenario.name && b.signal == l.signal && b.kind == l.kind)

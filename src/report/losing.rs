@@ -22,8 +22,8 @@ pub fn sentences(ranked: &[RankedCase<'_>], money: &str, words: Words) -> Vec<St
     others.filter_map(sentence).collect()
 }
 
-/// The most likely reason why an MPC case performs worse than the baseline, as a clause; `None` if the case does not use
-/// MPC.
+/// The most likely reason why an MPC case performs worse than the baseline, as a clause; `None` if the case does not
+/// use MPC.
 pub fn reason(p: &RankedCase<'_>) -> Option<String> {
     p.runs.iter().find(|r| r.case.controller.starts_with(MPC))?;
     if let Some(text) = unseen(p) {

@@ -49,7 +49,7 @@ pub struct Change {
     pub low: Quantity,
     pub high: Quantity,
     pub measurable: bool,
-    /// False if there is only one simulation.
+    /// Whether the change has an interval: false if there is only one simulation.
     pub has_interval: bool,
     /// `good`, `bad`, or empty if neither direction is better.
     pub tone: &'static str,

@@ -25,9 +25,9 @@ const SLACK_SHARE: f64 = 0.001;
 /// A case may violate a soft limit for up to this additional fraction of the time in one scenario, provided that it
 /// does not violate the limit more often over all scenarios (not tuned).
 const SLACK_SOFT: f64 = 0.01;
-/// A case gets a caveat if the low end of the 90 % interval of its saving is below this fraction of the saving. If there
-/// is no saving and the error is normal, the probability that a case is recommended without a caveat is then about 2 %
-/// (1 − Φ(1.645 / 0.8)).
+/// A case gets a caveat if the low end of the 90 % interval of its saving is below this fraction of the saving. If
+/// there is no saving and the error is normally distributed, the probability that a case is recommended without a
+/// caveat is about 2 % (1 − Φ(1.645 / 0.8)).
 const LOW_END: f64 = 0.2;
 /// A case that spends more than this fraction of the time outside the logged range gets a caveat (not tuned).
 const OUTSIDE_TRY: f64 = 0.05;
@@ -403,7 +403,7 @@ fn excludes(run: CaseRun<'_>, used: &LimitUse, runs: &[CaseRun<'_>]) -> bool {
     used.share_beyond > share(run.baseline) + SLACK_SOFT || then > (now + SLACK_SHARE).max(SLACK_FACTOR * now)
 }
 
-/// Returns the entry of `case` for the limit to which `used` refers.
+/// Returns how `case` uses the limit to which `used` refers.
 pub fn counterpart<'a>(used: &LimitUse, case: &'a CaseResult) -> Option<&'a LimitUse> {
     case.limits.iter().find(|l| l.signal == used.signal && l.kind == used.kind)
 }

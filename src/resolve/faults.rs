@@ -99,7 +99,7 @@ impl<'a> Faults<'a> {
         }
     }
 
-    /// Reports every control that is named by two entries. The message uses `entries` as the word for such entries.
+    /// Reports every control that is named by two entries. `entries` is what the message calls them, such as "loops".
     pub fn require_distinct<'n>(&mut self, names: impl Iterator<Item = &'n At<String>>, entries: &str) {
         let mut known = HashSet::new();
         for name in names {

@@ -29,7 +29,7 @@ pub struct ClosedLoop<'a> {
     pub seed: u64,
     /// Clock for enforcing the time budget of plans. Without a clock, plans have no time limit.
     pub clock: Option<&'a Clock>,
-    /// The own controller of the plant, which applies if the support of the twin allows no move of MPC, and to the
+    /// The plant's own controller, which applies if the support of the twin allows no move of MPC, and to the
     /// controls that MPC does not plan.
     pub own: &'a ControllerSettings,
     /// The twin with the recorded noise of the run; `None` if the noise is drawn.
@@ -42,7 +42,7 @@ pub struct ClosedLoopRun {
     pub optimism_check: Option<OptimismCheck>,
     pub skill_horizon: Option<SkillHorizon>,
     pub gate_use: Option<GateUse>,
-    /// How much of their own effect the plans see, with a clause that states what they do not see.
+    /// How much of their own effects the plans cover, and a clause that describes the effects beyond their end.
     pub sight: Option<(Sight, String)>,
 }
 

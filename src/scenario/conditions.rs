@@ -33,7 +33,7 @@ pub fn realise(
     let (needed, known) = (plant.twin.map.depth(), start + 1 - segment);
     if known < needed {
         return Err(Error::Data(format!(
-            "{} cannot start: the twin reads the last {}, but the log contains only {} after its beginning or its last \
+            "{} cannot start: the twin reads the last {}, but up to this start, the log contains only {} without a \
              gap; move `start` to {} or later",
             place(),
             plural(needed, "step", "steps"),

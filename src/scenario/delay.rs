@@ -1,7 +1,8 @@
 //! The delays after which the moves of a plan take effect.
 //!
-//! A plan that ends before a move takes effect sees only the cost of the move, or nothing at all. The delays follow from
-//! the structure of the equations (lags, dead times and integrations) and from the step responses of learned models.
+//! A plan that ends before a move takes effect sees only the cost of the move, or nothing at all. The delays follow
+//! from the structure of the equations (lags, dead times and integrations) and from the step responses of learned
+//! models.
 
 use std::collections::BTreeSet;
 
@@ -33,7 +34,7 @@ pub struct Delay {
 pub enum Sight {
     /// The plan ends before any of its moves changes the signal.
     None,
-    /// Only the moves in the first half of the plan, or fewer, can change the signal within the plan.
+    /// Only moves in the first half of the plan, or in an even shorter part, can change the signal within the plan.
     Partial,
     Full,
 }
@@ -58,7 +59,8 @@ impl Delay {
         format!("use a longer horizon, like `horizon = \"{}\"`", TimeSpan::from_steps(self.horizon(), step.ms()))
     }
 
-    /// A clause that states what a plan of `horizon` steps does not see; `None` if the plan sees enough.
+    /// A clause that states which effect of its moves a plan of `horizon` steps cannot see; `None` if the plan is long
+    /// enough.
     pub fn text(&self, horizon: usize, schema: &Schema, step: TimeSpan) -> Option<String> {
         let name = |s: usize| &schema.signals[s].name;
         let (control, signal) = (name(self.control), name(self.signal));
@@ -81,9 +83,9 @@ impl Delay {
 
 impl Compiled {
     /// The longest delay of each planned control, longest first. Controls without any effect on the cost are omitted.
-    /// `responses` are the step responses of the learned model. Without them, every learned signal is assumed to respond
-    /// without dead time. The list is empty if plans have a learned terminal cost, because this cost includes later
-    /// effects.
+    /// `responses` are the step responses of the learned model. A learned signal without a step response is assumed to
+    /// respond without dead time. The list is empty if plans have a learned terminal cost, because this cost includes
+    /// later effects.
     pub fn delays(
         &self,
         schema: &Schema,
@@ -114,9 +116,9 @@ impl Compiled {
         list
     }
 
-    /// Columns of the states that store something for later and whose content at the end of a plan has no price: known
-    /// balances that the planned controls change, and that affect the cost of a plan only through their own limits or as
-    /// limits of a control. The list is empty if the settings give a price to the end of a plan.
+    /// Columns of the states that act as stores and whose content at the end of a plan has no price. These are known
+    /// balances that the planned controls change, and that affect the cost of a plan only through their own limits or
+    /// as limits of a control. The list is empty if the settings include a terminal cost or price.
     pub fn unpriced_stores(&self, schema: &Schema, model: &ModelSpec, settings: &ResolvedMpc) -> Vec<usize> {
         if settings.cost_to_go == Some(true) || !settings.terminal.is_empty() || self.objective.terms.is_empty() {
             return Vec::new();
@@ -165,10 +167,11 @@ impl Compiled {
         found.into_iter().map(|(signal, lag)| (signal, lag.cast_signed())).chain(limits).collect()
     }
 
-    /// Adds `reads`, which are pairs (signal, lag), to `found`, and the reads of the derived signals among them. `offset`
-    /// is added to all lags. Only the smallest lag of a state, an output or an input is added. Of a control or a derived
-    /// signal, the smallest lag of each range of consecutive lags is added, because the ranges may be different effects
-    /// of the same order: its cost when it is placed, and its receipt after the lead time.
+    /// Adds the pairs (signal, lag) in `reads` to `found`. For each derived signal among them, the pairs that its
+    /// expression reads are added as well. `offset` is added to all lags. If a state, an output or an input is read
+    /// with several lags, only the smallest lag is added. For a control or a derived signal, the smallest lag of each
+    /// range of consecutive lags is added, because different ranges may be different effects. For example, an order has
+    /// a cost when it is placed, and it is received after the lead time.
     fn expand(&self, schema: &Schema, reads: &[(usize, usize)], offset: usize, found: &mut BTreeSet<(usize, usize)>) {
         for &(signal, lag) in reads {
             let separate = matches!(schema.signals[signal].role, Role::Control | Role::Derived);
@@ -193,7 +196,7 @@ impl Compiled {
         dead_time: impl Fn(usize) -> usize,
     ) -> Vec<Option<usize>> {
         let Equations { early, late, next, .. } = &self.equations;
-        // Each effect is (cause, effect, steps).
+        // Triples of cause, effect, and delay in steps.
         let mut effects: Vec<(usize, usize, usize)> = Vec::new();
         for d in early.iter().chain(late) {
             effects.extend(d.program.reads.iter().map(|&(s, lag)| (s, d.signal, lag)));

@@ -103,12 +103,12 @@ pub fn perfect_forecast(
     forecast.perfect().filter(|i| !constant(i)).map(|i| plant.schema.signals[i].name.clone()).collect()
 }
 
-/// Describes how often the moves of MPC were changed because they leave the support; `None` if they never were.
+/// Describes how often the moves of MPC were changed because they left the support; `None` if they never were.
 pub fn gate(used: GateUse) -> Option<String> {
     let percent = |n: usize| 100.0 * n as f64 / used.moves.max(1) as f64;
     (used.reduced + used.replaced > 0).then(|| {
         format!(
-            "{:.1} % of the moves were reduced and {:.1} % replaced by those of the baseline, because they leave the \
+            "{:.1} % of the moves were reduced and {:.1} % replaced by those of the baseline, because they left the \
              logged range",
             percent(used.reduced),
             percent(used.replaced)

@@ -2,18 +2,19 @@
 //! by their difference.
 //!
 //! The effect of a control on a signal is the mean change of the signal over a window after the control is raised by
-//! one unit. Let A be the average effect in the mean model, A_m that in ensemble member m, and Ā their mean over members.
-//! Let δ be the error of A with its standard error s ([`crate::learn::effect_errors`]), and let Δ be the filtered
-//! difference of the control between a case and the baseline (see below). The difference d of the signal between the case and the baseline is
-//! then corrected for every particle p, which belongs to member m:
+//! one unit. Let A be the average effect in the mean model, A_m the one in ensemble member m, and Ā the mean of A_m
+//! over members. Let δ be the error of A with its standard error s ([`crate::learn::effect_errors`]), and let Δ be the
+//! filtered difference of the control between a case and the baseline (see below). The difference d of the signal
+//! between the case and the baseline is then corrected for every particle p, which belongs to member m:
 //!
 //! ```text
 //! d_p(t) ← d̄(t) + r (d_p(t) − d̄(t) − (A_m − Ā) Δ_p(t)) + (A − Ā + δ + s z_p) Δ_p(t)
 //! ```
 //!
-//! If several controls act on the signal, the terms with Δ are summed over them. d̄ is the mean over particles, z_p are quantiles of Student's t in random order, and r ≥ 1 is the factor by which
-//! the members understate the spread of local effects (see `learn/average_effect.rs`). The members thus determine how
-//! the effect differs between operating points, and the log determines its average.
+//! If several controls act on the signal, the terms with Δ are summed over them. d̄ is the mean over particles, z_p are
+//! quantiles of Student's t in random order, and r ≥ 1 is the factor by which the members understate the spread of
+//! local effects (see `learn/average_effect.rs`). The members thus determine how the effect differs between operating
+//! points, and the log determines its average.
 //!
 //! The error of a slow state is larger long after a move than on average over the window. Δ is therefore the difference
 //! of the controls after a first-order filter, whose final value is the accumulation a of a constant error
@@ -23,7 +24,8 @@
 //! Δ(t) = ρ Δ(t − 1) + (1 − ρ) a (u_case(t) − u_baseline(t)),   a · mean of (1 − ρʲ) over j = 1 … H is 1
 //! ```
 //!
-//! Integrating signals are not corrected, and neither are states whose equations read the signal.
+//! Integrating signals are not corrected. States whose known equations read a corrected signal are not corrected
+//! either.
 
 use std::collections::BTreeMap;
 
@@ -37,12 +39,13 @@ use crate::stats::{mean, mean_and_population_sd, mean_or_zero, student_t_95};
 use crate::trajectory::Trajectory;
 use crate::value::json::number_or_nan;
 
-/// Identifier of the random stream that orders the quantiles over the particles.
+/// Identifier of the random stream that assigns the quantiles z_p to the particles.
 const STREAM: u64 = 0x6566_6665_6374;
 /// 95th percentile of the standard normal distribution.
 const NORMAL_95: f64 = 1.644_853_627;
 
-/// An error of at most this fraction of the effect in the model is not reported (not tuned). Savings are corrected for it.
+/// An error of at most this fraction of the effect in the model is not reported (not tuned). Savings are corrected for
+/// it.
 const RELEVANT: f64 = 0.1;
 
 /// The effect of a control on a signal: the mean change of the signal over a window after the control is raised by one
@@ -206,7 +209,7 @@ impl Correction {
         }
     }
 
-    /// Filters the difference of the control in the next step.
+    /// Advances the filtered difference of the control by one step.
     fn advance(&mut self, case: &[f64], baseline: &[f64]) {
         for (m, (u, b)) in self.moves.iter_mut().zip(case.iter().zip(baseline)) {
             *m = self.decay * *m + (1.0 - self.decay) * self.accumulation * (u - b);

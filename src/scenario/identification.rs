@@ -88,8 +88,8 @@ impl ControlIdentification {
         }
     }
 
-    /// A remark for the users of the model; `None` if the effect is identified or if the control never moved. Another
-    /// remark reports controls that never moved.
+    /// A remark for the users of the model; `None` if the effect is identified or if the control never moved. Controls
+    /// that never moved are reported in a separate remark.
     pub fn note(&self) -> Option<Note> {
         let help = "Move it independently of other signals to learn its effect";
         let text = match self.level {

@@ -2,14 +2,14 @@
 //!
 //! If the scenario changes nothing on which the plant depends, and the log has the required values over the run, the
 //! noise is recorded ([`crate::twin::RecordedTwin`]): it consists of the errors of each ensemble member in predicting
-//! the next step of the log. All cases then share the actual disturbances of the plant, known or not, and a replay of the
-//! logged controls gives the measured run. Otherwise, the noise is drawn.
+//! the next step of the log. All cases then share the actual disturbances of the plant, known or not, and a replay of
+//! the logged controls gives the measured run. In all other scenarios, the noise is drawn.
 //!
 //! With recorded noise, the particles of an ensemble member would be identical. There is therefore at most one particle
 //! per member, and the interval of a difference contains only the uncertainty of the model. If all effects of the
-//! controls follow from known equations, or if the model has a single member, there is one particle and no interval. Such
-//! a twin has recorded noise only if the baseline is a replay, which would not react to drawn noise, or if it predicts
-//! nothing that has noise.
+//! controls follow from known equations, or if the model has a single member, there is one particle and no interval. If
+//! all these effects follow from known equations, noise is recorded only if the baseline is a replay, which would not
+//! react to drawn noise, or if the twin predicts nothing that has noise.
 
 use super::conditions::changed_inputs;
 use super::plant::Plant;
@@ -30,12 +30,12 @@ pub struct ScenarioNoise {
     /// Number of simulated particles.
     pub particles: usize,
     pub note: String,
-    /// The reason why the baseline may be worse than the operation of the plant.
+    /// The reason why the baseline may perform worse than the plant's actual operation.
     pub caveat: Option<String>,
 }
 
 impl ScenarioNoise {
-    /// Chooses the source for a run of `steps` steps that starts at row `past` of `realised`.
+    /// Chooses the source of the noise for a run of `steps` steps that starts at row `past` of `realised`.
     ///
     /// # Errors
     /// The errors of [`changed_inputs`].
@@ -93,7 +93,7 @@ impl ScenarioNoise {
 }
 
 /// Advice on a baseline that replays the logged controls although the conditions differ from the log.
-pub const REPLAY_HELP: &str = "give the baseline a controller that reacts as that of the plant does (`rule`, `pid` or \
+pub const REPLAY_HELP: &str = "give the baseline a controller that reacts like that of the plant (`rule`, `pid` or \
                                `base_stock`), or `hold` if the plant keeps its controls constant";
 
 /// Formats names as `` `a` ``, `` `a` and `b` ``, or `` `a`, `b` and 2 more ``.
@@ -114,7 +114,7 @@ fn differs(plant: &Plant, realised: &Trajectory, past: usize, steps: usize, sign
     pairs.into_iter().any(|(a, b)| a != b && !(a.is_nan() && b.is_nan()))
 }
 
-/// A reason for drawn noise if a new episode begins during the run.
+/// Returns a reason to draw the noise if a new episode begins during the run.
 fn new_episode(plant: &Plant, realised: &Trajectory, past: usize, steps: usize) -> Option<String> {
     plant.spec.value.log.episode.as_ref()?;
     let start = realised.segments.iter().map(|s| s.start).find(|s| (past + 1..past + steps).contains(s))?;
@@ -159,7 +159,7 @@ impl Gaps {
         Self { signals, steps, horizon: plant.card.horizon, step_ms: plant.log.step_ms }
     }
 
-    /// A reason for drawn noise if a signal is missing for too long.
+    /// Returns a reason to draw the noise if a signal is missing for too long.
     fn long(&self) -> Option<String> {
         let too_long =
             |missing: usize, longest: usize| longest > self.horizon || missing as f64 > MAX_MISSING * self.steps as f64;

@@ -59,7 +59,7 @@ pub struct ScenarioResult {
     /// The reason for the source of the noise, and the consequence for the intervals; empty in older results.
     #[serde(default)]
     pub noise_note: String,
-    /// The reason why the baseline may be worse than the operation of the plant, so that savings are overstated.
+    /// The reason why the baseline may be worse than the operation of the plant, in which case savings are overstated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline_caveat: Option<String>,
     /// Exit code of the error if the scenario failed; otherwise 0.
@@ -100,7 +100,8 @@ pub struct CaseResult {
     /// Remarks on the controller, e.g. that its horizon was shortened.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// Clause that states which effect the plans cannot see; `None` if they see at least the effect of their first move.
+    /// Clause that states which effect the plans cannot see; `None` if they see at least the effect of their first
+    /// move.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unseen: Option<String>,
     /// Result of re-scoring plans on other ensemble members; `None` if no plans were made, or if the model has only one
@@ -153,7 +154,7 @@ pub struct ControlUse {
     pub high: Option<f64>,
     /// Largest allowed move per step; the smaller value if the limits for increase and decrease differ.
     pub max_move: Option<f64>,
-    /// Number of moves during the run. They are counted in the median of the control over the particles.
+    /// Number of moves during the run, counted in the median of the control over the particles.
     pub moves: usize,
 }
 

@@ -21,8 +21,8 @@ use crate::value::Kpi;
 const MINIMUM_STEPS: usize = 60;
 /// Minimum length of a run, in multiples of the horizon (not tuned).
 const MINIMUM_HORIZONS: usize = 2;
-/// Maximum number of segments per half of the log on which settings are compared, and of further segments on which the
-/// chosen settings are tested (not tuned).
+/// Maximum number of segments per half of the log for comparing settings, and also the maximum number of further
+/// segments for testing the chosen settings (not tuned).
 const RUNS: usize = 3;
 
 /// A segment of the log on which MPC is simulated.

@@ -13,8 +13,8 @@ use crate::value::TerminalCost;
 
 /// Numbers of lags that are tried (not tuned).
 pub const LAGS: [usize; 4] = [1, 2, 4, 8];
-/// Model family of the reference controller, which measures how difficult plant models are to control. The reference
-/// family is always a candidate for the model of the tuned controller.
+/// Model family of the reference controller, whose results show how difficult plant models are to control. The
+/// reference family is always a candidate for the model of the tuned controller.
 pub const REFERENCE_FAMILY: &str = "linear";
 /// Model family that is always fitted for use as a plant model, even if the controller may not use it.
 const PLANT_FAMILY: &str = "gp";
@@ -25,7 +25,7 @@ pub type Halves = [Vec<Range<usize>>; 2];
 pub struct HalfModel {
     pub family: &'static str,
     pub lags: usize,
-    /// Half of the training rows to which the model was fitted: 0 is the older half, 1 is the newer half.
+    /// The half of the training rows to which the model was fitted: 0 for the older half, 1 for the newer half.
     pub half: usize,
     pub twin: Twin,
     /// Open-loop error on the other half, relative to the error of persistence.
@@ -76,8 +76,8 @@ impl ModelPool {
         for fit in fitted {
             match fit {
                 Ok(model) => models.push(model),
-                // Tuning continues without a model if this half of the log has too few rows for it, or if a matrix is
-                // not positive definite.
+                // Tuning continues without a model if its half of the log has too few rows, or if a matrix is not
+                // positive definite.
                 Err(Error::Data(_)) => {}
                 Err(other) => return Err(other),
             }

@@ -47,9 +47,9 @@ pub struct Envelope {
     marginals: Vec<MarginalSupport>,
     /// Standardised reference rows, sorted by the first signal: `[points][signals]`.
     points: Vec<f32>,
-    /// Largest squared distance at which a point is considered inside.
+    /// Largest squared distance at which a point counts as inside.
     inside: f32,
-    /// Largest squared distance at which a point is considered at the edge.
+    /// Largest squared distance at which a point counts as being at the edge.
     edge: f32,
 }
 

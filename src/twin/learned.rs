@@ -214,7 +214,7 @@ impl Dynamics for Twin {
     }
 
     fn skill_horizon(&self, signal: usize) -> Option<usize> {
-        // A known balance is not uncertain itself, only the learned signals that it reads are.
+        // A known balance is exact; only the learned signals that it reads are uncertain.
         let is_known = self.map.equations.next.iter().any(|n| n.signal == signal) || !self.is_learned(signal);
         self.skill_horizons.get(signal).copied().flatten().filter(|_| !is_known)
     }

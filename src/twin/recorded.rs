@@ -1,6 +1,6 @@
-//! A twin whose noise is recorded: the noise with which each ensemble member reproduces a logged stretch exactly.
+//! A twin whose noise is recorded: the noise with which each ensemble member reproduces a logged period exactly.
 //!
-//! A what-if on a logged stretch is a counterfactual (Pearl, Causality, 2009), which has three steps:
+//! A what-if run over a logged period is a counterfactual (Pearl, Causality, 2009), which has three steps:
 //!
 //! 1. Abduction: [`RecordedTwin::recorder`] follows the measured run. At each step, each particle predicts the outputs
 //!    and the next states from the present and past of this run. The noise is measured − predicted.
@@ -23,7 +23,7 @@ use crate::learn::StepScratch;
 use crate::schema::{Bounds, Schema};
 use crate::trajectory::{Frame, Trajectory, Window};
 
-/// The noise of one step, for particles with one row each.
+/// The noise of one step for each particle.
 #[derive(Debug, Clone, Default)]
 struct StepNoise {
     /// `[targets][particles]`.
@@ -49,12 +49,12 @@ pub struct RecordedTwin<'a> {
 }
 
 impl<'a> RecordedTwin<'a> {
-    /// A twin that follows `log` (1 particle) from row `past` on and records the noise of every step.
+    /// A twin that follows `log` (1 particle), starting at row `past`, and records the noise of every step.
     pub fn recorder(twin: &'a Twin, log: &'a Trajectory, past: usize) -> Self {
         Self { twin, noise: Noise::Recording { log, past, steps: Mutex::default() } }
     }
 
-    /// The twin with the noise that was recorded during a simulation of the recorder.
+    /// Turns a recorder that has been simulated into a twin with the recorded noise.
     #[must_use]
     pub fn recorded(self) -> Self {
         let noise = match self.noise {
@@ -146,7 +146,7 @@ impl Dynamics for RecordedTwin<'_> {
         }
     }
 
-    /// The support of the twin. The recorder labels every row as inside, because its labels are not used.
+    /// The labels of the twin. The recorder labels every row as inside, because its labels are not used.
     fn support(&self, window: &Window) -> Vec<Support> {
         match self.noise {
             Noise::Recording { .. } => vec![Support::Inside; window.rows()],

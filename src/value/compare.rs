@@ -25,13 +25,13 @@ pub struct Estimate {
 ///
 /// The interval is a prediction interval for the difference in a single simulated future, not a confidence interval of
 /// the mean. With more particles, the ends of the interval become more precise, but its width does not shrink to zero.
-/// If the noise is recorded, particles differ only in the ensemble member, and the interval is a prediction interval for
-/// one further member.
+/// If the noise is recorded, particles differ only in the ensemble member, and the interval is a prediction interval
+/// for one further member.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Difference {
     #[serde(deserialize_with = "number_or_nan")]
     pub mean: f64,
-    /// 90 % interval of the difference; NaN if there is only one particle, whose values differ.
+    /// 90 % interval of the difference; NaN if there is only one particle and its difference is not zero.
     #[serde(deserialize_with = "number_or_nan")]
     pub low: f64,
     #[serde(deserialize_with = "number_or_nan")]
@@ -76,14 +76,14 @@ impl Difference {
     /// the ends of the interval are the order statistics at ranks 0.05·(n + 1) and 0.95·(n + 1), which give 90 %
     /// coverage for any distribution. With 2 to 18 particles, the interval is the prediction interval based on
     /// Student's t, mean ± t₀.₉₅(n − 1)·s·√(1 + 1/n). With a single particle, there is no interval unless the
-    /// values are equal: its ends are NaN, and the difference is not measurable. A difference smaller than 1e-9 times the compared values counts as a
-    /// rounding error.
+    /// values are equal: its ends are NaN, and the difference is not measurable. A difference smaller than 1e-9 times
+    /// the compared values counts as a rounding error.
     pub fn paired(case: &[f64], baseline: &[f64]) -> Self {
         Self::paired_among(case, baseline, usize::MAX)
     }
 
-    /// Like [`Self::paired`], for particles that belong to `members` ensemble members. Particle p has member p mod
-    /// `members`. Particles of the same member have the same model error, so at most `members` particles are
+    /// Like [`Self::paired`], for particles that belong to `members` ensemble members. Particle p belongs to member p
+    /// mod `members`. Particles of the same member have the same model error, so at most `members` particles are
     /// independent.
     pub fn paired_among(case: &[f64], baseline: &[f64], members: usize) -> Self {
         let scale = case.iter().zip(baseline).filter(|(c, b)| c.is_finite() && b.is_finite());
@@ -121,9 +121,9 @@ impl Difference {
 }
 
 /// Variance of the difference in one draw of an ensemble member and of its noise, estimated by a one-way analysis of
-/// variance: S + W (1 − 1/r), where S is the variance of the means of the members, W is the variance within members, and
-/// r is the mean number of particles per member. Particles of a member are not independent, so their variance about the
-/// overall mean would be too small. Differences that are not finite are ignored.
+/// variance: S + W (1 − 1/r), where S is the variance of the means of the members, W is the variance within members,
+/// and r is the mean number of particles per member. Particles of a member are not independent, so their variance about
+/// the overall mean would be too small. Differences that are not finite are ignored.
 fn variance_of_draw(differences: &[f64], members: usize) -> f64 {
     let mut groups: Vec<Vec<f64>> = vec![Vec::new(); members.min(differences.len())];
     for (p, d) in differences.iter().enumerate().filter(|(_, d)| d.is_finite()) {

@@ -172,8 +172,8 @@ impl Kpi {
         }
     }
 
-    /// Whether the KPI depends on `signal` other than as a limit of one of `controls`. `derived` returns the expression of
-    /// a derived signal.
+    /// Whether the KPI depends on `signal` other than as a limit of one of `controls`. `derived` returns the expression
+    /// of a derived signal.
     pub fn depends_beyond_limits<'a>(
         &self,
         signal: usize,

@@ -1,4 +1,4 @@
-//! The objective, a weighted sum of KPIs. MPC minimises it, and cases are compared by it.
+//! The objective, a weighted sum of KPIs. MPC minimises the objective, and its value is used to compare cases.
 
 use indexmap::IndexMap;
 

@@ -25,7 +25,7 @@ pub struct TerminalCost {
     /// Means of the inputs.
     pub(super) mean: Vec<f64>,
     /// Two functions: one for the terms of the objective that are sums over time, and one for the terms that are means.
-    /// For a plan of n steps, the function for means is divided by n.
+    /// For a plan of n steps, the function for the terms that are means is divided by n.
     pub(super) parts: [Quadratic; 2],
 }
 

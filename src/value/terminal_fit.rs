@@ -12,7 +12,7 @@ use crate::schema::Role;
 use crate::stats::{mean_and_population_sd, mean_or_zero};
 use crate::trajectory::{Frame, Trajectory};
 
-/// Maximum number of rows used in the fit (not tuned). From a longer log, this many evenly spaced rows are used.
+/// Maximum number of rows used in the fit (not tuned). If the log has more rows, this many evenly spaced rows are used.
 const ROWS: usize = 6000;
 /// Fraction of the rows used for validation, starting from the newest row (not tuned).
 const VALIDATION_SHARE: f64 = 0.25;

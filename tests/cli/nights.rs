@@ -114,7 +114,7 @@ fn drift_of_the_plant_needs_attention() {
     columns[0].1[ROWS + 24..].iter_mut().for_each(|v| *v += 1.5 * noise.normal());
     write_log(&room.log_file(), &columns);
     retrain(&room).expect(3).says(&["needs attention", "drift", "90 % intervals cover only", "inspect"]);
-    // the alarm stays as long as there are no new rows, and nothing is fitted again
+    // while there are no new rows, the alarm is repeated and nothing is fitted
     retrain(&room).expect(3).says(&["drift", "nothing new"]);
     assert_eq!(champion(&room), one);
     assert_eq!(std::fs::read_dir(room.path("models/room/versions")).unwrap().count(), 2);
@@ -137,7 +137,7 @@ fn a_champion_older_than_max_age_needs_attention() {
 fn status_judges_the_champion_the_last_night_and_the_log() {
     let room = recent();
     room.run(&["status"]).expect(3).says(&["room (no model)"]);
-    // a fitted model counts as a good night
+    // a successful fit counts as a good outcome
     room.run(&["fit", "data/room", "--quiet"]).expect(0);
     let good = room.run(&["status"]).expect(0).stdout;
     assert!(good.contains("good") && good.contains("fitted") && !good.contains("never"), "{good}");

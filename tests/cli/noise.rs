@@ -1,4 +1,4 @@
-//! Tests of the source of the noise: recorded if the scenario changes nothing on which the plant depends, else drawn.
+//! Tests that noise is recorded if the scenario changes nothing on which the plant depends, and drawn otherwise.
 
 use serde_json::Value;
 
@@ -41,7 +41,7 @@ fn the_baseline_of_an_unchanged_scenario_is_the_measured_run() {
     }
     let steady = samples(&result, 1, "discomfort");
     assert!(steady.iter().any(|v| *v != steady[0]), "members must differ: {steady:?}");
-    // More particles than ensemble members would only repeat them.
+    // Additional particles would only repeat the ensemble members.
     let many = scenario(&room, "many", &winter.replace("particles     = 8", "particles = 100"));
     let found = samples(&many, 1, "discomfort");
     assert_eq!((found.len(), &many["particles"]), (16, &Value::from(16)));
@@ -64,13 +64,13 @@ fn noise_is_drawn_only_if_the_plant_depends_on_a_change() {
     }
     let (noise, note, caveat) = source("warm", "[disturbance]\noutdoor_temp = { add = 1.0 }");
     assert!(noise == "drawn" && caveat && note.contains("`outdoor_temp`") && note.contains("`rule`"), "{note}");
-    // The report names the caveat, and the answer is at most “try”.
+    // The report shows the caveat, and the answer is at most “try”.
     let page = room.text("reports/room/warm/index.html");
     assert!(page.contains("replays logged controls") && !page.contains("class=\"answer do\""));
     room.run(&["check", "scenarios/room/warm.toml"]).expect(0).says(&["replayed-baseline", "`outdoor_temp`"]);
     let price = room.run(&["check", "scenarios/room/price.toml"]).expect(0);
     assert!(!price.stderr.contains("replayed-baseline"), "{}", price.stderr);
-    // A baseline that reacts needs no warning.
+    // A baseline whose controls follow a rule needs no warning.
     let rule = winter.replace("controller.replay = {}", "controller.rule = { heat = \"heat + 0.1\" }");
     let rule = rule.replace("[case.baseline]", "[disturbance]\noutdoor_temp = { add = 1.0 }\n[case.baseline]");
     let result = scenario(&room, "rule", &rule);
@@ -120,7 +120,7 @@ fn a_twin_without_a_learned_part_has_no_interval() {
     assert!(page.contains("one simulated future cannot show") && page.contains("(no interval)"));
 }
 
-/// A stock with a demand, whose inflow follows a slow controller with exploration.
+/// A tank with a demand; a slow controller with exploration sets its inflow.
 const TANK: &str = r#"
 name    = "room"
 step    = "1h"
@@ -157,7 +157,7 @@ controller.pid = [{ control = "inflow", measurement = "level", setpoint = 5.0, k
 const FROM: usize = 100 * 24;
 const LENGTH: usize = 480;
 
-/// A PI controller of the level: the inflow, with the integral updated.
+/// A PI controller of the level. Returns the inflow, and updates the integral.
 fn pi(integral: &mut f64, level: f64, gain: f64, rate: f64) -> f64 {
     let error = 5.0 - level;
     let inflow = *integral + gain * error;
@@ -186,7 +186,7 @@ fn the_promise_for_a_stock_under_feedback_is_what_the_plant_gives() {
     room.write("data/room/twin.toml", TANK);
     let result = scenario(&room, "tighter", TIGHTER);
 
-    // The faster controller on the plant itself, with the same demand and the same shocks.
+    // The true plant is simulated with the faster controller, the same demand and the same shocks.
     let [levels, inflows, demands] = &columns;
     let (mut level, mut integral, mut sum) = (levels[FROM], inflows[FROM - 1], 0.0);
     for t in FROM..FROM + LENGTH {
@@ -200,6 +200,7 @@ fn the_promise_for_a_stock_under_feedback_is_what_the_plant_gives() {
         (result["cases"][1]["objective_change"]["mean"].as_f64().unwrap(), sum / LENGTH as f64 - measured);
     let baseline = samples(&result, 0, "off");
     assert!(baseline.iter().all(|v| (v - measured).abs() < 1e-9 * measured), "{baseline:?} for {measured}");
-    // With drawn noise, the level of the replayed baseline drifts away, and the promise is several times too large.
+    // With drawn noise, the level of the replayed baseline drifts away, and the promised saving is several times too
+    // large.
     assert!(realised < -0.5 && (0.95..1.06).contains(&(promised / realised)), "{promised} for {realised}");
 }

@@ -1,4 +1,5 @@
-//! Tests of orders, minimum times and plans that cannot see their own effect, with values that the test computes.
+//! Tests of orders, of minimum times, and of plans that cannot see their own effect. Each test computes the expected
+//! values.
 
 use super::room::{Columns, Ended, Room};
 use serde_json::Value;
@@ -108,8 +109,8 @@ fn orders_are_rounded_up_to_packs_and_minimum_orders() {
 
 #[test]
 fn minimum_times_are_rounded_up_to_whole_steps() {
-    // The rule asks for a switch in every step. With minimum times of 90 and 70 min, the machine is on for two steps and
-    // off for two steps.
+    // The rule asks for a switch in every step. With minimum times of 90 and 70 min, the machine is on for two steps
+    // and off for two steps.
     let twin = "signals = [\n\
         { name = 'heat', role = 'state', next = '0.5 * heat + machine' },\n\
         { name = 'machine', role = 'control', hard = [0, 4], min_on = 4, min_run = '90min', min_stop = '70min' },\n]\n\
@@ -207,7 +208,7 @@ fn a_lead_time_beyond_the_horizon_is_reported() {
     );
     let room = project(&store(), twin, &cases);
     let report = check(&room);
-    // The order arrives after 24 steps and is in the level one step later.
+    // The order arrives after 24 steps and raises the level one step later.
     let short = "case `short`: a plan of 22h cannot see its own effect, because a move of `order_qty` changes `level` only 25h later";
     let half = "case `half`: only the moves in the first 15h of a plan of 40h can take effect within the plan";
     for words in [short, half, "horizon = \"50h\""] {
@@ -231,8 +232,8 @@ fn few_moves_for_a_switched_control_are_reported() {
     assert!(report.contains("a plan of 1d ends before `u` may switch again"), "{report}");
 }
 
-/// Energy is cheap in the first half of the day and expensive in the second half, and the battery is to be worth
-/// something at the end of each plan.
+/// Energy is cheap in the first half of the day and expensive in the second half, and the energy that is left in
+/// the battery at the end of a plan has a value.
 #[test]
 fn a_battery_is_not_emptied_at_the_end_of_its_plans() {
     let twin = "signals = [\n\
@@ -253,16 +254,16 @@ fn a_battery_is_not_emptied_at_the_end_of_its_plans() {
     let scenario = "length = '96h'\n[case.baseline]\ncontroller.hold = { power = 0 }\n\
         [case.mpc]\ncontroller.mpc = { horizon = '8h', particles = 1, within_log = false }\n";
     let results = run(&project(&columns, twin, scenario));
-    // With perfect foresight, the battery is charged from 5 to 10 and then discharged by 10 on the first day. It is
-    // charged and discharged by 10 on each of the following days, except that 5 are left at the end.
+    // With perfect foresight, the battery is charged from 5 to 10 and then discharged by 10 on the first day. On
+    // each of the following days, the battery is charged and discharged by 10, except that 5 are left at the end.
     let optimum = 10.0 * 35.0 - 30.0 * 35.0;
     // Energy that is left beyond the initial 5 is worth the mean price.
     let cost = kpi(&results, "mpc", "cost") - 20.0 * (kpi(&results, "mpc", "left") - 5.0);
     assert!(cost <= 0.93 * optimum, "{cost} instead of {optimum}: {}", case(&results, "mpc")["controller"]);
 }
 
-/// Work costs the same at all times and has no deadline within the plan, so deferring it would be free without a value
-/// at the end of the plan.
+/// Work costs the same at all times and has no deadline within the plan. If the backlog had no value at the end of the
+/// plan, deferring work would therefore be free.
 #[test]
 fn work_is_not_deferred_for_ever() {
     let twin = "signals = [\n\

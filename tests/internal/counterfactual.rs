@@ -33,8 +33,8 @@ const STEPS: usize = 700;
 const PAST: usize = 40;
 const MEMBERS: usize = 5;
 
-/// Coefficients of x, u, d in the targets x(t + 1) − x(t), half(t + 1) − 0.5 half(t) and flow(t). Member m of the twin
-/// has coefficients that are larger by m thousandths.
+/// Coefficients of x, u, d in the targets x(t + 1) − x(t), half(t + 1) − 0.5 half(t) and flow(t). The coefficients of
+/// member m of the twin are these values times 1 + m / 1000.
 const WEIGHTS: [[f64; 3]; 3] = [[0.08, -0.2, 0.1], [0.1, 0.3, 0.0], [0.2, 0.05, 0.1]];
 
 /// The log of a plant that differs from the twin: its coefficients are 5 % smaller, its stock leaks, its noise is
@@ -71,7 +71,7 @@ fn twin(plant: &Plant, log: &Trajectory) -> Twin {
     twin
 }
 
-/// Simulates `controller` with recorded noise, which is recorded first.
+/// Records the noise, and then simulates `controller` with it.
 fn simulated(plant: &Plant, twin: &Twin, log: &Arc<Trajectory>, controller: &mut dyn Controller) -> Simulated {
     let run = |dynamics: &dyn Dynamics, controller: &mut dyn Controller| {
         let forecast = Forecast::new(&plant.spec, log.clone(), PAST, None);
@@ -98,7 +98,7 @@ impl Controller for Shift {
     }
 }
 
-/// A controller that closes a loop: u = 1.5 x + an integral of x, from the integral that the log has at the start.
+/// A feedback controller: u = 1.5 x + an integral of x, which starts at its value at the start of the run in the log.
 struct Feedback(Vec<f64>);
 
 impl Controller for Feedback {
@@ -189,7 +189,7 @@ fn a_replay_returns_to_the_measured_run_after_missing_values() {
             assert!(found.is_finite() && (missing || error < 1e-12 * measured.abs().max(1.0)), "{s} at {t}: {error}");
         }
     }
-    // Where x is missing, it is predicted from the last measured value.
+    // If x is missing, it is predicted from the last measured value.
     let at = |s: usize, t: usize| complete.columns[s][t];
     let predicted = at(0, 99) + WEIGHTS[0][0] * at(0, 99) + WEIGHTS[0][1] * at(4, 99) + WEIGHTS[0][2] * at(5, 99);
     assert!((run.at(0, 100 - PAST)[0] - predicted).abs() < 1e-12);

@@ -16,7 +16,8 @@ use twinopt::simulate::Simulated;
 use twinopt::trajectory::Trajectory;
 use twinopt::twin::{Support, Twin};
 
-/// In the log, `left` and `right` always move together. The objective is lowest if they move apart.
+/// In the log, `left` and `right` always move together. The objective is lowest if `left` and
+/// `right` move apart.
 const TOML: &str = r#"
 name = "pair"
 step = "1h"

@@ -104,7 +104,7 @@ fn plans_of_many_particles_do_not_depend_on_the_number_of_threads() {
     assert!(ordered.iter().any(|v| *v != ordered[0]), "{ordered:?}");
 }
 
-/// A tank whose outflow is a tenth of its level per minute. It also has a leak, which the model may omit.
+/// A tank whose outflow is a tenth of its level per minute. The tank also has a leak, which the model may omit.
 const LEAKY: &str = r#"
 name = "tank"
 step = "1min"

@@ -13,7 +13,7 @@ use cases::{Gp, Nets};
 /// Tolerance of results in f64. Rounding errors of 1e-16 accumulate in sums of up to several thousand terms and are
 /// amplified by condition numbers of about 1e4.
 pub const DOUBLE: f64 = 1e-10;
-/// Tolerance of the evidence and its gradient, which is a difference between large sums and therefore less exact.
+/// Tolerance of the evidence and its gradient. The gradient is a difference between large sums and thus less exact.
 pub const EVIDENCE: f64 = 1e-9;
 /// Tolerance of results in f32. Rounding errors of 6e-8 accumulate over five layers of sums. Results in TF32, which
 /// have rounding errors of 5e-4, do not pass.

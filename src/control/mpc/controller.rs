@@ -224,9 +224,9 @@ impl Mpc<'_> {
     }
 
     /// Evaluates the current plan of particle `row` with its next move replaced by each of the moves in `first`,
-    /// `[controls]`, and returns the index of the move that gives the lowest cost of the whole plan. The time budget and the limits on
-    /// totals are ignored. Returns `None` if there is no plan, if the plan has order-up-to levels, or if no cost is
-    /// finite.
+    /// `[controls]`, and returns the index of the move that gives the lowest cost of the whole plan. The time budget
+    /// and the limits on totals are ignored. Returns `None` if there is no plan, if the plan has order-up-to levels, or
+    /// if no cost is finite.
     pub fn cheapest(&mut self, observation: &Observation, row: usize, first: &[Vec<f64>]) -> Option<usize> {
         self.update_forecasts(observation.forecast, observation.step);
         let Self { setup, particles, forecasts, planned_at, key, .. } = self;

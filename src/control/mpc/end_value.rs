@@ -1,16 +1,17 @@
-//! The value of what is left at the end of a plan.
+//! The value of stored content and unfinished work at the end of a plan.
 //!
-//! A plan without such a value uses up every store and defers all work beyond its horizon, because both seem to be free.
+//! A plan that assigns no value to stores uses up every store and defers all work beyond its horizon, because both seem
+//! to be free.
 //! The default value of a store is the marginal cost of one more unit in the store at the end of the plan:
 //!
 //! ```text
 //!   λ = mean over moves k of (∂J/∂u_k) / (∂x_N/∂u_k),     V(x_N) = −λ x_N
 //! ```
 //!
-//! where J is the objective of the plan, x_N is the store at its end, and moves without an effect on both are left out. For
-//! a battery, λ is the mean price of charging. For a backlog of work, λ is negative: the mean cost of doing the work.
-//! The value applies only to stores that the objective does not price (see [`ResolvedMpc::stores`]), so J contains the
-//! cost of filling the store and not the benefit of using it.
+//! where J is the objective of the plan, x_N is the stored amount at its end, and only moves that affect both count.
+//! For a battery, λ is the mean price of charging. For a backlog of work, λ is negative, and −λ is the mean cost of
+//! doing the work. The default value applies only to stores that the objective does not price (see
+//! [`ResolvedMpc::stores`]), so J contains the cost of filling the store and not the benefit of using it.
 //!
 //! [`ResolvedMpc::stores`]: super::resolved::ResolvedMpc::stores
 

@@ -11,8 +11,8 @@ use crate::expr::Registers;
 use crate::stats::{mean_and_sample_sd, quantile_type_6};
 use crate::trajectory::Frame;
 
-/// Penalty for a scaled violation of 1 of a lowest-priority limit. The penalty is a multiple of the spread of costs
-/// among the first candidates, and so large that no saving outweighs a violation (not tuned).
+/// Penalty for a limit of the lowest priority whose scaled violation is 1. The penalty is a multiple of the spread of
+/// costs among the first candidates, and so large that no saving outweighs a violation (not tuned).
 const VIOLATION_PENALTY: f64 = 1e3;
 
 /// Computes the costs of candidates in simulated futures. The evaluator reuses its buffers for later plans.
@@ -26,7 +26,7 @@ pub(super) struct Evaluator {
     violation: ConstraintViolation,
     /// Pessimism term in the cost of each candidate of the last batch.
     uncertainty_costs: Vec<f64>,
-    /// Cost of the stores at the end of the plan, averaged over futures, of each candidate of the last batch.
+    /// For each candidate of the last batch, the cost of the stores at the end of the plan, averaged over futures.
     end_costs: Vec<f64>,
     /// Residuals and limited signals that were recorded during the last linearisation.
     pub trace: Trace,
@@ -91,13 +91,13 @@ impl Evaluator {
         &self.plan.end_values
     }
 
-    /// Cost of the stores at the end of the plan, averaged over futures, of each candidate of the last batch.
+    /// For each candidate of the last batch, the cost of the stores at the end of the plan, averaged over futures.
     pub fn end_costs(&self) -> &[f64] {
         &self.end_costs
     }
 
-    /// The objective of each candidate, and the content of each store at the end of the plan, `[stores][candidates]`, both
-    /// averaged over futures.
+    /// The objective of each candidate, and the content of each store at the end of the plan, `[stores][candidates]`,
+    /// both averaged over futures.
     pub fn objectives_and_ends(
         &mut self,
         setup: &Setup,

@@ -37,7 +37,7 @@ pub struct ResolvedMpc {
     /// Prices of terminal KPIs as (index of the KPI in the twin, price).
     pub terminal: Vec<(usize, f64)>,
     pub cost_to_go: Option<bool>,
-    /// Columns of the states that store something and whose content at the end of a plan has no price.
+    /// Columns of the states that act as stores and whose content at the end of a plan has no price.
     pub stores: Vec<usize>,
     pub totals: Vec<TotalSettings>,
     pub budget: Option<TimeSpan>,

@@ -32,11 +32,12 @@ use crate::rng::Key;
 pub struct Mcts {
     /// Number of sequences.
     pub population: usize,
-    /// Number of grid values (including both bounds) of a control that is not restricted to multiples of a number.
+    /// Number of grid values, including both bounds, of a control without a `multiple`.
     pub levels: usize,
 }
 
-/// Fewest and most sequences per batch. Small batches use the best sequence sooner; large batches take less time.
+/// Minimum and maximum number of sequences per batch. Small batches use the best sequence sooner; large batches take
+/// less time.
 const BATCH: (usize, usize) = (2, 16);
 /// Number of batches in which the population is evaluated, if this does not make a batch too small or too large.
 const BATCHES: usize = 32;
@@ -45,16 +46,17 @@ const PUCT_C1: f64 = 1.25;
 const PUCT_C2: f64 = 19_652.0;
 /// Ratio of the maximum number of children of a node to √visits (not tuned).
 const WIDENING: f64 = 1.5;
-/// Maximum number of moves that a node considers. If more moves are possible, a random sample is considered (not
-/// tuned).
+/// Maximum number of moves that a node considers (not tuned). If the number of possible moves is larger, the node
+/// considers a random sample of them.
 const MOST_CHILDREN: usize = 64;
-/// Maximum number of moves in which a sequence may deviate from the best one before a path is used instead (not tuned).
+/// Maximum number of moves in which a selected sequence deviates from the best one (not tuned). If there is no such
+/// sequence, a path through the tree is selected.
 const MOST_DEVIATIONS: usize = 3;
-/// Maximum number of nodes that are visited to find such a sequence, so that large trees do not slow down the search (not
-/// tuned).
+/// Maximum number of nodes that are visited to find a sequence that deviates in few moves, so that large trees do not
+/// slow down the search (not tuned).
 const MOST_VISITS: usize = 60;
-/// Number of selected sequences per evaluated sequence after which the search ends. With limits on totals, different
-/// selected sequences can become the same feasible sequence (not tuned).
+/// Maximum number of sequences that the search selects, as a multiple of the population (not tuned). Limits on totals
+/// can turn different selected sequences into the same feasible sequence.
 const MOST_SELECTED: usize = 4;
 
 /// Values of all controls in one move, and the number of steps for which each control has been in its present state (on
@@ -82,7 +84,7 @@ struct Node {
 struct Deviation<'a, 'p> {
     problem: &'a Problem<'p>,
     best: &'a [f64],
-    /// Number of moves at the start that do not deviate.
+    /// Number of moves at the start of the sequence that may not deviate from the best sequence.
     from: usize,
     /// Number of nodes that may still be visited.
     visits: usize,
@@ -160,7 +162,7 @@ impl Mcts {
         (0.0, last, (bounds.high - bounds.low) / last)
     }
 
-    /// The value of `control` with the given position on its grid, counted from 0.
+    /// The value of `control` at the given position on its grid, counted from 0.
     fn level(&self, problem: &Problem, control: usize, position: f64) -> f64 {
         let (first, _, width) = self.grid(problem, control);
         let origin = if problem.constraints[control].multiple > 0.0 { 0.0 } else { problem.finite_bounds(control).low };
@@ -173,7 +175,7 @@ impl Mcts {
         self.level(problem, control, (uniform * (last - first + 1.0).max(1.0)).floor())
     }
 
-    /// All different moves that can follow `node`, or a random sample of them if there are too many.
+    /// All distinct moves that can follow `node`, or a random sample of them if there are too many.
     fn moves(&self, problem: &Problem, node: &Node, key: Key) -> Vec<Move> {
         let controls = problem.controls();
         let count = |(first, last, _): (f64, f64, f64)| (last - first + 1.0).max(1.0);
@@ -230,8 +232,8 @@ impl Tree {
         tree
     }
 
-    /// Returns a sequence that differs from all inserted sequences. The tree must not be closed. The result may violate
-    /// constraints in the moves that are not yet in the tree.
+    /// Returns a sequence that differs from all inserted sequences. The root of the tree must not be closed. The result
+    /// may violate constraints in the moves that are not yet in the tree.
     fn select(&self, problem: &Problem, turn: usize, best: &[f64]) -> Vec<f64> {
         if turn % 3 < 2 {
             for deviations in 1..=MOST_DEVIATIONS.min(problem.moves) {
@@ -258,7 +260,7 @@ impl Tree {
     }
 
     /// Appends the moves after node `at` to `sequence`, so that it deviates from the best sequence in at most `left`
-    /// moves. Returns `false` and leaves `sequence` unchanged if no such sequence was found that is not in the tree.
+    /// moves. Returns `false` and leaves `sequence` unchanged if no such sequence was found outside the tree.
     fn deviate(&self, search: &mut Deviation, at: usize, left: usize, sequence: &mut Vec<f64>) -> bool {
         let Deviation { problem, best, from, .. } = *search;
         let (node, controls) = (&self.nodes[at], problem.controls());
@@ -345,8 +347,8 @@ impl Tree {
         open.map(|c| (bound(c), c)).reduce(|a, b| if b.0 > a.0 { b } else { a }).map(|b| b.1)
     }
 
-    /// Returns the nodes along a complete sequence, beginning with the root. Missing nodes are added, and nodes without
-    /// further sequences are closed. Moves that violate constraints are replaced by the nearest allowed moves.
+    /// Returns the nodes along a complete sequence, beginning with the root. Missing nodes are added, and nodes that
+    /// allow no further sequences are closed. Moves that violate constraints are replaced by the nearest allowed moves.
     fn insert(&mut self, problem: &Problem, sequence: &[f64]) -> Vec<usize> {
         let mut path = vec![0];
         let mut at = 0;

@@ -55,9 +55,10 @@ fn enforce_total(problem: &Problem, total: &TotalLimit, sequence: &mut [f64], su
     if multiple <= 0.0 || sum <= total.bounds.high {
         return;
     }
-    // All moves are shifted by the same fraction of their distance to the bound, so rounding to multiples of `multiple`
-    // may lower more moves than necessary. The loop therefore visits the moves in chronological order, and raises
-    // each move by `multiple` if the raised move does not exceed its target and the total stays within its limit.
+    // Because all moves are shifted by the same fraction of their distance to the bound, rounding to multiples of
+    // `multiple` may lower more moves than necessary. The loop therefore visits the moves in chronological order, and
+    // raises each move by `multiple` if the raised move does not exceed its target and the total stays within its
+    // limit.
     for i in (total.control..sequence.len()).step_by(problem.controls()) {
         let before = sequence.to_vec();
         sequence[i] += multiple;

@@ -35,7 +35,7 @@ pub struct Qp {
 
 /// Step lengths that are evaluated in one batch (not tuned).
 const LENGTHS: [f64; 4] = [1.0, 0.5, 0.2, 0.05];
-/// Relative gain below which an iteration has hardly lowered the cost (not tuned).
+/// The search ends after two consecutive iterations that lower the cost by less than this fraction (not tuned).
 const MINIMUM_GAIN: f64 = 1e-6;
 /// Penalty on the violation of a limit, relative to the largest derivative of the cost (not tuned).
 const LIMIT_PENALTY: f64 = 1e3;

@@ -36,7 +36,7 @@ pub(super) fn stack(data: &TrainingData, candidates: &[Candidate]) -> Result<Fit
 }
 
 /// Weight of each candidate for each target: `[candidates][targets]`. The weights of a target are non-negative, sum to
-/// one, and minimise the multi-step CRPS of the runs. `runs` is `[candidates][folds]`, and all have the same starts.
+/// one, and minimise the multi-step CRPS of the runs. `runs` is `[candidates][folds]`; all runs have the same starts.
 ///
 /// The expected CRPS of a calibrated normal forecast with standard deviation σ is σ / √π. The weights therefore
 /// minimise the root mean squared error of the weighted mean, divided by its value for equal weights and summed over

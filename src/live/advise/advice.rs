@@ -25,11 +25,11 @@ pub struct Advice {
     pub support: Support,
     /// Fraction of simulated futures in which the plan has a lower objective than unchanged controls.
     pub confidence: f64,
-    /// Mean change of the objective over the horizon by the plan, compared with unchanged controls.
+    /// Mean change of the objective over the horizon if the plan is followed instead of keeping the controls unchanged.
     pub objective_change: f64,
     /// 90 % interval of this change over simulated futures.
     pub objective_interval: [f64; 2],
-    /// KPI changes over the horizon by the plan, sorted by their effect on the objective, largest first.
+    /// KPI changes over the horizon due to the plan, sorted by their effect on the objective, largest first.
     pub kpis: Vec<KpiChange>,
     /// Bounds of the states, each at the time at which most of the effect of the plan is visible. The move should be
     /// undone if a state is outside its bounds.

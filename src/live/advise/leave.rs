@@ -8,15 +8,15 @@ use crate::simulate::Simulated;
 use crate::twin::Dynamics;
 use crate::value::Difference;
 
-/// Returns the change of the objective by the plan, compared with the simulation `kept` of unchanged controls.
+/// Returns the objective of the plan minus that of the simulation `kept`, in which the controls are unchanged.
 pub fn objective_change(compiled: &Compiled, ahead: &Ahead, planned: &Simulated, kept: &Simulated) -> Difference {
     let [planned, kept] = [planned, kept].map(|run| objectives(compiled, ahead, run));
     Difference::paired_among(&planned, &kept, ahead.plant.twin.members())
 }
 
 /// Returns the reason to leave the controls as they are, if the plan saves less than the uncertainty of its saving.
-/// `now` contains the current values of the planned controls. A plan is followed in any case if it reduces violations of
-/// hard or ranked limits, or if a control is outside its hard limits.
+/// `now` contains the current values of the planned controls. A plan is followed in any case if it reduces violations
+/// of hard or ranked limits, or if a control is outside its hard limits.
 pub fn reason_to_leave(
     settings: &ResolvedMpc,
     signals: &[Signal],
@@ -84,7 +84,8 @@ mod tests {
         let text = reason(Vec::new(), unsure, &warm, 3.0).unwrap();
         assert!(text.contains("by -0.1000 on average, which is less than its uncertainty"), "{text}");
         assert_eq!(reason(Vec::new(), worse, &warm, 3.0).unwrap(), "no better controls were found");
-        // The plan keeps a ranked limit that unchanged controls violate. A limit without a rank does not matter.
+        // The plan satisfies a ranked limit that unchanged controls violate. A limit without a rank does not affect the
+        // decision.
         assert_eq!(reason(vec![(0, 1)], unsure, &cool, 3.0), None);
         assert!(reason(Vec::new(), unsure, &cool, 3.0).is_some() && reason(vec![(0, 1)], unsure, &warm, 3.0).is_some());
         // A control outside its hard limits must move.

@@ -23,7 +23,7 @@ pub struct ControlAdvice {
     pub now: f64,
     pub advised: f64,
     pub change: f64,
-    /// The first move of the plan. It differs from `advised` if the advice is to leave the controls as they are.
+    /// The first move of the plan, which differs from `advised` if the advice is to leave the controls as they are.
     pub planned: f64,
     /// The value at which the ramp of the plan ends, if the first move is only its beginning.
     pub later: Option<Later>,

@@ -1,4 +1,5 @@
-//! Computes bounds for the states after the advised move. If a state is outside its bounds, the advice should be undone.
+//! Computes bounds for the states after the advised move. If a state is outside its bounds, the advice should be
+//! undone.
 
 use serde::Serialize;
 
@@ -19,13 +20,13 @@ pub struct Undo {
     pub at: String,
 }
 
-/// Fraction of the largest effect of the plan on a state after which the state is checked. A first-order process
-/// reaches this fraction after one time constant.
+/// A state is checked when the effect of the plan on the state reaches this fraction of its largest value. A
+/// first-order process reaches 63 % after one time constant.
 const RESPONSE: f64 = 0.63;
 
 /// Returns the bounds of every state on which the plan has an effect, compared with the simulation `kept` of unchanged
 /// controls. The time of the bounds is the time scale of the process: the time after which the effect reaches 63 % of
-/// its largest value. Earlier bounds would judge the advice before it can have an effect.
+/// its largest value. At earlier times, most of the effect would still be missing.
 pub fn undo(plant: &Plant, ahead: &Ahead, planned: &Simulated, kept: &Simulated) -> Vec<Undo> {
     let steps = planned.trajectory.steps.min(kept.trajectory.steps);
     let states = plant.schema.with_role(Role::State).into_iter();

@@ -56,7 +56,7 @@ pub struct Stamp {
 /// [`Error::Write`]
 pub fn require_new(file: &Path) -> Result<()> {
     let cause = |kind| match kind {
-        // `AlreadyExists` is also returned for a dangling symbolic link, which the new file would replace.
+        // A dangling symbolic link also gives `AlreadyExists`, because the new file would replace the link.
         ErrorKind::AlreadyExists => "the file exists, and `control` never overwrites a log; choose another file name",
         ErrorKind::NotFound => "its folder does not exist; create the folder, or choose another file name",
         _ => "the file cannot be created; choose another file name",

@@ -28,7 +28,7 @@ pub struct Tally {
     ms: Vec<f64>,
     /// KPI name → (sum, number of values).
     kpis: BTreeMap<String, (f64, usize)>,
-    /// Signal name → how the signal's soft limits were kept.
+    /// Signal name → number and size of the violations of the signal's soft limits.
     soft_limits: BTreeMap<String, SoftLimit>,
 }
 
@@ -42,7 +42,7 @@ struct SoftLimit {
     values: usize,
     /// Number of values outside the limits.
     violations: usize,
-    /// Largest distance of a value from the limits.
+    /// Largest amount by which a value violates the limits.
     worst: f64,
 }
 

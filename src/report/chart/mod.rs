@@ -55,7 +55,7 @@ pub fn colour(i: usize) -> usize {
 }
 
 impl Ink {
-    /// The number of this ink, which charts pass to the crate `plotters` in place of a colour.
+    /// The number that identifies this ink. Charts pass the number to the crate `plotters` instead of a colour.
     fn code(self) -> u8 {
         match self {
             Self::Axis => 1,

@@ -120,8 +120,8 @@ fn impossible_counts_in_a_file_never_abort_the_process() {
     assert!(tried > 10 && refused > 6, "{tried} {refused}");
 }
 
-/// Flips a bit in every byte of the pages of a file with page checksums, which pyarrow wrote without compression.
-/// Without the checksums, most of these files would be read with other values.
+/// Flips one bit in each byte of the pages of an uncompressed file with page checksums, which was written by pyarrow.
+/// Without the checksums, most of the altered files would be read with wrong values.
 #[test]
 fn a_flipped_bit_in_a_page_with_a_checksum_is_found() {
     let dir = TempDir::new().unwrap();

@@ -130,7 +130,7 @@ fn a_state_is_the_last_value_or_the_share_of_time() {
 
 #[test]
 fn a_step_without_a_row_may_be_zero() {
-    // Sales on every third day, two lines at the same time.
+    // On every third day, there are two sales with equal time stamps.
     let days: Vec<i64> = (0..40).map(|i| 3 * i).collect();
     let time: Vec<i64> = days.iter().flat_map(|d| [T0 + d * DAY + 10 * HOUR; 2]).collect();
     let sold: Vec<f64> = (0..time.len()).map(|i| 1.0 + (i % 2) as f64).collect();
@@ -151,7 +151,7 @@ fn local_days(zone: &str) -> (Trajectory, Quality, [usize; 2]) {
     let begin: Timestamp = "2024-03-10T12:00:00Z".parse().unwrap();
     let time: Vec<i64> = (0..48 * 40).map(|i| begin.as_microsecond() + i * 30 * MIN).collect();
     let date = |t: &i64| tz.to_datetime(Timestamp::from_microsecond(*t).unwrap()).date();
-    // Days with an even number have energy, so that a wrong boundary mixes both.
+    // The energy is positive only on even days of the year, so a wrong boundary would mix even and odd days.
     let kwh: Vec<f64> = time.iter().map(|t| f64::from(u8::from(date(t).day_of_year() % 2 == 0))).collect();
     let dir = log(vec![times("time", &time), floats("x", &kwh)]);
     let text = format!("timezone = \"{zone}\"\n{}", twin("1d", "", "unit = \"kWh\", kind = \"amount\""));
@@ -173,7 +173,7 @@ fn days_are_local_days() {
         assert!(values(&t).iter().all(|v| [0.0, 46.0, 48.0, 50.0].contains(v)), "{zone}: {:?}", values(&t));
         let full = values(&t).iter().filter(|v| **v > 0.0).count();
         assert!(full.abs_diff(whole / 2) <= 1);
-        // The nominal times of all steps lie on the local date of the step.
+        // The nominal time of each step lies on the local date of that step.
         let tz = TimeZone::get(zone).unwrap();
         let days: Vec<i16> = (0..t.steps).map(|k| tz.to_datetime(t.time(k)).date().day_of_year()).collect();
         assert!(days.windows(2).all(|w| w[1] == w[0] + 1), "{zone}: {days:?}");
@@ -183,7 +183,7 @@ fn days_are_local_days() {
 
 #[test]
 fn weeks_begin_on_monday_and_incomplete_ones_are_left_out() {
-    // 2024-01-01 is a Monday. Every day has the number of its week.
+    // 2024-01-01 is a Monday. The value of each day is the number of its week.
     let time: Vec<i64> = (3..7 * 20 + 2).map(|d| T0 + d * DAY).collect();
     let week: Vec<f64> = (3..7 * 20 + 2).map(|d| (d / 7) as f64).collect();
     let dir = log(vec![times("time", &time), floats("x", &week)]);

@@ -56,7 +56,7 @@ fn other_orders_of_day_and_month_need_a_format_which_is_proposed() {
     for format in ["%d/%m/%Y %H:%M", "%d.%m.%Y %H:%M", "%m/%d/%Y %H:%M:%S", "%d-%b-%y %H:%M:%S"] {
         let dir = log(texts("time", &hourly(format, false)), vec![floats("x", &x()), floats("u", &u())]);
         let text = data_error(dir.path(), &twin("1h", ""));
-        // Ten days of July do not tell day and month apart if both are separated by slashes.
+        // With only ten days of July, the order of day and month is unclear if slashes separate them.
         assert!(text.contains(&format!("time_format = \"{format}\"")), "{format}: {text}");
         assert_eq!(format.contains('/'), text.contains("order of day and month is unclear"), "{format}: {text}");
         let (t, _) = read(dir.path(), &twin("1h", &format!(", time_format = \"{format}\""))).unwrap();
@@ -79,7 +79,7 @@ fn numbers_in_the_time_column_are_judged() {
         let (t, _) = read(dir.path(), &twin("15min", &format!(", time_unit = \"{unit}\""))).unwrap();
         assert_eq!((t.steps, &t.columns[0]), (N, &x()), "{unit}");
     }
-    // Hours without a hint are read as seconds, which is absurd for steps of one hour.
+    // Without a hint, a column of hours is read as seconds, which contradicts the step of one hour.
     let hours = log(integers("time", (0..N as i64).collect()), vec![floats("x", &x()), floats("u", &u())]);
     let text = data_error(hours.path(), &twin("1h", ""));
     assert!(text.contains("seconds since 1970") && text.contains("time_unit"), "{text}");

@@ -17,7 +17,7 @@ struct Store {
     start: f64,
     warming: Vec<f64>,
     prices: Vec<f64>,
-    /// Sequences that were priced, as bit masks.
+    /// Sequences whose cost was computed, as bit masks.
     priced: Vec<u32>,
 }
 
@@ -80,12 +80,12 @@ fn a_tree_search_that_covers_all_sequences_prices_each_once_and_finds_the_optimu
         let cost = store.plan(planner(&format!("mcts = {{ population = {} }}", 4 * all)).as_ref(), seed);
         assert_eq!(cost, store.optimum(), "seed {seed}");
         let different: HashSet<u32> = store.priced.iter().copied().collect();
-        assert_eq!((store.priced.len(), different.len()), (all, all), "seed {seed}: a sequence was priced twice");
+        assert_eq!((store.priced.len(), different.len()), (all, all), "seed {seed}: a sequence was evaluated twice");
     }
 }
 
-/// With a quarter of the sequences, the plan costs at most 2 % more than the optimum, and never more than that of random
-/// shooting with the same number of sequences.
+/// With a quarter of the sequences, the plan costs at most 2 % more than the optimum, and never more than the plan of
+/// random shooting with the same number of sequences.
 #[test]
 fn a_tree_search_is_near_the_optimum_and_never_worse_than_random_shooting() {
     for moves in [8, 10] {

@@ -18,8 +18,8 @@ use crate::units::Unit;
 const STEPS: usize = 2_000;
 const EFFECT: f64 = 1.5;
 
-/// A log of y(t) = 1.5 u(t) + d(t) + e(t), where e is AR(1) noise with a correlation of 0.9. `control` computes u(t) from
-/// t and d(t).
+/// A log of y(t) = 1.5 u(t) + d(t) + e(t), where e is AR(1) noise with a correlation of 0.9. `control` computes u(t)
+/// from t and d(t).
 fn log(seed: u64, control: &dyn Fn(usize, f64) -> f64) -> Trajectory {
     let signals = vec![
         Signal::open("y", Role::Output, Unit::one()),

@@ -29,7 +29,7 @@ fn stars_match_within_a_name_and_brackets_are_literal() {
     assert_eq!(found(&dir, "**/*.parquet"), ["sub/c.parquet"]);
     assert_eq!(found(&dir, "a.csv/*.parquet"), [""; 0]);
     assert_eq!(found(&dir, "a.csv/b.parquet"), [""; 0]);
-    // the twin file is never taken for a log
+    // the twin file is never mistaken for a log
     for pattern in ["*", "**", "t*.toml", "*.toml"] {
         assert!(!found(&dir, pattern).contains(&"twin.toml".to_owned()), "{pattern}");
     }
@@ -84,9 +84,9 @@ fn a_log_outside_the_project_is_refused_unless_its_folder_is_listed() {
         reads(&twin, pattern, &root.join("outside")).unwrap();
         assert!(reads(&twin, pattern, &root.join("out")).is_err());
     }
-    // a twin that is not inside `data` has only its own folder
+    // a twin that is not inside `data` may read logs only in its own folder
     reads(&root.join("project/shared"), "x.parquet", nothing).unwrap();
     assert!(reads(&root.join("project/shared"), "../data/other/x.parquet", nothing).is_err());
-    // a pattern with a scheme is the name of a folder that does not exist
+    // a URL is interpreted as a path, which does not exist
     assert_eq!(matching(&twin, "file:///etc/*").unwrap(), [""; 0].map(PathBuf::from));
 }

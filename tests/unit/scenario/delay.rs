@@ -43,7 +43,7 @@ fn delays_add_up_along_lags_and_integrations() {
     let cost = |text: &str| format!("{chain}{{ name = 'cost', role = 'derived', expr = '{text}' }},");
     assert_eq!(delays(&cost("order - cash"), OBJECTIVE, &[]), one("order", "cash", 7));
     assert_eq!(delays(&cost("order + stock"), OBJECTIVE, &[]), one("order", "stock", 5));
-    // The cost of an order and its receipt are different effects. The orders on the way are a single effect.
+    // The cost of an order and its receipt are different effects. A sum over consecutive orders is a single effect.
     assert_eq!(delays(&cost("order - lag(order, 24)"), OBJECTIVE, &[]), one("order", "order", 24));
     assert_eq!(delays(&cost("sum(order, 24)"), OBJECTIVE, &[])[0].2, 1);
     assert_eq!(delays(&cost("stock - lag(stock, 24)"), OBJECTIVE, &[]), one("order", "stock", 5));

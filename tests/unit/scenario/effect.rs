@@ -45,7 +45,7 @@ fn corrected(effects: &[f64], effect: ControlEffect) -> Difference {
 
 #[test]
 fn the_difference_has_the_effect_and_the_interval_of_the_log() {
-    // Four members with the mean effect 1.2 in the simulation; the mean model has 1.0, and the log says 1.5.
+    // The effect is 1.2 in the simulation (the mean of four members), 1.0 in the mean model, and 1.5 in the log.
     let members = [0.9, 1.1, 1.3, 1.5];
     let effects: Vec<f64> = (0..99).map(|p| members[p % 4]).collect();
     let found = corrected(&effects, effect(0.5, 0.1, &members.map(|m| m - 1.0)));

@@ -2,8 +2,8 @@
 //!
 //! Each matrix product is sequential and has a fixed shape, and the tasks write disjoint blocks, so the result does not
 //! depend on the number of threads. Products are twice as fast if the matrix on the right is read along its columns.
-//! To make use of such products, the factorisation computes the transpose of the factor in the upper triangle, whereas
-//! the inversion works in the lower triangle.
+//! To read this matrix along its columns, the factorisation computes the transpose of the factor in the upper triangle,
+//! whereas the inversion works in the lower triangle.
 
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt::factor::{cholesky_in_place, cholesky_in_place_scratch};
