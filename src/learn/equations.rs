@@ -123,8 +123,7 @@ impl Equations {
         let mut found = BTreeSet::new();
         while let Some(signal) = open.pop() {
             if found.insert(signal) {
-                let derived = self.early.iter().chain(&self.late).filter(|d| d.signal == signal);
-                open.extend(derived.flat_map(|d| d.program.reads.iter().map(|r| r.0)));
+                open.extend(self.derived_program(signal).into_iter().flat_map(|p| p.reads.iter().map(|r| r.0)));
             }
         }
         found
@@ -135,7 +134,7 @@ impl Equations {
     pub fn has_same_plant(&self, other: &Self, inputs: &[(usize, usize)]) -> bool {
         let read = self.influences(inputs);
         let derived = |e: &Self| -> Vec<(usize, Program)> {
-            let all = e.early.iter().chain(&e.late).filter(|d| read.contains(&d.signal));
+            let all = e.derived().filter(|d| read.contains(&d.signal));
             all.map(|d| (d.signal, d.program.clone())).collect()
         };
         let next =
@@ -143,10 +142,25 @@ impl Equations {
         next(self) == next(other) && derived(self) == derived(other)
     }
 
+    /// The derived signals in the order of evaluation.
+    pub fn derived(&self) -> impl Iterator<Item = &Derived> {
+        self.early.iter().chain(&self.late)
+    }
+
+    /// The expression of `signal` if it is a derived signal.
+    pub fn derived_program(&self, signal: usize) -> Option<&Program> {
+        self.derived().find(|d| d.signal == signal).map(|d| &d.program)
+    }
+
+    /// The expressions of all derived signals and of all next states, each with the column that it computes.
+    pub fn programs(&self) -> impl Iterator<Item = (usize, &Program)> {
+        let next = self.next.iter().map(|n| (n.signal, &n.program));
+        self.derived().map(|d| (d.signal, &d.program)).chain(next)
+    }
+
     /// Number of frames that the equations read, including the current one.
     pub fn depth(&self) -> usize {
-        let derived = self.early.iter().chain(&self.late).map(|d| d.program.depth());
-        1 + derived.chain(self.next.iter().map(|n| n.program.depth())).max().unwrap_or(0)
+        1 + self.programs().map(|(_, p)| p.depth()).max().unwrap_or(0)
     }
 
     /// Writes the constants and the derived signals into every row of a measured or simulated trajectory. Lagged values
@@ -162,22 +176,20 @@ impl Equations {
         let mut values = vec![0.0; log.particles];
         for segment in log.segments.clone() {
             for t in segment.clone() {
-                for Derived { signal, program } in self.early.iter().chain(&self.late) {
+                for Derived { signal, program } in self.derived() {
                     program.eval(&log.frame(t, segment.start), &mut registers, &mut values);
                     log.at_mut(*signal, t).copy_from_slice(&values);
                 }
             }
         }
     }
-}
 
-impl Equations {
     /// In a simulated trajectory, recomputes all derived signals that read any of the `changed` signals, directly or
     /// through other derived signals. The first rows, whose lagged values lie before the run, keep their values.
     pub fn update_derived(&self, run: &mut Trajectory, changed: &[usize]) {
         let mut changed = changed.to_vec();
         let (mut registers, mut values) = (Registers::default(), vec![0.0; run.particles]);
-        for Derived { signal, program } in self.early.iter().chain(&self.late) {
+        for Derived { signal, program } in self.derived() {
             if !changed.iter().any(|s| program.reads_signal(*s)) {
                 continue;
             }

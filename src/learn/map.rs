@@ -46,12 +46,9 @@ impl StepMap {
     /// If it predicts none, all members of the regressor have the same effect of a change to the controls.
     pub fn learns_effects(&self) -> bool {
         let mut moved: BTreeSet<usize> = self.schema.with_role(Role::Control).into_iter().collect();
-        let Equations { early, late, next, .. } = &self.equations;
-        let programs = early.iter().chain(late).map(|d| (d.signal, &d.program));
-        let programs: Vec<_> = programs.chain(next.iter().map(|n| (n.signal, &n.program))).collect();
         loop {
-            let reached = programs.iter().filter(|(_, p)| p.reads.iter().any(|r| moved.contains(&r.0)));
-            let more: Vec<usize> = reached.map(|(s, _)| *s).filter(|s| !moved.contains(s)).collect();
+            let reached = self.equations.programs().filter(|(_, p)| p.reads.iter().any(|r| moved.contains(&r.0)));
+            let more: Vec<usize> = reached.map(|(s, _)| s).filter(|s| !moved.contains(s)).collect();
             if more.is_empty() {
                 break;
             }
@@ -62,9 +59,8 @@ impl StepMap {
 
     /// Whether the regressor or an equation reads `signal`.
     pub fn reads(&self, signal: usize) -> bool {
-        let e = &self.equations;
-        let programs = e.early.iter().chain(&e.late).map(|d| &d.program).chain(e.next.iter().map(|n| &n.program));
-        self.layout.inputs.iter().any(|i| i.0 == signal) || programs.into_iter().any(|p| p.reads_signal(signal))
+        self.layout.inputs.iter().any(|i| i.0 == signal)
+            || self.equations.programs().any(|(_, p)| p.reads_signal(signal))
     }
 
     /// Writes the constants, and the derived signals that do not depend on the current controls or outputs, into the

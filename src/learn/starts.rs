@@ -40,9 +40,7 @@ impl RequiredSignals {
         for (signal, _) in &map.layout.inputs {
             read[*signal] = true;
         }
-        let e = &map.equations;
-        let programs = e.early.iter().chain(&e.late).map(|d| &d.program).chain(e.next.iter().map(|n| &n.program));
-        for (signal, _) in programs.flat_map(|p| p.reads.iter()) {
+        for (signal, _) in map.equations.programs().flat_map(|(_, p)| p.reads.iter()) {
             read[*signal] = true;
         }
         for target in &map.layout.targets {

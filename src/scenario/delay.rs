@@ -10,7 +10,7 @@ use super::card::StepResponse;
 use super::compiled::Compiled;
 use crate::config::{ModelSpec, TimeSpan};
 use crate::control::mpc::ResolvedMpc;
-use crate::learn::{Equations, Layout};
+use crate::learn::Layout;
 use crate::schema::{Bounds, Role, Schema};
 
 /// Fraction of the largest response of a learned signal below which a response counts as not yet visible (not tuned).
@@ -125,8 +125,7 @@ impl Compiled {
         }
         let layout = Layout::new(schema, model, &self.equations);
         let cost_signals = self.cost_signals(schema, settings);
-        let Equations { early, late, next, .. } = &self.equations;
-        let derived = |s: usize| early.iter().chain(late).find(|d| d.signal == s).map(|d| &d.program);
+        let derived = |s: usize| self.equations.derived_program(s);
         let priced = |s: usize| {
             let mut terms = self.objective.terms.iter().filter(|(_, price)| *price != 0.0);
             terms.any(|(kpi, _)| kpi.depends_beyond_limits(s, &settings.controls, &derived))
@@ -136,7 +135,7 @@ impl Compiled {
             settings.controls.iter().any(|c| times(c).is_some())
         };
         let matters = |s: usize| cost_signals.iter().any(|&(signal, _)| signal == s);
-        let stores = next.iter().filter(|n| !n.has_residual && n.program.reads.contains(&(n.signal, 0)));
+        let stores = self.equations.next.iter().filter(|n| !n.has_residual && n.program.reads.contains(&(n.signal, 0)));
         stores.map(|n| n.signal).filter(|&s| !priced(s) && changed(s) && matters(s)).collect()
     }
 
@@ -179,9 +178,8 @@ impl Compiled {
             if is_repeated || !found.insert((signal, offset + lag)) {
                 continue;
             }
-            let Equations { early, late, .. } = &self.equations;
-            if let Some(derived) = early.iter().chain(late).find(|d| d.signal == signal) {
-                self.expand(schema, &derived.program.reads, offset + lag, found);
+            if let Some(program) = self.equations.derived_program(signal) {
+                self.expand(schema, &program.reads, offset + lag, found);
             }
         }
     }
@@ -195,10 +193,10 @@ impl Compiled {
         control: usize,
         dead_time: impl Fn(usize) -> usize,
     ) -> Vec<Option<usize>> {
-        let Equations { early, late, next, .. } = &self.equations;
+        let next = &self.equations.next;
         // Triples of cause, effect, and delay in steps.
         let mut effects: Vec<(usize, usize, usize)> = Vec::new();
-        for d in early.iter().chain(late) {
+        for d in self.equations.derived() {
             effects.extend(d.program.reads.iter().map(|&(s, lag)| (s, d.signal, lag)));
         }
         for n in next {

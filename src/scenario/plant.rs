@@ -10,7 +10,6 @@ use crate::control::mpc::{ResolvedMpc, TunedMpc};
 use crate::control::{Clock, Context, LiveSettings};
 use crate::error::Result;
 use crate::expr::Registers;
-use crate::learn::Equations;
 use crate::log::Quality;
 use crate::resolve::Names;
 use crate::schema::Schema;
@@ -106,9 +105,8 @@ impl Plant {
     /// Fraction of an additional unit in the `state` that is left after one step: the median derivative of the known
     /// equation over rows of the log.
     fn retention(&self, compiled: &Compiled, state: usize) -> f64 {
-        let Equations { early, late, next, .. } = &compiled.equations;
-        let Some(equation) = next.iter().find(|n| n.signal == state) else { return 0.0 };
-        let derived = |s: usize| early.iter().chain(late).find(|d| d.signal == s).map(|d| &d.program);
+        let Some(equation) = compiled.equations.next.iter().find(|n| n.signal == state) else { return 0.0 };
+        let derived = |s: usize| compiled.equations.derived_program(s);
         let program = equation.program.inlined(&derived);
         let (mut registers, depth) = (Registers::default(), program.depth() + 1);
         let range = self.twin.extremes(state);

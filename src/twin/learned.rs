@@ -197,8 +197,7 @@ impl Dynamics for Twin {
     }
 
     fn derived(&self, signal: usize) -> Option<&Program> {
-        let Equations { early, late, .. } = &self.map.equations;
-        early.iter().chain(late).find(|d| d.signal == signal).map(|d| &d.program)
+        self.map.equations.derived_program(signal)
     }
 
     fn is_learned(&self, signal: usize) -> bool {

@@ -6,7 +6,7 @@ use crate::schema::Role;
 /// Returns true if the states, the outputs and the given signals are affine functions of past states and controls,
 /// regardless of the values of the disturbances. This requires a linear learned model and affine equations.
 pub(super) fn is_linear(map: &StepMap, signals: &[usize]) -> bool {
-    let Equations { constants, early, late, next } = &map.equations;
+    let Equations { constants, next, .. } = &map.equations;
     let roles = || map.schema.signals.iter().map(|s| s.role);
     let mut varies: Vec<bool> =
         roles().map(|r| matches!(r, Role::State | Role::Output | Role::Control | Role::Derived)).collect();
@@ -14,7 +14,7 @@ pub(super) fn is_linear(map: &StepMap, signals: &[usize]) -> bool {
     // The equations are listed in the order of evaluation. An equation that reads past values of a signal that is
     // evaluated later is treated as not affine.
     let mut affine: Vec<bool> = roles().map(|r| r != Role::Derived).collect();
-    for Derived { signal, program } in early.iter().chain(late) {
+    for Derived { signal, program } in map.equations.derived() {
         varies[*signal] = program.reads.iter().any(|r| varies[r.0]);
         affine[*signal] =
             program.is_affine(&|s| varies[s]) && program.reads.iter().all(|r| affine[r.0] || !varies[r.0]);
