@@ -134,18 +134,29 @@ impl Kpi {
         }
     }
 
-    /// Largest lag at which the KPI reads a signal.
-    pub fn depth(&self) -> usize {
+    /// The expressions that the KPI evaluates.
+    fn programs(&self) -> Vec<&Program> {
         match &self.kind {
             Kind::Sum(p)
             | Kind::Mean(p)
             | Kind::Peak(p, _)
             | Kind::Final(p)
             | Kind::ServiceLevel(p)
-            | Kind::DegreeHours(p, _) => p.depth(),
-            Kind::Ratio(p, q) | Kind::FillRate(p, q) => p.depth().max(q.depth()),
+            | Kind::DegreeHours(p, _) => vec![p],
+            Kind::Ratio(p, q) | Kind::FillRate(p, q) => vec![p, q],
+            Kind::Moves(..)
+            | Kind::Travel(_)
+            | Kind::Exceedance(..)
+            | Kind::ExceedanceShare(..)
+            | Kind::Terminal(_) => Vec::new(),
+        }
+    }
+
+    /// Largest lag at which the KPI reads a signal.
+    pub fn depth(&self) -> usize {
+        match &self.kind {
             Kind::Moves(..) | Kind::Travel(_) => 1,
-            Kind::Exceedance(..) | Kind::ExceedanceShare(..) | Kind::Terminal(_) => 0,
+            _ => self.programs().into_iter().map(Program::depth).max().unwrap_or(0),
         }
     }
 
@@ -154,21 +165,15 @@ impl Kpi {
         self.lagged_reads().into_iter().map(|(signal, _)| signal).collect()
     }
 
-    /// The pairs (signal, lag) that the KPI reads.
+    /// The pairs (signal, lag) that the KPI reads. No signals are listed for a terminal cost, because its inputs would
+    /// otherwise shorten the horizon.
     pub fn lagged_reads(&self) -> Vec<(usize, usize)> {
-        let of = |programs: &[&Program]| programs.iter().flat_map(|p| &p.reads).copied().collect();
         match &self.kind {
-            Kind::Sum(p)
-            | Kind::Mean(p)
-            | Kind::Peak(p, _)
-            | Kind::Final(p)
-            | Kind::ServiceLevel(p)
-            | Kind::DegreeHours(p, _) => of(&[p]),
-            Kind::Ratio(p, q) | Kind::FillRate(p, q) => of(&[p, q]),
-            Kind::Moves(signal, _) | Kind::Travel(signal) => vec![(*signal, 0)],
-            Kind::Exceedance(signal, _) | Kind::ExceedanceShare(signal, _) => vec![(*signal, 0)],
-            // No signals are listed for a terminal cost, because its inputs would otherwise shorten the horizon.
-            Kind::Terminal(_) => Vec::new(),
+            Kind::Moves(signal, _)
+            | Kind::Travel(signal)
+            | Kind::Exceedance(signal, _)
+            | Kind::ExceedanceShare(signal, _) => vec![(*signal, 0)],
+            _ => self.programs().into_iter().flat_map(|p| &p.reads).copied().collect(),
         }
     }
 
@@ -182,15 +187,8 @@ impl Kpi {
     ) -> bool {
         let depends = |p: &Program| p.inlined(derived).depends_beyond_limits(signal, controls);
         match &self.kind {
-            Kind::Sum(p)
-            | Kind::Mean(p)
-            | Kind::Peak(p, _)
-            | Kind::Final(p)
-            | Kind::ServiceLevel(p)
-            | Kind::DegreeHours(p, _) => depends(p),
-            Kind::Ratio(p, q) | Kind::FillRate(p, q) => depends(p) || depends(q),
-            Kind::Moves(..) | Kind::Travel(_) | Kind::Terminal(_) => false,
             Kind::Exceedance(s, _) | Kind::ExceedanceShare(s, _) => derived(*s).map_or(*s == signal, depends),
+            _ => self.programs().into_iter().any(depends),
         }
     }
 
