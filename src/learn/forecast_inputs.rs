@@ -11,6 +11,11 @@ const STARTS: usize = 300;
 /// Maximum total number of forecast steps (not tuned). This limit reduces the number of starts if the horizon is long.
 const FORECAST_STEPS: usize = 50_000;
 
+/// Name of `model` in its scores with forecast inputs.
+pub fn with_forecasts(model: &str) -> String {
+    format!("{model} (forecast inputs)")
+}
+
 /// Scores the chosen model on the hold-out with forecasts of disturbances and set-points in place of their logged
 /// values. `forecast(signal, row, out)` writes the values for the rows after `row`, and returns false if the logged
 /// values are to be used. Returns no scores if the model reads no signal that is forecast.
@@ -47,5 +52,5 @@ pub fn score_with_forecasts(
     let means: Vec<f64> = run.signals.iter().map(|&s| data.moments[s].mean).collect();
     let baselines = Baselines { persistence: run.persistence(), linear: run.clone(), mean: run.constant(&means) };
     let widths = noise.tracking.replay(&noise.calibration, &run);
-    score(&format!("{} (forecast inputs)", learned.chosen), &run, &noise.calibration, &widths, &baselines)
+    score(&with_forecasts(&learned.chosen), &run, &noise.calibration, &widths, &baselines)
 }

@@ -29,9 +29,9 @@ use crate::schema::Role;
 /// A control is not identified if its unexplained fraction is below this value (not tuned).
 const MIN_UNEXPLAINED: f64 = 0.01;
 /// The identification is weak if the unexplained fraction is below this value (not tuned).
-const WEAK_UNEXPLAINED: f64 = 0.1;
+pub const WEAK_UNEXPLAINED: f64 = 0.1;
 /// A control is not identified if its number of independent moves is below this value (not tuned).
-const MIN_MOVES: f64 = 3.0;
+pub const MIN_MOVES: f64 = 3.0;
 /// The identification is weak if the number of independent moves is below this value (not tuned).
 const WEAK_MOVES: f64 = 10.0;
 /// How well the log determines the effect of a control.

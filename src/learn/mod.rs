@@ -54,8 +54,8 @@ pub use epistemic::{EpistemicLevel, EpistemicThresholds};
 #[cfg(test)]
 pub use equations::NextState;
 pub use equations::{Constant, Derived, Equations};
-pub use forecast_inputs::score_with_forecasts;
-pub use identification::{Identification, IdentificationLevel, Movements, identify};
+pub use forecast_inputs::{score_with_forecasts, with_forecasts};
+pub use identification::{Identification, IdentificationLevel, MIN_MOVES, Movements, WEAK_UNEXPLAINED, identify};
 pub use layout::Layout;
 pub use layout::Target;
 pub use map::{StepMap, StepScratch};

@@ -90,13 +90,8 @@ fn forecasts(results: &Results) -> Vec<(&'static str, String)> {
 /// The lowest skill at horizon `h` of the chosen model with forecast inputs, among the signals whose skill with the
 /// logged inputs is positive.
 fn with_forecasts(results: &Results, h: usize) -> Option<f64> {
-    let m = &results.model;
-    let name = format!("{} (forecast inputs)", m.model);
-    let skill = |name: &str, signal: &str| {
-        m.scores.iter().find(|s| s.model == name && s.signal == signal && s.horizon == h).map(|s| s.skill)
-    };
     let signals = verdict::scores_at_horizon(results).into_iter().filter(|s| s.skill > 0.0);
-    signals.filter_map(|s| skill(&name, &s.signal)).min_by(f64::total_cmp)
+    signals.filter_map(|s| results.model.skill_with_forecasts(&s.signal, h)).min_by(f64::total_cmp)
 }
 
 /// Describes gaps and missing values in the log.

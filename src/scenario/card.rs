@@ -6,7 +6,7 @@ use super::effect::{ControlEffect, change_unit};
 use super::identification::ControlIdentification;
 use crate::config::{Effect, TimeSpan, TwinSpec};
 use crate::control::mpc::TunedMpc;
-use crate::learn::{Learned, Note};
+use crate::learn::{Learned, Note, with_forecasts};
 use crate::schema::Schema;
 use crate::value::Estimate;
 use crate::value::json::{number_or_nan, numbers_or_nan};
@@ -202,6 +202,13 @@ pub fn model_card(learned: &Learned, lags: usize, spec: &TwinSpec, schema: &Sche
 }
 
 impl ModelCard {
+    /// Skill of the chosen model for `signal` at `horizon`, with the forecasts of disturbances that controllers receive.
+    pub fn skill_with_forecasts(&self, signal: &str, horizon: usize) -> Option<f64> {
+        let name = with_forecasts(&self.model);
+        let mut scores = self.scores.iter();
+        scores.find(|s| s.model == name && s.signal == signal && s.horizon == horizon).map(|s| s.skill)
+    }
+
     /// The skill horizon of each signal: the largest number of steps at which the model beats persistence on the
     /// hold-out.
     ///

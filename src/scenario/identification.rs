@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::TimeSpan;
-use crate::learn::{Companion, Identification, IdentificationLevel, Note, NoteKind};
+use crate::learn::{Companion, Identification, IdentificationLevel, MIN_MOVES, Note, NoteKind, WEAK_UNEXPLAINED};
 use crate::schema::Schema;
 use crate::value::json::number_or_nan;
 
@@ -57,7 +57,7 @@ impl ControlIdentification {
         match &self.companion {
             None if self.explained.is_nan() => format!("`{control}` has too few complete rows to be assessed"),
             None => format!("`{control}` never moved in the complete training rows"),
-            Some(_) if self.explained < 0.9 || self.moves < 3.0 => {
+            Some(_) if self.explained < 1.0 - WEAK_UNEXPLAINED || self.moves < MIN_MOVES => {
                 let moves = (self.moves.round() as usize).max(1);
                 format!(
                     "`{control}` made only about {} in the training rows",
