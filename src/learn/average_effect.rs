@@ -9,15 +9,17 @@
 //! refits, because a fold is longer than the correlation of the noise. The variance of the refits is that of a
 //! delete-a-group jackknife (Kott 2001): (F − 1)/F · Σ_f (θ_f − θ̄)².
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::choose::TrainingData;
+use super::layout::Target;
 use super::map::{StepMap, StepScratch};
 use super::regressor::Particle;
 use super::starts::{Start, thin, window_at, write_inputs};
-use crate::schema::Role;
 use crate::stats::mean;
-use crate::trajectory::Frame;
+use crate::trajectory::{Frame, Window};
 
 /// Maximum number of starts (not tuned).
 const STARTS: usize = 100;
@@ -60,24 +62,21 @@ pub fn accumulation(data: &TrainingData, map: &StepMap, starts: &[Start]) -> Vec
     let horizon = data.horizon.max(1);
     let targets = map.layout.targets.len();
     let one = |k: usize| -> Option<f64> {
-        let signal = map.layout.targets[k].signal();
-        let output = usize::from(map.schema.signals[signal].role == Role::Output);
-        let size = ERROR * data.moments[signal].sd;
-        let mut window = window_at(map, data.log, &starts, 2, 0);
-        let mut scratch = StepScratch::default();
-        let particles: Vec<Particle> =
-            (0..2 * starts.len()).map(|r| Particle { member: None, rows: r..r + 1 }).collect();
-        let mut errors = vec![vec![0.0; 2 * starts.len()]; targets];
+        let target = map.layout.targets[k];
+        let size = ERROR * data.moments[target.signal()].sd;
+        let rows = 2 * starts.len();
+        let particles: Vec<Particle> = (0..rows).map(|r| Particle { member: None, rows: r..r + 1 }).collect();
+        let mut errors = vec![vec![0.0; rows]; targets];
         errors[k].iter_mut().skip(1).step_by(2).for_each(|e| *e = size);
         let mut path = Vec::with_capacity(LONGEST * horizon);
-        for h in 0..LONGEST * horizon {
-            write_inputs(&mut window, data.log, &starts, 2, h);
-            map.observe(&mut window, &mut scratch);
-            map.step(&mut window, &particles, Some(&errors), &mut scratch);
-            let differences: Vec<f64> =
-                window.column(signal, output).chunks(2).map(|pair| (pair[1] - pair[0]) / size).collect();
-            path.push(mean(&differences));
-        }
+        let pairs = Pairs { data, map, starts: &starts, particles: &particles, errors: Some(&errors) };
+        pairs.simulate(
+            LONGEST * horizon,
+            |_| (),
+            |window| {
+                path.push(mean(&differences(window, target).map(|d| d / size).collect::<Vec<_>>()));
+            },
+        );
         let (last, before) = (path[path.len() - 1], path[path.len() - 1 - horizon]);
         let factor = last / mean(&path[..horizon]);
         ((last - before).abs() <= SETTLED * last.abs() && factor.is_finite()).then(|| factor.clamp(1.0, LONGEST as f64))
@@ -107,9 +106,9 @@ pub fn average_effects(
     let local: Vec<Vec<Vec<f64>>> =
         models.par_iter().map(|(map, member)| local_effects(data, map, *member, &starts, control)).collect();
     let targets = map.layout.targets.iter().enumerate();
-    let summary = |(k, target): (usize, &super::layout::Target)| {
+    let summary = |(k, target): (usize, &Target)| {
         let averages: Vec<f64> = local.iter().map(|l| mean(&l[k])).collect();
-        let around = |models: std::ops::Range<usize>| -> f64 {
+        let around = |models: Range<usize>| -> f64 {
             let n = models.len() as f64;
             let variances = (0..starts.len()).map(|s| {
                 let values: Vec<f64> = models.clone().map(|m| local[m][k][s] - averages[m]).collect();
@@ -144,29 +143,55 @@ fn local_effects(
     control: usize,
 ) -> Vec<Vec<f64>> {
     let moments = &data.moments[control];
-    // Rows 2 r and 2 r + 1 simulate start r without and with the change of the control, which is towards its mean.
+    // The change of the control is towards its mean.
     let change: Vec<f64> = starts
         .iter()
         .map(|s| if data.log.at(control, s.row)[0] <= moments.mean { moments.sd } else { -moments.sd })
         .collect();
-    let mut window = window_at(map, data.log, starts, 2, 0);
-    let mut scratch = StepScratch::default();
     let particles = [Particle { member, rows: 0..2 * starts.len() }];
     let mut sums = vec![vec![0.0; starts.len()]; map.layout.targets.len()];
-    for h in 0..data.horizon {
-        write_inputs(&mut window, data.log, starts, 2, h);
+    let raise = |window: &mut Window| {
         let column = window.column_mut(control, 0);
         change.iter().enumerate().for_each(|(r, c)| column[2 * r + 1] += c);
-        map.observe(&mut window, &mut scratch);
-        map.step(&mut window, &particles, None, &mut scratch);
+    };
+    Pairs { data, map, starts, particles: &particles, errors: None }.simulate(data.horizon, raise, |window| {
         for (sums, target) in sums.iter_mut().zip(&map.layout.targets) {
-            let signal = target.signal();
-            let column = window.column(signal, usize::from(map.schema.signals[signal].role == Role::Output));
-            for (r, sum) in sums.iter_mut().enumerate() {
-                *sum += (column[2 * r + 1] - column[2 * r]) / change[r];
-            }
+            let local = differences(window, *target).zip(&change).map(|(d, c)| d / c);
+            sums.iter_mut().zip(local).for_each(|(sum, d)| *sum += d);
         }
-    }
+    });
     sums.iter_mut().flatten().for_each(|s| *s /= data.horizon as f64);
     sums
+}
+
+/// Two open-loop simulations from each start. Rows 2 r and 2 r + 1 belong to start r.
+struct Pairs<'a> {
+    data: &'a TrainingData<'a>,
+    map: &'a StepMap,
+    starts: &'a [Start],
+    particles: &'a [Particle],
+    /// Errors that are added to the targets at each step: `[targets][particles]`.
+    errors: Option<&'a [Vec<f64>]>,
+}
+
+impl Pairs<'_> {
+    /// Simulates `steps` steps. At each step, `change` may change the logged inputs, and `visit` is called after the
+    /// step.
+    fn simulate(&self, steps: usize, change: impl Fn(&mut Window), mut visit: impl FnMut(&Window)) {
+        let Self { data, map, starts, particles, errors } = *self;
+        let mut window = window_at(map, data.log, starts, 2, 0);
+        let mut scratch = StepScratch::default();
+        for h in 0..steps {
+            write_inputs(&mut window, data.log, starts, 2, h);
+            change(&mut window);
+            map.observe(&mut window, &mut scratch);
+            map.step(&mut window, particles, errors, &mut scratch);
+            visit(&window);
+        }
+    }
+}
+
+/// The difference between the two simulations of each pair after a step: for a state, of its next value.
+fn differences(window: &Window, target: Target) -> impl Iterator<Item = f64> {
+    window.column(target.signal(), usize::from(!target.is_next())).chunks(2).map(|pair| pair[1] - pair[0])
 }

@@ -27,10 +27,10 @@
 //! is not an input, the estimate is biased.
 
 use std::collections::BTreeMap;
-
-use rayon::prelude::*;
+use std::ops::Range;
 
 use nalgebra::{DMatrix, DVector};
+use rayon::prelude::*;
 
 use super::average_effect::{AverageEffect, accumulation, average_effects};
 use super::choose::TrainingData;
@@ -39,6 +39,7 @@ use super::map::StepMap;
 use super::noise_process::NoiseProcess;
 use super::rollouts::{Rollouts, rollouts};
 use super::starts::{Start, starts};
+use crate::stats::{mean, mean_or_zero};
 
 /// Maximum number of starts over all folds (not tuned).
 const STARTS: usize = 2_000;
@@ -53,17 +54,14 @@ const MIN_BLOCKS: f64 = 2.0;
 /// The error of the effect of a control on a signal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EffectError {
-    /// Columns of the schema.
-    pub control: usize,
-    pub signal: usize,
+    /// Effect in the model.
+    pub average: AverageEffect,
     /// Error δ per unit of the control: the true effect minus the effect in the model.
     pub error: f64,
     /// Standard error of δ.
     pub se: f64,
     /// Effective number of independent blocks in which the control moved.
     pub blocks: f64,
-    /// Effect in the model.
-    pub average: AverageEffect,
     /// See [`accumulation`].
     pub accumulation: Option<f64>,
 }
@@ -110,16 +108,7 @@ pub fn effect_errors(
         let solved = solve(&runs, k, movements.len(), data.horizon);
         let found = solved.into_iter().zip(&averages).filter_map(move |(solved, averages)| {
             let Solved { error, se, blocks } = solved?;
-            let average = averages.get(k)?.clone();
-            Some(EffectError {
-                control: average.control,
-                signal: average.signal,
-                error,
-                se,
-                blocks,
-                average,
-                accumulation,
-            })
+            Some(EffectError { average: averages.get(k)?.clone(), error, se, blocks, accumulation })
         });
         found.collect::<Vec<_>>()
     };
@@ -131,7 +120,7 @@ pub fn effect_errors(
 fn samples(
     data: &TrainingData,
     map: &StepMap,
-    fold: &[std::ops::Range<usize>],
+    fold: &[Range<usize>],
     movements: &[Movements],
     limit: usize,
 ) -> Vec<Sample> {
@@ -155,7 +144,7 @@ fn samples(
 /// Mean of `control` over the window from `start`, minus its value before the start.
 fn mean_move(control: &[f64], start: Start) -> f64 {
     let window = &control[start.row..start.row + start.reach];
-    start.row.checked_sub(1).map_or(f64::NAN, |before| crate::stats::mean(window) - control[before])
+    start.row.checked_sub(1).map_or(f64::NAN, |before| mean(window) - control[before])
 }
 
 /// The error of the effect of a control on one target.
@@ -175,12 +164,12 @@ fn solve(runs: &[(Vec<Sample>, Rollouts)], k: usize, controls: usize, horizon: u
             .map(|s| {
                 let pairs: Vec<f64> =
                     (1..=run.horizon).filter_map(|h| run.pair(k, h, s)).map(|pair| pair.error()).collect();
-                (!pairs.is_empty()).then(|| crate::stats::mean(&pairs))
+                (!pairs.is_empty()).then(|| mean(&pairs))
             })
             .collect();
         let known: Vec<f64> = errors.iter().flatten().copied().collect();
-        let mean = crate::stats::mean_or_zero(&known);
-        let known = samples.iter().zip(errors).filter_map(|(s, e)| Some((s, e? - mean)));
+        let center = mean_or_zero(&known);
+        let known = samples.iter().zip(errors).filter_map(|(s, e)| Some((s, e? - center)));
         rows.extend(known.map(|(s, e)| (s.start.row / (WINDOWS_PER_BLOCK * horizon), s, e)));
     }
     let mut a = DMatrix::<f64>::zeros(controls, controls);

@@ -285,18 +285,14 @@ pub(super) fn movements(data: &TrainingData, columns: &mut Columns) -> Result<Ve
         }
         let (u, before) = (&set.y[0], &set.x[columns.own_lag]);
         // the least-squares fit on u(t − 1) and u(t − 2), by orthogonalisation
-        let ((intercept, slope), older) = (line(before, u, &train), &set.x[columns.own_lag + 1]);
-        let (older_intercept, older_slope) = line(before, older, &train);
-        let first = |r: usize| u[r] - intercept - slope * before[r];
-        let second = |r: usize| older[r] - older_intercept - older_slope * before[r];
-        let squares: f64 = train.iter().map(|r| second(*r).powi(2)).sum();
-        let product: f64 = train.iter().map(|r| second(*r) * first(*r)).sum();
-        let second_slope = if squares > 0.0 { product / squares } else { 0.0 };
+        let older = &set.x[columns.own_lag + 1];
+        let (first, second) = (without_line(before, u, &train), without_line(before, older, &train));
+        let persistent = without_line(&second, &first, &train);
         let mean = mean_over(u, &train);
         out.extend(rows.into_iter().map(|r| Movement {
             row: set.row[r],
             own: u[r] - predicted[0][r],
-            persistent: first(r) - second_slope * second(r),
+            persistent: persistent[r],
             total: (u[r] - mean).powi(2),
         }));
     }
@@ -311,13 +307,14 @@ fn mean_over(values: &[f64], rows: &[usize]) -> f64 {
     rows.iter().map(|r| values[*r]).sum::<f64>() / rows.len().max(1) as f64
 }
 
-/// Intercept and slope of the least-squares line of `y` on `x` over `rows`.
-fn line(x: &[f64], y: &[f64], rows: &[usize]) -> (f64, f64) {
+/// `y` minus the least-squares line of `y` on `x`, which is fitted over `rows`.
+fn without_line(x: &[f64], y: &[f64], rows: &[usize]) -> Vec<f64> {
     let (mx, my) = (mean_over(x, rows), mean_over(y, rows));
     let xx: f64 = rows.iter().map(|r| (x[*r] - mx).powi(2)).sum();
     let xy: f64 = rows.iter().map(|r| (x[*r] - mx) * (y[*r] - my)).sum();
     let slope = if xx > 0.0 { xy / xx } else { 0.0 };
-    (my - slope * mx, slope)
+    let intercept = my - slope * mx;
+    x.iter().zip(y).map(|(x, y)| y - intercept - slope * x).collect()
 }
 
 /// Effective number of rows that contribute to the control's independent movement v: (Σ v²)² / Σ v⁴.
@@ -329,20 +326,14 @@ pub(super) fn effective_number(own: &[Movement]) -> f64 {
 /// Fraction of the variance of `u` explained by its means over quantile groups of `x`.
 fn explained_by(x: &[f64], u: &[f64]) -> f64 {
     let knots = quantiles(x, GROUPS);
-    let group: Vec<usize> = x.iter().map(|v| knots.partition_point(|k| k < v)).collect();
-    explained_by_groups(u, GROUPS + 1, &group)
-}
-
-/// Fraction of the variance of `y` explained by its group means.
-fn explained_by_groups(y: &[f64], count: usize, group: &[usize]) -> f64 {
-    let mut sums = vec![(0.0, 0.0); count];
-    for (v, group) in y.iter().zip(group) {
-        let (n, sum) = &mut sums[*group];
+    let mut sums = vec![(0.0, 0.0); GROUPS + 1];
+    for (x, u) in x.iter().zip(u) {
+        let (n, sum) = &mut sums[knots.partition_point(|k| k < x)];
         *n += 1.0;
-        *sum += v;
+        *sum += u;
     }
-    let mean = y.iter().sum::<f64>() / y.len() as f64;
-    let total: f64 = y.iter().map(|v| (v - mean).powi(2)).sum();
+    let mean = u.iter().sum::<f64>() / u.len() as f64;
+    let total: f64 = u.iter().map(|v| (v - mean).powi(2)).sum();
     let between: f64 = sums.iter().filter(|s| s.0 > 0.0).map(|(n, sum)| n * (sum / n - mean).powi(2)).sum();
     between / total
 }

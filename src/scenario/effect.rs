@@ -83,9 +83,9 @@ impl ControlEffect {
         let unit = |s: usize| change_unit(&schema.signals[s].unit.text).to_owned();
         let average = &found.average;
         Some(Self {
-            control: schema.signals[found.control].name.clone(),
-            signal: schema.signals[found.signal].name.clone(),
-            unit: format!("{}/{}", unit(found.signal), unit(found.control)),
+            control: schema.signals[average.control].name.clone(),
+            signal: schema.signals[average.signal].name.clone(),
+            unit: format!("{}/{}", unit(average.signal), unit(average.control)),
             window: learned.split.horizon,
             hours: learned.split.horizon as f64 * step.seconds() / 3600.0,
             model: average.mean,
