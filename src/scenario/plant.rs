@@ -56,7 +56,7 @@ impl Plant {
     /// The settings in the twin's `[mpc]` table, which `control` and `advise` use with the objective in `compiled`.
     ///
     /// # Errors
-    /// [`Error::Config`] with the faults in `[mpc]`.
+    /// [`Error::Config`](crate::Error::Config) with the faults in `[mpc]`.
     pub fn live(&self, compiled: &Compiled) -> Result<LiveSettings> {
         let LiveSettings { mpc, safe } = LiveSettings::from_twin(&self.spec)?;
         Ok(LiveSettings { mpc: self.tuned(mpc, compiled), safe })
@@ -130,7 +130,7 @@ impl Plant {
     /// The context for building controllers, with the equations and KPIs in `compiled`.
     ///
     /// # Errors
-    /// [`Error::Usage`] for an unknown time zone.
+    /// [`Error::Usage`](crate::Error::Usage) for an unknown time zone.
     pub fn context<'a>(
         &'a self,
         compiled: &'a Compiled,
