@@ -280,8 +280,8 @@ fn assemble(
     let compiled = &plant.compiled;
     // if a scenario file is unreadable, the weight of the scenario is unknown, and so are the annual sums
     let all_readable = scenarios.iter().all(|s| s.exit_code == 0 || !s.start.is_empty());
-    let annual =
-        if all_readable { annual(plant, &compiled.kpis, &compiled.objective, specs, &scenarios) } else { Vec::new() };
+    let annual = if all_readable { annual(plant, compiled, specs, &scenarios) } else { None };
+    let (annual_baseline, annual) = annual.map_or((None, Vec::new()), |(baseline, cases)| (Some(baseline), cases));
     let mut id = blake3::Hasher::new();
     scenarios.iter().for_each(|s| {
         id.update(s.inputs.as_bytes());
@@ -293,9 +293,10 @@ fn assemble(
         plant: plant.spec.value.name.value.clone(),
         timezone: timezone.to_owned(),
         currency: economics.map(|e| e.currency.value.clone()),
-        benefit: economics.map_or_else(Vec::new, |e| e.benefit.iter().map(|b| b.value.clone()).collect()),
+        cash: scenario::cash_definition(plant),
         scenarios,
         annual,
+        annual_baseline,
         model: plant.card.clone(),
         quality: plant.quality.clone(),
         provenance: Provenance {

@@ -2,17 +2,19 @@
 
 use crate::scenario::results::{Note, NoteKind, ReplayCheck, Results};
 
+use super::cases::RankedCase;
 use super::duration::hours_text;
 use super::losing;
 use super::number::{self, PROSE, with_unit};
+use super::saving::Words;
 use super::text::{list, readable, short};
-use super::verdict::{self, RankedCase, Words};
+use super::{caveats, runs};
 
 /// Sentences for the section “Needs attention”, most serious first.
-pub fn alarms(results: &Results, ranked: &[RankedCase<'_>], money: &str, words: Words) -> Vec<String> {
+pub fn alarms(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> Vec<String> {
     let mut out = Vec::new();
-    out.extend(losing::sentences(ranked, money, words));
-    let failed: Vec<&str> = verdict::failed(results).map(|s| s.name.as_str()).collect();
+    out.extend(losing::sentences(ranked, words));
+    let failed: Vec<&str> = runs::failed(results).map(|s| s.name.as_str()).collect();
     if !failed.is_empty() {
         out.push(format!("Did not run: {}.", list(&failed, 3)));
     }
@@ -32,12 +34,12 @@ pub fn alarms(results: &Results, ranked: &[RankedCase<'_>], money: &str, words: 
         out.push(format!("The learned effect contradicts the known effect: {}.", list(&contradicted, 2)));
     }
     // The replay errors of priced KPIs are usually correlated, so only the worst KPI is reported.
-    if let Some(r) = verdict::priced_replays(results).filter(|r| !r.inside).min_by_key(|r| r.within) {
+    if let Some(r) = caveats::priced_replays(results).filter(|r| !r.inside).min_by_key(|r| r.within) {
         out.push(not_reproduced(r));
     }
-    let narrow: Vec<&str> = verdict::scores_at_horizon(results)
+    let narrow: Vec<&str> = caveats::scores_at_horizon(results)
         .into_iter()
-        .filter(|s| s.coverage[2] < verdict::MIN_COVERAGE)
+        .filter(|s| s.coverage[2] < caveats::MIN_COVERAGE)
         .map(|s| s.signal.as_str())
         .collect();
     if !narrow.is_empty() {
@@ -62,8 +64,8 @@ pub fn alarms(results: &Results, ranked: &[RankedCase<'_>], money: &str, words: 
         }
         let saves_more = |p: &&RankedCase<'_>| {
             p.unidentified.is_empty()
-                && p.saving.measurable
-                && p.saving.mean > pick.saving.mean
+                && p.saving.value.measurable
+                && p.saving.value.mean > pick.saving.value.mean
                 && !p.violated.is_empty()
         };
         if let Some(p) = ranked[1..].iter().find(saves_more) {

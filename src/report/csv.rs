@@ -1,5 +1,6 @@
 //! `kpi.csv`: one row per scenario, case and KPI.
 
+use crate::config::BASELINE;
 use crate::scenario::results::{Difference, Estimate, Results};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -9,7 +10,7 @@ pub struct KpiRow<'a> {
     pub case: &'a str,
     pub kpi: &'a str,
     pub unit: &'a str,
-    /// `None` if only the change is known, as is the case for the objective over the year.
+    /// `None` if only the change is known.
     pub value: Option<Estimate>,
     pub change: Option<Difference>,
 }
@@ -36,10 +37,16 @@ pub fn rows<'a>(results: &'a Results, currency: &'a str) -> Vec<KpiRow<'a>> {
             out.push(row(OBJECTIVE, currency, c.objective, c.objective_change));
         }
     }
+    if let Some(b) = &results.annual_baseline {
+        let row =
+            |kpi, unit, value| KpiRow { scenario: YEAR, case: BASELINE, kpi, unit, value: Some(value), change: None };
+        out.extend(b.kpis.iter().map(|k| row(k.name.as_str(), k.unit.as_str(), k.value)));
+        out.push(row(OBJECTIVE, currency, b.objective));
+    }
     for a in &results.annual {
         let row = |kpi, unit, value, change| KpiRow { scenario: YEAR, case: a.case.as_str(), kpi, unit, value, change };
         out.extend(a.kpis.iter().map(|k| row(k.name.as_str(), k.unit.as_str(), Some(k.value), k.change)));
-        out.push(row(OBJECTIVE, currency, None, Some(a.objective_change)));
+        out.push(row(OBJECTIVE, currency, Some(a.objective), Some(a.objective_change)));
     }
     out
 }
@@ -47,7 +54,7 @@ pub fn rows<'a>(results: &'a Results, currency: &'a str) -> Vec<KpiRow<'a>> {
 /// The KPIs as CSV (RFC 4180, but with `\n` line endings). Numbers have full precision. Text that a spreadsheet could
 /// interpret as a formula is prefixed with an apostrophe. A failed scenario has one row with its exit code.
 pub fn kpi_csv(results: &Results) -> String {
-    let currency = super::verdict::currency(results);
+    let currency = super::saving::currency(results);
     let mut out = String::from(
         "scenario,case,kpi,unit,p10,p50,p90,mean,change,change_low_90,change_high_90,measurable,exit_code\n",
     );

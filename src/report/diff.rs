@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::scenario::results::Results;
 
 use super::csv::{KpiRow, rows};
-use super::{number, text, verdict};
+use super::{number, saving, text};
 
 /// The KPIs that differ between the results `a` and `b`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -42,7 +42,7 @@ pub struct KpiChange {
 
 /// Compares the medians, quantiles and changes of all KPIs.
 pub fn diff(a: &Results, b: &Results) -> ReportDiff {
-    let (money_a, money_b) = (verdict::currency(a), verdict::currency(b));
+    let (money_a, money_b) = (saving::currency(a), saving::currency(b));
     let (rows_a, rows_b) = (rows(a, &money_a), rows(b, &money_b));
     let same = |x: &KpiRow<'_>, y: &KpiRow<'_>| (x.scenario, x.case, x.kpi) == (y.scenario, y.case, y.kpi);
     let mut changes = Vec::new();

@@ -4,11 +4,13 @@ use crate::error::plural;
 use crate::log::FindingClass;
 use crate::scenario::results::Results;
 
+use super::cases::RankedCase;
+use super::caveats;
 use super::clock::Clock;
+use super::display::Display;
 use super::duration::ahead;
 use super::number::{self, PROSE};
-use super::text::{short, tag};
-use super::verdict::{self, RankedCase};
+use super::text::{readable, short, tag};
 
 /// The rows of the section “Evidence” as (label, text).
 pub fn evidence(results: &Results, pick: Option<&RankedCase<'_>>, clock: &Clock) -> Vec<(&'static str, String)> {
@@ -20,6 +22,7 @@ pub fn evidence(results: &Results, pick: Option<&RankedCase<'_>>, clock: &Clock)
             format!("{} inside, {} at the edge, {} outside", p(s.inside), p(s.edge), p(s.outside)),
         ));
     }
+    out.extend(pick.and_then(|p| measured(results, p)).map(|text| ("Measured", text)));
     out.extend(forecasts(results));
     let m = &results.model;
     if !m.model.is_empty() {
@@ -38,12 +41,30 @@ pub fn evidence(results: &Results, pick: Option<&RankedCase<'_>>, clock: &Clock)
     out
 }
 
+/// The measured value of the first paid KPI in the most important scenario, beside that of the simulated baseline.
+fn measured(results: &Results, pick: &RankedCase<'_>) -> Option<String> {
+    let run = pick.runs.iter().max_by(|a, b| a.weight.total_cmp(&b.weight))?;
+    let paid = results.cash.as_ref().and_then(|c| c.kpis.first());
+    let kpi = run.baseline.kpis.iter().find(|k| paid.is_none_or(|name| *name == k.name))?;
+    let measured = run.scenario.measured.kpis.iter().find(|m| m.name == kpi.name)?;
+    let Display { factor, unit } = Display::new(&kpi.unit, measured.value.abs());
+    let value = number::plain(factor * measured.value, PROSE).text;
+    let simulated = number::estimate(&kpi.value.in_unit(factor), PROSE).value.text;
+    let changed = if run.scenario.changes.is_empty() { "" } else { " with its changes" };
+    Some(format!(
+        "{} {} in the period of “{}”; simulated baseline{changed}: {simulated}",
+        tag(&kpi.name, 40),
+        number::with_unit(&value, &unit),
+        short(&readable(&run.scenario.name), 30)
+    ))
+}
+
 /// The accuracy of the forecasts and the coverage of their intervals.
 fn forecasts(results: &Results) -> Vec<(&'static str, String)> {
     let mut out = Vec::new();
     let p = number::percent_text;
     let m = &results.model;
-    let scores = verdict::scores_at_horizon(results);
+    let scores = caveats::scores_at_horizon(results);
     if let Some(h) = scores.first().map(|s| s.horizon) {
         let ahead = ahead(h, &m.step);
         let without_skill: Vec<String> = scores.iter().filter(|s| s.skill <= 0.0).map(|s| tag(&s.signal, 40)).collect();
@@ -90,7 +111,7 @@ fn forecasts(results: &Results) -> Vec<(&'static str, String)> {
 /// The lowest skill at horizon `h` of the chosen model with forecast inputs, among the signals whose skill with the
 /// logged inputs is positive.
 fn with_forecasts(results: &Results, h: usize) -> Option<f64> {
-    let signals = verdict::scores_at_horizon(results).into_iter().filter(|s| s.skill > 0.0);
+    let signals = caveats::scores_at_horizon(results).into_iter().filter(|s| s.skill > 0.0);
     signals.filter_map(|s| results.model.skill_with_forecasts(&s.signal, h)).min_by(f64::total_cmp)
 }
 

@@ -1,16 +1,18 @@
 //! The first page of the report: advice, gain, set-points, risks, evidence, and problems that need attention.
 
-use crate::error::plural;
-use crate::scenario::results::{ControlUse, Economics, LimitKind, LimitUse, Results, ScenarioResult};
+use crate::scenario::results::{ControlUse, Difference, KpiResult, LimitKind, LimitUse, Results, ScenarioResult};
 
 use super::alarms::alarms;
+use super::cases::{Answer, RankedCase};
 use super::clock::Clock;
+use super::display::Display;
 use super::duration::per_step_text;
 use super::evidence::evidence;
-use super::losing;
+use super::headline::headline;
 use super::number::{self, Interval, PROSE, Quantity, allowed_range, with_unit};
+use super::runs::{self, CaseRun};
+use super::saving::Words;
 use super::text::{Markup, list, marked, readable, short, tag};
-use super::verdict::{self, Answer, CaseRun, RankedCase, Words};
 
 /// Maximum number of rows of each table on the first page. The scenario sections list all controls and limits.
 const MAX_SETPOINTS: usize = 5;
@@ -76,6 +78,9 @@ pub struct Risk {
     pub signal: String,
     pub range: String,
     pub kind: LimitKind,
+    /// Fractions of the time beyond the limit: in the log over the same period, in the simulated baseline, and in the
+    /// case. `None` if the signal was not logged.
+    pub measured: Option<Quantity>,
     pub now: Quantity,
     pub then: Quantity,
     pub worst: Option<Quantity>,
@@ -87,9 +92,9 @@ pub struct Risk {
 pub fn front(results: &Results, ranked: &[RankedCase<'_>], currency: &str, clock: &Clock) -> Front {
     let pick = ranked.first();
     let money = number::unit(currency);
-    let words = verdict::words(results);
-    let (answer, text, because) = headline(results, ranked, &money, words);
-    let all_alarms = alarms(results, ranked, &money, words);
+    let words = Words::new(results);
+    let (answer, text, because) = headline(results, ranked, words);
+    let all_alarms = alarms(results, ranked, words);
     let setpoints = pick.map(setpoints).unwrap_or_default();
     let (risks, no_risk) = pick.map(|p| risks(p, clock)).unwrap_or_default();
     let rows = setpoints.len().min(MAX_SETPOINTS) + risks.len().min(MAX_RISKS) + all_alarms.len().min(MAX_ALARMS);
@@ -122,100 +127,6 @@ pub fn front(results: &Results, ranked: &[RankedCase<'_>], currency: &str, clock
     }
 }
 
-/// The answer, the headline (which starts with the answer), and up to two sentences with reasons.
-fn headline(results: &Results, ranked: &[RankedCase<'_>], money: &str, words: Words) -> (Answer, String, Vec<String>) {
-    let Some(pick) = ranked.first() else {
-        let failed = verdict::failed(results).count();
-        let reason = match (failed, results.scenarios.len()) {
-            (0, 0) => "There are no scenarios.".to_owned(),
-            (0, _) => "Only the baseline was simulated, so there is nothing to compare it with.".to_owned(),
-            (n, all) if n == all => "No scenario was completed. See the errors below.".to_owned(),
-            (n, _) => {
-                format!("No case can be compared with the baseline: {} failed.", plural(n, "scenario", "scenarios"))
-            }
-        };
-        return (Answer::Dont, "Don’t change anything based on this report.".into(), vec![reason]);
-    };
-    let case = short(&readable(pick.case), 40);
-    let sum = pick.headline();
-    let gain = words.sentence(&sum, money, "");
-    let mut because = Vec::new();
-    let headline = match pick.answer {
-        Answer::Do => format!("Do run “{case}”. It {gain}."),
-        Answer::Try => {
-            let caveats: Vec<&str> = pick.caveats.iter().map(String::as_str).collect();
-            because.push(format!("Run it under supervision, because {}.", join(&caveats, 2)));
-            format!("Try “{case}”. It {}.", words.sentence(&sum, money, "about "))
-        }
-        Answer::Unknown => {
-            because.extend(
-                pick.unidentified
-                    .iter()
-                    .take(2)
-                    .map(|c| format!("{}. Test this control on the plant first.", c.reason())),
-            );
-            format!("Unknown whether “{case}” helps: the log is inconclusive.")
-        }
-        Answer::Dont if pick.runs.iter().all(|r| r.case.kpis.iter().all(|k| k.samples.len() == 1)) => {
-            because.push(format!("The best case, “{case}”, {gain} in the only simulated future."));
-            "Don’t change anything yet: one simulated future cannot show whether the saving is real. Increase `particles`; if \
-             there are no ensemble members, test the change on the plant."
-                .into()
-        }
-        Answer::Dont if !pick.saving.measurable => {
-            because.push(format!("The best case, “{case}”, {gain}. This difference may be due to chance."));
-            "Don’t change anything: no case makes a measurable difference.".into()
-        }
-        Answer::Dont if pick.saving.mean <= 0.0 => {
-            because.push(format!("The best case, “{case}”, {gain}."));
-            because.extend(losing::reason(pick).map(|why| format!("{}.", sentence_case(&why))));
-            "Don’t change anything: no case is better than the present operation.".into()
-        }
-        Answer::Dont if !pick.violated.is_empty() => {
-            let signals = pick.violated_signals();
-            because.push(format!("It {gain}, but at a higher risk of limit violations."));
-            format!("Don’t run “{case}”: it violates limits of {signals} more often than the present operation.")
-        }
-        Answer::Dont if pick.loses_money() => {
-            let purchase = pick.economics.filter(|e| e.capex > 0.0);
-            because.extend(pick.economics.map(|e| cost_exceeds_gain(e, &gain)));
-            match purchase {
-                Some(_) => format!("Don’t buy “{case}”: its gain does not cover its cost."),
-                None => format!("Don’t run “{case}”: it costs more than it gains."),
-            }
-        }
-        Answer::Dont => {
-            because.push(format!(
-                "{} of the time is spent outside the logged range, so the gain is unreliable.",
-                number::percent_text(pick.support.outside)
-            ));
-            format!("Don’t run “{case}”: the log contains no similar operating conditions.")
-        }
-    };
-    (pick.answer, headline, because)
-}
-
-/// Returns `text` with its first letter in upper case.
-fn sentence_case(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
-}
-
-/// A sentence stating that the gain is smaller than the cost.
-fn cost_exceeds_gain(e: &Economics, gain: &str) -> String {
-    let years = number::plain(e.lifetime_years, PROSE).text;
-    format!("It {gain}, but over {years} years this gain is smaller than the cost.")
-}
-
-/// Joins strings in the same way as [`list`], but expects them to be already shortened and marked up.
-fn join(pieces: &[&str], limit: usize) -> String {
-    match pieces {
-        [all @ .., last] if pieces.len() <= limit && !all.is_empty() => format!("{} and {last}", all.join(", ")),
-        [one] => (*one).to_owned(),
-        _ => pieces.iter().take(limit).copied().collect::<Vec<_>>().join(" and "),
-    }
-}
-
 /// Description of the controller of the case; empty unless it is the same in all scenarios.
 fn controller(pick: &RankedCase<'_>) -> String {
     let Some(first) = pick.runs.first().map(|r| r.case.controller.as_str()) else { return String::new() };
@@ -224,11 +135,10 @@ fn controller(pick: &RankedCase<'_>) -> String {
 }
 
 fn figures(results: &Results, pick: &RankedCase<'_>, money: &str, words: Words) -> Vec<KeyFigure> {
-    let sum = pick.headline();
-    let ranged = |label: &str, i: Interval, what| KeyFigure {
+    let ranged = |label: &str, unit: &str, i: Interval, what| KeyFigure {
         label: label.to_owned(),
         value: Some(i.value),
-        unit: money.to_owned(),
+        unit: unit.to_owned(),
         range: (i.low.value < i.high.value).then_some((i.low, i.high, what)),
         note: String::new(),
     };
@@ -242,13 +152,17 @@ fn figures(results: &Results, pick: &RankedCase<'_>, money: &str, words: Words) 
     if pick.answer == Answer::Unknown {
         return vec![single(words.noun, None, "", "unknown")];
     }
-    let label =
-        if sum.per == "a year" { format!("Annual {}", words.noun.to_lowercase()) } else { words.noun.to_owned() };
-    let mut out = vec![ranged(&label, number::estimate(&sum.estimate, PROSE), sum.range)];
+    let label = match pick.saving.per.as_str() {
+        "a year" => format!("Annual {}", words.noun.to_lowercase()),
+        _ => words.noun.to_owned(),
+    };
+    let mut out = vec![ranged(&label, &pick.saving.unit, pick.saving.interval(), "90 % interval")];
     match pick.economics {
+        // The net present value of a difference that may be due to chance would contradict the headline.
+        Some(_) if !pick.is_better() => {}
         Some(e) => {
             out.push(single("One-time cost", Some(number::plain(e.capex, PROSE)), money, ""));
-            out.push(ranged("Net present value", number::estimate(&e.npv, PROSE), "P10–P90"));
+            out.push(ranged("Net present value", money, number::estimate(&e.npv, PROSE), "P10–P90"));
             let payback = match e.payback {
                 Some(_) if e.capex <= 0.0 => single("Payback", None, "", "at once"),
                 Some(y) if y < 0.2 => single("Payback", Some(number::plain(365.0 * y, 2)), "days", ""),
@@ -257,12 +171,39 @@ fn figures(results: &Results, pick: &RankedCase<'_>, money: &str, words: Words) 
             };
             out.push(payback);
         }
-        None if pick.annual.is_some() => {
+        None if results.currency.is_none() => {
             out.push(single("One-time cost, payback", None, "", "no [economics] in twin.toml"))
         }
         None => out.push(single("Money per year", None, "", &no_year(results))),
     }
+    out.extend(carbon(pick));
     out
+}
+
+/// The change of the carbon emissions, if a KPI in a unit of mass measures them.
+fn carbon(pick: &RankedCase<'_>) -> Option<KeyFigure> {
+    let kpis = match (pick.annual, pick.runs.as_slice()) {
+        (Some(annual), _) => &annual.kpis,
+        (None, [run]) => &run.case.kpis,
+        (None, _) => return None,
+    };
+    let is_carbon = |k: &&KpiResult| {
+        let text = format!("{} {} {}", k.name, k.formula, k.signals.join(" ")).to_lowercase();
+        ["co2", "co₂", "carbon"].iter().any(|word| text.contains(word))
+            && matches!(Display::new(&k.unit, 1e5).unit.as_str(), "t" | "kt")
+    };
+    let change = kpis.iter().find(is_carbon).and_then(|k| Some((k, k.change?)));
+    let (kpi, d) = change?;
+    let Display { factor, unit } = Display::new(&kpi.unit, d.mean.abs());
+    let scaled = Difference { mean: factor * d.mean, low: factor * d.low, high: factor * d.high, ..d };
+    let i = number::difference(&scaled, PROSE);
+    Some(KeyFigure {
+        label: "CO₂".into(),
+        value: d.measurable.then_some(i.value),
+        unit,
+        range: d.measurable.then_some((i.low, i.high, "90 % interval")),
+        note: "no measurable change".into(),
+    })
 }
 
 /// The reason why there is no sum over the year.
@@ -271,7 +212,7 @@ pub fn no_year(results: &Results) -> String {
     if !results.scenarios.iter().any(|s| weighted(&s)) {
         return "set days_per_year in the scenarios to see the gain per year".into();
     }
-    let failed: Vec<&str> = verdict::failed(results).filter(weighted).map(|s| s.name.as_str()).collect();
+    let failed: Vec<&str> = runs::failed(results).filter(weighted).map(|s| s.name.as_str()).collect();
     match failed.is_empty() {
         true => "no case ran in all scenarios that have days_per_year".into(),
         false => format!("unknown: {} did not run", list(&failed, 2)),
@@ -369,7 +310,7 @@ fn risks(pick: &RankedCase<'_>, clock: &Clock) -> (Vec<Risk>, String) {
         }
     }
     worst.retain(|(run, l)| {
-        let now = verdict::counterpart(l, run.baseline).map_or(0.0, |b| b.chance);
+        let now = runs::counterpart(l, run.baseline).map_or(0.0, |b| b.chance);
         let control = run.case.controls.iter().any(|c| c.signal == l.signal);
         let unlisted_control = control && l.chance == 0.0 && now == 0.0;
         unlisted += usize::from(unlisted_control);
@@ -383,8 +324,9 @@ fn risks(pick: &RankedCase<'_>, clock: &Clock) -> (Vec<Risk>, String) {
                 signal: short(&l.signal, 40),
                 range: with_unit(&allowed_range(l.low, l.high), &unit),
                 kind: l.kind,
-                now: number::percent(verdict::counterpart(l, run.baseline).map_or(0.0, |b| b.chance)),
-                then: number::percent(l.chance),
+                measured: runs::measured(l, run.scenario).map(|m| number::percent(m.share_beyond)),
+                now: number::percent(runs::counterpart(l, run.baseline).map_or(0.0, |b| b.share_beyond)),
+                then: number::percent(l.share_beyond),
                 worst: (l.worst > 0.0).then(|| number::signed(l.worst, 2)),
                 when: match &l.worst_time {
                     Some(t) if l.worst > 0.0 => {

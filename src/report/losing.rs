@@ -1,20 +1,21 @@
 //! The reason why MPC performs worse than the baseline.
 
+use super::cases::RankedCase;
 use super::number;
+use super::saving::Words;
 use super::text::{readable, short};
-use super::verdict::{RankedCase, Words};
 
 /// Prefix of the description of MPC controllers.
 const MPC: &str = "MPC";
 
 /// One sentence for each MPC case that performs worse than the baseline, or whose plans cannot see their own effect.
 /// The case of the headline is omitted if the headline already states the reason.
-pub fn sentences(ranked: &[RankedCase<'_>], money: &str, words: Words) -> Vec<String> {
-    let others = ranked.iter().enumerate().filter(|(i, p)| *i > 0 || p.saving.mean > 0.0).map(|(_, p)| p);
+pub fn sentences(ranked: &[RankedCase<'_>], words: Words) -> Vec<String> {
+    let others = ranked.iter().enumerate().filter(|(i, p)| *i > 0 || p.objective.mean > 0.0).map(|(_, p)| p);
     let sentence = |p: &RankedCase<'_>| {
         let case = short(&readable(p.case), 40);
-        if p.saving.mean < 0.0 {
-            Some(format!("“{case}” {}: {}.", words.sentence(&p.headline(), money, ""), reason(p)?))
+        if p.saving.value.mean < 0.0 {
+            Some(format!("“{case}” {}: {}.", words.sentence(&p.saving, ""), reason(p)?))
         } else {
             Some(format!("“{case}”: {}.", unseen(p)?))
         }

@@ -5,25 +5,32 @@
 //! the results contain everything that a report shows.
 
 mod alarms;
+mod cases;
+mod caveats;
 mod chart;
 mod clock;
 mod colours;
 mod csv;
 mod data;
 mod diff;
+mod display;
 mod duration;
 mod evidence;
 mod front;
+mod headline;
 mod identification;
 mod losing;
 mod model;
 mod number;
 mod page;
+mod runs;
+mod saving;
 mod scenario;
 mod table;
 mod text;
 mod trends;
 mod verdict;
+mod violations;
 mod year;
 
 pub use csv::kpi_csv;

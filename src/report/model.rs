@@ -11,7 +11,7 @@ use super::duration::{ahead, hours_text, step_text};
 use super::identification::{EffectRow, IdentificationRow};
 use super::number::{self, Interval, PROSE, Quantity, TABLE};
 use super::text::{Markup, marked, readable, tag};
-use super::verdict;
+use super::{caveats, runs};
 
 #[derive(Debug)]
 pub struct Model {
@@ -149,7 +149,7 @@ pub fn model(results: &Results, clock: &Clock) -> Result<Model> {
 }
 
 fn replay(r: &ReplayCheck, results: &Results) -> ReplayRow {
-    let kpi = verdict::completed(results).flat_map(|s| &s.cases).flat_map(|c| &c.kpis).find(|k| k.name == r.kpi);
+    let kpi = runs::completed(results).flat_map(|s| &s.cases).flat_map(|c| &c.kpis).find(|k| k.name == r.kpi);
     let share = kpi.is_some_and(|k| k.kind.is_share());
     let within = |v: f64| match share {
         true => Interval::shares(v, r.simulated.p10, r.simulated.p90, TABLE, "%"),
@@ -168,7 +168,7 @@ fn replay(r: &ReplayCheck, results: &Results) -> ReplayRow {
         simulated: within(r.simulated.p50),
         within: format!("{} of {} segments of {}", r.within, r.segments, hours_text(r.hours)),
         inside: r.inside,
-        priced: verdict::priced_replays(results).any(|p| p.kpi == r.kpi),
+        priced: caveats::priced_replays(results).any(|p| p.kpi == r.kpi),
     }
 }
 
@@ -454,7 +454,7 @@ fn known_effect(r: &StepResponse) -> String {
 
 /// `kWh/l/s` → `kWh/(l/s)` for a control in l/s.
 fn gain_unit(r: &StepResponse, results: &Results) -> String {
-    let mut uses = verdict::completed(results).flat_map(|s| &s.cases).flat_map(|c| &c.controls);
+    let mut uses = runs::completed(results).flat_map(|s| &s.cases).flat_map(|c| &c.controls);
     let control = uses.find(|u| u.signal == r.control).map(|u| u.unit.as_str()).filter(|u| u.contains('/'));
     let bracketed = control.and_then(|u| Some(format!("{}/({u})", r.unit.strip_suffix(u)?.strip_suffix('/')?)));
     number::unit(bracketed.as_deref().unwrap_or(&r.unit))

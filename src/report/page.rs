@@ -10,9 +10,10 @@ use super::data::{self, Data};
 use super::front::{self, Front};
 use super::model::{self, Model};
 use super::number;
+use super::saving::Words;
 use super::scenario::{self, Section};
-use super::verdict;
 use super::year::{self, Year};
+use super::{runs, saving, verdict};
 
 const STYLE: &str = include_str!("../../templates/style.css");
 
@@ -22,7 +23,8 @@ const STYLE: &str = include_str!("../../templates/style.css");
 struct Page {
     style: &'static str,
     plant_short: String,
-    money: String,
+    /// Unit of savings.
+    saved: String,
     front: Front,
     orders: Vec<Order>,
     sections: Vec<Section>,
@@ -59,7 +61,7 @@ struct Formula {
 /// [`Error::Internal`] if a chart or the template fails, which is a bug in the program.
 pub fn render(results: &Results) -> Result<String> {
     let clock = Clock::new(&results.timezone);
-    let currency = verdict::currency(results);
+    let currency = saving::currency(results);
     let ranked = verdict::rank(results);
     let colours = Colours::new(results, &ranked);
     let sections = scenario::sections(results, &clock, &currency, &colours)?;
@@ -67,12 +69,12 @@ pub fn render(results: &Results) -> Result<String> {
     let page = Page {
         style: STYLE,
         plant_short: super::text::short(&super::text::readable(&results.plant), 80),
-        money: number::unit(&currency),
+        saved: saving::unit(results),
         front: front::front(results, &ranked, &currency, &clock),
         orders: orders(&sections),
-        failures: verdict::failed(results).count(),
+        failures: runs::failed(results).count(),
         sections,
-        noun: verdict::words(results).noun,
+        noun: Words::new(results).noun,
         no_year: front::no_year(results),
         year,
         model: model::model(results, &clock)?,
@@ -102,7 +104,7 @@ fn orders(sections: &[Section]) -> Vec<Order> {
 
 fn formulas(results: &Results, currency: &str) -> Vec<Formula> {
     let mut out: Vec<Formula> = Vec::new();
-    for k in verdict::completed(results).flat_map(|s| &s.cases).flat_map(|c| &c.kpis) {
+    for k in runs::completed(results).flat_map(|s| &s.cases).flat_map(|c| &c.kpis) {
         if !out.iter().any(|f| f.name == k.name) {
             let unit = number::unit(&k.unit);
             let share = k.kind.is_share();

@@ -8,10 +8,10 @@ use crate::scenario::results::{
 use super::clock::Clock;
 use super::colours::Colours;
 use super::number::{self, PROSE, Quantity, allowed_range, with_unit};
-use super::table::{Cell, Change, Column, Row, Table, kpi_rows};
+use super::table::{Column, Table, cost_row, kpi_rows, objective_row};
 use super::text::{Markup, list, marked, readable, short, tag};
 use super::trends::{ChartFigure, charts};
-use super::verdict;
+use super::{runs, saving};
 
 /// Maximum numbers of charts per scenario and per report, which keep the report readable and small enough for an e-mail
 /// (not tuned).
@@ -96,7 +96,8 @@ pub struct LimitGroup {
 #[derive(Debug)]
 pub struct LimitCell {
     pub case: String,
-    pub colour: usize,
+    /// `None` for the measured values.
+    pub colour: Option<usize>,
     pub chance: Quantity,
     pub share: Quantity,
     pub worst: Option<Quantity>,
@@ -107,11 +108,12 @@ pub struct LimitCell {
 /// The sections of all scenarios, with failed scenarios first.
 pub fn sections(results: &Results, clock: &Clock, currency: &str, colours: &Colours<'_>) -> Result<Vec<Section>> {
     let limit = (MAX_CHARTS_IN_REPORT / results.scenarios.len().max(1)).clamp(3, MAX_CHARTS);
-    let ordered = verdict::failed(results).chain(verdict::completed(results));
-    ordered.enumerate().map(|(i, s)| section(i + 1, s, clock, currency, colours, limit)).collect()
+    let ordered = runs::failed(results).chain(runs::completed(results));
+    ordered.enumerate().map(|(i, s)| section(results, i + 1, s, clock, currency, colours, limit)).collect()
 }
 
 fn section(
+    results: &Results,
     n: usize,
     s: &ScenarioResult,
     clock: &Clock,
@@ -128,7 +130,7 @@ fn section(
         )
     });
     let cases: &[CaseResult] = if failed { &[] } else { &s.cases };
-    let (violated, kept) = limits(cases, clock, colours);
+    let (violated, kept) = limits(s, cases, clock, colours);
     let (charts, charts_left) = charts(&id, s, cases, clock, colours, limit)?;
     Ok(Section {
         name: readable(&s.name),
@@ -136,7 +138,7 @@ fn section(
         facts: facts(s, clock),
         changes: s.changes.iter().map(|c| marked(&change(c))).collect(),
         failure,
-        kpis: kpis(cases, currency, colours),
+        kpis: kpis(results, s, cases, currency, colours),
         cases: cases.iter().map(|c| case_facts(c, colours)).collect(),
         controls: controls(cases, colours),
         limits: violated,
@@ -144,7 +146,7 @@ fn section(
         charts,
         charts_left,
         zone: clock.zone_at(&s.start),
-        best: best(cases),
+        best: best(results, cases),
         days: s.days_per_year.map(|d| number::plain(d, PROSE)),
         id,
     })
@@ -176,27 +178,16 @@ fn facts(s: &ScenarioResult, clock: &Clock) -> Vec<String> {
     out
 }
 
-fn columns(cases: &[CaseResult], colours: &Colours<'_>) -> Vec<Column> {
-    cases.iter().map(|c| Column { name: readable(&c.name), colour: colours.get(&c.name) }).collect()
-}
-
-fn kpis(cases: &[CaseResult], currency: &str, colours: &Colours<'_>) -> Table {
+fn kpis(results: &Results, s: &ScenarioResult, cases: &[CaseResult], currency: &str, colours: &Colours<'_>) -> Table {
     if cases.is_empty() {
         return Table::default();
     }
     let kpis: Vec<&[_]> = cases.iter().map(|c| c.kpis.as_slice()).collect();
     let mut rows = kpi_rows(&kpis, currency);
-    rows.push(Row {
-        name: "objective".into(),
-        unit: number::unit(currency),
-        priced: "sum of price × KPI".into(),
-        total: true,
-        cells: cases
-            .iter()
-            .map(|c| Cell::estimate(&c.objective, c.objective_change.as_ref().map(|d| Change::new(d, Some(1.0)))))
-            .collect(),
-    });
-    Table { columns: columns(cases, colours), rows }
+    rows.extend(cost_row(results, cases.iter().map(|c| (c.cash, c.cash_change))));
+    rows.push(objective_row(currency, cases.iter().map(|c| (c.objective, c.objective_change))));
+    let column = |c: &CaseResult| Column { name: readable(&c.name), colour: Some(colours.get(&c.name)) };
+    Table { columns: cases.iter().map(column).collect(), rows }.with_measured(&s.measured.kpis)
 }
 
 /// Formats a change such as `outdoor_temp + 6 K`, with the name of the signal as a tag.
@@ -207,9 +198,11 @@ fn change(text: &str) -> String {
     }
 }
 
-fn best(cases: &[CaseResult]) -> Option<Best> {
-    let changed = cases.iter().filter_map(|c| c.objective_change.as_ref().map(|d| (c, verdict::saving(d))));
-    let (case, d) = changed.max_by(|a, b| a.1.mean.total_cmp(&b.1.mean))?;
+fn best(results: &Results, cases: &[CaseResult]) -> Option<Best> {
+    let changed = cases.iter().filter(|c| c.objective_change.is_some());
+    let gain = |c: &CaseResult| c.objective_change.map_or(f64::NEG_INFINITY, |d| -d.mean);
+    let case = changed.max_by(|a, b| gain(a).total_cmp(&gain(b)))?;
+    let d = saving::of_case(results, case)?;
     let i = number::within(d.mean, d.low, d.high, PROSE);
     Some(Best {
         case: readable(&case.name),
@@ -280,36 +273,43 @@ fn control(first: &ControlUse, cases: &[CaseResult], colours: &Colours<'_>) -> C
 
 /// Returns the limits that at least one case violates, with an entry for every case, and the limits that no case
 /// violates.
-fn limits(cases: &[CaseResult], clock: &Clock, colours: &Colours<'_>) -> (Vec<LimitGroup>, Vec<(String, String)>) {
+fn limits(
+    s: &ScenarioResult,
+    cases: &[CaseResult],
+    clock: &Clock,
+    colours: &Colours<'_>,
+) -> (Vec<LimitGroup>, Vec<(String, String)>) {
     let Some(first) = cases.iter().find(|c| !c.limits.is_empty()) else { return (Vec::new(), Vec::new()) };
-    let (violated, kept): (Vec<&LimitUse>, Vec<&LimitUse>) = first
-        .limits
-        .iter()
-        .partition(|l| cases.iter().filter_map(|c| verdict::counterpart(l, c)).any(|u| u.chance > 0.0));
+    let (violated, kept): (Vec<&LimitUse>, Vec<&LimitUse>) = first.limits.iter().partition(|l| {
+        let uses = cases.iter().filter_map(|c| runs::counterpart(l, c)).chain(runs::measured(l, s));
+        uses.into_iter().any(|u| u.chance > 0.0)
+    });
     let range = |l: &LimitUse| with_unit(&allowed_range(l.low, l.high), &number::unit(&l.unit));
-    let group = |l: &LimitUse| LimitGroup {
-        signal: short(&l.signal, 60),
-        range: range(l),
-        kind: l.kind,
-        cases: cases
-            .iter()
-            .filter_map(|c| {
-                let u = verdict::counterpart(l, c)?;
-                Some(LimitCell {
-                    case: readable(&c.name),
-                    colour: colours.get(&c.name),
-                    chance: number::percent(u.chance),
-                    share: number::percent(u.share_beyond),
-                    worst: (u.worst > 0.0).then(|| number::signed(u.worst, 2)),
-                    unit: number::unit(&u.unit),
-                    when: match &u.worst_time {
-                        Some(t) if u.worst > 0.0 => clock.within_run(t),
-                        _ => String::new(),
-                    },
-                })
-            })
-            .collect(),
+    let cell = |case: String, colour: Option<usize>, u: &LimitUse| LimitCell {
+        case,
+        colour,
+        chance: number::percent(u.chance),
+        share: number::percent(u.share_beyond),
+        worst: (u.worst > 0.0).then(|| number::signed(u.worst, 2)),
+        unit: number::unit(&u.unit),
+        when: match &u.worst_time {
+            Some(t) if u.worst > 0.0 => clock.within_run(t),
+            _ => String::new(),
+        },
     };
+    let group =
+        |l: &LimitUse| LimitGroup {
+            signal: short(&l.signal, 60),
+            range: range(l),
+            kind: l.kind,
+            cases: runs::measured(l, s)
+                .map(|m| cell("measured".into(), None, m))
+                .into_iter()
+                .chain(cases.iter().filter_map(|c| {
+                    Some(cell(readable(&c.name), Some(colours.get(&c.name)), runs::counterpart(l, c)?))
+                }))
+                .collect(),
+        };
     let kept =
         kept.into_iter().map(|l| (short(&l.signal, 60), format!("{} ({})", range(l), l.kind.as_str()))).collect();
     (violated.into_iter().map(group).collect(), kept)

@@ -1,8 +1,10 @@
 //! Tables of KPIs and economics with one column per case.
 
-use crate::scenario::results::{Difference, Economics, Estimate, KpiResult};
+use crate::scenario::results::{AnnualResult, Difference, Economics, Estimate, KpiResult, MeasuredKpi, Results};
 
-use super::number::{self, Interval, Quantity, TABLE};
+use super::display::Display;
+use super::number::{self, Interval, PROSE, Quantity, TABLE};
+use super::saving;
 use super::text::readable;
 
 #[derive(Debug, Default)]
@@ -14,13 +16,15 @@ pub struct Table {
 #[derive(Debug)]
 pub struct Column {
     pub name: String,
-    /// Palette entry of the case.
-    pub colour: usize,
+    /// Palette entry of the case; `None` for measured values.
+    pub colour: Option<usize>,
 }
 
 #[derive(Debug)]
 pub struct Row {
     pub name: String,
+    /// The KPI in the results, and the factor from its unit to the printed unit; `None` for totals.
+    pub kpi: Option<(String, f64)>,
     pub unit: String,
     /// Description of the price of the KPI in the objective.
     pub priced: String,
@@ -90,6 +94,72 @@ impl Change {
     }
 }
 
+impl Table {
+    /// Adds a first column with the measured value of each KPI. Returns the table unchanged if nothing was measured.
+    #[must_use]
+    pub fn with_measured(mut self, measured: &[MeasuredKpi]) -> Self {
+        if measured.is_empty() {
+            return self;
+        }
+        self.columns.insert(0, Column { name: "measured".into(), colour: None });
+        for row in &mut self.rows {
+            let found = row.kpi.as_ref().and_then(|(name, f)| Some((measured.iter().find(|m| m.name == *name)?, *f)));
+            let cell = found.map_or_else(
+                || Cell::note("–"),
+                |(m, factor)| {
+                    let share = row.unit == "%";
+                    let value = match share {
+                        true => number::percent(m.value),
+                        false => number::plain(factor * m.value, TABLE),
+                    };
+                    let missing = format!("{} missing", number::percent_text(m.missing));
+                    Cell {
+                        value: Some(value),
+                        note: if m.missing > 0.0 { missing } else { String::new() },
+                        ..Cell::default()
+                    }
+                },
+            );
+            row.cells.insert(0, cell);
+        }
+        self
+    }
+}
+
+/// The row with the cost, on which every saving is based. `cases` contains the cost and its change for each column.
+/// `None` if the results define no cost, or if a single KPI without a factor already shows it.
+pub fn cost_row(results: &Results, cases: impl Iterator<Item = (Option<Estimate>, Option<Difference>)>) -> Option<Row> {
+    let cash = results.cash.as_ref()?;
+    let cell = |(cost, change): (Option<Estimate>, Option<Difference>)| match cost {
+        Some(cost) => Cell::estimate(&cost, change.as_ref().map(|d| Change::new(d, Some(1.0)))),
+        None => Cell::note("–"),
+    };
+    let names: Vec<String> = cash.kpis.iter().map(|k| readable(k)).collect();
+    Some(Row {
+        name: "cost".into(),
+        kpi: None,
+        unit: saving::unit(results),
+        priced: format!("{}; savings are decreases of this cost", names.join(" + ")),
+        total: true,
+        cells: cases.map(cell).collect(),
+    })
+}
+
+/// The row with the objective, which also contains penalties.
+pub fn objective_row(currency: &str, cases: impl Iterator<Item = (Estimate, Option<Difference>)>) -> Row {
+    let cell = |(value, change): (Estimate, Option<Difference>)| {
+        Cell::estimate(&value, change.as_ref().map(|d| Change::new(d, Some(1.0))))
+    };
+    Row {
+        name: "objective".into(),
+        kpi: None,
+        unit: number::unit(currency),
+        priced: "sum of price × KPI, including penalties".into(),
+        total: true,
+        cells: cases.map(cell).collect(),
+    }
+}
+
 impl Cell {
     pub fn estimate(e: &Estimate, change: Option<Change>) -> Self {
         Self::from_interval(e, number::estimate(e, TABLE), change)
@@ -104,6 +174,13 @@ impl Cell {
         Self { value: Some(i.value), range, change, note: String::new() }
     }
 
+    /// The mean of a difference with its 90 % interval.
+    fn difference(d: &Difference) -> Self {
+        let [low, high] = [d.low, d.high].map(|v| if v.is_finite() { v } else { d.mean });
+        let i = number::within(d.mean, low, high, PROSE);
+        Self { range: (low < high).then_some((i.low, i.high)), value: Some(i.value), ..Self::default() }
+    }
+
     fn plain(v: f64) -> Self {
         Self { value: Some(number::plain(v, TABLE)), ..Self::default() }
     }
@@ -116,46 +193,62 @@ impl Cell {
 /// One row for each KPI of the first case. If another case lacks this KPI, its cell shows a dash.
 pub fn kpi_rows(columns: &[&[KpiResult]], currency: &str) -> Vec<Row> {
     let Some(first) = columns.first() else { return Vec::new() };
-    first
-        .iter()
-        .map(|k| {
-            let unit = number::unit(&k.unit);
-            let share = k.kind.is_share();
-            let per = if unit.is_empty() { String::new() } else { format!(" per {unit}") };
-            let cell = |kpis: &&[KpiResult]| match kpis.iter().find(|o| o.name == k.name) {
-                Some(o) if share => Cell::share(&o.value, o.change.as_ref().map(|d| Change::share(d, o.price))),
-                Some(o) => Cell::estimate(&o.value, o.change.as_ref().map(|d| Change::new(d, o.price))),
-                None => Cell::note("–"),
-            };
-            Row {
-                name: readable(&k.name),
-                priced: match k.price {
-                    // A price such as `1 EUR per EUR` contains no information.
-                    Some(p) if p == 1.0 && k.unit == currency => "counts in full".to_owned(),
-                    Some(p) => format!("priced at {} {currency}{per}", number::plain(p, TABLE).text),
-                    None => String::new(),
-                },
-                unit: match unit.is_empty() {
-                    true if share => "%".to_owned(),
-                    true => "–".to_owned(),
-                    false => unit,
-                },
-                total: false,
-                cells: columns.iter().map(cell).collect(),
+    let row = |k: &KpiResult| {
+        let own = number::unit(&k.unit);
+        let share = k.kind.is_share();
+        let per = if own.is_empty() { String::new() } else { format!(" per {own}") };
+        let found = columns.iter().filter_map(|kpis| kpis.iter().find(|o| o.name == k.name));
+        let Display { factor, unit } = Display::new(&k.unit, found.map(|o| o.value.p50.abs()).fold(0.0, f64::max));
+        let cell = |kpis: &&[KpiResult]| match kpis.iter().find(|o| o.name == k.name) {
+            Some(o) if share => Cell::share(&o.value, o.change.as_ref().map(|d| Change::share(d, o.price))),
+            Some(o) => {
+                let change = o.change.as_ref().map(|d| Change::new(&d.in_unit(factor), o.price));
+                Cell::estimate(&o.value.in_unit(factor), change)
             }
-        })
-        .collect()
+            None => Cell::note("–"),
+        };
+        Row {
+            name: readable(&k.name),
+            kpi: Some((k.name.clone(), factor)),
+            priced: match k.price {
+                // A price such as `1 EUR per EUR` contains no information.
+                Some(p) if p == 1.0 && k.unit == currency => "counts in full".to_owned(),
+                Some(p) => format!("priced at {} {currency}{per}", number::plain(p, TABLE).text),
+                None => String::new(),
+            },
+            unit: match unit.is_empty() {
+                true if share => "%".to_owned(),
+                true => "–".to_owned(),
+                false => unit,
+            },
+            total: false,
+            cells: columns.iter().map(cell).collect(),
+        }
+    };
+    first.iter().map(row).collect()
 }
 
-pub fn economics_rows(cases: &[&Economics], noun: &str) -> Vec<Row> {
-    let Some(first) = cases.first() else { return Vec::new() };
+/// The economics of the cases in `annual` that have them.
+pub fn economics_rows(results: &Results, annual: &[&AnnualResult], noun: &str) -> Vec<Row> {
+    let cases: Vec<(&AnnualResult, &Economics)> =
+        annual.iter().filter_map(|a| Some((*a, a.economics.as_ref()?))).collect();
+    let Some((_, first)) = cases.first() else { return Vec::new() };
     let currency = number::unit(&first.currency);
+    let saved = Row {
+        name: format!("{noun} in the first year"),
+        kpi: None,
+        unit: currency.clone(),
+        priced: "mean and 90 % interval".into(),
+        total: false,
+        cells: cases.iter().map(|(a, _)| Cell::difference(&saving::of_year(results, a))).collect(),
+    };
     let row = |name: &str, unit: &str, cell: &dyn Fn(&Economics) -> Cell| Row {
         name: name.into(),
+        kpi: None,
         unit: unit.into(),
         priced: String::new(),
         total: false,
-        cells: cases.iter().map(|e| cell(e)).collect(),
+        cells: cases.iter().map(|(_, e)| cell(e)).collect(),
     };
     let years = |v: Option<f64>| {
         v.map_or_else(|| Cell::note("never"), |y| Cell { value: Some(number::plain(y, 2)), ..Cell::default() })
@@ -172,7 +265,7 @@ pub fn economics_rows(cases: &[&Economics], noun: &str) -> Vec<Row> {
         None => Cell::note(none),
     };
     vec![
-        row(&format!("{noun} in the first year"), &currency, &|e| Cell::estimate(&e.benefit_per_year, None)),
+        saved,
         row("One-time cost (CAPEX)", &currency, &|e| Cell::plain(e.capex)),
         row("Running cost per year (OPEX)", &currency, &|e| Cell::plain(e.opex_per_year)),
         row("Net present value (NPV)", &currency, &|e| Cell::estimate(&e.npv, None)),

@@ -1,19 +1,24 @@
 //! The section “Year and economics”: sums over the scenarios, the sources of the saving, and the economics.
 
+use crate::config::BASELINE;
 use crate::error::Result;
 use crate::scenario::results::{Difference, Results};
 
+use super::cases::RankedCase;
 use super::chart::{self, Head, Whisker};
 use super::colours::Colours;
 use super::number::{self, PROSE, Quantity, with_unit};
-use super::table::{Cell, Change, Column, Row, Table, economics_rows, kpi_rows};
+use super::saving::{self, Words};
+use super::table::{Column, Table, cost_row, economics_rows, kpi_rows, objective_row};
 use super::text::readable;
-use super::verdict::{self, RankedCase};
 
 #[derive(Debug)]
 pub struct Year {
     pub days: String,
+    /// Whether the scenarios represent only a part of the year.
+    pub season: bool,
     pub noun: &'static str,
+    pub unit: String,
     /// One row per case.
     pub support: Vec<Support>,
     pub savings: String,
@@ -42,9 +47,9 @@ pub fn year(
     colours: &Colours<'_>,
 ) -> Result<Option<Year>> {
     let Some(first) = results.annual.first() else { return Ok(None) };
-    let money = number::unit(currency);
-    let noun = verdict::words(results).noun;
-    let column = |case: &str| Column { name: readable(case), colour: colours.get(case) };
+    let money = saving::unit(results);
+    let noun = Words::new(results).noun;
+    let column = |case: &str| Column { name: readable(case), colour: Some(colours.get(case)) };
     let whisker = |name: &str, colour, d: &Difference| {
         let i = number::within(d.mean, d.low, d.high, PROSE);
         let note = if d.measurable {
@@ -57,11 +62,8 @@ pub fn year(
         let [low, high] = [d.low, d.high].map(|v| if v.is_finite() { v } else { d.mean });
         Whisker { name: readable(name), colour, value: d.mean, low, high, note }
     };
-    let rows: Vec<Whisker> = results
-        .annual
-        .iter()
-        .map(|a| whisker(&a.case, colours.get(&a.case), &verdict::saving(&a.objective_change)))
-        .collect();
+    let rows: Vec<Whisker> =
+        results.annual.iter().map(|a| whisker(&a.case, colours.get(&a.case), &saving::of_year(results, a))).collect();
     let head = Head {
         id: "year-s",
         title: &format!("{noun} of each case over the year"),
@@ -69,23 +71,23 @@ pub fn year(
     };
     let savings = chart::whiskers(head, &rows, &money)?;
 
-    let mut kpi = kpi_rows(&results.annual.iter().map(|a| a.kpis.as_slice()).collect::<Vec<_>>(), currency);
-    kpi.push(Row {
-        name: "objective".into(),
-        unit: money.clone(),
-        priced: "sum of price × KPI".into(),
-        total: true,
-        cells: results
-            .annual
-            .iter()
-            .map(|a| Cell { change: Some(Change::new(&a.objective_change, Some(1.0))), ..Cell::default() })
-            .collect(),
-    });
+    let before = results.annual_baseline.as_ref();
+    let of_baseline = before.map(|b| b.kpis.as_slice()).into_iter();
+    let columns: Vec<&[_]> = of_baseline.chain(results.annual.iter().map(|a| a.kpis.as_slice())).collect();
+    let mut kpi = kpi_rows(&columns, currency);
+    let costs = before.map(|b| (b.cash, None)).into_iter();
+    kpi.extend(cost_row(results, costs.chain(results.annual.iter().map(|a| (a.cash, a.cash_change)))));
+    let objectives = before.map(|b| (b.objective, None)).into_iter();
+    let after = results.annual.iter().map(|a| (a.objective, Some(a.objective_change)));
+    kpi.push(objective_row(currency, objectives.chain(after)));
+    let names = before.map(|_| BASELINE).into_iter().chain(results.annual.iter().map(|a| a.case.as_str()));
     let with_economics: Vec<_> = results.annual.iter().filter(|a| a.economics.is_some()).collect();
     let economics: Vec<_> = with_economics.iter().filter_map(|a| a.economics.as_ref()).collect();
     Ok(Some(Year {
         days: number::plain(first.days, PROSE).text,
+        season: first.days < 364.0,
         noun,
+        unit: money.clone(),
         support: results
             .annual
             .iter()
@@ -99,11 +101,11 @@ pub fn year(
             })
             .collect(),
         savings,
-        sources: sources(ranked, colours, &money, noun)?,
-        kpis: Table { columns: results.annual.iter().map(|a| column(&a.case)).collect(), rows: kpi },
+        sources: sources(results, ranked, colours, &money, noun)?,
+        kpis: Table { columns: names.map(column).collect(), rows: kpi },
         money: Table {
             columns: with_economics.iter().map(|a| column(&a.case)).collect(),
-            rows: economics_rows(&economics, noun),
+            rows: economics_rows(results, &with_economics, noun),
         },
         assumptions: economics.first().map(|e| e.assumptions.iter().map(|a| sentence(a)).collect()).unwrap_or_default(),
     }))
@@ -117,29 +119,29 @@ fn sentence(text: &str) -> String {
     format!("{first}{}{stop}", chars.as_str())
 }
 
-/// Breaks down the saving of the case on the first page by KPI. The contribution of a KPI is −price × change.
+/// Breaks down the saving of the case on the first page by the KPIs that are paid. Penalties are not part of a saving.
 fn sources(
+    results: &Results,
     ranked: &[RankedCase<'_>],
     colours: &Colours<'_>,
     money: &str,
     noun: &str,
 ) -> Result<Option<(String, String)>> {
     let Some((pick, annual)) = ranked.first().and_then(|p| p.annual.map(|a| (p, a))) else { return Ok(None) };
+    let Some(cash) = results.cash.as_ref().filter(|_| pick.optimism_check.share() == 1.0) else { return Ok(None) };
     let mut rows: Vec<Whisker> = annual
         .kpis
         .iter()
         .filter_map(|k| {
-            let (price, d) = (k.price.filter(|p| *p != 0.0)?, k.change.as_ref()?);
-            let ends = [-price * d.low, -price * d.high];
-            let (low, high) = (ends[0].min(ends[1]), ends[0].max(ends[1]));
-            let i = number::within(-price * d.mean, low, high, PROSE);
+            let d = saving::decrease(k.change.as_ref().filter(|_| cash.kpis.contains(&k.name) && k.unit == cash.unit)?);
+            let i = number::within(d.mean, d.low, d.high, PROSE);
             let note = if d.measurable { i.value.text } else { "no measurable change".to_owned() };
             Some(Whisker {
                 name: readable(&k.name),
                 colour: colours.get(pick.case),
-                value: -price * d.mean,
-                low,
-                high,
+                value: d.mean,
+                low: d.low,
+                high: d.high,
                 note,
             })
         })

@@ -1,30 +1,32 @@
 //! Annual KPIs from all scenarios, and the economics of each case.
 
-use super::plant::Plant;
-use super::results::{AnnualResult, CaseResult, KpiResult, ScenarioResult};
-use super::summary;
+use super::plant::{Compiled, Plant};
+use super::results::{AnnualBaseline, AnnualResult, CaseResult, KpiResult, ScenarioResult};
+use super::{case, summary};
 use crate::config::{BASELINE, Loaded, ScenarioSpec};
+use crate::control::OptimismCheck;
 use crate::twin::Dynamics;
-use crate::value::{Difference, Economics, Figures, Kpi, Objective, WeightedScenario, annualise};
+use crate::value::{Difference, Economics, Estimate, Figures, Kpi, WeightedScenario, annualise};
 
-/// Returns one entry for each case that is included in every scenario with `days_per_year`. The list is empty if no
-/// scenario has `days_per_year`.
+/// The annual results of the baseline and of each case that is included in every scenario with `days_per_year`. `None`
+/// if no scenario has `days_per_year`, or if one of these scenarios failed.
 pub fn annual(
     plant: &Plant,
-    kpis: &[Kpi],
-    objective: &Objective,
+    compiled: &Compiled,
     specs: &[Loaded<ScenarioSpec>],
     results: &[ScenarioResult],
-) -> Vec<AnnualResult> {
+) -> Option<(AnnualBaseline, Vec<AnnualResult>)> {
+    let Compiled { kpis, objective, .. } = compiled;
     let weighted: Vec<&ScenarioResult> =
         results.iter().filter(|r| r.exit_code == 0 && r.days_per_year.is_some_and(|d| d > 0.0)).collect();
     // If a scenario failed, its days are missing, so no annual KPIs can be computed.
     let failed = results.iter().any(|r| r.exit_code != 0 && r.days_per_year.is_some_and(|d| d > 0.0));
-    let Some(first) = weighted.first().filter(|_| !failed) else { return Vec::new() };
-    let find = |r: &ScenarioResult, name: &str| r.cases.iter().position(|c| c.name == name);
+    let first = weighted.first().filter(|_| !failed)?;
     let days: f64 = weighted.iter().filter_map(|r| r.days_per_year).sum();
-    let year = |case: &str| -> Option<Vec<Vec<f64>>> {
-        let cases: Vec<&CaseResult> = weighted.iter().map(|r| Some(&r.cases[find(r, case)?])).collect::<Option<_>>()?;
+    let cases = |case: &str| -> Option<Vec<&CaseResult>> {
+        weighted.iter().map(|r| r.cases.iter().find(|c| c.name == case)).collect()
+    };
+    let year = |cases: &[&CaseResult]| -> Vec<Vec<f64>> {
         let column = |k: usize| {
             let figures: Vec<Figures> = cases.iter().map(|c| figures(&c.kpis[k])).collect();
             let weighted: Vec<WeightedScenario> = weighted
@@ -34,51 +36,55 @@ pub fn annual(
                 .collect();
             annualise(kpis[k].aggregation(), &weighted)
         };
-        Some((0..kpis.len()).map(column).collect())
+        (0..kpis.len()).map(column).collect()
     };
-    let Some(baseline) = year(BASELINE) else { return Vec::new() };
+    let baseline = year(&cases(BASELINE)?);
     let members = plant.twin.members();
-    // Economics are computed only for a complete year.
-    let complete = (364.0..=366.5).contains(&days);
+    let definition = case::cash(plant, compiled);
+    let cash = |values: &[Vec<f64>]| definition.as_ref().map(|cash| cash.value(values));
+    let (objective_before, cash_before) = (objective.value_of(kpis, &baseline), cash(&baseline));
+    let rows = |values: &[Vec<f64>], baseline: Option<&[Vec<f64>]>| -> Vec<KpiResult> {
+        let row =
+            |(k, kpi): (usize, &Kpi)| summary::kpi(plant, kpi, &values[k], baseline.map(|b| b[k].as_slice()), members);
+        kpis.iter().enumerate().map(row).collect()
+    };
     let names = first.cases.iter().map(|c| c.name.as_str()).filter(|n| *n != BASELINE);
-    names
-        .filter_map(|name| {
-            let values = year(name)?;
-            let rows = kpis.iter().enumerate();
-            let rows = rows.map(|(k, kpi)| summary::kpi(plant, kpi, &values[k], Some(&baseline[k]), members));
-            Some(AnnualResult {
-                case: name.to_owned(),
-                days,
-                kpis: rows.collect(),
-                objective_change: Difference::paired_among(
-                    &objective.value_of(kpis, &values),
-                    &objective.value_of(kpis, &baseline),
-                    members,
-                ),
-                economics: complete.then(|| economics(plant, kpis, specs, name, &baseline, &values)).flatten(),
-            })
+    let annual = names.filter_map(|name| {
+        let cases = cases(name)?;
+        let values = year(&cases);
+        let mut optimism_check = OptimismCheck::default();
+        cases.iter().filter_map(|c| c.optimism_check.as_ref()).for_each(|p| optimism_check.add(p));
+        let share = optimism_check.share();
+        let (after, spent) = (objective.value_of(kpis, &values), cash(&values));
+        let paired = cash_before.as_ref().zip(spent.as_ref());
+        // The days of all scenarios cannot exceed a year.
+        let saved = paired.filter(|_| days <= 366.5).map(|(before, after)| {
+            before.iter().zip(after).map(|(before, after)| share * (before - after)).collect::<Vec<f64>>()
+        });
+        Some(AnnualResult {
+            case: name.to_owned(),
+            days,
+            kpis: rows(&values, Some(&baseline)),
+            objective: Estimate::over(&after),
+            objective_change: Difference::paired_among(&after, &objective_before, members),
+            cash: spent.as_deref().map(Estimate::over),
+            cash_change: paired.map(|(before, after)| Difference::paired_among(after, before, members).scaled(share)),
+            economics: saved.and_then(|saved| economics(plant, specs, name, &saved, days)),
         })
-        .collect()
+    });
+    let annual = annual.collect();
+    let baseline = AnnualBaseline {
+        kpis: rows(&baseline, None),
+        objective: Estimate::over(&objective_before),
+        cash: cash_before.as_deref().map(Estimate::over),
+    };
+    Some((baseline, annual))
 }
 
-/// Economics of a case, in which the benefit is the annual decrease of the benefit KPIs. `None` if the twin has no
+/// Economics of a case from `saved`, the annual decrease of the cost for each particle. `None` if the twin has no
 /// `[economics]`.
-fn economics(
-    plant: &Plant,
-    kpis: &[Kpi],
-    specs: &[Loaded<ScenarioSpec>],
-    case: &str,
-    baseline: &[Vec<f64>],
-    values: &[Vec<f64>],
-) -> Option<Economics> {
+fn economics(plant: &Plant, specs: &[Loaded<ScenarioSpec>], case: &str, saved: &[f64], days: f64) -> Option<Economics> {
     let spec = &plant.spec.value.economics.as_ref()?.value;
-    let mut benefit = vec![0.0; baseline.first()?.len()];
-    for name in &spec.benefit {
-        let k = kpis.iter().position(|k| k.name == name.value)?;
-        for (b, (before, after)) in benefit.iter_mut().zip(baseline[k].iter().zip(&values[k])) {
-            *b += before - after;
-        }
-    }
     // All scenarios use the same equipment, so its cost counts only once. If the scenarios specify different costs, the
     // highest cost is used.
     let cost = |pick: fn(&crate::config::CaseSpec) -> Option<f64>| {
@@ -86,7 +92,12 @@ fn economics(
     };
     let capex = cost(|c| c.capex.as_ref().map(|v| v.value));
     let opex = cost(|c| c.opex_per_year.as_ref().map(|v| v.value));
-    Some(Economics::new(spec, capex, opex, &benefit))
+    let mut economics = Economics::new(spec, capex, opex, saved);
+    if days < 364.0 {
+        let season = format!("the case saves money on {days:.0} days of each year and nothing on the other days");
+        economics.assumptions.insert(0, season);
+    }
+    Some(economics)
 }
 
 fn figures(kpi: &KpiResult) -> Figures {

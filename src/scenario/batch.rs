@@ -10,7 +10,7 @@ use super::case::run_scenario;
 use super::parts;
 use super::plant::Plant;
 use super::progress::Progress;
-use super::results::{NoiseSource, ScenarioResult};
+use super::results::{Measured, NoiseSource, ScenarioResult};
 use crate::config::{Loaded, ScenarioSpec};
 use crate::control::Clock;
 use crate::error::{Error, Fault, Result};
@@ -115,6 +115,7 @@ pub fn unreadable(file: &Path, error: &Error) -> ScenarioResult {
         noise: NoiseSource::default(),
         noise_note: String::new(),
         baseline_caveat: None,
+        measured: Measured::default(),
         exit_code: error.exit_code(),
         error: Some(text),
         cases: Vec::new(),

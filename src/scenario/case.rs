@@ -9,15 +9,15 @@ use super::delay::Sight;
 use super::noise::ScenarioNoise;
 use super::plant::{Compiled, Plant};
 use super::progress::Progress;
-use super::results::{CaseResult, NoiseSource, ScenarioResult};
-use super::{conditions, describe, effect, summary};
+use super::results::{CaseResult, CashDefinition, NoiseSource, ScenarioResult};
+use super::{conditions, describe, effect, measured, summary};
 use crate::config::{BASELINE, ControllerSpec, Loaded, ScenarioSpec};
-use crate::control::{Clock, ControllerSettings};
+use crate::control::{Clock, ControllerSettings, OptimismCheck};
 use crate::error::{Error, Result};
 use crate::rng::Key;
 use crate::trajectory::Trajectory;
 use crate::twin::Dynamics;
-use crate::value::{Difference, Estimate, Figures};
+use crate::value::{Cash, Difference, Estimate, Figures};
 
 /// The trajectories of a scenario, one for each case.
 pub type Trajectories = Vec<(String, Trajectory)>;
@@ -35,6 +35,7 @@ pub fn run_scenario(
     let mut compiled = Compiled::new(&plant.spec, &plant.schema, &s.parameter)?;
     let steps = plant.steps(s.length.value);
     let (past, realised) = conditions::realise(plant, &mut compiled, scenario, steps)?;
+    let measured = measured::measure(plant, realised.time(past), steps);
     let settings = ControllerSettings::from_scenario(scenario, &plant.names().with(&s.parameter))?;
     let controllers = baseline_first(scenario, &settings)?;
     let noise = ScenarioNoise::new(plant, scenario, &realised, past, steps)?;
@@ -88,6 +89,7 @@ pub fn run_scenario(
         noise: noise.source,
         noise_note: noise.note,
         baseline_caveat: noise.caveat,
+        measured,
         exit_code: 0,
         error: None,
         cases: controllers
@@ -124,6 +126,19 @@ fn baseline_first<'a>(
     Ok(controllers)
 }
 
+/// The definition of the cost in the twin with the parameters of a scenario.
+pub fn cash(plant: &Plant, compiled: &Compiled) -> Option<Cash> {
+    let economics = plant.spec.value.economics.as_ref().map(|e| &e.value);
+    Cash::new(&compiled.kpis, &compiled.objective, economics)
+}
+
+/// The definition of the cost for the results.
+pub fn cash_definition(plant: &Plant) -> Option<CashDefinition> {
+    let cash = cash(plant, &plant.compiled)?;
+    let kpis = cash.kpis().map(|k| plant.compiled.kpis[k].name.clone()).collect();
+    Some(CashDefinition { kpis, unit: cash.unit })
+}
+
 /// A finished run of a case, with its KPIs.
 struct Case {
     run: ClosedLoopRun,
@@ -131,6 +146,8 @@ struct Case {
     kpis: Vec<Figures>,
     /// `[particles]`.
     objective: Vec<f64>,
+    /// `[particles]`; `None` if no KPI is a cost.
+    cash: Option<Vec<f64>>,
 }
 
 impl Case {
@@ -138,7 +155,12 @@ impl Case {
         let compiled = closed_loop.compiled;
         let kpis = run_figures(&compiled.kpis, &run.simulated.trajectory, closed_loop.realised, closed_loop.past);
         let values: Vec<Vec<f64>> = kpis.iter().map(|k| k.values.clone()).collect();
-        Self { run, objective: compiled.objective.value_of(&compiled.kpis, &values), kpis }
+        Self {
+            run,
+            objective: compiled.objective.value_of(&compiled.kpis, &values),
+            cash: cash(closed_loop.plant, compiled).map(|cash| cash.value(&values)),
+            kpis,
+        }
     }
 
     fn result(&self, closed_loop: &ClosedLoop, controller: &CaseController, baseline: &Self) -> CaseResult {
@@ -155,6 +177,8 @@ impl Case {
             row
         });
         let simulated = &self.run.simulated;
+        let share = self.run.optimism_check.as_ref().map_or(1.0, OptimismCheck::share);
+        let spent_before = compared.and_then(|b| b.cash.as_ref());
         CaseResult {
             name: controller.case.to_owned(),
             controller: describe::controller(controller.spec, controller.settings, plant, compiled),
@@ -168,6 +192,12 @@ impl Case {
             kpis: kpis.collect(),
             objective: Estimate::over(&self.objective),
             objective_change: compared.map(|b| Difference::paired_among(&self.objective, &b.objective, members)),
+            cash: self.cash.as_deref().map(Estimate::over),
+            cash_change: self
+                .cash
+                .as_ref()
+                .zip(spent_before)
+                .map(|(cash, before)| Difference::paired_among(cash, before, members).scaled(share)),
             controls: summary::controls(&simulated.trajectory, &baseline.run.simulated.trajectory),
             limits: summary::limits(&simulated.trajectory),
             support: summary::support(&simulated.support),

@@ -15,7 +15,7 @@ use crate::value::json::number_or_nan;
 pub use crate::value::{Difference, Economics, Estimate, KpiKind};
 
 /// Version of the `results.json` format.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// The results of all scenarios of a plant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,16 +26,28 @@ pub struct Results {
     /// Currency of the objective and of the economics; `None` if the twin has no `[economics]`.
     #[serde(default)]
     pub currency: Option<String>,
-    /// KPIs whose decrease counts as the benefit in `[economics]`.
+    /// The definition of a saving, which is the same in the whole report; `None` if no KPI is a cost. The objective is
+    /// then reported instead.
     #[serde(default)]
-    pub benefit: Vec<String>,
+    pub cash: Option<CashDefinition>,
     pub scenarios: Vec<ScenarioResult>,
     /// Annual KPIs, weighted by `days_per_year`. Every case except the baseline has one entry if it is included in
     /// all scenarios with `days_per_year`.
     pub annual: Vec<AnnualResult>,
+    /// Annual results of the baseline; `None` if there are no annual results.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub annual_baseline: Option<AnnualBaseline>,
     pub model: ModelCard,
     pub quality: Quality,
     pub provenance: Provenance,
+}
+
+/// The KPIs whose sum is the cost. A saving is a decrease of this sum.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CashDefinition {
+    /// A currency, or the unit of a KPI if no KPI is in money.
+    pub unit: String,
+    pub kpis: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,11 +74,31 @@ pub struct ScenarioResult {
     /// The reason why the baseline may be worse than the operation of the plant, in which case savings are overstated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline_caveat: Option<String>,
+    /// What the plant did in the same period, before the changes of the scenario.
+    #[serde(default)]
+    pub measured: Measured,
     /// Exit code of the error if the scenario failed; otherwise 0.
     pub exit_code: u8,
     pub error: Option<String>,
     /// All cases, starting with the baseline.
     pub cases: Vec<CaseResult>,
+}
+
+/// KPIs and limits of the log over the period of a scenario.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// KPIs with a value, in the order of the twin.
+    pub kpis: Vec<MeasuredKpi>,
+    /// Limits on signals that were logged.
+    pub limits: Vec<LimitUse>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MeasuredKpi {
+    pub name: String,
+    pub value: f64,
+    /// Fraction of the values that are missing in the log and therefore left out.
+    pub missing: f64,
 }
 
 /// The source of the noise in the simulations of a scenario.
@@ -92,6 +124,13 @@ pub struct CaseResult {
     pub objective: Estimate,
     /// Paired difference of the objective, case minus baseline.
     pub objective_change: Option<Difference>,
+    /// The cost; `None` if the results define no cost.
+    #[serde(default)]
+    pub cash: Option<Estimate>,
+    /// Paired difference of the cost, case minus baseline. If the plans of the case are over-optimistic, the difference
+    /// is scaled down ([`OptimismCheck::share`]).
+    #[serde(default)]
+    pub cash_change: Option<Difference>,
     pub controls: Vec<ControlUse>,
     pub limits: Vec<LimitUse>,
     pub support: SupportShare,
@@ -222,8 +261,21 @@ pub struct AnnualResult {
     /// Total number of days per year that the scenarios represent.
     pub days: f64,
     pub kpis: Vec<KpiResult>,
+    pub objective: Estimate,
     pub objective_change: Difference,
+    /// The cost and its paired difference, as in [`CaseResult`].
+    pub cash: Option<Estimate>,
+    pub cash_change: Option<Difference>,
+    /// Computed from the same decrease of the cost as `cash_change`.
     pub economics: Option<Economics>,
+}
+
+/// The annual result of the baseline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AnnualBaseline {
+    pub kpis: Vec<KpiResult>,
+    pub objective: Estimate,
+    pub cash: Option<Estimate>,
 }
 
 /// The origin of the results: the inputs and their versions.

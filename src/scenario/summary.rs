@@ -78,11 +78,13 @@ pub fn controls(t: &Trajectory, baseline: &Trajectory) -> Vec<ControlUse> {
     uses.collect()
 }
 
-/// Every limit on a state, output, derived signal or control, and how often it is violated.
+/// Every limit on a state, output, derived signal or control that has a value, and how often it is violated. Missing
+/// values are left out.
 pub fn limits(t: &Trajectory) -> Vec<LimitUse> {
     let mut uses = Vec::new();
     for (i, signal) in t.schema.signals.iter().enumerate() {
-        if matches!(signal.role, Role::Disturbance | Role::Setpoint) {
+        let without_limits = matches!(signal.role, Role::Disturbance | Role::Setpoint);
+        if without_limits || !t.columns[i].iter().any(|v| v.is_finite()) {
             continue;
         }
         for (kind, range) in [(LimitKind::Hard, signal.hard), (LimitKind::Soft, signal.soft)] {
@@ -99,9 +101,10 @@ fn limit_use(t: &Trajectory, i: usize, kind: LimitKind, range: Bounds) -> LimitU
     // Exceeding a limit by no more than a rounding error does not count as a violation.
     let slack = 1e-9 * [range.low, range.high].iter().filter(|v| v.is_finite()).fold(1.0f64, |m, v| m.max(v.abs()));
     let mut violates = vec![false; t.particles];
-    let (mut beyond, mut worst, mut when) = (0usize, 0.0f64, None);
+    let (mut known, mut beyond, mut worst, mut when) = (0usize, 0usize, 0.0f64, None);
     for k in 0..t.steps {
-        for (p, v) in t.at(i, k).iter().enumerate() {
+        for (p, v) in t.at(i, k).iter().enumerate().filter(|(_, v)| v.is_finite()) {
+            known += 1;
             let excess = range.excess(*v);
             if excess > slack {
                 beyond += 1;
@@ -118,7 +121,7 @@ fn limit_use(t: &Trajectory, i: usize, kind: LimitKind, range: Bounds) -> LimitU
         kind,
         low: finite(range.low),
         high: finite(range.high),
-        share_beyond: beyond as f64 / (t.steps * t.particles).max(1) as f64,
+        share_beyond: beyond as f64 / known.max(1) as f64,
         chance: violates.iter().filter(|v| **v).count() as f64 / t.particles.max(1) as f64,
         worst,
         worst_time: when,

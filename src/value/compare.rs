@@ -55,10 +55,10 @@ impl Estimate {
         }
     }
 
-    /// The estimate multiplied by `share`, which is between 0 and 1.
+    /// The estimate in another unit; `factor` is positive.
     #[must_use]
-    pub fn scaled(self, share: f64) -> Self {
-        Self { p10: share * self.p10, p50: share * self.p50, p90: share * self.p90, mean: share * self.mean }
+    pub fn in_unit(self, factor: f64) -> Self {
+        Self { p10: factor * self.p10, p50: factor * self.p50, p90: factor * self.p90, mean: factor * self.mean }
     }
 }
 
@@ -67,6 +67,12 @@ impl Difference {
     #[must_use]
     pub fn scaled(self, share: f64) -> Self {
         Self { mean: share * self.mean, low: share * self.low, high: share * self.high, ..self }
+    }
+
+    /// The difference in another unit; `factor` is positive.
+    #[must_use]
+    pub fn in_unit(self, factor: f64) -> Self {
+        Self { mean: factor * self.mean, low: factor * self.low, high: factor * self.high, ..self }
     }
 
     /// Computes `case − baseline` for each particle. Particles with the same index have the same noise and the same

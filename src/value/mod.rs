@@ -5,6 +5,7 @@
 
 pub mod accumulator;
 pub mod annual;
+pub mod cash;
 pub mod compare;
 pub mod economics;
 pub mod json;
@@ -16,6 +17,7 @@ mod terminal_fit;
 
 pub use accumulator::Accumulator;
 pub use annual::{WeightedScenario, annualise};
+pub use cash::Cash;
 pub use compare::{Difference, Estimate};
 pub use economics::Economics;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod export;
 mod fixture;
 mod golden;
+mod money;
 mod safety;
 mod verdict;
 
@@ -155,7 +156,7 @@ fn page_one_is_short_and_in_order() {
         "Payback",
         "Set-points",
         "Revert if",
-        "Risk of limit violations",
+        "Time beyond limits",
         "Evidence",
         "simulated",
         "Needs attention",
@@ -261,7 +262,8 @@ fn printed_kpis_equal_those_in_the_results() {
     }
     for a in &results.annual {
         let e = a.economics.as_ref().unwrap();
-        let money = [e.benefit_per_year.p50, e.npv.p50, e.npv.p10, e.capex, e.opex_per_year, a.objective_change.mean];
+        let saved = -a.cash_change.unwrap().mean;
+        let money = [saved, e.npv.p50, e.npv.p10, e.capex, e.opex_per_year, a.objective_change.mean];
         for v in a.kpis.iter().map(|k| k.value.p50).chain(money) {
             assert!(values.contains(&v.to_bits()), "{v}");
             checked += 1;

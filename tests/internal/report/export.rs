@@ -12,8 +12,11 @@ fn the_csv_file_escapes_formulas_and_has_exact_numbers() {
     let csv = kpi_csv(&results);
     let lines: Vec<&str> = csv.lines().collect();
     // The file contains 6 lines (5 KPIs and the objective) for each of 3 cases in 4 scenarios, 3 lines (2 KPIs and the
-    // objective) for each of 2 other cases, 1 line for the failed scenario, and 1 header.
-    assert_eq!(lines.len(), 4 * 3 * 6 + 2 * 3 + 1 + 1);
+    // objective) for the baseline and the other 2 cases over the year, 1 line for the failed scenario, and 1 header.
+    assert_eq!(lines.len(), 4 * 3 * 6 + 3 * 3 + 1 + 1);
+    let year = lines.iter().find(|l| l.starts_with("year,baseline,energy_cost,EUR,")).unwrap();
+    let median: f64 = year.split(',').nth(5).unwrap().parse().unwrap();
+    assert_eq!(median, results.annual_baseline.as_ref().unwrap().kpis[0].value.p50);
     assert!(lines[1].starts_with("\"'=HYPERLINK(\"\"x\"\")\",baseline,energy_cost,EUR,"), "{}", lines[1]);
     let first = &results.scenarios[1].cases[2].kpis[0];
     let change = first.change.unwrap();

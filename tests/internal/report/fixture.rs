@@ -283,6 +283,8 @@ fn case(w: &Weather, k: usize) -> CaseResult {
         kpis: kpis(w, k, 1.0),
         objective: estimate(total(&n), 0.014 * total(&n)),
         objective_change: (k > 0).then(|| difference(total(&n) - total(&b), 0.12 * (total(&n) - total(&b)).abs())),
+        cash: Some(kpis(w, k, 1.0)[0].value),
+        cash_change: kpis(w, k, 1.0)[0].change,
         controls: vec![
             use_of("supply_setpoint", "degC", 18.31, Some(10.0), Some(25.0), Some(1.0), [14, 1, 216][k]),
             use_of("fan_speed", "%", 70.0, Some(30.0), Some(100.0), Some(5.0), [0, 0, 190][k]),
@@ -335,6 +337,10 @@ fn scenario(w: &Weather) -> ScenarioResult {
         noise: NoiseSource::Drawn,
         noise_note: "The noise is drawn from the distribution of the model errors".into(),
         baseline_caveat: None,
+        measured: Measured {
+            kpis: vec![MeasuredKpi { name: "energy_cost".into(), value: 1.01 * numbers(w, 0).energy, missing: 0.0 }],
+            limits: vec![LimitUse { share_beyond: 0.004, chance: 1.0, worst: 0.2, ..case(w, 0).limits[0].clone() }],
+        },
         exit_code: 0,
         error: None,
         cases: (0..3).map(|k| case(w, k)).collect(),
@@ -350,6 +356,8 @@ fn annual(k: usize) -> AnnualResult {
             weeks(w) * (n.energy - b.energy + PRICE_OF_VIOLATION * (n.violation - b.violation))
         })
         .sum();
+    let objective: f64 =
+        WEATHER.iter().map(|w| weeks(w) * (numbers(w, k).energy + PRICE_OF_VIOLATION * numbers(w, k).violation)).sum();
     let benefit: f64 = WEATHER.iter().map(|w| weeks(w) * (numbers(w, 0).energy - numbers(w, k).energy)).sum();
     let per: Vec<Vec<KpiResult>> = WEATHER.iter().map(|w| kpis(w, k, weeks(w))).collect();
     let sum = |i: usize| {
@@ -372,7 +380,10 @@ fn annual(k: usize) -> AnnualResult {
         case: CASES[k].0.into(),
         days: 365.0,
         kpis: vec![sum(0), sum(1)],
+        objective: estimate(objective, 0.01 * objective.abs()),
         objective_change: difference(change, 0.13 * change.abs()),
+        cash: Some(sum(0).value),
+        cash_change: (k > 0).then(|| difference(-benefit, 0.16 * benefit)),
         economics: Some(Economics {
             currency: "EUR".into(),
             benefit_per_year: estimate(benefit, 0.16 * benefit),
@@ -402,9 +413,13 @@ pub fn datacenter() -> Results {
         plant: "datacenter".into(),
         timezone: "Europe/Berlin".into(),
         currency: Some("EUR".into()),
-        benefit: vec!["energy_cost".into()],
+        cash: Some(CashDefinition { unit: "EUR".into(), kpis: vec!["energy_cost".into()] }),
         scenarios: WEATHER.iter().map(scenario).collect(),
         annual: vec![annual(1), annual(2)],
+        annual_baseline: Some({
+            let AnnualResult { kpis, objective, cash, .. } = annual(0);
+            AnnualBaseline { kpis, objective, cash }
+        }),
         model: ModelCard {
             identification: Vec::new(),
             effects: Vec::new(),
@@ -491,6 +506,7 @@ pub fn failed() -> ScenarioResult {
         noise: NoiseSource::Drawn,
         noise_note: String::new(),
         baseline_caveat: None,
+        measured: Measured::default(),
         exit_code: 65,
         error: Some("scenarios/datacenter/winter.toml:3: `start` 2024-12-15T00:00:00Z is outside the log, which ends at 2024-10-28T13:20:00Z; choose a start within the log".into()),
         cases: Vec::new(),

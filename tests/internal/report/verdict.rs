@@ -23,7 +23,7 @@ fn the_verdict_depends_on_savings_limits_and_caveats() {
     trial.scenarios[0].cases[1].perfect_forecast = vec!["cpu_load".into()];
     assert!(headline(&trial).starts_with("Try “mpc”. It saves about"), "{}", headline(&trial));
 
-    // If the plans are too optimistic, the reported saving is reduced.
+    // If the plans are too optimistic, there is a caveat. The saving in the results is already reduced.
     let mut optimistic = good.clone();
     for s in optimistic.scenarios.iter_mut().filter(|s| s.cases.len() > 2) {
         s.cases[2].optimism_check = Some(OptimismCheck { plans: 10, predicted: 100.0, rescored: 90.0 });
@@ -39,7 +39,7 @@ fn the_verdict_depends_on_savings_limits_and_caveats() {
         s.cases[2].optimism_check = Some(OptimismCheck { plans: 10, predicted: 100.0, rescored: 70.0 });
     }
     assert!(
-        headline(&optimistic).starts_with("Try “mpc”. It saves about 3 200 EUR a year"),
+        headline(&optimistic).starts_with("Try “mpc”. It saves about 4 600 EUR a year"),
         "{}",
         headline(&optimistic)
     );
@@ -70,9 +70,12 @@ fn the_verdict_depends_on_savings_limits_and_caveats() {
 
     let mut nothing = good.clone();
     for a in &mut nothing.annual {
-        let d = &mut a.objective_change;
-        (d.low, d.high, d.measurable) = (d.mean - 1e4, d.mean + 1e4, false);
+        for d in [Some(&mut a.objective_change), a.cash_change.as_mut()].into_iter().flatten() {
+            (d.low, d.high, d.measurable) = (d.mean - 1e4, d.mean + 1e4, false);
+        }
     }
+    // The net present value of a difference that may be due to chance is not shown.
+    assert!(!front(&nothing).contains("Net present value"), "{}", front(&nothing));
     assert!(headline(&nothing).contains("no case makes a measurable difference"), "{}", headline(&nothing));
     for k in nothing.scenarios.iter_mut().flat_map(|s| &mut s.cases).flat_map(|c| &mut c.kpis) {
         k.samples = vec![Some(1.0)];
@@ -153,7 +156,7 @@ fn a_priced_kpi_that_is_not_reproduced_needs_attention() {
 fn a_higher_income_is_a_gain_and_not_a_saving() {
     let mut results = fixture::datacenter();
     for c in results.scenarios.iter_mut().flat_map(|s| &mut s.cases) {
-        let o = &mut c.objective;
+        let o = c.cash.as_mut().unwrap();
         (o.p10, o.p50, o.p90, o.mean) = (o.p10 - 1e6, o.p50 - 1e6, o.p90 - 1e6, o.mean - 1e6);
     }
     let text = front(&results);
@@ -161,8 +164,9 @@ fn a_higher_income_is_a_gain_and_not_a_saving() {
     assert!(text.contains("Annual gain") && !text.contains("Saving"), "{text}");
     results.annual.iter_mut().for_each(|a| {
         a.economics = None;
-        let d = &mut a.objective_change;
-        (d.mean, d.low, d.high) = (400.0, 300.0, 500.0);
+        for d in [Some(&mut a.objective_change), a.cash_change.as_mut()].into_iter().flatten() {
+            (d.mean, d.low, d.high) = (400.0, 300.0, 500.0);
+        }
     });
     assert!(front(&results).contains("earns 400 EUR a year less (300 to 500 EUR)"), "{}", front(&results));
 }

@@ -1,0 +1,100 @@
+//! A case with its results in all scenarios and the answer of the report.
+
+use crate::scenario::results::{
+    AnnualResult, ControlIdentification, Difference, Economics, LimitUse, OptimismCheck, SupportShare,
+};
+
+use super::runs::CaseRun;
+use super::saving::Saving;
+use super::text::tag;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    Do,
+    Try,
+    Unknown,
+    Dont,
+}
+
+impl Answer {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Do => "Do",
+            Self::Try => "Try",
+            Self::Unknown => "Unknown",
+            Self::Dont => "Don’t",
+        }
+    }
+
+    /// Whether the report advises a change.
+    pub fn advises(self) -> bool {
+        matches!(self, Self::Do | Self::Try)
+    }
+
+    pub fn class(self) -> &'static str {
+        match self {
+            Self::Do => "do",
+            Self::Try => "try",
+            Self::Unknown => "unknown",
+            Self::Dont => "dont",
+        }
+    }
+}
+
+/// A case with its results in all scenarios and its verdict.
+#[derive(Debug, Clone)]
+pub struct RankedCase<'a> {
+    pub case: &'a str,
+    pub runs: Vec<CaseRun<'a>>,
+    /// Decrease of the cost relative to the baseline, or of the objective if the results define no cost.
+    pub saving: Saving,
+    /// Decrease of the objective, which also contains penalties. Both are scaled down if the plans of the case are
+    /// over-optimistic.
+    pub objective: Difference,
+    /// Scores of the plans of all runs on ensemble members that were not used for planning.
+    pub optimism_check: OptimismCheck,
+    /// The sum over the year, if the scenarios have weights.
+    pub annual: Option<&'a AnnualResult>,
+    pub economics: Option<&'a Economics>,
+    pub support: SupportShare,
+    /// Limits that the case violates more often than the baseline.
+    pub violated: Vec<(CaseRun<'a>, &'a LimitUse)>,
+    /// Soft limits that the case violates more often than the baseline in one scenario, but not over all scenarios.
+    pub tolerated: Vec<(CaseRun<'a>, &'a LimitUse)>,
+    /// Controls that the case moves although their effects cannot be identified from the log.
+    pub unidentified: Vec<&'a ControlIdentification>,
+    /// Reasons for caution.
+    pub caveats: Vec<String>,
+    pub answer: Answer,
+}
+
+impl RankedCase<'_> {
+    /// Whether the case saves money, but not enough to cover its cost: the median net present value is negative.
+    pub fn loses_money(&self) -> bool {
+        self.saving.value.mean > 0.0 && self.economics.is_some_and(|e| e.npv.p50 < 0.0)
+    }
+
+    /// Whether the case is better than the baseline by more than chance explains: the objective decreases, and either
+    /// this decrease or the saving is measurable.
+    pub fn is_better(&self) -> bool {
+        let saves = self.saving.value.measurable && self.saving.value.mean > 0.0;
+        self.objective.mean > 0.0 && (self.objective.measurable || saves)
+    }
+
+    /// The signals whose limits the case violates more often than the baseline: `a`, `a and b`, or `a, b and 2 more`.
+    pub fn violated_signals(&self) -> String {
+        let mut names: Vec<String> = Vec::new();
+        for (_, used) in &self.violated {
+            let name = tag(&used.signal, 40);
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        let left = names.len().saturating_sub(2);
+        names.truncate(2);
+        match left {
+            0 => names.join(" and "),
+            n => format!("{} and {n} more", names.join(", ")),
+        }
+    }
+}

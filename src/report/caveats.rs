@@ -1,0 +1,137 @@
+//! The reasons for caution that turn the answer “do” into “try”, and those that exclude a case.
+
+use crate::scenario::results::{ControlIdentification, IdentificationLevel, ReplayCheck, Results, Score};
+
+use super::cases::RankedCase;
+use super::number;
+use super::runs::{CaseRun, completed, failed};
+use super::text::{readable, short, tag};
+
+/// A case gets a caveat if the low end of the 90 % interval of its saving is below this fraction of the saving. If
+/// there is no saving and the error is normally distributed, the probability that a case is recommended without a
+/// caveat is about 2 % (1 − Φ(1.645 / 0.8)).
+const LOW_END: f64 = 0.2;
+/// A case that spends more than this fraction of the time outside the logged range gets a caveat (not tuned).
+const OUTSIDE_TRY: f64 = 0.05;
+/// A case that spends more than this fraction of the time outside the logged range is excluded (not tuned).
+pub const OUTSIDE_DONT: f64 = 0.5;
+/// A 90 % interval counts as too narrow if its measured coverage at the control horizon is below this value (not
+/// tuned).
+pub const MIN_COVERAGE: f64 = 0.8;
+
+/// Caveats of a case as clauses to be formatted by [`marked`](super::text::marked), most serious first.
+pub fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
+    let mut out = Vec::new();
+    let runs = &pick.runs;
+    if pick.support.outside > OUTSIDE_TRY {
+        let far = runs.iter().max_by(|a, b| a.case.support.outside.total_cmp(&b.case.support.outside));
+        let far =
+            far.filter(|r| runs.len() > 1 && r.case.support.outside > OUTSIDE_DONT).map_or_else(String::new, |r| {
+                format!(
+                    " ({} in “{}”)",
+                    number::percent_text(r.case.support.outside),
+                    short(&readable(&r.scenario.name), 30)
+                )
+            });
+        let share = number::percent_text(pick.support.outside);
+        out.push(format!("{share} of the time is spent outside the logged range{far}"));
+    }
+    let saved = &pick.saving.value;
+    if saved.mean <= 0.0 {
+        out.push("it costs money and improves only what the objective penalises".into());
+    } else if saved.low.is_nan() || saved.low < LOW_END * saved.mean {
+        out.push("the saving is hardly larger than its uncertainty".into());
+    }
+    let is_weak = |i: &&ControlIdentification| i.level == IdentificationLevel::Weak && moves(runs, i);
+    if let Some(weak) = results.model.identification.iter().find(is_weak) {
+        out.push(format!("the log identifies the effect of {} only weakly", tag(&weak.control, 40)));
+    }
+    if let Some((run, caveat)) = runs.iter().find_map(|r| Some((r, r.scenario.baseline_caveat.as_ref()?))) {
+        out.push(format!("in “{}”, {}", short(&readable(&run.scenario.name), 30), short(caveat, 160)));
+    }
+    if pick.optimism_check.share() < 1.0 {
+        let gap = number::percent_text(pick.optimism_check.gap().unwrap_or(0.0));
+        out.push(format!(
+            "on ensemble members that were not used for planning, plans save {gap} less than predicted (already subtracted)"
+        ));
+    }
+    if pick.economics.is_some_and(|e| e.npv.p10 < 0.0 && e.capex > 0.0) {
+        out.push("the investment may not pay for itself".into());
+    }
+    if let Some((run, used)) = pick.tolerated.first() {
+        out.push(format!(
+            "in “{}”, the case may violate a limit of {} more often than the present operation",
+            short(&readable(&run.scenario.name), 30),
+            tag(&used.signal, 40)
+        ));
+    }
+    if runs.iter().any(|r| !r.case.perfect_forecast.is_empty()) {
+        out.push("the controller used true future values".into());
+    }
+    let at_horizon = scores_at_horizon(results);
+    let worst = at_horizon.iter().min_by(|a, b| a.skill.total_cmp(&b.skill));
+    if let Some(worst) = worst.filter(|s| s.skill <= 0.0) {
+        out.push(format!("the model forecasts {} no better than “no change”", tag(&worst.signal, 40)));
+    }
+    if at_horizon.iter().any(|s| s.coverage[2] < MIN_COVERAGE) {
+        out.push("the 90 % intervals of the model are too narrow".into());
+    }
+    if let Some(r) = priced_replays(results).find(|r| !r.inside) {
+        let all = r.segments.max(1);
+        out.push(format!(
+            "{} of {} replays do not reproduce the measured {}",
+            all.saturating_sub(r.within),
+            all,
+            short(&readable(&r.kpi), 40)
+        ));
+    }
+    if results.model.responses.iter().any(|r| !r.agrees) {
+        out.push("the model contradicts a known effect".into());
+    }
+    let failed = failed(results).count();
+    if failed > 0 {
+        out.push(format!("{} did not run", crate::error::plural(failed, "scenario", "scenarios")));
+    }
+    if !results.quality.incomplete.is_empty() {
+        out.push("the log is incomplete".into());
+    }
+    out
+}
+
+/// Hold-out scores of the chosen model at the longest scored horizon up to the control horizon, one per signal.
+pub fn scores_at_horizon(results: &Results) -> Vec<&Score> {
+    let m = &results.model;
+    let chosen =
+        || m.scores.iter().filter(|s| s.model == m.model && s.skill.is_finite() && s.horizon <= m.horizon.max(1));
+    let last = chosen().map(|s| s.horizon).max().unwrap_or(0);
+    chosen().filter(|s| s.horizon == last).collect()
+}
+
+/// The controls that a case moves although their effects cannot be identified from the log. A control may differ from
+/// the baseline by as much as it moved independently of other signals in the log.
+pub fn unidentified<'a>(results: &'a Results, runs: &[CaseRun<'a>]) -> Vec<&'a ControlIdentification> {
+    let of_level = |level| results.model.identification.iter().filter(move |i| i.level == level);
+    of_level(IdentificationLevel::NotIdentified).filter(|i| moves(runs, i)).collect()
+}
+
+/// Whether the case moves a control further from the baseline than the control moved independently in the log.
+fn moves(runs: &[CaseRun<'_>], control: &ControlIdentification) -> bool {
+    runs.iter().flat_map(|r| &r.case.controls).filter(|c| c.signal == control.control).any(|c| {
+        let difference = c.rms_difference.unwrap_or((c.mean - c.baseline_mean).abs());
+        let rounding = 1e-6 * c.mean.abs().max(c.baseline_mean.abs());
+        difference > control.own_movement.max(rounding)
+    })
+}
+
+/// Replay checks of the KPIs that have a price or contribute to the benefit.
+pub fn priced_replays(results: &Results) -> impl Iterator<Item = &ReplayCheck> {
+    let paid = |name: &String| results.cash.as_ref().is_some_and(|c| c.kpis.contains(name));
+    let priced: Vec<&str> = completed(results)
+        .take(1)
+        .flat_map(|s| s.cases.iter().take(1))
+        .flat_map(|c| &c.kpis)
+        .filter(|k| k.price.is_some_and(|p| p != 0.0) || paid(&k.name))
+        .map(|k| k.name.as_str())
+        .collect();
+    results.model.replay.iter().filter(move |r| priced.contains(&r.kpi.as_str()))
+}

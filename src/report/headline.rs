@@ -1,0 +1,138 @@
+//! The headline of the report and the reasons for it.
+
+use crate::error::plural;
+use crate::scenario::results::{Economics, KpiResult, Results};
+
+use super::cases::{Answer, RankedCase};
+use super::display::Display;
+use super::losing;
+use super::number::{self, Interval, PROSE, with_unit};
+use super::runs::failed;
+use super::saving::Words;
+use super::text::{readable, short, tag};
+
+/// The answer, the headline (which starts with the answer), and a few sentences with reasons.
+pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (Answer, String, Vec<String>) {
+    let Some(pick) = ranked.first() else {
+        let failed = failed(results).count();
+        let reason = match (failed, results.scenarios.len()) {
+            (0, 0) => "There are no scenarios.".to_owned(),
+            (0, _) => "Only the baseline was simulated, so there is nothing to compare it with.".to_owned(),
+            (n, all) if n == all => "No scenario was completed. See the errors below.".to_owned(),
+            (n, _) => {
+                format!("No case can be compared with the baseline: {} failed.", plural(n, "scenario", "scenarios"))
+            }
+        };
+        return (Answer::Dont, "Don’t change anything based on this report.".into(), vec![reason]);
+    };
+    let case = short(&readable(pick.case), 40);
+    let gain = words.sentence(&pick.saving, "");
+    let mut because = Vec::new();
+    let headline = match pick.answer {
+        Answer::Do => format!("Do run “{case}”. It {gain}."),
+        Answer::Try => {
+            let caveats: Vec<&str> = pick.caveats.iter().map(String::as_str).collect();
+            because.push(format!("Run it under supervision, because {}.", join(&caveats, 2)));
+            format!("Try “{case}”. It {}.", words.sentence(&pick.saving, "about "))
+        }
+        Answer::Unknown => {
+            because.extend(
+                pick.unidentified
+                    .iter()
+                    .take(2)
+                    .map(|c| format!("{}. Test this control on the plant first.", c.reason())),
+            );
+            return (pick.answer, format!("Unknown whether “{case}” helps: the log is inconclusive."), because);
+        }
+        Answer::Dont if pick.runs.iter().all(|r| r.case.kpis.iter().all(|k| k.samples.len() == 1)) => {
+            because.push(format!("The best case, “{case}”, {gain} in the only simulated future."));
+            "Don’t change anything yet: one simulated future cannot show whether the saving is real. Increase `particles`; if \
+             there are no ensemble members, test the change on the plant."
+                .into()
+        }
+        Answer::Dont if pick.objective.mean <= 0.0 => {
+            let outweighed = if pick.saving.value.mean > 0.0 { ", but penalties outweigh this saving" } else { "" };
+            because.push(format!("The best case, “{case}”, {gain}{outweighed}."));
+            because.extend(losing::reason(pick).map(|why| format!("{}.", sentence_case(&why))));
+            "Don’t change anything: no case is better than the present operation.".into()
+        }
+        Answer::Dont if !pick.is_better() => {
+            because.push(format!("The best case, “{case}”, {gain}. This difference may be due to chance."));
+            "Don’t change anything: no case makes a measurable difference.".into()
+        }
+        Answer::Dont if !pick.violated.is_empty() => {
+            let signals = pick.violated_signals();
+            because.push(format!("It {gain}, but at a higher risk of limit violations."));
+            format!("Don’t run “{case}”: it violates limits of {signals} more often than the present operation.")
+        }
+        Answer::Dont if pick.loses_money() => {
+            let purchase = pick.economics.filter(|e| e.capex > 0.0);
+            because.extend(pick.economics.map(|e| cost_exceeds_gain(e, &gain)));
+            match purchase {
+                Some(_) => format!("Don’t buy “{case}”: its gain does not cover its cost."),
+                None => format!("Don’t run “{case}”: it costs more than it gains."),
+            }
+        }
+        Answer::Dont => {
+            because.push(format!(
+                "{} of the time is spent outside the logged range, so the gain is unreliable.",
+                number::percent_text(pick.support.outside)
+            ));
+            format!("Don’t run “{case}”: the log contains no similar operating conditions.")
+        }
+    };
+    because.extend(penalties(results, pick));
+    (pick.answer, headline, because)
+}
+
+/// A sentence about the penalties that the case changes. Penalties have a price in the objective but are not paid, so
+/// they are reported in their own units beside the saving.
+fn penalties(results: &Results, pick: &RankedCase<'_>) -> Option<String> {
+    let cash = results.cash.as_ref()?;
+    let run = pick.runs.iter().max_by(|a, b| a.weight.total_cmp(&b.weight))?;
+    let kpis = pick.annual.map_or(&run.case.kpis, |a| &a.kpis);
+    let is_penalty = |k: &&KpiResult| k.price.is_some_and(|p| p != 0.0) && !cash.kpis.contains(&k.name);
+    let changes: Vec<String> = kpis.iter().filter(is_penalty).filter_map(penalty).take(2).collect();
+    let place = match pick.annual {
+        None if pick.runs.len() > 1 => format!(" in “{}”", short(&readable(&run.scenario.name), 30)),
+        _ => String::new(),
+    };
+    (!changes.is_empty()).then(|| format!("Besides, {}{place}.", changes.join(" and ")))
+}
+
+/// `` `violation` falls by 120 K·h (80 to 160) ``; `None` if the change is not measurable.
+fn penalty(k: &KpiResult) -> Option<String> {
+    let d = k.change.filter(|d| d.measurable)?;
+    let (mean, low, high) = if d.mean < 0.0 { (-d.mean, -d.high, -d.low) } else { (d.mean, d.low, d.high) };
+    let (i, unit) = match k.kind.is_share() {
+        true => (Interval::shares(mean, low, high, PROSE, "percentage\u{a0}points"), String::new()),
+        false => {
+            let Display { factor, unit } = Display::new(&k.unit, mean.abs());
+            (number::within(factor * mean, factor * low, factor * high, PROSE), unit)
+        }
+    };
+    let verb = if d.mean < 0.0 { "falls" } else { "rises" };
+    let amount = with_unit(&i.value.text, &unit);
+    Some(format!("{} {verb} by {amount} ({} to {})", tag(&k.name, 40), i.low.text, i.high.text))
+}
+
+/// Returns `text` with its first letter in upper case.
+fn sentence_case(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// A sentence stating that the gain is smaller than the cost.
+fn cost_exceeds_gain(e: &Economics, gain: &str) -> String {
+    let years = number::plain(e.lifetime_years, PROSE).text;
+    format!("It {gain}, but over {years} years this gain is smaller than the cost.")
+}
+
+/// Joins strings in the same way as [`list`](super::text::list), but expects them to be already shortened and marked up.
+fn join(pieces: &[&str], limit: usize) -> String {
+    match pieces {
+        [all @ .., last] if pieces.len() <= limit && !all.is_empty() => format!("{} and {last}", all.join(", ")),
+        [one] => (*one).to_owned(),
+        _ => pieces.iter().take(limit).copied().collect::<Vec<_>>().join(" and "),
+    }
+}

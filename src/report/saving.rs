@@ -1,0 +1,106 @@
+//! The saving of a case, in the only definition that a report uses: the decrease of the cost, without penalties.
+//!
+//! If the results define no cost, the decrease of the objective takes its place, and the report does not call it a
+//! saving.
+
+use crate::scenario::results::{AnnualResult, CaseResult, Difference, Estimate, Results};
+
+use super::number::{self, Interval, PROSE, with_unit};
+use super::runs::completed;
+
+/// The decrease that a change of the cost or of the objective means.
+pub fn decrease(d: &Difference) -> Difference {
+    Difference { mean: -d.mean, low: -d.high, high: -d.low, measurable: d.measurable }
+}
+
+/// The saving of a case in one scenario; `None` for the baseline.
+pub fn of_case(results: &Results, case: &CaseResult) -> Option<Difference> {
+    let change = if results.cash.is_some() { case.cash_change } else { case.objective_change };
+    change.as_ref().map(decrease)
+}
+
+/// The saving of a case over the year.
+pub fn of_year(results: &Results, annual: &AnnualResult) -> Difference {
+    let change = annual.cash_change.filter(|_| results.cash.is_some()).unwrap_or(annual.objective_change);
+    decrease(&change)
+}
+
+/// Unit of the objective and of prices.
+pub fn currency(results: &Results) -> String {
+    let own = results.currency.as_ref().filter(|c| !c.is_empty()).cloned();
+    let paid = || results.cash.as_ref().map(|c| c.unit.clone()).filter(|u| is_currency(u));
+    own.or_else(paid).unwrap_or_else(|| "cost units".into())
+}
+
+/// Unit of savings, ready to print.
+pub fn unit(results: &Results) -> String {
+    results.cash.as_ref().map_or_else(|| currency(results), |cash| number::unit(&cash.unit))
+}
+
+/// Whether `unit` is the code of a currency.
+pub fn is_currency(unit: &str) -> bool {
+    crate::units::Unit::parse(unit).ok().and_then(|u| u.currency()).is_some_and(|c| c == unit)
+}
+
+/// A saving with its 90 % interval and the period in which it is made.
+#[derive(Debug, Clone)]
+pub struct Saving {
+    pub value: Difference,
+    pub unit: String,
+    /// Such as `a year`.
+    pub per: String,
+}
+
+impl Saving {
+    /// The saving and the ends of its interval, rounded to the same place.
+    pub fn interval(&self) -> Interval {
+        let Difference { mean, low, high, .. } = self.value;
+        match low.is_finite() && high.is_finite() {
+            true => number::within(mean, low, high, PROSE),
+            false => number::within(mean, mean, mean, PROSE),
+        }
+    }
+}
+
+/// The wording for a decrease of the cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Words {
+    pub noun: &'static str,
+    /// Wording of a gain: the verb that precedes the amount, and the words that follow the amount.
+    gains: (&'static str, &'static str),
+    loses: (&'static str, &'static str),
+}
+
+impl Words {
+    /// The words that describe the savings in `results`. A negative cost is income, so a decrease is described as a
+    /// gain.
+    pub fn new(results: &Results) -> Self {
+        if results.cash.is_none() {
+            let (gains, loses) = (("lowers the objective by", ""), ("raises the objective by", ""));
+            return Self { noun: "Improvement", gains, loses };
+        }
+        let cost = completed(results).filter_map(|s| {
+            let weight = s.days_per_year.unwrap_or(1.0) / s.hours.max(1e-9);
+            let spent: Estimate = s.cases.first()?.cash?;
+            Some(weight * spent.p50)
+        });
+        match cost.sum::<f64>() < 0.0 {
+            true => Self { noun: "Gain", gains: ("earns", " more"), loses: ("earns", " less") },
+            false => Self { noun: "Saving", gains: ("saves", ""), loses: ("costs", " more") },
+        }
+    }
+
+    /// `saves about 1 020 EUR a year (970 to 1 070 EUR)`.
+    pub fn sentence(self, saving: &Saving, about: &str) -> String {
+        let gains = saving.value.mean >= 0.0;
+        let shown = if gains { saving.clone() } else { Saving { value: decrease(&saving.value), ..saving.clone() } };
+        let i = shown.interval();
+        let (verb, more) = if gains { self.gains } else { self.loses };
+        let amount = with_unit(&i.value.text, &saving.unit);
+        let range = match i.low.value < i.high.value {
+            true => format!(" ({} to {})", i.low.text, with_unit(&i.high.text, &saving.unit)),
+            false => String::new(),
+        };
+        format!("{verb} {about}{amount} {}{more}{range}", saving.per)
+    }
+}

@@ -1,0 +1,51 @@
+//! Comparison of the limit violations of a case with those of the baseline.
+
+use crate::scenario::results::{CaseResult, LimitKind, LimitUse};
+
+use super::runs::{CaseRun, counterpart};
+
+/// A case counts as worse than the baseline only if it violates a limit for more than this additional fraction of the
+/// time (not tuned).
+const SLACK_SHARE: f64 = 0.001;
+/// A case may violate a soft limit for up to this additional fraction of the time in one scenario, provided that it
+/// does not violate the limit more often over all scenarios (not tuned).
+const SLACK_SOFT: f64 = 0.01;
+/// An increase of the time in violation by up to this factor is ignored (not tuned).
+const SLACK_FACTOR: f64 = 1.1;
+/// An increase in the probability of a violation is ignored if it corresponds to at most this number of particles (not
+/// tuned).
+const SLACK_PARTICLES: f64 = 1.5;
+/// An increase in the probability of a violation by up to this value is ignored, regardless of the number of particles
+/// (not tuned).
+const SLACK_CHANCE: f64 = 0.05;
+
+/// Limits that `run.case` violates more often than its baseline. Differences that are
+/// too small to be distinguished from zero with this number of simulated futures are ignored.
+pub fn violated_more(run: CaseRun<'_>) -> Vec<(CaseRun<'_>, &LimitUse)> {
+    let slack_chance = (SLACK_PARTICLES / run.scenario.particles.max(1) as f64).max(SLACK_CHANCE);
+    let mut out = Vec::new();
+    for used in &run.case.limits {
+        let base = counterpart(used, run.baseline);
+        let (share, chance) = base.map_or((0.0, 0.0), |b| (b.share_beyond, b.chance));
+        let longer = used.share_beyond > (share + SLACK_SHARE).max(SLACK_FACTOR * share);
+        if longer || (used.chance > chance + slack_chance && used.share_beyond > share) {
+            out.push((run, used));
+        }
+    }
+    out
+}
+
+/// Whether additional violations of a limit in one scenario exclude the case.
+pub fn excludes(run: CaseRun<'_>, used: &LimitUse, runs: &[CaseRun<'_>]) -> bool {
+    if used.kind == LimitKind::Hard {
+        return true;
+    }
+    let share = |case: &CaseResult| counterpart(used, case).map_or(0.0, |l| l.share_beyond);
+    let total: f64 = runs.iter().map(|r| r.weight).sum();
+    let weight = |r: &CaseRun<'_>| if total > 0.0 { r.weight / total } else { 1.0 / runs.len() as f64 };
+    let [now, then] = [
+        runs.iter().map(|r| weight(r) * share(r.baseline)).sum::<f64>(),
+        runs.iter().map(|r| weight(r) * share(r.case)).sum(),
+    ];
+    used.share_beyond > share(run.baseline) + SLACK_SOFT || then > (now + SLACK_SHARE).max(SLACK_FACTOR * now)
+}
