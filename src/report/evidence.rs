@@ -14,7 +14,7 @@ use super::text::{readable, short, tag};
 
 /// The rows of the section “Evidence” as (label, text).
 pub fn evidence(results: &Results, pick: Option<&RankedCase<'_>>, clock: &Clock) -> Vec<(&'static str, String)> {
-    let mut out = vec![("Basis", "simulated, not measured".to_owned())];
+    let mut out = vec![("Basis", "simulation".to_owned())];
     let p = number::percent_text;
     if let Some(s) = pick.map(|p| p.support) {
         out.push((
@@ -52,7 +52,7 @@ fn measured(results: &Results, pick: &RankedCase<'_>) -> Option<String> {
     let simulated = number::estimate(&kpi.value.in_unit(factor), PROSE).value.text;
     let changed = if run.scenario.changes.is_empty() { "" } else { " with its changes" };
     Some(format!(
-        "{} {} in the period of “{}”; simulated baseline{changed}: {simulated}",
+        "{} {} (“{}”); baseline{changed}: {simulated}",
         tag(&kpi.name, 40),
         number::with_unit(&value, &unit),
         short(&readable(&run.scenario.name), 30)

@@ -102,13 +102,7 @@ pub fn front(results: &Results, ranked: &[RankedCase<'_>], currency: &str, clock
         answer,
         crowded: rows > 7,
         headline: marked(text.strip_prefix(answer.word()).unwrap_or(&text).trim_start()),
-        audience: match answer {
-            Answer::Dont | Answer::Unknown => format!("For the operators of {}.", short(&readable(&results.plant), 60)),
-            _ => format!(
-                "For the operators of {}. Changes are relative to the present operation.",
-                short(&readable(&results.plant), 60)
-            ),
-        },
+        audience: format!("For the operators of {}.", short(&readable(&results.plant), 60)),
         because: because.iter().map(|b| marked(b)).collect(),
         figures: pick.map(|p| figures(results, p, &money, words)).unwrap_or_default(),
         setpoints_left: setpoints.len().saturating_sub(MAX_SETPOINTS),
@@ -171,10 +165,11 @@ fn figures(results: &Results, pick: &RankedCase<'_>, money: &str, words: Words) 
             };
             out.push(payback);
         }
+        None if pick.annual.is_none() => out.push(single("Per year", None, "", &no_year(results))),
         None if results.currency.is_none() => {
             out.push(single("One-time cost, payback", None, "", "no [economics] in twin.toml"))
         }
-        None => out.push(single("Money per year", None, "", &no_year(results))),
+        None => out.push(single("Payback", None, "", "unknown: days_per_year add up to more than a year")),
     }
     out.extend(carbon(pick));
     out

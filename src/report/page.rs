@@ -25,6 +25,8 @@ struct Page {
     plant_short: String,
     /// Unit of savings.
     saved: String,
+    /// The KPIs whose sum is the cost.
+    saved_kpis: String,
     front: Front,
     orders: Vec<Order>,
     sections: Vec<Section>,
@@ -70,6 +72,7 @@ pub fn render(results: &Results) -> Result<String> {
         style: STYLE,
         plant_short: super::text::short(&super::text::readable(&results.plant), 80),
         saved: saving::unit(results),
+        saved_kpis: results.cash.iter().flat_map(|c| &c.kpis).cloned().collect::<Vec<_>>().join(" + "),
         front: front::front(results, &ranked, &currency, &clock),
         orders: orders(&sections),
         failures: runs::failed(results).count(),

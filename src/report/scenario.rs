@@ -184,7 +184,8 @@ fn kpis(results: &Results, s: &ScenarioResult, cases: &[CaseResult], currency: &
     }
     let kpis: Vec<&[_]> = cases.iter().map(|c| c.kpis.as_slice()).collect();
     let mut rows = kpi_rows(&kpis, currency);
-    rows.extend(cost_row(results, cases.iter().map(|c| (c.cash, c.cash_change))));
+    let costs: Vec<_> = cases.iter().map(|c| (c.cash, c.cash_change)).collect();
+    rows.extend(cost_row(results, &kpis, &costs));
     rows.push(objective_row(currency, cases.iter().map(|c| (c.objective, c.objective_change))));
     let column = |c: &CaseResult| Column { name: readable(&c.name), colour: Some(colours.get(&c.name)) };
     Table { columns: cases.iter().map(column).collect(), rows }.with_measured(&s.measured.kpis)

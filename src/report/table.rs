@@ -127,11 +127,22 @@ impl Table {
 }
 
 /// The row with the cost, on which every saving is based. `cases` contains the cost and its change for each column.
-/// `None` if the results define no cost, or if a single KPI without a factor already shows it.
-pub fn cost_row(results: &Results, cases: impl Iterator<Item = (Option<Estimate>, Option<Difference>)>) -> Option<Row> {
+/// `None` if the results define no cost, or if the row of a single KPI already shows the same values.
+pub fn cost_row(
+    results: &Results,
+    columns: &[&[KpiResult]],
+    cases: &[(Option<Estimate>, Option<Difference>)],
+) -> Option<Row> {
     let cash = results.cash.as_ref()?;
-    let cell = |(cost, change): (Option<Estimate>, Option<Difference>)| match cost {
-        Some(cost) => Cell::estimate(&cost, change.as_ref().map(|d| Change::new(d, Some(1.0)))),
+    let is_shown = |(kpis, (cost, change)): (&&[KpiResult], &(Option<Estimate>, Option<Difference>))| {
+        let kpi = kpis.iter().find(|k| cash.kpis == [k.name.as_str()] && k.unit == cash.unit);
+        kpi.is_some_and(|k| Some(k.value) == *cost && k.change == *change)
+    };
+    if columns.iter().zip(cases).all(is_shown) {
+        return None;
+    }
+    let cell = |(cost, change): &(Option<Estimate>, Option<Difference>)| match cost {
+        Some(cost) => Cell::estimate(cost, change.as_ref().map(|d| Change::new(d, Some(1.0)))),
         None => Cell::note("–"),
     };
     let names: Vec<String> = cash.kpis.iter().map(|k| readable(k)).collect();
@@ -141,7 +152,7 @@ pub fn cost_row(results: &Results, cases: impl Iterator<Item = (Option<Estimate>
         unit: saving::unit(results),
         priced: format!("{}; savings are decreases of this cost", names.join(" + ")),
         total: true,
-        cells: cases.map(cell).collect(),
+        cells: cases.iter().map(cell).collect(),
     })
 }
 

@@ -76,7 +76,8 @@ pub fn year(
     let columns: Vec<&[_]> = of_baseline.chain(results.annual.iter().map(|a| a.kpis.as_slice())).collect();
     let mut kpi = kpi_rows(&columns, currency);
     let costs = before.map(|b| (b.cash, None)).into_iter();
-    kpi.extend(cost_row(results, costs.chain(results.annual.iter().map(|a| (a.cash, a.cash_change)))));
+    let costs: Vec<_> = costs.chain(results.annual.iter().map(|a| (a.cash, a.cash_change))).collect();
+    kpi.extend(cost_row(results, &columns, &costs));
     let objectives = before.map(|b| (b.objective, None)).into_iter();
     let after = results.annual.iter().map(|a| (a.objective, Some(a.objective_change)));
     kpi.push(objective_row(currency, objectives.chain(after)));

@@ -158,7 +158,7 @@ fn page_one_is_short_and_in_order() {
         "Revert if",
         "Time beyond limits",
         "Evidence",
-        "simulated",
+        "simulation",
         "Needs attention",
         "20241028",
     ];
@@ -263,12 +263,15 @@ fn printed_kpis_equal_those_in_the_results() {
     for a in &results.annual {
         let e = a.economics.as_ref().unwrap();
         let saved = -a.cash_change.unwrap().mean;
-        let money = [saved, e.npv.p50, e.npv.p10, e.capex, e.opex_per_year, a.objective_change.mean];
+        let money = [saved, e.npv.p50, e.capex, e.opex_per_year, a.objective_change.mean];
         for v in a.kpis.iter().map(|k| k.value.p50).chain(money) {
             assert!(values.contains(&v.to_bits()), "{v}");
             checked += 1;
         }
     }
+    // the interval of the recommended case, on the first page
+    let npv = results.annual[1].economics.as_ref().unwrap().npv;
+    assert!(values.contains(&npv.p10.to_bits()) && values.contains(&npv.p90.to_bits()));
     assert!(checked > 100, "{checked}");
 }
 
@@ -276,7 +279,7 @@ fn printed_kpis_equal_those_in_the_results() {
 fn the_report_names_missing_inputs() {
     let mut results = fixture::datacenter();
     results.timezone = "Mars/Olympus".into();
-    results.currency = None;
+    (results.currency, results.cash) = (None, None);
     results.annual.clear();
     results.scenarios.iter_mut().for_each(|s| s.days_per_year = None);
     let html = render(&results).unwrap();
@@ -284,6 +287,7 @@ fn the_report_names_missing_inputs() {
     assert!(data.contains("The time zone “Mars/Olympus” is unknown, so all times are in UTC."), "{data}");
     let text = front(&results);
     assert!(text.contains("set days_per_year in the scenarios to see the gain per year"), "{text}");
+    assert!(text.contains("It lowers the objective by 4"), "{text}");
     assert!(text.contains("cost units in 28 simulated days"), "{text}");
 }
 
