@@ -18,6 +18,9 @@ use crate::report;
 use crate::scenario::results::{self, Provenance, Results, ScenarioResult};
 use crate::scenario::{self, Batch, Plant, Progress, ScenarioOutcome, annual, join};
 
+/// Maximum length in bytes of the folder name of a report on some scenarios of a plant.
+const LONGEST_NAME: usize = 120;
+
 /// The requested scenarios of one plant.
 #[derive(Default)]
 pub struct PlantScenarios {
@@ -53,7 +56,7 @@ impl PlantScenarios {
         let mut names: Vec<&str> = self.runnable.iter().map(Loaded::stem).collect();
         names.extend(self.failed.iter().map(|(result, _)| result.name.as_str()));
         names.sort_unstable();
-        plant_reports.join(names.join("+"))
+        plant_reports.join(folder_name(&names))
     }
 
     /// Rejects the scenarios that fail the check. A start or end outside the log is accepted here, because the
@@ -89,11 +92,12 @@ pub fn group_by_plant(files: &[PathBuf], seed: Option<u64>) -> Result<(Scenarios
         // if `twin` does not name a known plant, the folder of the file determines the plant
         let folder = file.parent().and_then(Path::file_name).and_then(|n| n.to_str()).unwrap_or("").to_owned();
         let by_folder = known.contains(&folder).then(|| (project.root.clone(), folder));
+        let partial = has_other_scenarios(file, &requested);
         let (loaded, faults) = match config::parse_scenario(file) {
             Ok(parsed) => (parsed.loaded, parsed.faults),
             Err(error) => {
                 match by_folder {
-                    Some(key) => plants.entry(key).or_default().reject_file(file, error),
+                    Some(key) => of_plant(&mut plants, key, partial).reject_file(file, error),
                     None => errors.push(error),
                 }
                 continue;
@@ -101,7 +105,7 @@ pub fn group_by_plant(files: &[PathBuf], seed: Option<u64>) -> Result<(Scenarios
         };
         let Some(loaded) = loaded else {
             match by_folder {
-                Some(key) => plants.entry(key).or_default().reject_file(file, Error::Config(faults)),
+                Some(key) => of_plant(&mut plants, key, partial).reject_file(file, Error::Config(faults)),
                 None => errors.push(Error::Config(faults)),
             }
             continue;
@@ -109,16 +113,31 @@ pub fn group_by_plant(files: &[PathBuf], seed: Option<u64>) -> Result<(Scenarios
         let named = known.contains(&loaded.value.twin.value);
         let key = named.then(|| (project.root, loaded.value.twin.value.clone())).or(by_folder);
         let faults = if named || !faults.is_empty() { faults } else { check::scenario_without_twin(&loaded, &known) };
-        if let Some(key) = &key {
-            plants.entry(key.clone()).or_default().partial |= has_other_scenarios(file, &requested);
-        }
         match key {
-            Some(key) if faults.is_empty() => plants.entry(key).or_default().add(loaded, seed),
-            Some(key) => plants.entry(key).or_default().reject(&loaded, faults, seed),
+            Some(key) if faults.is_empty() => of_plant(&mut plants, key, partial).add(loaded, seed),
+            Some(key) => of_plant(&mut plants, key, partial).reject(&loaded, faults, seed),
             None => errors.push(Error::Config(faults)),
         }
     }
     Ok((plants, errors))
+}
+
+/// Returns the requested scenarios of a plant. `partial` is true if other scenarios beside them were not requested.
+fn of_plant(plants: &mut ScenariosByPlant, key: (PathBuf, String), partial: bool) -> &mut PlantScenarios {
+    let plant = plants.entry(key).or_default();
+    plant.partial |= partial;
+    plant
+}
+
+/// Returns the folder name for a report on the scenarios `names`. A long name is shortened, and a hash of all names is
+/// appended, because file systems limit the length of a name to 255 bytes.
+fn folder_name(names: &[&str]) -> String {
+    let joined = names.join("+");
+    if joined.len() <= LONGEST_NAME {
+        return joined;
+    }
+    let kept: String = joined.chars().take(LONGEST_NAME / 4).collect();
+    format!("{kept}-{}", &blake3::hash(joined.as_bytes()).to_hex()[..16])
 }
 
 /// Whether the folder of `file` contains scenarios that were not requested.
@@ -327,4 +346,17 @@ fn write_all(plant_reports: &Path, dir: &Path, results: &Results) -> Result<()> 
 pub fn write_pages(dir: &Path, results: &Results) -> Result<()> {
     write_file(&dir.join("kpi.csv"), report::kpi_csv(results).as_bytes())?;
     write_file(&dir.join("index.html"), report::render(results)?.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_folder_names_are_shortened_and_stay_distinct() {
+        assert_eq!(folder_name(&["cold", "warm"]), "cold+warm");
+        let names: Vec<String> = (0..20).map(|i| format!("ä_scenario_{i:02}_of_many")).collect();
+        let long = |from: usize| folder_name(&names[from..].iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(long(0).len() < 200 && long(0).starts_with("ä_scenario_00") && long(0) != long(1), "{}", long(0));
+    }
 }

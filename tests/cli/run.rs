@@ -45,6 +45,18 @@ fn a_failing_scenario_does_not_stop_the_others() {
 }
 
 #[test]
+fn a_broken_scenario_file_does_not_replace_the_report_of_the_plant() {
+    let room = Room::new();
+    room.run(&["run", "scenarios/room"]).expect(0);
+    let report = room.text("reports/room/results.json");
+    room.write("scenarios/room/broken.toml", "question = \"what\ntwin = ");
+    room.write("scenarios/room/invalid.toml", "twin = \"room\"\nstart = 7\n");
+    room.run(&["run", "scenarios/room/broken.toml", "scenarios/room/invalid.toml"]).expect(78);
+    assert_eq!(room.text("reports/room/results.json"), report);
+    assert!(room.text("reports/room/broken+invalid/index.html").contains("broken"));
+}
+
+#[test]
 fn a_run_does_not_start_before_the_model_has_its_lagged_inputs() {
     let room = Room::new();
     let cold = room.text("scenarios/room/cold.toml");
