@@ -8,10 +8,11 @@
 //! between the case and the baseline is then corrected for every particle p, which belongs to member m:
 //!
 //! ```text
-//! d_p(t) ← d̄(t) + r (d_p(t) − d̄(t) − (A_m − Ā) Δ_p(t)) + (A − Ā + δ + s z_p) Δ_p(t)
+//! e_p(t) = d_p(t) − (A_m − Ā) Δ_p(t)
+//! d_p(t) ← ē(t) + r (e_p(t) − ē(t)) + (A − Ā + δ + s z_p) Δ_p(t)
 //! ```
 //!
-//! If several controls act on the signal, the terms with Δ are summed over them. d̄ is the mean over particles, z_p are
+//! If several controls act on the signal, the terms with Δ are summed over them. ē is the mean over particles, z_p are
 //! quantiles of Student's t in random order, and r ≥ 1 is the factor by which the members understate the spread of
 //! local effects (see `learn/average_effect.rs`). The members thus determine how the effect differs between operating
 //! points, and the log determines its average.
@@ -163,12 +164,14 @@ pub fn correct(
             corrections.iter_mut().for_each(|c| c.advance(case.at(c.control, t), baseline.at(c.control, t)));
             let sum = |of: fn(&Correction, usize) -> f64, p: usize| corrections.iter().map(|c| of(c, p)).sum::<f64>();
             let before = baseline.at(signal, t);
-            let change: Vec<f64> = case.at(signal, t).iter().zip(before).map(|(y, b)| y - b).collect();
-            let center = mean(&change);
+            let change = case.at(signal, t).iter().zip(before).map(|(y, b)| y - b);
+            let local: Vec<f64> =
+                change.enumerate().map(|(p, d)| d - sum(|c, p| c.members[p] * c.moves[p], p)).collect();
+            let center = mean(&local);
             let corrected: Vec<f64> = (0..case.particles)
                 .map(|p| {
-                    let local = change[p] - center - sum(|c, p| c.members[p] * c.moves[p], p);
-                    before[p] + center + inflation * local + sum(|c, p| c.errors[p] * c.moves[p], p)
+                    let spread = inflation * (local[p] - center);
+                    before[p] + center + spread + sum(|c, p| c.errors[p] * c.moves[p], p)
                 })
                 .collect();
             case.at_mut(signal, t).copy_from_slice(&corrected);

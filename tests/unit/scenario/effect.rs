@@ -86,3 +86,12 @@ fn the_filter_has_the_mean_one_over_the_window() {
         assert!((mean - 1.0).abs() < 1e-6, "{accumulation} {window}: {rho} {mean}");
     }
 }
+
+#[test]
+fn the_mean_is_right_if_some_members_have_more_particles_than_others() {
+    // Three particles of two members whose effects are 0.5 and 1.5, so that the mean model has the effect 1.0.
+    let members = [0.5, 1.5];
+    let effects = [0.5, 1.5, 0.5];
+    let found = corrected(&effects, ControlEffect { inflation: 3.0, ..effect(0.0, 0.0, &members.map(|m| m - 1.0)) });
+    assert!((found.mean - 2.0).abs() < 1e-9, "{found:?}");
+}
