@@ -28,13 +28,17 @@ pub struct GatedMpc<'a> {
     own: Box<dyn Controller + 'a>,
     /// All controls.
     controls: Vec<usize>,
+    /// The controls that MPC or `own` sets. The other controls keep their logged values, even outside their limits.
+    set: Vec<usize>,
     used: GateUse,
 }
 
 impl<'a> GatedMpc<'a> {
     pub fn new(mpc: Mpc<'a>, own: Box<dyn Controller + 'a>, dynamics: &'a dyn Dynamics) -> Self {
         let controls = dynamics.schema().with_role(Role::Control);
-        Self { dynamics, mpc, own, controls, used: GateUse::default() }
+        let is_set = |c: &usize| mpc.signals().contains(c) || own.signals().contains(c);
+        let set = controls.iter().copied().filter(is_set).collect();
+        Self { dynamics, mpc, own, controls, set, used: GateUse::default() }
     }
 
     /// Writes `control`, clamped to the limits, into the current frame of `window`.
@@ -47,8 +51,12 @@ impl<'a> GatedMpc<'a> {
         }
     }
 
-    /// The value nearest to `value` that the limits of control `c` allow; the previous value if `value` is NaN.
+    /// The value nearest to `value` that the limits of control `c` allow; the previous value if `value` is NaN. A
+    /// control that keeps its logged values is not clamped.
     fn clamped(&self, window: &Window, c: usize, row: usize, value: f64) -> f64 {
+        if !self.set.contains(&c) {
+            return value;
+        }
         let (signal, before) = (&self.dynamics.schema().signals[c], window.column(c, 1)[row]);
         let value = limited(signal, before, since(signal, c, window, row), value);
         if value.is_finite() { value } else { before }
@@ -98,7 +106,7 @@ impl<'a> GatedMpc<'a> {
 
 impl Controller for GatedMpc<'_> {
     fn signals(&self) -> &[usize] {
-        &self.controls
+        &self.set
     }
 
     fn depth(&self) -> usize {
@@ -140,8 +148,9 @@ impl Controller for GatedMpc<'_> {
                 None => self.used.replaced += 1,
                 Some(moves) => self.used.reduced += usize::from(*moves != self.current(&window, row)),
             }
-            let moves = moves.as_ref().unwrap_or(own);
-            control.values.iter_mut().zip(moves).for_each(|(column, v)| column[row] = *v);
+            let moves = self.controls.iter().zip(moves.as_ref().unwrap_or(own));
+            let set = moves.filter(|(c, _)| self.set.contains(c));
+            control.values.iter_mut().zip(set).for_each(|(column, (_, v))| column[row] = *v);
         }
         Ok(())
     }

@@ -113,3 +113,18 @@ fn controls_that_mpc_does_not_plan_follow_the_own_controller() {
     assert!(run.columns[3].iter().all(|v| *v == 0.25));
     assert!(run.columns[1].iter().all(|v| v.is_finite()));
 }
+
+#[test]
+fn logged_values_outside_the_limits_of_a_control_are_kept() {
+    let plant = Plant::new(&TOML.replace(
+        "\"other\", role = \"control\", hard = [0.0, 1.0]",
+        "\"other\", role = \"control\", hard = [0.0, 0.4]",
+    ));
+    let (twin, log) = twin_and_log(&plant);
+    let mut gated = GatedMpc::new(mpc(&plant, &twin), Box::new(Replay), &twin);
+    assert_eq!(gated.signals(), [1, 2]);
+    let run = run(&plant, &twin, &log, &mut gated).trajectory;
+    let logged = &log.columns[3][500..500 + run.steps];
+    assert!(logged.iter().any(|v| *v > 0.4));
+    assert_eq!((0..run.steps).map(|t| run.at(3, t)[0]).collect::<Vec<_>>(), logged);
+}
