@@ -54,11 +54,12 @@ impl CandidateBatch {
         self.order.clear();
         self.order.extend(0..self.candidates.len());
         self.order.sort_by(|a, b| self.costs[*a].total_cmp(&self.costs[*b]));
-        if let Some(first) = self.best_index()
-            && self.costs[first] < self.best.cost
-        {
-            self.best.cost = self.costs[first];
-            self.best.controls.clone_from(&self.candidates[first]);
+        for (candidate, cost) in self.candidates.iter().zip(&self.costs) {
+            let ties = *cost == self.best.cost && cost.is_finite();
+            if *cost < self.best.cost || ties && stays_longer(problem, candidate, &self.best.controls) {
+                self.best.cost = *cost;
+                self.best.controls.clone_from(candidate);
+            }
         }
     }
 
@@ -85,6 +86,15 @@ impl CandidateBatch {
     pub fn into_plan(self, memory: Vec<Vec<f64>>) -> Plan {
         Plan { memory, ..self.best }
     }
+}
+
+/// Whether `a` is closer to the current controls than `b` in the first move in which the two sequences differ.
+fn stays_longer(problem: &Problem, a: &[f64], b: &[f64]) -> bool {
+    let first = a.iter().zip(b).position(|(a, b)| a != b);
+    first.is_some_and(|i| {
+        let now = problem.previous[i % problem.controls()];
+        (a[i] - now).abs() < (b[i] - now).abs()
+    })
 }
 
 /// The sequence that keeps every control at its current value.

@@ -103,3 +103,18 @@ fn a_tree_search_is_near_the_optimum_and_never_worse_than_random_shooting() {
         }
     }
 }
+
+/// If the cost is the same for any single switch, the plan switches as late as possible.
+#[test]
+fn of_equally_cheap_plans_the_one_that_waits_is_chosen() {
+    let mut cost = |candidates: &[Vec<f64>], costs: &mut Vec<f64>| {
+        costs.extend(candidates.iter().map(|u| if u[..6].contains(&1.0) { u.iter().sum() } else { 9.0 }));
+    };
+    for name in ["mcts = { population = 300 }", "random_shooting = { population = 4000 }"] {
+        let mut problem = problem(8, 1, &mut cost);
+        problem.constraints[0].bounds = Bounds { low: 0.0, high: 1.0 };
+        problem.constraints[0].multiple = 1.0;
+        let plan = planner(name).plan(&mut problem, None);
+        assert_eq!((plan.cost, plan.controls), (1.0, vec![0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0]), "{name}");
+    }
+}
