@@ -78,6 +78,7 @@ pub fn simulate(run: &Run, controller: &mut dyn Controller, stop: &dyn Fn() -> b
 
     let mut trajectory =
         Trajectory::empty(schema.clone(), realised.time(run.past), realised.step_ms, run.steps, run.particles);
+    trajectory.copy_times(realised, run.past);
     let mut support = Vec::with_capacity(run.steps * run.particles);
     let labelled_steps = (MOST_LABELS / run.particles).clamp(FEWEST_LABELLED_STEPS, MOST_LABELLED_STEPS);
     let (mut labels, every) = (Vec::new(), run.steps.div_ceil(labelled_steps).max(1));

@@ -40,13 +40,26 @@ pub struct Trajectory {
     /// Ranges of steps without a gap, each within one episode. The change from one segment to the next is not a
     /// transition of the plant.
     pub segments: Vec<Range<usize>>,
+    /// For steps in local time, the start of each step and the end of the last step, in ms since 1970. Otherwise empty.
+    bounds: Vec<i64>,
 }
 
 impl Trajectory {
     /// A trajectory with one segment, in which all values are NaN.
     pub fn empty(schema: Arc<Schema>, start: Timestamp, step_ms: i64, steps: usize, particles: usize) -> Self {
         let columns = vec![vec![f64::NAN; steps * particles]; schema.len()];
-        Self { schema, start, step_ms, steps, particles, columns, segments: vec![0..steps] }
+        Self { schema, start, step_ms, steps, particles, columns, segments: vec![0..steps], bounds: Vec::new() }
+    }
+
+    /// Sets the start of each step and the end of the last step, in ms since 1970.
+    pub fn set_bounds(&mut self, bounds: Vec<i64>) {
+        self.bounds = bounds;
+    }
+
+    /// Gives the steps of this trajectory the times of the steps of `other` from step `first` on.
+    pub fn copy_times(&mut self, other: &Self, first: usize) {
+        self.start = other.time(first);
+        self.bounds = other.bounds.iter().skip(first).take(self.steps + 1).copied().collect();
     }
 
     /// Returns the steps `rows` of the trajectory.
@@ -65,20 +78,26 @@ impl Trajectory {
             segments: overlapping
                 .map(|s| s.start.max(rows.start) - rows.start..s.end.min(rows.end) - rows.start)
                 .collect(),
+            bounds: self.bounds.get(rows.start..=rows.end).unwrap_or_default().to_vec(),
         }
     }
 
     /// UTC time at the start of step `t`.
     pub fn time(&self, t: usize) -> Timestamp {
-        time_after(self.start, self.step_ms, t)
+        let bound = self.bounds.get(t).and_then(|ms| Timestamp::from_millisecond(*ms).ok());
+        bound.unwrap_or_else(|| time_after(self.start, self.step_ms, t))
     }
 
-    /// The step whose interval contains `time`; `None` if `time` is outside the grid. A day may begin one hour early,
-    /// because days in local time begin at a different UTC time in summer.
+    /// The step whose interval contains `time`; `None` if `time` is outside the grid. A time in the last hour before a
+    /// day belongs to that day, because days in local time begin at a different UTC time in summer.
     pub fn step_at(&self, time: Timestamp) -> Option<usize> {
         let early = if self.step_ms % 86_400_000 == 0 { 3_600_000 } else { 0 };
-        let ms = time.as_millisecond() - self.start.as_millisecond() + early;
-        let t = usize::try_from(ms.div_euclid(self.step_ms)).ok()?;
+        let ms = time.as_millisecond() + early;
+        let t = if self.bounds.is_empty() {
+            usize::try_from((ms - self.start.as_millisecond()).div_euclid(self.step_ms)).ok()?
+        } else {
+            self.bounds.partition_point(|b| *b <= ms).checked_sub(1)?
+        };
         (t < self.steps).then_some(t)
     }
 
@@ -274,6 +293,29 @@ impl Frame for Window {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Three shifts of eight hours on each of the days before and after the clocks were set forward in Berlin.
+    #[test]
+    fn steps_in_local_time_have_their_own_starts() {
+        let times = ["30T23", "31T06", "31T14", "31T22", "32T06"].map(|t| {
+            let t = t.replace("32T", "04-01T").replace("31T", "03-31T").replace("30T", "03-30T");
+            format!("2024-{t}:00:00Z").parse::<Timestamp>().unwrap()
+        });
+        let mut shifts = Trajectory::empty(Arc::new(Schema::new(Vec::new())), times[0], 8 * 3_600_000, 4, 1);
+        shifts.set_bounds(times.iter().map(|t| t.as_millisecond()).collect());
+        let at = |t: &str| shifts.step_at(t.parse().unwrap());
+        assert_eq!(at("2024-03-31T06:00:00Z"), Some(1));
+        assert_eq!(
+            [at("2024-03-31T05:59:00Z"), at("2024-04-01T05:59:00Z"), at("2024-04-01T06:00:00Z")],
+            [Some(0), Some(3), None]
+        );
+        assert_eq!((0..5).map(|t| shifts.time(t)).collect::<Vec<_>>(), times);
+        let part = shifts.part(1..3);
+        assert_eq!([part.time(0), part.time(2)], [times[1], times[3]]);
+        let mut run = Trajectory::empty(shifts.schema.clone(), times[0], shifts.step_ms, 2, 1);
+        run.copy_times(&shifts, 2);
+        assert_eq!([run.time(0), run.time(1)], [times[2], times[3]]);
+    }
 
     #[test]
     fn a_window_counts_its_distinct_frames() {

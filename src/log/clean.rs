@@ -46,6 +46,13 @@ pub(super) struct Rule {
     pub window: (i64, i64),
 }
 
+impl Rule {
+    /// Whether samples with equal time stamps are separate events.
+    pub fn is_event(&self) -> bool {
+        self.mapping.empty.is_some() && self.mapping.kind == Kind::Amount
+    }
+}
+
 /// The clean samples of a signal.
 #[derive(Debug, Default)]
 pub(super) struct Cleaned {
@@ -86,13 +93,13 @@ pub(super) fn clean(raw: &RawSamples, rule: &Rule, episodes: Option<&Episodes>) 
     let mut lost = raw.flagged_times.clone();
     let mut samples = take_usable(raw, rule, episodes, &mut lost, &mut note);
     sort(&mut samples);
-    let events = drop_duplicates(&mut samples, name, is_event(rule), &mut note);
+    let events = drop_duplicates(&mut samples, name, rule.is_event(), &mut note);
     flat(&mut samples, rule, &mut note);
     examine(&samples, rule, &mut note);
     let kept = samples.value.len() + events;
     match rule.mapping.kind {
         Kind::Counter => samples = count_increases(&samples, rule, &mut note),
-        Kind::Amount if !is_event(rule) => {
+        Kind::Amount if !rule.is_event() => {
             let longer = samples.interval().filter(|interval| *interval > rule.step);
             samples.length = longer.map_or(Vec::new(), |interval| vec![interval; samples.value.len()]);
         }
@@ -206,16 +213,11 @@ fn sort(s: &mut Samples) {
     s.time = Arc::new(order.iter().map(|&i| s.time[i]).collect());
 }
 
-/// Whether samples with equal time stamps are separate events.
-fn is_event(rule: &Rule) -> bool {
-    rule.mapping.empty.is_some() && rule.mapping.kind == Kind::Amount
-}
-
 /// Converts the readings of a counter to increases.
 fn count_increases(s: &Samples, rule: &Rule, note: &mut impl FnMut(Option<Finding>)) -> Samples {
     let Increases { samples, zeros, resets, rollovers, falls } = increases(s, rule.max_gap);
     let mut counter =
-        |o: &Occurrences, action, text: &str| note(o.finding(&rule.signal, FindingClass::Counter, action, text));
+        |o: &Occurrences, action, text: &str| note(o.finding(&rule.signal, FindingClass::CounterRestart, action, text));
     counter(&zeros, FindingAction::Dropped, "readings of 0, after which the counter continued at its last reading");
     counter(&resets, FindingAction::Kept, "restarts of the counter from 0; the first reading counts as the increase");
     counter(

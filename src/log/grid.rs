@@ -45,13 +45,6 @@ impl Grid {
     pub fn time(&self, k: usize) -> i64 {
         self.bounds.get(k).copied().unwrap_or(self.start + k as i64 * self.step)
     }
-
-    /// Returns the start of a grid of equally long steps, each of which begins at most one hour after the same step of
-    /// this grid. If the steps are days, each of them starts on the right local date, in summer as well as in winter.
-    pub fn nominal_start(&self) -> i64 {
-        let shifts = self.bounds.iter().take(self.steps).enumerate().map(|(k, b)| b - k as i64 * self.step);
-        shifts.max().unwrap_or(self.start)
-    }
 }
 
 /// The phase of a grid, which determines the start times of its steps.

@@ -7,14 +7,15 @@ use jiff::Timestamp;
 use rayon::prelude::*;
 
 use super::clean::{Cleaned, clean};
-use super::clock::typical_interval;
+use super::clock::{REGULAR_SHARE, typical_interval};
 use super::entities::several_rows_per_time;
 use super::episodes::episodes;
 use super::footer::{self, LogFile};
 use super::grid::{Grid, grid, steps_with_samples};
 use super::input::{Input, inputs};
 use super::kind::contradiction;
-use super::quality::{Finding, Quality};
+use super::occurrences::Occurrences;
+use super::quality::{Finding, FindingAction, FindingClass, Quality};
 use super::resample::{Method, Resampled, resample};
 use super::samples::Samples;
 use super::scan::Scan;
@@ -37,9 +38,9 @@ use crate::trajectory::Trajectory;
 /// Nothing is repaired silently.
 ///
 /// # Errors
-/// [`Error::NoInput`] if no file matches or a file cannot be opened. [`Error::Data`] if a file is damaged, if a column
-/// or tag is missing or has the wrong type, if no row is usable, if episodes overlap in time, or if the time stamps
-/// span too many steps.
+/// [`Error::NoInput`] if no file matches or a file cannot be opened. [`Error::Log`] if a setting in `twin.toml` does not
+/// match the log, for example because a column is missing. [`Error::Data`] if a file is damaged, if no row is usable, if
+/// episodes overlap in time, or if the time stamps span too many steps.
 pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajectory, Quality)> {
     let files = footer::open(dir, &spec.log)?;
     let step = spec.step.ms().saturating_mul(1_000);
@@ -59,12 +60,20 @@ pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajec
     };
     let Scan { mut tags, labels, mut findings, long: is_long, unit, without_zone } = scan;
     require_zone(spec, without_zone)?;
+    if spec.timezone.is_none() && spec.log.timezone.is_none() {
+        findings.extend(Occurrences::between(without_zone, 0, 0).finding(
+            "",
+            FindingClass::TimeZone,
+            FindingAction::Kept,
+            "time stamps without a time zone, which were read as UTC; add `timezone = \"UTC\"` to `log` if this is \
+             right, or the time zone of the times, like `timezone = \"Europe/Berlin\"`",
+        ));
+    }
     if spec.log.stamps.as_ref().is_some_and(|s| s.value == Stamps::End) {
         move_to_start(&mut tags)?;
     }
-    let events: Vec<bool> = (0..tags.len())
-        .map(|t| inputs.iter().filter(|i| i.column == t).all(|i| i.rule.mapping.empty.is_some()))
-        .collect();
+    let events: Vec<bool> =
+        (0..tags.len()).map(|t| inputs.iter().filter(|i| i.column == t).all(|i| i.rule.is_event())).collect();
     if let Some(fault) = several_rows_per_time(&files, &spec.log, &tags, &events, is_long)? {
         return Err(Error::Log(vec![fault]));
     }
@@ -81,15 +90,16 @@ pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajec
         return Err(Error::Log(contradictions));
     }
     let samples: Vec<&Samples> = cleaned.iter().map(|c| &c.samples).collect();
-    let is_event = |i: &Input| i.rule.mapping.empty.is_some();
-    let grid = grid(&samples, inputs.iter().any(is_event), step, spec, &mut findings)?;
+    let grid = grid(&samples, inputs.iter().any(|i| i.rule.is_event()), step, spec, &mut findings)?;
     if let Some(unit) = unit {
         require_plausible_span(&grid, &samples, unit, spec)?;
     }
-    // The rows of a wide log with events are events themselves, so a step without a row is not a gap.
+    // If all signals are events, or if the rows of a wide log are irregular because they are events, a step without a
+    // row is not a gap.
     let continuous: Vec<&Samples> =
-        inputs.iter().zip(&samples).filter(|(i, _)| !is_event(i)).map(|(_, s)| *s).collect();
-    let no_gaps = continuous.is_empty() || (!is_long && continuous.len() < inputs.len());
+        inputs.iter().zip(&samples).filter(|(i, _)| !i.rule.is_event()).map(|(_, s)| *s).collect();
+    let of_events = !is_long && continuous.len() < inputs.len() && !is_regular(&samples);
+    let no_gaps = continuous.is_empty() || of_events;
     let steps_with_samples = if no_gaps { vec![true; grid.steps] } else { steps_with_samples(&continuous, &grid) };
     let segments = split(&grid, &steps_with_samples, episodes.as_ref(), max_gap);
     segment_findings(&segments, &grid, episodes.as_ref(), spec, max_gap, &mut findings);
@@ -100,6 +110,7 @@ pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajec
         inputs.par_iter().zip(&cleaned).map(|(i, c)| on_grid.resample(i, c, is_long)).collect();
     let mut trajectory = Trajectory::empty(Arc::clone(schema), on_grid.start()?, spec.step.ms(), on_grid.grid.steps, 1);
     trajectory.segments = on_grid.segments.segments.clone();
+    trajectory.set_bounds(on_grid.grid.bounds.iter().map(|us| us.div_euclid(1_000)).collect());
     let mut quality = on_grid.quality(&files, spec)?;
     let mut of_signals = Vec::new();
     for ((input, c), r) in inputs.iter().zip(cleaned).zip(resampled) {
@@ -115,6 +126,12 @@ pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajec
     findings.sort_by_key(|f| !f.signal.is_empty());
     quality.findings = findings;
     Ok((trajectory, quality))
+}
+
+/// Whether the signal with the most samples has one sample per interval.
+fn is_regular(samples: &[&Samples]) -> bool {
+    let longest = samples.iter().max_by_key(|s| s.time.len());
+    longest.and_then(|s| typical_interval(&s.time)).is_some_and(|(_, share)| share >= REGULAR_SHARE)
 }
 
 /// Returns an error if the time stamps have no time zone although the plant is not in UTC.
@@ -194,7 +211,7 @@ struct OnGrid {
 
 impl OnGrid {
     fn start(&self) -> Result<Timestamp> {
-        Timestamp::from_microsecond(self.grid.nominal_start())
+        Timestamp::from_microsecond(self.grid.time(0))
             .map_err(|e| Error::Data(format!("the log begins outside the supported range of dates: {e}")))
     }
 

@@ -85,7 +85,14 @@ impl ClosedLoop<'_> {
         let sight = delay.and_then(|(delay, horizon): (Delay, usize)| {
             let horizon = skill_horizon.map_or(horizon, |skill| skill.reach);
             let text = delay.text(horizon, &self.plant.schema, step)?;
-            Some((delay.sight(horizon), format!("{text}; {}", delay.help(step))))
+            let help = match &skill_horizon {
+                Some(skill) => {
+                    let signal = &self.plant.schema.signals[skill.signal].name;
+                    format!("the horizon was shortened because the model has no skill for `{signal}` beyond it")
+                }
+                None => delay.help(step),
+            };
+            Some((delay.sight(horizon), format!("{text}; {help}")))
         });
         Ok(ClosedLoopRun {
             simulated,
@@ -122,6 +129,7 @@ pub fn run_figures(kpis: &[Kpi], run: &Trajectory, realised: &Trajectory, past: 
     let depth = kpis.iter().map(Kpi::depth).max().unwrap_or(0).max(1).min(past);
     let (schema, steps) = (run.schema.clone(), depth + run.steps);
     let mut joined = Trajectory::empty(schema, realised.time(past - depth), run.step_ms, steps, run.particles);
+    joined.copy_times(realised, past - depth);
     for (i, column) in joined.columns.iter_mut().enumerate() {
         let (before, during) = column.split_at_mut(depth * run.particles);
         for (k, row) in before.chunks_mut(run.particles.max(1)).enumerate() {
