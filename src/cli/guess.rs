@@ -193,6 +193,8 @@ pub(super) fn signal(column: &ColumnSummary) -> Result<Guess, &'static str> {
     let word = WORDS.iter().find(|(word, _)| lower.contains(word));
     let (role, role_reason) = match (setpoint, word) {
         (true, _) => (Role::Setpoint, "role from \"sp\"".to_owned()),
+        // the reading of a meter is not set by anyone
+        (false, Some((_, Role::Control))) if kind == Some("counter") => (Role::Output, "role from its rise".to_owned()),
         (false, Some((word, role))) => (*role, format!("role from \"{word}\"")),
         (false, None) if kind.is_some() => (Role::Output, "role from the kind".to_owned()),
         (false, None) => (Role::State, "role by default".to_owned()),
@@ -269,14 +271,14 @@ pub(super) fn episode(columns: &[ColumnSummary]) -> Option<&ColumnSummary> {
     };
     columns
         .iter()
-        .filter(|c| matches!(c.kind, ColumnKind::Integer | ColumnKind::Text))
+        .filter(|c| c.is_text || c.kind == ColumnKind::Integer)
         .find(|c| named(c) && mostly_constant(c))
-        .or_else(|| columns.iter().filter(|c| c.kind == ColumnKind::Text).find(mostly_constant))
+        .or_else(|| columns.iter().filter(|c| c.is_text).find(mostly_constant))
 }
 
 /// The column that distinguishes the rows with equal times, if several things are logged at the same times.
 pub(super) fn entity(columns: &[ColumnSummary]) -> Option<&ColumnSummary> {
-    columns.iter().find(|c| c.kind == ColumnKind::Text && c.distinct > 1 && c.commonest.is_some())
+    columns.iter().find(|c| c.is_text && c.distinct > 1 && c.commonest.is_some())
 }
 
 /// Flags of the quality column that mark good samples, if the default is not right.
@@ -296,7 +298,7 @@ pub(super) fn long(columns: &[ColumnSummary]) -> Option<(&ColumnSummary, &Column
     let named = |words: &[&str]| columns.iter().find(|c| words.contains(&c.name.to_lowercase().as_str()));
     let tag = named(&["tag", "tagname", "tag_name", "point", "sensor", "variable", "signal"])?;
     let value = named(&["value", "val"])?;
-    (tag.kind == ColumnKind::Text && matches!(value.kind, ColumnKind::Float | ColumnKind::Integer))
+    (tag.is_text && matches!(value.kind, ColumnKind::Float | ColumnKind::Integer))
         .then(|| (tag, value, named(&["quality", "status", "flag"])))
 }
 
@@ -327,6 +329,7 @@ mod tests {
         ColumnSummary {
             name: name.into(),
             kind: ColumnKind::Float,
+            is_text: false,
             rows: 10,
             min: 1.0,
             mean: 2.0,

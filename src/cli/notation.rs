@@ -1,6 +1,6 @@
 //! The lines of `[log]` in a drafted `twin.toml` that describe how times and numbers are written.
 
-use crate::config::TimeUnit;
+use crate::config::{Decimal, TimeUnit};
 use crate::log::ColumnSummary;
 
 /// The lines of `[log]`.
@@ -26,8 +26,10 @@ impl Settings {
         if time.notation.without_zone {
             add("timezone", quoted("UTC"), "the times have no time zone; write e.g. Europe/Berlin if they are local");
         }
-        if columns.iter().any(|c| c.notation.comma) {
-            add("decimal", quoted(","), "numbers have a decimal comma");
+        match columns.iter().find_map(|c| c.notation.decimal) {
+            Some(Decimal::Comma) => add("decimal", quoted(","), "numbers have a decimal comma"),
+            Some(Decimal::Point) => add("decimal", quoted("."), "groups of three digits are separated"),
+            None => {}
         }
         let mut missing: Vec<&str> =
             columns.iter().flat_map(|c| &c.notation.missing).map(String::as_str).filter(|t| !t.is_empty()).collect();

@@ -13,10 +13,10 @@ use super::clock::typical_interval;
 use super::counter::Rises;
 use super::date::{self, Formats};
 use super::footer::{self, ColumnKind, FileColumn, LogFile};
-use super::numerals::{Numerals, OtherTexts};
+use super::numerals::{Numerals, OtherTexts, Written};
 use super::scan::{read_times, time_kind, unreadable_times, wrong_type};
 use super::time::{NO_TIME, TimeReader};
-use crate::config::{LogSpec, TimeSpan, TimeUnit};
+use crate::config::{Decimal, LogSpec, TimeSpan, TimeUnit};
 use crate::error::{Error, Result};
 
 /// Summary of one column. Statistics that do not apply to the kind of the column are NaN.
@@ -25,6 +25,8 @@ pub struct ColumnSummary {
     pub name: String,
     /// Kind of the column. Text that can be parsed as times has the kind `Time`.
     pub kind: ColumnKind,
+    /// Whether the file stores the column as text.
+    pub is_text: bool,
     pub rows: usize,
     pub min: f64,
     pub mean: f64,
@@ -58,8 +60,8 @@ pub struct Notation {
     pub time_formats: Vec<String>,
     /// Whether the times have no time zone.
     pub without_zone: bool,
-    /// Whether numbers are written with a decimal comma.
-    pub comma: bool,
+    /// The decimal separator, if numbers cannot be read without this setting.
+    pub decimal: Option<Decimal>,
     /// Texts among the numbers.
     pub missing: Vec<String>,
 }
@@ -167,6 +169,7 @@ fn summary(file: &LogFile, column: &FileColumn) -> Result<ColumnSummary> {
     let mut out = ColumnSummary {
         name: column.name.clone(),
         kind: column.kind,
+        is_text: column.kind == ColumnKind::Text,
         rows: file.rows,
         min: f64::NAN,
         mean: f64::NAN,
@@ -202,7 +205,7 @@ fn summary(file: &LogFile, column: &FileColumn) -> Result<ColumnSummary> {
 
 fn summarise_numbers(file: &LogFile, out: &mut ColumnSummary) -> Result<()> {
     let name = out.name.as_str();
-    let is_text = out.kind == ColumnKind::Text;
+    let is_text = out.is_text;
     let read = |numerals: &Numerals| -> Result<(Numbers, OtherTexts)> {
         let (mut n, mut other, mut values) = (Numbers::default(), OtherTexts::default(), Vec::new());
         let mut batches = Batches::new(file, &[(name, Decoding::Codes)])?;
@@ -218,12 +221,12 @@ fn summarise_numbers(file: &LogFile, out: &mut ColumnSummary) -> Result<()> {
     };
     let (mut n, other) = read(&Numerals::default())?;
     if is_text {
-        let Some((comma, missing)) = other.notation() else { return Ok(()) };
-        if comma {
-            n = read(&Numerals { comma, ..Numerals::default() })?.0;
+        let Some((Written::With(decimal), missing)) = other.notation() else { return Ok(()) };
+        if decimal.is_some() {
+            n = read(&Numerals { decimal, ..Numerals::default() })?.0;
         }
         out.kind = ColumnKind::Float;
-        out.notation = Notation { comma, missing, ..Notation::default() };
+        out.notation = Notation { decimal, missing, ..Notation::default() };
     }
     out.min = n.min.unwrap_or(f64::NAN);
     out.max = n.max.unwrap_or(f64::NAN);

@@ -15,11 +15,27 @@ const MAX_TEXTS: usize = 5;
 /// Maximum number of different texts among the numbers of a column (not tuned).
 const MAX_MISSING: usize = 20;
 
+/// Maximum number of different texts that are counted separately (not tuned).
+const MAX_COUNTED: usize = 1_000;
+
+/// Characters that may separate groups of three digits, in addition to the point or the comma.
+const SEPARATORS: [char; 4] = ['\'', ' ', '\u{a0}', '\u{202f}'];
+
 /// How numbers are written as text.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Numerals {
-    pub comma: bool,
+    /// The decimal separator. If it is given, groups of three digits may be separated.
+    pub decimal: Option<Decimal>,
     pub missing: Vec<String>,
+}
+
+/// How the numbers of a text column seem to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Written {
+    /// With this decimal separator. `None` if the numbers can be read without a setting.
+    With(Option<Decimal>),
+    /// With a comma that is either a decimal separator or a separator of thousands. Contains an example.
+    Ambiguous(String),
 }
 
 /// The texts in a column that are not numbers.
@@ -27,6 +43,8 @@ pub(super) struct Numerals {
 pub(super) struct OtherTexts {
     /// Number of rows with each text.
     counts: BTreeMap<String, usize>,
+    /// Number of rows with texts that are not counted separately.
+    others: usize,
     /// Number of rows with a number.
     numbers: usize,
 }
@@ -34,7 +52,7 @@ pub(super) struct OtherTexts {
 impl Numerals {
     pub fn new(spec: &LogSpec) -> Self {
         let missing = spec.missing.iter().map(|t| t.trim().to_owned()).collect();
-        Self { comma: spec.decimal.as_ref().is_some_and(|d| d.value == Decimal::Comma), missing }
+        Self { decimal: spec.decimal.as_ref().map(|d| d.value), missing }
     }
 
     /// Returns the number in `text`. An empty text and the texts in `log.missing` become [`NULL`].
@@ -43,15 +61,21 @@ impl Numerals {
         if text.is_empty() || self.missing.iter().any(|m| m.eq_ignore_ascii_case(text)) {
             return Some(NULL);
         }
-        if !self.comma {
-            return text.parse().ok();
-        }
-        let (whole, fraction) = text.split_once(',').unwrap_or((text, ""));
-        // A point, an apostrophe or a space may only separate groups of three digits.
-        let separators = ['.', '\'', ' ', '\u{a0}', '\u{202f}'];
-        let groups = whole.split(separators).skip(1).all(|g| g.len() == 3);
-        let plain = || format!("{}.{fraction}", whole.replace(separators, ""));
-        (groups && !fraction.contains(separators)).then(|| plain().parse().ok())?
+        let (decimal, other) = match self.decimal {
+            None => return text.parse().ok(),
+            Some(Decimal::Point) => ('.', ','),
+            Some(Decimal::Comma) => (',', '.'),
+        };
+        let (whole, fraction) = text.split_once(decimal).unwrap_or((text, ""));
+        let separates = |c: char| c == other || SEPARATORS.contains(&c);
+        let groups = whole.split(separates).skip(1).all(|g| g.len() == 3 && g.bytes().all(|b| b.is_ascii_digit()));
+        let plain = || format!("{}.{fraction}", whole.replace(separates, ""));
+        (groups && !fraction.contains(separates)).then(|| plain().parse().ok())?
+    }
+
+    /// Whether `text` can be read as a number with this decimal separator.
+    fn reads(decimal: Decimal, text: &str) -> bool {
+        Self { decimal: Some(decimal), missing: Vec::new() }.number(text).is_some_and(f64::is_finite)
     }
 
     /// Appends the numbers of a column to `out`. In a text column, `note` is called for each row that is not empty. It
@@ -81,18 +105,22 @@ impl Numerals {
 impl OtherTexts {
     /// Counts one row with a number (`None`), or with text that is not a number.
     pub fn add(&mut self, text: Option<&str>) {
-        match text.map(|t| (t, self.counts.get_mut(t))) {
-            None => self.numbers += 1,
-            Some((_, Some(n))) => *n += 1,
-            Some((text, None)) => {
-                self.counts.insert(text.to_owned(), 1);
-            }
+        let Some(text) = text else {
+            self.numbers += 1;
+            return;
+        };
+        if let Some(n) = self.counts.get_mut(text) {
+            *n += 1;
+        } else if self.counts.len() < MAX_COUNTED {
+            self.counts.insert(text.to_owned(), 1);
+        } else {
+            self.others += 1;
         }
     }
 
     /// Returns the fault if a column or tag, described by `what`, contains texts that are not numbers.
     pub fn fault(&self, key: LogKey, what: &str) -> Option<LogFault> {
-        let rows: usize = self.counts.values().sum();
+        let rows = self.counts.values().sum::<usize>() + self.others;
         if rows == 0 {
             return None;
         }
@@ -105,10 +133,15 @@ impl OtherTexts {
         };
         let help = match self.notation() {
             None => "use a column that contains numbers, or export numbers only".to_owned(),
-            Some((comma, missing)) => {
+            Some((Written::Ambiguous(text), _)) => format!(
+                "`{text}` has either a decimal comma or a separator of thousands; add `decimal = \",\"` or `decimal = \".\"` to `log`"
+            ),
+            Some((Written::With(decimal), missing)) => {
                 let mut keys = Vec::new();
-                if comma {
-                    keys.push("`decimal = \",\"`".to_owned());
+                match decimal {
+                    Some(Decimal::Comma) => keys.push("`decimal = \",\"`".to_owned()),
+                    Some(Decimal::Point) => keys.push("`decimal = \".\"`".to_owned()),
+                    None => {}
                 }
                 if !missing.is_empty() {
                     let quoted: Vec<String> = missing.into_iter().map(|t| toml::Value::String(t).to_string()).collect();
@@ -126,17 +159,43 @@ impl OtherTexts {
         Some(LogFault::new(key, message, help))
     }
 
-    /// Returns whether numbers are written with a decimal comma, and the texts that are not numbers. Returns `None` if
-    /// the column does not seem to contain numbers.
-    pub fn notation(&self) -> Option<(bool, Vec<String>)> {
-        let comma = Numerals { comma: true, missing: Vec::new() };
-        let is_comma = |t: &&(&String, &usize)| t.0.contains(',') && comma.number(t.0).is_some();
-        let texts: Vec<(&String, &usize)> = self.counts.iter().collect();
-        let (with_comma, others): (Vec<_>, Vec<_>) = texts.iter().partition(is_comma);
-        let rows = |list: &[&(&String, &usize)]| list.iter().map(|t| *t.1).sum::<usize>();
-        let numbers = self.numbers + rows(&with_comma);
-        let plausible = numbers > rows(&others) && others.len() <= MAX_MISSING;
-        plausible.then(|| (!with_comma.is_empty(), others.iter().map(|t| t.0.trim().to_owned()).collect()))
+    /// Returns how the numbers are written, and the texts that are not numbers. Returns `None` if the column does not
+    /// seem to contain numbers.
+    pub fn notation(&self) -> Option<(Written, Vec<String>)> {
+        let grouped = |t: &str| t.contains(SEPARATORS) || t.contains(',') || t.matches('.').count() > 1;
+        let reads = |decimal: Decimal, t: &str| grouped(t.trim()) && Numerals::reads(decimal, t);
+        let (mut comma, mut point, mut both, mut others) = (0, 0, None, Vec::new());
+        let mut rows = (self.numbers, self.others);
+        for (text, n) in &self.counts {
+            let read = (reads(Decimal::Comma, text), reads(Decimal::Point, text));
+            comma += usize::from(read == (true, false));
+            point += usize::from(read == (false, true));
+            match read {
+                (false, false) => {
+                    rows.1 += n;
+                    others.push(text.trim().to_owned());
+                }
+                (true, true) => {
+                    both.get_or_insert_with(|| text.trim().to_owned());
+                    rows.0 += n;
+                }
+                _ => rows.0 += n,
+            }
+        }
+        // a number whose notation does not match that of the others must not become a missing value
+        let is_number = |t: &String| t.contains(|c: char| c.is_ascii_digit()) && !t.contains(char::is_alphabetic);
+        let unclear = (comma > 0 && point > 0) || others.iter().any(|t| is_number(t) && grouped(t));
+        if rows.0 <= rows.1 || others.len() > MAX_MISSING || unclear {
+            return None;
+        }
+        let written = match both {
+            _ if comma > 0 => Written::With(Some(Decimal::Comma)),
+            _ if point > 0 => Written::With(Some(Decimal::Point)),
+            Some(text) if text.contains(',') => Written::Ambiguous(text),
+            Some(_) => Written::With(Some(Decimal::Point)),
+            None => Written::With(None),
+        };
+        Some((written, others))
     }
 }
 
@@ -153,11 +212,11 @@ mod tests {
 
     #[test]
     fn numbers_are_read_from_text() {
-        let point = Numerals { comma: false, missing: vec!["Bad Input".into()] };
+        let point = Numerals { decimal: None, missing: vec!["Bad Input".into()] };
         let (values, other) = read(&point, &["1.5", " 2 ", "", "bad input", "-1e3"]);
         assert_eq!((values[0], values[1], values[4]), (1.5, 2.0, -1e3));
         assert!(values[2].is_nan() && values[3].is_nan() && other.fault(LogKey::Value, "x").is_none());
-        let comma = Numerals { comma: true, missing: Vec::new() };
+        let comma = Numerals { decimal: Some(Decimal::Comma), missing: Vec::new() };
         for (text, number) in
             [("20,13", 20.13), ("1.234,5", 1234.5), ("1.234.567", 1_234_567.0), ("1 234,5", 1234.5), ("-7", -7.0)]
         {
@@ -168,7 +227,7 @@ mod tests {
 
     #[test]
     fn texts_are_counted_and_the_setting_that_helps_is_named() {
-        let point = Numerals { comma: false, missing: Vec::new() };
+        let point = Numerals { decimal: None, missing: Vec::new() };
         let fault = |texts: &[&str]| read(&point, texts).1.fault(LogKey::Value, "x").unwrap();
         let f = fault(&["1", "No Data", "Bad", "No Data", "2", "3", "4"]);
         assert_eq!(f.message, "x contains text: `No Data` (2), `Bad` (1); 4 of 7 values are numbers");
@@ -178,5 +237,34 @@ mod tests {
         let f = fault(&["20,13", "7", "NA"]);
         assert!(f.help.contains("`decimal = \",\"`") && f.help.contains("`missing = [\"NA\"]`"), "{}", f.help);
         assert!(fault(&["on", "off"]).help.starts_with("use a column that contains numbers"));
+    }
+
+    #[test]
+    fn a_separator_of_thousands_is_not_read_as_a_decimal_comma() {
+        let plain = Numerals { decimal: None, missing: Vec::new() };
+        let notation = |texts: &[&str]| read(&plain, texts).1.notation();
+        let with =
+            |decimal, missing: &[&str]| Some((Written::With(decimal), missing.iter().map(|t| (*t).into()).collect()));
+        assert_eq!(notation(&["1,250", "980", "1,310"]), Some((Written::Ambiguous("1,250".into()), Vec::new())));
+        assert_eq!(notation(&["1,250", "980", "20,5"]), with(Some(Decimal::Comma), &[]));
+        assert_eq!(notation(&["987.6", "1,234.5", "1,250", "n/a"]), with(Some(Decimal::Point), &["n/a"]));
+        assert_eq!(notation(&["1,234,567", "12"]), with(Some(Decimal::Point), &[]));
+        assert_eq!(notation(&["1,234.5", "20,5", "3", "4", "5"]), None);
+        assert_eq!(notation(&["1 250", "980", "990"]), with(Some(Decimal::Point), &[]));
+        assert_eq!(notation(&["1.234.567", "1.250"]), with(Some(Decimal::Comma), &[]));
+        let point = Numerals { decimal: Some(Decimal::Point), missing: Vec::new() };
+        let numbers = ["1,234.5", "-1,250", "12", "1e3", "1 250.25"].map(|t| point.number(t));
+        assert_eq!(numbers, [1234.5, -1250.0, 12.0, 1e3, 1250.25].map(Some));
+        assert_eq!([point.number("1,25"), point.number("1,2345.0"), point.number("1,a23")], [None; 3]);
+        let help = read(&plain, &["1,250", "980"]).1.fault(LogKey::Value, "x").unwrap().help;
+        assert!(help.contains("`1,250`") && help.contains("`decimal = \".\"`"), "{help}");
+    }
+
+    #[test]
+    fn only_some_of_many_texts_are_kept() {
+        let mut other = OtherTexts::default();
+        (0..5_000).for_each(|i| other.add(Some(&format!("text {i}"))));
+        assert_eq!((other.counts.len(), other.others), (MAX_COUNTED, 4_000));
+        assert!(other.fault(LogKey::Value, "x").unwrap().message.ends_with("0 of 5000 values are numbers"));
     }
 }
