@@ -6,6 +6,7 @@ use std::path::Path;
 use super::plant::Plant;
 use crate::config::{SignalSpec, TwinSpec};
 use crate::error::{Error, Fault, LogKey};
+use crate::log::FindingClass;
 use crate::resolve::Faults;
 use crate::{expr, log};
 
@@ -21,14 +22,15 @@ pub fn contents(plant: &Plant<'_>) -> Vec<Fault> {
                 let help = "repair or exclude bad parts of the log, choose another signal, or lower `log.completeness`";
                 faults.add_about_log("incomplete", &of_signal(spec, name), quality.explain_incomplete(name), help);
             }
-            for finding in quality.suspicions() {
+            let local = quality.findings.iter().filter(|f| f.class == FindingClass::TimeZone);
+            for finding in quality.suspicions().chain(local) {
                 let place = if finding.signal.is_empty() {
                     spec.log.time.span.clone()
                 } else {
                     of_signal(spec, &finding.signal)
                 };
                 let (what, help) = split(&finding.note);
-                faults.warn(finding.class.as_str(), &place, format!("{} rows: {what}", finding.count), help);
+                faults.warn(finding.class.as_str(), &place, format!("{what} ({})", finding.count), help);
             }
         }
         Err(Error::Log(list)) => {

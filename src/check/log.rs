@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::model::timezone;
 use super::plant::Plant;
-use crate::config::{At, SignalSpec};
+use crate::config::{At, Kind, SignalSpec};
 use crate::error::Error;
 use crate::log::{Column, ColumnKind};
 use crate::resolve::{Faults, listed, short, suggest};
@@ -93,13 +93,6 @@ fn time_column(faults: &mut Faults<'_>, plant: &Plant<'_>, name: &At<String>, ti
             let message = format!("the time column `{}` contains {}, not times", name.value, contents(column.kind));
             faults.add("wrong-column", &name.span, message, help("use a column that contains times".to_owned()));
         }
-        Some(column)
-            if column.without_zone && plant.spec().timezone.is_none() && plant.spec().log.timezone.is_none() =>
-        {
-            let message = format!("the time stamps in `{}` have no time zone and are read as UTC", name.value);
-            let help = "add `timezone = \"UTC\"` to `log` if this is right, or the time zone of the times, like `timezone = \"Europe/Berlin\"`";
-            faults.warn("time-zone", &name.span, message, help);
-        }
         Some(_) => {}
     }
 }
@@ -173,7 +166,8 @@ fn shared_columns(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     }
 }
 
-/// Compares the limits of a signal with the range of its logged values, in the unit of the signal.
+/// Compares the limits of a signal with the range of its logged values, in the unit of the signal. `hard` and `soft`
+/// limit the value per step, which differs from the logged values of an amount or a counter.
 fn ranges(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec, column: &At<String>) {
     let Some((min, max)) = plant.log.ranges.get(column.as_str()).copied() else { return };
     let Some(unit) = plant.unit(&signal.name) else { return };
@@ -183,8 +177,10 @@ fn ranges(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec, colum
     let name = &signal.name.value;
     let text = signal.unit.as_ref().map_or(String::new(), |u| format!(" {}", u.value));
     let data = format!("{} to {}{text}", short(min), short(max));
+    let per_step = signal.kind.as_ref().is_some_and(|k| matches!(k.value, Kind::Amount | Kind::Counter));
     for (key, limits) in [("hard", &signal.hard), ("soft", &signal.soft), ("valid", &signal.valid)] {
-        let Some(limits) = limits.as_ref().filter(|l| l[0] <= l[1]) else { continue };
+        let comparable = !per_step || key == "valid";
+        let Some(limits) = limits.as_ref().filter(|l| comparable && l[0] <= l[1]) else { continue };
         let [low, high] = limits.value;
         if high < min || low > max {
             let message =

@@ -174,6 +174,13 @@ pub struct LongSpec {
     pub good: Vec<String>,
 }
 
+impl LongSpec {
+    /// Whether `good` differs from its default.
+    pub fn has_own_flags(&self) -> bool {
+        self.good != good_flags()
+    }
+}
+
 fn good_flags() -> Vec<String> {
     vec!["good".into(), "192..255".into()]
 }

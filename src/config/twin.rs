@@ -51,6 +51,12 @@ impl TwinSpec {
         self.mpc.as_ref().is_some_and(|m| m.value.tunes())
     }
 
+    /// Maximum age of the champion.
+    pub fn max_champion_age(&self) -> TimeSpan {
+        let given = self.retrain.as_ref().and_then(|r| r.max_age.as_ref());
+        given.map_or(RetrainSpec::MAX_AGE, |age| age.value)
+    }
+
     /// Returns the time zone of schedules, daily windows and the report.
     ///
     /// # Errors

@@ -49,7 +49,7 @@ pub fn covering_order(order: &Signal, missing: f64) -> f64 {
     }
     // A shortage within rounding errors of zero needs no order.
     if missing <= ROUNDING * multiple.max(least) {
-        return missing.min(0.0);
+        return 0.0;
     }
     let wanted = missing.max(least);
     let rounded = if multiple > 0.0 { (wanted / multiple - ROUNDING).ceil() * multiple } else { wanted };

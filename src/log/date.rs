@@ -46,8 +46,9 @@ pub(super) fn parse(text: &str, format: Option<&str>) -> Option<Civil> {
         let at = day_end(text)?;
         let same_day = format!("{}00{}", &text[..at], &text[at + 2..]);
         let rest = text[at + 5..].trim_start_matches(":00");
+        let fraction = rest.strip_prefix('.').map_or("", |f| f.trim_start_matches('0'));
         match within_day(&same_day, format)? {
-            _ if rest.starts_with([':', '.']) => None,
+            _ if rest.starts_with(':') || fraction.starts_with(|c: char| c.is_ascii_digit()) => None,
             Civil::Instant(us) => Some(Civil::Instant(us + DAY_US)),
             Civil::Local(us) => Some(Civil::Local(us + DAY_US)),
         }
@@ -97,8 +98,11 @@ pub(super) struct Formats {
 }
 
 impl Formats {
-    /// Drops the formats in which `text` cannot be read.
+    /// Drops the formats in which `text` cannot be read. A text without a digit, such as `n/a`, is not a time.
     pub fn add(&mut self, text: &str) {
+        if !text.contains(|c: char| c.is_ascii_digit()) {
+            return;
+        }
         // A year with two digits must not be read as a year of the first century.
         let fits = |f: &str| matches!(parse(text, Some(f)), Some(Civil::Local(us)) if us > -2_208_988_800_000_000);
         match &mut self.fitting {
@@ -144,11 +148,26 @@ mod tests {
 
     #[test]
     fn dates_that_begin_with_the_year_and_the_end_of_the_day_are_read() {
-        for text in ["2022/07/01 24:00", "2022-07-01 24:00:00", "2022.07.02 00:00", "2022/7/2 0:00:00.0", "2022/07/02"]
-        {
+        for text in [
+            "2022/07/01 24:00",
+            "2022-07-01 24:00:00",
+            "2022-07-01 24:00:00.000",
+            "2022-07-01 24:00:00.0Z",
+            "2022.07.02 00:00",
+            "2022/7/2 0:00:00.0",
+            "2022/07/02",
+        ] {
             assert_eq!(parse(text, None), at("2022-07-02T00:00:00"), "{text}");
         }
-        for text in ["2022-07-01 24:01", "2022-07-01 24:00:30", "01/07/2022 01:00", "2022-13-01", "24:00", ""] {
+        for text in [
+            "2022-07-01 24:01",
+            "2022-07-01 24:00:30",
+            "2022-07-01 24:00:00.5",
+            "01/07/2022 01:00",
+            "2022-13-01",
+            "24:00",
+            "",
+        ] {
             assert_eq!(parse(text, None), None, "{text}");
         }
         assert_eq!(parse("01.02.2022 24:00", Some("%d.%m.%Y %H:%M")), at("2022-02-02T00:00:00"));

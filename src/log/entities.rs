@@ -14,6 +14,8 @@ use crate::error::{LogFault, LogKey, Result, plural};
 const MAX_CONFLICTS: f64 = 0.1;
 /// Maximum number of distinct values of a column that distinguishes rows with equal times (not tuned).
 const MAX_ENTITIES: usize = 10_000;
+/// Number of rows at the start of a file in which the distinguishing column is sought (not tuned).
+const MAX_ROWS: usize = 500_000;
 /// Maximum number of values that a message lists (not tuned).
 const MAX_NAMES: usize = 4;
 
@@ -30,7 +32,11 @@ pub(super) fn several_rows_per_time(
         return Ok(None);
     }
     let used: Vec<&RawSamples> = tags.iter().zip(events).filter(|(_, e)| !**e).map(|(t, _)| t).collect();
-    let conflicts = if long { used.iter().map(|t| conflicts(&[t])).max() } else { Some(conflicts(&used)) };
+    let fraction = |c: &(usize, usize)| c.0 as f64 / c.1.max(1) as f64;
+    let conflicts = match long {
+        true => used.iter().map(|t| conflicts(&[t])).max_by(|a, b| fraction(a).total_cmp(&fraction(b))),
+        false => Some(conflicts(&used)),
+    };
     let Some((conflicts, rows)) = conflicts.filter(|c| c.0 as f64 > MAX_CONFLICTS * c.1 as f64) else {
         return Ok(None);
     };
@@ -107,6 +113,9 @@ fn telling_column(file: &LogFile, spec: &LogSpec) -> Result<Option<(String, Vec<
         let mut known: Vec<HashMap<String, u32>> = vec![HashMap::new(); select.len()];
         let (mut keys, mut rows): (HashSet<Vec<u32>>, usize) = (HashSet::new(), 0);
         each_batch(file, &select, |columns| {
+            if rows >= MAX_ROWS {
+                return Ok(());
+            }
             let coded: Option<Vec<Vec<u32>>> = columns
                 .iter()
                 .zip(&mut known)

@@ -48,8 +48,6 @@ impl ColumnKind {
 pub struct Column {
     pub name: String,
     pub kind: ColumnKind,
-    /// Whether the column contains time stamps without a time zone.
-    pub without_zone: bool,
 }
 
 /// One Parquet file and its columns.
@@ -174,8 +172,7 @@ pub fn columns(dir: &Path, spec: &LogSpec) -> Result<Vec<Column>> {
     for file in open(dir, spec)? {
         for c in file.columns {
             if !out.iter().any(|o| o.name == c.name) {
-                let without_zone = matches!(c.data_type, DataType::Timestamp(_, None));
-                out.push(Column { name: c.name, kind: c.kind, without_zone });
+                out.push(Column { name: c.name, kind: c.kind });
             }
         }
     }

@@ -93,6 +93,10 @@ pub enum FindingClass {
     Dropout,
     /// A signal that only rises.
     Counter,
+    /// Restarts and faulty readings of a signal with `kind = "counter"`.
+    CounterRestart,
+    /// Time stamps without a time zone, which were read as UTC.
+    TimeZone,
     /// Steps that are only partly covered by samples.
     PartialStep,
     /// Steps without a row that have the value given by `empty`.
@@ -136,6 +140,8 @@ impl FindingClass {
             Self::Oversampled => "oversampled",
             Self::Dropout => "dropout",
             Self::Counter => "counter",
+            Self::CounterRestart => "counter-restart",
+            Self::TimeZone => "time-zone",
             Self::PartialStep => "partial-step",
             Self::EmptyStep => "empty-step",
             Self::Events => "events",

@@ -7,6 +7,10 @@ use super::scan::RawSamples;
 use super::text::duration;
 use crate::error::{Error, LogKey, Result};
 
+/// The length of a day, and by how much clocks are set forward or back, in µs.
+const DAY_US: i64 = 86_400_000_000;
+const CLOCK_CHANGE_US: i64 = 3_600_000_000;
+
 /// Moves the time stamps of all regular tags by one sampling interval. Tags that are logged at irregular times, such as
 /// set-points that are logged when they change, keep their times.
 ///
@@ -27,7 +31,7 @@ pub(super) fn move_to_start(tags: &mut [RawSamples]) -> Result<()> {
         longest = longest.max(interval);
         // Daylight-saving time and gaps change a few intervals of a regular log.
         if share >= 0.5 {
-            let time = Arc::new(tag.time.iter().map(|t| t - interval).collect());
+            let time = Arc::new(starts(&tag.time, &sorted, interval));
             moved.push((shared, Arc::clone(&time)));
             tag.time = time;
         }
@@ -42,9 +46,31 @@ pub(super) fn move_to_start(tags: &mut [RawSamples]) -> Result<()> {
     Ok(())
 }
 
+/// Returns the starts of the intervals that end at `ends`, which are also given `sorted`. An interval of a day or more
+/// starts at the end of the preceding interval if that is one day earlier in local time, because the days on which the
+/// clocks change have 23 or 25 hours.
+fn starts(ends: &[i64], sorted: &[i64], interval: i64) -> Vec<i64> {
+    let start = |end: &i64| {
+        let usual = end - interval;
+        let before = sorted.partition_point(|t| t < end).checked_sub(1).map(|i| sorted[i]);
+        before.filter(|b| interval >= DAY_US && (b - usual).abs() <= CLOCK_CHANGE_US).unwrap_or(usual)
+    };
+    ends.iter().map(start).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn local_days_that_end_at_midnight_start_at_the_midnight_before() {
+        let hour = 3_600_000_000;
+        // a day of 23 hours after two days of 24, then a day of 25 hours, and a gap of one day
+        let ends = [24, 48, 71, 95, 120, 144, 168, 216].map(|h| h * hour);
+        let mut tags = [RawSamples { time: Arc::new(ends.to_vec()), ..RawSamples::default() }];
+        move_to_start(&mut tags).unwrap();
+        assert_eq!(*tags[0].time, [0, 24, 48, 71, 95, 120, 144, 192].map(|h| h * hour));
+    }
 
     #[test]
     fn only_regular_tags_are_moved() {

@@ -169,7 +169,13 @@ pub(super) fn signal_quality(
 ) -> SignalQuality {
     let inside: usize = segments.segments.iter().map(|s| s.len()).sum();
     // Steps outside the segments count as missing if all their rows were dropped.
-    let in_segment = |t: i64| grid.step_of(t).is_some_and(|k| segments.segments.iter().any(|s| s.contains(&k)));
+    let in_segment = |t: i64| {
+        let contains = |k: usize| {
+            let after = segments.segments.partition_point(|s| s.start <= k);
+            after.checked_sub(1).is_some_and(|i| segments.segments[i].contains(&k))
+        };
+        grid.step_of(t).is_some_and(contains)
+    };
     let outside = c.lost.iter().filter(|t| !in_segment(**t));
     let mut lost: Vec<i64> = outside.map(|t| (t - grid.start).div_euclid(grid.step)).collect();
     lost.sort_unstable();

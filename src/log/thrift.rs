@@ -46,7 +46,7 @@ impl<'a> Walk<'a> {
                 self.depth -= 1;
                 return Some(());
             }
-            number = if header & 0xf0 == 0 { self.integer()? } else { number + i64::from(header >> 4) };
+            number = if header & 0xf0 == 0 { self.integer()? } else { number.checked_add(i64::from(header >> 4))? };
             // the value of a boolean is encoded in the field type
             if !field(self, number, kind)? && !matches!(kind, 1 | 2) {
                 self.skip(kind)?;

@@ -124,7 +124,8 @@ impl TimeReader {
     /// Begins the next file.
     pub fn start(&mut self, kind: TimeKind) {
         self.kind = kind;
-        self.unit = self.given_unit;
+        // numbers have the same unit in all files of a log
+        self.unit = self.given_unit.or(self.inferred_unit());
         self.clocks.fill(ClockState::default());
         self.texts.clear();
     }
@@ -135,7 +136,7 @@ impl TimeReader {
 
     /// Infers the unit of a column of numbers from the first values of a file, unless it is given in `twin.toml`.
     pub fn learn_unit(&mut self, values: &[f64]) {
-        if self.given_unit.is_some() {
+        if self.given_unit.is_some() || !values.iter().any(|v| v.is_finite()) {
             return;
         }
         let unit = *self.unit.get_or_insert_with(|| time_unit::infer(&self.column, values));

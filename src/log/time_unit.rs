@@ -7,8 +7,9 @@ use crate::config::TimeUnit;
 
 /// Days from 1899-12-30, the origin of spreadsheet dates, to 1970-01-01.
 const SPREADSHEET_EPOCH: f64 = 25_569.0;
-/// Numbers in this range are spreadsheet days (1954 to 2119) unless the name of the column states another unit.
-const SPREADSHEET_DAYS: std::ops::RangeInclusive<f64> = 20_000.0..=80_000.0;
+/// Numbers in this range are spreadsheet days (1990 to 2119) unless the name of the column states another unit than days.
+/// Days since 1970 are smaller (20,000 is 2024-10-04).
+const SPREADSHEET_DAYS: std::ops::RangeInclusive<f64> = 32_874.0..=80_000.0;
 /// The years 1990 to 2100, which contain almost every log, in seconds since 1970.
 const USUAL: std::ops::Range<f64> = 6.3e8..4.1e9;
 /// Spreadsheet times are rounded to whole seconds if they differ by at most this many µs, because a spreadsheet stores
@@ -128,6 +129,8 @@ mod tests {
         for (name, first, last, unit) in [
             ("Timestamp", 45_292.0, 45_304.5, TimeUnit::Spreadsheet),
             ("day", 45_292.0, 45_304.0, TimeUnit::Spreadsheet),
+            ("day", 19_990.0, 20_100.0, TimeUnit::D),
+            ("day", 20_001.0, 20_500.0, TimeUnit::D),
             ("time_s", 45_292.0, 45_304.5, TimeUnit::S),
             ("hour", 0.0, 743.0, TimeUnit::H),
             ("t_min", 0.0, 5_000.0, TimeUnit::Min),

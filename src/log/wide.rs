@@ -44,7 +44,8 @@ pub(super) fn read(files: &[LogFile], spec: &LogSpec, wanted: &[String]) -> Resu
     let mut rows = Rows {
         spec,
         wanted,
-        times: TimeReader::with_settings(spec, 1)?,
+        // rows that `where` does not select have a clock of their own
+        times: TimeReader::with_settings(spec, 2)?,
         time: Vec::new(),
         episode: Vec::new(),
         labels: HashMap::new(),
@@ -101,9 +102,15 @@ impl Rows<'_> {
         let before = self.time.len();
         self.breaks.push(before);
         self.times.start(kind);
+        let selected = match spec.only.is_empty() {
+            true => vec![true; file.rows],
+            false => self.filter.select_file(file)?,
+        };
         let (times, time, episode, labels) = (&mut self.times, &mut self.time, &mut self.episode, &mut self.labels);
         each_batch(file, &select, |columns| {
-            read_times(times, &columns[0], |_| 0, time).ok_or_else(|| wrong_type(file, &spec.time, &columns[0]))?;
+            let first = time.len() - before;
+            let clock = |row: usize| usize::from(selected.get(first + row) == Some(&false));
+            read_times(times, &columns[0], clock, time).ok_or_else(|| wrong_type(file, &spec.time, &columns[0]))?;
             if let (Some(column), Some(name)) = (columns.get(1), &spec.episode) {
                 episode.extend(read_labels(column, labels).ok_or_else(|| wrong_type(file, name, column))?);
             }
@@ -112,10 +119,6 @@ impl Rows<'_> {
         // Each thread reads one column at a time, so the number of columns decoded at once is at most the number of
         // threads.
         let rows = self.time.len();
-        let selected = match spec.only.is_empty() {
-            true => vec![true; rows - before],
-            false => self.filter.select_file(file)?,
-        };
         let numerals = &self.numerals;
         let columns = wanted.par_iter().zip(self.values.par_iter_mut().zip(&mut self.other_texts));
         let columns = columns.map(|(name, (v, other))| read_column(file, name, numerals, &selected, rows, v, other));
@@ -134,7 +137,7 @@ impl Rows<'_> {
 /// Returns a finding for each column in `wanted` that is missing from some files.
 ///
 /// # Errors
-/// [`Error::Data`] if a column is missing from all files.
+/// [`Error::Log`] if a column is missing from all files.
 fn absent_columns(files: &[LogFile], wanted: &[String]) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for name in wanted {

@@ -1,4 +1,5 @@
-//! The history of a plant: one record per fit or retraining, whatever its outcome. Records are only ever appended.
+//! The history of a plant: one record per retraining, whatever its outcome, and one per fit that published a model.
+//! Records are only ever appended.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -71,7 +72,7 @@ impl Outcome {
     /// The outcome of a night that ended with `error`.
     pub fn of(error: &Error) -> Self {
         match error {
-            Error::Data(_) => Self::RefusedData,
+            Error::Data(_) | Error::Log(_) => Self::RefusedData,
             Error::Attention(_) => Self::NeedsAttention,
             _ => Self::Failed,
         }
@@ -104,7 +105,8 @@ impl Night {
     /// Appends this record to the history in the model folder `dir`. The caller must hold the lock of the registry.
     pub fn append(&self, dir: &Path) -> Result<()> {
         // JSON cannot represent the scores of a model that diverged
-        let finite = |c: &Comparison| c.change.is_finite() && c.bound.is_finite() && c.coverage.is_finite();
+        let scores = |c: &Comparison| [c.change, c.bound, c.coverage, c.champion_coverage];
+        let finite = |c: &Comparison| scores(c).iter().all(|v| v.is_finite());
         let night = Self { comparison: self.comparison.clone().filter(finite), ..self.clone() };
         let line = serde_json::to_string(&night).map_err(|e| Error::Internal(e.to_string()))?;
         append_line(&file(dir), &line)

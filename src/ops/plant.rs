@@ -234,10 +234,10 @@ impl Source {
     /// Hash of everything that determines a challenger, except the seed: the clean log, the settings and the version of
     /// the program. The hash does not depend on how the rows of the log are distributed over files.
     pub fn inputs(&self) -> Result<String> {
-        let settings = (&self.spec.value.model, &self.spec.value.retrain, env!("CARGO_PKG_VERSION"));
+        let settings = (&self.spec.value, env!("CARGO_PKG_VERSION"));
         let settings = serde_json::to_vec(&settings).map_err(|e| Error::Internal(e.to_string()))?;
         let mut hash = blake3::Hasher::new();
-        hash.update(config_hash(&self.spec.value)?.as_bytes()).update(&settings);
+        hash.update(&settings);
         hash.update(format!("{} {} {:?}", self.log.start, self.log.step_ms, self.log.segments).as_bytes());
         for value in self.log.columns.iter().flatten() {
             hash.update(&value.to_le_bytes());

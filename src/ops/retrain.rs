@@ -102,8 +102,7 @@ fn attempt(
     *log = LogFacts { rows: source.quality.grid_steps, end: source.quality.end.clone(), inputs: source.inputs()? };
     let champion = source.champion(registry)?;
     let age = champion_age(registry)?;
-    let max_age = source.spec.value.retrain.as_ref().and_then(|r| r.max_age.as_ref());
-    let max_age = max_age.map_or(RetrainSpec::MAX_AGE, |a| a.value);
+    let max_age = source.spec.value.max_champion_age();
     let aged = age > max_age;
     let mut verdict = match nothing_new(&champion, registry, &log.inputs, seed) {
         Some(verdict) => verdict,

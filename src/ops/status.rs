@@ -9,7 +9,7 @@ use super::night::{Night, history};
 use super::project::Project;
 use super::{Registry, plant};
 use crate::compute::Compute;
-use crate::config::{self, Loaded, RetrainSpec, TimeSpan, TwinSpec};
+use crate::config::{self, Loaded, TimeSpan, TwinSpec};
 use crate::error::Error;
 use crate::log;
 
@@ -125,8 +125,7 @@ impl Status {
         if let Some(why) = damage.or_else(|| plant::unusable(registry, &champion, twin, compute)) {
             self.add(ProblemKind::Unusable, format!("no command would use the champion: {why}"));
         }
-        let max_age = twin.value.retrain.as_ref().and_then(|r| r.max_age.as_ref());
-        let max_age = max_age.map_or(RetrainSpec::MAX_AGE, |a| a.value);
+        let max_age = twin.value.max_champion_age();
         let since = registry.champion_since().ok().flatten();
         if let Some(age) = since.map(|t| age(t, now)).filter(|age| *age > max_age) {
             let text = format!("the champion is {} old, but `retrain.max_age` is {max_age}", readable(age));

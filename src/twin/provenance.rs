@@ -86,9 +86,11 @@ pub fn config_hash(spec: &TwinSpec) -> Result<String> {
 
 /// Returns the settings that determine the meaning of the log, or `None` if none of them is set.
 fn hashed_log(log: &LogSpec) -> Option<LogSpec> {
-    let LogSpec { time_format, time_unit, stamps, missing, decimal, only, .. } = log.clone();
+    let LogSpec { time_format, time_unit, timezone, stamps, missing, decimal, only, episode, long, .. } = log.clone();
     let plain = LogSpec::wide(String::new(), String::new());
-    let hashed = LogSpec { time_format, time_unit, stamps, missing, decimal, only, ..plain.clone() };
+    let long = long.filter(|l| l.has_own_flags());
+    let hashed =
+        LogSpec { time_format, time_unit, timezone, stamps, missing, decimal, only, episode, long, ..plain.clone() };
     (hashed != plain).then_some(hashed)
 }
 

@@ -217,3 +217,32 @@ fn columns_are_summarised_for_init() {
     let valve = d.iter().find(|c| c.name == "valve").unwrap();
     assert!(valve.zero_moves > 0.95 && valve.distinct < 20 && valve.null_share == 0.0);
 }
+
+/// Two zones with one row each per hour, in local time without an offset, over the end of daylight saving time.
+#[test]
+fn the_repeated_hour_is_read_for_the_selected_rows_alone() {
+    let hour = 60 * MIN;
+    let start = "2024-10-26T12:00:00Z".parse::<jiff::Timestamp>().unwrap().as_microsecond();
+    let zone = jiff::tz::TimeZone::get("Europe/Berlin").unwrap();
+    let wall = |t: i64| {
+        let at = jiff::Timestamp::from_microsecond(t).unwrap();
+        t + i64::from(zone.to_offset(at).seconds()) * 1_000_000
+    };
+    let walls: Vec<i64> = (0..48).flat_map(|h| [wall(start + h * hour); 2]).collect();
+    let sites: Vec<&str> = (0..48).flat_map(|_| ["a", "b"]).collect();
+    let value: Vec<f64> = (0..96).map(f64::from).collect();
+    let dir = TempDir::new().unwrap();
+    write(
+        &dir.path().join("log.parquet"),
+        vec![column("timestamp", TimestampMicrosecondArray::from(walls)), texts("site", &sites), floats("x", &value)],
+    );
+    for (site, first) in [("a", 0), ("b", 1)] {
+        let text = format!(
+            "name = \"p\"\nstep = \"1h\"\nsignals = [{{ name = \"x\", role = \"state\" }}]\n[log]\n\
+             files = \"*.parquet\"\ntime = \"timestamp\"\ntimezone = \"Europe/Berlin\"\nwhere = {{ site = \"{site}\" }}\n"
+        );
+        let (t, q) = read(dir.path(), &text).unwrap();
+        assert_eq!(t.columns[0], (0..48).map(|h| f64::from(2 * h + first)).collect::<Vec<_>>(), "{site}");
+        assert_eq!(count(&q, "dst-fold"), 2);
+    }
+}
