@@ -317,7 +317,7 @@ fn times(files: &[LogFile], spec: &LogSpec) -> Result<Times> {
         reader.start(time_kind(file, name)?);
         each_batch(file, &[(name, Decoding::Plain)], |columns| {
             columns.iter().try_for_each(|c| {
-                read_times(&mut reader, c, |_| 0, &mut times).ok_or_else(|| wrong_type(file, name, c))
+                read_times(&mut reader, c, |_| Some(0), &mut times).ok_or_else(|| wrong_type(file, name, c))
             })
         })?;
     }

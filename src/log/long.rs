@@ -63,7 +63,7 @@ pub(super) fn read(files: &[LogFile], spec: &LogSpec, long: &LongSpec, wanted: &
         spec,
         long,
         wanted: wanted.iter().enumerate().map(|(i, n)| (n.as_str(), i as u32)).collect(),
-        // Each tag in `wanted` has its own clock, and all other rows share one clock.
+        // Each tag in `wanted` has its own clock, and all other tags share one clock.
         times: TimeReader::with_settings(spec, wanted.len() + 1)?,
         tags: wanted.iter().map(|_| TagSamples::default()).collect(),
         other_tags: BTreeSet::new(),
@@ -139,7 +139,7 @@ impl LongReader<'_> {
         let after = columns.len() - self.spec.only.len();
         let selected = self.filter.select(&columns[after..], codes.len()).map_err(|i| after + i)?;
         self.batch_times.clear();
-        let clock = |row: usize| if selected[row] { (codes[row] as usize).min(wanted.len()) } else { wanted.len() };
+        let clock = |row: usize| selected[row].then_some((codes[row] as usize).min(wanted.len()));
         read_times(&mut self.times, &columns[0], clock, &mut self.batch_times).ok_or(0_usize)?;
         let episodes = self.spec.episode.as_ref().map(|_| read_labels(&columns[3], &mut self.labels).ok_or(3_usize));
         let episodes = episodes.transpose()?;

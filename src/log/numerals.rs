@@ -69,8 +69,11 @@ impl Numerals {
         let (whole, fraction) = text.split_once(decimal).unwrap_or((text, ""));
         let separates = |c: char| c == other || SEPARATORS.contains(&c);
         let groups = whole.split(separates).skip(1).all(|g| g.len() == 3 && g.bytes().all(|b| b.is_ascii_digit()));
-        let plain = || format!("{}.{fraction}", whole.replace(separates, ""));
-        (groups && !fraction.contains(separates)).then(|| plain().parse().ok())?
+        let mut plain = whole.replace(separates, "");
+        if !fraction.is_empty() {
+            plain = format!("{plain}.{fraction}");
+        }
+        if groups && !fraction.contains(separates) { plain.parse().ok() } else { None }
     }
 
     /// Whether `text` can be read as a number with this decimal separator.

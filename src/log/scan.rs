@@ -12,7 +12,7 @@ use super::missing::non_null;
 use super::occurrences::Occurrences;
 use super::quality::Finding;
 use super::text::suggestion;
-use super::time::{TimeKind, TimeReader};
+use super::time::{NO_TIME, TimeKind, TimeReader};
 use crate::config;
 use crate::error::{Error, LogFault, LogKey, Result};
 
@@ -76,28 +76,30 @@ pub(super) fn wrong_type(file: &LogFile, name: &str, array: &dyn Array) -> Error
 }
 
 /// Appends the times of a batch to `out` in µs UTC, with `NO_TIME` for rows without a time. `clock(row)` returns the
-/// index of the clock that belongs to a row. Returns `None` if the column contains no times.
+/// index of the clock that belongs to a row, or `None` if the row is not read. Returns `None` if the column contains no
+/// times.
 pub(super) fn read_times(
     reader: &mut TimeReader,
     array: &dyn Array,
-    clock: impl Fn(usize) -> usize,
+    clock: impl Fn(usize) -> Option<usize>,
     out: &mut Vec<i64>,
 ) -> Option<()> {
     if reader.kind() == TimeKind::Text {
         let texts = Texts::new(array)?;
-        out.extend(texts.iter().enumerate().map(|(i, v)| reader.text(v, clock(i))));
+        out.extend(texts.iter().enumerate().map(|(i, v)| clock(i).map_or(NO_TIME, |c| reader.text(v, c))));
     } else if let Some(integers) = Integers::new(array) {
         if reader.kind() == TimeKind::Number {
             let values: Vec<f64> = integers.iter().flatten().map(|v| v as f64).collect();
             reader.learn_unit(&values);
         }
-        out.extend(integers.iter().enumerate().map(|(i, v)| reader.integer(v, clock(i))));
+        out.extend(integers.iter().enumerate().map(|(i, v)| clock(i).map_or(NO_TIME, |c| reader.integer(v, c))));
     } else {
         let mut values = Vec::new();
         cast::floats(array, &mut values)?;
         let known: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
         reader.learn_unit(&known);
-        out.extend(values.iter().enumerate().map(|(i, v)| reader.number(non_null(*v), clock(i))));
+        let number = |(i, v): (usize, &f64)| clock(i).map_or(NO_TIME, |c| reader.number(non_null(*v), c));
+        out.extend(values.iter().enumerate().map(number));
     }
     Some(())
 }

@@ -44,8 +44,7 @@ pub(super) fn read(files: &[LogFile], spec: &LogSpec, wanted: &[String]) -> Resu
     let mut rows = Rows {
         spec,
         wanted,
-        // rows that `where` does not select have a clock of their own
-        times: TimeReader::with_settings(spec, 2)?,
+        times: TimeReader::with_settings(spec, 1)?,
         time: Vec::new(),
         episode: Vec::new(),
         labels: HashMap::new(),
@@ -109,7 +108,7 @@ impl Rows<'_> {
         let (times, time, episode, labels) = (&mut self.times, &mut self.time, &mut self.episode, &mut self.labels);
         each_batch(file, &select, |columns| {
             let first = time.len() - before;
-            let clock = |row: usize| usize::from(selected.get(first + row) == Some(&false));
+            let clock = |row: usize| selected.get(first + row).is_none_or(|s| *s).then_some(0);
             read_times(times, &columns[0], clock, time).ok_or_else(|| wrong_type(file, &spec.time, &columns[0]))?;
             if let (Some(column), Some(name)) = (columns.get(1), &spec.episode) {
                 episode.extend(read_labels(column, labels).ok_or_else(|| wrong_type(file, name, column))?);

@@ -103,7 +103,7 @@ fn a_counter_is_differenced_across_resets_rollovers_and_zeros() {
     let dir = log(vec![times("time", &time), floats("x", &reading)]);
     let (t, q) = read(dir.path(), &twin("1h", "", "unit = \"kWh\", kind = \"counter\"")).unwrap();
     close(&values(&t)[..72], &[18.0; 72]);
-    assert_eq!(count(&q, "counter"), 3);
+    assert_eq!(count(&q, "counter-restart"), 3);
     let rising: Vec<f64> = (0..=432).map(f64::from).collect();
     let dir = log(vec![times("time", &time), floats("x", &rising)]);
     for keys in ["", ", kind = \"amount\"", ", resample = \"sum\""] {

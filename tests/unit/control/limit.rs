@@ -71,7 +71,7 @@ fn a_shortage_rounds_an_order_up() {
     let inf = f64::INFINITY;
     let packs = control(0.0, 100.0, inf, 10.0);
     let needs = [-3.0, 0.0, 1e-12, 0.1, 4.0, 6.0, 10.0, 10.0 + 1e-12, 10.1, 97.0, 250.0];
-    let orders = [-3.0, 0.0, 0.0, 10.0, 10.0, 10.0, 10.0, 10.0, 20.0, 100.0, 100.0];
+    let orders = [0.0, 0.0, 0.0, 10.0, 10.0, 10.0, 10.0, 10.0, 20.0, 100.0, 100.0];
     assert_eq!(needs.map(|need| covering_order(&packs, need)), orders);
     let minimum = Switching { least: 30.0, run: 0, stop: 0 };
     let at_least = Signal { switching: minimum, ..control(0.0, 100.0, inf, 0.0) };
