@@ -71,7 +71,7 @@ bench-loop shared="../shared" peers="target/peers" python="target/plants/venv/bi
 
 deny:
     command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
-    cargo deny check
+    cargo deny --workspace check
 
 # Regenerates the committed JSON Schemas.
 schemas:

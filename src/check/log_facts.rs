@@ -58,7 +58,7 @@ impl LogFacts {
 
     fn read_ranges(&mut self, dir: &Path, spec: &LogSpec) {
         let Ok(files) = log::files(dir, spec) else { return };
-        for column in files.iter().filter_map(|f| log::describe(f).ok()).flatten() {
+        for column in files.iter().filter_map(|f| log::describe(std::slice::from_ref(f)).ok()).flatten() {
             if matches!(column.kind, ColumnKind::Float | ColumnKind::Integer) && column.min <= column.max {
                 let range = self.ranges.entry(column.name).or_insert((column.min, column.max));
                 *range = (range.0.min(column.min), range.1.max(column.max));

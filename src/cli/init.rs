@@ -17,39 +17,46 @@ use crate::ops::project::Project;
 /// Write a commented twin.toml and a first scenario from a Parquet log.
 ///
 /// Guesses the role and unit of every column from its name, and marks every guess with `# guess`. Copies the log to
-/// `DIR/log`. Existing files are never overwritten.
+/// `DIR/log`; without `--log`, the files in `DIR/log` are used. Existing files are never overwritten.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  twinopt init data/plant1 --log export.parquet")]
 pub struct Args {
     /// Folder of the new twin, `data/<plant>`
     pub dir: PathBuf,
-    /// Parquet file with the log of the plant
+    /// Parquet file with the log of the plant (default: the files in `DIR/log`, written by `twinopt import`)
     #[arg(long, value_name = "FILE")]
-    pub log: PathBuf,
+    pub log: Option<PathBuf>,
 }
 
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let (root, name) = root_and_plant(&args.dir)?;
     let project = Project { root };
-    let file_name = args.log.file_name().ok_or_else(|| Error::no_input(&args.log, "it is not a file"))?;
+    let log_dir = args.dir.join("log");
     let twin_file = args.dir.join("twin.toml");
-    let log_file = args.dir.join("log").join(file_name);
     let scenario_file = project.scenario_dir(&name).join("first.toml");
-    for file in [&twin_file, &log_file, &scenario_file] {
-        if file.exists() {
-            let text = format!(
-                "{} already exists, so nothing was written; remove it or choose another folder",
-                file.display()
-            );
-            return Err(Error::Usage(text));
+    let mut written = vec![&twin_file, &scenario_file];
+    let (sources, pattern, log_file) = match &args.log {
+        Some(file) => {
+            let file_name = file.file_name().ok_or_else(|| Error::no_input(file, "it is not a file"))?;
+            (vec![file.clone()], file_name.to_string_lossy().into_owned(), Some(log_dir.join(file_name)))
         }
+        None => (log_files(&log_dir)?, "*.parquet".to_owned(), None),
+    };
+    written.extend(log_file.as_ref());
+    if let Some(file) = written.into_iter().find(|file| file.exists()) {
+        let text =
+            format!("{} already exists, so nothing was written; remove it or choose another folder", file.display());
+        return Err(Error::Usage(text));
     }
-    let draft = Draft::new(&name, &args.log, &log::describe(&args.log)?)?;
-    let twin = draft.twin(&file_name.to_string_lossy())?;
+    let source = &sources[0];
+    let draft = Draft::new(&name, source, &log::describe(&sources)?)?;
+    let twin = draft.twin(&pattern)?;
     let scenario = draft.scenario()?;
-    write(&log_file, None, &args.log)?;
-    write(&twin_file, Some(&twin), &args.log)?;
-    write(&scenario_file, Some(&scenario), &args.log)?;
+    if let Some(log_file) = &log_file {
+        write(log_file, None, source)?;
+    }
+    write(&twin_file, Some(&twin), source)?;
+    write(&scenario_file, Some(&scenario), source)?;
 
     let loaded = config::load_twin(&args.dir)?;
     let plant = Plant::new(&loaded);
@@ -64,7 +71,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         return output::json(&json!({
             "schema_version": output::SCHEMA_VERSION,
             "twin": twin_file,
-            "log": log_file,
+            "log": log_file.as_ref().unwrap_or(&log_dir),
             "scenario": scenario_file,
             "signals": draft.signals.len(),
             "faults": errors,
@@ -72,7 +79,10 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     }
     let dir = args.dir.display();
     let signals = plural(draft.signals.len(), "signal", "signals");
-    let mut text = format!("log copied to   {}\n", log_file.display());
+    let mut text = match &log_file {
+        Some(file) => format!("log copied to   {}\n", file.display()),
+        None => format!("log             {}/{pattern}\n", log_dir.display()),
+    };
     let _ = writeln!(text, "twin            {}, {signals}", twin_file.display());
     let _ = writeln!(text, "first scenario  {}", scenario_file.display());
     if errors > 0 {
@@ -83,6 +93,19 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let _ = writeln!(text, "  twinopt inspect {dir}");
     let _ = writeln!(text, "  twinopt run {}", project.scenario_dir(&name).display());
     if globals.quiet { Ok(()) } else { output::print(&text) }
+}
+
+/// The Parquet files in the folder of the log, sorted by name.
+fn log_files(dir: &Path) -> Result<Vec<PathBuf>> {
+    let names = crate::disk::names_in(dir).map_err(|e| Error::no_input(dir, e))?;
+    let mut files: Vec<PathBuf> =
+        names.iter().filter(|n| n.ends_with(".parquet") && !n.starts_with('.')).map(|n| dir.join(n)).collect();
+    files.sort();
+    if files.is_empty() {
+        let text = "it contains no Parquet file; name the log with `--log`, or convert an export with `twinopt import`";
+        return Err(Error::no_input(dir, text));
+    }
+    Ok(files)
 }
 
 /// The project root and the plant name of `dir`, which is `<root>/data/<plant>`.

@@ -9,6 +9,8 @@ mod failure;
 mod fit;
 mod globals;
 mod guess;
+mod import;
+mod import_options;
 mod init;
 mod inspect;
 pub mod interrupt;
@@ -43,10 +45,11 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  twinopt init data/plant1 --log export.parquet   start a project from an exported log
-  twinopt check                                   list all faults of all files
-  twinopt run scenarios/datacenter                fit if needed, simulate, write the report
-  twinopt report diff reports/a reports/b         compare two runs
+  twinopt import data/plant1 --from 'export/*.csv' convert exports into the log of a plant
+  twinopt init data/plant1                         start a project from this log
+  twinopt check                                    list all faults of all files
+  twinopt run scenarios/datacenter                 fit if needed, simulate, write the report
+  twinopt report diff reports/a reports/b          compare two runs
 
 Exit codes: 0 success, 1 bug in twinopt, 2 wrong usage, 3 finished but needs attention, 65 bad data,
 66 missing input, 73/74 cannot write, 75 in use by another process, 78 faults in the configuration,
@@ -55,6 +58,7 @@ Exit codes: 0 success, 1 bug in twinopt, 2 wrong usage, 3 finished but needs att
 // The help text of each command is the doc comment on its argument struct.
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Import(Box<import::Args>),
     Init(init::Args),
     Check(check::Args),
     Inspect(inspect::Args),
@@ -83,7 +87,7 @@ pub fn main() -> ExitCode {
             }
         };
         match run(&cli) {
-            Ok(()) => ExitCode::SUCCESS,
+            Ok(code) => code,
             Err(error) => failure::report(&error, &cli.globals),
         }
     }) {
@@ -95,7 +99,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli) -> Result<()> {
+fn run(cli: &Cli) -> Result<ExitCode> {
     let globals = &cli.globals;
     // every command fails at once if the requested device does not exist
     globals.device.compute()?;
@@ -105,7 +109,8 @@ fn run(cli: &Cli) -> Result<()> {
             .build_global()
             .map_err(|e| Error::Internal(format!("cannot start the threads: {e}")))?;
     }
-    match &cli.verb {
+    let done = match &cli.verb {
+        Verb::Import(args) => return import::run(args, globals),
         Verb::Init(args) => init::run(args, globals),
         Verb::Check(args) => check::run(args, globals),
         Verb::Inspect(args) => inspect::run(args, globals),
@@ -118,7 +123,8 @@ fn run(cli: &Cli) -> Result<()> {
         Verb::Status(args) => status::run(args, globals),
         Verb::Advise(args) => advise::run(args, globals),
         Verb::Control(args) => control::run(args, globals),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Summarises each column of a file for `init` and `check`. This module does not need a list of signals.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use arrow_schema::DataType;
 use jiff::Timestamp;
@@ -150,14 +150,15 @@ impl Texts {
     }
 }
 
-/// Summarises every column of one Parquet file.
+/// Summarises every column of Parquet files that all have the columns of the last file.
 ///
 /// # Errors
-/// [`Error::NoInput`] if the file cannot be read, and [`Error::Data`] if it is damaged.
-pub fn describe(file: &Path) -> Result<Vec<ColumnSummary>> {
-    let folder = file.parent().unwrap_or_else(|| Path::new(""));
-    let file = LogFile::open(folder, file)?;
-    let columns: Vec<Result<_>> = file.columns.par_iter().map(|c| summary(&file, c)).collect();
+/// [`Error::NoInput`] if a file cannot be read, and [`Error::Data`] if it is damaged or has other columns.
+pub fn describe(files: &[PathBuf]) -> Result<Vec<ColumnSummary>> {
+    let folder = |file: &Path| file.parent().unwrap_or_else(|| Path::new("")).to_path_buf();
+    let files = files.iter().map(|f| LogFile::open(&folder(f), f)).collect::<Result<Vec<LogFile>>>()?;
+    let Some(last) = files.last() else { return Ok(Vec::new()) };
+    let columns: Vec<Result<_>> = last.columns.par_iter().map(|c| summary(&files, c)).collect();
     columns.into_iter().collect()
 }
 
@@ -165,12 +166,12 @@ fn share(n: usize, of: usize) -> f64 {
     if of == 0 { 0.0 } else { n as f64 / of as f64 }
 }
 
-fn summary(file: &LogFile, column: &FileColumn) -> Result<ColumnSummary> {
+fn summary(files: &[LogFile], column: &FileColumn) -> Result<ColumnSummary> {
     let mut out = ColumnSummary {
         name: column.name.clone(),
         kind: column.kind,
         is_text: column.kind == ColumnKind::Text,
-        rows: file.rows,
+        rows: files.iter().map(|f| f.rows).sum(),
         min: f64::NAN,
         mean: f64::NAN,
         max: f64::NAN,
@@ -187,35 +188,37 @@ fn summary(file: &LogFile, column: &FileColumn) -> Result<ColumnSummary> {
     };
     match column.kind {
         ColumnKind::Float | ColumnKind::Integer | ColumnKind::Boolean if column.require_numeric().is_ok() => {
-            summarise_numbers(file, &mut out)?;
+            summarise_numbers(files, &mut out)?;
         }
         ColumnKind::Text => {
-            summarise_texts(file, &mut out)?;
+            summarise_texts(files, &mut out)?;
             if out.examples.iter().find(|e| !e.trim().is_empty()).is_some_and(|e| reads_as_time(e)) {
-                summarise_times(file, &mut out);
+                summarise_times(files, &mut out);
             } else if out.distinct > 0 {
-                summarise_numbers(file, &mut out)?;
+                summarise_numbers(files, &mut out)?;
             }
         }
-        ColumnKind::Time => summarise_times(file, &mut out),
+        ColumnKind::Time => summarise_times(files, &mut out),
         _ => {}
     }
     Ok(out)
 }
 
-fn summarise_numbers(file: &LogFile, out: &mut ColumnSummary) -> Result<()> {
+fn summarise_numbers(files: &[LogFile], out: &mut ColumnSummary) -> Result<()> {
     let name = out.name.as_str();
     let is_text = out.is_text;
     let read = |numerals: &Numerals| -> Result<(Numbers, OtherTexts)> {
         let (mut n, mut other, mut values) = (Numbers::default(), OtherTexts::default(), Vec::new());
-        let mut batches = Batches::new(file, &[(name, Decoding::Codes)])?;
-        while let Some(columns) = batches.next()? {
-            values.clear();
-            for c in &columns {
-                let read = numerals.read(c, &mut values, |_, text| other.add(text));
-                read.ok_or_else(|| wrong_type(file, name, c))?;
+        for file in files {
+            let mut batches = Batches::new(file, &[(name, Decoding::Codes)])?;
+            while let Some(columns) = batches.next()? {
+                values.clear();
+                for c in &columns {
+                    let read = numerals.read(c, &mut values, |_, text| other.add(text));
+                    read.ok_or_else(|| wrong_type(file, name, c))?;
+                }
+                values.iter().for_each(|v| n.add(*v));
             }
-            values.iter().for_each(|v| n.add(*v));
         }
         Ok((n, other))
     };
@@ -232,23 +235,25 @@ fn summarise_numbers(file: &LogFile, out: &mut ColumnSummary) -> Result<()> {
     out.max = n.max.unwrap_or(f64::NAN);
     out.mean = if n.count == 0 { f64::NAN } else { n.sum / n.count as f64 };
     out.distinct = n.distinct.len();
-    out.null_share = share(file.rows.saturating_sub(n.count), file.rows);
+    out.null_share = share(out.rows.saturating_sub(n.count), out.rows);
     out.zero_moves = share(n.still, n.moves);
     out.counts = n.rises.is_counter();
     Ok(())
 }
 
-fn summarise_texts(file: &LogFile, out: &mut ColumnSummary) -> Result<()> {
+fn summarise_texts(files: &[LogFile], out: &mut ColumnSummary) -> Result<()> {
     let name = out.name.as_str();
     let mut t = Texts::default();
-    let mut batches = Batches::new(file, &[(name, Decoding::Codes)])?;
-    while let Some(columns) = batches.next()? {
-        for c in &columns {
-            cast::Texts::new(c).ok_or_else(|| wrong_type(file, name, c))?.iter().for_each(|v| t.add(v));
+    for file in files {
+        let mut batches = Batches::new(file, &[(name, Decoding::Codes)])?;
+        while let Some(columns) = batches.next()? {
+            for c in &columns {
+                cast::Texts::new(c).ok_or_else(|| wrong_type(file, name, c))?.iter().for_each(|v| t.add(v));
+            }
         }
     }
     out.distinct = t.distinct.len();
-    out.null_share = share(file.rows.saturating_sub(t.count), file.rows);
+    out.null_share = share(out.rows.saturating_sub(t.count), out.rows);
     out.zero_moves = share(t.still, t.count.saturating_sub(1));
     if out.distinct < MAX_DISTINCT {
         let commonest = t.distinct.iter().min_by_key(|t| std::cmp::Reverse(t.1));
@@ -264,8 +269,7 @@ fn reads_as_time(text: &str) -> bool {
     date::parse(text, None).is_some() || !formats.list().is_empty()
 }
 
-fn summarise_times(file: &LogFile, out: &mut ColumnSummary) {
-    let files = std::slice::from_ref(file);
+fn summarise_times(files: &[LogFile], out: &mut ColumnSummary) {
     let mut spec = LogSpec::wide(String::new(), out.name.clone());
     let Ok(mut read) = times(files, &spec) else { return };
     let formats: Vec<String> = read.reader.formats().list().into_iter().map(str::to_owned).collect();

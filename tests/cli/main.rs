@@ -3,6 +3,7 @@
 mod environment;
 mod exit_codes;
 mod help;
+mod import;
 mod models;
 mod nights;
 mod noise;

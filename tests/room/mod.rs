@@ -14,8 +14,8 @@ use serde_json::Value;
 
 pub const ROWS: usize = 1_500;
 /// 2024-01-01T00:00:00Z.
-const START_MS: i64 = 1_704_067_200_000;
-const HOUR_MS: i64 = 3_600_000;
+pub const START_MS: i64 = 1_704_067_200_000;
+pub const HOUR_MS: i64 = 3_600_000;
 
 const TWIN: &str = r#"
 name    = "room"
@@ -158,7 +158,8 @@ pub fn write_recent_log(file: &Path, columns: &Columns) {
     write_log_from(file, columns, (now / HOUR_MS - columns[0].1.len() as i64 + 1) * HOUR_MS);
 }
 
-fn write_log_from(file: &Path, columns: &Columns, start_ms: i64) {
+/// Writes a log with one row per hour, of which the first has the time `start_ms`.
+pub fn write_log_from(file: &Path, columns: &Columns, start_ms: i64) {
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     let rows = columns[0].1.len() as i64;
     let times = TimestampMillisecondArray::from_iter_values((0..rows).map(|k| start_ms + k * HOUR_MS));

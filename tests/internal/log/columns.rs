@@ -123,7 +123,7 @@ fn columns_of_every_type_read_the_same() {
         );
         let (t, q) = read(dir.path(), SYNTHETIC_TWIN).unwrap_or_else(|e| panic!("{i}: {e}"));
         assert!(same(&expected, &t), "{} and {}: {:?}", valve.data_type(), power.data_type(), q.findings);
-        let summary = log::describe(&dir.path().join("log.parquet")).unwrap();
+        let summary = log::describe(&[dir.path().join("log.parquet")]).unwrap();
         assert_eq!(summary[4].max, m.valve.iter().copied().fold(0.0, f64::max), "{}", valve.data_type());
     }
 }
@@ -205,7 +205,7 @@ fn columns_are_summarised_for_init() {
     let m = synthetic(500, 1);
     let file = dir.path().join("log.parquet");
     save_long(&m, &file, |i, _| i % 10 == 0);
-    let d = log::describe(&file).unwrap();
+    let d = log::describe(std::slice::from_ref(&file)).unwrap();
     let find = |n: &str| d.iter().find(|c| c.name == n).unwrap();
     assert_eq!(find("timestamp").step.unwrap().to_string(), "10min");
     assert_eq!(find("tag").examples, ["power", "temp", "unused", "valve"]);
@@ -213,7 +213,7 @@ fn columns_are_summarised_for_init() {
     let kinds: Vec<_> = log::columns(dir.path(), &spec(SYNTHETIC_TWIN).log).unwrap().iter().map(|c| c.kind).collect();
     assert_eq!(kinds, [ColumnKind::Time, ColumnKind::Text, ColumnKind::Float, ColumnKind::Text]);
     m.save(&file);
-    let d = log::describe(&file).unwrap();
+    let d = log::describe(std::slice::from_ref(&file)).unwrap();
     let valve = d.iter().find(|c| c.name == "valve").unwrap();
     assert!(valve.zero_moves > 0.95 && valve.distinct < 20 && valve.null_share == 0.0);
 }

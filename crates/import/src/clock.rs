@@ -1,0 +1,518 @@
+//! Finds the time column of a source, and reads it.
+
+use polars::prelude::*;
+
+use crate::error::{Error, Result, list, plural};
+use crate::frame::FileFrame;
+use crate::layout;
+use crate::number::{self, Class, Decimal, Signs};
+use crate::recipe::Source;
+use crate::stamp::{self, Order, Orders, SECOND_US};
+use crate::zone::{NO_TIME, Zone};
+
+/// Number of texts that are examined to find the time column (not tuned).
+const SAMPLE: usize = 300;
+/// Fraction of rows whose time may be unreadable, for example a line with totals at the end (not tuned).
+const MAX_UNREADABLE: f64 = 0.01;
+
+/// The times of a source.
+#[derive(Debug)]
+pub struct Times {
+    /// µs since 1970 in UTC, or [`NO_TIME`], for each row of each file.
+    pub instants: Vec<Vec<i64>>,
+    /// Columns from which the times were read.
+    pub columns: Vec<String>,
+    /// The notation as shown to the user.
+    pub notation: String,
+    pub order: Option<Order>,
+    pub notes: Vec<String>,
+}
+
+/// What a column contains, if it can be a time column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Date and time, or a date alone.
+    Text {
+        date_only: bool,
+    },
+    Typed,
+    /// Times of day as text.
+    Clock,
+    /// Numbers of an hour, 0 to 23 or 1 to 24.
+    Hour,
+    /// Numbers whose unit follows from their size.
+    Number(Unit),
+}
+
+/// Unit of the numbers in a time column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    /// Days since 1899-12-30, in local time.
+    Spreadsheet,
+    /// Digits such as 20240131, in local time.
+    Digits,
+    Seconds,
+    Milliseconds,
+    Microseconds,
+    Nanoseconds,
+}
+
+impl Unit {
+    /// The unit for which all numbers from `min` to `max` are dates between 1980 and 2130.
+    fn of(min: f64, max: f64) -> Option<Self> {
+        const RANGES: [(Unit, f64, f64); 5] = [
+            (Unit::Spreadsheet, 29_221.0, 84_007.0),
+            (Unit::Seconds, 315_532_800.0, 5_049_129_600.0),
+            (Unit::Milliseconds, 315_532_800e3, 5_049_129_600e3),
+            (Unit::Microseconds, 315_532_800e6, 5_049_129_600e6),
+            (Unit::Nanoseconds, 315_532_800e9, 5_049_129_600e9),
+        ];
+        let digits = |v: f64| v.fract() == 0.0 && stamp::from_digits(v as i64).is_some();
+        if digits(min) && digits(max) {
+            return Some(Self::Digits);
+        }
+        RANGES
+            .into_iter()
+            .find(|(_, from, to)| (*from..=*to).contains(&min) && (*from..=*to).contains(&max))
+            .map(|(u, ..)| u)
+    }
+
+    fn is_local(self) -> bool {
+        matches!(self, Self::Spreadsheet | Self::Digits)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Spreadsheet => "spreadsheet days",
+            Self::Digits => "digits",
+            Self::Seconds => "seconds since 1970",
+            Self::Milliseconds => "milliseconds since 1970",
+            Self::Microseconds => "microseconds since 1970",
+            Self::Nanoseconds => "nanoseconds since 1970",
+        }
+    }
+
+    fn microseconds(self, v: f64) -> i64 {
+        match self {
+            // a day has 86,400,000 ms; the fraction of a day is rounded to whole ms
+            Self::Spreadsheet => ((v - 25_569.0) * 86_400_000.0).round() as i64 * 1_000,
+            Self::Digits => stamp::from_digits(v as i64).unwrap_or(NO_TIME),
+            Self::Seconds => (v * 1e6).round() as i64,
+            Self::Milliseconds => (v * 1e3).round() as i64,
+            Self::Microseconds => v.round() as i64,
+            Self::Nanoseconds => (v / 1e3).floor() as i64,
+        }
+    }
+}
+
+/// Reads the times of all files of a source. The columns in `values` are not times. `series` contains the tag of each
+/// row of each file with several tags.
+///
+/// # Errors
+/// [`Error::Data`] or [`Error::Usage`] if the times cannot be read, or can be read in several ways.
+pub fn read(frames: &[FileFrame], source: &Source, values: &[&str], series: &[Vec<u32>]) -> Result<Times> {
+    let columns = choose(frames, source, values)?;
+    let first = &columns[0];
+    let mut notes = Vec::new();
+    let (mut locals, offsets, notation, order) = match first.1 {
+        Kind::Typed => typed(frames, &first.0)?,
+        Kind::Number(unit) => numbers(frames, &first.0, unit)?,
+        Kind::Text { .. } => texts(frames, &first.0, source)?,
+        Kind::Clock | Kind::Hour => {
+            return Err(Error::Usage(format!(
+                "--time: the column `{}` has times of day but no dates; add the column with the date, like `Date+{0}`",
+                first.0
+            )));
+        }
+    };
+    let mut notation = notation;
+    if let Some((second, kind)) = columns.get(1) {
+        notation = format!("{notation} and {}", add_clock(frames, second, *kind, &mut locals, &mut notes)?);
+    }
+    count_missing(frames, &first.0, &locals, &mut notes)?;
+    let has_local =
+        locals.iter().zip(&offsets).any(|(l, o)| l.iter().zip(o).any(|(t, o)| *t != NO_TIME && o.is_none()));
+    let has_offset = offsets.iter().flatten().any(Option::is_some);
+    if has_local && has_offset {
+        return Err(Error::Data(format!(
+            "{}: some times in `{}` have an offset from UTC, and others do not; export all times in UTC",
+            frames[0].name, first.0
+        )));
+    }
+    if has_local {
+        let Some(name) = &source.timezone else {
+            let sample = frames.iter().zip(&locals).find_map(|(_, l)| l.iter().find(|t| **t != NO_TIME)).copied();
+            return Err(Error::Usage(format!(
+                "{}: the times in `{}` have no time zone (the first is {}); add `--timezone` with the zone of the plant, such as \
+                 `--timezone Europe/Berlin`, or `--timezone UTC`",
+                frames[0].name,
+                first.0,
+                sample.map_or_else(String::new, crate::zone::shown)
+            )));
+        };
+        let mut zone = Zone::new(name)?;
+        let mut repeated = 0;
+        for (i, (frame, times)) in frames.iter().zip(&mut locals).enumerate() {
+            repeated += zone.resolve(&frame.name, times, series.get(i).map_or(&[], Vec::as_slice))?;
+        }
+        if repeated > 0 {
+            notes.push(format!(
+                "{} in the hour that is repeated at the end of summer time, assigned by the order of the rows",
+                plural(repeated, "row", "rows")
+            ));
+        }
+        notation = format!("{notation}, {name}");
+    } else {
+        for (times, offsets) in locals.iter_mut().zip(&offsets) {
+            for (time, offset) in times.iter_mut().zip(offsets) {
+                if *time != NO_TIME {
+                    *time -= offset.unwrap_or(0) * SECOND_US;
+                }
+            }
+        }
+    }
+    Ok(Times { instants: locals, columns: columns.into_iter().map(|c| c.0).collect(), notation, order, notes })
+}
+
+/// The time column, or the columns of date and time of day.
+fn choose(frames: &[FileFrame], source: &Source, values: &[&str]) -> Result<Vec<(String, Kind)>> {
+    let frame = frames.iter().find(|f| f.frame.height() > 0).ok_or_else(|| {
+        let name = frames.first().map_or("", |f| f.name.as_str());
+        Error::Data(format!("{name}: there are no rows; check `--where` and the files"))
+    })?;
+    let names: Vec<String> = frame.frame.get_column_names().iter().map(ToString::to_string).collect();
+    if let Some(time) = &source.time {
+        let parts: Vec<&str> = if names.contains(time) { vec![time.as_str()] } else { time.split('+').collect() };
+        let found = parts.iter().map(|part| {
+            layout::require(part, &names, &format!("{}: --time", frame.name))?;
+            let kind = kind(frame, part, true)?.ok_or_else(|| {
+                Error::Data(format!(
+                    "{}: the column `{part}` contains no times that can be read{}",
+                    frame.name,
+                    example(frame, part)
+                ))
+            })?;
+            Ok(((*part).to_owned(), kind))
+        });
+        return found.collect();
+    }
+    let mut found = Vec::new();
+    for name in names.iter().filter(|n| !values.contains(&n.as_str())) {
+        if let Some(kind) = kind(frame, name, false)? {
+            found.push((name.clone(), kind));
+        }
+    }
+    let of = |accept: &dyn Fn(Kind) -> bool| found.iter().filter(|(_, k)| accept(*k)).cloned().collect::<Vec<_>>();
+    let full = of(&|k| matches!(k, Kind::Typed | Kind::Text { date_only: false }));
+    let dates = of(&|k| matches!(k, Kind::Text { date_only: true } | Kind::Number(Unit::Digits)));
+    let clocks = of(&|k| matches!(k, Kind::Clock | Kind::Hour));
+    let others = of(&|k| matches!(k, Kind::Number(_)));
+    if !full.is_empty() {
+        return Ok(vec![best(frame, &full)?]);
+    }
+    if !dates.is_empty() {
+        let date = best(frame, &dates)?;
+        return if clocks.is_empty() { Ok(vec![date]) } else { Ok(vec![date, best(frame, &clocks)?]) };
+    }
+    if !others.is_empty() {
+        return Ok(vec![best(frame, &others)?]);
+    }
+    let shown: Vec<String> = names.iter().map(|n| format!("`{n}`{}", example(frame, n))).collect();
+    Err(Error::Data(format!(
+        "{}: no column contains times that can be read; the columns are {}; name the time column with `--time`",
+        frame.name,
+        list(&shown, 6)
+    )))
+}
+
+fn example(frame: &FileFrame, name: &str) -> String {
+    let column = frame.frame.column(name).ok().and_then(|c| c.cast(&DataType::String).ok());
+    let text = column.as_ref().and_then(|c| c.str().ok()).and_then(|c| c.iter().flatten().next().map(str::to_owned));
+    text.map_or_else(String::new, |t| format!(" (e.g. `{t}`)"))
+}
+
+/// The candidate whose name is the most usual one for a time column.
+fn best(frame: &FileFrame, candidates: &[(String, Kind)]) -> Result<(String, Kind)> {
+    let rank = |name: &str| layout::time_rank(name).unwrap_or(usize::MAX);
+    let smallest = candidates.iter().map(|(name, _)| rank(name)).min().unwrap_or(0);
+    let equal: Vec<&(String, Kind)> = candidates.iter().filter(|(name, _)| rank(name) == smallest).collect();
+    match equal[..] {
+        [one] => Ok(one.clone()),
+        _ => {
+            let names: Vec<String> = equal.iter().map(|(name, _)| format!("`{name}`")).collect();
+            Err(Error::Usage(format!(
+                "{}: the columns {} contain times; name the right one with `--time`",
+                frame.name,
+                names.join(" and ")
+            )))
+        }
+    }
+}
+
+/// What times the column `name` contains. `named` is true if the user named it.
+fn kind(frame: &FileFrame, name: &str, named: bool) -> Result<Option<Kind>> {
+    let bad = |e: PolarsError| Error::Data(format!("{}: {e}", frame.name));
+    let column = frame.frame.column(name).map_err(bad)?.as_materialized_series();
+    let like_time = named || layout::time_rank(name).is_some();
+    match column.dtype() {
+        DataType::Datetime(..) | DataType::Date => Ok(Some(Kind::Typed)),
+        DataType::String => {
+            let texts: Vec<&str> = column
+                .str()
+                .map_err(bad)?
+                .iter()
+                .flatten()
+                .map(str::trim)
+                .filter(|t| !t.is_empty())
+                .take(SAMPLE)
+                .collect();
+            Ok(text_kind(&texts, like_time, layout::is_hour(name)))
+        }
+        t if t.is_primitive_numeric() => {
+            let numbers = column.cast(&DataType::Float64).map_err(bad)?;
+            let numbers: Vec<f64> = numbers.f64().map_err(bad)?.iter().flatten().take(SAMPLE).collect();
+            Ok(number_kind(&numbers, like_time, layout::is_hour(name)))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn text_kind(texts: &[&str], like_time: bool, like_hour: bool) -> Option<Kind> {
+    if texts.is_empty() {
+        return None;
+    }
+    let most = |accept: &dyn Fn(&str) -> bool| texts.iter().filter(|t| accept(t)).count() * 10 >= texts.len() * 9;
+    if most(&|t| number::classify(t) != Class::Other) {
+        let numbers: Vec<f64> = texts.iter().filter_map(|t| any_number(t)).collect();
+        return number_kind(&numbers, like_time, like_hour);
+    }
+    let is_stamp = |t: &str| [Order::Dmy, Order::Mdy, Order::Ymd].iter().any(|o| stamp::parse(t, Some(*o)).is_some());
+    if most(&is_stamp) {
+        return Some(Kind::Text { date_only: most(&|t| stamp::is_date_only(t)) });
+    }
+    most(&|t| stamp::parse_clock(t).is_some()).then_some(Kind::Clock)
+}
+
+fn any_number(text: &str) -> Option<f64> {
+    number::number(text, Decimal::Point).or_else(|| number::number(text, Decimal::Comma))
+}
+
+fn number_kind(numbers: &[f64], like_time: bool, like_hour: bool) -> Option<Kind> {
+    if numbers.is_empty() {
+        return None;
+    }
+    if like_hour && numbers.iter().all(|v| v.fract() == 0.0 && (0.0..=24.0).contains(v)) {
+        return Some(Kind::Hour);
+    }
+    let (min, max) = extremes(numbers.iter().copied());
+    Unit::of(min, max).filter(|_| like_time).map(Kind::Number)
+}
+
+fn extremes(numbers: impl Iterator<Item = f64>) -> (f64, f64) {
+    numbers.fold((f64::INFINITY, f64::NEG_INFINITY), |(min, max), v| (min.min(v), max.max(v)))
+}
+
+/// Times or offsets of each row of each file.
+type PerRow<T> = Vec<Vec<T>>;
+/// Local times or instants, offsets in seconds, the notation, and the order of day and month.
+type Read = (PerRow<i64>, PerRow<Option<i64>>, String, Option<Order>);
+
+fn series<'a>(frame: &'a FileFrame, name: &str) -> Result<&'a Series> {
+    let column = frame.frame.column(name);
+    let missing = |_| {
+        Error::Data(format!(
+            "{}: there is no time column `{name}`, which other files have; name the files of each layout in a `--from` of its own",
+            frame.name
+        ))
+    };
+    column.map(Column::as_materialized_series).map_err(missing)
+}
+
+fn typed(frames: &[FileFrame], name: &str) -> Result<Read> {
+    let (mut times, mut offsets, mut zoned) = (Vec::new(), Vec::new(), false);
+    for frame in frames {
+        let bad = |e: PolarsError| Error::Data(format!("{}: the time column `{name}`: {e}", frame.name));
+        let column = series(frame, name)?;
+        let zone = match column.dtype() {
+            DataType::Datetime(_, zone) => zone.is_some(),
+            DataType::Date => false,
+            other => {
+                return Err(Error::Data(format!(
+                    "{}: the time column `{name}` has the type {other}, but times in other files",
+                    frame.name
+                )));
+            }
+        };
+        zoned |= zone;
+        let converted =
+            column.cast(&DataType::Datetime(TimeUnit::Microseconds, None)).or_else(|_| column.cast(&DataType::Int64));
+        let physical = converted.and_then(|c| c.cast(&DataType::Int64)).map_err(bad)?;
+        let values: Vec<i64> = physical.i64().map_err(bad)?.iter().map(|t| t.unwrap_or(NO_TIME)).collect();
+        offsets.push(vec![zone.then_some(0); values.len()]);
+        times.push(values);
+    }
+    Ok((times, offsets, if zoned { "time stamps in UTC" } else { "time stamps" }.into(), None))
+}
+
+fn numbers(frames: &[FileFrame], name: &str, expected: Unit) -> Result<Read> {
+    let mut all: PerRow<Option<f64>> = Vec::new();
+    for frame in frames {
+        let bad = |e: PolarsError| Error::Data(format!("{}: the time column `{name}`: {e}", frame.name));
+        let column = series(frame, name)?;
+        if column.dtype() == &DataType::String {
+            let texts = column.str().map_err(bad)?;
+            let mut signs = Signs::default();
+            for text in texts.iter().flatten() {
+                signs.add(text);
+            }
+            let decimal = signs.decide(true).ok().flatten().unwrap_or(Decimal::Point);
+            all.push(texts.iter().map(|t| t.and_then(|t| number::number(t, decimal))).collect());
+        } else {
+            let values = column.cast(&DataType::Float64).map_err(bad)?;
+            all.push(values.f64().map_err(bad)?.iter().collect());
+        }
+    }
+    let (min, max) = extremes(all.iter().flatten().flatten().copied());
+    let unit = Unit::of(min, max).ok_or_else(|| {
+        Error::Data(format!(
+            "{}: the numbers in the time column `{name}` run from {min} to {max}, which is {} for some rows but not for all; \
+             correct the rows or leave them out with `--where`",
+            frames[0].name,
+            expected.name()
+        ))
+    })?;
+    let times = all.iter().map(|v| v.iter().map(|v| v.map_or(NO_TIME, |v| unit.microseconds(v))).collect()).collect();
+    let offset = (!unit.is_local()).then_some(0);
+    let offsets = all.iter().map(|v| vec![offset; v.len()]).collect();
+    Ok((times, offsets, unit.name().into(), None))
+}
+
+fn texts(frames: &[FileFrame], name: &str, source: &Source) -> Result<Read> {
+    let columns = frames.iter().map(|frame| {
+        let column = series(frame, name)?;
+        column.str().map_err(|_| {
+            Error::Data(format!(
+                "{}: the time column `{name}` has the type {}, but text in other files",
+                frame.name,
+                column.dtype()
+            ))
+        })
+    });
+    let columns = columns.collect::<Result<Vec<&StringChunked>>>()?;
+    let given = source.date_order.as_deref().and_then(Order::parse);
+    let ordered = columns.iter().any(|c| c.iter().flatten().take(SAMPLE).any(stamp::needs_order));
+    let order = match (ordered, given) {
+        (true, None) => Some(order(frames, name, &columns)?),
+        _ => given,
+    };
+    let (mut times, mut offsets) = (Vec::new(), Vec::new());
+    let mut example = None;
+    for column in &columns {
+        let (mut local, mut offset) = (Vec::with_capacity(column.len()), Vec::with_capacity(column.len()));
+        for text in column.iter() {
+            let stamp = text.and_then(|t| stamp::parse(t, order));
+            if example.is_none() && stamp.is_some() {
+                example = text;
+            }
+            local.push(stamp.map_or(NO_TIME, |s| s.local));
+            offset.push(stamp.and_then(|s| s.offset));
+        }
+        times.push(local);
+        offsets.push(offset);
+    }
+    let order_name = order.map_or_else(String::new, |o| format!(" ({})", o.name()));
+    Ok((times, offsets, format!("like `{}`{order_name}", example.unwrap_or("")), order))
+}
+
+/// The order of day and month in all texts of a column.
+fn order(frames: &[FileFrame], name: &str, columns: &[&StringChunked]) -> Result<Order> {
+    let mut orders = Orders::default();
+    columns.iter().flat_map(|c| c.iter().flatten()).for_each(|t| orders.add(t));
+    let place = &frames[0].name;
+    match (&orders.only, &orders.unclear) {
+        ([_, Some(a), Some(b)], _) => Err(Error::Data(format!(
+            "{place}: in the time column `{name}`, `{a}` begins with the day, and `{b}` begins with the month; export both kinds of files \
+             separately, and give each a `--from` of its own"
+        ))),
+        ([_, Some(_), None], _) => Ok(Order::Dmy),
+        ([_, None, Some(_)], _) => Ok(Order::Mdy),
+        ([Some(_), None, None], None) => Ok(Order::Ymd),
+        (_, text) => Err(Error::Usage(format!(
+            "{place}: `{}` in the time column `{name}` can begin with the day or with the month, and so can all other times; add \
+             `--date-order dmy` or `--date-order mdy`",
+            text.as_deref().unwrap_or("")
+        ))),
+    }
+}
+
+/// Adds the times of day in a second column. Returns a description of the column.
+fn add_clock(
+    frames: &[FileFrame],
+    name: &str,
+    kind: Kind,
+    times: &mut PerRow<i64>,
+    notes: &mut Vec<String>,
+) -> Result<String> {
+    let mut hours = (24.0, 0.0);
+    for (frame, times) in frames.iter().zip(times) {
+        let bad = |e: PolarsError| Error::Data(format!("{}: the time column `{name}`: {e}", frame.name));
+        let texts = series(frame, name)?.cast(&DataType::String).map_err(bad)?;
+        for (time, text) in times.iter_mut().zip(texts.str().map_err(bad)?.iter()) {
+            let clock = match kind {
+                Kind::Hour => text.and_then(any_number).map(|h| {
+                    hours = (h.min(hours.0), h.max(hours.1));
+                    h as i64 * 3_600 * SECOND_US
+                }),
+                _ => text.and_then(stamp::parse_clock),
+            };
+            *time = match clock {
+                Some(clock) if *time != NO_TIME => *time + clock,
+                _ => NO_TIME,
+            };
+        }
+    }
+    if hours == (1.0, 24.0) {
+        notes.push(format!("the hours in `{name}` run from 1 to 24, so they mark the end of the hour: set `stamps = \"end\"` in twin.toml"));
+    }
+    Ok(format!("`{name}`"))
+}
+
+/// Counts rows without a readable time.
+///
+/// # Errors
+/// [`Error::Data`] if there are too many.
+fn count_missing(frames: &[FileFrame], name: &str, times: &PerRow<i64>, notes: &mut Vec<String>) -> Result<()> {
+    let rows: usize = times.iter().map(Vec::len).sum();
+    let (mut empty, mut unreadable) = (0, Vec::new());
+    for (frame, times) in frames.iter().zip(times) {
+        let texts = series(frame, name)?.cast(&DataType::String).map_err(|e| Error::Data(e.to_string()))?;
+        if !times.contains(&NO_TIME) {
+            continue;
+        }
+        let texts = texts.str().map_err(|e| Error::Data(e.to_string()))?;
+        for (text, _) in texts.iter().zip(times).filter(|(_, t)| **t == NO_TIME) {
+            match text.map(str::trim).filter(|t| !t.is_empty()) {
+                Some(text) => unreadable.push(format!("`{text}` in {}", frame.name)),
+                None => empty += 1,
+            }
+        }
+    }
+    if unreadable.len() as f64 > (rows as f64 * MAX_UNREADABLE).max(1.0) || unreadable.len() + empty == rows {
+        return Err(Error::Data(format!(
+            "{} of {rows} rows have a time in `{name}` that cannot be read: {}; correct them, or leave them out with `--where`",
+            unreadable.len(),
+            list(&unreadable, 3)
+        )));
+    }
+    if !unreadable.is_empty() {
+        notes.push(format!(
+            "{} left out, because the time cannot be read: {}",
+            plural(unreadable.len(), "row", "rows"),
+            list(&unreadable, 3)
+        ));
+    }
+    if empty > 0 {
+        notes.push(format!("{} without a time left out", plural(empty, "row", "rows")));
+    }
+    Ok(())
+}

@@ -1,0 +1,259 @@
+//! Reads a file into a data frame. Columns of text files are not converted yet.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use polars::prelude::*;
+
+use crate::dialect::{self, Dialect};
+use crate::error::{Error, Result};
+use crate::filter::Condition;
+use crate::layout;
+use crate::recipe::Source;
+use crate::sources::SourceFile;
+use crate::{limits, text};
+
+/// The rows of one file.
+pub struct FileFrame {
+    pub name: String,
+    pub frame: DataFrame,
+    /// Format as shown to the user, e.g. ``CSV `;`, UTF-16 LE``.
+    pub format: String,
+    /// Remarks about the file, such as skipped lines.
+    pub notes: Vec<String>,
+    /// Delimiter of a CSV file.
+    pub delimiter: Option<u8>,
+    /// Units from a row below the header: pairs of a column and its unit.
+    pub units: Vec<(String, String)>,
+}
+
+/// Reads a file of a source. Rows that do not satisfy `conditions` and columns that are not needed are left out.
+/// Returns `None` if no row can satisfy the conditions, because of the folder of the file.
+///
+/// # Errors
+/// [`Error::NoInput`] or [`Error::Data`] with the name of the file.
+pub fn read(file: &SourceFile, source: &Source, conditions: &[Condition], limit: u64) -> Result<Option<FileFrame>> {
+    let on_folder = |c: &&Condition| file.folders.iter().any(|(key, _)| *key == c.column);
+    let value = |c: &Condition| file.folders.iter().find(|(key, _)| *key == c.column).map(|(_, v)| v.clone());
+    if !conditions.iter().filter(on_folder).all(|c| value(c).is_some_and(|v| c.text(&v))) {
+        return Ok(None);
+    }
+    let conditions: Vec<&Condition> = conditions.iter().filter(|c| !on_folder(c)).collect();
+    limits::reading(&file.path, file.length);
+    let name = file.path.display().to_string();
+    let content = text::read(&file.path, limit)?;
+    let bad = |e: PolarsError| Error::Data(format!("{name}: {}", reason(&e)));
+    let mut out = match () {
+        () if content.bytes.starts_with(b"PAR1") => parquet(&name, content.bytes)?,
+        () if content.bytes.starts_with(b"ARROW1") => ipc(content.bytes).map_err(bad)?,
+        () => {
+            let (bytes, encoding) = text::utf8(content.bytes);
+            if is_json(&file.path, &bytes) { ndjson(bytes).map_err(bad)? } else { csv(&name, bytes, encoding, source)? }
+        }
+    };
+    let schema = out.lazy.collect_schema().map_err(bad)?;
+    let names: Vec<String> = schema.iter_names().map(ToString::to_string).collect();
+    let all: Vec<String> = names.iter().cloned().chain(file.folders.iter().map(|(key, _)| key.clone())).collect();
+    for condition in &conditions {
+        layout::require(&condition.column, &all, &format!("{name}: --where"))?;
+    }
+    let wanted = needed(&names, source, &conditions)?;
+    let mut lazy = out.lazy.select(wanted.iter().map(|n| col(n.as_str())).collect::<Vec<_>>());
+    let mut later = Vec::new();
+    for condition in conditions {
+        match schema.get(&condition.column).and_then(|t| condition.pushed_down(t)) {
+            Some(expression) => lazy = lazy.filter(expression),
+            None => later.push(condition),
+        }
+    }
+    let mut frame = lazy.collect().map_err(bad)?;
+    for condition in later {
+        let rows: BooleanChunked = condition.rows(&frame).map_err(bad)?.into_iter().collect();
+        frame = frame.filter(&rows).map_err(bad)?;
+    }
+    let mut frame = simple(frame, &mut out.notes).map_err(bad)?;
+    for (key, value) in &file.folders {
+        if frame.column(key).is_err() {
+            let column = StringChunked::full(key.as_str().into(), value, frame.height());
+            frame.with_column(column.into_series().into()).map_err(bad)?;
+        }
+    }
+    let format = match content.compression {
+        Some(compression) => format!("{}, {compression}", out.format),
+        None => out.format,
+    };
+    limits::done();
+    Ok(Some(FileFrame { name, frame, format, notes: out.notes, delimiter: out.delimiter, units: out.units }))
+}
+
+/// A file that has been opened but not read.
+struct Opened {
+    lazy: LazyFrame,
+    format: String,
+    notes: Vec<String>,
+    delimiter: Option<u8>,
+    units: Vec<(String, String)>,
+}
+
+impl Opened {
+    fn new(lazy: LazyFrame, format: impl Into<String>) -> Self {
+        Self { lazy, format: format.into(), notes: Vec::new(), delimiter: None, units: Vec::new() }
+    }
+}
+
+fn buffer(bytes: Vec<u8>) -> ScanSources {
+    ScanSources::Buffers(Arc::new([bytes.into()]))
+}
+
+fn parquet(name: &str, mut bytes: Vec<u8>) -> Result<Opened> {
+    let bad =
+        |what: &str| Error::Data(format!("{name}: this is not a readable Parquet file ({what}); export it again"));
+    let end = bytes.len();
+    if end < 12 || &bytes[end - 4..] != b"PAR1" {
+        return Err(bad("it is incomplete"));
+    }
+    let length = [bytes[end - 8], bytes[end - 7], bytes[end - 6], bytes[end - 5]];
+    let footer = u32::from_le_bytes(length) as usize;
+    if footer == 0 || footer > end - 12 {
+        return Err(bad("the length of the footer is wrong"));
+    }
+    // The footer may contain an Arrow schema, which polars cannot read if a time zone is an offset such as `+05:30`.
+    // The types of Parquet suffice, so the key of the Arrow schema is changed to one that is not known.
+    const KEY: &[u8] = b"ARROW:schema";
+    let start = end - 8 - footer;
+    if let Some(at) = bytes[start..end].windows(KEY.len()).position(|w| w == KEY) {
+        bytes[start + at] = b'-';
+    }
+    let lazy = LazyFrame::scan_parquet_sources(buffer(bytes), ScanArgsParquet::default());
+    Ok(Opened::new(lazy.map_err(|e| bad(&reason(&e)))?, "Parquet"))
+}
+
+fn ipc(bytes: Vec<u8>) -> PolarsResult<Opened> {
+    let lazy = LazyFrame::scan_ipc_sources(buffer(bytes), IpcScanOptions::default(), UnifiedScanArgs::default())?;
+    Ok(Opened::new(lazy, "Arrow IPC"))
+}
+
+fn is_json(path: &Path, bytes: &[u8]) -> bool {
+    let first = bytes.iter().find(|b| !b.is_ascii_whitespace());
+    let name = path.to_string_lossy().to_lowercase();
+    first == Some(&b'{') || ([".json", "jsonl"].iter().any(|e| name.contains(e)) && first == Some(&b'['))
+}
+
+fn ndjson(bytes: Vec<u8>) -> PolarsResult<Opened> {
+    polars_ensure!(
+        bytes.iter().find(|b| !b.is_ascii_whitespace()) != Some(&b'['),
+        ComputeError: "the file is one JSON array; write one object per line (NDJSON)"
+    );
+    let lazy = LazyJsonLineReader::new_with_sources(buffer(bytes)).with_infer_schema_length(None).finish()?;
+    Ok(Opened::new(lazy, "NDJSON"))
+}
+
+fn csv(name: &str, mut bytes: Vec<u8>, encoding: &str, source: &Source) -> Result<Opened> {
+    let bad = |what: &str| Error::Data(format!("{name}: {what}"));
+    if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(&[0xd0, 0xcf, 0x11, 0xe0]) {
+        return Err(bad("this is a workbook of a spreadsheet program; save the sheet as CSV"));
+    }
+    let delimiter = source.delimiter.as_deref().and_then(|d| if d == "tab" { Some(b'\t') } else { d.bytes().next() });
+    let text = std::str::from_utf8(&bytes).map_err(|e| bad(&e.to_string()))?;
+    if text.contains('\0') {
+        return Err(bad("the file is not text"));
+    }
+    let dialect = dialect::detect(text, delimiter).map_err(|e| bad(&e))?;
+    let mut format = format!("CSV {}, {encoding}", dialect.delimiter_name());
+    if !dialect.header {
+        format += ", no header";
+    }
+    let mut notes = Vec::new();
+    if dialect.skipped > 0 {
+        notes.push(format!("{} before the data skipped", crate::error::plural(dialect.skipped, "line", "lines")));
+    }
+    let units =
+        dialect.names.iter().cloned().zip(dialect.units.iter().map(|u| trimmed(u))).filter(|(_, u)| !u.is_empty());
+    let units: Vec<(String, String)> = units.collect();
+    if !units.is_empty() {
+        notes.push("a row with units below the header".into());
+    }
+    bytes.drain(..dialect.start);
+    let lazy = scan_csv(bytes, &dialect).map_err(|e| bad(&reason(&e)))?;
+    Ok(Opened { lazy, format, notes, delimiter: Some(dialect.delimiter), units })
+}
+
+/// A unit without brackets.
+fn trimmed(unit: &str) -> String {
+    unit.trim_matches(['[', ']', '(', ')', ' ']).to_owned()
+}
+
+fn scan_csv(bytes: Vec<u8>, dialect: &Dialect) -> PolarsResult<LazyFrame> {
+    let schema: Schema = dialect.names.iter().map(|n| Field::new(n.as_str().into(), DataType::String)).collect();
+    LazyCsvReader::new_with_sources(buffer(bytes))
+        .with_has_header(false)
+        .with_separator(dialect.delimiter)
+        .with_schema(Some(Arc::new(schema)))
+        .with_infer_schema_length(Some(0))
+        .finish()
+}
+
+/// The columns that have to be read.
+fn needed(names: &[String], source: &Source, conditions: &[&Condition]) -> Result<Vec<String>> {
+    let mut wanted: BTreeSet<&str> = BTreeSet::new();
+    let time = source.time.as_deref().unwrap_or("");
+    if let Some(long) = layout::long(names, source)? {
+        let is_time = |name: &str| match time {
+            "" => layout::time_rank(name).is_some() || layout::is_hour(name),
+            _ => true,
+        };
+        if !names.iter().any(|n| is_time(n)) {
+            return Ok(names.to_vec());
+        }
+        wanted.extend(names.iter().map(String::as_str).filter(|n| is_time(n)));
+        wanted.extend([long.tag.as_str(), long.value.as_str()]);
+        wanted.extend(long.quality.as_deref());
+        wanted.extend(conditions.iter().map(|c| c.column.as_str()));
+        return Ok(names.iter().filter(|n| wanted.contains(n.as_str())).cloned().collect());
+    }
+    if source.select.is_empty() || time.is_empty() {
+        return Ok(names.to_vec());
+    }
+    let parts: Vec<&str> = time.split('+').collect();
+    let used = |n: &&String| {
+        time == **n
+            || parts.contains(&n.as_str())
+            || source.select.contains(n)
+            || conditions.iter().any(|c| c.column == **n)
+    };
+    Ok(names.iter().filter(used).cloned().collect())
+}
+
+/// Converts categories to text and decimals to numbers, and leaves out columns that cannot be signals.
+fn simple(frame: DataFrame, notes: &mut Vec<String>) -> PolarsResult<DataFrame> {
+    let height = frame.height();
+    let mut columns = Vec::new();
+    for column in frame.into_columns() {
+        let (name, data_type) = (column.name().clone(), column.dtype().clone());
+        let kept = match column.dtype() {
+            DataType::String | DataType::Boolean | DataType::Date | DataType::Datetime(..) => Some(column),
+            DataType::Decimal(..) => Some(column.cast(&DataType::Float64)?),
+            DataType::Null => Some(column.cast(&DataType::String)?),
+            t if t.is_primitive_numeric() => Some(column),
+            DataType::Categorical(..) | DataType::Enum(..) => Some(column.cast(&DataType::String)?),
+            _ => None,
+        };
+        match kept {
+            Some(column) => columns.push(column),
+            None => notes.push(format!("column `{name}` left out, because it has the type {data_type}")),
+        }
+    }
+    DataFrame::new(height, columns)
+}
+
+/// The reason of an error, on one line and without advice about functions of polars.
+fn reason(error: &PolarsError) -> String {
+    let text = error.to_string();
+    if text.contains("found more fields than defined in 'Schema'") {
+        return "a line has more fields than the header; correct the line or name the delimiter with `--delimiter`"
+            .into();
+    }
+    let first = text.lines().find(|l| !l.trim().is_empty()).unwrap_or("unknown error");
+    first.trim().to_owned()
+}

@@ -1,0 +1,286 @@
+//! The import of all sources of a plant.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use polars::prelude::DataFrame;
+
+use crate::error::{Error, Result};
+use crate::limits;
+use crate::options::Options;
+use crate::output::{self, Staged};
+use crate::recipe::{self, Recipe, Source};
+use crate::report::{Report, shown_span};
+use crate::source;
+use crate::sources::{self, SourceFile};
+use crate::table::Keep;
+use crate::{join, join::as_of};
+
+/// The options, and the `--from` to which each `--as` belongs.
+pub struct Request {
+    pub options: Options,
+    /// For each `--from`, the value of the `--as` that follows it.
+    pub prefixes: Vec<Option<String>>,
+}
+
+/// Reads all sources, and writes the log and the recipe.
+///
+/// # Errors
+/// Any error of the sources, options or files.
+pub fn run(request: &Request) -> Result<Report> {
+    let options = &request.options;
+    let dir = &options.dir;
+    check_folder(dir)?;
+    let stored = Recipe::load(dir)?;
+    let mut recipe = recipe(request, stored.as_ref())?;
+    let log = dir.join("log");
+    let months = written_months(&log, stored.is_some() || options.replace)?;
+    let every = recipe.every.as_deref().map(|t| span(t, "--every")).transpose()?;
+    let tolerance = recipe.tolerance.as_deref().map(|t| span(t, "--tolerance")).transpose()?;
+    let keep = recipe.keep.as_deref().and_then(Keep::parse);
+    let all = recipe.source.iter().map(|s| sources::files(&located(&s.from, dir), &log));
+    let all = all.collect::<Result<Vec<Vec<SourceFile>>>>()?;
+    let address_space =
+        limits::address_space(all.iter().flatten().map(|f| (f.path.as_path(), f.length)), options.memory);
+    limits::limit_address_space(address_space);
+
+    let mut report = Report::new(dir, options.dry_run);
+    let mut joined: Option<DataFrame> = None;
+    let since = recipe.since.clone();
+    for (source, files) in recipe.source.iter_mut().zip(&all) {
+        let limit = source::file_limit(address_space);
+        let (table, summary) = source::read(files, source, since.as_deref(), keep, limit)?;
+        let step = summary.step.unwrap_or(0);
+        report.sources.push(summary);
+        let mut frame = table.into_frame().map_err(|e| Error::Data(format!("{}: {e}", source.from)))?;
+        if let Some(every) = every {
+            frame = join::means(frame, every)?;
+        }
+        joined = Some(match joined {
+            None => frame,
+            Some(left) => {
+                let tolerance = tolerance.unwrap_or_else(|| 2 * step.max(every.unwrap_or(0)));
+                report.notes.push(format!(
+                    "{}: joined by time; values are at most {} old",
+                    source.from,
+                    shown_span(tolerance)
+                ));
+                as_of(left, &frame, tolerance)?
+            }
+        });
+    }
+    if let Some(every) = every {
+        report.notes.push(format!(
+            "numbers are means over {}, and texts are the last of each step; do not do this with counters or amounts, for \
+             which `step` in twin.toml is right",
+            shown_span(every)
+        ));
+    }
+    let frame = joined.ok_or_else(|| Error::Usage("name a source with `--from`".into()))?;
+    report.rows = frame.height();
+    report.columns = frame.width() - 1;
+    if !options.dry_run {
+        write(dir, &log, &recipe, &frame, &months, options.replace, &mut report)?;
+    }
+    Ok(report)
+}
+
+/// # Errors
+/// [`Error::Usage`] unless `dir` is `data/<plant>`.
+fn check_folder(dir: &Path) -> Result<()> {
+    let parent = dir.parent().and_then(Path::file_name);
+    if parent.is_some_and(|p| p == "data") && dir.file_name().is_some() {
+        return Ok(());
+    }
+    let name = dir.file_name().map_or_else(|| "plant1".into(), |n| n.to_string_lossy().into_owned());
+    Err(Error::Usage(format!(
+        "the folder of a plant must be inside a folder named `data`; use `twinopt import data/{name} …`"
+    )))
+}
+
+/// The recipe of the options, completed by the stored one. Without sources in the options, it is the stored one.
+fn recipe(request: &Request, stored: Option<&Recipe>) -> Result<Recipe> {
+    let o = &request.options;
+    if o.from.is_empty() {
+        let path = o.dir.join(recipe::FILE);
+        let recipe = stored.cloned().filter(|r| !r.source.is_empty());
+        let recipe = recipe.ok_or_else(|| {
+            Error::Usage(format!("there is no {}; name the files to import with `--from`", path.display()))
+        })?;
+        return Ok(recipe);
+    }
+    let shared = Source {
+        time: o.time.clone(),
+        timezone: o.timezone.clone(),
+        date_order: o.date_order.clone(),
+        decimal: o.decimal.clone(),
+        delimiter: o.delimiter.clone(),
+        long: o.long.clone(),
+        wide: o.wide,
+        good: o.good.clone(),
+        condition: o.condition.clone(),
+        select: o.select.clone(),
+        rename: o.rename.clone(),
+        ..Source::default()
+    };
+    if !matches!(o.long.len(), 0 | 2 | 3) {
+        return Err(Error::Usage(
+            "--long: name the columns of tag and value, and of the quality if there is one: `--long TAG,VALUE,QUALITY`"
+                .into(),
+        ));
+    }
+    let sources = o.from.iter().enumerate().map(|(i, from)| {
+        let from = if from.contains("://") { from.clone() } else { source::relative(from, &o.dir) };
+        Source { from, prefix: request.prefixes.get(i).cloned().flatten(), ..shared.clone() }
+    });
+    let mut recipe = Recipe {
+        since: o.since.clone(),
+        every: o.every.clone(),
+        tolerance: o.tolerance.clone(),
+        keep: o.keep.clone(),
+        source: sources.collect(),
+    };
+    if let Some(stored) = stored.filter(|_| !o.replace) {
+        if let Some(setting) = recipe.complete(stored) {
+            return Err(Error::Usage(format!(
+                "{}: `{setting}` was different in the last import; add `--replace` to write the log anew, or leave out `--from` to \
+                 read the same sources again",
+                o.dir.join(recipe::FILE).display()
+            )));
+        }
+    }
+    Ok(recipe)
+}
+
+/// The pattern of a source. In a recipe, it is relative to the folder of the plant.
+fn located(from: &str, dir: &Path) -> String {
+    if from.contains("://") {
+        return from.to_owned();
+    }
+    let path = dir.join(from);
+    // `data/plant1/../..` is simplified, so that messages show short paths
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        let can_go_up = matches!(out.components().next_back(), Some(std::path::Component::Normal(_)));
+        if part.as_os_str() == ".." && can_go_up {
+            out.pop();
+        } else {
+            out.push(part);
+        }
+    }
+    out.display().to_string()
+}
+
+/// The files that earlier imports wrote.
+///
+/// # Errors
+/// [`Error::Usage`] if the folder contains other logs.
+fn written_months(log: &Path, known: bool) -> Result<Vec<String>> {
+    let mut names: Vec<String> = match fs::read_dir(log) {
+        Ok(entries) => entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect(),
+        Err(_) => Vec::new(),
+    };
+    names.retain(|n| n.ends_with(".parquet") && !n.starts_with('.'));
+    names.sort();
+    let foreign = names.iter().find(|n| !known || !output::is_month(n));
+    match foreign {
+        None => Ok(names),
+        Some(name) => Err(Error::Usage(format!(
+            "{} contains {name}, which no import wrote; move it, and import it with `--from` if it belongs to the log",
+            log.display()
+        ))),
+    }
+}
+
+/// A length of time such as `10min`, in µs.
+fn span(text: &str, option: &str) -> Result<i64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let unit = match text[digits..].trim() {
+        "ms" => 1e3,
+        "s" => 1e6,
+        "min" | "m" => 60e6,
+        "h" => 3600e6,
+        "d" => 86_400e6,
+        _ => f64::NAN,
+    };
+    let us = text[..digits].parse::<f64>().unwrap_or(f64::NAN) * unit;
+    if us >= 1e3 && us <= 3.2e14 {
+        return Ok(us.round() as i64);
+    }
+    Err(Error::Usage(format!("{option}: `{text}` is no length of time; write it like 30s, 10min, 1h or 1d")))
+}
+
+/// Writes the files of all months and then the recipe.
+fn write(
+    dir: &Path,
+    log: &Path,
+    recipe: &Recipe,
+    frame: &DataFrame,
+    old: &[String],
+    replace: bool,
+    report: &mut Report,
+) -> Result<()> {
+    let months = output::months(frame)?;
+    fs::create_dir_all(log).map_err(|e| Error::write(log, e))?;
+    let mut staged = Vec::new();
+    let mut names = Vec::new();
+    for (month, bytes, rows) in &months {
+        let name = format!("{month}.parquet");
+        let path = log.join(&name);
+        if old.contains(&name) {
+            if fs::read(&path).is_ok_and(|old| old == *bytes) {
+                report.unchanged += 1;
+                names.push(name);
+                continue;
+            }
+            let before = output::rows(&path)?;
+            if before > *rows && !replace {
+                return Err(Error::Usage(format!(
+                    "{} has {before} rows, but the sources now have only {rows} for this month; restore the exports, or add `--replace` to \
+                     write the log anew without these rows",
+                    path.display()
+                )));
+            }
+        }
+        staged.push(Staged::new(&path, bytes)?);
+        names.push(name);
+    }
+    let text = recipe.text()?;
+    let recipe_path = dir.join(recipe::FILE);
+    let recipe_file = match fs::read(&recipe_path) {
+        Ok(old) if old == text.as_bytes() => None,
+        _ => Some(Staged::new(&recipe_path, text.as_bytes())?),
+    };
+    report.written = staged.len();
+    for file in staged {
+        file.publish()?;
+    }
+    for name in old.iter().filter(|n| !names.contains(n)) {
+        if replace {
+            let path = log.join(name);
+            fs::remove_file(&path).map_err(|e| Error::write(&path, e))?;
+        } else {
+            report.notes.push(format!("{name} is kept, although the sources have no rows for this month any more"));
+        }
+    }
+    if let Some(file) = recipe_file {
+        file.publish()?;
+    }
+    report.months = names;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_and_paths() {
+        assert_eq!(span("10min", "").unwrap(), 600_000_000);
+        assert_eq!(span("1.5 h", "").unwrap(), 5_400_000_000);
+        assert!(span("10", "").is_err() && span("min", "").is_err() && span("-1h", "").is_err());
+        assert_eq!(located("../../export/*.csv", Path::new("data/plant1")), "export/*.csv");
+        assert_eq!(located("/x/*.csv", Path::new("data/plant1")), "/x/*.csv");
+        assert_eq!(source::relative("export/*.csv", Path::new("data/plant1")), "../../export/*.csv");
+    }
+}

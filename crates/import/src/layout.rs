@@ -1,0 +1,162 @@
+//! Recognises the columns of an export by their names.
+
+use crate::error::{Error, Result, list};
+use crate::recipe::Source;
+
+const TAGS: [&str; 26] = [
+    "tagname",
+    "tag",
+    "tagid",
+    "point",
+    "pointname",
+    "pointid",
+    "pointpath",
+    "name",
+    "variable",
+    "variablename",
+    "sensor",
+    "sensorid",
+    "sensorname",
+    "signal",
+    "signalname",
+    "item",
+    "itemid",
+    "itemname",
+    "channel",
+    "metric",
+    "parameter",
+    "messstelle",
+    "kennung",
+    "datapoint",
+    "series",
+    "attribute",
+];
+const VALUES: [&str; 9] =
+    ["value", "val", "wert", "messwert", "reading", "valor", "valeur", "measurementvalue", "pointvalue"];
+const QUALITIES: [&str; 10] = [
+    "dataquality",
+    "quality",
+    "opcquality",
+    "status",
+    "statuscode",
+    "flag",
+    "qualität",
+    "qualitaet",
+    "valuestatus",
+    "qc",
+];
+/// Names of time columns. Earlier names are preferred.
+const TIMES: [&str; 26] = [
+    "timestamp",
+    "datetime",
+    "zeitstempel",
+    "sourcetimestamp",
+    "timestamputc",
+    "timeutc",
+    "utc",
+    "dateandtime",
+    "datumuhrzeit",
+    "datumzeit",
+    "fechahora",
+    "time",
+    "zeit",
+    "ts",
+    "tstamp",
+    "sampletime",
+    "readingtime",
+    "logtime",
+    "localtime",
+    "date",
+    "datum",
+    "fecha",
+    "hora",
+    "uhrzeit",
+    "index",
+    "t",
+];
+
+/// Columns of an export with one sample per row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Long {
+    pub tag: String,
+    pub value: String,
+    pub quality: Option<String>,
+}
+
+/// Lower-case letters and digits of a column name.
+fn plain(name: &str) -> String {
+    let name = name.split(['[', '(']).next().unwrap_or(name);
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// Rank of a column name among the names of time columns. Smaller is better; `None` if the name does not mean a time.
+pub fn time_rank(name: &str) -> Option<usize> {
+    let name = plain(name);
+    TIMES.iter().position(|t| *t == name).or_else(|| {
+        let part = ["time", "date", "zeit", "datum", "stamp"].iter().any(|part| name.contains(part));
+        part.then_some(TIMES.len())
+    })
+}
+
+/// Whether a column name means an hour of the day.
+pub fn is_hour(name: &str) -> bool {
+    let name = plain(name);
+    ["hour", "stunde", "hora", "heure"].iter().any(|part| name.contains(part)) || name == "he"
+}
+
+/// The columns of a long export, or `None` if the export is wide.
+///
+/// # Errors
+/// [`Error::Usage`] if `--long` names a column that does not exist.
+pub fn long(columns: &[String], source: &Source) -> Result<Option<Long>> {
+    if source.wide {
+        return Ok(None);
+    }
+    if let [tag, value, rest @ ..] = &source.long[..] {
+        let long = Long { tag: tag.clone(), value: value.clone(), quality: rest.first().cloned() };
+        for name in [Some(&long.tag), Some(&long.value), long.quality.as_ref()].into_iter().flatten() {
+            require(name, columns, "--long")?;
+        }
+        return Ok(Some(long));
+    }
+    let find = |names: &[&str]| {
+        let ranks = columns.iter().filter_map(|c| names.iter().position(|n| *n == plain(c)).map(|rank| (rank, c)));
+        ranks.min().map(|(_, column)| column.clone())
+    };
+    let (Some(tag), Some(value)) = (find(&TAGS), find(&VALUES)) else { return Ok(None) };
+    Ok(Some(Long { tag, value, quality: find(&QUALITIES) }))
+}
+
+/// # Errors
+/// [`Error::Usage`] if there is no column `name`.
+pub fn require(name: &str, columns: &[String], option: &str) -> Result<()> {
+    if columns.iter().any(|c| c == name) {
+        return Ok(());
+    }
+    Err(Error::Usage(format!("{option}: there is no column `{name}`; the columns are {}", list(columns, 20))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(columns: &[&str]) -> Option<Long> {
+        let columns: Vec<String> = columns.iter().map(|c| (*c).to_owned()).collect();
+        long(&columns, &Source::default()).unwrap()
+    }
+
+    #[test]
+    fn long_exports_are_recognised_by_their_column_names() {
+        let long = found(&["Tagname", "TimeStamp", "Value", "DataQuality"]).unwrap();
+        assert_eq!((long.tag.as_str(), long.quality.as_deref()), ("Tagname", Some("DataQuality")));
+        assert!(found(&["Zeit", "Messstelle", "Wert [°C]"]).is_some());
+        assert!(found(&["time", "T1", "T2"]).is_none() && found(&["name", "time", "power"]).is_none());
+    }
+
+    #[test]
+    fn time_columns_are_ranked() {
+        assert!(time_rank("TimeStamp") < time_rank("time") && time_rank("Zeit (UTC)") < time_rank("Startzeit"));
+        assert_eq!(time_rank("power"), None);
+        assert!(is_hour("Hour Ending") && !is_hour("power"));
+    }
+}

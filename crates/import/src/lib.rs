@@ -1,0 +1,33 @@
+//! Converts exports of plant historians, loggers and spreadsheets into the Parquet log that twinopt reads.
+//!
+//! Columns of text files are read as text first, because one line does not show whether `1.234` is 1234 or whether
+//! `03/04` is in April. What a file means is decided by all of its rows; if it can be read in two ways, the import stops
+//! with the option that decides.
+
+mod clock;
+mod dialect;
+pub mod error;
+mod filter;
+mod frame;
+mod import;
+mod join;
+mod layout;
+pub mod limits;
+mod long;
+mod number;
+#[path = "../../../src/cli/import_options.rs"]
+pub mod options;
+mod output;
+mod quality;
+pub mod recipe;
+pub mod report;
+mod source;
+mod sources;
+mod stamp;
+mod table;
+mod text;
+mod values;
+mod wide;
+mod zone;
+
+pub use import::{Request, run};

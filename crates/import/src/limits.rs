@@ -1,0 +1,78 @@
+//! Limits of address space and time, so that a damaged file cannot stop the machine.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+/// Address space in addition to what the input needs.
+const BASE: u64 = 1 << 30;
+/// Address space per byte of input (not tuned): the file, its columns as text, and the converted columns.
+const PER_BYTE: u64 = 12;
+/// Factor by which a compressed file may grow (not tuned).
+const COMPRESSED: u64 = 8;
+/// Time for reading a file, and additional time per MiB (not tuned).
+const SECONDS: u64 = 10;
+const SECONDS_PER_MIB: u64 = 2;
+
+/// Precedes the name of a file that is about to be read, on standard error, so that `twinopt import` can name the file
+/// if this process is killed.
+pub const MARK: char = '\u{1f}';
+
+/// The file that is being read, and the time at which reading must be finished.
+static READING: Mutex<Option<(PathBuf, Instant)>> = Mutex::new(None);
+
+/// The limit of the address space for files of the given lengths, in bytes. `mib` is the user's choice.
+pub fn address_space<'a>(files: impl Iterator<Item = (&'a Path, u64)>, mib: Option<u64>) -> u64 {
+    if let Some(mib) = mib {
+        return mib << 20;
+    }
+    let compressed =
+        |path: &Path| path.extension().is_some_and(|e| e == "gz" || e == "zst" || e == "parquet" || e == "pq");
+    let needed = files.map(|(path, n)| n.saturating_mul(if compressed(path) { COMPRESSED } else { 1 }));
+    BASE.saturating_add(needed.fold(0, u64::saturating_add).saturating_mul(PER_BYTE))
+}
+
+/// Limits the address space of this process. A system that does not allow a limit is not an error.
+pub fn limit_address_space(bytes: u64) {
+    let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
+    let _ = setrlimit(Resource::As, limit);
+}
+
+/// Announces that a file is about to be read.
+pub fn reading(path: &Path, length: u64) {
+    if std::env::var_os("TWINOPT_IMPORT_PARENT").is_some() {
+        let _ = writeln!(std::io::stderr().lock(), "{MARK}{}", path.display());
+    }
+    let time = Duration::from_secs(SECONDS + SECONDS_PER_MIB * (length >> 20));
+    if let Ok(mut reading) = READING.lock() {
+        *reading = Some((path.to_path_buf(), Instant::now() + time));
+    }
+}
+
+/// Announces that the file has been read.
+pub fn done() {
+    if let Ok(mut reading) = READING.lock() {
+        *reading = None;
+    }
+}
+
+/// The file that is being read.
+pub fn current() -> Option<PathBuf> {
+    READING.lock().ok().and_then(|r| r.as_ref().map(|(path, _)| path.clone()))
+}
+
+/// Starts a thread that ends the process with `end` if a file takes too long.
+pub fn watch(end: fn(&Path)) {
+    std::thread::spawn(move || {
+        loop {
+            std::thread::sleep(Duration::from_millis(200));
+            let late = READING.lock().ok().and_then(|r| r.clone()).filter(|(_, until)| Instant::now() > *until);
+            if let Some((path, _)) = late {
+                end(&path);
+            }
+        }
+    });
+}

@@ -1,0 +1,324 @@
+//! Reads all files of a source into one table.
+
+use std::path::Path;
+
+use crate::clock;
+use crate::error::{Error, Result, list, plural};
+use crate::filter;
+use crate::frame::{self, FileFrame};
+use crate::layout::{self, Long};
+use crate::long::{self, Reading};
+use crate::number::{Decimal, Signs};
+use crate::quality::Good;
+use crate::recipe::Source;
+use crate::sources::SourceFile;
+use crate::stamp;
+use crate::table::{Keep, TIME, Table};
+use crate::values::{self, Conversion};
+use crate::wide;
+use crate::zone::{NO_TIME, Zone};
+
+/// What was detected about a source.
+#[derive(Debug, Default)]
+pub struct Summary {
+    pub from: String,
+    pub files: usize,
+    pub rows: usize,
+    pub format: String,
+    pub layout: String,
+    pub times: String,
+    /// First and last time, µs since 1970.
+    pub span: Option<(i64, i64)>,
+    /// Most frequent step, µs.
+    pub step: Option<i64>,
+    pub notes: Vec<String>,
+}
+
+/// Reads a source, and adds what was detected to its settings.
+///
+/// # Errors
+/// Any error that concerns the files or their content.
+pub fn read(
+    files: &[SourceFile],
+    source: &mut Source,
+    since: Option<&str>,
+    keep: Option<Keep>,
+    limit: u64,
+) -> Result<(Table, Summary)> {
+    let conditions = source.condition.as_deref().map_or(Ok(Vec::new()), filter::parse)?;
+    let mut frames = Vec::new();
+    for file in files {
+        frames.extend(frame::read(file, source, &conditions, limit)?);
+    }
+    let mut notes = Vec::new();
+    drop_constant_folders(files, &mut frames, &mut notes);
+    let rows = frames.iter().map(|f| f.frame.height()).sum();
+    if rows == 0 {
+        let hint = source.condition.as_ref().map_or("the files have no rows", |_| "no row satisfies `--where`");
+        return Err(Error::Data(format!("{}: {hint}", source.from)));
+    }
+    let names: Vec<String> = frames[0].frame.get_column_names().iter().map(ToString::to_string).collect();
+    let long = layout::long(&names, source)?;
+    notes.extend(file_notes(&frames));
+    let from = source.from.clone();
+    let (table, layout, times) = match &long {
+        Some(long) => read_long(&frames, long, source, since, keep, &mut notes)?,
+        None => read_wide(&frames, source, since, keep, &mut notes)?,
+    };
+    if table.time.is_empty() {
+        return Err(Error::Data(format!("{from}: no row is left; check `--since` and `--where`")));
+    }
+    let table = renamed(table, source)?;
+    let summary = Summary {
+        from,
+        files: files.len(),
+        rows,
+        format: formats(&frames),
+        layout,
+        times,
+        span: table.time.first().copied().zip(table.time.last().copied()),
+        step: table.step(),
+        notes,
+    };
+    Ok((table, summary))
+}
+
+/// Leaves out the columns from the names of folders that have the same value for all files.
+fn drop_constant_folders(files: &[SourceFile], frames: &mut [FileFrame], notes: &mut Vec<String>) {
+    let Some(first) = files.first() else { return };
+    for (key, value) in &first.folders {
+        let read = |f: &&SourceFile| frames.iter().any(|frame| frame.name == f.path.display().to_string());
+        let constant = files.iter().filter(read).all(|f| f.folders.iter().any(|(k, v)| k == key && v == value));
+        if constant {
+            notes.push(format!("the folder `{key}` is `{value}` for all files, so it is no column"));
+            for frame in frames.iter_mut() {
+                if let Ok(dropped) = frame.frame.drop(key) {
+                    frame.frame = dropped;
+                }
+            }
+        }
+    }
+}
+
+/// The notes of the files, each with the number of files to which it applies.
+fn file_notes(frames: &[FileFrame]) -> Vec<String> {
+    let mut out: Vec<(String, usize)> = Vec::new();
+    for note in frames.iter().flat_map(|f| &f.notes) {
+        match out.iter_mut().find(|(known, _)| known == note) {
+            Some((_, n)) => *n += 1,
+            None => out.push((note.clone(), 1)),
+        }
+    }
+    let mut out: Vec<String> = out
+        .into_iter()
+        .map(|(note, n)| if frames.len() > 1 { format!("{note} ({})", plural(n, "file", "files")) } else { note })
+        .collect();
+    let units: Vec<String> = frames[0].units.iter().map(|(name, unit)| format!("`{name}` {unit}")).collect();
+    if !units.is_empty() {
+        out.push(format!("units: {}", list(&units, 8)));
+    }
+    out
+}
+
+fn formats(frames: &[FileFrame]) -> String {
+    let mut out: Vec<&str> = Vec::new();
+    for frame in frames {
+        if !out.contains(&frame.format.as_str()) {
+            out.push(&frame.format);
+        }
+    }
+    list(&out, 3)
+}
+
+/// The decimal sign of a column. `all` is what all columns of the source say.
+fn decimal(place: &str, signs: &Signs, all: &Signs, source: &Source, point_is_usual: bool) -> Result<Decimal> {
+    let given = source.decimal.as_deref().and_then(Decimal::parse);
+    if let Some(decimal) = given {
+        return Ok(decimal);
+    }
+    let ask = "add `--decimal point` or `--decimal comma`";
+    match signs.decide(point_is_usual) {
+        Ok(decimal) => Ok(decimal.unwrap_or(Decimal::Point)),
+        Err((a, b)) if !b.is_empty() => {
+            Err(Error::Data(format!("{place}: `{a}` and `{b}` have different decimal signs; {ask}")))
+        }
+        Err((a, _)) => match all.decide(point_is_usual) {
+            Ok(Some(decimal)) => Ok(decimal),
+            _ => Err(Error::Usage(format!(
+                "{place}: `{a}` can be read with a decimal point or with a decimal comma, and so can all other numbers; {ask}"
+            ))),
+        },
+    }
+}
+
+/// Whether `1.234` is more likely 1.234 than 1234: not in a CSV file with semicolons and dates that begin with the day.
+fn point_is_usual(frames: &[FileFrame], order: Option<stamp::Order>) -> bool {
+    !(frames.iter().any(|f| f.delimiter == Some(b';')) && order != Some(stamp::Order::Mdy))
+}
+
+/// The table, its layout and the notation of times, as shown to the user.
+type Described = (Table, String, String);
+
+fn read_long(
+    frames: &[FileFrame],
+    long: &Long,
+    source: &mut Source,
+    since: Option<&str>,
+    keep: Option<Keep>,
+    notes: &mut Vec<String>,
+) -> Result<Described> {
+    let tags = long::tags(frames, long, &source.select)?;
+    let values: Vec<&str> =
+        [Some(&long.tag), Some(&long.value), long.quality.as_ref()].into_iter().flatten().map(String::as_str).collect();
+    let mut times = clock::read(frames, source, &values, &tags.codes)?;
+    notes.append(&mut times.notes);
+    leave_out_before(&mut times.instants, since, source)?;
+    let counted = long::count(frames, &tags, long)?;
+    let place = format!("{}: the column `{}`", frames[0].name, long.value);
+    let mut reading = Reading {
+        long,
+        decimal: Decimal::Point,
+        conversions: vec![Conversion::Numbers; tags.names.len()],
+        good: Good::new(&source.good),
+        keep,
+    };
+    if let Some((texts, signs)) = &counted {
+        reading.decimal = decimal(&place, signs, signs, source, point_is_usual(frames, times.order))?;
+        reading.conversions = texts.iter().map(values::Texts::conversion).collect();
+        let described = tags.names.iter().zip(texts).zip(&reading.conversions);
+        notes.extend(described.filter_map(|((name, texts), conversion)| values::describe(name, texts, *conversion)));
+        remember_decimal(source, signs, reading.decimal);
+    }
+    let table = long::pivot(frames, &tags, &times.instants, &reading, notes)?;
+    remember_order(source, times.order);
+    let quality = long.quality.as_ref().map_or_else(String::new, |q| format!(", quality `{q}`"));
+    let sign = if counted.is_some() { format!(", decimal {}", reading.decimal.name()) } else { String::new() };
+    let layout = format!(
+        "long: tag `{}`, value `{}`{quality}, {}{sign}",
+        long.tag,
+        long.value,
+        plural(tags.names.len(), "tag", "tags")
+    );
+    Ok((table, layout, format!("{} in `{}`", times.notation, times.columns[0])))
+}
+
+fn read_wide(
+    frames: &[FileFrame],
+    source: &mut Source,
+    since: Option<&str>,
+    keep: Option<Keep>,
+    notes: &mut Vec<String>,
+) -> Result<Described> {
+    let mut times = clock::read(frames, source, &[], &[])?;
+    notes.append(&mut times.notes);
+    leave_out_before(&mut times.instants, since, source)?;
+    let wanted = wide::columns(frames, source, &times.columns, notes)?;
+    let mut all = Signs::default();
+    wanted.iter().for_each(|w| all.merge(&w.signs));
+    let usual = point_is_usual(frames, times.order);
+    let decimals = wanted
+        .iter()
+        .map(|w| decimal(&format!("{}: the column `{}`", frames[0].name, w.name), &w.signs, &all, source, usual));
+    let decimals = decimals.collect::<Result<Vec<Decimal>>>()?;
+    let table = wide::read(frames, &wanted, &decimals, &times.instants, keep, notes)?;
+    let written: Vec<Decimal> =
+        wanted.iter().zip(&decimals).filter(|(w, _)| w.signs.has_sign()).map(|(_, d)| *d).collect();
+    let sign = match written.first() {
+        Some(first) if written.iter().all(|d| d == first) => {
+            remember_decimal(source, &all, *first);
+            format!(", decimal {}", first.name())
+        }
+        Some(_) => ", decimal point and comma in different columns".into(),
+        None => String::new(),
+    };
+    remember_order(source, times.order);
+    let columns = times.columns.iter().map(|c| format!("`{c}`")).collect::<Vec<_>>().join(" and ");
+    let layout = format!("wide: {}{sign}", plural(table.columns.len(), "column", "columns"));
+    let notation = if times.columns.len() > 1 { times.notation } else { format!("{} in {columns}", times.notation) };
+    Ok((table, layout, notation))
+}
+
+fn remember_order(source: &mut Source, order: Option<stamp::Order>) {
+    if let Some(order) = order {
+        source.date_order = Some(order.name().into());
+    }
+}
+
+fn remember_decimal(source: &mut Source, signs: &Signs, decimal: Decimal) {
+    if signs.has_sign() {
+        source.decimal = Some(decimal.name().into());
+    }
+}
+
+/// Marks the times before `since` as missing.
+fn leave_out_before(instants: &mut [Vec<i64>], since: Option<&str>, source: &Source) -> Result<()> {
+    let Some(text) = since else { return Ok(()) };
+    let start = stamp::parse(text, None).ok_or_else(|| {
+        Error::Usage(format!(
+            "--since: `{text}` is no time that can be read; write it like 2024-01-31 or 2024-01-31T06:00Z"
+        ))
+    })?;
+    let start = match (start.offset, &source.timezone) {
+        (Some(offset), _) => start.local - offset * stamp::SECOND_US,
+        (None, None) => start.local,
+        (None, Some(zone)) => {
+            let mut time = [start.local];
+            Zone::new(zone)?.resolve("--since", &mut time, &[])?;
+            time[0]
+        }
+    };
+    instants.iter_mut().flatten().filter(|t| **t < start).for_each(|t| *t = NO_TIME);
+    Ok(())
+}
+
+/// Renames columns and adds the prefix of the source.
+fn renamed(mut table: Table, source: &Source) -> Result<Table> {
+    for pair in &source.rename {
+        let (old, new) = pair
+            .split_once('=')
+            .map(|(old, new)| (old.trim(), new.trim()))
+            .filter(|(old, new)| !old.is_empty() && !new.is_empty())
+            .ok_or_else(|| Error::Usage(format!("--rename `{pair}`: write OLD=NEW")))?;
+        let names: Vec<String> = table.columns.iter().map(|c| c.name.clone()).collect();
+        layout::require(old, &names, "--rename")?;
+        for column in &mut table.columns {
+            if column.name == old {
+                new.clone_into(&mut column.name);
+            } else if column.name == format!("{old}.quality") {
+                column.name = format!("{new}.quality");
+            }
+        }
+    }
+    if let Some(prefix) = &source.prefix {
+        table.columns.iter_mut().for_each(|c| c.name = format!("{prefix}_{}", c.name));
+    }
+    if let Some(column) = table.columns.iter().find(|c| c.name == TIME) {
+        let text = format!(
+            "{}: the column `{}` has the name of the time column; rename it with `--rename {TIME}=NEW`",
+            source.from, column.name
+        );
+        return Err(Error::Usage(text));
+    }
+    Ok(table)
+}
+
+/// The limit for the size of one file, given the limit of the address space.
+pub fn file_limit(address_space: u64) -> u64 {
+    address_space / 4
+}
+
+/// The path `from` of a source, relative to the folder of the recipe if both are in one project, that is, in the folder
+/// that contains `data`.
+pub fn relative(from: &str, dir: &Path) -> String {
+    let (Ok(from_path), Ok(dir)) = (std::path::absolute(from), std::path::absolute(dir)) else {
+        return from.to_owned();
+    };
+    let Some(project) = dir.parent().filter(|p| p.file_name().is_some_and(|n| n == "data")).and_then(Path::parent)
+    else {
+        return from_path.display().to_string();
+    };
+    match from_path.strip_prefix(project) {
+        Ok(inside) => Path::new("../..").join(inside).display().to_string(),
+        Err(_) => from_path.display().to_string(),
+    }
+}

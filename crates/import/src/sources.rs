@@ -1,0 +1,158 @@
+//! Finds the files of a source.
+
+use std::path::{Component, Path, PathBuf};
+
+use glob::MatchOptions;
+
+use crate::error::{Error, Result};
+
+/// Endings of the files that are read from a folder, before `.gz` or `.zst`.
+const ENDINGS: [&str; 12] =
+    ["csv", "tsv", "txt", "tab", "parquet", "pq", "arrow", "ipc", "feather", "ndjson", "jsonl", "json"];
+
+const OPTIONS: MatchOptions =
+    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
+
+/// One file of a source.
+#[derive(Debug, Clone)]
+pub struct SourceFile {
+    pub path: PathBuf,
+    pub length: u64,
+    /// Columns that are given by the names of folders such as `site=7`.
+    pub folders: Vec<(String, String)>,
+}
+
+/// Returns the files that match `pattern`, sorted by name. The folder `log`, into which the import writes, is left out.
+///
+/// # Errors
+/// [`Error::NoInput`] if there is no such file.
+pub fn files(pattern: &str, log: &Path) -> Result<Vec<SourceFile>> {
+    if let Some((scheme, _)) = pattern.split_once("://") {
+        let text = format!(
+            "`{pattern}`: this build cannot read `{scheme}://` addresses; copy the files to this machine first \
+             (for example with `aws s3 sync`), and give their folder"
+        );
+        return Err(Error::Usage(text));
+    }
+    let path = Path::new(pattern);
+    let mut paths = Vec::new();
+    if path.is_dir() {
+        below(path, &mut paths)?;
+    } else if path.exists() {
+        paths.push(path.to_path_buf());
+    } else {
+        let found = glob::glob_with(pattern, OPTIONS)
+            .map_err(|e| Error::Usage(format!("`{pattern}` is not a valid pattern: {}", e.msg)))?;
+        for entry in found {
+            let entry = entry.map_err(|e| Error::no_input(e.path(), e.error()))?;
+            if !entry.is_dir() {
+                paths.push(entry);
+            }
+        }
+    }
+    let own = log.canonicalize().ok();
+    paths.retain(|p| own.is_none() || p.canonicalize().ok().is_none_or(|p| p.parent() != own.as_deref()));
+    paths.sort();
+    if paths.is_empty() {
+        return Err(Error::no_input(path, no_match(pattern)));
+    }
+    paths.into_iter().map(source_file).collect()
+}
+
+fn source_file(path: PathBuf) -> Result<SourceFile> {
+    let meta = path.metadata().map_err(|e| Error::no_input(&path, e))?;
+    if !meta.is_file() {
+        return Err(Error::no_input(&path, "it is not a regular file"));
+    }
+    let mut folders: Vec<(String, String)> = Vec::new();
+    for part in path.parent().unwrap_or(Path::new("")).components() {
+        if let Component::Normal(part) = part {
+            if let Some((key, value)) = part.to_string_lossy().split_once('=') {
+                if !key.is_empty() {
+                    folders.push((key.to_owned(), decoded(value)));
+                }
+            }
+        }
+    }
+    Ok(SourceFile { length: meta.len(), path, folders })
+}
+
+/// Replaces escapes such as `%20` in the name of a folder.
+fn decoded(text: &str) -> String {
+    let (bytes, mut out, mut i) = (text.as_bytes(), Vec::new(), 0);
+    while i < bytes.len() {
+        let escape = text.get(i + 1..i + 3).filter(|_| bytes[i] == b'%').and_then(|h| u8::from_str_radix(h, 16).ok());
+        out.push(escape.unwrap_or(bytes[i]));
+        i += if escape.is_some() { 3 } else { 1 };
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Adds the data files in a folder and in the folders inside it.
+fn below(folder: &Path, out: &mut Vec<PathBuf>) -> Result<()> {
+    let entries = std::fs::read_dir(folder).map_err(|e| Error::no_input(folder, e))?;
+    for entry in entries {
+        let entry = entry.map_err(|e| Error::no_input(folder, e))?;
+        let (path, name) = (entry.path(), entry.file_name().to_string_lossy().to_lowercase());
+        if name.starts_with('.') {
+            continue;
+        }
+        // links to folders are not followed, because they can form a circle
+        if entry.file_type().map_err(|e| Error::no_input(&path, e))?.is_dir() {
+            below(&path, out)?;
+        } else if is_data(&name) {
+            out.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn is_data(name: &str) -> bool {
+    let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(name);
+    name.rsplit_once('.').is_some_and(|(_, ending)| ENDINGS.contains(&ending))
+}
+
+fn no_match(pattern: &str) -> String {
+    let fixed: PathBuf = Path::new(pattern)
+        .components()
+        .take_while(|c| !c.as_os_str().to_string_lossy().contains(['*', '?', '[']))
+        .collect();
+    let folder = if fixed == Path::new(pattern) { fixed.parent().unwrap_or(&fixed) } else { &fixed };
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    match std::fs::read_dir(folder) {
+        Err(_) => format!("there is no folder {}", folder.display()),
+        Ok(entries) => {
+            let mut names: Vec<String> =
+                entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+            names.sort();
+            if names.is_empty() {
+                return format!("the folder {} is empty", folder.display());
+            }
+            format!("no file matches; {} contains {}", folder.display(), crate::error::list(&names, 5))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_folders_and_keys_of_folders() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["site=7/a.csv", "site=8 b/b.CSV.gz", "x/notes.md", "log/2024-01.parquet", ".hidden.csv"] {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "x").unwrap();
+        }
+        let root = dir.path().to_str().unwrap();
+        let log = dir.path().join("log");
+        let found = files(root, &log).unwrap();
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert_eq!(found[0].folders, [("site".to_owned(), "7".to_owned())]);
+        assert_eq!(files(&format!("{root}/**/*.csv"), &log).unwrap().len(), 1);
+        let error = files(&format!("{root}/x/*.csv"), &log).unwrap_err().to_string();
+        assert!(error.contains("contains notes.md"), "{error}");
+        assert!(matches!(files("s3://bucket/site=7/", &log), Err(Error::Usage(_))));
+    }
+}

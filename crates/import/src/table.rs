@@ -1,0 +1,272 @@
+//! A table with one row per time, and the rule for rows with equal times.
+
+use std::collections::BTreeMap;
+
+use polars::prelude::*;
+
+use crate::error::{Error, Result, list, plural};
+use crate::zone::instant;
+
+/// Name of the time column in the log.
+pub const TIME: &str = "timestamp";
+
+/// What to do if samples with equal times differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    Last,
+    First,
+    Mean,
+}
+
+impl Keep {
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "last" => Some(Self::Last),
+            "first" => Some(Self::First),
+            "mean" => Some(Self::Mean),
+            _ => None,
+        }
+    }
+}
+
+/// The values of a column. A missing number is NaN; a missing text is code 0.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Values {
+    Numbers(Vec<f64>),
+    Texts { codes: Vec<u32>, texts: Vec<String> },
+}
+
+/// A column of a table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Column {
+    pub name: String,
+    pub values: Values,
+}
+
+/// A table with ascending times (µs since 1970), each of which occurs once.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Table {
+    pub time: Vec<i64>,
+    pub columns: Vec<Column>,
+}
+
+/// Counts samples with the time of another sample of the same column.
+#[derive(Debug, Default)]
+pub struct Duplicates {
+    /// Samples that equal another one.
+    pub equal: usize,
+    /// Samples that differ from another one with the same time.
+    pub different: usize,
+    /// Descriptions of the first of these.
+    pub examples: Vec<String>,
+    /// Number of these in each column, and the first of two different values.
+    columns: BTreeMap<String, (usize, String)>,
+}
+
+impl Duplicates {
+    fn note(&mut self, column: &str, time: i64, a: &str, b: &str) {
+        self.different += 1;
+        self.columns.entry(column.to_owned()).or_insert_with(|| (0, a.trim_matches('`').to_owned())).0 += 1;
+        if self.examples.len() < 4 {
+            self.examples.push(format!("{} `{column}`: {a} and {b}", instant(time)));
+        }
+    }
+
+    /// A value of `column` that differs from another value at the same time.
+    pub fn example_of(&self, column: &str) -> Option<&str> {
+        self.columns.get(column).map(|(_, text)| text.as_str())
+    }
+
+    /// # Errors
+    /// [`Error::Data`] if samples differ and the user has not said which is kept. `hint` is a possible cause.
+    pub fn require(&self, source: &str, keep: Option<Keep>, hint: &str) -> Result<Vec<String>> {
+        let mut notes = Vec::new();
+        if self.equal > 0 {
+            notes.push(format!(
+                "{} dropped (equal time and value)",
+                plural(self.equal, "duplicate sample", "duplicate samples")
+            ));
+        }
+        if self.different == 0 {
+            return Ok(notes);
+        }
+        let columns: Vec<String> = self.columns.iter().map(|(name, (n, _))| format!("`{name}` ({n})")).collect();
+        let what = format!(
+            "{} with the time of another sample but another value, in {}; for example {}",
+            plural(self.different, "sample", "samples"),
+            list(&columns, 5),
+            list(&self.examples, 3)
+        );
+        match keep {
+            Some(keep) => {
+                let kept = match keep {
+                    Keep::Last => "the last one is kept",
+                    Keep::First => "the first one is kept",
+                    Keep::Mean => "their mean is kept",
+                };
+                notes.push(format!("{what}: {kept}"));
+                Ok(notes)
+            }
+            None => {
+                Err(Error::Data(format!("{source}: {what}; {hint}or choose with `--keep last`, `first` or `mean`")))
+            }
+        }
+    }
+}
+
+/// Rows in the order of time, and the position in this order at which each run of equal times starts.
+pub struct Runs {
+    order: Vec<u32>,
+    starts: Vec<usize>,
+}
+
+impl Runs {
+    /// Sorts `rows` by time. Rows with equal times keep their order.
+    pub fn new(mut rows: Vec<u32>, time: &[i64]) -> Self {
+        let at = |row: &u32| time[*row as usize];
+        if !rows.is_sorted_by_key(at) {
+            rows.sort_by_key(at);
+        }
+        let starts = (0..rows.len()).filter(|i| *i == 0 || at(&rows[*i]) != at(&rows[*i - 1])).collect();
+        Self { order: rows, starts }
+    }
+
+    pub fn rows(&self) -> &[u32] {
+        &self.order
+    }
+
+    /// The distinct times.
+    pub fn times(&self, time: &[i64]) -> Vec<i64> {
+        self.starts.iter().map(|i| time[self.order[*i] as usize]).collect()
+    }
+
+    /// The rows of each run.
+    fn each(&self) -> impl Iterator<Item = &[u32]> {
+        let ends = self.starts.iter().skip(1).copied().chain([self.order.len()]);
+        self.starts.iter().zip(ends).map(|(from, to)| &self.order[*from..to])
+    }
+
+    /// Merges the values of each run of equal times. Missing values are ignored.
+    pub fn merge(
+        &self,
+        name: &str,
+        values: &Values,
+        time: &[i64],
+        keep: Option<Keep>,
+        found: &mut Duplicates,
+    ) -> Column {
+        let values = match values {
+            Values::Numbers(values) => {
+                let merged = self.each().map(|run| match run {
+                    [row] => values[*row as usize],
+                    run => merge_numbers(name, values, run, time, keep, found),
+                });
+                Values::Numbers(merged.collect())
+            }
+            Values::Texts { codes, texts } => {
+                let merged = self.each().map(|run| match run {
+                    [row] => codes[*row as usize],
+                    run => merge_texts(name, (codes, texts), run, time, keep, found),
+                });
+                Values::Texts { codes: merged.collect(), texts: texts.clone() }
+            }
+        };
+        Column { name: name.to_owned(), values }
+    }
+}
+
+fn merge_numbers(
+    name: &str,
+    values: &[f64],
+    run: &[u32],
+    time: &[i64],
+    keep: Option<Keep>,
+    found: &mut Duplicates,
+) -> f64 {
+    let (mut out, mut sum, mut n, mut differ) = (f64::NAN, 0.0, 0_u32, false);
+    for row in run {
+        let v = values[*row as usize];
+        if v.is_nan() {
+            continue;
+        }
+        if n > 0 && v == out {
+            found.equal += 1;
+        } else if n > 0 && !differ {
+            differ = true;
+            found.note(name, time[*row as usize], &out.to_string(), &v.to_string());
+        }
+        if n == 0 || keep != Some(Keep::First) {
+            out = v;
+        }
+        (sum, n) = (sum + v, n + 1);
+    }
+    if differ && keep == Some(Keep::Mean) { sum / f64::from(n) } else { out }
+}
+
+fn merge_texts(
+    name: &str,
+    (codes, texts): (&[u32], &[String]),
+    run: &[u32],
+    time: &[i64],
+    keep: Option<Keep>,
+    found: &mut Duplicates,
+) -> u32 {
+    let text = |code: u32| format!("`{}`", texts.get(code as usize).map_or("", String::as_str));
+    let (mut out, mut differ) = (0, false);
+    for row in run {
+        let code = codes[*row as usize];
+        if code == 0 {
+            continue;
+        }
+        if code == out {
+            found.equal += 1;
+        } else if out != 0 && !differ {
+            differ = true;
+            found.note(name, time[*row as usize], &text(out), &text(code));
+        }
+        if out == 0 || keep != Some(Keep::First) {
+            out = code;
+        }
+    }
+    out
+}
+
+impl Column {
+    /// The texts or numbers as a column of polars.
+    fn into_polars(self) -> polars::prelude::Column {
+        let name: PlSmallStr = self.name.as_str().into();
+        let series = match self.values {
+            Values::Numbers(values) => {
+                let values: Float64Chunked = values.into_iter().map(|v| (!v.is_nan()).then_some(v)).collect();
+                values.with_name(name).into_series()
+            }
+            Values::Texts { codes, texts } => {
+                let text = |code: u32| (code > 0).then(|| texts.get(code as usize).map_or("", String::as_str));
+                let values: StringChunked = codes.iter().map(|c| text(*c)).collect();
+                values.with_name(name).into_series()
+            }
+        };
+        series.into()
+    }
+}
+
+impl Table {
+    /// The table as a data frame with times in UTC.
+    ///
+    /// # Errors
+    /// [`PolarsError`] if two columns have the same name.
+    pub fn into_frame(self) -> PolarsResult<DataFrame> {
+        let height = self.time.len();
+        let time = Int64Chunked::from_vec(TIME.into(), self.time).into_series();
+        let time = time.cast(&DataType::Datetime(TimeUnit::Microseconds, Some(polars::prelude::TimeZone::UTC)))?;
+        let columns = std::iter::once(time.into()).chain(self.columns.into_iter().map(Column::into_polars));
+        DataFrame::new(height, columns.collect())
+    }
+
+    /// The most frequent step between rows (µs), or `None` if there are fewer than two rows.
+    pub fn step(&self) -> Option<i64> {
+        let mut steps: Vec<i64> = self.time.windows(2).map(|w| w[1] - w[0]).collect();
+        steps.sort_unstable();
+        steps.get(steps.len() / 2).copied()
+    }
+}

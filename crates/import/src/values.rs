@@ -1,0 +1,196 @@
+//! Converts texts to numbers or states, and counts texts among the numbers.
+
+use std::collections::BTreeMap;
+
+use crate::error::list;
+use crate::number::{self, Class, Decimal, Signs};
+
+/// Pairs of states, of which the second becomes 1. The names are compared without regard to case.
+const STATES: [(&str, &str); 16] = [
+    ("off", "on"),
+    ("false", "true"),
+    ("no", "yes"),
+    ("closed", "open"),
+    ("close", "open"),
+    ("stopped", "running"),
+    ("stop", "run"),
+    ("stop", "start"),
+    ("inactive", "active"),
+    ("disabled", "enabled"),
+    ("aus", "ein"),
+    ("aus", "an"),
+    ("nein", "ja"),
+    ("zu", "auf"),
+    ("halt", "betrieb"),
+    ("normal", "alarm"),
+];
+
+/// Texts that historians write in place of a value.
+const SYSTEM: [&str; 18] = [
+    "bad input",
+    "no data",
+    "i/o timeout",
+    "pt created",
+    "comm fail",
+    "bad",
+    "bad quality",
+    "not connect",
+    "out of serv",
+    "scan off",
+    "intf shut",
+    "calc failed",
+    "invalid data",
+    "no sample",
+    "bad total",
+    "scan timeout",
+    "no result",
+    "arc off-line",
+];
+/// Texts that historians write in place of a number, but that can also be the state of a machine.
+const SYSTEM_OR_STATE: [&str; 9] =
+    ["shutdown", "configure", "error", "failed", "offline", "invalid", "undefined", "over range", "under range"];
+
+/// How many texts of a column or tag are numbers.
+#[derive(Debug, Default)]
+pub struct Texts {
+    /// Number of rows with each text that is no number. At most [`MAX_TEXTS`] texts are counted.
+    pub others: BTreeMap<String, usize>,
+    pub numbers: usize,
+}
+
+const MAX_TEXTS: usize = 10_000;
+
+impl Texts {
+    /// Counts a text, and adds what it says about the decimal sign to `signs`.
+    pub fn add(&mut self, text: &str, signs: &mut Signs) {
+        match signs.add(text) {
+            Class::Empty => {}
+            Class::Other => {
+                let room = self.others.len() < MAX_TEXTS;
+                match self.others.get_mut(text.trim()) {
+                    Some(n) => *n += 1,
+                    None if room => {
+                        self.others.insert(text.trim().to_owned(), 1);
+                    }
+                    None => {}
+                }
+            }
+            _ => self.numbers += 1,
+        }
+    }
+
+    /// The number of rows whose text neither is a number nor stands for a missing one.
+    fn states(&self) -> usize {
+        self.others.iter().filter(|(text, _)| !is_system(text, true)).map(|(_, n)| n).sum()
+    }
+
+    /// How the column is converted.
+    pub fn conversion(&self) -> Conversion {
+        if self.numbers > 0 && self.numbers >= self.states() {
+            return Conversion::Numbers;
+        }
+        let states: Vec<&String> = self.others.keys().filter(|t| !is_system(t, false)).collect();
+        if self.numbers == 0 && states.is_empty() {
+            // an empty column, or one without a single number
+            return if self.others.is_empty() { Conversion::Empty } else { Conversion::Numbers };
+        }
+        if self.numbers == 0 {
+            let mut lower: Vec<String> = states.iter().map(|s| s.to_lowercase()).collect();
+            lower.sort();
+            lower.dedup();
+            let pair = STATES.into_iter().find(|(zero, one)| lower.iter().all(|s| s == zero || s == one));
+            if let Some((zero, one)) = pair {
+                return Conversion::States(zero, one);
+            }
+        }
+        Conversion::Texts
+    }
+
+    /// A list of the texts that become missing, with their numbers.
+    pub fn lost(&self) -> Option<String> {
+        let mut lost: Vec<(&String, &usize)> = self.others.iter().collect();
+        lost.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
+        let lost: Vec<String> = lost.iter().map(|(text, n)| format!("{n} × `{text}`")).collect();
+        (!lost.is_empty()).then(|| list(&lost, 6))
+    }
+}
+
+/// Whether a text stands for a missing value. `among_numbers` is false in a column with states.
+fn is_system(text: &str, among_numbers: bool) -> bool {
+    let lower = text.to_lowercase();
+    let known = |list: &[&str]| list.contains(&lower.as_str());
+    number::is_missing(text) || text.starts_with('#') || known(&SYSTEM) || (among_numbers && known(&SYSTEM_OR_STATE))
+}
+
+/// The type to which the texts of a column are converted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conversion {
+    Empty,
+    Numbers,
+    /// The names of the states 0 and 1.
+    States(&'static str, &'static str),
+    Texts,
+}
+
+impl Conversion {
+    /// The number that stands for `text`. NaN if it is missing, or if the column keeps its texts.
+    pub fn number(self, text: &str, decimal: Decimal) -> f64 {
+        match self {
+            Self::Empty | Self::Numbers => number::number(text, decimal).unwrap_or(f64::NAN),
+            Self::States(zero, one) => match text.trim().to_lowercase() {
+                t if t == zero => 0.0,
+                t if t == one => 1.0,
+                _ => f64::NAN,
+            },
+            Self::Texts => f64::NAN,
+        }
+    }
+}
+
+/// Describes what became of a column of texts, if that has to be told.
+pub fn describe(name: &str, texts: &Texts, conversion: Conversion) -> Option<String> {
+    match conversion {
+        Conversion::Empty => Some(format!("`{name}` is empty")),
+        Conversion::Numbers => texts.lost().map(|lost| format!("`{name}`: {lost} read as missing values")),
+        Conversion::States(zero, one) => {
+            let lost: Vec<String> =
+                texts.others.iter().filter(|(t, _)| is_system(t, false)).map(|(t, n)| format!("{n} × `{t}`")).collect();
+            let lost =
+                if lost.is_empty() { String::new() } else { format!("; {} read as missing values", list(&lost, 6)) };
+            Some(format!("`{name}`: `{zero}` = 0 and `{one}` = 1{lost}"))
+        }
+        Conversion::Texts if texts.numbers > 0 => Some(format!(
+            "`{name}` stays text: only {} of its values are numbers; the others are {}",
+            texts.numbers,
+            texts.lost().unwrap_or_default()
+        )),
+        Conversion::Texts => {
+            let names: Vec<&String> = texts.others.keys().collect();
+            Some(format!("`{name}` stays text: {}", list(&names, 6)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conversion(texts: &[&str]) -> Conversion {
+        let (mut counts, mut signs) = (Texts::default(), Signs::default());
+        texts.iter().for_each(|t| counts.add(t, &mut signs));
+        counts.conversion()
+    }
+
+    #[test]
+    fn columns_become_numbers_states_or_texts() {
+        assert_eq!(conversion(&["1.5", "Bad Input", "Bad Input", "No Data", "", "I/O Timeout"]), Conversion::Numbers);
+        assert_eq!(conversion(&["On", "OFF", "on", "Bad Input"]), Conversion::States("off", "on"));
+        assert_eq!(conversion(&["Aus", "Aus"]), Conversion::States("aus", "ein"));
+        assert_eq!(conversion(&["A12", "A13"]), Conversion::Texts);
+        assert_eq!(conversion(&["Auto", "Manual", "Auto", "3"]), Conversion::Texts);
+        assert_eq!(conversion(&["", ""]), Conversion::Empty);
+        let states = Conversion::States("off", "on");
+        assert_eq!((states.number("On", Decimal::Point), states.number(" off", Decimal::Comma)), (1.0, 0.0));
+        assert!(states.number("Bad Input", Decimal::Point).is_nan());
+    }
+}

@@ -1,0 +1,153 @@
+//! Reads an export with one column per signal.
+
+use std::collections::HashMap;
+
+use polars::prelude::*;
+
+use crate::error::{Error, Result};
+use crate::frame::FileFrame;
+use crate::layout;
+use crate::number::{self, Decimal, Signs};
+use crate::recipe::Source;
+use crate::table::{self, Duplicates, Keep, Runs, Table, Values};
+use crate::values::{self, Conversion, Texts};
+use crate::zone::NO_TIME;
+
+fn bad(frame: &FileFrame, e: &PolarsError) -> Error {
+    Error::Data(format!("{}: {e}", frame.name))
+}
+
+/// A column that is to be read, with the counts of its texts.
+pub struct Wanted {
+    pub name: String,
+    texts: Texts,
+    pub signs: Signs,
+    /// Whether the column contains text in some file.
+    is_text: bool,
+}
+
+/// Lists the columns other than those of the time.
+///
+/// # Errors
+/// [`Error::Usage`] if a selected column does not exist.
+pub fn columns(frames: &[FileFrame], source: &Source, time: &[String], notes: &mut Vec<String>) -> Result<Vec<Wanted>> {
+    let mut names: Vec<String> = Vec::new();
+    for frame in frames {
+        for name in frame.frame.get_column_names() {
+            if !names.iter().any(|n| n == name.as_str()) && !time.iter().any(|t| t == name.as_str()) {
+                names.push(name.to_string());
+            }
+        }
+    }
+    for name in &source.select {
+        layout::require(name, &names, "--select")?;
+    }
+    if !source.select.is_empty() {
+        names.retain(|n| source.select.contains(n));
+    }
+    let mut out = Vec::new();
+    for name in names {
+        let mut wanted = Wanted { name, texts: Texts::default(), signs: Signs::default(), is_text: false };
+        let mut times = false;
+        for frame in frames {
+            let Ok(column) = frame.frame.column(&wanted.name) else { continue };
+            match column.dtype() {
+                DataType::Datetime(..) | DataType::Date => times = true,
+                DataType::String => {
+                    wanted.is_text = true;
+                    let texts = column.as_materialized_series().str().map_err(|e| bad(frame, &e))?;
+                    texts.iter().flatten().for_each(|t| wanted.texts.add(t, &mut wanted.signs));
+                }
+                _ => wanted.texts.numbers += column.len() - column.null_count(),
+            }
+        }
+        if times {
+            notes.push(format!("`{}` left out, because it contains times", wanted.name));
+        } else if wanted.texts.numbers == 0 && wanted.texts.others.is_empty() {
+            notes.push(format!("`{}` left out, because it is empty", wanted.name));
+        } else {
+            out.push(wanted);
+        }
+    }
+    Ok(out)
+}
+
+/// Reads the columns, and sorts the rows by time. `decimals` contains the decimal sign of each column.
+///
+/// # Errors
+/// [`Error::Data`] if values differ at the same time.
+pub fn read(
+    frames: &[FileFrame],
+    wanted: &[Wanted],
+    decimals: &[Decimal],
+    times: &[Vec<i64>],
+    keep: Option<Keep>,
+    notes: &mut Vec<String>,
+) -> Result<Table> {
+    let source = frames.first().map_or("", |f| f.name.as_str());
+    let time: Vec<i64> = times.concat();
+    let rows = (0..time.len()).filter(|row| time[*row] != NO_TIME).map(|row| row as u32);
+    let runs = Runs::new(rows.collect(), &time);
+    let mut found = Duplicates::default();
+    let mut columns = Vec::new();
+    let mut texts_by_name = Vec::new();
+    for (wanted, decimal) in wanted.iter().zip(decimals) {
+        let conversion = if wanted.is_text { wanted.texts.conversion() } else { Conversion::Numbers };
+        if wanted.is_text {
+            notes.extend(values::describe(&wanted.name, &wanted.texts, conversion));
+        }
+        if conversion == Conversion::Texts {
+            texts_by_name.push(wanted.name.clone());
+        }
+        let values = values(frames, &wanted.name, conversion, *decimal)?;
+        columns.push(runs.merge(&wanted.name, &values, &time, keep, &mut found));
+    }
+    let hint = match texts_by_name.iter().find_map(|name| found.example_of(name).map(|text| (name, text))) {
+        Some((name, text)) => format!(
+            "if `{name}` distinguishes several things, import one of them, such as `--where \"{name} == '{text}'\"`, "
+        ),
+        None => String::new(),
+    };
+    notes.extend(found.require(source, keep, &hint)?);
+    Ok(Table { time: runs.times(&time), columns })
+}
+
+/// The values of a column in all files.
+fn values(frames: &[FileFrame], name: &str, conversion: Conversion, decimal: Decimal) -> Result<Values> {
+    let mut numbers: Vec<f64> = Vec::new();
+    let mut codes: Vec<u32> = Vec::new();
+    let (mut known, mut texts): (HashMap<String, u32>, Vec<String>) = (HashMap::new(), vec![String::new()]);
+    for frame in frames {
+        let height = frame.frame.height();
+        let Ok(column) = frame.frame.column(name) else {
+            numbers.resize(numbers.len() + height, f64::NAN);
+            codes.resize(codes.len() + height, 0);
+            continue;
+        };
+        let column = column.as_materialized_series();
+        if conversion == Conversion::Texts {
+            let column = column.cast(&DataType::String).map_err(|e| bad(frame, &e))?;
+            for text in column.str().map_err(|e| bad(frame, &e))?.iter() {
+                let text = text.map(str::trim).filter(|t| !number::is_missing(t));
+                codes.push(match text {
+                    None => 0,
+                    Some(text) => match known.get(text) {
+                        Some(code) => *code,
+                        None => {
+                            texts.push(text.to_owned());
+                            known.insert(text.to_owned(), texts.len() as u32 - 1);
+                            texts.len() as u32 - 1
+                        }
+                    },
+                });
+            }
+        } else if let Ok(strings) = column.str() {
+            numbers.extend(strings.iter().map(|t| conversion.number(t.unwrap_or(""), decimal)));
+        } else {
+            let column = column.cast(&DataType::Float64).map_err(|e| bad(frame, &e))?;
+            let column = column.f64().map_err(|e| bad(frame, &e))?;
+            numbers.extend(column.iter().map(|v| v.filter(|v| v.is_finite()).unwrap_or(f64::NAN)));
+        }
+    }
+    Ok(if conversion == Conversion::Texts { Values::Texts { codes, texts } } else { Values::Numbers(numbers) })
+}

@@ -1,0 +1,123 @@
+//! Encodings, number formats, compression and file formats.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use polars::prelude::*;
+
+use crate::plant::{Plant, assert_numbers};
+
+/// A German export with 48 half hours: title, units, decimal comma, points between groups of digits.
+fn german() -> (String, Vec<f64>, Vec<f64>) {
+    let mut text = String::from("Messwerte Kälteanlage;;\nErstellt am 05.03.2024;;\n\nZeitstempel;Rücklauf TI101;Zähler\n;[°C];[kWh]\n");
+    let (mut temperatures, mut energies) = (Vec::new(), Vec::new());
+    for i in 0..48 {
+        let (tenths, kwh) = (185 + i % 7, 1_234_560 + 25 * i);
+        temperatures.push(tenths as f64 / 10.0);
+        energies.push(kwh as f64 / 10.0);
+        let (thousands, units) = (kwh / 10_000, kwh / 10 % 1000);
+        writeln!(text, "{:02}.03.2024 {:02}:{:02};{},{};{thousands}.{units:03},{}", 4 + i / 48, i / 2, i % 2 * 30, tenths / 10, tenths % 10, kwh % 10)
+            .unwrap();
+    }
+    (text, temperatures, energies)
+}
+
+#[test]
+fn a_german_export_in_latin_1() {
+    let (text, temperatures, energies) = german();
+    let bytes: Vec<u8> = text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+    let plant = Plant::new(&[]);
+    plant.write("export/März.csv", &bytes);
+    let ended = plant.imported("--from export/*.csv --timezone Europe/Berlin");
+    ended.says(&["CSV `;`, Windows-1252", "decimal comma", "(dmy)", "2 lines before the data skipped", "`Rücklauf TI101` °C", "every 30min"]);
+    assert_numbers(&plant.numbers("Rücklauf TI101"), &temperatures);
+    assert_numbers(&plant.numbers("Zähler"), &energies);
+    assert_eq!(plant.times().first().unwrap(), "2024-03-03T23:00:00Z");
+    assert_eq!(plant.times().len(), 48);
+}
+
+#[test]
+fn utf_16_byte_order_marks_and_compression_give_the_same_log() {
+    let (text, ..) = german();
+    let mut logs = Vec::new();
+    let utf16 = |big: bool| -> Vec<u8> {
+        let units = std::iter::once(0xfeff).chain(text.encode_utf16());
+        units.flat_map(|u| if big { u.to_be_bytes() } else { u.to_le_bytes() }).collect()
+    };
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gz.write_all(text.as_bytes()).unwrap();
+    for (name, bytes) in [
+        ("a.csv", text.clone().into_bytes()),
+        ("a.txt", format!("\u{feff}{text}").into_bytes()),
+        ("b.csv", utf16(false)),
+        ("c.csv", utf16(true)),
+        ("d.csv.gz", gz.finish().unwrap()),
+        ("e.csv.zst", zstd::encode_all(&utf16(false)[..], 3).unwrap()),
+        ("f.csv", text.replace('\n', "\r\n").into_bytes()),
+    ] {
+        let plant = Plant::new(&[]);
+        plant.write(name, &bytes);
+        plant.imported(&format!("--from {name} --timezone Europe/Berlin"));
+        logs.push(plant.bytes());
+    }
+    assert!(logs.windows(2).all(|w| w[0] == w[1]));
+}
+
+#[test]
+fn ndjson_arrow_and_parquet() {
+    let mut frame = df!(
+        "ts" => &[1_704_067_200_000_i64, 1_704_067_260_000, 1_704_067_320_000],
+        "temp" => &[Some(1.5), None, Some(2.5)],
+        "level" => &[1_i32, 2, 3],
+        "running" => &[true, false, true]
+    )
+    .unwrap();
+    let plant = Plant::new(&[(
+        "a.ndjson",
+        "{\"ts\":1704067200000,\"temp\":1.5,\"level\":1,\"running\":true}\n{\"ts\":1704067260000,\"temp\":null,\"level\":2,\"running\":false}\n{\"ts\":1704067320000,\"temp\":2.5,\"level\":3,\"running\":true}\n",
+    )]);
+    std::fs::create_dir_all(plant.path("x")).unwrap();
+    let create = |name: &str| std::fs::File::create(plant.path(name)).unwrap();
+    ParquetWriter::new(create("a.parquet")).finish(&mut frame).unwrap();
+    IpcWriter::new(create("a.arrow")).finish(&mut frame).unwrap();
+    let mut logs = Vec::new();
+    for (name, format) in [("a.ndjson", "NDJSON"), ("a.parquet", "Parquet"), ("a.arrow", "Arrow IPC")] {
+        let ended = plant.imported(&format!("--from {name} --replace"));
+        ended.says(&[format, "milliseconds since 1970 in `ts`: 2024-01-01T00:00:00Z to 2024-01-01T00:02:00Z, every 1min"]);
+        assert_numbers(&plant.numbers("temp"), &[1.5, f64::NAN, 2.5]);
+        assert_numbers(&plant.numbers("running"), &[1.0, 0.0, 1.0]);
+        logs.push(plant.bytes());
+    }
+    assert!(logs.windows(2).all(|w| w[0] == w[1]));
+}
+
+#[test]
+fn thousands_and_decimals_that_can_be_read_in_two_ways_are_asked_for() {
+    let plant = Plant::new(&[("a.csv", "Datum;Wert1\n01.02.2024;1.234\n02.02.2024;5.678\n")]);
+    plant.refused("--from a.csv --timezone UTC", 2).says(&["`1.234` can be read", "--decimal"]);
+    plant.imported("--from a.csv --timezone UTC --decimal comma");
+    assert_numbers(&plant.numbers("Wert1"), &[1234.0, 5678.0]);
+    // with a point as the usual sign, three decimals are no thousands
+    let plant = Plant::new(&[("a.csv", "time,x\n2024-01-01T00:00Z,1.234\n2024-01-01T01:00Z,5.678\n")]);
+    plant.imported("--from a.csv");
+    assert_numbers(&plant.numbers("x"), &[1.234, 5.678]);
+    // another column decides
+    let plant = Plant::new(&[("a.csv", "Datum;a;b\n01.02.2024;1.234;0,5\n02.02.2024;5.678;1,5\n")]);
+    plant.imported("--from a.csv --timezone UTC");
+    assert_numbers(&plant.numbers("a"), &[1234.0, 5678.0]);
+    // both signs in one column
+    let plant = Plant::new(&[("a.csv", "time;x\n2024-01-01T00:00Z;1,5\n2024-01-01T01:00Z;2.75\n")]);
+    plant.refused("--from a.csv", 65).says(&["`2.75` and `1,5`"]);
+}
+
+#[test]
+fn folders_with_keys_filter_and_become_columns() {
+    let rows = |x: i32| format!("time,x\n2024-01-01T00:00Z,{x}\n2024-01-01T01:00Z,{}\n", x + 1);
+    let plant = Plant::new(&[("in/site=7/a.csv", &rows(10)), ("in/site=8/a.csv", &rows(20))]);
+    plant.refused("--from in", 65).says(&["if `site` distinguishes several things", "--where \"site == '7'\""]);
+    plant.imported("--from in --where site|==|'8'").says(&["the folder `site` is `8`"]);
+    assert_eq!(plant.columns(), ["x"]);
+    assert_numbers(&plant.numbers("x"), &[20.0, 21.0]);
+    plant.imported("--from in --where site|==|7|and|x|>|10 --replace");
+    assert_numbers(&plant.numbers("x"), &[11.0]);
+}

@@ -1,0 +1,103 @@
+//! The log as a whole: joins, means, recipe, repetition.
+
+use std::fmt::Write as _;
+
+use crate::plant::{Plant, assert_numbers, modified};
+
+/// A log of 10 min steps over three days from 2024-01-30, in rows that are not sorted.
+fn plant_csv() -> String {
+    let mut text = String::from("time,power\n");
+    for i in (0..432).map(|i| i * 125 % 432) {
+        let (day, minute) = (30 + i / 144, i % 144 * 10);
+        let date = if day > 31 { "2024-02-01".into() } else { format!("2024-01-{day}") };
+        writeln!(text, "{date}T{:02}:{:02}:00Z,{i}", minute / 60, minute % 60).unwrap();
+    }
+    text
+}
+
+#[test]
+fn values_of_other_sources_are_joined_by_time() {
+    let weather = "time;temp;rain\n2024-01-30 00:00Z;1;\n2024-01-30 01:00Z;2;5\n2024-01-30 06:00Z;3;\n";
+    let plant = Plant::new(&[("p.csv", &plant_csv()), ("w.csv", weather)]);
+    let ended = plant.imported("--from p.csv --from w.csv --as weather --tolerance 90min");
+    ended.says(&["w.csv: joined by time; values are at most 90min old"]);
+    assert_eq!(plant.columns(), ["power", "weather_temp", "weather_rain"]);
+    // the last value at or before each time that is at most 90 min old
+    let right = |i: usize| match i {
+        0..6 => 1.0,
+        6..=15 => 2.0,
+        36..=45 => 3.0,
+        _ => f64::NAN,
+    };
+    assert_numbers(&plant.numbers("weather_temp"), &(0..432).map(right).collect::<Vec<_>>());
+    let rain = |i: usize| if (6..=15).contains(&i) { 5.0 } else { f64::NAN };
+    assert_numbers(&plant.numbers("weather_rain"), &(0..432).map(rain).collect::<Vec<_>>());
+    assert_numbers(&plant.numbers("power"), &(0..432).map(|i| i as f64).collect::<Vec<_>>());
+    plant.write("v.csv", plant_csv().as_bytes());
+    plant.import("--from p.csv --from v.csv --replace").says(&["two sources have a column `power`", "--as"]);
+}
+
+#[test]
+fn means_over_steps() {
+    let plant = Plant::new(&[("p.csv", &plant_csv())]);
+    plant.imported("--from p.csv --every 1h").says(&["numbers are means over 1h"]);
+    // the mean of six consecutive numbers
+    let right: Vec<f64> = (0..72).map(|h| 6.0 * f64::from(h) + 2.5).collect();
+    assert_numbers(&plant.numbers("power"), &right);
+    assert_eq!(plant.times()[1], "2024-01-30T01:00:00Z");
+}
+
+#[test]
+fn the_recipe_repeats_the_import_and_takes_new_files() {
+    let plant = Plant::new(&[("in/a.csv", &plant_csv())]);
+    plant.imported("--from in/*.csv --since 2024-01-31");
+    assert_eq!(plant.files(), ["2024-01.parquet", "2024-02.parquet"]);
+    assert_eq!(plant.times()[0], "2024-01-31T00:00:00Z");
+    let (bytes, january) = (plant.bytes(), modified(&plant.path("data/p/log/2024-01.parquet")));
+    plant.imported("").says(&["0 files written, 2 unchanged"]);
+    plant.write("in/b.csv", b"time,power\n2024-02-02T00:00:00Z,1000\n");
+    plant.imported("").says(&["1 file written, 1 unchanged"]);
+    assert_eq!(plant.bytes()[0], bytes[0]);
+    assert_eq!(modified(&plant.path("data/p/log/2024-01.parquet")), january);
+    assert_eq!(plant.numbers("power").last(), Some(&1000.0));
+    // another recipe is not mixed with the old log
+    let ended = plant.import("--from in/*.csv --since 2024-01-30");
+    assert_eq!(ended.code, Some(2));
+    ended.says(&["`since` was different", "--replace"]);
+    // rows that were removed from the sources do not silently disappear from the log
+    plant.write("in/a.csv", b"time,power\n2024-01-31T00:00:00Z,1\n2024-02-02T00:00:00Z,1000\n");
+    let ended = plant.import("");
+    assert_eq!(ended.code, Some(2));
+    ended.says(&["2024-01.parquet has 144 rows, but the sources now have only 1"]);
+    assert_eq!(plant.bytes()[0], bytes[0]);
+    assert!(plant.files().iter().all(|f| !f.starts_with('.')), "{:?}", plant.files());
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes_with_any_number_of_threads() {
+    let logs: Vec<_> = ["1", "2"]
+        .map(|threads| {
+            let plant = Plant::new(&[("p.csv", &plant_csv()), ("w.csv", &plant_csv())]);
+            let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_twinopt-import"));
+            command.current_dir(plant.root.path()).env("POLARS_MAX_THREADS", threads);
+            command.args("import data/p --from p.csv --from w.csv --as w --every 30min".split(' '));
+            assert!(command.output().unwrap().status.success());
+            (plant.bytes(), std::fs::read(plant.path("data/p/import.toml")).unwrap())
+        })
+        .into();
+    assert_eq!(logs[0], logs[1]);
+}
+
+#[test]
+fn foreign_logs_and_unfinished_files_are_left_alone() {
+    let plant = Plant::new(&[("p.csv", &plant_csv()), ("data/p/log/other.parquet", "x")]);
+    let ended = plant.import("--from p.csv");
+    assert_eq!(ended.code, Some(2));
+    ended.says(&["other.parquet, which no import wrote"]);
+    assert_eq!(plant.files(), ["other.parquet"]);
+    // a folder in place of the second month: the first month must not be left as a temporary file
+    let plant = Plant::new(&[("p.csv", &plant_csv()), ("data/p/log/2024-02.parquet/x", "")]);
+    let ended = plant.import("--from p.csv --replace");
+    assert_ne!(ended.code, Some(0));
+    assert!(plant.files().iter().all(|f| !f.ends_with(".tmp")), "{:?}", plant.files());
+}

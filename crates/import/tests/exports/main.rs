@@ -1,0 +1,8 @@
+//! Imports small exports with the binary, and compares the log with values that are computed here.
+
+mod formats;
+mod historians;
+mod logs;
+mod plant;
+mod refusals;
+mod times;

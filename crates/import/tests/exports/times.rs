@@ -1,0 +1,122 @@
+//! Notations of times.
+
+use std::fmt::Write as _;
+
+use crate::plant::{Plant, assert_numbers};
+
+#[test]
+fn the_last_hour_of_a_day_is_24_00() {
+    for (first, second) in [("2022-07-01", "2022-07-02"), ("01/07/2022", "02/07/2022"), ("2022/07/01", "2022/07/02")] {
+        let mut text = String::from("datetime;kwh\n");
+        for (day, name) in [first, second].iter().enumerate() {
+            for hour in 1..=24 {
+                writeln!(text, "{name} {hour:02}:00;{}", 24 * day + hour).unwrap();
+            }
+        }
+        let plant = Plant::new(&[("a.csv", &text)]);
+        let order = if first.starts_with("01") { "--date-order dmy" } else { "" };
+        let ended = plant.imported(&format!("--from a.csv --timezone Europe/Madrid {order}"));
+        ended.says(&["stamps = \"end\""]);
+        let times = plant.times();
+        assert_eq!((times.len(), times[0].as_str(), times[23].as_str()), (48, "2022-06-30T23:00:00Z", "2022-07-01T22:00:00Z"));
+        assert_numbers(&plant.numbers("kwh"), &(1..=48).map(f64::from).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_date_and_the_number_of_the_ending_hour() {
+    let mut text = String::from("Delivery Date,Hour Ending,Price\n");
+    for hour in 1..=24 {
+        writeln!(text, "07/{:02}/2022,{hour},{hour}.5", 13).unwrap();
+    }
+    let plant = Plant::new(&[("a.csv", &text)]);
+    plant.imported("--from a.csv --timezone -06:00").says(&["run from 1 to 24", "(mdy) and `Hour Ending`"]);
+    assert_eq!((plant.times()[0].as_str(), plant.times()[23].as_str()), ("2022-07-13T07:00:00Z", "2022-07-14T06:00:00Z"));
+}
+
+#[test]
+fn dates_and_times_in_two_columns() {
+    let text = "Datum;Uhrzeit;T\n01.02.2024;00:00;1\n01.02.2024;12:30:15;2\n01.02.2024;24:00;3\n";
+    let plant = Plant::new(&[("a.csv", text)]);
+    plant.imported("--from a.csv --timezone UTC");
+    assert_eq!(plant.times(), ["2024-02-01T00:00:00Z", "2024-02-01T12:30:15Z", "2024-02-02T00:00:00Z"]);
+    assert_eq!(plant.columns(), ["T"]);
+}
+
+#[test]
+fn spreadsheet_days_with_point_and_comma() {
+    // 45292 is 2024-01-01; a quarter of an hour is 1/96 of a day
+    for comma in [false, true] {
+        let mut text = String::from("Time;Temp\n");
+        for i in 0..200 {
+            let day = format!("{:.10}", 45_292.0 + f64::from(i) / 96.0);
+            let line = format!("{day};{}.25\n", i % 9);
+            text += &if comma { line.replace('.', ",") } else { line };
+        }
+        let plant = Plant::new(&[("a.csv", &text)]);
+        plant.imported("--from a.csv --timezone UTC").says(&["spreadsheet days in `Time`: 2024-01-01T00:00:00Z to 2024-01-03T01:45:00Z, every 15min"]);
+        assert_eq!(plant.times()[1], "2024-01-01T00:15:00Z");
+        assert_eq!(plant.numbers("Temp")[8], 8.25);
+    }
+}
+
+#[test]
+fn numbers_since_1970_in_all_units_and_digits() {
+    for (first, second, unit) in [
+        ("1704067200", "1704067260", "seconds since 1970"),
+        ("1704067200.0", "1704067260.0", "seconds since 1970"),
+        ("1704067200000", "1704067260000", "milliseconds since 1970"),
+        ("1704067200000000", "1704067260000000", "microseconds since 1970"),
+        ("1704067200000000000", "1704067260000000000", "nanoseconds since 1970"),
+        ("202401010000", "202401010001", "digits"),
+        ("20240101000000", "20240101000100", "digits"),
+    ] {
+        let plant = Plant::new(&[("a.csv", &format!("ts,x\n{first},1\n{second},2\n"))]);
+        plant.imported("--from a.csv --timezone UTC").says(&[unit]);
+        assert_eq!(plant.times(), ["2024-01-01T00:00:00Z", "2024-01-01T00:01:00Z"], "{unit}");
+    }
+}
+
+#[test]
+fn offsets_in_the_text_and_fixed_zones() {
+    let plant = Plant::new(&[("a.csv", "time,x\n2024-01-01 05:30:00+05:30,1\n2024-01-01 07:00:00+06:00,2\n")]);
+    plant.imported("--from a.csv");
+    assert_eq!(plant.times(), ["2024-01-01T00:00:00Z", "2024-01-01T01:00:00Z"]);
+    let plant = Plant::new(&[("a.csv", "time,x\n2024-01-01 05:30:00,1\n2024-01-01 06:30:00,2\n")]);
+    plant.imported("--from a.csv --timezone +05:30");
+    assert_eq!(plant.times(), ["2024-01-01T00:00:00Z", "2024-01-01T01:00:00Z"]);
+    let plant = Plant::new(&[("a.csv", "time,x\n2024-01-01 05:30:00+05:30,1\n2024-01-01 06:30:00,2\n")]);
+    plant.refused("--from a.csv --timezone UTC", 65).says(&["have an offset from UTC, and others do not"]);
+}
+
+#[test]
+fn the_hour_that_is_repeated_at_the_end_of_summer_time() {
+    let mut text = String::from("Zeit;x\n");
+    // 27 October 2024 in Berlin, every 15 min: 02:00 to 02:45 occurs twice, so the day has 100 rows
+    let clock = (0..12).chain(8..96);
+    for (row, quarter) in clock.enumerate() {
+        writeln!(text, "27.10.2024 {:02}:{:02};{row}", quarter / 4, quarter % 4 * 15).unwrap();
+    }
+    let plant = Plant::new(&[("a.csv", &text)]);
+    plant.imported("--from a.csv --timezone Europe/Berlin").says(&["8 rows in the hour that is repeated"]);
+    let start = "2024-10-26T22:00:00Z".parse::<jiff::Timestamp>().unwrap().as_second();
+    let right: Vec<String> =
+        (0..100).map(|i| jiff::Timestamp::from_second(start + 900 * i).unwrap().to_string()).collect();
+    assert_eq!(plant.times(), right);
+    assert_numbers(&plant.numbers("x"), &(0..100).map(f64::from).collect::<Vec<_>>());
+    // an hour that does not exist
+    let plant = Plant::new(&[("a.csv", "Zeit;x\n31.03.2024 01:30;1\n31.03.2024 02:30;2\n")]);
+    plant.refused("--from a.csv --timezone Europe/Berlin", 65).says(&["2024-03-31 02:30:00 does not exist", "+01:00"]);
+}
+
+#[test]
+fn the_order_of_day_and_month_is_decided_by_all_files() {
+    let unclear = "Date,x\n03/04/2024 00:00,1\n04/04/2024 00:00,2\n";
+    let plant = Plant::new(&[("in/a.csv", unclear)]);
+    plant.refused("--from in --timezone UTC", 2).says(&["`03/04/2024 00:00`", "--date-order dmy"]);
+    plant.write("in/b.csv", b"Date,x\n13/04/2024 00:00,3\n");
+    plant.imported("--from in --timezone UTC");
+    assert_eq!(plant.times(), ["2024-04-03T00:00:00Z", "2024-04-04T00:00:00Z", "2024-04-13T00:00:00Z"]);
+    let plant = Plant::new(&[("in/a.csv", "Date,x\n13/04/2024,3\n"), ("in/b.csv", "Date,x\n04/14/2024,3\n")]);
+    plant.refused("--from in --timezone UTC", 65).says(&["`13/04/2024` begins with the day, and `04/14/2024` begins with the month"]);
+}

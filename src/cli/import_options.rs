@@ -1,0 +1,83 @@
+//! The options of `twinopt import`. The program `twinopt-import` in `crates/import` compiles this file too, so that both
+//! programs have the same options.
+
+use std::path::PathBuf;
+
+/// Convert exports (CSV, NDJSON, Arrow, Parquet) into the Parquet log of a plant.
+///
+/// Detects delimiter, encoding, header, decimal sign, dates and the layout of the files, prints what was detected, and
+/// writes `DIR/log/YYYY-MM.parquet` with times in UTC, and the recipe `DIR/import.toml`. Without `--from`, the sources
+/// in the recipe are read again. Nothing is guessed if it could be read in two ways: the message then names the option
+/// that decides.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "\
+Examples:
+  twinopt import data/plant1 --from 'export/**/*.csv' --timezone Europe/Berlin
+  twinopt import data/plant1 --from plant.csv.gz --from weather.parquet --as weather
+  twinopt import data/plant1                      read the sources in import.toml again
+
+Read more in docs/import.md.")]
+pub struct Options {
+    /// Folder of the plant, `data/<plant>`
+    pub dir: PathBuf,
+    /// File, folder or pattern such as 'export/**/*.csv'; several sources are joined by time
+    #[arg(long, value_name = "FILES")]
+    pub from: Vec<String>,
+    /// Prefix for the columns of the preceding `--from`
+    #[arg(long = "as", value_name = "NAME")]
+    pub prefix: Vec<String>,
+    /// Time column; two columns are written like `Date+Time`
+    #[arg(long, value_name = "COLUMN")]
+    pub time: Option<String>,
+    /// Time zone of times without one, such as Europe/Berlin, UTC or +01:00
+    #[arg(long, value_name = "ZONE")]
+    pub timezone: Option<String>,
+    /// Order of day and month in dates such as 03/04/2024
+    #[arg(long, value_name = "dmy|mdy|ymd", value_parser = ["dmy", "mdy", "ymd"])]
+    pub date_order: Option<String>,
+    /// Decimal sign of numbers such as 1.234 and 1,234
+    #[arg(long, value_name = "point|comma", value_parser = ["point", "comma"])]
+    pub decimal: Option<String>,
+    /// Delimiter of CSV files: `,`, `;`, `|` or `tab`
+    #[arg(long, value_name = "CHAR", value_parser = [",", ";", "|", "tab"])]
+    pub delimiter: Option<String>,
+    /// Columns of an export with one sample per row: tag, value and, if there is one, quality
+    #[arg(long, value_name = "TAG,VALUE[,QUALITY]", value_delimiter = ',', num_args = 1)]
+    pub long: Vec<String>,
+    /// Do not pivot, even if the columns look like tag and value
+    #[arg(long, conflicts_with = "long")]
+    pub wide: bool,
+    /// Quality flag of good samples, or a range (default: good, 192..255)
+    #[arg(long, value_name = "FLAG")]
+    pub good: Vec<String>,
+    /// Read only rows that satisfy comparisons joined by `and`, e.g. "sku == 'A12' and line == 2"
+    #[arg(long = "where", value_name = "CONDITION")]
+    pub condition: Option<String>,
+    /// Leave out samples before this time, e.g. 2024-01-01 or 2024-01-01T06:00Z
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Read only these columns or tags
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    pub select: Vec<String>,
+    /// Rename a column or tag
+    #[arg(long, value_name = "OLD=NEW")]
+    pub rename: Vec<String>,
+    /// What to do if two rows with the same time differ (default: stop with an error)
+    #[arg(long, value_name = "last|first|mean", value_parser = ["last", "first", "mean"])]
+    pub keep: Option<String>,
+    /// Reduce to means over steps of this length, e.g. 10min
+    #[arg(long, value_name = "SPAN")]
+    pub every: Option<String>,
+    /// Maximum age of a joined value (default: twice the step of its source)
+    #[arg(long, value_name = "SPAN")]
+    pub tolerance: Option<String>,
+    /// Replace an existing import.toml and log that were made with other options
+    #[arg(long)]
+    pub replace: bool,
+    /// Print what was detected; write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Limit of the address space in MiB (default: 1024 plus 12 times the size of the input)
+    #[arg(long, value_name = "MIB")]
+    pub memory: Option<u64>,
+}
