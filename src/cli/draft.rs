@@ -121,7 +121,10 @@ impl Draft {
         let length = span.1.as_millisecond() - span.0.as_millisecond();
         let mean = length / i64::try_from(rows).unwrap_or(i64::MAX).max(2).saturating_sub(1);
         let step = sampling.filter(|s| s.ms() > 0).unwrap_or_else(|| TimeSpan::from_ms(mean.max(1)));
-        let step = round_step(step);
+        let step = match long.and_then(|(tag, ..)| own_clock(tag, length, repeats)) {
+            Some(interval) => usual_step(interval),
+            None => round_step(step),
+        };
         if length < 20 * step.ms() {
             return Err(Error::Data(format!(
                 "{}: {} from {} to {} are too few to fit a twin; export a longer log",
@@ -370,6 +373,26 @@ fn round_span(ms: i64, step: TimeSpan) -> TimeSpan {
         }
     }
     TimeSpan::from_ms((ms / step.ms()).max(1) * step.ms())
+}
+
+/// The mean interval between the samples of the most frequent tag (ms), if the tags of a long log have their own times.
+/// `repeats` is the fraction of the rows with the time of another row. If the tags share their times, only one row per
+/// time and tag has a new time.
+fn own_clock(tag: &ColumnSummary, length: i64, repeats: f64) -> Option<i64> {
+    let (_, samples) = tag.commonest.as_ref()?;
+    let shared = 1.0 - 1.0 / tag.distinct.max(1) as f64;
+    let samples = i64::try_from(*samples).ok().filter(|n| *n > 1)?;
+    (tag.distinct > 1 && repeats < shared / 2.0).then(|| length / (samples - 1))
+}
+
+/// The usual sample time that is closest to `interval` (ms), because irregular samples have no nominal one.
+fn usual_step(interval: i64) -> TimeSpan {
+    const USUAL: [i64; 20] = [
+        1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_200, 1_800, 3_600, 7_200, 10_800, 14_400, 21_600, 43_200, 86_400,
+    ];
+    let ratio = |s: &i64| ((s * 1_000) as f64 / interval.max(1) as f64).ln().abs();
+    let closest = USUAL.into_iter().min_by(|a, b| ratio(a).total_cmp(&ratio(b)));
+    TimeSpan::from_ms(closest.unwrap_or(60) * 1_000)
 }
 
 /// Rounds a measured sample time to the nominal one: 599,870 ms becomes 10 min.

@@ -30,7 +30,7 @@ pub struct Options {
     #[arg(long, value_name = "COLUMN")]
     pub time: Option<String>,
     /// Time zone of times without one, such as Europe/Berlin, UTC or +01:00
-    #[arg(long, value_name = "ZONE")]
+    #[arg(long, value_name = "ZONE", allow_hyphen_values = true)]
     pub timezone: Option<String>,
     /// Order of day and month in dates such as 03/04/2024
     #[arg(long, value_name = "dmy|mdy|ymd", value_parser = ["dmy", "mdy", "ymd"])]

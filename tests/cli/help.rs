@@ -23,8 +23,8 @@ fn twinopt(args: &[&str]) -> Command {
 fn help_of_every_verb_equals_its_snapshot() {
     twinopt(&["--help"]).assert().success().stdout_eq(snapshot("help.txt"));
     for verb in [
-        "import", "init", "check", "inspect", "fit", "run", "report", "retrain", "schedule", "models", "status", "advise",
-        "control",
+        "import", "init", "check", "inspect", "fit", "run", "report", "retrain", "schedule", "models", "status",
+        "advise", "control",
     ] {
         twinopt(&[verb, "--help"]).assert().success().stdout_eq(snapshot(&format!("{verb}.txt")));
     }

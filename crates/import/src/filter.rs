@@ -89,7 +89,7 @@ fn word(text: &str) -> Option<((String, bool), &str)> {
         let end = text[1..].find(first)?;
         return Some(((text[1..=end].to_owned(), true), &text[end + 2..]));
     }
-    let end = text.find(|c: char| c.is_whitespace() || "=!<>".contains(c)).unwrap_or(text.len());
+    let end = text.find(|c: char| c.is_whitespace() || "=!<>&".contains(c)).unwrap_or(text.len());
     (end > 0).then(|| ((text[..end].to_owned(), false), &text[end..]))
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use polars::io::HiveOptions;
 use polars::prelude::*;
 
 use crate::dialect::{self, Dialect};
@@ -24,6 +25,8 @@ pub struct FileFrame {
     pub notes: Vec<String>,
     /// Delimiter of a CSV file.
     pub delimiter: Option<u8>,
+    /// Columns that are given by the names of folders.
+    pub folders: Vec<String>,
     /// Units from a row below the header: pairs of a column and its unit.
     pub units: Vec<(String, String)>,
 }
@@ -84,7 +87,8 @@ pub fn read(file: &SourceFile, source: &Source, conditions: &[Condition], limit:
         None => out.format,
     };
     limits::done();
-    Ok(Some(FileFrame { name, frame, format, notes: out.notes, delimiter: out.delimiter, units: out.units }))
+    let folders = file.folders.iter().map(|(key, _)| key.clone()).collect();
+    Ok(Some(FileFrame { folders, name, frame, format, notes: out.notes, delimiter: out.delimiter, units: out.units }))
 }
 
 /// A file that has been opened but not read.
@@ -125,12 +129,15 @@ fn parquet(name: &str, mut bytes: Vec<u8>) -> Result<Opened> {
     if let Some(at) = bytes[start..end].windows(KEY.len()).position(|w| w == KEY) {
         bytes[start + at] = b'-';
     }
-    let lazy = LazyFrame::scan_parquet_sources(buffer(bytes), ScanArgsParquet::default());
+    // the names of folders are read in `sources`
+    let arguments = ScanArgsParquet { hive_options: HiveOptions::new_disabled(), ..ScanArgsParquet::default() };
+    let lazy = LazyFrame::scan_parquet_sources(buffer(bytes), arguments);
     Ok(Opened::new(lazy.map_err(|e| bad(&reason(&e)))?, "Parquet"))
 }
 
 fn ipc(bytes: Vec<u8>) -> PolarsResult<Opened> {
-    let lazy = LazyFrame::scan_ipc_sources(buffer(bytes), IpcScanOptions::default(), UnifiedScanArgs::default())?;
+    let arguments = UnifiedScanArgs { hive_options: HiveOptions::new_disabled(), ..UnifiedScanArgs::default() };
+    let lazy = LazyFrame::scan_ipc_sources(buffer(bytes), IpcScanOptions::default(), arguments)?;
     Ok(Opened::new(lazy, "Arrow IPC"))
 }
 

@@ -1,19 +1,20 @@
 //! The import of all sources of a plant.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use polars::prelude::DataFrame;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, list};
 use crate::limits;
+use crate::merge::Keep;
 use crate::options::Options;
 use crate::output::{self, Staged};
 use crate::recipe::{self, Recipe, Source};
 use crate::report::{Report, shown_span};
+use crate::series;
 use crate::source;
 use crate::sources::{self, SourceFile};
-use crate::table::Keep;
 use crate::{join, join::as_of};
 
 /// The options, and the `--from` to which each `--as` belongs.
@@ -48,11 +49,23 @@ pub fn run(request: &Request) -> Result<Report> {
     let mut joined: Option<DataFrame> = None;
     let since = recipe.since.clone();
     for (source, files) in recipe.source.iter_mut().zip(&all) {
+        let from = located(&source.from, dir);
         let limit = source::file_limit(address_space);
-        let (table, summary) = source::read(files, source, since.as_deref(), keep, limit)?;
+        let (columns, summary) = source::read(files, &from, source, since.as_deref(), keep, limit)?;
         let step = summary.step.unwrap_or(0);
+        let bad = |e| Error::Data(format!("{from}: {e}"));
         report.sources.push(summary);
-        let mut frame = table.into_frame().map_err(|e| Error::Data(format!("{}: {e}", source.from)))?;
+        let mut frame = if series::have_own_clocks(&columns) && all.len() == 1 && every.is_none() {
+            let mut left_out = Vec::new();
+            let frame = series::samples(&columns, &mut left_out).map_err(bad)?;
+            report.notes.push("the tags are logged at different times, so the log has one row per sample".into());
+            if !left_out.is_empty() {
+                report.notes.push(format!("left out, because they are text: {}", list(&left_out, 10)));
+            }
+            frame
+        } else {
+            series::table(columns).map_err(bad)?
+        };
         if let Some(every) = every {
             frame = join::means(frame, every)?;
         }
@@ -60,11 +73,7 @@ pub fn run(request: &Request) -> Result<Report> {
             None => frame,
             Some(left) => {
                 let tolerance = tolerance.unwrap_or_else(|| 2 * step.max(every.unwrap_or(0)));
-                report.notes.push(format!(
-                    "{}: joined by time; values are at most {} old",
-                    source.from,
-                    shown_span(tolerance)
-                ));
+                report.notes.push(format!("{from}: joined by time; values are at most {} old", shown_span(tolerance)));
                 as_of(left, &frame, tolerance)?
             }
         });
@@ -157,18 +166,7 @@ fn located(from: &str, dir: &Path) -> String {
     if from.contains("://") {
         return from.to_owned();
     }
-    let path = dir.join(from);
-    // `data/plant1/../..` is simplified, so that messages show short paths
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        let can_go_up = matches!(out.components().next_back(), Some(std::path::Component::Normal(_)));
-        if part.as_os_str() == ".." && can_go_up {
-            out.pop();
-        } else {
-            out.push(part);
-        }
-    }
-    out.display().to_string()
+    source::simplified(&dir.join(from)).display().to_string()
 }
 
 /// The files that earlier imports wrote.

@@ -3,7 +3,7 @@
 use polars::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::table::TIME;
+use crate::series::TIME;
 
 fn bad(e: PolarsError) -> Error {
     Error::Data(format!("the sources cannot be joined: {e}"))
@@ -51,7 +51,10 @@ pub fn as_of(left: DataFrame, right: &DataFrame, tolerance: i64) -> Result<DataF
     let (rows, samples) = (times(&out).map_err(bad)?, times(right).map_err(bad)?);
     for column in right.columns().iter().filter(|c| c.name() != TIME) {
         if out.column(column.name()).is_ok() {
-            let text = format!("two sources have a column `{}`; distinguish them with `--as NAME` after a `--from`", column.name());
+            let text = format!(
+                "two sources have a column `{}`; distinguish them with `--as NAME` after a `--from`",
+                column.name()
+            );
             return Err(Error::Usage(text));
         }
         // every column has its own missing values

@@ -1,15 +1,17 @@
 //! Converts an export with one sample per row into a table with one column per tag.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use polars::prelude::*;
 
 use crate::error::{Error, Result, plural};
 use crate::frame::FileFrame;
 use crate::layout::Long;
+use crate::merge::{Duplicates, Keep, Runs, Values};
 use crate::number::{Decimal, Signs};
 use crate::quality::{Flags, Good};
-use crate::table::{self, Duplicates, Keep, Runs, Table, Values};
+use crate::series::{QUALITY, Series};
 use crate::values::{Conversion, Texts};
 use crate::zone::NO_TIME;
 
@@ -194,7 +196,7 @@ pub fn pivot(
     times: &[Vec<i64>],
     reading: &Reading,
     notes: &mut Vec<String>,
-) -> Result<Table> {
+) -> Result<Vec<Series>> {
     let source = frames.first().map_or("", |f| f.name.as_str());
     let mut samples = Samples {
         time: Vec::new(),
@@ -227,66 +229,28 @@ pub fn pivot(
     let texts = Values::Texts { codes: text, texts };
     let qualities = Values::Texts { codes: flag, texts: flags.known.iter().map(|(flag, _)| flag.clone()).collect() };
     let mut found = Duplicates::default();
-    // each column with its own times
-    let mut columns: Vec<(Vec<i64>, table::Column)> = Vec::new();
+    let mut columns: Vec<Series> = Vec::new();
     let mut order: Vec<usize> = (0..tags.names.len()).filter(|t| !rows[*t].is_empty()).collect();
     order.sort_by_key(|t| &tags.names[*t]);
     for tag in order {
         let name = &tags.names[tag];
         let runs = Runs::new(std::mem::take(&mut rows[tag]), &time);
         let own = runs.times(&time);
+        // tags that are always logged together share their times
+        let own = columns.last().filter(|c| *c.time == own).map_or_else(|| Arc::new(own), |c| Arc::clone(&c.time));
         let values = if reading.conversions[tag] == Conversion::Texts { &texts } else { &numbers };
-        columns.push((own.clone(), runs.merge(name, values, &time, reading.keep, &mut found)));
+        let values = runs.merge(name, values, &time, reading.keep, &mut found);
+        columns.push(Series { name: name.clone(), time: Arc::clone(&own), values });
         if let (Some(column), Values::Texts { codes, .. }) = (&reading.long.quality, &qualities) {
             let of_tag = runs.rows().iter().map(|row| codes[*row as usize]);
             if let Some(note) = flags.describe(source, name, column, of_tag)? {
                 notes.push(note);
-                let mut ignored = Duplicates::default();
-                columns.push((
-                    own,
-                    runs.merge(&format!("{name}.quality"), &qualities, &time, Some(Keep::Last), &mut ignored),
-                ));
+                let name = format!("{name}{QUALITY}");
+                let values = runs.merge(&name, &qualities, &time, Some(Keep::Last), &mut Duplicates::default());
+                columns.push(Series { name, time: own, values });
             }
         }
     }
     notes.extend(found.require(source, reading.keep, "")?);
-    Ok(union(columns))
-}
-
-/// Puts columns with times of their own into rows with common times.
-fn union(columns: Vec<(Vec<i64>, table::Column)>) -> Table {
-    let equal = columns.windows(2).all(|w| w[0].0 == w[1].0);
-    if equal {
-        let time = columns.first().map(|c| c.0.clone()).unwrap_or_default();
-        return Table { time, columns: columns.into_iter().map(|c| c.1).collect() };
-    }
-    let mut time: Vec<i64> = columns.iter().flat_map(|(time, _)| time.iter().copied()).collect();
-    time.sort_unstable();
-    time.dedup();
-    let spread = |own: &[i64], put: &mut dyn FnMut(usize, usize)| {
-        let mut row = 0;
-        for (i, t) in own.iter().enumerate() {
-            while time[row] < *t {
-                row += 1;
-            }
-            put(row, i);
-        }
-    };
-    let columns = columns.into_iter().map(|(own, column)| {
-        let values = match column.values {
-            Values::Numbers(values) => {
-                let mut out = vec![f64::NAN; time.len()];
-                spread(&own, &mut |row, i| out[row] = values[i]);
-                Values::Numbers(out)
-            }
-            Values::Texts { codes, texts } => {
-                let mut out = vec![0; time.len()];
-                spread(&own, &mut |row, i| out[row] = codes[i]);
-                Values::Texts { codes: out, texts }
-            }
-        };
-        table::Column { name: column.name, values }
-    });
-    let columns = columns.collect();
-    Table { time, columns }
+    Ok(columns)
 }

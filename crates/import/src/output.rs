@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use polars::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::table::TIME;
+use crate::series::TIME;
 use crate::zone;
 
 /// Rows per row group.
@@ -76,7 +76,7 @@ pub fn months(frame: &DataFrame) -> Result<Vec<(String, Vec<u8>, usize)>> {
         start += rows.len();
         let mut bytes = Vec::new();
         ParquetWriter::new(&mut bytes)
-            .with_compression(ParquetCompression::Zstd(ZstdLevel::try_new(3).ok()))
+            .with_compression(ParquetCompression::Zstd(None))
             .with_row_group_size(Some(ROW_GROUP))
             .finish(&mut part)
             .map_err(bad)?;

@@ -1,6 +1,6 @@
 //! Reads all files of a source into one table.
 
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use crate::clock;
 use crate::error::{Error, Result, list, plural};
@@ -8,12 +8,13 @@ use crate::filter;
 use crate::frame::{self, FileFrame};
 use crate::layout::{self, Long};
 use crate::long::{self, Reading};
+use crate::merge::Keep;
 use crate::number::{Decimal, Signs};
 use crate::quality::Good;
 use crate::recipe::Source;
+use crate::series::{self, QUALITY, Series, TIME};
 use crate::sources::SourceFile;
 use crate::stamp;
-use crate::table::{Keep, TIME, Table};
 use crate::values::{self, Conversion};
 use crate::wide;
 use crate::zone::{NO_TIME, Zone};
@@ -34,17 +35,18 @@ pub struct Summary {
     pub notes: Vec<String>,
 }
 
-/// Reads a source, and adds what was detected to its settings.
+/// Reads the files of a source, and adds what was detected to its settings. `from` is their pattern for messages.
 ///
 /// # Errors
 /// Any error that concerns the files or their content.
 pub fn read(
     files: &[SourceFile],
+    from: &str,
     source: &mut Source,
     since: Option<&str>,
     keep: Option<Keep>,
     limit: u64,
-) -> Result<(Table, Summary)> {
+) -> Result<(Vec<Series>, Summary)> {
     let conditions = source.condition.as_deref().map_or(Ok(Vec::new()), filter::parse)?;
     let mut frames = Vec::new();
     for file in files {
@@ -55,40 +57,41 @@ pub fn read(
     let rows = frames.iter().map(|f| f.frame.height()).sum();
     if rows == 0 {
         let hint = source.condition.as_ref().map_or("the files have no rows", |_| "no row satisfies `--where`");
-        return Err(Error::Data(format!("{}: {hint}", source.from)));
+        return Err(Error::Data(format!("{from}: {hint}")));
     }
     let names: Vec<String> = frames[0].frame.get_column_names().iter().map(ToString::to_string).collect();
     let long = layout::long(&names, source)?;
     notes.extend(file_notes(&frames));
-    let from = source.from.clone();
-    let (table, layout, times) = match &long {
+    let (columns, layout, times) = match &long {
         Some(long) => read_long(&frames, long, source, since, keep, &mut notes)?,
         None => read_wide(&frames, source, since, keep, &mut notes)?,
     };
-    if table.time.is_empty() {
+    let span = series::span(&columns);
+    if span.is_none() {
         return Err(Error::Data(format!("{from}: no row is left; check `--since` and `--where`")));
     }
-    let table = renamed(table, source)?;
+    let columns = renamed(columns, source)?;
     let summary = Summary {
-        from,
+        from: from.to_owned(),
         files: files.len(),
         rows,
         format: formats(&frames),
         layout,
         times,
-        span: table.time.first().copied().zip(table.time.last().copied()),
-        step: table.step(),
+        span,
+        step: series::step(&columns),
         notes,
     };
-    Ok((table, summary))
+    Ok((columns, summary))
 }
 
 /// Leaves out the columns from the names of folders that have the same value for all files.
 fn drop_constant_folders(files: &[SourceFile], frames: &mut [FileFrame], notes: &mut Vec<String>) {
-    let Some(first) = files.first() else { return };
+    let is_read = |f: &&SourceFile| frames.iter().any(|frame| frame.name == f.path.display().to_string());
+    let read: Vec<&SourceFile> = files.iter().filter(is_read).collect();
+    let Some(first) = read.first() else { return };
     for (key, value) in &first.folders {
-        let read = |f: &&SourceFile| frames.iter().any(|frame| frame.name == f.path.display().to_string());
-        let constant = files.iter().filter(read).all(|f| f.folders.iter().any(|(k, v)| k == key && v == value));
+        let constant = read.iter().all(|f| f.folders.iter().any(|(k, v)| k == key && v == value));
         if constant {
             notes.push(format!("the folder `{key}` is `{value}` for all files, so it is no column"));
             for frame in frames.iter_mut() {
@@ -156,8 +159,8 @@ fn point_is_usual(frames: &[FileFrame], order: Option<stamp::Order>) -> bool {
     !(frames.iter().any(|f| f.delimiter == Some(b';')) && order != Some(stamp::Order::Mdy))
 }
 
-/// The table, its layout and the notation of times, as shown to the user.
-type Described = (Table, String, String);
+/// The columns, their layout and the notation of times, as shown to the user.
+type Described = (Vec<Series>, String, String);
 
 fn read_long(
     frames: &[FileFrame],
@@ -189,7 +192,7 @@ fn read_long(
         notes.extend(described.filter_map(|((name, texts), conversion)| values::describe(name, texts, *conversion)));
         remember_decimal(source, signs, reading.decimal);
     }
-    let table = long::pivot(frames, &tags, &times.instants, &reading, notes)?;
+    let columns = long::pivot(frames, &tags, &times.instants, &reading, notes)?;
     remember_order(source, times.order);
     let quality = long.quality.as_ref().map_or_else(String::new, |q| format!(", quality `{q}`"));
     let sign = if counted.is_some() { format!(", decimal {}", reading.decimal.name()) } else { String::new() };
@@ -199,7 +202,7 @@ fn read_long(
         long.value,
         plural(tags.names.len(), "tag", "tags")
     );
-    Ok((table, layout, format!("{} in `{}`", times.notation, times.columns[0])))
+    Ok((columns, layout, times.notation))
 }
 
 fn read_wide(
@@ -220,7 +223,7 @@ fn read_wide(
         .iter()
         .map(|w| decimal(&format!("{}: the column `{}`", frames[0].name, w.name), &w.signs, &all, source, usual));
     let decimals = decimals.collect::<Result<Vec<Decimal>>>()?;
-    let table = wide::read(frames, &wanted, &decimals, &times.instants, keep, notes)?;
+    let read = wide::read(frames, &wanted, &decimals, &times.instants, keep, notes)?;
     let written: Vec<Decimal> =
         wanted.iter().zip(&decimals).filter(|(w, _)| w.signs.has_sign()).map(|(_, d)| *d).collect();
     let sign = match written.first() {
@@ -232,10 +235,8 @@ fn read_wide(
         None => String::new(),
     };
     remember_order(source, times.order);
-    let columns = times.columns.iter().map(|c| format!("`{c}`")).collect::<Vec<_>>().join(" and ");
-    let layout = format!("wide: {}{sign}", plural(table.columns.len(), "column", "columns"));
-    let notation = if times.columns.len() > 1 { times.notation } else { format!("{} in {columns}", times.notation) };
-    Ok((table, layout, notation))
+    let layout = format!("wide: {}{sign}", plural(read.len(), "column", "columns"));
+    Ok((read, layout, times.notation))
 }
 
 fn remember_order(source: &mut Source, order: Option<stamp::Order>) {
@@ -272,34 +273,34 @@ fn leave_out_before(instants: &mut [Vec<i64>], since: Option<&str>, source: &Sou
 }
 
 /// Renames columns and adds the prefix of the source.
-fn renamed(mut table: Table, source: &Source) -> Result<Table> {
+fn renamed(mut columns: Vec<Series>, source: &Source) -> Result<Vec<Series>> {
     for pair in &source.rename {
         let (old, new) = pair
             .split_once('=')
             .map(|(old, new)| (old.trim(), new.trim()))
             .filter(|(old, new)| !old.is_empty() && !new.is_empty())
             .ok_or_else(|| Error::Usage(format!("--rename `{pair}`: write OLD=NEW")))?;
-        let names: Vec<String> = table.columns.iter().map(|c| c.name.clone()).collect();
+        let names: Vec<String> = columns.iter().map(|c| c.name.clone()).collect();
         layout::require(old, &names, "--rename")?;
-        for column in &mut table.columns {
+        for column in &mut columns {
             if column.name == old {
                 new.clone_into(&mut column.name);
-            } else if column.name == format!("{old}.quality") {
-                column.name = format!("{new}.quality");
+            } else if column.name == format!("{old}{QUALITY}") {
+                column.name = format!("{new}{QUALITY}");
             }
         }
     }
     if let Some(prefix) = &source.prefix {
-        table.columns.iter_mut().for_each(|c| c.name = format!("{prefix}_{}", c.name));
+        columns.iter_mut().for_each(|c| c.name = format!("{prefix}_{}", c.name));
     }
-    if let Some(column) = table.columns.iter().find(|c| c.name == TIME) {
+    if let Some(column) = columns.iter().find(|c| c.name == TIME) {
         let text = format!(
             "{}: the column `{}` has the name of the time column; rename it with `--rename {TIME}=NEW`",
             source.from, column.name
         );
         return Err(Error::Usage(text));
     }
-    Ok(table)
+    Ok(columns)
 }
 
 /// The limit for the size of one file, given the limit of the address space.
@@ -310,15 +311,25 @@ pub fn file_limit(address_space: u64) -> u64 {
 /// The path `from` of a source, relative to the folder of the recipe if both are in one project, that is, in the folder
 /// that contains `data`.
 pub fn relative(from: &str, dir: &Path) -> String {
-    let (Ok(from_path), Ok(dir)) = (std::path::absolute(from), std::path::absolute(dir)) else {
-        return from.to_owned();
-    };
-    let Some(project) = dir.parent().filter(|p| p.file_name().is_some_and(|n| n == "data")).and_then(Path::parent)
-    else {
-        return from_path.display().to_string();
-    };
-    match from_path.strip_prefix(project) {
-        Ok(inside) => Path::new("../..").join(inside).display().to_string(),
-        Err(_) => from_path.display().to_string(),
+    let absolute = |path: &Path| std::path::absolute(path).map(|p| simplified(&p));
+    let (Ok(from_path), Ok(dir)) = (absolute(Path::new(from)), absolute(dir)) else { return from.to_owned() };
+    let project = dir.parent().filter(|p| p.file_name().is_some_and(|n| n == "data")).and_then(Path::parent);
+    match project.and_then(|project| from_path.strip_prefix(project).ok()) {
+        Some(inside) => Path::new("../..").join(inside).display().to_string(),
+        None => from_path.display().to_string(),
     }
+}
+
+/// A path in which `..` removes the preceding folder.
+pub fn simplified(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        let can_go_up = matches!(out.components().next_back(), Some(Component::Normal(_)));
+        if part == Component::ParentDir && can_go_up {
+            out.pop();
+        } else {
+            out.push(part);
+        }
+    }
+    out
 }

@@ -1,15 +1,17 @@
 //! Reads an export with one column per signal.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use polars::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::frame::FileFrame;
 use crate::layout;
+use crate::merge::{Duplicates, Keep, Runs, Values};
 use crate::number::{self, Decimal, Signs};
 use crate::recipe::Source;
-use crate::table::{self, Duplicates, Keep, Runs, Table, Values};
+use crate::series::Series;
 use crate::values::{self, Conversion, Texts};
 use crate::zone::NO_TIME;
 
@@ -83,33 +85,36 @@ pub fn read(
     times: &[Vec<i64>],
     keep: Option<Keep>,
     notes: &mut Vec<String>,
-) -> Result<Table> {
+) -> Result<Vec<Series>> {
     let source = frames.first().map_or("", |f| f.name.as_str());
     let time: Vec<i64> = times.concat();
     let rows = (0..time.len()).filter(|row| time[*row] != NO_TIME).map(|row| row as u32);
     let runs = Runs::new(rows.collect(), &time);
+    let own = Arc::new(runs.times(&time));
     let mut found = Duplicates::default();
     let mut columns = Vec::new();
-    let mut texts_by_name = Vec::new();
+    // columns that can distinguish rows with equal times
+    let mut keys: Vec<String> = frames.iter().flat_map(|f| f.folders.clone()).collect();
     for (wanted, decimal) in wanted.iter().zip(decimals) {
         let conversion = if wanted.is_text { wanted.texts.conversion() } else { Conversion::Numbers };
         if wanted.is_text {
             notes.extend(values::describe(&wanted.name, &wanted.texts, conversion));
         }
         if conversion == Conversion::Texts {
-            texts_by_name.push(wanted.name.clone());
+            keys.push(wanted.name.clone());
         }
         let values = values(frames, &wanted.name, conversion, *decimal)?;
-        columns.push(runs.merge(&wanted.name, &values, &time, keep, &mut found));
+        let values = runs.merge(&wanted.name, &values, &time, keep, &mut found);
+        columns.push(Series { name: wanted.name.clone(), time: Arc::clone(&own), values });
     }
-    let hint = match texts_by_name.iter().find_map(|name| found.example_of(name).map(|text| (name, text))) {
+    let hint = match keys.iter().find_map(|name| found.example_of(name).map(|text| (name, text))) {
         Some((name, text)) => format!(
             "if `{name}` distinguishes several things, import one of them, such as `--where \"{name} == '{text}'\"`, "
         ),
         None => String::new(),
     };
     notes.extend(found.require(source, keep, &hint)?);
-    Ok(Table { time: runs.times(&time), columns })
+    Ok(columns)
 }
 
 /// The values of a column in all files.

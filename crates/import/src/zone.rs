@@ -77,9 +77,11 @@ impl Zone {
     /// [`Error::Data`] if a time does not exist in the zone, or if the order of the rows tells nothing.
     pub fn resolve(&mut self, file: &str, times: &mut [i64], series: &[u32]) -> Result<usize> {
         let mut repeated = 0;
-        let mut last: HashMap<u32, i64> = HashMap::new();
-        let tag = |row: usize| series.get(row).copied().unwrap_or(0);
-        let downwards = direction(times, &tag);
+        let tags = series.iter().filter(|tag| **tag != u32::MAX).max().map_or(0, |tag| *tag as usize + 1);
+        // rows without a tag share the last place
+        let tag = |row: usize| series.get(row).map_or(0, |tag| (*tag as usize).min(tags));
+        let mut last = vec![NO_TIME; tags + 1];
+        let downwards = direction(times, &tag, tags + 1);
         for step in 0..times.len() {
             let row = if downwards == Some(true) { times.len() - 1 - step } else { step };
             let local = times[row];
@@ -100,10 +102,7 @@ impl Zone {
                         return Err(Error::Data(text));
                     }
                     let early = local - first * SECOND_US;
-                    match last.get(&tag(row)) {
-                        Some(previous) if *previous >= early => local - second * SECOND_US,
-                        _ => early,
-                    }
+                    if last[tag(row)] >= early { local - second * SECOND_US } else { early }
                 }
                 Offset::None => {
                     let text = format!(
@@ -115,7 +114,7 @@ impl Zone {
                     return Err(Error::Data(text));
                 }
             };
-            last.insert(tag(row), instant);
+            last[tag(row)] = instant;
             times[row] = instant;
         }
         Ok(repeated)
@@ -124,11 +123,12 @@ impl Zone {
 
 /// Whether the rows of each series run backwards in time. `None` if they are not sorted. The hour that is repeated at
 /// the end of summer time is no contradiction.
-fn direction(times: &[i64], tag: &impl Fn(usize) -> u32) -> Option<bool> {
-    let mut last: HashMap<u32, i64> = HashMap::new();
+fn direction(times: &[i64], tag: &impl Fn(usize) -> usize, tags: usize) -> Option<bool> {
+    let mut last = vec![NO_TIME; tags];
     let (mut up, mut down, mut hours_up, mut hours_down) = (0_usize, 0_usize, 0_usize, 0_usize);
     for (row, time) in times.iter().enumerate().filter(|(_, t)| **t != NO_TIME) {
-        if let Some(previous) = last.insert(tag(row), *time) {
+        let previous = std::mem::replace(&mut last[tag(row)], *time);
+        if previous != NO_TIME {
             let step = time - previous;
             let more_than_an_hour = step.abs() > 2 * 3_600 * SECOND_US;
             match step.signum() {

