@@ -276,10 +276,10 @@ fn count_missing(frames: &[FileFrame], name: &str, times: &PerRow<i64>, notes: &
     let rows: usize = times.iter().map(Vec::len).sum();
     let (mut empty, mut unreadable) = (0, Vec::new());
     for (frame, times) in frames.iter().zip(times) {
-        let texts = series(frame, name)?.cast(&DataType::String).map_err(|e| Error::Data(e.to_string()))?;
         if !times.contains(&NO_TIME) {
             continue;
         }
+        let texts = series(frame, name)?.cast(&DataType::String).map_err(|e| Error::Data(e.to_string()))?;
         let texts = texts.str().map_err(|e| Error::Data(e.to_string()))?;
         for (text, _) in texts.iter().zip(times).filter(|(_, t)| **t == NO_TIME) {
             match text.map(str::trim).filter(|t| !t.is_empty()) {

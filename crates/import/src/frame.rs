@@ -13,7 +13,9 @@ use crate::filter::Condition;
 use crate::layout;
 use crate::recipe::Source;
 use crate::sources::SourceFile;
-use crate::{limits, text};
+use crate::{limits, text, tokens};
+
+const MORE_FIELDS: &str = "has more fields than the header; correct the line, or name the delimiter with `--delimiter`";
 
 /// The rows of one file.
 pub struct FileFrame {
@@ -51,8 +53,12 @@ pub fn read(file: &SourceFile, source: &Source, conditions: &[Condition], limit:
         () if content.bytes.starts_with(b"PAR1") => parquet(&name, content.bytes)?,
         () if content.bytes.starts_with(b"ARROW1") => ipc(content.bytes).map_err(bad)?,
         () => {
-            let (bytes, encoding) = text::utf8(content.bytes);
-            if is_json(&file.path, &bytes) { ndjson(bytes).map_err(bad)? } else { csv(&name, bytes, encoding, source)? }
+            let (text, encoding) = text::utf8(content.bytes);
+            if is_json(&file.path, &text) {
+                ndjson(text).map_err(bad)?
+            } else {
+                csv(&name, text, encoding, source, &conditions)?
+            }
         }
     };
     let schema = out.lazy.collect_schema().map_err(bad)?;
@@ -141,32 +147,32 @@ fn ipc(bytes: Vec<u8>) -> PolarsResult<Opened> {
     Ok(Opened::new(lazy, "Arrow IPC"))
 }
 
-fn is_json(path: &Path, bytes: &[u8]) -> bool {
-    let first = bytes.iter().find(|b| !b.is_ascii_whitespace());
+fn is_json(path: &Path, text: &str) -> bool {
+    let first = text.bytes().find(|b| !b.is_ascii_whitespace());
     let name = path.to_string_lossy().to_lowercase();
-    first == Some(&b'{') || ([".json", "jsonl"].iter().any(|e| name.contains(e)) && first == Some(&b'['))
+    first == Some(b'{') || ([".json", "jsonl"].iter().any(|e| name.contains(e)) && first == Some(b'['))
 }
 
-fn ndjson(bytes: Vec<u8>) -> PolarsResult<Opened> {
+fn ndjson(text: String) -> PolarsResult<Opened> {
     polars_ensure!(
-        bytes.iter().find(|b| !b.is_ascii_whitespace()) != Some(&b'['),
+        !text.trim_start().starts_with('['),
         ComputeError: "the file is one JSON array; write one object per line (NDJSON)"
     );
-    let lazy = LazyJsonLineReader::new_with_sources(buffer(bytes)).with_infer_schema_length(None).finish()?;
+    let lazy =
+        LazyJsonLineReader::new_with_sources(buffer(text.into_bytes())).with_infer_schema_length(None).finish()?;
     Ok(Opened::new(lazy, "NDJSON"))
 }
 
-fn csv(name: &str, mut bytes: Vec<u8>, encoding: &str, source: &Source) -> Result<Opened> {
+fn csv(name: &str, text: String, encoding: &str, source: &Source, conditions: &[&Condition]) -> Result<Opened> {
     let bad = |what: &str| Error::Data(format!("{name}: {what}"));
-    if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(&[0xd0, 0xcf, 0x11, 0xe0]) {
+    if text.starts_with("PK\u{3}\u{4}") || text.starts_with("ÐÏ\u{11}à") {
         return Err(bad("this is a workbook of a spreadsheet program; save the sheet as CSV"));
     }
     let delimiter = source.delimiter.as_deref().and_then(|d| if d == "tab" { Some(b'\t') } else { d.bytes().next() });
-    let text = std::str::from_utf8(&bytes).map_err(|e| bad(&e.to_string()))?;
-    if text.contains('\0') {
+    if text.bytes().take(1 << 16).any(|b| b == 0) {
         return Err(bad("the file is not text"));
     }
-    let dialect = dialect::detect(text, delimiter).map_err(|e| bad(&e))?;
+    let dialect = dialect::detect(&text, delimiter).map_err(|e| bad(&e))?;
     let mut format = format!("CSV {}, {encoding}", dialect.delimiter_name());
     if !dialect.header {
         format += ", no header";
@@ -181,8 +187,20 @@ fn csv(name: &str, mut bytes: Vec<u8>, encoding: &str, source: &Source) -> Resul
     if !units.is_empty() {
         notes.push("a row with units below the header".into());
     }
-    bytes.drain(..dialect.start);
-    let lazy = scan_csv(bytes, &dialect).map_err(|e| bad(&reason(&e)))?;
+    let lazy = if tokens::has_quotes(&text) {
+        let mut bytes = text.into_bytes();
+        bytes.drain(..dialect.start);
+        scan_csv(bytes, &dialect).map_err(|e| bad(&reason(&e)))?
+    } else {
+        let wanted = needed(&dialect.names, source, conditions)?;
+        let columns = tokens::columns(&text[dialect.start..], dialect.delimiter, &dialect.names, &wanted);
+        let columns = columns.map_err(|line| {
+            let line = line + text[..dialect.start].bytes().filter(|b| *b == b'\n').count();
+            bad(&format!("line {line} {MORE_FIELDS}"))
+        })?;
+        let height = columns.first().map_or(0, Column::len);
+        DataFrame::new(height, columns).map_err(|e| bad(&reason(&e)))?.lazy()
+    };
     Ok(Opened { lazy, format, notes, delimiter: Some(dialect.delimiter), units })
 }
 
@@ -258,8 +276,7 @@ fn simple(frame: DataFrame, notes: &mut Vec<String>) -> PolarsResult<DataFrame> 
 fn reason(error: &PolarsError) -> String {
     let text = error.to_string();
     if text.contains("found more fields than defined in 'Schema'") {
-        return "a line has more fields than the header; correct the line or name the delimiter with `--delimiter`"
-            .into();
+        return format!("a line {MORE_FIELDS}");
     }
     let first = text.lines().find(|l| !l.trim().is_empty()).unwrap_or("unknown error");
     first.trim().to_owned()

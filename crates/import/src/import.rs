@@ -51,8 +51,12 @@ pub fn run(request: &Request) -> Result<Report> {
     for (source, files) in recipe.source.iter_mut().zip(&all) {
         let from = located(&source.from, dir);
         let limit = source::file_limit(address_space);
-        let (columns, summary) = source::read(files, &from, source, since.as_deref(), keep, limit)?;
+        let (mut columns, summary) = source::read(files, &from, source, since.as_deref(), keep, limit)?;
         let step = summary.step.unwrap_or(0);
+        if every.is_some() {
+            // a mean has no quality flag; bad samples are missing values by now
+            columns.retain(|c| !c.name.ends_with(series::QUALITY));
+        }
         let bad = |e| Error::Data(format!("{from}: {e}"));
         report.sources.push(summary);
         let mut frame = if series::have_own_clocks(&columns) && all.len() == 1 && every.is_none() {

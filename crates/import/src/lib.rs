@@ -28,6 +28,7 @@ mod sources;
 mod stamp;
 mod text;
 mod time_column;
+mod tokens;
 mod values;
 mod wide;
 mod zone;

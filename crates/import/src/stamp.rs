@@ -93,10 +93,31 @@ impl Orders {
 /// Reads a date, with or without a time of day and an offset. `order` applies if the order does not follow from the
 /// text; without it, such a text cannot be read.
 pub fn parse(text: &str, order: Option<Order>) -> Option<Stamp> {
+    if let Some(stamp) = iso(text.as_bytes()) {
+        return Some(stamp);
+    }
     let (date, rest) = date(text.trim())?;
     let day = days(date, date.order.or(order)?)?;
     let (clock, offset) = clock_and_zone(rest)?;
     Some(Stamp { local: day * DAY_US + clock, offset })
+}
+
+/// Reads the most frequent notation, `2024-01-31 12:34:56` with `T` or a space and with or without `Z`, quickly.
+fn iso(text: &[u8]) -> Option<Stamp> {
+    let (text, offset) = match text {
+        [text @ .., b'Z'] => (text, Some(0)),
+        text => (text, None),
+    };
+    if text.len() != 19 || text[4] != b'-' || text[7] != b'-' || text[13] != b':' || text[16] != b':' {
+        return None;
+    }
+    let part = |range: std::ops::Range<usize>| {
+        text[range].iter().try_fold(0, |n, b| b.is_ascii_digit().then(|| 10 * n + u32::from(b - b'0')))
+    };
+    let day = civil_days(part(0..4)?, part(5..7)?, part(8..10)?)?;
+    let (h, m, s) = (part(11..13)?, part(14..16)?, part(17..19)?);
+    let valid = matches!(text[10], b' ' | b'T') && h < 24 && m < 60 && s < 60;
+    valid.then(|| Stamp { local: day * DAY_US + i64::from(h * 3600 + m * 60 + s) * SECOND_US, offset })
 }
 
 /// Whether the order of day and month does not follow from the text alone.

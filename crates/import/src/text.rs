@@ -50,10 +50,10 @@ fn damaged(path: &Path, error: &std::io::Error) -> Error {
 }
 
 /// Converts the bytes of a text file to UTF-8. Returns the text and the name of the encoding.
-pub fn utf8(bytes: Vec<u8>) -> (Vec<u8>, &'static str) {
+pub fn utf8(bytes: Vec<u8>) -> (String, &'static str) {
     if bytes.starts_with(&[0xef, 0xbb, 0xbf]) {
-        let text = bytes[3..].to_vec();
-        return if simd_valid(&text) { (text, "UTF-8 with BOM") } else { (windows(&text), "Windows-1252") };
+        let text = String::from_utf8(bytes[3..].to_vec());
+        return text.map_or_else(|e| (windows(e.as_bytes()), "Windows-1252"), |text| (text, "UTF-8 with BOM"));
     }
     let sixteen = if bytes.starts_with(&[0xff, 0xfe]) {
         Some((UTF_16LE, "UTF-16 LE"))
@@ -63,22 +63,18 @@ pub fn utf8(bytes: Vec<u8>) -> (Vec<u8>, &'static str) {
         without_mark(&bytes)
     };
     if let Some((encoding, name)) = sixteen {
-        return (encoding.decode(&bytes).0.into_owned().into_bytes(), name);
+        return (encoding.decode(&bytes).0.into_owned(), name);
     }
-    if simd_valid(&bytes) {
-        let name = if bytes.is_ascii() { "ASCII" } else { "UTF-8" };
-        return (bytes, name);
+    let ascii = bytes.is_ascii();
+    match String::from_utf8(bytes) {
+        Ok(text) => (text, if ascii { "ASCII" } else { "UTF-8" }),
+        Err(e) => (windows(e.as_bytes()), "Windows-1252"),
     }
-    (windows(&bytes), "Windows-1252")
-}
-
-fn simd_valid(bytes: &[u8]) -> bool {
-    std::str::from_utf8(bytes).is_ok()
 }
 
 /// Latin-1 is a part of Windows-1252.
-fn windows(bytes: &[u8]) -> Vec<u8> {
-    WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned().into_bytes()
+fn windows(bytes: &[u8]) -> String {
+    WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned()
 }
 
 /// Recognises UTF-16 without a byte order mark: in an export, most characters are ASCII, so every second byte is zero.
@@ -117,7 +113,7 @@ mod tests {
             (text.as_bytes().to_vec(), "UTF-8"),
         ] {
             let (read, found) = utf8(bytes);
-            assert_eq!((std::str::from_utf8(&read), found), (Ok(text), name));
+            assert_eq!((read.as_str(), found), (text, name));
         }
     }
 }

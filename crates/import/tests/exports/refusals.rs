@@ -22,7 +22,7 @@ fn messages_name_the_file_and_what_to_do() {
         ("--from two.csv", 2, &["`begin` and `end` contain times", "--time"][..]),
         ("--from none.csv", 65, &["none.csv: no column contains times", "`a` (e.g. `1`)"]),
         ("--from text.csv", 65, &["text.csv: no delimiter", "of several lines"]),
-        ("--from wide.csv", 65, &["wide.csv: a line has more fields than the header"]),
+        ("--from wide.csv", 65, &["wide.csv: line 26 has more fields than the header"]),
         ("--from book.xlsx", 65, &["save the sheet as CSV"]),
         ("--from absent/*.csv", 66, &["absent/*.csv", "there is no folder absent"]),
         ("--from s3://bucket/a", 2, &["s3://bucket/a", "copy the files to this machine"]),
