@@ -74,6 +74,7 @@ mod tune;
 mod twin;
 mod units;
 mod value;
+mod verify;
 mod zone;
 
 #[cfg(test)]

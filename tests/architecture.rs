@@ -19,6 +19,7 @@ const LAYERS: &[&[&str]] = &[
     &["expr", "log"],
     &["resolve"],
     &["learn", "value"],
+    &["verify"],
     &["twin"],
     &["control"],
     &["simulate"],

@@ -25,6 +25,7 @@ mod retrain;
 mod run;
 mod schedule;
 mod status;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -69,6 +70,7 @@ enum Verb {
     Schedule(schedule::Args),
     Models(models::Args),
     Status(status::Args),
+    Verify(verify::Args),
     Advise(advise::Args),
     Control(control::Args),
 }
@@ -121,6 +123,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Verb::Schedule(args) => schedule::run(args, globals),
         Verb::Models(args) => models::run(args, globals),
         Verb::Status(args) => status::run(args, globals),
+        Verb::Verify(args) => verify::run(args, globals),
         Verb::Advise(args) => advise::run(args, globals),
         Verb::Control(args) => control::run(args, globals),
     };

@@ -12,6 +12,7 @@ pub mod retrain;
 pub mod run;
 pub mod schedule;
 pub mod status;
+pub mod verification;
 
 pub use lock::Lock;
 pub use registry::{Event, EventKind, Registry, Version};

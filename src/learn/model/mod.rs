@@ -44,7 +44,7 @@ pub use stack::{STACK, Stack};
 /// A family of models. To add a family, add a file to this folder, a variant with a name, and a match arm in [`fit`]
 /// and in [`decode`]. [`Stack`] is not a model family, because it is built from fitted models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Family {
+pub enum Family {
     Persistence,
     Linear,
     Forest,
@@ -55,7 +55,7 @@ enum Family {
 impl Family {
     const ALL: [Self; 5] = [Self::Persistence, Self::Linear, Self::Forest, Self::Gp, Self::Ensemble];
 
-    const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Persistence => "persistence",
             Self::Linear => "linear",
@@ -65,7 +65,9 @@ impl Family {
         }
     }
 
-    fn from_name(name: &str) -> Result<Self> {
+    /// # Errors
+    /// [`Error::Usage`] if no family has this name.
+    pub fn from_name(name: &str) -> Result<Self> {
         Self::ALL.into_iter().find(|f| f.name() == name).ok_or_else(|| {
             let hint =
                 nearest(name, NAMES.iter().copied()).map_or_else(String::new, |n| format!("; did you mean `{n}`?"));
@@ -107,13 +109,20 @@ pub fn fit(name: &str, fit: &Fit) -> Result<Arc<dyn Regressor>> {
             plural(data.x.len(), "input", "inputs"),
         )));
     }
-    let fit = Fit { rows: &inliers.rows, ..*fit };
+    fit_rows(family, &Fit { rows: &inliers.rows, ..*fit })
+}
+
+/// Fits a model to all rows of `fit`, outliers included.
+///
+/// # Errors
+/// [`Error::Data`] if the model cannot be fitted to these rows.
+pub fn fit_rows(family: Family, fit: &Fit) -> Result<Arc<dyn Regressor>> {
     Ok(match family {
-        Family::Persistence => Arc::new(Persistence::new(&data.layout)?),
-        Family::Linear => Arc::new(Linear::fit(&fit)?),
-        Family::Forest => Arc::new(Forest::fit(&fit)?),
-        Family::Gp => Arc::new(Gp::fit(&fit)?),
-        Family::Ensemble => Arc::new(Ensemble::fit(&fit)?),
+        Family::Persistence => Arc::new(Persistence::new(&fit.data.layout)?),
+        Family::Linear => Arc::new(Linear::fit(fit)?),
+        Family::Forest => Arc::new(Forest::fit(fit)?),
+        Family::Gp => Arc::new(Gp::fit(fit)?),
+        Family::Ensemble => Arc::new(Ensemble::fit(fit)?),
     })
 }
 

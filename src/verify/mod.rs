@@ -1,0 +1,46 @@
+//! Verification of a saving after a change ("measurement and verification", M&V).
+//!
+//! The use of energy or of another resource before the change is modelled as a function of drivers that the change does
+//! not affect, such as weather and load, and of the calendar. The model then predicts the use that would have been
+//! measured in the reporting period without the change, the *adjusted baseline*. With the measured use E_i and the
+//! adjusted baseline Ê_i in interval i,
+//!
+//! ```text
+//! saving S = Σ (Ê_i − E_i) over the m intervals of the reporting period
+//! ```
+//!
+//! The interval of S is the widest of three 90 % intervals, each with half-width U:
+//!
+//! ```text
+//! formula:    U = 1.26 t CV* (ΣÊ_i / m) √(n/n′ · (1 + 2/n′) · m),   n′ = n (1 − ρ)/(1 + ρ)
+//! bootstrap:  the 5 % and 95 % quantiles of sums of m out-of-fold errors, drawn in blocks of at least seven days
+//! placebo:    U = t × root mean square of the sums of out-of-fold errors over all windows of m intervals
+//! ```
+//!
+//! n is the number of baseline intervals, CV* the coefficient of variation of the out-of-fold errors with n − p degrees
+//! of freedom, p the number of coefficients, ρ the lag-1 autocorrelation of the errors, and t a quantile of Student's t.
+//! The formula (ASHRAE Guideline 14, with the factor for hourly data) understates the uncertainty if errors are
+//! correlated over days, which the other two intervals show. The folds are contiguous, and about as long as the reporting
+//! period if the baseline is long enough.
+//!
+//! | module | content |
+//! |---|---|
+//! | `intervals` | the log as use and drivers per hour or day |
+//! | `features` | the inputs of the model |
+//! | `baseline` | the fit of the model, and its out-of-fold errors |
+//! | `statistics` | goodness of fit |
+//! | `saving` | the saving, its interval, and the claim that it supports |
+//! | `trial` | the schedule and the analysis of a randomised on/off trial |
+
+mod baseline;
+mod features;
+mod intervals;
+mod saving;
+mod statistics;
+mod trial;
+
+pub use baseline::{AdjustedBaseline, Settings};
+pub use intervals::{Intervals, Length};
+pub use saving::{Claim, Saving};
+pub use statistics::{Fitness, Statistics};
+pub use trial::{Trial, TrialDay, analyse, plan};

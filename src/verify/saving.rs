@@ -1,0 +1,180 @@
+//! The saving in the reporting period, its interval, and the claim that it supports.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use super::baseline::AdjustedBaseline;
+use super::intervals::Intervals;
+use super::statistics::Fitness;
+use crate::error::{Error, Result};
+use crate::rng::Key;
+use crate::stats::{quantile_type_7, sorted_finite, student_t_95};
+
+/// Number of bootstrap samples.
+const SAMPLES: usize = 1_000;
+/// Length of a bootstrap block in days.
+const BLOCK_DAYS: usize = 7;
+/// 95th percentile of the standard normal distribution.
+const NORMAL_95: f64 = 1.644_853_627;
+/// Largest half-width of the interval, relative to the saving, of a verified saving.
+const MAX_UNCERTAINTY: f64 = 0.5;
+/// Number of standard errors above which a saving is verified.
+const MIN_STANDARD_ERRORS: f64 = 2.0;
+/// A driver is outside the baseline if it leaves the range in the baseline period by more than this fraction of the range
+/// (not tuned).
+const MARGIN: f64 = 0.05;
+/// Largest fraction of intervals outside the baseline for a verified saving (not tuned).
+const MAX_OUTSIDE: f64 = 0.1;
+
+/// What can be said about a saving.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Claim {
+    /// The saving is more than two standard errors above zero, its 90 % interval is at most ± 50 %, the model is accurate
+    /// enough, and the drivers stay within their range in the baseline period.
+    Verified,
+    /// The interval of the saving lies above zero, but a condition for a verified saving is not met.
+    Indicated,
+    /// The interval contains zero.
+    NotShown,
+    /// The interval lies below zero: the use has increased.
+    Increase,
+    /// The model of the baseline is not accurate enough.
+    NotFit,
+}
+
+/// The saving in the reporting period.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Saving {
+    /// Number of intervals in which the use and all drivers were measured, and number of all intervals.
+    pub intervals: usize,
+    pub all_intervals: usize,
+    /// Measured use, and the use that is predicted without the change.
+    pub measured: f64,
+    pub adjusted_baseline: f64,
+    /// `adjusted_baseline` − `measured`, with its 90 % interval.
+    pub saving: f64,
+    pub low: f64,
+    pub high: f64,
+    /// Distances of the ends of the interval from the saving, by each of the three methods.
+    pub formula: [f64; 2],
+    pub bootstrap: [f64; 2],
+    pub placebo: [f64; 2],
+    /// Fraction of the intervals in which a driver lies outside its range in the baseline period.
+    pub outside: f64,
+    pub claim: Claim,
+}
+
+impl Saving {
+    /// # Errors
+    /// [`Error::Data`] if no interval of the reporting period is usable.
+    pub fn new(baseline: &AdjustedBaseline, intervals: &Intervals, reporting: Range<usize>, seed: u64) -> Result<Self> {
+        let rows = intervals.known(reporting.clone());
+        let m = rows.len();
+        if m == 0 {
+            return Err(Error::Data(
+                "the reporting period contains no interval in which the use and all drivers were measured; choose another \
+                 period, or leave out drivers with gaps (`--drivers`)"
+                    .into(),
+            ));
+        }
+        let measured: f64 = rows.iter().map(|r| intervals.used[*r]).sum();
+        let adjusted_baseline: f64 = rows.iter().map(|r| baseline.predicted[*r]).sum();
+        let saving = adjusted_baseline - measured;
+        let per_day = intervals.per_day;
+        let daily = (per_day == 1).then(|| m as f64 / (365.0 / 12.0));
+        let formula = baseline.statistics.formula_half_width(m, adjusted_baseline, daily);
+        let bootstrap = bootstrap(&baseline.errors, m, BLOCK_DAYS * per_day, seed);
+        let placebo = placebo(&baseline.errors, m);
+        let widest = |k: usize| formula.max(bootstrap[k]).max(placebo);
+        let (low, high) = (saving - widest(0), saving + widest(1));
+        let outside = outside(baseline, intervals, &rows);
+        let standard_error = widest(0).max(widest(1)) / NORMAL_95;
+        let relative = widest(0).max(widest(1)) / saving.abs();
+        let verified =
+            saving > MIN_STANDARD_ERRORS * standard_error && relative <= MAX_UNCERTAINTY && outside <= MAX_OUTSIDE;
+        let claim = match baseline.statistics.fitness() {
+            Fitness::NotFit => Claim::NotFit,
+            _ if high < 0.0 => Claim::Increase,
+            _ if low <= 0.0 => Claim::NotShown,
+            Fitness::Fit if verified => Claim::Verified,
+            _ => Claim::Indicated,
+        };
+        Ok(Self {
+            intervals: m,
+            all_intervals: reporting.len(),
+            measured,
+            adjusted_baseline,
+            saving,
+            low,
+            high,
+            formula: [formula; 2],
+            bootstrap,
+            placebo: [placebo; 2],
+            outside,
+            claim,
+        })
+    }
+}
+
+/// How far the 90 % interval of a sum of `m` errors reaches below and above zero. The errors are drawn in blocks of
+/// `block` neighbours from the circle that joins the end of the baseline to its start (circular block bootstrap:
+/// Politis & Romano 1992).
+fn bootstrap(errors: &[f64], m: usize, block: usize, seed: u64) -> [f64; 2] {
+    let n = errors.len();
+    // prefix sums over two turns of the circle
+    let mut sums = vec![0.0; 2 * n + 1];
+    for i in 0..2 * n {
+        sums[i + 1] = sums[i] + errors[i % n];
+    }
+    let block = block.min(n);
+    let key = Key::new(seed).fold(0x7665_7269_6679);
+    let draws = m.div_ceil(block);
+    let totals: Vec<f64> = (0..SAMPLES)
+        .map(|sample| {
+            let draw = key.fold(sample as u64);
+            let blocks = (0..draws).map(|b| (draw.below(b as u64, n), block.min(m - b * block)));
+            blocks.map(|(from, length)| sums[from + length] - sums[from]).sum()
+        })
+        .collect();
+    let sorted = sorted_finite(&totals);
+    // errors are measured minus predicted use, and the saving is predicted minus measured use
+    let (low, high) = (quantile_type_7(&sorted, 0.05), quantile_type_7(&sorted, 0.95));
+    [high.max(0.0), (-low).max(0.0)]
+}
+
+/// Half the width of the 90 % interval of a sum of `m` errors, from the sums over all windows of `m` intervals in the
+/// baseline. If there are fewer than three such windows without overlap, shorter windows are used, and their sums are
+/// scaled up without assuming that errors cancel.
+fn placebo(errors: &[f64], m: usize) -> f64 {
+    let n = errors.len();
+    let length = m.min(n / 3).max(1);
+    let mut sum: f64 = errors[..length].iter().sum();
+    let mut squares = sum * sum;
+    for i in length..n {
+        sum += errors[i] - errors[i - length];
+        squares += sum * sum;
+    }
+    let rms = (squares / (n - length + 1) as f64).sqrt();
+    student_t_95(n as f64 / length as f64 - 1.0) * rms * m as f64 / length as f64
+}
+
+/// Fraction of the intervals `rows` in which a driver lies outside its range in the baseline period.
+fn outside(baseline: &AdjustedBaseline, intervals: &Intervals, rows: &[usize]) -> f64 {
+    let ranges: Vec<(f64, f64)> = intervals
+        .drivers
+        .iter()
+        .map(|d| {
+            let fold = |(low, high): (f64, f64), r: &usize| (low.min(d[*r]), high.max(d[*r]));
+            let (low, high) = baseline.rows.iter().fold((f64::INFINITY, f64::NEG_INFINITY), fold);
+            let margin = MARGIN * (high - low);
+            (low - margin, high + margin)
+        })
+        .collect();
+    let is_outside = |r: &&usize| {
+        let mut drivers = intervals.drivers.iter().zip(&ranges);
+        drivers.any(|(d, (low, high))| d[**r] < *low || d[**r] > *high)
+    };
+    rows.iter().filter(is_outside).count() as f64 / rows.len() as f64
+}
