@@ -37,7 +37,7 @@ pub struct Args {
     /// Period after the change, FROM..TO
     #[arg(long, value_name = "PERIOD", required = true)]
     pub reporting: Option<String>,
-    /// KPI that is verified, a total over time (default: the priced one)
+    /// KPI that is verified, an integral or a sum (default: the priced one)
     #[arg(long, value_name = "NAME")]
     pub kpi: Option<String>,
     /// Signals on which the use depends and which the change does not affect (default: all disturbances)
@@ -82,7 +82,7 @@ pub struct TrialArgs {
     /// Schedule of the trial, as printed by `verify plan`
     #[arg(long, value_name = "FILE")]
     pub days: PathBuf,
-    /// KPI that is verified, a total over time (default: the priced one)
+    /// KPI that is verified, an integral or a sum (default: the priced one)
     #[arg(long, value_name = "NAME")]
     pub kpi: Option<String>,
 }

@@ -8,11 +8,11 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::plant::Source;
-use crate::disk::{read_if_present, write_file};
+use crate::disk::{make_dir, read_if_present, write_file};
 use crate::error::{Error, Result};
 use crate::learn::model::Family;
 use crate::schema::Role;
-use crate::value::{Aggregation, Kpi};
+use crate::value::{Kpi, KpiKind};
 use crate::verify::{
     AdjustedBaseline, Fitness, Intervals, Length, Saving, Settings, Statistics, Trial, TrialDay, analyse,
 };
@@ -160,7 +160,8 @@ pub fn verify(source: &Source, dir: &Path, request: &Request, seed: u64) -> Resu
         }
     };
     let (before, after) = (inside("baseline", &baseline)?, inside("reporting", &reporting)?);
-    let file = dir.join("verify").join(format!("{}.json", kpi.name));
+    let folder = dir.join("verify");
+    let file = folder.join(format!("{}.json", kpi.name));
     let stored = stored(&file)?;
     let settings = Settings {
         reporting: after.len(),
@@ -187,6 +188,7 @@ pub fn verify(source: &Source, dir: &Path, request: &Request, seed: u64) -> Resu
         Some(stored) => require_equal(stored, &frozen, &file)?,
         None => {
             let text = serde_json::to_string_pretty(&frozen).map_err(|e| Error::Internal(e.to_string()))?;
+            make_dir(&folder).map_err(|e| Error::write(&folder, e))?;
             write_file(&file, text.as_bytes())?;
         }
     }
@@ -207,16 +209,16 @@ pub fn verify(source: &Source, dir: &Path, request: &Request, seed: u64) -> Resu
     })
 }
 
-/// The KPI that is verified: the one with the given name, or the only priced total, or the only total.
+/// The KPI that is verified: the one with the given name, or the only priced integral or sum, or the only one.
 fn chosen_kpi<'a>(source: &'a Source, name: Option<&str>) -> Result<&'a Kpi> {
-    let totals: Vec<&Kpi> = source.compiled.kpis.iter().filter(|k| k.aggregation() == Aggregation::Total).collect();
+    let totals: Vec<&Kpi> = source.compiled.kpis.iter().filter(|k| k.kind() == KpiKind::Sum).collect();
     let list = || totals.iter().map(|k| format!("`{}`", k.name)).collect::<Vec<_>>().join(", ");
     if let Some(name) = name {
         return totals.iter().copied().find(|k| k.name == name).ok_or_else(|| {
             let found =
                 if totals.is_empty() { "the twin has none".to_owned() } else { format!("these are {}", list()) };
             Error::Usage(format!(
-                "`{name}` is not a KPI that is a total over time, like `{{ integral = \"power\" }}`; {found}"
+                "`{name}` is not a KPI with an integral or a sum, like `{{ integral = \"power\" }}`; {found}"
             ))
         });
     }
@@ -225,7 +227,7 @@ fn chosen_kpi<'a>(source: &'a Source, name: Option<&str>) -> Result<&'a Kpi> {
     match (&chosen[..], &totals[..]) {
         ([one], _) | ([], [one]) => Ok(one),
         ([], []) => Err(Error::Usage(
-            "the twin has no KPI that is a total over time; add one, like `energy = { integral = \"power\" }`, to `[kpi]`"
+            "the twin has no KPI with an integral or a sum; add one, like `energy = { integral = \"power\" }`, to `[kpi]`"
                 .into(),
         )),
         _ => Err(Error::Usage(format!("choose what is verified with `--kpi`: {}", list()))),
@@ -237,8 +239,9 @@ fn chosen_drivers(source: &Source, kpi: &Kpi, names: Option<&[String]>) -> Resul
     let schema = &source.schema;
     let Some(names) = names else {
         let read = kpi.reads();
+        let moves = |d: &usize| source.log.columns[*d].windows(2).any(|w| w[0] != w[1] && w[0].is_finite());
         let mut found = schema.with_role(Role::Disturbance);
-        found.retain(|d| !read.contains(d));
+        found.retain(|d| !read.contains(d) && moves(d));
         return Ok(found);
     };
     let find = |name: &String| {

@@ -20,6 +20,7 @@ pub use annual::{WeightedScenario, annualise};
 pub use cash::Cash;
 pub use compare::{Difference, Estimate};
 pub use economics::Economics;
+#[cfg(test)]
 pub use kpi::Aggregation;
 pub use kpi::{Figures, Kpi, KpiKind, PerStep, evaluate, figures};
 pub use objective::{Objective, resolve_prices};

@@ -20,6 +20,8 @@ const MIN_DAYS: usize = 28;
 const FOLDS: [usize; 2] = [4, 12];
 /// Minimum length of a fold in days.
 const MIN_FOLD_DAYS: usize = 7;
+/// Maximum number of forecasts that start within the baseline (not tuned).
+const MAX_ORIGINS: usize = 12;
 
 /// What the fit of the adjusted baseline depends on, besides the data.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +46,10 @@ pub struct AdjustedBaseline {
     pub statistics: Statistics,
     /// Number of intervals in a fold.
     pub fold: usize,
+    /// Mean error of each forecast of one fold that is made from all earlier intervals of the baseline.
+    pub forward: Vec<f64>,
+    /// Number of such forecasts without overlap.
+    pub forecasts: usize,
     /// Predicted use in all intervals; NaN if a driver is missing.
     pub predicted: Vec<f64>,
 }
@@ -93,9 +99,19 @@ impl AdjustedBaseline {
                 *p = f64::NAN;
             }
         }
+        let origins = origins(rows.len(), fold, MIN_FOLD_DAYS * intervals.per_day);
+        let forward = origins.iter().map(|&origin| {
+            let (train, next) = (&rows[..origin], &rows[origin..origin + fold]);
+            let blocks: Vec<Vec<usize>> = train.chunks(train.len().div_ceil(FOLDS[0])).map(<[usize]>::to_vec).collect();
+            let model = fit(family, &data, train, &blocks, settings)?;
+            let errors = next.iter().zip(predict(&*model, &data, next)).map(|(r, p)| intervals.used[*r] - p);
+            Ok(errors.sum::<f64>() / fold as f64)
+        });
+        let forward: Vec<f64> = forward.collect::<Result<_>>()?;
+        let forecasts = rows.len().div_ceil(2) / fold;
         let coefficients = data.x.iter().filter(|column| varies(column, &rows)).count() + 1;
         let statistics = Statistics::new(intervals, &rows, &errors, coefficients);
-        Ok(Self { model: family.name(), rows, errors, statistics, fold, predicted })
+        Ok(Self { model: family.name(), rows, errors, statistics, fold, forward, forecasts, predicted })
     }
 }
 
@@ -112,6 +128,13 @@ impl AdjustedBaseline {
         }
         hash.finalize().to_hex()[..32].to_owned()
     }
+}
+
+/// The starts of the forecasts of `fold` intervals in the second half of `n` intervals, at least `stride` apart.
+fn origins(n: usize, fold: usize, stride: usize) -> Vec<usize> {
+    let (first, last) = (n / 2, n - fold.min(n));
+    let count = ((last.saturating_sub(first)) / stride.max(1) + 1).min(MAX_ORIGINS);
+    (0..count).filter(|_| last >= first).map(|k| last - k * (last - first) / count.max(1)).collect()
 }
 
 fn varies(column: &[f64], rows: &[usize]) -> bool {

@@ -98,10 +98,6 @@ impl Intervals {
         self.used.len()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.used.is_empty()
-    }
-
     /// The intervals that lie between two times.
     pub fn between(&self, from: Timestamp, to: Timestamp) -> Range<usize> {
         let first = self.start.partition_point(|t| *t < from);

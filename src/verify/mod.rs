@@ -14,7 +14,8 @@
 //! ```text
 //! formula:    U = 1.26 t CV* (ΣÊ_i / m) √(n/n′ · (1 + 2/n′) · m),   n′ = n (1 − ρ)/(1 + ρ)
 //! bootstrap:  the 5 % and 95 % quantiles of sums of m out-of-fold errors, drawn in blocks of at least seven days
-//! placebo:    U = t × root mean square of the sums of out-of-fold errors over all windows of m intervals
+//! placebo:    U = t m max(a, b), where a is the root mean square of the mean out-of-fold errors over all windows of m
+//!             intervals, and b that of the mean errors of forecasts made from all earlier intervals of the baseline
 //! ```
 //!
 //! n is the number of baseline intervals, CV* the coefficient of variation of the out-of-fold errors with n − p degrees

@@ -86,7 +86,7 @@ impl Saving {
         let daily = (per_day == 1).then(|| m as f64 / (365.0 / 12.0));
         let formula = baseline.statistics.formula_half_width(m, adjusted_baseline, daily);
         let bootstrap = bootstrap(&baseline.errors, m, BLOCK_DAYS * per_day, seed);
-        let placebo = placebo(&baseline.errors, m);
+        let placebo = placebo(&baseline.errors, &baseline.forward, baseline.forecasts, m);
         let widest = |k: usize| formula.max(bootstrap[k]).max(placebo);
         let (low, high) = (saving - widest(0), saving + widest(1));
         let outside = outside(baseline, intervals, &rows);
@@ -145,9 +145,9 @@ fn bootstrap(errors: &[f64], m: usize, block: usize, seed: u64) -> [f64; 2] {
 }
 
 /// Half the width of the 90 % interval of a sum of `m` errors, from the sums over all windows of `m` intervals in the
-/// baseline. If there are fewer than three such windows without overlap, shorter windows are used, and their sums are
-/// scaled up without assuming that errors cancel.
-fn placebo(errors: &[f64], m: usize) -> f64 {
+/// baseline, and from the forecasts that start within the baseline. If the baseline has fewer than three windows without
+/// overlap, shorter windows are used, and their sums are scaled up without assuming that errors cancel.
+fn placebo(errors: &[f64], forward: &[f64], forecasts: usize, m: usize) -> f64 {
     let n = errors.len();
     let length = m.min(n / 3).max(1);
     let mut sum: f64 = errors[..length].iter().sum();
@@ -156,8 +156,9 @@ fn placebo(errors: &[f64], m: usize) -> f64 {
         sum += errors[i] - errors[i - length];
         squares += sum * sum;
     }
-    let rms = (squares / (n - length + 1) as f64).sqrt();
-    student_t_95(n as f64 / length as f64 - 1.0) * rms * m as f64 / length as f64
+    let windows = (squares / (n - length + 1) as f64).sqrt() / length as f64;
+    let forward = (forward.iter().map(|e| e * e).sum::<f64>() / forward.len().max(1) as f64).sqrt();
+    student_t_95(n as f64 / length as f64 + forecasts as f64 - 1.0) * windows.max(forward) * m as f64
 }
 
 /// Fraction of the intervals `rows` in which a driver lies outside its range in the baseline period.
@@ -178,3 +179,7 @@ fn outside(baseline: &AdjustedBaseline, intervals: &Intervals, rows: &[usize]) -
     };
     rows.iter().filter(is_outside).count() as f64 / rows.len() as f64
 }
+
+#[cfg(test)]
+#[path = "../../tests/unit/verify/saving.rs"]
+mod tests;

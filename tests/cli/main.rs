@@ -12,6 +12,7 @@ mod plans;
 #[path = "../room/mod.rs"]
 mod room;
 mod run;
+mod verify;
 
 use room::Room;
 
