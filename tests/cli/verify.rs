@@ -38,7 +38,7 @@ fn a_saving_is_verified_and_the_baseline_is_frozen() {
         let words: Vec<&str> = ["verify", "data/room"].iter().chain(&PERIODS).chain(more).copied().collect();
         room.run(&words)
     };
-    verify(&[]).expect(0).says(&[
+    verify(&[]).expect(0).prints(&[
         "`energy_cost`, verified saving",
         "EUR",
         "outdoor_temp",
@@ -53,13 +53,13 @@ fn a_saving_is_verified_and_the_baseline_is_frozen() {
     assert_eq!(found["frozen"]["drivers"], serde_json::json!(["outdoor_temp"]));
     // A change of the log in the reporting period is accepted, but not in the baseline period.
     write_log(&room.log_file(), &log(|day| if day < CHANGE { 1.0 } else { 1.0 }).0);
-    verify(&[]).expect(0).says(&["no saving shown"]);
+    verify(&[]).expect(0).prints(&["no saving shown"]);
     write_log(&room.log_file(), &log(|day| if day == 3 { 1.01 } else { 1.0 }).0);
     verify(&[]).expect(65).says(&["was frozen", "the data in the baseline period changed", "energy_cost.json"]);
     write_log(&room.log_file(), &columns);
     verify(&["--interval", "day"]).expect(65).says(&["the length of the intervals"]);
     std::fs::remove_file(room.path("data/room/verify/energy_cost.json")).unwrap();
-    verify(&["--interval", "day"]).expect(0).says(&["daily"]);
+    verify(&["--interval", "day"]).expect(0).prints(&["daily"]);
 }
 
 #[test]
@@ -74,13 +74,13 @@ fn events_are_left_out_and_wrong_requests_are_explained() {
         room.run(&words)
     };
     let with = |more: &[&'static str]| PERIODS.iter().chain(more).copied().collect::<Vec<_>>();
-    verify(&with(&["--events", "events.toml"])).expect(0).says(&[
+    verify(&with(&["--events", "events.toml"])).expect(0).prints(&[
         "test of a heater",
         "48 of 696 intervals",
         "no saving",
     ]);
     std::fs::remove_file(room.path("data/room/verify/energy_cost.json")).unwrap();
-    verify(&with(&[])).expect(0).says(&["the use has increased"]);
+    verify(&with(&[])).expect(0).prints(&["the use has increased"]);
     verify(&with(&["--drivers", "heat"])).expect(2).says(&["`heat`", "must not depend on the change"]);
     verify(&with(&["--kpi", "energy"])).expect(2).says(&["`energy`", "`energy_cost`"]);
     let periods = |baseline: &'static str| ["--baseline", baseline, "--reporting", "2024-04-01..2024-04-29"];

@@ -301,6 +301,14 @@ impl Ended {
         self
     }
 
+    /// Checks that the standard output contains `words`.
+    pub fn prints(self, words: &[&str]) -> Self {
+        for word in words {
+            assert!(self.stdout.contains(word), "`{word}` is not in the standard output: {}", self.stdout);
+        }
+        self
+    }
+
     /// Checks that standard error contains all of `words`.
     #[track_caller]
     pub fn says(self, words: &[&str]) -> Self {
