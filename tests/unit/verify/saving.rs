@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::*;
-use crate::compute::Compute;
+use crate::compute::cpu;
 use crate::verify::{Intervals, Settings};
 
 const HOURS: usize = 24 * 150;
@@ -42,7 +42,7 @@ fn building(factor: f64, warmer: f64, seed: u64) -> Intervals {
 }
 
 fn saving(intervals: &Intervals) -> Saving {
-    let compute = Compute::cpu();
+    let compute = cpu();
     let settings = Settings { reporting: HOURS - BASELINE, frozen: None, seed: 1, compute: &compute };
     let baseline = AdjustedBaseline::fit(intervals, 0..BASELINE, &settings).unwrap();
     Saving::new(&baseline, intervals, BASELINE..HOURS, 1).unwrap()
