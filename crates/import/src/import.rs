@@ -153,14 +153,14 @@ fn recipe(request: &Request, stored: Option<&Recipe>) -> Result<Recipe> {
         keep: o.keep.clone(),
         source: sources.collect(),
     };
-    if let Some(stored) = stored.filter(|_| !o.replace) {
-        if let Some(setting) = recipe.complete(stored) {
-            return Err(Error::Usage(format!(
-                "{}: `{setting}` was different in the last import; add `--replace` to write the log anew, or leave out `--from` to \
+    if let Some(stored) = stored.filter(|_| !o.replace)
+        && let Some(setting) = recipe.complete(stored)
+    {
+        return Err(Error::Usage(format!(
+            "{}: `{setting}` was different in the last import; add `--replace` to write the log anew, or leave out `--from` to \
                  read the same sources again",
-                o.dir.join(recipe::FILE).display()
-            )));
-        }
+            o.dir.join(recipe::FILE).display()
+        )));
     }
     Ok(recipe)
 }
@@ -206,7 +206,7 @@ fn span(text: &str, option: &str) -> Result<i64> {
         _ => f64::NAN,
     };
     let us = text[..digits].parse::<f64>().unwrap_or(f64::NAN) * unit;
-    if us >= 1e3 && us <= 3.2e14 {
+    if (1e3..=3.2e14).contains(&us) {
         return Ok(us.round() as i64);
     }
     Err(Error::Usage(format!("{option}: `{text}` is no length of time; write it like 30s, 10min, 1h or 1d")))

@@ -171,7 +171,7 @@ pub fn number(text: &str, decimal: Decimal) -> Option<f64> {
     let mut out = String::with_capacity(text.len());
     let rest = text.strip_prefix(['-', '−']).inspect(|_| out.push('-')).or_else(|| text.strip_prefix('+'));
     let rest = rest.unwrap_or(text);
-    let end = rest.find(|c: char| c == sign || c == 'e' || c == 'E').unwrap_or(rest.len());
+    let end = rest.find([sign, 'e', 'E']).unwrap_or(rest.len());
     let (whole, fraction) = rest.split_at(end);
     match whole.find(|c: char| groups.contains(&c)) {
         None => out.push_str(whole),

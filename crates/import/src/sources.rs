@@ -66,12 +66,11 @@ fn source_file(path: PathBuf) -> Result<SourceFile> {
     }
     let mut folders: Vec<(String, String)> = Vec::new();
     for part in path.parent().unwrap_or(Path::new("")).components() {
-        if let Component::Normal(part) = part {
-            if let Some((key, value)) = part.to_string_lossy().split_once('=') {
-                if !key.is_empty() {
-                    folders.push((key.to_owned(), decoded(value)));
-                }
-            }
+        if let Component::Normal(part) = part
+            && let Some((key, value)) = part.to_string_lossy().split_once('=')
+            && !key.is_empty()
+        {
+            folders.push((key.to_owned(), decoded(value)));
         }
     }
     Ok(SourceFile { length: meta.len(), path, folders })

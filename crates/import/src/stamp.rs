@@ -252,7 +252,7 @@ fn days(date: Date, order: Order) -> Option<i64> {
 
 /// The number of days from 1970-01-01 to a date between 1900 and 2200.
 fn civil_days(y: u32, m: u32, d: u32) -> Option<i64> {
-    let leap = y % 4 == 0 && (y % 100 != 0 || y % 400 == 0);
+    let leap = y.is_multiple_of(4) && (!y.is_multiple_of(100) || y.is_multiple_of(400));
     let length = match m {
         2 => 28 + u32::from(leap),
         4 | 6 | 9 | 11 => 30,
