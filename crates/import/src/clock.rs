@@ -134,7 +134,7 @@ fn typed(frames: &[FileFrame], name: &str) -> Result<Read> {
         offsets.push(vec![zone.then_some(0); values.len()]);
         times.push(values);
     }
-    Ok((times, offsets, if zoned { "time stamps in UTC" } else { "time stamps" }.into(), None))
+    Ok((times, offsets, if zoned { "stamps in UTC" } else { "stamps without a zone" }.into(), None))
 }
 
 fn numbers(frames: &[FileFrame], name: &str, expected: Unit) -> Result<Read> {

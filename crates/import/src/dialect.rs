@@ -19,6 +19,8 @@ const CONSISTENT: f64 = 0.8;
 pub struct Dialect {
     pub delimiter: u8,
     pub names: Vec<String>,
+    /// New names of columns whose name in the header occurs twice.
+    pub repeated: Vec<String>,
     /// Whether the names are from a header.
     pub header: bool,
     /// Units in a row below the header.
@@ -154,8 +156,12 @@ pub fn detect(text: &str, delimiter: Option<u8>) -> Result<Dialect, String> {
     let (header, units) = header(&split[..first], width);
     let names =
         header.map_or_else(|| (1..=width).map(|i| format!("column_{i}")).collect(), |i| names(&split[i], width));
+    let cell = |i: usize| header.and_then(|h| split[h].get(i)).map_or("", String::as_str);
+    let repeated = names.iter().enumerate().filter(|(i, name)| !cell(*i).is_empty() && cell(*i) != *name);
+    let repeated = repeated.map(|(_, name)| format!("`{name}`")).collect();
     Ok(Dialect {
         delimiter,
+        repeated,
         names,
         header: header.is_some(),
         units: units.map(|i| split[i].clone()).unwrap_or_default(),

@@ -8,13 +8,15 @@ use polars::io::HiveOptions;
 use polars::prelude::*;
 
 use crate::dialect::{self, Dialect};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, list};
 use crate::filter::Condition;
 use crate::layout;
 use crate::recipe::Source;
 use crate::sources::SourceFile;
 use crate::{limits, text, tokens};
 
+/// Name of the column that contains the name of the file without its ending.
+pub const FILE: &str = "file";
 const MORE_FIELDS: &str = "has more fields than the header; correct the line, or name the delimiter with `--delimiter`";
 
 /// The rows of one file.
@@ -39,8 +41,9 @@ pub struct FileFrame {
 /// # Errors
 /// [`Error::NoInput`] or [`Error::Data`] with the name of the file.
 pub fn read(file: &SourceFile, source: &Source, conditions: &[Condition], limit: u64) -> Result<Option<FileFrame>> {
-    let on_folder = |c: &&Condition| file.folders.iter().any(|(key, _)| *key == c.column);
-    let value = |c: &Condition| file.folders.iter().find(|(key, _)| *key == c.column).map(|(_, v)| v.clone());
+    let keys = keys(file, source);
+    let on_folder = |c: &&Condition| keys.iter().any(|(key, _)| *key == c.column);
+    let value = |c: &Condition| keys.iter().find(|(key, _)| *key == c.column).map(|(_, v)| v.clone());
     if !conditions.iter().filter(on_folder).all(|c| value(c).is_some_and(|v| c.text(&v))) {
         return Ok(None);
     }
@@ -57,17 +60,17 @@ pub fn read(file: &SourceFile, source: &Source, conditions: &[Condition], limit:
             if is_json(&file.path, &text) {
                 ndjson(text).map_err(bad)?
             } else {
-                csv(&name, text, encoding, source, &conditions)?
+                csv(&name, text, encoding, (source, &keys, &conditions))?
             }
         }
     };
     let schema = out.lazy.collect_schema().map_err(bad)?;
     let names: Vec<String> = schema.iter_names().map(ToString::to_string).collect();
-    let all: Vec<String> = names.iter().cloned().chain(file.folders.iter().map(|(key, _)| key.clone())).collect();
+    let all: Vec<String> = names.iter().cloned().chain(keys.iter().map(|(key, _)| key.clone())).collect();
     for condition in &conditions {
         layout::require(&condition.column, &all, &format!("{name}: --where"))?;
     }
-    let wanted = needed(&names, source, &conditions)?;
+    let wanted = needed(&names, &all, source, &conditions)?;
     let mut lazy = out.lazy.select(wanted.iter().map(|n| col(n.as_str())).collect::<Vec<_>>());
     let mut later = Vec::new();
     for condition in conditions {
@@ -82,7 +85,7 @@ pub fn read(file: &SourceFile, source: &Source, conditions: &[Condition], limit:
         frame = frame.filter(&rows).map_err(bad)?;
     }
     let mut frame = simple(frame, &mut out.notes).map_err(bad)?;
-    for (key, value) in &file.folders {
+    for (key, value) in &keys {
         if frame.column(key).is_err() {
             let column = StringChunked::full(key.as_str().into(), value, frame.height());
             frame.with_column(column.into_series().into()).map_err(bad)?;
@@ -93,8 +96,19 @@ pub fn read(file: &SourceFile, source: &Source, conditions: &[Condition], limit:
         None => out.format,
     };
     limits::done();
-    let folders = file.folders.iter().map(|(key, _)| key.clone()).collect();
+    let folders = keys.iter().map(|(key, _)| key.clone()).collect();
     Ok(Some(FileFrame { folders, name, frame, format, notes: out.notes, delimiter: out.delimiter, units: out.units }))
+}
+
+/// Columns that are given by the names of folders and, if the tag is `--long file,…`, by the name of the file.
+fn keys(file: &SourceFile, source: &Source) -> Vec<(String, String)> {
+    let mut keys = file.folders.clone();
+    if source.long.first().is_some_and(|tag| tag == FILE) {
+        let name = file.path.file_name().unwrap_or_default().to_string_lossy();
+        let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
+        keys.push((FILE.into(), name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_owned()));
+    }
+    keys
 }
 
 /// A file that has been opened but not read.
@@ -163,7 +177,10 @@ fn ndjson(text: String) -> PolarsResult<Opened> {
     Ok(Opened::new(lazy, "NDJSON"))
 }
 
-fn csv(name: &str, text: String, encoding: &str, source: &Source, conditions: &[&Condition]) -> Result<Opened> {
+/// Which columns are read is determined by the settings of the source, the names of folders and the conditions.
+type Needs<'a> = (&'a Source, &'a [(String, String)], &'a [&'a Condition]);
+
+fn csv(name: &str, text: String, encoding: &str, (source, keys, conditions): Needs) -> Result<Opened> {
     let bad = |what: &str| Error::Data(format!("{name}: {what}"));
     if text.starts_with("PK\u{3}\u{4}") || text.starts_with("ÐÏ\u{11}à") {
         return Err(bad("this is a workbook of a spreadsheet program; save the sheet as CSV"));
@@ -192,7 +209,8 @@ fn csv(name: &str, text: String, encoding: &str, source: &Source, conditions: &[
         bytes.drain(..dialect.start);
         scan_csv(bytes, &dialect).map_err(|e| bad(&reason(&e)))?
     } else {
-        let wanted = needed(&dialect.names, source, conditions)?;
+        let all: Vec<String> = dialect.names.iter().chain(keys.iter().map(|(key, _)| key)).cloned().collect();
+        let wanted = needed(&dialect.names, &all, source, conditions)?;
         let columns = tokens::columns(&text[dialect.start..], dialect.delimiter, &dialect.names, &wanted);
         let columns = columns.map_err(|line| {
             let line = line + text[..dialect.start].bytes().filter(|b| *b == b'\n').count();
@@ -219,11 +237,11 @@ fn scan_csv(bytes: Vec<u8>, dialect: &Dialect) -> PolarsResult<LazyFrame> {
         .finish()
 }
 
-/// The columns that have to be read.
-fn needed(names: &[String], source: &Source, conditions: &[&Condition]) -> Result<Vec<String>> {
+/// The columns in `names` that have to be read. `all` also contains those from the names of folders.
+fn needed(names: &[String], all: &[String], source: &Source, conditions: &[&Condition]) -> Result<Vec<String>> {
     let mut wanted: BTreeSet<&str> = BTreeSet::new();
     let time = source.time.as_deref().unwrap_or("");
-    if let Some(long) = layout::long(names, source)? {
+    if let Some(long) = layout::long(all, source)? {
         let is_time = |name: &str| match time {
             "" => layout::time_rank(name).is_some() || layout::is_hour(name),
             _ => true,

@@ -31,8 +31,21 @@ const TAGS: [&str; 26] = [
     "series",
     "attribute",
 ];
-const VALUES: [&str; 9] =
-    ["value", "val", "wert", "messwert", "reading", "valor", "valeur", "measurementvalue", "pointvalue"];
+const VALUES: [&str; 13] = [
+    "value",
+    "val",
+    "wert",
+    "messwert",
+    "reading",
+    "valor",
+    "valeur",
+    "measurementvalue",
+    "pointvalue",
+    "average",
+    "avg",
+    "mean",
+    "mittelwert",
+];
 const QUALITIES: [&str; 10] = [
     "dataquality",
     "quality",

@@ -88,9 +88,7 @@ impl Duplicates {
                 notes.push(format!("{what}: {kept}"));
                 Ok(notes)
             }
-            None => {
-                Err(Error::Data(format!("{source}: {what}; {hint}or choose with `--keep last`, `first` or `mean`")))
-            }
+            None => Err(Error::Data(format!("{source}: {what}; {hint}choose with `--keep last`, `first` or `mean`"))),
         }
     }
 }

@@ -53,9 +53,9 @@ impl Report {
                 s.format
             ));
             lines.push(format!("  {}", s.layout));
-            let span = s.span.map_or_else(String::new, |(a, b)| format!(": {} to {}", instant(a), instant(b)));
+            let span = s.span.map_or_else(String::new, |(a, b)| format!("; {} to {}", instant(a), instant(b)));
             let step = s.step.map_or_else(String::new, |step| format!(", every {}", shown_span(step)));
-            lines.push(format!("  times {}{span}{step}", s.times));
+            lines.push(format!("  times: {}{span}{step}", s.times));
             lines.extend(s.notes.iter().map(|note| format!("  {note}")));
         }
         lines.extend(self.notes.iter().cloned());

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use polars::prelude::*;
 
-use crate::error::{Error, Result};
-use crate::frame::FileFrame;
+use crate::error::{Error, Result, plural};
+use crate::frame::{FILE, FileFrame};
 use crate::layout;
 use crate::merge::{Duplicates, Keep, Runs, Values};
 use crate::number::{self, Decimal, Signs};
@@ -24,6 +24,8 @@ pub struct Wanted {
     pub name: String,
     texts: Texts,
     pub signs: Signs,
+    /// Number of values that are NaN or infinite.
+    not_finite: usize,
     /// Whether the column contains text in some file.
     is_text: bool,
 }
@@ -49,7 +51,8 @@ pub fn columns(frames: &[FileFrame], source: &Source, time: &[String], notes: &m
     }
     let mut out = Vec::new();
     for name in names {
-        let mut wanted = Wanted { name, texts: Texts::default(), signs: Signs::default(), is_text: false };
+        let mut wanted =
+            Wanted { name, texts: Texts::default(), signs: Signs::default(), not_finite: 0, is_text: false };
         let mut times = false;
         for frame in frames {
             let Ok(column) = frame.frame.column(&wanted.name) else { continue };
@@ -60,18 +63,45 @@ pub fn columns(frames: &[FileFrame], source: &Source, time: &[String], notes: &m
                     let texts = column.as_materialized_series().str().map_err(|e| bad(frame, &e))?;
                     texts.iter().flatten().for_each(|t| wanted.texts.add(t, &mut wanted.signs));
                 }
-                _ => wanted.texts.numbers += column.len() - column.null_count(),
+                _ => {
+                    let numbers = column.cast(&DataType::Float64).map_err(|e| bad(frame, &e))?;
+                    for value in numbers.f64().map_err(|e| bad(frame, &e))?.iter().flatten() {
+                        if value.is_finite() {
+                            wanted.texts.numbers += 1;
+                        } else {
+                            wanted.not_finite += 1;
+                        }
+                    }
+                }
             }
         }
-        if times {
+        if numbers_rows(frames, &wanted.name) {
+            notes.push(format!("`{}` left out, because it numbers the rows", wanted.name));
+        } else if times {
             notes.push(format!("`{}` left out, because it contains times", wanted.name));
-        } else if wanted.texts.numbers == 0 && wanted.texts.others.is_empty() {
+        } else if wanted.texts.numbers == 0 && wanted.texts.others.is_empty() && wanted.not_finite == 0 {
             notes.push(format!("`{}` left out, because it is empty", wanted.name));
         } else {
+            if wanted.not_finite > 0 {
+                let n = plural(wanted.not_finite, "value is", "values are");
+                notes.push(format!("`{}`: {n} NaN or infinite and read as missing", wanted.name));
+            }
             out.push(wanted);
         }
     }
     Ok(out)
+}
+
+/// Whether a column without a name of its own contains the numbers of the rows.
+fn numbers_rows(frames: &[FileFrame], name: &str) -> bool {
+    let unnamed = name.starts_with("column_") || name.starts_with("Unnamed: ") || name == "__index_level_0__";
+    let counts = |frame: &FileFrame| {
+        let column = frame.frame.column(name).and_then(|c| c.cast(&DataType::Float64)).ok()?;
+        let values = column.f64().ok()?;
+        let first = values.get(0)?;
+        Some(values.iter().enumerate().all(|(row, v)| v == Some(first + row as f64)))
+    };
+    unnamed && frames.iter().all(|frame| counts(frame) == Some(true))
 }
 
 /// Reads the columns, and sorts the rows by time. `decimals` contains the decimal sign of each column.
@@ -107,9 +137,15 @@ pub fn read(
         let values = runs.merge(&wanted.name, &values, &time, keep, &mut found);
         columns.push(Series { name: wanted.name.clone(), time: Arc::clone(&own), values });
     }
+    let value = wanted.iter().map(|w| &w.name).find(|name| !keys.contains(name) && found.example_of(name).is_some());
+    let value = value.map_or("VALUE", String::as_str);
     let hint = match keys.iter().find_map(|name| found.example_of(name).map(|text| (name, text))) {
-        Some((name, text)) => format!(
-            "if `{name}` distinguishes several things, import one of them, such as `--where \"{name} == '{text}'\"`, "
+        Some((key, text)) => format!(
+            "if `{key}` distinguishes several things, import one of them with `--where \"{key} == '{text}'\"`, or give each a \
+             column of its own with `--long {key},{value}`; otherwise, "
+        ),
+        None if frames.len() > 1 => format!(
+            "if each file contains another tag, use `--long {FILE},{value}`, which gives each file a column of its own; otherwise, "
         ),
         None => String::new(),
     };

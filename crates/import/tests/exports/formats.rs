@@ -102,7 +102,7 @@ fn ndjson_arrow_and_parquet() {
         let ended = plant.imported(&format!("--from {name} --replace"));
         ended.says(&[
             format,
-            "milliseconds since 1970 in `ts`: 2024-01-01T00:00:00Z to 2024-01-01T00:02:00Z, every 1min",
+            "milliseconds since 1970 in `ts`; 2024-01-01T00:00:00Z to 2024-01-01T00:02:00Z, every 1min",
         ]);
         assert_numbers(&plant.numbers("temp"), &[1.5, f64::NAN, 2.5]);
         assert_numbers(&plant.numbers("running"), &[1.0, 0.0, 1.0]);
@@ -140,4 +140,27 @@ fn folders_with_keys_filter_and_become_columns() {
     assert_numbers(&plant.numbers("x"), &[20.0, 21.0]);
     plant.imported("--from in --where site|==|7|and|x|>|10 --replace");
     assert_numbers(&plant.numbers("x"), &[11.0]);
+    plant.imported("--from in --long site,x --replace");
+    assert_eq!(plant.columns(), ["7", "8"]);
+    assert_numbers(&plant.numbers("8"), &[20.0, 21.0]);
+    // one file per tag
+    let plant = Plant::new(&[("in/TI1.PV.csv", &rows(10)), ("in/TI2.PV.csv", &rows(20))]);
+    plant.refused("--from in", 65).says(&["if each file contains another tag, use `--long file,x`"]);
+    plant.imported("--from in --long file,x");
+    assert_eq!(plant.columns(), ["TI1.PV", "TI2.PV"]);
+    assert_numbers(&plant.numbers("TI2.PV"), &[20.0, 21.0]);
+}
+
+#[test]
+fn row_numbers_and_repeated_names() {
+    let plant = Plant::new(&[("a.csv", ",time,T,T,empty\n0,2024-01-01T00:00Z,5,7,\n1,2024-01-01T01:00Z,6,NaN,\n")]);
+    let ended = plant.imported("--from a.csv");
+    ended.says(&[
+        "`column_1` left out, because it numbers the rows",
+        "same name as another: `T_2`",
+        "`empty` left out",
+    ]);
+    ended.says(&["`T_2`: 1 × `NaN` read as missing values"]);
+    assert_eq!(plant.columns(), ["T", "T_2"]);
+    assert_numbers(&plant.numbers("T_2"), &[7.0, f64::NAN]);
 }

@@ -64,7 +64,7 @@ fn spreadsheet_days_with_point_and_comma() {
         let plant = Plant::new(&[("a.csv", &text)]);
         plant
             .imported("--from a.csv --timezone UTC")
-            .says(&["spreadsheet days in `Time`, UTC: 2024-01-01T00:00:00Z to 2024-01-03T01:45:00Z, every 15min"]);
+            .says(&["spreadsheet days in `Time`, UTC; 2024-01-01T00:00:00Z to 2024-01-03T01:45:00Z, every 15min"]);
         assert_eq!(plant.times()[1], "2024-01-01T00:15:00Z");
         assert_eq!(plant.numbers("Temp")[8], 8.25);
     }
