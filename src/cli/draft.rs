@@ -7,6 +7,7 @@ use askama::Template;
 use jiff::Timestamp;
 
 use super::guess::{self, Guess};
+use super::imported::Imported;
 use super::notation::{Settings, quoted};
 use crate::config::{LogSpec, TimeSpan};
 use crate::error::{Error, Result, plural};
@@ -31,6 +32,7 @@ pub(super) struct Draft {
     /// Lines of `[log]` that describe how times and numbers are written.
     settings: Vec<String>,
     step: TimeSpan,
+    timezone: String,
     span: (Timestamp, Timestamp),
     /// The longest stretch without a gap in the newest quarter of the log.
     stretch: Option<(Timestamp, Timestamp)>,
@@ -47,6 +49,7 @@ pub(super) struct Draft {
 struct TwinFile<'a> {
     name: &'a str,
     step: TimeSpan,
+    timezone: String,
     signals: Vec<SignalLine>,
     left_out: Vec<(String, &'static str)>,
     files: String,
@@ -87,8 +90,8 @@ struct ScenarioFile<'a> {
 }
 
 impl Draft {
-    /// Drafts the twin of plant `name` from the `columns` of its log `file`.
-    pub fn new(name: &str, file: &Path, columns: &[ColumnSummary]) -> Result<Self> {
+    /// Drafts the twin of plant `name` from the `columns` of its log `file` and from what the import recorded.
+    pub fn new(name: &str, file: &Path, columns: &[ColumnSummary], imported: &Imported) -> Result<Self> {
         let time = guess::time(columns).ok_or_else(|| {
             let names = columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
             Error::Data(format!(
@@ -146,6 +149,7 @@ impl Draft {
             settings: notation.lines,
             long: long.map(|(t, v, q)| (t.name.clone(), v.name.clone(), q.map(|q| (q.name.clone(), guess::good(q))))),
             step,
+            timezone: imported.timezone().unwrap_or("UTC").to_owned(),
             span,
             stretch: time.stretch,
             holdout,
@@ -159,7 +163,7 @@ impl Draft {
                 for text in &tag.examples {
                     let column =
                         ColumnSummary { name: text.clone(), kind: ColumnKind::Float, distinct: 2, ..value.clone() };
-                    draft.add(&column, false);
+                    draft.add(&column, imported, false);
                 }
             }
             None => {
@@ -167,7 +171,7 @@ impl Draft {
                     let named = |c: Option<&ColumnSummary>| c.is_some_and(|c| c.name == column.name);
                     let used = column.name == time.name || named(episode) || named(entity);
                     if !used {
-                        draft.add(column, true);
+                        draft.add(column, imported, true);
                     }
                 }
             }
@@ -185,8 +189,8 @@ impl Draft {
         Ok(draft)
     }
 
-    fn add(&mut self, column: &ColumnSummary, with_values: bool) {
-        match guess::signal(column) {
+    fn add(&mut self, column: &ColumnSummary, imported: &Imported, with_values: bool) {
+        match guess::signal(column, imported.unit(&column.name).as_deref()) {
             Ok(mut signal) => {
                 let taken = |name: &str, list: &[Guess]| list.iter().any(|s| s.name == name);
                 if taken(&signal.name, &self.signals) {
@@ -222,6 +226,7 @@ impl Draft {
         let file = TwinFile {
             name: &self.name,
             step: self.step,
+            timezone: quoted(&self.timezone),
             signals: self.signals.iter().map(signal_line).collect(),
             left_out: self.left_out.iter().map(|(column, reason)| (one_line(column), *reason)).collect(),
             files: quoted(&format!("log/{log}")),

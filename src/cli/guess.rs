@@ -85,7 +85,13 @@ const ENDINGS: [(&str, &str); 60] = [
 ];
 
 /// Words in column names and the roles that they suggest. The first match is used.
-const WORDS: [(&str, Role); 62] = [
+const WORDS: [(&str, Role); 68] = [
+    ("außen", Role::Disturbance),
+    ("aussen", Role::Disturbance),
+    ("ventil", Role::Control),
+    ("drehzahl", Role::Control),
+    ("leistung", Role::Output),
+    ("verbrauch", Role::Output),
     ("outdoor", Role::Disturbance),
     ("ambient", Role::Disturbance),
     ("weather", Role::Disturbance),
@@ -153,8 +159,9 @@ const WORDS: [(&str, Role); 62] = [
 /// Names of columns that describe the log or an experiment, not the plant.
 const NOT_SIGNALS: [&str; 7] = ["reward", "tracking_error", "anomaly", "changepoint", "label", "index", "row"];
 
-/// Guesses a signal from a column. If the column is not a signal, the error gives the reason.
-pub(super) fn signal(column: &ColumnSummary) -> Result<Guess, &'static str> {
+/// Guesses a signal from a column and its unit in the export, if that is known. If the column is not a signal, the error
+/// gives the reason.
+pub(super) fn signal(column: &ColumnSummary, exported: Option<&str>) -> Result<Guess, &'static str> {
     let lower = column.name.to_lowercase();
     if NOT_SIGNALS.contains(&lower.as_str()) {
         return Err("describes the log, not the plant");
@@ -177,8 +184,13 @@ pub(super) fn signal(column: &ColumnSummary) -> Result<Guess, &'static str> {
         }
         None => ("1", column.name.as_str(), "unit unknown".to_owned()),
     };
-    let (unit, stem) = if ending.is_none() && is_goods(&lower) { ("item", stem) } else { (unit, stem) };
-    if unit == "item" && ending.is_none() {
+    if exported.is_some() {
+        unit_reason = "unit from the export".to_owned();
+    }
+    let unit = exported.unwrap_or(unit);
+    let (unit, stem) =
+        if exported.is_none() && ending.is_none() && is_goods(&lower) { ("item", stem) } else { (unit, stem) };
+    if unit == "item" && ending.is_none() && exported.is_none() {
         unit_reason = "unit from the name".to_owned();
     }
     let kind = match Unit::parse(unit) {
@@ -236,8 +248,23 @@ fn is_goods(lower: &str) -> bool {
 
 /// Converts `text` to a valid signal name.
 pub(super) fn name(text: &str) -> String {
-    let mut out: String =
-        text.trim().chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
+    let mut out = String::new();
+    for c in text.trim().chars().flat_map(char::to_lowercase) {
+        match c {
+            'ä' => out.push_str("ae"),
+            'ö' => out.push_str("oe"),
+            'ü' => out.push_str("ue"),
+            'ß' => out.push_str("ss"),
+            'à' | 'á' | 'â' | 'ã' | 'å' => out.push('a'),
+            'è' | 'é' | 'ê' | 'ë' => out.push('e'),
+            'ì' | 'í' | 'î' => out.push('i'),
+            'ò' | 'ó' | 'ô' | 'õ' | 'ø' => out.push('o'),
+            'ù' | 'ú' | 'û' => out.push('u'),
+            'ç' => out.push('c'),
+            'ñ' => out.push('n'),
+            c => out.push(if c.is_ascii_alphanumeric() { c } else { '_' }),
+        }
+    }
     while out.contains("__") {
         out = out.replace("__", "_");
     }
@@ -357,10 +384,10 @@ mod tests {
             ("level_1_m", Role::State, "m", "level_1"),
             ("on_hand_1", Role::State, "item", "on_hand_1"),
         ] {
-            let guess = signal(&column(name)).unwrap();
+            let guess = signal(&column(name), None).unwrap();
             assert_eq!((guess.role, guess.unit.as_str(), guess.name.as_str()), (role, unit, short), "{name}");
         }
-        assert!(signal(&column("reward")).is_err());
+        assert!(signal(&column("reward"), None).is_err());
     }
 
     #[test]

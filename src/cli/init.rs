@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::draft::Draft;
 use super::globals::Globals;
+use super::imported::Imported;
 use super::{output, render};
 use crate::check::{self, Plant};
 use crate::config;
@@ -49,7 +50,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         return Err(Error::Usage(text));
     }
     let source = &sources[0];
-    let draft = Draft::new(&name, source, &log::describe(&sources)?)?;
+    let imported = if args.log.is_none() { Imported::load(&args.dir) } else { Imported::default() };
+    let draft = Draft::new(&name, source, &log::describe(&sources)?, &imported)?;
     let twin = draft.twin(&pattern)?;
     let scenario = draft.scenario()?;
     if let Some(log_file) = &log_file {

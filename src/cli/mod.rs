@@ -11,6 +11,7 @@ mod globals;
 mod guess;
 mod import;
 mod import_options;
+mod imported;
 mod init;
 mod inspect;
 pub mod interrupt;

@@ -198,6 +198,9 @@ fn csv(name: &str, text: String, encoding: &str, (source, keys, conditions): Nee
     if dialect.skipped > 0 {
         notes.push(format!("{} before the data skipped", crate::error::plural(dialect.skipped, "line", "lines")));
     }
+    if !dialect.repeated.is_empty() {
+        notes.push(format!("columns with the same name as another: {}", list(&dialect.repeated, 5)));
+    }
     let units =
         dialect.names.iter().cloned().zip(dialect.units.iter().map(|u| trimmed(u))).filter(|(_, u)| !u.is_empty());
     let units: Vec<(String, String)> = units.collect();

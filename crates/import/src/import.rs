@@ -1,5 +1,6 @@
 //! The import of all sources of a plant.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -48,6 +49,7 @@ pub fn run(request: &Request) -> Result<Report> {
     let mut report = Report::new(dir, options.dry_run);
     let mut joined: Option<DataFrame> = None;
     let since = recipe.since.clone();
+    let mut units = BTreeMap::new();
     for (source, files) in recipe.source.iter_mut().zip(&all) {
         let from = located(&source.from, dir);
         let limit = source::file_limit(address_space);
@@ -58,6 +60,7 @@ pub fn run(request: &Request) -> Result<Report> {
             columns.retain(|c| !c.name.ends_with(series::QUALITY));
         }
         let bad = |e| Error::Data(format!("{from}: {e}"));
+        units.extend(summary.units.clone());
         report.sources.push(summary);
         let mut frame = if series::have_own_clocks(&columns) && all.len() == 1 && every.is_none() {
             let mut left_out = Vec::new();
@@ -90,6 +93,7 @@ pub fn run(request: &Request) -> Result<Report> {
         ));
     }
     let frame = joined.ok_or_else(|| Error::Usage("name a source with `--from`".into()))?;
+    recipe.unit = units;
     report.rows = frame.height();
     report.columns = frame.width() - 1;
     if !options.dry_run {
@@ -152,6 +156,7 @@ fn recipe(request: &Request, stored: Option<&Recipe>) -> Result<Recipe> {
         tolerance: o.tolerance.clone(),
         keep: o.keep.clone(),
         source: sources.collect(),
+        unit: BTreeMap::new(),
     };
     if let Some(stored) = stored.filter(|_| !o.replace)
         && let Some(setting) = recipe.complete(stored)

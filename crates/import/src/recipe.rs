@@ -1,5 +1,6 @@
 //! The recipe of an import, which is stored in `import.toml`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,9 @@ pub struct Recipe {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<String>,
     pub source: Vec<Source>,
+    /// Units of the columns of the log, as written in the exports. They are for `twinopt init`, and do not affect the log.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unit: BTreeMap<String, String>,
 }
 
 /// One source. The fields have the names of the options.

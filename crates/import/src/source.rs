@@ -33,6 +33,8 @@ pub struct Summary {
     /// Most frequent step, µs.
     pub step: Option<i64>,
     pub notes: Vec<String>,
+    /// Units of the columns of the log.
+    pub units: Vec<(String, String)>,
 }
 
 /// Reads the files of a source, and adds what was detected to its settings. `from` is their pattern for messages.
@@ -81,6 +83,7 @@ pub fn read(
         span,
         step: series::step(&columns),
         notes,
+        units: frames[0].units.iter().map(|(name, unit)| (new_name(name, source), unit.clone())).collect(),
     };
     Ok((columns, summary))
 }
@@ -270,6 +273,13 @@ fn leave_out_before(instants: &mut [Vec<i64>], since: Option<&str>, source: &Sou
     };
     instants.iter_mut().flatten().filter(|t| **t < start).for_each(|t| *t = NO_TIME);
     Ok(())
+}
+
+/// The name of a column in the log.
+fn new_name(name: &str, source: &Source) -> String {
+    let new = source.rename.iter().filter_map(|pair| pair.split_once('=')).find(|(old, _)| old.trim() == name);
+    let name = new.map_or(name, |(_, new)| new.trim());
+    source.prefix.as_ref().map_or_else(|| name.to_owned(), |prefix| format!("{prefix}_{name}"))
 }
 
 /// Renames columns and adds the prefix of the source.

@@ -50,6 +50,9 @@ fn a_german_export_in_latin_1() {
     assert_numbers(&plant.numbers("Rücklauf TI101"), &temperatures);
     assert_numbers(&plant.numbers("Zähler"), &energies);
     assert_eq!(plant.times().first().unwrap(), "2024-03-03T23:00:00Z");
+    // `twinopt init` reads the units and the time zone
+    let recipe = std::fs::read_to_string(plant.path("data/p/import.toml")).unwrap();
+    assert!(recipe.contains("\"Zähler\" = \"kWh\"") && recipe.contains("timezone = \"Europe/Berlin\""), "{recipe}");
     assert_eq!(plant.times().len(), 48);
 }
 

@@ -1,0 +1,65 @@
+//! What `twinopt import` recorded in `import.toml` about a log: units and the time zone of the plant.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::disk::read_if_present;
+use crate::units::Unit;
+
+/// The part of `import.toml` that helps to draft a twin.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Imported {
+    #[serde(default)]
+    source: Vec<Source>,
+    /// Unit of each column as written in the export.
+    #[serde(default)]
+    unit: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Source {
+    timezone: Option<String>,
+}
+
+impl Imported {
+    /// Reads `import.toml` in the folder of a plant. A file that is missing or cannot be read tells nothing.
+    pub fn load(dir: &Path) -> Self {
+        let bytes = read_if_present(&dir.join("import.toml")).ok().flatten();
+        let text = bytes.and_then(|b| String::from_utf8(b).ok());
+        text.and_then(|t| toml::from_str(&t).ok()).unwrap_or_default()
+    }
+
+    /// The time zone of the first source whose times have none.
+    pub fn timezone(&self) -> Option<&str> {
+        // twin.toml requires the name of a zone, not an offset
+        self.source.iter().find_map(|s| s.timezone.as_deref()).filter(|zone| !zone.starts_with(['+', '-']))
+    }
+
+    /// The unit of a column in the notation of `twin.toml`, if it is a unit that twinopt knows.
+    pub fn unit(&self, column: &str) -> Option<String> {
+        let mut unit = self.unit.get(column)?.trim().to_owned();
+        for (exported, known) in [("°", "deg"), ("³", "^3"), ("²", "^2"), ("m3", "m^3"), ("m2", "m^2")] {
+            unit = unit.replace(exported, known);
+        }
+        if unit == "C" || unit == "F" {
+            unit = format!("deg{unit}");
+        }
+        Unit::parse(&unit).is_ok().then_some(unit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_of_exports_are_translated() {
+        let units = ["°C", "m³/h", "kWh", "Nonsense", "m2", "%"];
+        let unit = units.iter().map(|u| ((*u).to_owned(), (*u).to_owned())).collect();
+        let imported = Imported { source: Vec::new(), unit };
+        let read = units.map(|u| imported.unit(u).unwrap_or_default());
+        assert_eq!(read, ["degC", "m^3/h", "kWh", "", "m^2", "%"]);
+    }
+}
