@@ -42,6 +42,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         ),
         _ => Error::no_input(&program, e),
     })?;
+    // the pipe stays open until the program has ended
+    let input = child.stdin.take();
     let mut file = None;
     if let Some(errors) = child.stderr.take() {
         let mut errors = BufReader::new(errors);
@@ -57,6 +59,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         }
     }
     let status = child.wait().map_err(|e| Error::no_input(&program, e))?;
+    drop(input);
     match status.code() {
         Some(code) => Ok(ExitCode::from(u8::try_from(code).unwrap_or(1))),
         None => {

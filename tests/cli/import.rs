@@ -64,3 +64,27 @@ fn init_uses_the_files_in_the_folder_of_the_log() {
     let single = room.text("data/single/twin.toml").replace("single", "fresh").replace("export.parquet", "*.parquet");
     assert_eq!(twin, single);
 }
+
+#[test]
+fn init_takes_units_and_the_time_zone_from_the_import() {
+    let room = Room::new();
+    let columns = log(ROWS, ROWS, 0.35);
+    let names = ["Rücklauf", "Zählerstand", "Ventil", "Außen"];
+    let renamed = columns.iter().zip(names).map(|((_, v), name)| (name, v.clone())).collect();
+    write_log(&room.path("data/fresh/log/2024-01.parquet"), &renamed);
+    room.write(
+        "data/fresh/import.toml",
+        "[[source]]\nfrom = \"../../export\"\ntimezone = \"Europe/Berlin\"\n[unit]\n\"Rücklauf\" = \"°C\"\n\"Zählerstand\" = \"m³/h\"\nVentil = \"?\"\n",
+    );
+    room.run(&["init", "data/fresh"]).expect(0);
+    let twin = room.text("data/fresh/twin.toml");
+    for line in [
+        "timezone = \"Europe/Berlin\"",
+        "name = \"ruecklauf\", role = \"state\", unit = \"degC\"",
+        "name = \"zaehlerstand\", role = \"state\", unit = \"m^3/h\"",
+        "name = \"ventil\", role = \"control\", unit = \"1\"",
+        "name = \"aussen\", role = \"disturbance\"",
+    ] {
+        assert!(twin.contains(line), "{line} is not in:\n{twin}");
+    }
+}

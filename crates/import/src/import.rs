@@ -229,6 +229,8 @@ fn write(
 ) -> Result<()> {
     let months = output::months(frame)?;
     fs::create_dir_all(log).map_err(|e| Error::write(log, e))?;
+    output::remove_temporary(log);
+    output::remove_temporary(dir);
     let mut staged = Vec::new();
     let mut names = Vec::new();
     for (month, bytes, rows) in &months {

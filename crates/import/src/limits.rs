@@ -41,9 +41,25 @@ pub fn limit_address_space(bytes: u64) {
     let _ = setrlimit(Resource::As, limit);
 }
 
+/// Whether `twinopt import` runs this process.
+fn has_parent() -> bool {
+    std::env::var_os("TWINOPT_IMPORT_PARENT").is_some()
+}
+
+/// Starts a thread that ends the process when `twinopt import` ends, because its end of standard input is then closed.
+/// All files written so far are complete.
+pub fn end_with_parent(code: i32) {
+    if has_parent() {
+        std::thread::spawn(move || {
+            let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+            std::process::exit(code);
+        });
+    }
+}
+
 /// Announces that a file is about to be read.
 pub fn reading(path: &Path, length: u64) {
-    if std::env::var_os("TWINOPT_IMPORT_PARENT").is_some() {
+    if has_parent() {
         let _ = writeln!(std::io::stderr().lock(), "{MARK}{}", path.display());
     }
     let time = Duration::from_secs(SECONDS + SECONDS_PER_MIB * (length >> 20));

@@ -34,6 +34,8 @@ enum Verb {
     Import(Box<Options>),
 }
 
+/// Exit code if `twinopt import` was interrupted.
+const INTERRUPTED: i32 = 130;
 /// Exit code for bad data.
 const BAD_DATA: u8 = 65;
 
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
     // the message of a panic is part of the error below
     std::panic::set_hook(Box::new(|_| {}));
     limits::watch(too_slow);
+    limits::end_with_parent(INTERRUPTED);
     let matches = match Cli::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {

@@ -13,6 +13,19 @@ use crate::zone;
 /// Rows per row group.
 const ROW_GROUP: usize = 1 << 17;
 
+/// Marks the names of temporary files.
+const MARK: &str = ".twinopt-import-";
+
+/// Removes the temporary files that a killed process left in `folder`.
+pub fn remove_temporary(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with('.') && name.contains(MARK) && name.ends_with(".tmp") {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// A file that has been written under a temporary name. It is removed if it is not renamed.
 pub struct Staged {
     temporary: PathBuf,
@@ -27,7 +40,7 @@ impl Staged {
     /// [`Error::Write`]
     pub fn new(path: &Path, bytes: &[u8]) -> Result<Self> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let temporary = path.with_file_name(format!(".{name}.twinopt-import-{}.tmp", std::process::id()));
+        let temporary = path.with_file_name(format!(".{name}{MARK}{}.tmp", std::process::id()));
         let staged = Self { temporary, path: path.to_path_buf(), renamed: false };
         let write = || -> io::Result<()> {
             let mut file = File::create(&staged.temporary)?;

@@ -100,4 +100,8 @@ fn foreign_logs_and_unfinished_files_are_left_alone() {
     let ended = plant.import("--from p.csv --replace");
     assert_ne!(ended.code, Some(0));
     assert!(plant.files().iter().all(|f| !f.ends_with(".tmp")), "{:?}", plant.files());
+    // what a killed import left behind is removed by the next one
+    let plant = Plant::new(&[("p.csv", &plant_csv()), ("data/p/log/.2024-01.parquet.twinopt-import-7.tmp", "half")]);
+    plant.imported("--from p.csv");
+    assert_eq!(plant.files(), ["2024-01.parquet", "2024-02.parquet"]);
 }
