@@ -13,6 +13,9 @@ use super::{At, ForecastSpec, PlannerSpec, TimeOfDay, TimeSpan, TotalSpec, Weekd
 pub enum ControllerSpec {
     /// Replays the logged controls.
     Replay {},
+    /// An imitation of the plant's own controller: a regression of each control on what operators see. Suitable as the
+    /// baseline if the scenario changes conditions to which the plant's controller reacts.
+    AsLogged(AsLoggedSpec),
     /// Constant control values: control name → value.
     Hold(IndexMap<String, At<f64>>),
     /// Control values by time of day and day of the week: control name → entries.
@@ -25,6 +28,15 @@ pub enum ControllerSpec {
     BaseStock(Vec<At<BaseStockLoop>>),
     /// Model-predictive control.
     Mpc(MpcSpec),
+}
+
+/// Settings of the imitation of the plant's own controller.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AsLoggedSpec {
+    /// Controls that are imitated (default: all).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub controls: Option<Vec<At<String>>>,
 }
 
 /// The value of a control from a time of day until the time of the next entry.

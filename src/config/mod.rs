@@ -27,7 +27,9 @@ mod words;
 
 pub use at::At;
 pub use clock::{TimeOfDay, Weekdays};
-pub use controller::{BaseStockLoop, ControllerSpec, MpcSpec, PidLoop, PlannedStock, Reference, ScheduleEntry};
+pub use controller::{
+    AsLoggedSpec, BaseStockLoop, ControllerSpec, MpcSpec, PidLoop, PlannedStock, Reference, ScheduleEntry,
+};
 pub use damage::Damage;
 pub use forecast::ForecastSpec;
 pub use json_schema::{scenario_json_schema, twin_json_schema};

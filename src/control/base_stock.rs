@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::expr::{Program, Registers};
 use crate::resolve::{Faults, Names, Wanted};
 use crate::schema::Signal;
+use crate::trajectory::Trajectory;
 
 /// The control that is the order, and the expressions of its policy, which are all in the unit of the order.
 #[derive(Debug, Clone)]
@@ -38,6 +39,30 @@ impl BaseStockSettings {
         let order = order?;
         let signal = names.schema.signals[order].clone();
         Some(Self { order, signal, position: position?, level: level?, reorder })
+    }
+}
+
+impl BaseStockSettings {
+    /// Schema column of the order.
+    pub fn order(&self) -> usize {
+        self.order
+    }
+
+    /// The levels S and the reorder points s over all steps and particles of `run`. The first steps are left out if the
+    /// expressions read values from before the run.
+    pub fn levels(&self, run: &Trajectory) -> (Vec<f64>, Option<Vec<f64>>) {
+        let mut registers = Registers::default();
+        let mut values = |program: &Program| {
+            let first = program.depth().min(run.steps.saturating_sub(1));
+            let mut out = vec![0.0; run.particles];
+            let mut all = Vec::with_capacity((run.steps - first) * run.particles);
+            for t in first..run.steps {
+                program.eval(&run.frame(t, 0), &mut registers, &mut out);
+                all.extend_from_slice(&out);
+            }
+            all
+        };
+        (values(&self.level), self.reorder.as_ref().map(values))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Controllers: simple policies, and MPC with its planners.
 
+mod as_logged;
 mod base_stock;
 pub mod forecast;
 mod gated;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
+pub use as_logged::{AsLogged, Imitate, ImitationUse};
 pub use base_stock::BaseStock;
 pub use forecast::Forecast;
 #[cfg(test)]
@@ -115,10 +117,11 @@ pub struct Context<'a> {
 /// Builds the controller that `settings` describe.
 ///
 /// # Errors
-/// Returns the errors of [`Mpc::build`].
+/// Returns the errors of [`Mpc::build`] and [`AsLogged::new`].
 pub fn build<'a>(settings: &ControllerSettings, context: &Context<'a>) -> Result<Box<dyn Controller + 'a>> {
     Ok(match settings {
         ControllerSettings::Replay => Box::new(Replay),
+        ControllerSettings::AsLogged(settings) => Box::new(AsLogged::new(settings)?),
         ControllerSettings::Hold(settings) => Box::new(Hold::new(settings)),
         ControllerSettings::Schedule(settings) => Box::new(Schedule::new(settings, &context.timezone)),
         ControllerSettings::Rule(settings) => Box::new(Rule::new(settings)),

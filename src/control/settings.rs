@@ -1,5 +1,6 @@
 //! Settings of controllers, resolved from the twin and scenario files.
 
+use super::as_logged::AsLoggedSettings;
 use super::base_stock::BaseStockSettings;
 use super::hold::HoldSettings;
 use super::mpc::{ResolvedMpc, require_control, require_objective};
@@ -15,6 +16,7 @@ use crate::schema::Role;
 #[derive(Debug, Clone)]
 pub enum ControllerSettings {
     Replay,
+    AsLogged(AsLoggedSettings),
     Hold(HoldSettings),
     Schedule(ScheduleSettings),
     Rule(RuleSettings),
@@ -48,6 +50,7 @@ impl ControllerSettings {
             ControllerSpec::Rule(rules) => ("rule", rules.is_empty()),
             ControllerSpec::Pid(loops) => ("pid", loops.is_empty()),
             ControllerSpec::BaseStock(loops) => ("base_stock", loops.is_empty()),
+            ControllerSpec::AsLogged(spec) => ("as_logged", spec.controls.as_ref().is_some_and(Vec::is_empty)),
             ControllerSpec::Replay {} | ControllerSpec::Mpc(_) => ("", false),
         };
         if empty && !faults.any_damage() {
@@ -56,6 +59,7 @@ impl ControllerSettings {
         }
         match &at.value {
             ControllerSpec::Replay {} => Some(Self::Replay),
+            ControllerSpec::AsLogged(spec) => AsLoggedSettings::resolve(faults, names, spec).map(Self::AsLogged),
             ControllerSpec::Hold(values) => HoldSettings::resolve(faults, names, owner, values).map(Self::Hold),
             ControllerSpec::Schedule(controls) => {
                 ScheduleSettings::resolve(faults, names, owner, controls, &at.span).map(Self::Schedule)
@@ -123,8 +127,11 @@ impl LiveSettings {
         let mpc = ResolvedMpc::resolve(faults, names, "[mpc]", spec, &spec.span);
         let safe = match spec.safe.as_deref() {
             None => None,
-            Some(At { value: ControllerSpec::Mpc(_) | ControllerSpec::Replay {}, span }) => {
-                let message = "[mpc]: `safe` can be neither `mpc` nor `replay`";
+            Some(At {
+                value: ControllerSpec::Mpc(_) | ControllerSpec::Replay {} | ControllerSpec::AsLogged(_),
+                span,
+            }) => {
+                let message = "[mpc]: `safe` can be neither `mpc` nor `replay` nor `as_logged`";
                 faults.add("wrong-value", span, message, "write e.g. `safe.hold`, `safe.rule` or `safe.pid`");
                 return None;
             }

@@ -15,6 +15,7 @@
 //! | `noise_model` | the noise process, scaled to match the distribution of multi-step errors |
 //! | `score`, `coverage`, `response`, `epistemic` | skill, interval coverage, step responses, epistemic uncertainty |
 //! | `identification` | whether the log determines the effect of each control |
+//! | `imitation` | the plant's own controller as a regression |
 //! | `choose` | the choice or rejection of a model, with reasons |
 //! | `validated` | models for closed-loop tuning |
 
@@ -28,6 +29,7 @@ mod epistemic;
 mod equations;
 mod forecast_inputs;
 mod identification;
+mod imitation;
 mod layout;
 mod map;
 pub mod model;
@@ -56,6 +58,7 @@ pub use equations::NextState;
 pub use equations::{Constant, Derived, Equations};
 pub use forecast_inputs::{score_with_forecasts, with_forecasts};
 pub use identification::{Identification, IdentificationLevel, MIN_MOVES, Movements, WEAK_UNEXPLAINED, identify};
+pub use imitation::Imitation;
 pub use layout::Layout;
 pub use layout::Target;
 pub use map::{StepMap, StepScratch};

@@ -1,13 +1,13 @@
 //! The section “Needs attention” on the first page.
 
-use crate::scenario::results::{Note, NoteKind, ReplayCheck, Results};
+use crate::scenario::results::{ControlEffect, Note, NoteKind, ReplayCheck, Results};
 
 use super::cases::RankedCase;
 use super::duration::hours_text;
 use super::losing;
 use super::number::{self, PROSE, with_unit};
 use super::saving::Words;
-use super::text::{list, readable, short};
+use super::text::{lead, list, readable, short, tag};
 use super::{caveats, runs};
 
 /// Sentences for the section “Needs attention”, most serious first.
@@ -62,22 +62,33 @@ pub fn alarms(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> Vec
                 list(&perfect, 3)
             ));
         }
-        let saves_more = |p: &&RankedCase<'_>| {
-            p.unidentified.is_empty()
-                && p.saving.value.measurable
-                && p.saving.value.mean > pick.saving.value.mean
-                && !p.violated.is_empty()
-        };
-        if let Some(p) = ranked[1..].iter().find(saves_more) {
-            let case = short(&readable(p.case), 40);
-            out.push(format!("“{case}” would save more, but it violates limits of {}.", p.violated_signals()));
-        }
     }
     // Omits notes on models that were not chosen. Notes on coverage are omitted, because another sentence reports
-    // intervals that are too narrow.
-    let omitted = |n: &&Note| matches!(n.kind, NoteKind::Coverage | NoteKind::OtherContradiction | NoteKind::Outliers);
-    out.extend(results.model.notes.iter().filter(|n| !omitted(n)).map(|n| short(&n.text, 160)));
+    // intervals that are too narrow, and notes on effects, because they are formatted here.
+    let omitted = |n: &&Note| {
+        use NoteKind as K;
+        matches!(n.kind, K::Coverage | K::OtherContradiction | K::Outliers | K::Effect)
+    };
+    out.extend(results.model.effects.iter().filter(|e| !e.agrees()).take(2).map(contradicted_effect));
+    out.extend(results.model.notes.iter().filter(|n| !omitted(n)).map(|n| lead(&n.text, 160)));
     out
+}
+
+/// Describes an effect of the model that the log contradicts.
+fn contradicted_effect(e: &ControlEffect) -> String {
+    let (log, half) = (e.model + e.error, e.half_width());
+    let i = number::within(log, log - half, log + half, PROSE);
+    format!(
+        "In the log, {} changes {} by {} ({} to {}) on average over {}, but the model predicts {}. Savings are {}.",
+        tag(&e.control, 40),
+        tag(&e.signal, 40),
+        with_unit(&i.value.text, &number::unit(&e.unit)),
+        i.low.text,
+        i.high.text,
+        hours_text(e.hours),
+        number::plain(e.model, 2).text,
+        if e.accumulation.is_some() { "corrected for this" } else { "not corrected" },
+    )
 }
 
 /// Describes a KPI that the twin does not reproduce when it replays the log.

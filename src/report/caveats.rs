@@ -34,7 +34,13 @@ pub fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
                 )
             });
         let share = number::percent_text(pick.support.outside);
-        out.push(format!("{share} of the time is spent outside the logged range{far}"));
+        let total: f64 = runs.iter().map(|r| r.weight).sum::<f64>().max(f64::MIN_POSITIVE);
+        let before = runs.iter().map(|r| r.weight / total * r.baseline.support.outside).sum::<f64>();
+        let before = match before > OUTSIDE_TRY {
+            true => format!(", like {} of the baseline", number::percent_text(before)),
+            false => String::new(),
+        };
+        out.push(format!("{share} of the time is spent outside the logged range{far}{before}"));
     }
     let saved = &pick.saving.value;
     if saved.mean <= 0.0 {

@@ -44,6 +44,12 @@ impl Clock {
         self.format(utc, "%a %-d %b %H:%M")
     }
 
+    /// The local day and, unless it is midnight, the time: `15 Jul` or `15 Jul 14:30`.
+    pub fn day(&self, utc: &str) -> String {
+        let midnight = self.local(utc).is_some_and(|z| (z.hour(), z.minute()) == (0, 0));
+        self.format(utc, if midnight { "%-d %b" } else { "%-d %b %H:%M" })
+    }
+
     fn format(&self, utc: &str, pattern: &str) -> String {
         self.local(utc).map_or_else(|| utc.to_owned(), |z| z.strftime(pattern).to_string())
     }

@@ -5,25 +5,33 @@ use crate::log::FindingClass;
 use crate::scenario::results::Results;
 
 use super::cases::RankedCase;
-use super::caveats;
+use super::caveats::{self, OUTSIDE_DONT};
 use super::clock::Clock;
 use super::display::Display;
 use super::duration::ahead;
+use super::experience::beyond;
 use super::number::{self, PROSE};
+use super::runs::{self, CaseRun};
 use super::text::{readable, short, tag};
 
 /// The rows of the section “Evidence” as (label, text).
 pub fn evidence(results: &Results, pick: Option<&RankedCase<'_>>, clock: &Clock) -> Vec<(&'static str, String)> {
     let mut out = vec![("Basis", "simulation".to_owned())];
     let p = number::percent_text;
-    if let Some(s) = pick.map(|p| p.support) {
+    let baseline = || runs::completed(results).next().and_then(|s| s.cases.first());
+    let support = pick.map(|p| p.support).or_else(|| baseline().map(|c| c.support));
+    if let Some(s) = support {
+        // The scenario that leaves the log most often shows which signal does so.
+        let far = pick.and_then(|p| p.runs.iter().max_by(|a, b| outside(a).total_cmp(&outside(b)))).map(|r| r.case);
+        let beyond = far.or_else(baseline).map(beyond).filter(|text| !text.is_empty());
+        let beyond = beyond.map_or_else(String::new, |text| format!(": {text}"));
         out.push((
             "Logged range",
-            format!("{} inside, {} at the edge, {} outside", p(s.inside), p(s.edge), p(s.outside)),
+            format!("{} inside, {} at the edge, {} outside{beyond}", p(s.inside), p(s.edge), p(s.outside)),
         ));
     }
     out.extend(pick.and_then(|p| measured(results, p)).map(|text| ("Measured", text)));
-    out.extend(forecasts(results));
+    out.extend(forecasts(results, support.map_or(0.0, |s| s.outside)));
     let m = &results.model;
     if !m.model.is_empty() {
         let age = clock
@@ -39,6 +47,11 @@ pub fn evidence(results: &Results, pick: Option<&RankedCase<'_>>, clock: &Clock)
     }
     out.push(("Data", data(results)));
     out
+}
+
+/// Fraction of the time outside the logged range.
+fn outside(run: &CaseRun<'_>) -> f64 {
+    run.case.support.outside
 }
 
 /// The measured value of the first paid KPI in the most important scenario, beside that of the simulated baseline.
@@ -60,7 +73,7 @@ fn measured(results: &Results, pick: &RankedCase<'_>) -> Option<String> {
 }
 
 /// The accuracy of the forecasts and the coverage of their intervals.
-fn forecasts(results: &Results) -> Vec<(&'static str, String)> {
+fn forecasts(results: &Results, outside: f64) -> Vec<(&'static str, String)> {
     let mut out = Vec::new();
     let p = number::percent_text;
     let m = &results.model;
@@ -85,6 +98,8 @@ fn forecasts(results: &Results) -> Vec<(&'static str, String)> {
         out.push((
             "Forecasts",
             match lowest_skill.is_finite() {
+                // The forecasts were tested on the log, so they say nothing about conditions outside it.
+                _ if outside > OUTSIDE_DONT => "not tested outside the logged range".into(),
                 true => {
                     format!(
                         "{grade}{exceptions}: squared error at least {} lower than with “no change”, {ahead} ahead{}",
@@ -101,7 +116,7 @@ fn forecasts(results: &Results) -> Vec<(&'static str, String)> {
             .filter(|s| s.rmse > 0.0)
             .map(|s| s.coverage[2])
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
-        if low.is_finite() {
+        if low.is_finite() && outside <= OUTSIDE_DONT {
             out.push(("90 % intervals", format!("cover {} of the measurements", shares(low, high))));
         }
     }

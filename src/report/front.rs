@@ -1,6 +1,6 @@
 //! The first page of the report: advice, gain, set-points, risks, evidence, and problems that need attention.
 
-use crate::scenario::results::{ControlUse, Difference, KpiResult, LimitKind, LimitUse, Results, ScenarioResult};
+use crate::scenario::results::{Difference, KpiResult, LimitKind, LimitUse, Results, ScenarioResult};
 
 use super::alarms::alarms;
 use super::cases::{Answer, RankedCase};
@@ -10,9 +10,12 @@ use super::duration::per_step_text;
 use super::evidence::evidence;
 use super::headline::headline;
 use super::number::{self, Interval, PROSE, Quantity, allowed_range, with_unit};
+use super::rejected::rejected;
 use super::runs::{self, CaseRun};
 use super::saving::Words;
-use super::text::{Markup, list, marked, readable, short, tag};
+use super::setpoints::{SetPoint, SetPoints, setpoints};
+use super::stop::stop;
+use super::text::{Markup, list, marked, readable, short};
 
 /// Maximum number of rows of each table on the first page. The scenario sections list all controls and limits.
 const MAX_SETPOINTS: usize = 5;
@@ -34,9 +37,12 @@ pub struct Front {
     pub advises: bool,
     /// Length of the time step to which the move limit `ramp` applies, such as `10 min`.
     pub step: String,
-    /// The controller that moves the set-points.
-    pub controller: Markup,
-    pub revert: Markup,
+    pub setpoint_note: String,
+    pub orders: Markup,
+    /// When to return to the present operation.
+    pub stop: Markup,
+    /// The cases that are not recommended.
+    pub rejected: Markup,
     pub risks: Vec<Risk>,
     pub risks_left: usize,
     /// A sentence about the limits that are not in the table.
@@ -57,20 +63,6 @@ pub struct KeyFigure {
     pub range: Option<(Quantity, Quantity, &'static str)>,
     /// Text to show instead of a value.
     pub note: String,
-}
-
-#[derive(Debug)]
-pub struct SetPoint {
-    pub signal: String,
-    pub unit: String,
-    pub now: Quantity,
-    pub advised: Quantity,
-    /// Lowest and highest advised value, if the control moves.
-    pub moves: Option<(Quantity, &'static str, Quantity)>,
-    /// `None` if the values are equal after rounding.
-    pub change: Option<Quantity>,
-    pub allowed: String,
-    pub ramp: String,
 }
 
 #[derive(Debug)]
@@ -95,7 +87,8 @@ pub fn front(results: &Results, ranked: &[RankedCase<'_>], currency: &str, clock
     let words = Words::new(results);
     let (answer, text, because) = headline(results, ranked, words);
     let all_alarms = alarms(results, ranked, words);
-    let setpoints = pick.map(setpoints).unwrap_or_default();
+    let SetPoints { rows: setpoints, note: setpoint_note, orders } =
+        pick.map(|p| setpoints(p, clock)).unwrap_or_default();
     let (risks, no_risk) = pick.map(|p| risks(p, clock)).unwrap_or_default();
     let rows = setpoints.len().min(MAX_SETPOINTS) + risks.len().min(MAX_RISKS) + all_alarms.len().min(MAX_ALARMS);
     Front {
@@ -104,13 +97,15 @@ pub fn front(results: &Results, ranked: &[RankedCase<'_>], currency: &str, clock
         headline: marked(text.strip_prefix(answer.word()).unwrap_or(&text).trim_start()),
         audience: format!("For the operators of {}.", short(&readable(&results.plant), 60)),
         because: because.iter().map(|b| marked(b)).collect(),
-        figures: pick.map(|p| figures(results, p, &money, words)).unwrap_or_default(),
+        figures: pick.map_or_else(|| baseline_figures(results), |p| figures(results, p, &money, words)),
         setpoints_left: setpoints.len().saturating_sub(MAX_SETPOINTS),
         setpoints: setpoints.into_iter().take(MAX_SETPOINTS).collect(),
-        controller: marked(&pick.map(controller).unwrap_or_default()),
+        setpoint_note,
+        orders,
         step: per_step_text(&results.model.step),
         advises: answer.advises(),
-        revert: marked(&pick.filter(|_| answer.advises()).map(revert).unwrap_or_default()),
+        stop: marked(&pick.filter(|_| answer.advises()).map(|p| stop(results, p, words)).unwrap_or_default()),
+        rejected: marked(&rejected(ranked, words)),
         risks_left: risks.len().saturating_sub(MAX_RISKS),
         risks: risks.into_iter().take(MAX_RISKS).collect(),
         no_risk: marked(&no_risk),
@@ -119,13 +114,6 @@ pub fn front(results: &Results, ranked: &[RankedCase<'_>], currency: &str, clock
         alarms: all_alarms.iter().take(MAX_ALARMS).map(|a| marked(a)).collect(),
         run: run(results, clock),
     }
-}
-
-/// Description of the controller of the case; empty unless it is the same in all scenarios.
-fn controller(pick: &RankedCase<'_>) -> String {
-    let Some(first) = pick.runs.first().map(|r| r.case.controller.as_str()) else { return String::new() };
-    let same = pick.runs.iter().all(|r| r.case.controller == first);
-    if same && !first.is_empty() { format!("{}.", short(first, 110)) } else { String::new() }
 }
 
 fn figures(results: &Results, pick: &RankedCase<'_>, money: &str, words: Words) -> Vec<KeyFigure> {
@@ -175,6 +163,27 @@ fn figures(results: &Results, pick: &RankedCase<'_>, money: &str, words: Words) 
     out
 }
 
+/// The KPIs of the baseline, if it is the only case.
+fn baseline_figures(results: &Results) -> Vec<KeyFigure> {
+    let Some(baseline) = runs::completed(results).next().and_then(|s| s.cases.first()) else { return Vec::new() };
+    let figure = |k: &KpiResult| {
+        let share = k.kind.is_share();
+        let Display { factor, unit } = Display::new(&k.unit, k.value.p50.abs());
+        let i = match share {
+            true => Interval::shares(k.value.p50, k.value.p10, k.value.p90, PROSE, "%"),
+            false => number::estimate(&k.value.in_unit(factor), PROSE),
+        };
+        KeyFigure {
+            label: format!("{} of the baseline", readable(&k.name)),
+            range: (i.low.value < i.high.value).then_some((i.low, i.high, "P10–P90")),
+            value: Some(i.value),
+            unit: if share { String::new() } else { unit },
+            note: String::new(),
+        }
+    };
+    baseline.kpis.iter().take(4).map(figure).collect()
+}
+
 /// The change of the carbon emissions, if a KPI in a unit of mass measures them.
 fn carbon(pick: &RankedCase<'_>) -> Option<KeyFigure> {
     let kpis = match (pick.annual, pick.runs.as_slice()) {
@@ -212,76 +221,6 @@ pub fn no_year(results: &Results) -> String {
         true => "no case ran in all scenarios that have days_per_year".into(),
         false => format!("unknown: {} did not run", list(&failed, 2)),
     }
-}
-
-fn setpoints(pick: &RankedCase<'_>) -> Vec<SetPoint> {
-    let mut names: Vec<&str> = Vec::new();
-    for c in pick.runs.iter().flat_map(|r| &r.case.controls) {
-        if !names.contains(&c.signal.as_str()) {
-            names.push(&c.signal);
-        }
-    }
-    names.into_iter().filter_map(|name| setpoint(pick, name)).collect()
-}
-
-/// Summarises the values of one control over all scenarios. Means are weighted with the scenario weights.
-fn setpoint(pick: &RankedCase<'_>, name: &str) -> Option<SetPoint> {
-    let uses: Vec<(f64, &ControlUse)> = pick
-        .runs
-        .iter()
-        .filter_map(|r| r.case.controls.iter().find(|c| c.signal == name).map(|c| (r.weight, c)))
-        .collect();
-    let (_, first) = *uses.first()?;
-    let total: f64 = uses.iter().map(|u| u.0).sum();
-    let mean = |value: fn(&ControlUse) -> f64| match total > 0.0 {
-        true => uses.iter().map(|(w, c)| w * value(c)).sum::<f64>() / total,
-        false => uses.iter().map(|(_, c)| value(c)).sum::<f64>() / uses.len() as f64,
-    };
-    let low = uses.iter().map(|u| u.1.min).fold(f64::INFINITY, f64::min);
-    let high = uses.iter().map(|u| u.1.max).fold(f64::NEG_INFINITY, f64::max);
-    let (now, advised) = (mean(|c| c.baseline_mean), mean(|c| c.mean));
-    let range = first.low.zip(first.high).map(|(l, h)| h - l);
-    let mut means = number::aligned_within(&[now, advised], PROSE, range).into_iter();
-    let (now_q, advised_q) = (means.next()?, means.next()?);
-    // Extremes are rounded separately from means: for an integer control, only the extremes are integers.
-    let mut ends = number::aligned_within(&[low, high], PROSE, range).into_iter();
-    let (low_q, high_q) = (ends.next()?, ends.next()?);
-    let unchanged = now_q.text == advised_q.text;
-    let change = number::rounded_like(advised - now, &now_q);
-    Some(SetPoint {
-        signal: name.to_owned(),
-        unit: number::unit(&first.unit),
-        moves: (low_q.text != high_q.text).then(|| (low_q.clone(), number::dash(&low_q, &high_q), high_q.clone())),
-        change: (!unchanged && !change.text.is_empty()).then(|| change.with_sign()),
-        now: now_q,
-        advised: advised_q,
-        allowed: allowed_range(first.low, first.high),
-        ramp: first.max_move.map_or_else(|| "any".to_owned(), |m| number::exact(m).text),
-    })
-}
-
-/// The conditions under which staff should return to the present operation.
-fn revert(pick: &RankedCase<'_>) -> String {
-    let controls: Vec<&str> = pick.runs.iter().flat_map(|r| &r.case.controls).map(|c| c.signal.as_str()).collect();
-    let mut rules: Vec<String> = Vec::new();
-    let mut used: Vec<(&str, u8)> = Vec::new();
-    for l in pick.runs.iter().flat_map(|r| &r.case.limits).filter(|l| !controls.contains(&l.signal.as_str())) {
-        let unit = number::unit(&l.unit);
-        let at = |v: f64| with_unit(&number::exact(v).text, &unit);
-        let low = l.low.filter(|v| v.is_finite()).map(|v| format!("{} falls below {}", tag(&l.signal, 40), at(v)));
-        let high = l.high.filter(|v| v.is_finite()).map(|v| format!("{} exceeds {}", tag(&l.signal, 40), at(v)));
-        for (end, rule) in [(0, high), (1, low)].into_iter().filter_map(|(end, r)| Some((end, r?))) {
-            // List each bound of a signal only once.
-            if !used.contains(&(l.signal.as_str(), end)) && rules.len() < 2 {
-                used.push((&l.signal, end));
-                rules.push(rule);
-            }
-        }
-    }
-    rules.push("operating conditions leave the logged range".into());
-    let rules: Vec<&str> = rules.iter().map(String::as_str).collect();
-    let (last, rest) = rules.split_last().map_or(("", &rules[..0]), |(l, r)| (*l, r));
-    if rest.is_empty() { format!("{last}.") } else { format!("{}, or {last}.", rest.join(", ")) }
 }
 
 /// Lists each limit once, for the scenario in which the case violates it most. Limits of controls are left out of the

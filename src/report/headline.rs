@@ -4,10 +4,12 @@ use crate::error::plural;
 use crate::scenario::results::{Economics, KpiResult, Results};
 
 use super::cases::{Answer, RankedCase};
+use super::caveats::OUTSIDE_DONT;
 use super::display::Display;
+use super::experience::beyond;
 use super::losing;
 use super::number::{self, Interval, PROSE, with_unit};
-use super::runs::failed;
+use super::runs::{completed, failed};
 use super::saving::Words;
 use super::text::{readable, short, tag};
 
@@ -23,7 +25,15 @@ pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (
                 format!("No case can be compared with the baseline: {} failed.", plural(n, "scenario", "scenarios"))
             }
         };
-        return (Answer::Dont, "Don’t change anything based on this report.".into(), vec![reason]);
+        let mut because = vec![reason];
+        let alone = completed(results).filter_map(|s| s.cases.first()).find(|c| c.support.outside > OUTSIDE_DONT);
+        because.extend(alone.map(|c| {
+            let beyond = beyond(c);
+            let beyond = if beyond.is_empty() { String::new() } else { format!(": {beyond}") };
+            let share = number::percent_text(c.support.outside);
+            format!("The baseline itself is outside the logged range {share} of the time{beyond}. Do not rely on its values.")
+        }));
+        return (Answer::Dont, "Don’t change anything based on this report.".into(), because);
     };
     let case = short(&readable(pick.case), 40);
     let gain = words.sentence(&pick.saving, "");

@@ -85,9 +85,14 @@ impl Words {
             Some(weight * spent.p50)
         });
         match cost.sum::<f64>() < 0.0 {
-            true => Self { noun: "Gain", gains: ("earns", " more"), loses: ("earns", " less") },
+            true => Self::income(),
             false => Self { noun: "Saving", gains: ("saves", ""), loses: ("costs", " more") },
         }
+    }
+
+    /// The words for a plant whose cost is negative.
+    pub fn income() -> Self {
+        Self { noun: "Gain", gains: ("earns", " more"), loses: ("earns", " less") }
     }
 
     /// `saves about 1 020 EUR a year (970 to 1 070 EUR)`.

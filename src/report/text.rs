@@ -99,6 +99,13 @@ pub fn short(text: &str, limit: usize) -> String {
     }
 }
 
+/// The sentences of `text` that fit into `limit` characters. A first sentence that is longer is cut off.
+pub fn lead(text: &str, limit: usize) -> String {
+    let fits = |end: &usize| text[..*end].chars().count() <= limit;
+    let ends = text.match_indices(". ").map(|(i, _)| i + 1).chain([text.len()]);
+    ends.filter(fits).last().map_or_else(|| short(text, limit), |end| text[..end].to_owned())
+}
+
 /// Joins names as `a`, `a and b`, or `a, b and c`. Lists at most `limit` names, followed by the number of remaining
 /// names.
 pub fn list(names: &[&str], limit: usize) -> String {
@@ -145,5 +152,7 @@ mod tests {
         assert_eq!(list(&["a", "b", "c"], 3), "a, b and c");
         assert_eq!(list(&["a", "b", "c", "d"], 2), "a, b and 2 more");
         assert_eq!(short("abcdef", 4), "abc…");
+        assert_eq!(lead("One is 0.5 long. Two is longer. Three", 32), "One is 0.5 long. Two is longer.");
+        assert_eq!((lead("One. Two.", 40), lead("One two three", 8)), ("One. Two.".to_owned(), "One two…".to_owned()));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use rayon::prelude::*;
 
 use super::closed_loop::{ClosedLoop, ClosedLoopRun, run_figures};
@@ -10,7 +11,7 @@ use super::noise::ScenarioNoise;
 use super::plant::{Compiled, Plant};
 use super::progress::Progress;
 use super::results::{CaseResult, CashDefinition, NoiseSource, ScenarioResult};
-use super::{conditions, describe, effect, measured, summary};
+use super::{conditions, describe, effect, experience, imitation, measured, setting, summary};
 use crate::config::{BASELINE, ControllerSpec, Loaded, ScenarioSpec};
 use crate::control::{Clock, ControllerSettings, OptimismCheck};
 use crate::error::{Error, Result};
@@ -36,7 +37,9 @@ pub fn run_scenario(
     let steps = plant.steps(s.length.value);
     let (past, realised) = conditions::realise(plant, &mut compiled, scenario, steps)?;
     let measured = measured::measure(plant, realised.time(past), steps);
-    let settings = ControllerSettings::from_scenario(scenario, &plant.names().with(&s.parameter))?;
+    let mut settings = ControllerSettings::from_scenario(scenario, &plant.names().with(&s.parameter))?;
+    settings.iter_mut().try_for_each(|settings| imitation::learn(plant, settings))?;
+    let zone = plant.spec.value.zone()?;
     let controllers = baseline_first(scenario, &settings)?;
     let noise = ScenarioNoise::new(plant, scenario, &realised, past, steps)?;
     let drawn = ClosedLoop {
@@ -88,14 +91,14 @@ pub fn run_scenario(
         .concat(),
         noise: noise.source,
         noise_note: noise.note,
-        baseline_caveat: noise.caveat,
+        baseline_caveat: noise.caveat.or_else(|| imitation::caveat(controllers[0].settings)),
         measured,
         exit_code: 0,
         error: None,
         cases: controllers
             .iter()
             .zip(&cases)
-            .map(|(controller, case)| case.result(&closed_loop, controller, &cases[0]))
+            .map(|(controller, case)| case.result(&closed_loop, controller, &cases[0], &zone))
             .collect(),
     };
     let names = controllers.iter().map(|c| c.case.to_owned());
@@ -163,7 +166,13 @@ impl Case {
         }
     }
 
-    fn result(&self, closed_loop: &ClosedLoop, controller: &CaseController, baseline: &Self) -> CaseResult {
+    fn result(
+        &self,
+        closed_loop: &ClosedLoop,
+        controller: &CaseController,
+        baseline: &Self,
+        zone: &TimeZone,
+    ) -> CaseResult {
         let ClosedLoop { plant, compiled, .. } = closed_loop;
         let members = closed_loop.twin.members();
         let compared = (controller.case != BASELINE).then_some(baseline);
@@ -198,9 +207,18 @@ impl Case {
                 .as_ref()
                 .zip(spent_before)
                 .map(|(cash, before)| Difference::paired_among(cash, before, members).scaled(share)),
-            controls: summary::controls(&simulated.trajectory, &baseline.run.simulated.trajectory),
-            limits: summary::limits(&simulated.trajectory),
+            controls: summary::controls(
+                &simulated.trajectory,
+                &baseline.run.simulated.trajectory,
+                &|signal| {
+                    setting::setting(controller.spec, controller.settings, &plant.schema, &simulated.trajectory, signal)
+                },
+                zone,
+            ),
+            limits: summary::limits_of_case(&simulated.trajectory),
             support: summary::support(&simulated.support),
+            inputs: experience::inputs(&plant.twin, &simulated.trajectory),
+            imitations: imitation::uses(controller.settings),
             trends: summary::trends(&simulated.trajectory),
             notes: self
                 .run

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::effect::change_unit;
+use super::imitation;
 use super::plant::{Compiled, Plant};
 use crate::config::{Change, ControllerSpec, PlannerSpec, ScenarioSpec, TimeSpan};
 use crate::control::mpc::{ResolvedMpc, select_planner};
-use crate::control::{ControllerSettings, Forecast, GateUse};
+use crate::control::{ControllerSettings, Forecast, GateUse, ImitationUse};
 use crate::trajectory::Trajectory;
 
 /// Descriptions of the scenario's changes, one line each.
@@ -50,6 +51,21 @@ pub fn controller(
     let names = |list: Vec<&str>| list.join(", ");
     match controller {
         ControllerSpec::Replay {} => "the logged controls".into(),
+        ControllerSpec::AsLogged(_) => {
+            let one = |u: ImitationUse| {
+                let quality = if u.poor { "poor: " } else { "" };
+                let unit = if u.unit == "1" { String::new() } else { format!(" {}", u.unit) };
+                format!(
+                    "{} ({quality}explains {:.0} % of the moves, error {:.2}{unit}; reads {})",
+                    u.control,
+                    100.0 * u.explained.max(0.0),
+                    u.rmse,
+                    names(u.inputs.iter().map(String::as_str).collect())
+                )
+            };
+            let list: Vec<String> = imitation::uses(settings).into_iter().map(one).collect();
+            format!("an imitation of the plant's own controller for {}", list.join(", "))
+        }
         ControllerSpec::Hold(values) => {
             let list: Vec<String> = values.iter().map(|(n, v)| format!("{n} = {}", v.value)).collect();
             format!("hold {}", list.join(", "))

@@ -86,7 +86,10 @@ impl ControlEffect {
         Some(Self {
             control: schema.signals[average.control].name.clone(),
             signal: schema.signals[average.signal].name.clone(),
-            unit: format!("{}/{}", unit(average.signal), unit(average.control)),
+            unit: match unit(average.control) {
+                control if control.contains('/') => format!("{}/({control})", unit(average.signal)),
+                control => format!("{}/{control}", unit(average.signal)),
+            },
             window: learned.split.horizon,
             hours: learned.split.horizon as f64 * step.seconds() / 3600.0,
             model: average.mean,

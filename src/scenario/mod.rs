@@ -10,7 +10,9 @@ mod conditions;
 mod delay;
 mod describe;
 mod effect;
+mod experience;
 mod identification;
+mod imitation;
 mod measured;
 mod noise;
 mod parts;
@@ -19,6 +21,8 @@ mod progress;
 mod replay;
 pub mod results;
 mod runs;
+mod setting;
+mod stop;
 mod summary;
 
 pub use annual::annual;

@@ -93,8 +93,8 @@ impl ScenarioNoise {
 }
 
 /// Advice on a baseline that replays the logged controls although the conditions differ from the log.
-pub const REPLAY_HELP: &str = "give the baseline a controller that reacts like that of the plant (`rule`, `pid` or \
-                               `base_stock`), or `hold` if the plant keeps its controls constant";
+pub const REPLAY_HELP: &str = "use `controller.as_logged = {}`, which imitates the plant's own controller, or describe \
+                               this controller with `rule`, `pid`, `base_stock` or `hold`";
 
 /// Formats names as `` `a` ``, `` `a` and `b` ``, or `` `a`, `b` and 2 more ``.
 pub fn few(names: &[String]) -> String {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub use super::card::{ModelCard, ReplayCheck, Score, StepResponse};
 pub use super::effect::ControlEffect;
 pub use super::identification::ControlIdentification;
-pub use crate::control::OptimismCheck;
+pub use crate::control::{ImitationUse, OptimismCheck};
 pub use crate::learn::{IdentificationLevel, Note, NoteKind};
 use crate::log::Quality;
 use crate::schema::Role;
@@ -134,6 +134,12 @@ pub struct CaseResult {
     pub controls: Vec<ControlUse>,
     pub limits: Vec<LimitUse>,
     pub support: SupportShare,
+    /// Ranges of the model inputs in the log and in the case.
+    #[serde(default)]
+    pub inputs: Vec<InputRange>,
+    /// Accuracy of the imitations if the controller imitates the plant's own controller.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub imitations: Vec<ImitationUse>,
     /// Thinned trajectories for the charts, one per signal.
     pub trends: Vec<Trend>,
     /// Remarks on the controller, e.g. that its horizon was shortened.
@@ -195,6 +201,86 @@ pub struct ControlUse {
     pub max_move: Option<f64>,
     /// Number of moves during the run, counted in the median of the control over the particles.
     pub moves: usize,
+    /// What determines the values of the control.
+    pub setting: Setting,
+    /// 10th and 90th percentile over all steps and particles.
+    pub typical: ValueRange,
+    /// The typical range in each quarter of the local day; empty if the control is constant or a step too long.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_hour: Vec<HourRange>,
+    /// Typical ranges of the values in the first steps, for a control that is an order quantity.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub first_orders: Vec<(String, ValueRange)>,
+}
+
+/// What determines the values of a control in a case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Setting {
+    /// The values in the log.
+    Logged,
+    /// An imitation of the plant's own controller.
+    AsLogged,
+    Held {
+        value: f64,
+    },
+    Timetable {
+        entries: Vec<TimetableEntry>,
+    },
+    Rule {
+        expression: String,
+    },
+    Pid {
+        measurement: String,
+        setpoint: String,
+    },
+    /// Order-up-to level S and, for an (s, S) policy, reorder point s.
+    Stock {
+        level: ValueRange,
+        reorder: Option<ValueRange>,
+    },
+    /// The plans of MPC.
+    Plan,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TimetableEntry {
+    /// Such as `mon-fri`; empty for every day.
+    pub days: String,
+    /// Local time, such as `06:00`.
+    pub at: String,
+    pub value: f64,
+}
+
+/// A typical range, from the 10th to the 90th percentile.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ValueRange {
+    #[serde(deserialize_with = "number_or_nan")]
+    pub low: f64,
+    #[serde(deserialize_with = "number_or_nan")]
+    pub high: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct HourRange {
+    /// First and last hour of the part of the day.
+    pub from: usize,
+    pub to: usize,
+    pub range: ValueRange,
+}
+
+/// The range of an input of the model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InputRange {
+    pub signal: String,
+    pub unit: String,
+    pub role: Role,
+    /// Lowest and highest value in the training rows of the log.
+    pub logged: [f64; 2],
+    /// Lowest and highest value in the run.
+    pub run: [f64; 2],
+    /// Fraction of the values of the run that are outside the logged range.
+    pub outside: f64,
 }
 
 /// Whether a limit is hard or soft.
@@ -231,6 +317,22 @@ pub struct LimitUse {
     pub worst: f64,
     /// Time of the largest violation.
     pub worst_time: Option<String>,
+    /// When to stop because of this limit, one rule for each finite end; empty for measured values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stop: Vec<StopRule>,
+}
+
+/// A condition that is not true in the run itself: the signal is beyond `value` for `hours`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StopRule {
+    /// Whether the signal must be above the value, rather than below.
+    pub above: bool,
+    pub value: f64,
+    pub hours: f64,
+    /// The value that the run itself reaches, if it is beyond the limit for longer than any reasonable duration. `value`
+    /// is then beyond it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reached: Option<f64>,
 }
 
 /// Fractions of all (particle, step) pairs inside, at the edge of, and outside the support.

@@ -1,7 +1,11 @@
 //! Summaries of simulated trajectories for the report.
 
+use jiff::tz::TimeZone;
+
 use super::plant::Plant;
-use super::results::{ControlUse, KpiResult, LimitKind, LimitUse, SupportShare, Trend};
+use super::results::{ControlUse, KpiResult, LimitKind, LimitUse, Setting, SupportShare, Trend};
+use super::setting;
+use super::stop::stop_rule;
 use crate::schema::{Bounds, Role};
 use crate::stats::mean_or_zero;
 use crate::trajectory::Trajectory;
@@ -55,8 +59,14 @@ fn rms_difference(t: &Trajectory, baseline: &Trajectory, signal: usize) -> f64 {
     (sum / n.max(1) as f64).sqrt()
 }
 
-/// Statistics of every control, with comparison to the baseline.
-pub fn controls(t: &Trajectory, baseline: &Trajectory) -> Vec<ControlUse> {
+/// Statistics of every control, with comparison to the baseline. `setting` returns what determines a control, and `zone`
+/// is the time zone of the plant.
+pub fn controls(
+    t: &Trajectory,
+    baseline: &Trajectory,
+    setting: &dyn Fn(usize) -> Setting,
+    zone: &TimeZone,
+) -> Vec<ControlUse> {
     let uses = t.schema.with_role(Role::Control).into_iter().map(|i| {
         let signal = &t.schema.signals[i];
         let path = medians(t, i);
@@ -72,6 +82,10 @@ pub fn controls(t: &Trajectory, baseline: &Trajectory) -> Vec<ControlUse> {
             low: finite(signal.hard.low),
             high: finite(signal.hard.high),
             max_move: finite(signal.max_move.up.min(signal.max_move.down)),
+            typical: setting::typical(t, i),
+            by_hour: if matches!(setting(i), Setting::Held { .. }) { Vec::new() } else { setting::by_hour(t, i, zone) },
+            first_orders: if signal.multiple > 0.0 { setting::first_orders(t, i) } else { Vec::new() },
+            setting: setting(i),
             moves: path.windows(2).filter(|w| (w[1] - w[0]).abs() > 1e-9 * size).count(),
         }
     });
@@ -81,6 +95,15 @@ pub fn controls(t: &Trajectory, baseline: &Trajectory) -> Vec<ControlUse> {
 /// Every limit on a state, output, derived signal or control that has a value, and how often it is violated. Missing
 /// values are left out.
 pub fn limits(t: &Trajectory) -> Vec<LimitUse> {
+    limits_and_rules(t, false)
+}
+
+/// Like [`limits`], with the rules for stopping a case.
+pub fn limits_of_case(t: &Trajectory) -> Vec<LimitUse> {
+    limits_and_rules(t, true)
+}
+
+fn limits_and_rules(t: &Trajectory, stop: bool) -> Vec<LimitUse> {
     let mut uses = Vec::new();
     for (i, signal) in t.schema.signals.iter().enumerate() {
         let without_limits = matches!(signal.role, Role::Disturbance | Role::Setpoint);
@@ -89,7 +112,9 @@ pub fn limits(t: &Trajectory) -> Vec<LimitUse> {
         }
         for (kind, range) in [(LimitKind::Hard, signal.hard), (LimitKind::Soft, signal.soft)] {
             if range != Bounds::OPEN {
-                uses.push(limit_use(t, i, kind, range));
+                let ends = [(range.low, false), (range.high, true)].into_iter().filter(|(v, _)| stop && v.is_finite());
+                let stop = ends.map(|(bound, above)| stop_rule(t, i, bound, above)).collect();
+                uses.push(LimitUse { stop, ..limit_use(t, i, kind, range) });
             }
         }
     }
@@ -125,6 +150,7 @@ fn limit_use(t: &Trajectory, i: usize, kind: LimitKind, range: Bounds) -> LimitU
         chance: violates.iter().filter(|v| **v).count() as f64 / t.particles.max(1) as f64,
         worst,
         worst_time: when,
+        stop: Vec::new(),
     }
 }
 

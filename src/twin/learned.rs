@@ -71,6 +71,11 @@ impl Twin {
         Self { envelope: Envelope::fit(log, training, &input_signals(&self.map), apart), ..self }
     }
 
+    /// The states, controls and disturbances that the model reads, in schema order. Empty if no signal is learned.
+    pub fn inputs(&self) -> Vec<usize> {
+        input_signals(&self.map)
+    }
+
     /// Returns the twin with its known equations replaced, for scenarios that change parameters or replace a constant
     /// by a time series.
     #[must_use]

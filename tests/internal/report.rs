@@ -5,6 +5,7 @@ mod fixture;
 mod golden;
 mod money;
 mod safety;
+mod setpoints;
 mod verdict;
 
 use std::collections::HashSet;
@@ -154,8 +155,8 @@ fn page_one_is_short_and_in_order() {
         "One-time cost",
         "Net present value",
         "Payback",
-        "Set-points",
-        "Revert if",
+        "What to set",
+        "Stop if",
         "Time beyond limits",
         "Evidence",
         "simulation",

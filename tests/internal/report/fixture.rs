@@ -270,6 +270,13 @@ fn case(w: &Weather, k: usize) -> CaseResult {
             high,
             max_move,
             moves,
+            setting: match k {
+                2 => Setting::Plan,
+                _ => Setting::Held { value: baseline + k as f64 },
+            },
+            typical: ValueRange { low: ends(f64::min, f64::INFINITY), high: ends(f64::max, f64::NEG_INFINITY) },
+            by_hour: Vec::new(),
+            first_orders: Vec::new(),
         }
     };
     let beyond = (0.002 + 0.012 * w.warm + 0.1 * (w.load - 1.0)) * [1.0, 1.02, 0.55][k];
@@ -300,6 +307,7 @@ fn case(w: &Weather, k: usize) -> CaseResult {
                 chance: (6.0 * beyond).min(0.96),
                 worst: 0.4 + 0.17 * w.warm,
                 worst_time: Some("2024-07-18T14:40:00Z".into()),
+                stop: vec![StopRule { above: true, value: 27.0, hours: 1.0, reached: None }],
             },
             LimitUse {
                 signal: "server_inlet_temp".into(),
@@ -311,6 +319,7 @@ fn case(w: &Weather, k: usize) -> CaseResult {
                 chance: 0.0,
                 worst: 0.0,
                 worst_time: None,
+                stop: vec![StopRule { above: true, value: 32.0, hours: 0.5, reached: None }],
             },
         ],
         support: [
@@ -318,6 +327,15 @@ fn case(w: &Weather, k: usize) -> CaseResult {
             SupportShare { inside: 0.914, edge: 0.071, outside: 0.015 },
             SupportShare { inside: 0.931, edge: 0.052, outside: 0.017 },
         ][k],
+        inputs: vec![InputRange {
+            signal: "outdoor_temp".into(),
+            unit: "degC".into(),
+            role: Role::Disturbance,
+            logged: [2.1, 31.0],
+            run: [15.0, 29.3 + w.warm],
+            outside: if w.warm > 2.0 { 0.13 } else { 0.0 },
+        }],
+        imitations: Vec::new(),
         trends,
     }
 }
@@ -339,7 +357,13 @@ fn scenario(w: &Weather) -> ScenarioResult {
         baseline_caveat: None,
         measured: Measured {
             kpis: vec![MeasuredKpi { name: "energy_cost".into(), value: 1.01 * numbers(w, 0).energy, missing: 0.0 }],
-            limits: vec![LimitUse { share_beyond: 0.004, chance: 1.0, worst: 0.2, ..case(w, 0).limits[0].clone() }],
+            limits: vec![LimitUse {
+                share_beyond: 0.004,
+                chance: 1.0,
+                worst: 0.2,
+                stop: Vec::new(),
+                ..case(w, 0).limits[0].clone()
+            }],
         },
         exit_code: 0,
         error: None,

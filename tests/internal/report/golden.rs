@@ -45,10 +45,12 @@ fn the_report_matches_its_golden_file() {
     assert_golden("report.txt", &page_text(&results));
 }
 
-/// The part of page one above the set-points: the verdict, the reasons for it and the main figures.
+/// The part of page one above the settings: the verdict, the reasons for it and the main figures.
 fn verdict(results: &Results) -> String {
     let text = page_text(results);
-    let lines = text.lines().take_while(|line| !line.contains("et-points") && *line != "Evidence");
+    let lines = text
+        .lines()
+        .take_while(|line| !line.contains("What to set") && !line.contains("Tested settings") && *line != "Evidence");
     lines.map(|line| line.to_owned() + "\n").collect()
 }
 

@@ -1,0 +1,32 @@
+//! Which signals leave the range of the log, and by how much.
+
+use crate::scenario::results::{CaseResult, InputRange};
+
+use super::number::{self, PROSE, with_unit};
+use super::text::tag;
+
+/// Maximum number of signals on the first page.
+const MAX_SIGNALS: usize = 2;
+
+/// `` `outdoor` reaches 34.2 °C, logged up to 20.4 °C ``, for the signals that are outside most often. Empty if no signal
+/// leaves the range of its logged values.
+pub fn beyond(case: &CaseResult) -> String {
+    let mut far: Vec<&InputRange> = case.inputs.iter().filter(|i| i.outside > 0.0).collect();
+    far.sort_by(|a, b| b.outside.total_cmp(&a.outside));
+    let text = |i: &&InputRange| {
+        let unit = number::unit(&i.unit);
+        let above = i.run[1] - i.logged[1] >= i.logged[0] - i.run[0];
+        let (reached, logged, verb, end) = match above {
+            true => (i.run[1], i.logged[1], "reaches", "up to"),
+            false => (i.run[0], i.logged[0], "falls to", "down to"),
+        };
+        let values = number::aligned(&[reached, logged], PROSE);
+        format!(
+            "{} {verb} {}, logged {end} {}",
+            tag(&i.signal, 40),
+            with_unit(&values[0].text, &unit),
+            with_unit(&values[1].text, &unit)
+        )
+    };
+    far.iter().take(MAX_SIGNALS).map(text).collect::<Vec<_>>().join("; ")
+}

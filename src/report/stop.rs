@@ -1,0 +1,95 @@
+//! When to stop: conditions with a tag, a value and a time, under which staff should return to the present operation.
+
+use crate::scenario::results::{InputRange, Results, StopRule};
+use crate::schema::Role;
+
+use super::cases::RankedCase;
+use super::duration::hours_text;
+use super::number::{self, PROSE, with_unit};
+use super::saving::{self, Words};
+use super::text::{readable, short, tag};
+
+/// Maximum number of rules for limits.
+const MAX_LIMITS: usize = 2;
+
+/// The conditions as a sentence without subject, such as “`inlet` exceeds 27 °C for 30 min, or …”. None of them is true
+/// in the scenarios themselves.
+pub fn stop(results: &Results, pick: &RankedCase<'_>, words: Words) -> String {
+    let mut rules = limits(pick);
+    rules.extend(cost(results, pick, words));
+    rules.extend(conditions(pick));
+    match rules.split_last() {
+        None => String::new(),
+        Some((only, [])) => format!("{only}."),
+        Some((last, rest)) => format!("{}, or {last}.", rest.join(", ")),
+    }
+}
+
+/// One rule for each end of a limit. If several scenarios have a rule, the most tolerant one applies, so that no scenario
+/// triggers it.
+fn limits(pick: &RankedCase<'_>) -> Vec<String> {
+    let controls: Vec<&str> = pick.runs.iter().flat_map(|r| &r.case.controls).map(|c| c.signal.as_str()).collect();
+    let mut rules: Vec<(&str, String, StopRule)> = Vec::new();
+    for l in pick.runs.iter().flat_map(|r| &r.case.limits).filter(|l| !controls.contains(&l.signal.as_str())) {
+        for rule in &l.stop {
+            match rules.iter_mut().find(|(signal, _, known)| *signal == l.signal && known.above == rule.above) {
+                None => rules.push((&l.signal, number::unit(&l.unit), rule.clone())),
+                Some((.., known)) => {
+                    let further = if rule.above { rule.value > known.value } else { rule.value < known.value };
+                    if further || (rule.value == known.value && rule.hours > known.hours) {
+                        *known = rule.clone();
+                    }
+                }
+            }
+        }
+    }
+    let text = |(signal, unit, rule): &(&str, String, StopRule)| {
+        let verb = if rule.above { "exceeds" } else { "falls below" };
+        let value = match rule.reached {
+            None => number::exact(rule.value),
+            Some(_) => number::plain(rule.value, PROSE),
+        };
+        format!("{} {verb} {} for {}", tag(signal, 40), with_unit(&value.text, unit), hours_text(rule.hours))
+    };
+    rules.iter().take(MAX_LIMITS).map(text).collect()
+}
+
+/// The case must not cost more than the present operation in a comparable period.
+fn cost(results: &Results, pick: &RankedCase<'_>, words: Words) -> Option<String> {
+    let cash = results.cash.as_ref().filter(|_| pick.saving.value.mean > 0.0)?;
+    let run = pick.runs.iter().max_by(|a, b| a.weight.total_cmp(&b.weight))?;
+    let before = run.baseline.cash?;
+    let income = words == Words::income();
+    let value = number::estimate(&before, PROSE).value;
+    let text = value.text.trim_start_matches('\u{2212}').to_owned();
+    let names: Vec<String> = cash.kpis.iter().map(|k| tag(k, 40)).collect();
+    let what = match names.as_slice() {
+        [one] => one.clone(),
+        _ => "the cost".to_owned(),
+    };
+    let (what, verb) = if income { ("the income".to_owned(), "falls below") } else { (what, "exceeds") };
+    Some(format!(
+        "{what} {verb} {} in {} like “{}” (present operation)",
+        with_unit(&text, &saving::unit(results)),
+        hours_text(run.scenario.hours),
+        short(&readable(&run.scenario.name), 30)
+    ))
+}
+
+/// The disturbance that comes closest to the end of the logged range, with a value beyond both the log and the scenarios.
+fn conditions(pick: &RankedCase<'_>) -> Option<String> {
+    let inputs = || pick.runs.iter().flat_map(|r| &r.case.inputs).filter(|i| i.role == Role::Disturbance);
+    let position = |i: &InputRange| (i.run[1] - i.logged[0]) / (i.logged[1] - i.logged[0]);
+    let wide = inputs().filter(|i| i.logged[1] > i.logged[0]);
+    let top = wide.max_by(|a, b| position(a).total_cmp(&position(b)))?;
+    let all = inputs().filter(|i| i.signal == top.signal).map(|i| i.run[1]);
+    let value = all.fold(top.logged[1], f64::max);
+    // Rounded upwards, so that the condition is not true in the scenario.
+    let place = 10f64.powi(value.abs().max(1e-12).log10().floor() as i32 - 2);
+    let value = (value / place).ceil() * place;
+    Some(format!(
+        "{} exceeds {}",
+        tag(&top.signal, 40),
+        with_unit(&number::plain(value, PROSE).text, &number::unit(&top.unit))
+    ))
+}
