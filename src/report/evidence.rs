@@ -2,7 +2,7 @@
 
 use crate::error::plural;
 use crate::log::FindingClass;
-use crate::scenario::results::Results;
+use crate::scenario::results::{CaseResult, Results};
 
 use super::cases::RankedCase;
 use super::caveats::{self, OUTSIDE_DONT};
@@ -11,7 +11,7 @@ use super::display::Display;
 use super::duration::ahead;
 use super::experience::beyond;
 use super::number::{self, PROSE};
-use super::runs::{self, CaseRun};
+use super::runs;
 use super::text::{readable, short, tag};
 
 /// The rows of the section “Evidence” as (label, text).
@@ -22,12 +22,12 @@ pub fn evidence(results: &Results, pick: Option<&RankedCase<'_>>, clock: &Clock)
     let support = pick.map(|p| p.support).or_else(|| baseline().map(|c| c.support));
     if let Some(s) = support {
         // The scenario that leaves the log most often shows which signal does so.
-        let far = pick.and_then(|p| p.runs.iter().max_by(|a, b| outside(a).total_cmp(&outside(b)))).map(|r| r.case);
+        let far = pick.and_then(|p| p.runs.iter().map(|r| r.case).max_by(|a, b| outside(a).total_cmp(&outside(b))));
         let beyond = far.or_else(baseline).map(beyond).filter(|text| !text.is_empty());
         let beyond = beyond.map_or_else(String::new, |text| format!(": {text}"));
         out.push((
             "Logged range",
-            format!("{} inside, {} at the edge, {} outside{beyond}", p(s.inside), p(s.edge), p(s.outside)),
+            format!("{} inside, {} edge, {} outside{beyond}", p(s.inside), p(s.edge), p(s.outside)),
         ));
     }
     out.extend(pick.and_then(|p| measured(results, p)).map(|text| ("Measured", text)));
@@ -49,9 +49,9 @@ pub fn evidence(results: &Results, pick: Option<&RankedCase<'_>>, clock: &Clock)
     out
 }
 
-/// Fraction of the time outside the logged range.
-fn outside(run: &CaseRun<'_>) -> f64 {
-    run.case.support.outside
+/// The largest fraction of the time that an input spends outside the range of its logged values.
+fn outside(case: &CaseResult) -> f64 {
+    case.inputs.iter().map(|i| i.outside).fold(0.0, f64::max)
 }
 
 /// The measured value of the first paid KPI in the most important scenario, beside that of the simulated baseline.
@@ -102,7 +102,7 @@ fn forecasts(results: &Results, outside: f64) -> Vec<(&'static str, String)> {
                 _ if outside > OUTSIDE_DONT => "not tested outside the logged range".into(),
                 true => {
                     format!(
-                        "{grade}{exceptions}: squared error at least {} lower than with “no change”, {ahead} ahead{}",
+                        "{grade}{exceptions}: error² at least {} below “no change”, {ahead} ahead{}",
                         p(lowest_skill),
                         in_operation.map_or_else(String::new, |s| format!(" ({} with forecast inputs)", p(s.max(0.0))))
                     )
@@ -117,7 +117,7 @@ fn forecasts(results: &Results, outside: f64) -> Vec<(&'static str, String)> {
             .map(|s| s.coverage[2])
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
         if low.is_finite() && outside <= OUTSIDE_DONT {
-            out.push(("90 % intervals", format!("cover {} of the measurements", shares(low, high))));
+            out.push(("90 % intervals", format!("cover {}", shares(low, high))));
         }
     }
     out

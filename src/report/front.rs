@@ -18,9 +18,9 @@ use super::stop::stop;
 use super::text::{Markup, list, marked, readable, short};
 
 /// Maximum number of rows of each table on the first page. The scenario sections list all controls and limits.
-const MAX_SETPOINTS: usize = 5;
-const MAX_RISKS: usize = 3;
-const MAX_ALARMS: usize = 5;
+const MAX_SETPOINTS: usize = 4;
+const MAX_RISKS: usize = 2;
+const MAX_ALARMS: usize = 4;
 
 #[derive(Debug)]
 pub struct Front {
@@ -28,7 +28,6 @@ pub struct Front {
     /// Whether the first page has so many rows that it needs a denser print layout.
     pub crowded: bool,
     pub headline: Markup,
-    pub audience: String,
     pub because: Vec<Markup>,
     pub figures: Vec<KeyFigure>,
     pub setpoints: Vec<SetPoint>,
@@ -95,7 +94,6 @@ pub fn front(results: &Results, ranked: &[RankedCase<'_>], currency: &str, clock
         answer,
         crowded: rows > 7,
         headline: marked(text.strip_prefix(answer.word()).unwrap_or(&text).trim_start()),
-        audience: format!("For the operators of {}.", short(&readable(&results.plant), 60)),
         because: because.iter().map(|b| marked(b)).collect(),
         figures: pick.map_or_else(|| baseline_figures(results), |p| figures(results, p, &money, words)),
         setpoints_left: setpoints.len().saturating_sub(MAX_SETPOINTS),

@@ -21,7 +21,7 @@ pub fn rejected(ranked: &[RankedCase<'_>], words: Words) -> String {
 }
 
 fn reason(p: &RankedCase<'_>, pick: &RankedCase<'_>, words: Words) -> String {
-    let saving = words.sentence(&p.saving, "");
+    let saving = words.amount(&p.saving, "");
     if p.runs.len() < pick.runs.len() {
         return "did not run in all scenarios".into();
     }

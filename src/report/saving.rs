@@ -97,15 +97,26 @@ impl Words {
 
     /// `saves about 1 020 EUR a year (970 to 1 070 EUR)`.
     pub fn sentence(self, saving: &Saving, about: &str) -> String {
-        let gains = saving.value.mean >= 0.0;
-        let shown = if gains { saving.clone() } else { Saving { value: decrease(&saving.value), ..saving.clone() } };
-        let i = shown.interval();
-        let (verb, more) = if gains { self.gains } else { self.loses };
-        let amount = with_unit(&i.value.text, &saving.unit);
+        let i = self.shown(saving).interval();
         let range = match i.low.value < i.high.value {
             true => format!(" ({} to {})", i.low.text, with_unit(&i.high.text, &saving.unit)),
             false => String::new(),
         };
-        format!("{verb} {about}{amount} {}{more}{range}", saving.per)
+        self.amount(saving, about) + &range
+    }
+
+    /// `saves about 1 020 EUR a year`.
+    pub fn amount(self, saving: &Saving, about: &str) -> String {
+        let value = self.shown(saving).interval().value;
+        let (verb, more) = if saving.value.mean >= 0.0 { self.gains } else { self.loses };
+        format!("{verb} {about}{} {}{more}", with_unit(&value.text, &saving.unit), saving.per)
+    }
+
+    /// The saving, or the additional cost if there is no saving.
+    fn shown(self, saving: &Saving) -> Saving {
+        match saving.value.mean >= 0.0 {
+            true => saving.clone(),
+            false => Saving { value: decrease(&saving.value), ..saving.clone() },
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! When to stop: conditions with a tag, a value and a time, under which staff should return to the present operation.
 
-use crate::scenario::results::{InputRange, Results, StopRule};
+use crate::scenario::results::{InputRange, LimitUse, Results, StopRule};
 use crate::schema::Role;
 
 use super::cases::RankedCase;
@@ -29,12 +29,15 @@ pub fn stop(results: &Results, pick: &RankedCase<'_>, words: Words) -> String {
 /// triggers it.
 fn limits(pick: &RankedCase<'_>) -> Vec<String> {
     let controls: Vec<&str> = pick.runs.iter().flat_map(|r| &r.case.controls).map(|c| c.signal.as_str()).collect();
-    let mut rules: Vec<(&str, String, StopRule)> = Vec::new();
+    let mut rules: Vec<(&LimitUse, StopRule)> = Vec::new();
     for l in pick.runs.iter().flat_map(|r| &r.case.limits).filter(|l| !controls.contains(&l.signal.as_str())) {
         for rule in &l.stop {
-            match rules.iter_mut().find(|(signal, _, known)| *signal == l.signal && known.above == rule.above) {
-                None => rules.push((&l.signal, number::unit(&l.unit), rule.clone())),
-                Some((.., known)) => {
+            let same = |(known, r): &&mut (&LimitUse, StopRule)| {
+                (known.signal.as_str(), known.kind, r.above) == (l.signal.as_str(), l.kind, rule.above)
+            };
+            match rules.iter_mut().find(same) {
+                None => rules.push((l, rule.clone())),
+                Some((_, known)) => {
                     let further = if rule.above { rule.value > known.value } else { rule.value < known.value };
                     if further || (rule.value == known.value && rule.hours > known.hours) {
                         *known = rule.clone();
@@ -43,13 +46,14 @@ fn limits(pick: &RankedCase<'_>) -> Vec<String> {
             }
         }
     }
-    let text = |(signal, unit, rule): &(&str, String, StopRule)| {
+    let text = |(limit, rule): &(&LimitUse, StopRule)| {
         let verb = if rule.above { "exceeds" } else { "falls below" };
         let value = match rule.reached {
             None => number::exact(rule.value),
             Some(_) => number::plain(rule.value, PROSE),
         };
-        format!("{} {verb} {} for {}", tag(signal, 40), with_unit(&value.text, unit), hours_text(rule.hours))
+        let value = with_unit(&value.text, &number::unit(&limit.unit));
+        format!("{} {verb} {value} for {}", tag(&limit.signal, 40), hours_text(rule.hours))
     };
     rules.iter().take(MAX_LIMITS).map(text).collect()
 }
