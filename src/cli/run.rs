@@ -167,7 +167,17 @@ fn summary(s: &ScenarioResult) -> serde_json::Value {
     let cases: Vec<_> = s
         .cases
         .iter()
-        .map(|c| json!({ "name": c.name, "objective": c.objective, "objective_change": c.objective_change, "kpis": c.kpis }))
+        .map(|c| {
+            json!({
+                "name": c.name,
+                "objective": c.objective,
+                "objective_change": c.objective_change,
+                "cash": c.cash,
+                "cash_change": c.cash_change,
+                "imitations": c.imitations,
+                "kpis": c.kpis,
+            })
+        })
         .collect();
     json!({
         "name": s.name,

@@ -37,7 +37,7 @@ pub fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
         let total: f64 = runs.iter().map(|r| r.weight).sum::<f64>().max(f64::MIN_POSITIVE);
         let before = runs.iter().map(|r| r.weight / total * r.baseline.support.outside).sum::<f64>();
         let before = match before > OUTSIDE_TRY {
-            true => format!(", like {} of the baseline", number::percent_text(before)),
+            true => format!(" (baseline: {})", number::percent_text(before)),
             false => String::new(),
         };
         out.push(format!("{share} of the time is spent outside the logged range{far}{before}"));

@@ -35,7 +35,7 @@ pub struct KpiChange {
     pub case: String,
     pub kpi: String,
     pub unit: String,
-    /// Median of the KPI. For the annual objective, `a` and `b` contain the change from the baseline, not the median.
+    /// Median of the KPI.
     pub a: Option<f64>,
     pub b: Option<f64>,
 }
