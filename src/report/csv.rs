@@ -10,8 +10,7 @@ pub struct KpiRow<'a> {
     pub case: &'a str,
     pub kpi: &'a str,
     pub unit: &'a str,
-    /// `None` if only the change is known.
-    pub value: Option<Estimate>,
+    pub value: Estimate,
     pub change: Option<Difference>,
 }
 
@@ -30,7 +29,7 @@ pub fn rows<'a>(results: &'a Results, currency: &'a str) -> Vec<KpiRow<'a>> {
                 case: c.name.as_str(),
                 kpi,
                 unit,
-                value: Some(value),
+                value,
                 change,
             };
             out.extend(c.kpis.iter().map(|k| row(k.name.as_str(), k.unit.as_str(), k.value, k.change)));
@@ -38,15 +37,14 @@ pub fn rows<'a>(results: &'a Results, currency: &'a str) -> Vec<KpiRow<'a>> {
         }
     }
     if let Some(b) = &results.annual_baseline {
-        let row =
-            |kpi, unit, value| KpiRow { scenario: YEAR, case: BASELINE, kpi, unit, value: Some(value), change: None };
+        let row = |kpi, unit, value| KpiRow { scenario: YEAR, case: BASELINE, kpi, unit, value, change: None };
         out.extend(b.kpis.iter().map(|k| row(k.name.as_str(), k.unit.as_str(), k.value)));
         out.push(row(OBJECTIVE, currency, b.objective));
     }
     for a in &results.annual {
         let row = |kpi, unit, value, change| KpiRow { scenario: YEAR, case: a.case.as_str(), kpi, unit, value, change };
-        out.extend(a.kpis.iter().map(|k| row(k.name.as_str(), k.unit.as_str(), Some(k.value), k.change)));
-        out.push(row(OBJECTIVE, currency, Some(a.objective), Some(a.objective_change)));
+        out.extend(a.kpis.iter().map(|k| row(k.name.as_str(), k.unit.as_str(), k.value, k.change)));
+        out.push(row(OBJECTIVE, currency, a.objective, Some(a.objective_change)));
     }
     out
 }
@@ -63,7 +61,7 @@ pub fn kpi_csv(results: &Results) -> String {
             out.push_str(&field(text));
             out.push(',');
         }
-        for n in r.value.map_or([None; 4], |v| [v.p10, v.p50, v.p90, v.mean].map(Some)) {
+        for n in [r.value.p10, r.value.p50, r.value.p90, r.value.mean].map(Some) {
             out.push_str(&figure(n));
             out.push(',');
         }

@@ -60,7 +60,7 @@ pub fn diff(a: &Results, b: &Results) -> ReportDiff {
 }
 
 fn change(name: &KpiRow<'_>, a: Option<&KpiRow<'_>>, b: Option<&KpiRow<'_>>) -> KpiChange {
-    let figure = |r: Option<&KpiRow<'_>>| r.and_then(|r| r.value.map(|v| v.p50).or(r.change.map(|d| d.mean)));
+    let figure = |r: Option<&KpiRow<'_>>| r.map(|r| r.value.p50);
     KpiChange {
         scenario: name.scenario.into(),
         case: name.case.into(),
