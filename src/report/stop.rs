@@ -90,7 +90,7 @@ fn conditions(pick: &RankedCase<'_>) -> Option<String> {
     let value = all.fold(top.logged[1], f64::max);
     // Rounded upwards, so that the condition is not true in the scenario.
     let place = 10f64.powi(value.abs().max(1e-12).log10().floor() as i32 - 2);
-    let value = (value / place).ceil() * place;
+    let value = (value / place - 1e-6).ceil() * place;
     Some(format!(
         "{} exceeds {}",
         tag(&top.signal, 40),

@@ -31,8 +31,16 @@ pub fn stop_rule(run: &Trajectory, signal: usize, bound: f64, above: bool) -> St
         }
     }
     let highest = sustained(run, signal, shortest, sign);
-    let value = sign * (highest + MARGIN * (highest - sign * bound));
+    let value = sign * rounded_up(highest + MARGIN * (highest - sign * bound));
     StopRule { above, value, hours: hours(shortest), reached: Some(sign * reached.max(highest)) }
+}
+
+/// `v`, rounded upwards to three significant digits, so that the printed value is not below the value that the run
+/// reaches.
+fn rounded_up(v: f64) -> f64 {
+    let place = 10f64.powi(v.abs().max(1e-12).log10().floor() as i32 - 2);
+    // The tolerance keeps numbers with three digits unchanged.
+    (v / place - 1e-6).ceil() * place
 }
 
 /// The largest value of `sign` × `signal` that lasts for `steps` steps, in the 95th percentile over particles; NaN if
@@ -79,6 +87,11 @@ mod tests {
         values[10..90].fill(28.0);
         let rule = stop_rule(&run(&values), 0, 27.0, true);
         assert!((rule.value - 28.1).abs() < 1e-9 && rule.reached == Some(28.0), "{rule:?}");
+        // a value slightly beyond the limit must not be rounded to the limit
+        let mut values = [25.0; 100];
+        values[10..90].fill(27.04);
+        let rule = stop_rule(&run(&values), 0, 27.0, true);
+        assert!((rule.value - 27.1).abs() < 1e-9, "{rule:?}");
         let below = stop_rule(&run(&values), 0, 26.0, false);
         assert!(below.value < 25.0 || below.hours > 0.5, "{below:?}");
     }
