@@ -83,7 +83,7 @@ pub fn read(
         span,
         step: series::step(&columns),
         notes,
-        units: frames[0].units.iter().map(|(name, unit)| (new_name(name, source), unit.clone())).collect(),
+        units: units(&frames[0]).into_iter().map(|(name, unit)| (new_name(&name, source), unit)).collect(),
     };
     Ok((columns, summary))
 }
@@ -273,6 +273,19 @@ fn leave_out_before(instants: &mut [Vec<i64>], since: Option<&str>, source: &Sou
     };
     instants.iter_mut().flatten().filter(|t| **t < start).for_each(|t| *t = NO_TIME);
     Ok(())
+}
+
+/// The units of the columns, from the row below the header or from names such as `Temp [°C]`.
+fn units(frame: &FileFrame) -> Vec<(String, String)> {
+    let mut units = frame.units.clone();
+    for name in frame.frame.get_column_names() {
+        let inside = name.strip_suffix(']').and_then(|n| n.rsplit_once('['));
+        let inside = inside.or_else(|| name.strip_suffix(')').and_then(|n| n.rsplit_once('(')));
+        if let Some((_, unit)) = inside.filter(|_| !units.iter().any(|(known, _)| known == name.as_str())) {
+            units.push((name.to_string(), unit.trim().to_owned()));
+        }
+    }
+    units
 }
 
 /// The name of a column in the log.

@@ -167,3 +167,14 @@ fn row_numbers_and_repeated_names() {
     assert_eq!(plant.columns(), ["T", "T_2"]);
     assert_numbers(&plant.numbers("T_2"), &[7.0, f64::NAN]);
 }
+
+#[test]
+fn quotes_and_units_in_names() {
+    let text = "\"Time\",\"Site, name\",\"Temp (°C)\",\"Flow [m³/h]\"\n\"2024-01-01 00:00:00\",\"A, B\",\"1,234.5\",1\n\"2024-01-01 01:00:00\",\"A\n2\",\"1,235.5\",2\n";
+    let plant = Plant::new(&[("a.csv", text)]);
+    plant.imported("--from a.csv --timezone UTC").says(&["decimal point", "`Site, name` stays text"]);
+    assert_numbers(&plant.numbers("Temp (°C)"), &[1234.5, 1235.5]);
+    assert_eq!(plant.texts("Site, name"), ["A, B", "A\n2"]);
+    let recipe = std::fs::read_to_string(plant.path("data/p/import.toml")).unwrap();
+    assert!(recipe.contains("\"Temp (°C)\" = \"°C\"") && recipe.contains("\"Flow [m³/h]\" = \"m³/h\""), "{recipe}");
+}
