@@ -91,7 +91,9 @@ pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (
             format!("Don’t run “{case}”: the log contains no similar operating conditions.")
         }
     };
-    because.extend(penalties(results, pick));
+    if pick.answer.advises() {
+        because.extend(penalties(results, pick));
+    }
     (pick.answer, headline, because)
 }
 
