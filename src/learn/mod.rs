@@ -10,7 +10,7 @@
 //! | `regressor`, `model` | the model interface, and its implementations |
 //! | `map` | the one-step map of the plant: known equations and a model |
 //! | `starts`, `rollouts` | open-loop runs over the log |
-//! | `residuals`, `noise_process` | one-step errors, and the noise that simulations add |
+//! | `residuals`, `noise_process`, `distribution` | one-step errors, and the noise that simulations add |
 //! | `recalibration`, `calibration`, `tracking` | the distribution of multi-step errors, with adaptive interval widths |
 //! | `noise_model` | the noise process, scaled to match the distribution of multi-step errors |
 //! | `score`, `coverage`, `response`, `epistemic` | skill, interval coverage, step responses, epistemic uncertainty |
@@ -24,6 +24,7 @@ mod calibration;
 mod choose;
 mod coverage;
 mod dataset;
+mod distribution;
 mod effect;
 mod epistemic;
 mod equations;

@@ -23,6 +23,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::calibration::Calibration;
+use super::distribution::Distribution;
 use super::map::{StepMap, StepScratch};
 use super::noise_process::NoiseProcess;
 use super::regressor::Particle;
@@ -55,10 +56,16 @@ pub struct NoiseModel {
 
 impl NoiseModel {
     /// Estimates the noise process from one-step residuals in blocks of time. The inflation factors of the result are
-    /// one, and its calibration is empty. `is_output`: whether each target is an output.
-    pub fn from_residuals(residuals: &[Residuals], is_output: &[bool], horizon: usize) -> Self {
+    /// one, and its calibration is empty. `is_output`: whether each target is an output. `distributions`: those of the
+    /// independent targets; empty if there are none.
+    pub fn from_residuals(
+        residuals: &[Residuals],
+        is_output: &[bool],
+        horizon: usize,
+        distributions: Vec<Option<Distribution>>,
+    ) -> Self {
         Self {
-            process: NoiseProcess::estimate(residuals, is_output, horizon),
+            process: NoiseProcess::estimate(residuals, is_output, horizon, distributions),
             inflation: vec![1.0; is_output.len()],
             ..Self::default()
         }
@@ -76,7 +83,7 @@ impl NoiseModel {
             let noisy = self.simulated_variances(map, log, starts, particles, Some(key));
             for i in 0..aims.len() {
                 let gained = noisy[i] - quiet[i];
-                if gained <= 0.0 || !gained.is_finite() {
+                if gained <= 0.0 || !gained.is_finite() || self.process.is_independent(i) {
                     continue;
                 }
                 let old = self.inflation[i];

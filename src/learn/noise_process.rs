@@ -16,12 +16,16 @@
 //! output at horizon h is e(t + h) itself. For a state, φ is the lag-1 correlation of e, because the forecast error of
 //! a state is a sum of one-step errors.
 //!
+//! A target without any dependence, such as the demand for a product, has a distribution instead: the error is a value
+//! drawn from that distribution minus its mean ([`Distribution`]).
+//!
 //! The variance of simulated particles may differ from that of the out-of-fold errors. [`super::NoiseModel::inflate`]
 //! therefore scales the rows of the matrix L.
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::distribution::Distribution;
 use super::residuals::{
     Residuals, cholesky, clip, covariance, innovations, offset_sd, phi_by_horizon, phi_by_lag_one, shapes,
 };
@@ -47,15 +51,31 @@ pub struct NoiseProcess {
     /// Standard deviation ω of the offset: `[targets]`. The offset of a particle is constant, so it represents a bias
     /// that does not average out over a long run.
     pub offset: Vec<f64>,
+    /// Distributions of the independent targets; empty if there are none: `[targets]`. The rows and columns of L that
+    /// belong to such a target are zero, and so are its φ and ω.
+    pub distributions: Vec<Option<Distribution>>,
 }
 
 impl NoiseProcess {
     /// Estimates the noise process from the one-step errors in several blocks of the log. `is_output`: whether each
-    /// target is an output.
-    pub fn estimate(residuals: &[Residuals], is_output: &[bool], horizon: usize) -> Self {
-        let clipped = clip(residuals, is_output.len());
-        let correlation = |(i, output): (usize, &bool)| {
-            if *output { phi_by_horizon(&clipped, i, horizon) } else { phi_by_lag_one(&clipped, i) }
+    /// target is an output. `distributions`: those of the independent targets; empty if there are none.
+    pub fn estimate(
+        residuals: &[Residuals],
+        is_output: &[bool],
+        horizon: usize,
+        distributions: Vec<Option<Distribution>>,
+    ) -> Self {
+        let mut clipped = clip(residuals, is_output.len());
+        let is_independent = |i: usize| distributions.get(i).is_some_and(Option::is_some);
+        // Independent targets must not exclude rows in which their own values are missing.
+        for block in &mut clipped {
+            let own = block.errors.iter_mut().enumerate().filter(|(i, _)| is_independent(*i));
+            own.for_each(|(_, errors)| errors.fill(0.0));
+        }
+        let correlation = |(i, output): (usize, &bool)| match output {
+            _ if is_independent(i) => 0.0,
+            true => phi_by_horizon(&clipped, i, horizon),
+            false => phi_by_lag_one(&clipped, i),
         };
         let phi: Vec<f64> = is_output.iter().enumerate().map(correlation).collect();
         let innovations = innovations(&clipped, &phi);
@@ -63,7 +83,12 @@ impl NoiseProcess {
         let shape = shapes(&innovations, &factor);
         let offset = |(i, output): (usize, &bool)| if *output { offset_sd(&clipped, i, horizon) } else { 0.0 };
         let offset = is_output.iter().enumerate().map(offset).collect();
-        Self { phi, factor, shape, offset }
+        Self { phi, factor, shape, offset, distributions }
+    }
+
+    /// Whether the noise of target `i` is drawn from a distribution of its own.
+    pub fn is_independent(&self, i: usize) -> bool {
+        self.distributions.get(i).is_some_and(Option::is_some)
     }
 
     /// Advances `noise` (`[targets][particles]`) from the errors of the previous step to those of step `step`.
@@ -101,6 +126,12 @@ impl NoiseProcess {
         let key = key.fold(step);
         for j in 0..self.phi.len() {
             let stream = key.fold(j as u64);
+            if let Some(distribution) = self.distributions.get(j).and_then(Option::as_ref) {
+                let drift = offsets.fold(j as u64);
+                let noise = noise[j].as_mut().iter_mut().enumerate();
+                noise.for_each(|(p, e)| *e = distribution.deviation(stream, (first + p) as u64, drift));
+                continue;
+            }
             let shape = self.shape.get(j).filter(|s| !s.is_empty());
             for p in 0..particles {
                 let number = (first + p) as u64;
@@ -126,6 +157,8 @@ impl NoiseProcess {
             && self.factor.len() == targets
             && self.factor.iter().all(|row| row.len() == targets)
             && (self.shape.is_empty() || self.shape.len() == targets)
+            && (self.distributions.is_empty() || self.distributions.len() == targets)
+            && self.distributions.iter().flatten().all(Distribution::is_valid)
             && [&self.phi, &self.offset]
                 .into_iter()
                 .chain(&self.factor)

@@ -60,7 +60,7 @@ impl TrainingData<'_> {
         let map = self.step_map(&layout, model::fit(name, &fit)?);
         let is_output: Vec<bool> = layout.targets.iter().map(|t| !t.is_next()).collect();
         let residuals = Residuals::measure(&map, self.log, &starts(&map, self.log, validation, 1, usize::MAX));
-        let noise_model = NoiseModel::from_residuals(&[residuals], &is_output, self.horizon);
+        let noise_model = NoiseModel::from_residuals(&[residuals], &is_output, self.horizon, Vec::new());
         let validation_starts = starts(&map, self.log, validation, self.horizon, STARTS);
         let run = rollouts(&map, self.log, validation_starts, self.horizon, None);
         let persistence = run.persistence();

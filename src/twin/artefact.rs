@@ -23,7 +23,7 @@ use crate::schema::{Bounds, Schema};
 pub const MODEL_FILE: &str = "model.bin";
 
 const MAGIC: [u8; 8] = *b"TWINOPT\n";
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 /// Number of bytes before the header.
 const PRELUDE: usize = 8 + 4 + 4 + 32;
 /// Maximum sizes of header and payload in bytes, which prevent a corrupt length from exhausting the memory (not tuned).

@@ -12,6 +12,7 @@
 //! and the model with the lowest mean loss (b) is chosen.
 
 use super::judge::Candidate;
+use crate::learn::model::MEAN;
 use crate::stats::mean_or_zero;
 
 /// Minimum relative reduction of the linear model's loss for which a more complex model is chosen (not tuned).
@@ -32,6 +33,9 @@ pub(super) fn choose(candidates: &[Candidate], eligible: &[usize], horizon: &str
     if candidates[best].map.layout.targets.is_empty() {
         return Choice { index: best, reason: "every state has a known equation, so there is nothing to learn".into() };
     }
+    if candidates[best].name == MEAN {
+        return Choice { index: best, reason: "no model predicts any output better than its mean".into() };
+    }
     let losses: Vec<String> =
         eligible.iter().map(|&i| format!("{} {:.3}", candidates[i].name, candidates[i].loss())).collect();
     let measure = format!("CRPS up to {horizon} ahead relative to persistence ({})", losses.join(", "));
@@ -40,15 +44,20 @@ pub(super) fn choose(candidates: &[Candidate], eligible: &[usize], horizon: &str
         return Choice { index: best, reason: lowest };
     }
     let (linear, other) = (&candidates[0], &candidates[best]);
-    let gains: Vec<f64> = linear.losses.iter().zip(&other.losses).map(|(l, o)| l - o).collect();
-    let n = gains.len() as f64;
-    let gain = mean_or_zero(&gains);
-    let variance = gains.iter().map(|g| (g - gain).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
-    if gain > (variance / n).sqrt() && gain > MIN_GAIN * linear.loss() {
+    if is_better(&other.losses, &linear.losses) {
         Choice { index: best, reason: lowest }
     } else {
         let reason =
             format!("the simplest model, and {} is not significantly better in out-of-fold {measure}", other.name);
         Choice { index: 0, reason }
     }
+}
+
+/// Whether the losses `other` are significantly lower than the losses `simple` on the same folds.
+pub(super) fn is_better(other: &[f64], simple: &[f64]) -> bool {
+    let gains: Vec<f64> = simple.iter().zip(other).map(|(s, o)| s - o).collect();
+    let n = gains.len() as f64;
+    let gain = mean_or_zero(&gains);
+    let variance = gains.iter().map(|g| (g - gain).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
+    gain > (variance / n).sqrt() && gain > MIN_GAIN * mean_or_zero(simple)
 }

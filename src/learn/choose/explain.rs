@@ -25,6 +25,8 @@ const NEGLIGIBLE: f64 = 0.05;
 /// Smallest ratio of a model's RMSE to that of a baseline at which the model is considered to have no skill (not
 /// tuned). An RMSE ratio just below one may be due to chance.
 const NO_SKILL_RATIO: f64 = 0.98;
+/// Maximum number of signals that a refusal names (not tuned).
+const MAX_NAMED: usize = 6;
 /// Advice for users whose model has no skill.
 const ADVICE: &str = "Run `inspect` to find signals that are constant or missing and controls that never moved. Add \
                       the disturbances that drive the plant, change `model.lags` or `model.horizon`, or use a longer \
@@ -159,37 +161,41 @@ pub(super) struct HoldoutSkill {
 }
 
 impl HoldoutSkill {
-    pub fn new(run: &Rollouts, baselines: &Baselines, targets: usize) -> Self {
-        let ratios = |baseline: &Rollouts| -> Vec<Option<f64>> {
-            let ratio = |k| {
-                let (own, reference) = run.paired_mse(baseline, k, run.horizon);
-                (reference > 0.0).then(|| (own / reference).sqrt())
-            };
-            (0..targets).map(ratio).collect()
+    /// `independent`: whether each target is described by its mean, which is then not compared with itself.
+    pub fn new(run: &Rollouts, baselines: &Baselines, independent: &[bool]) -> Self {
+        let ratio = |baseline: &Rollouts, k: usize| {
+            let (own, reference) = run.paired_mse(baseline, k, run.horizon);
+            (reference > 0.0).then(|| (own / reference).sqrt())
         };
-        Self { over_persistence: ratios(&baselines.persistence), over_mean: ratios(&baselines.mean) }
+        let over_mean = |(k, is_mean): (usize, &bool)| if *is_mean { None } else { ratio(&baselines.mean, k) };
+        Self {
+            over_persistence: (0..independent.len()).map(|k| ratio(&baselines.persistence, k)).collect(),
+            over_mean: independent.iter().enumerate().map(over_mean).collect(),
+        }
     }
 
-    /// Explains why the model called `name` must not be used, and gives advice. `horizon`: the control horizon as text.
-    pub fn refusal(&self, name: &str, horizon: &str) -> Option<String> {
+    /// Explains why the model called `name` must not be used, and gives advice.
+    pub fn refusal(&self, data: &TrainingData, name: &str, layout: &Layout) -> Option<String> {
         if self.over_persistence.is_empty() {
             return None;
         }
+        let horizon = data.spec.horizon.to_string();
         let Some(ratio) = mean_of_known(&self.over_persistence) else {
             return Some(format!("no learned signal varies on the hold-out, so {name} cannot be scored. {ADVICE}"));
         };
-        let signals = plural(self.over_persistence.len(), "signal", "signals");
+        let failure = |baseline: &str, ratio: f64, ratios: &[Option<f64>]| {
+            let signals = plural(ratios.iter().flatten().count(), "signal", "signals");
+            Some(format!(
+                "{name} does not beat {baseline} {horizon} ahead on the hold-out: its error is {ratio:.2} times that \
+                 of {baseline} (mean over {signals}){}. {ADVICE}",
+                failed(data, layout, ratios)
+            ))
+        };
         if ratio >= NO_SKILL_RATIO {
-            return Some(format!(
-                "{name} does not beat persistence {horizon} ahead on the hold-out: its error is {ratio:.2} times that \
-                 of persistence (mean over {signals}). {ADVICE}"
-            ));
+            return failure("persistence", ratio, &self.over_persistence);
         }
         match mean_of_known(&self.over_mean) {
-            Some(ratio) if ratio >= NO_SKILL_RATIO => Some(format!(
-                "{name} does not beat the training mean {horizon} ahead on the hold-out: its error is {ratio:.2} times \
-                 that of the training mean (mean over {signals}). {ADVICE}"
-            )),
+            Some(ratio) if ratio >= NO_SKILL_RATIO => failure("the training mean", ratio, &self.over_mean),
             _ => None,
         }
     }
@@ -221,6 +227,28 @@ impl HoldoutSkill {
         }
         notes
     }
+}
+
+/// Names the signals without skill, starting with the worst, and states how to leave them out if other signals have
+/// skill. `ratios`: the error of each target relative to a baseline.
+fn failed(data: &TrainingData, layout: &Layout, ratios: &[Option<f64>]) -> String {
+    let known = || ratios.iter().zip(&layout.targets).filter_map(|(r, t)| Some(((*r)?, data.name(t.signal()))));
+    let mut without: Vec<(f64, &str)> = known().filter(|(r, _)| *r >= NO_SKILL_RATIO).collect();
+    if known().count() < 2 || without.is_empty() {
+        return String::new();
+    }
+    without.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let shown: Vec<String> =
+        without.iter().take(MAX_NAMED).map(|(ratio, name)| format!("`{name}` ({ratio:.2})")).collect();
+    let more = without.len().saturating_sub(MAX_NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let help = if without.len() < known().count() {
+        let names: Vec<String> = without.iter().take(MAX_NAMED).map(|(_, name)| format!("`{name}`")).collect();
+        format!("; the other signals can be predicted, so delete the lines of {}{more} in `signals`", names.join(", "))
+    } else {
+        String::new()
+    };
+    format!(", without skill for {}{more}{help}", shown.join(", "))
 }
 
 fn mean_of_known(ratios: &[Option<f64>]) -> Option<f64> {

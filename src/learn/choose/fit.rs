@@ -6,6 +6,7 @@ use super::data::TrainingData;
 use crate::config::ModelSpec;
 use crate::error::Result;
 use crate::learn::dataset::Dataset;
+use crate::learn::distribution::Distribution;
 use crate::learn::layout::Layout;
 use crate::learn::map::StepMap;
 use crate::learn::model;
@@ -19,6 +20,8 @@ pub(super) struct FittedModel {
     pub map: StepMap,
     /// Leave-one-fold-out refits, ordered from the oldest to the newest fold.
     pub refits: Vec<StepMap>,
+    /// Distributions of the independent targets; empty if there are none.
+    pub distributions: Vec<Option<Distribution>>,
 }
 
 impl FittedModel {
@@ -51,6 +54,6 @@ impl FittedModel {
         let hyper = map.regressor.hyper();
         let refits: Result<Vec<StepMap>> =
             (0..folds.len()).into_par_iter().map(|fold| fit(Some(fold), &hyper)).collect();
-        Ok(Self { name, map, refits: refits? })
+        Ok(Self { name, map, refits: refits?, distributions: Vec::new() })
     }
 }

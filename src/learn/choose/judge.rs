@@ -112,9 +112,14 @@ impl<'a> Judge<'a> {
         Ok(Self { data, fold_starts, holdout_starts, persistence: None })
     }
 
+    /// The calibration of the persistence forecast; `None` before the first model is judged.
+    pub fn persistence_calibration(&self) -> Option<&Calibration> {
+        self.persistence.as_ref().map(|p| &p.calibration)
+    }
+
     /// Estimates the noise model and the losses of a fitted model.
     pub fn judge(&mut self, fitted: FittedModel) -> Candidate {
-        let FittedModel { name, map, refits } = fitted;
+        let FittedModel { name, map, refits, distributions } = fitted;
         let (log, horizon) = (self.data.log, self.data.horizon);
         let is_output: Vec<bool> = map.layout.targets.iter().map(|t| !t.is_next()).collect();
         let residuals: Vec<Residuals> = refits
@@ -122,7 +127,7 @@ impl<'a> Judge<'a> {
             .zip(&self.data.split.folds)
             .map(|(map, fold)| Residuals::measure(map, log, &starts(map, log, fold, 1, usize::MAX)))
             .collect();
-        let mut noise_model = NoiseModel::from_residuals(&residuals, &is_output, horizon);
+        let mut noise_model = NoiseModel::from_residuals(&residuals, &is_output, horizon, distributions);
         let runs: Vec<Rollouts> = refits
             .par_iter()
             .zip(&self.fold_starts)
@@ -186,7 +191,17 @@ fn relative_crps(
     reference: (&Rollouts, &Calibration),
     targets: usize,
 ) -> Option<f64> {
-    let total = |(run, calibration): (&Rollouts, &Calibration), k: usize| -> f64 {
+    let ratios: Vec<f64> = (0..targets).filter_map(|k| target_loss(model, reference, k)).collect();
+    (!ratios.is_empty()).then(|| mean_or_zero(&ratios))
+}
+
+/// Loss of target `k` on one fold, at most [`MAX_LOSS`]; `None` if there are no measurements.
+pub(super) fn target_loss(
+    model: (&Rollouts, &Calibration),
+    reference: (&Rollouts, &Calibration),
+    k: usize,
+) -> Option<f64> {
+    let total = |(run, calibration): (&Rollouts, &Calibration)| -> f64 {
         (1..=run.horizon)
             .flat_map(|h| {
                 run.pairs(k, h)
@@ -194,10 +209,6 @@ fn relative_crps(
             })
             .sum()
     };
-    let ratios: Vec<f64> = (0..targets)
-        .map(|k| (total(model, k), total(reference, k)))
-        .filter(|(_, reference)| *reference > 0.0)
-        .map(|(model, reference)| (model / reference).min(MAX_LOSS))
-        .collect();
-    (!ratios.is_empty()).then(|| mean_or_zero(&ratios))
+    let reference = total(reference);
+    (reference > 0.0).then(|| (total(model) / reference).min(MAX_LOSS))
 }

@@ -9,6 +9,7 @@
 //! - `judge`: each refit forecasts the fold that it left out. The errors of these forecasts determine the noise model
 //!   and the loss of the model.
 //! - `stacking`: if the list contains `stack`, a weighted mean of the models is added as a candidate.
+//! - `independent`: outputs that no model predicts better than their mean are described by their mean and distribution.
 //! - `compare`: the model with the lowest loss is chosen, or the linear model if the difference may be due to chance.
 //! - `explain`: the chosen model is rejected if it has no skill on the hold-out or contradicts known effects.
 //!
@@ -19,6 +20,7 @@ mod compare;
 mod data;
 mod explain;
 mod fit;
+mod independent;
 mod judge;
 mod selection;
 mod stacking;
@@ -85,7 +87,8 @@ pub struct Learned {
 /// [`Error::Data`] if the log is too short or too incomplete to fit or score a model, and any error from fitting a
 /// model. A model without skill is not an error; see [`Learned::refusal`].
 pub fn learn(data: &TrainingData, selection: &Selection, progress: &dyn Fn(&str)) -> Result<Learned> {
-    let (mut candidates, judge) = candidates(data, progress)?;
+    let (candidates, mut judge) = candidates(data, progress)?;
+    let (mut candidates, independent) = independent::with_means(data, &mut judge, candidates)?;
     progress("scoring on the hold-out");
     let holdout = judge.score_holdout(&mut candidates)?;
 
@@ -97,15 +100,16 @@ pub fn learn(data: &TrainingData, selection: &Selection, progress: &dyn Fn(&str)
 
     let candidate = &candidates[chosen];
     let (name, label) = (candidate.name, candidate.label());
-    let skill = HoldoutSkill::new(&holdout.runs[chosen], &holdout.baselines, candidate.map.layout.targets.len());
+    let skill = HoldoutSkill::new(&holdout.runs[chosen], &holdout.baselines, &independent);
     let mut notes = constant_control_notes(data);
     notes.extend(effects.notes(&candidates, chosen));
     notes.extend(skill.notes(data, &holdout.runs[chosen].signals));
     notes.extend(coverage_notes(data, &holdout.scores, label));
+    notes.extend(independent::notes(data, candidate));
     let refusal = if consistent.is_empty() {
         Some(effects.refusal(chosen, name))
     } else {
-        skill.refusal(name, &data.spec.horizon.to_string())
+        skill.refusal(data, name, &candidate.map.layout)
     };
 
     let Candidate { map, refits, mut noise_model, .. } = candidates.swap_remove(chosen);

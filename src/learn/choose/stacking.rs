@@ -32,7 +32,7 @@ pub(super) fn stack(data: &TrainingData, candidates: &[Candidate]) -> Result<Fit
         Ok(data.step_map(layout, Arc::new(stack)))
     };
     let refits = folds.clone().map(|fold| stack(Some(fold))).collect::<Result<_>>()?;
-    Ok(FittedModel { name: STACK, map: stack(None)?, refits })
+    Ok(FittedModel { name: STACK, map: stack(None)?, refits, distributions: Vec::new() })
 }
 
 /// Weight of each candidate for each target: `[candidates][targets]`. The weights of a target are non-negative, sum to

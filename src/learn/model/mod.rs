@@ -8,6 +8,7 @@
 //! | `gp` | mean function + Gaussian process | marginal likelihood, O(n³), or O(n m²) with m inducing points |
 //! | `ensemble` | linear + mean of neural networks | stochastic gradient descent, O(epochs · n · weights) |
 //! | `stack` | weighted mean of the others | weights that minimise the out-of-fold multi-step CRPS |
+//! | `mean` | a constant for each output that no input explains, and another model for all other targets | mean |
 //!
 //! In the table, n is the number of rows and p the number of inputs. The learned models also have ensemble members,
 //! whose spread measures the epistemic uncertainty.
@@ -21,6 +22,7 @@ pub mod gp;
 mod horizon;
 mod lbfgs;
 mod linear;
+mod mean;
 pub mod outliers;
 mod persistence;
 mod ridge;
@@ -38,11 +40,12 @@ pub use ensemble::Ensemble;
 pub use forest::Forest;
 pub use gp::Gp;
 pub use linear::Linear;
+pub use mean::{MEAN, Mean};
 pub use persistence::Persistence;
 pub use stack::{STACK, Stack};
 
 /// A family of models. To add a family, add a file to this folder, a variant with a name, and a match arm in [`fit`]
-/// and in [`decode`]. [`Stack`] is not a model family, because it is built from fitted models.
+/// and in [`decode`]. [`Stack`] and [`Mean`] are not model families, because they are built from fitted models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
     Persistence,
@@ -134,6 +137,9 @@ pub fn fit_rows(family: Family, fit: &Fit) -> Result<Arc<dyn Regressor>> {
 pub fn decode(name: &str, bytes: &[u8], compute: &Compute) -> Result<Arc<dyn Regressor>> {
     if name == STACK {
         return Ok(Arc::new(Stack::decode(bytes, compute)?));
+    }
+    if name == MEAN {
+        return Ok(Arc::new(Mean::decode(bytes, compute)?));
     }
     Ok(match Family::from_name(name)? {
         Family::Persistence => Arc::new(Persistence::decode(bytes)?),

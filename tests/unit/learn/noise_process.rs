@@ -20,7 +20,7 @@ fn ar_one(phi: [f64; 2], l: [[f64; 2]; 2], n: usize) -> Residuals {
 fn an_ar_process_is_recovered() {
     let l = [[2.0, 0.0], [-0.6, 0.5]];
     let residuals = [ar_one([0.8, 0.2], l, 20_000)];
-    let process = NoiseProcess::estimate(&residuals, &[false, true], 12);
+    let process = NoiseProcess::estimate(&residuals, &[false, true], 12, Vec::new());
     assert!((process.phi[0] - 0.8).abs() < 0.02 && (process.phi[1] - 0.2).abs() < 0.02, "{:?}", process.phi);
     for (row, truth) in process.factor.iter().zip(l) {
         assert!(row.iter().zip(truth).all(|(a, b)| (a - b).abs() < 0.03), "{:?}", process.factor);
@@ -39,7 +39,7 @@ fn an_ar_process_is_recovered() {
 #[test]
 fn a_particle_has_the_same_noise_in_every_batch() {
     let residuals = [ar_one([0.5, 0.5], [[1.0, 0.0], [0.3, 1.0]], 500)];
-    let process = NoiseProcess::estimate(&residuals, &[false; 2], 12);
+    let process = NoiseProcess::estimate(&residuals, &[false; 2], 12, Vec::new());
     let mut few = vec![vec![0.0; 3]; 2];
     let mut many = vec![vec![0.0; 2 * CHUNK + 30]; 2];
     let mut unchunked = many.clone();
@@ -60,7 +60,7 @@ fn simulated_noise_has_the_skew_of_the_residuals() {
     // The errors have an exponential distribution, shifted to mean zero.
     let key = Key::new(8);
     let errors = vec![(0..20_000).map(|t| -key.uniform(t).ln() - 1.0).collect()];
-    let process = NoiseProcess::estimate(&[Residuals { rows: (0..20_000).collect(), errors }], &[true], 12);
+    let process = NoiseProcess::estimate(&[Residuals { rows: (0..20_000).collect(), errors }], &[true], 12, Vec::new());
     let mut noise = vec![vec![0.0; 20_000]];
     process.advance(&mut noise, Key::new(2), 0);
     noise[0].sort_by(f64::total_cmp);
@@ -73,7 +73,7 @@ fn simulated_noise_has_the_skew_of_the_residuals() {
 #[test]
 fn a_process_is_unchanged_by_serialisation() {
     let residuals = [ar_one([0.5, 0.5], [[1.0, 0.0], [0.3, 1.0]], 500)];
-    let process = NoiseProcess::estimate(&residuals, &[false; 2], 12);
+    let process = NoiseProcess::estimate(&residuals, &[false; 2], 12, Vec::new());
     let bytes = postcard::to_allocvec(&process).unwrap();
     assert_eq!(postcard::from_bytes::<NoiseProcess>(&bytes).unwrap(), process);
 }
