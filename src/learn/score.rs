@@ -26,6 +26,9 @@ pub const LEVELS: [f64; 4] = [0.5, 0.8, 0.9, 0.95];
 /// Index in [`LEVELS`] of the 90 % interval, whose coverage is checked (CAL-1).
 pub(super) const INTERVAL_90: usize = 2;
 
+/// Smallest skill that is reported. The skill relative to a reference without any error would be infinitely small.
+const MIN_SKILL: f64 = -999.0;
+
 /// Scores of one model for one signal at one horizon, in the unit of the signal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ScoreRow {
@@ -141,7 +144,7 @@ pub fn score(
     rows
 }
 
-/// Skill, 1 − MSE / reference MSE. The skill is zero if both errors are zero.
+/// Skill, 1 − MSE / reference MSE, but not below [`MIN_SKILL`]. The skill is zero if both errors are zero.
 pub fn skill((mse, reference): (f64, f64)) -> f64 {
-    if mse <= 0.0 && reference <= 0.0 { 0.0 } else { 1.0 - mse / reference.max(f64::MIN_POSITIVE) }
+    if mse <= 0.0 && reference <= 0.0 { 0.0 } else { (1.0 - mse / reference.max(f64::MIN_POSITIVE)).max(MIN_SKILL) }
 }

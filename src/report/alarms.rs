@@ -67,7 +67,7 @@ pub fn alarms(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> Vec
     // intervals that are too narrow, and notes on effects, because they are formatted here.
     let omitted = |n: &&Note| {
         use NoteKind as K;
-        matches!(n.kind, K::Coverage | K::OtherContradiction | K::Outliers | K::Effect)
+        matches!(n.kind, K::Coverage | K::OtherContradiction | K::Outliers | K::Effect | K::Independent)
     };
     out.extend(results.model.effects.iter().filter(|e| !e.agrees()).take(2).map(contradicted_effect));
     out.extend(results.model.notes.iter().filter(|n| !omitted(n)).map(|n| lead(&n.text, 160)));

@@ -1,5 +1,6 @@
 //! Tests of the compiled binary, with one module per topic.
 
+mod demand;
 mod environment;
 mod exit_codes;
 mod help;

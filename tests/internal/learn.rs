@@ -176,6 +176,90 @@ fn models_of_white_noise_and_of_a_random_walk_are_refused_with_advice() {
     }
 }
 
+/// Independent values are described by their mean and distribution. Autocorrelated values, and values that an input
+/// predicts, are not.
+#[test]
+fn independent_demand_is_described_by_its_distribution() {
+    let n = 3000;
+    let key = Key::new(5);
+    let uniform = |k: u64, t: usize| key.fold(k).uniform(t as u64);
+    // 60 % zeros, otherwise 1 to 5 with equal probabilities: mean 1.2.
+    let demand = |t: usize| if uniform(1, t) < 0.6 { 0.0 } else { 1.0 + (5.0 * uniform(2, t)).floor() };
+    let sporadic: Vec<f64> = (0..n).map(demand).collect();
+    let price = moves(key.fold(3), n);
+    let settings = spec(2, "8h", "20d", &["linear", "forest"]);
+    let roles = [("demand", Role::Output), ("price", Role::Control)];
+    let learned = fit(&log(&roles, vec![sporadic, price.clone()]), &settings, &[]);
+    assert_eq!((learned.chosen.as_str(), learned.refusal), ("mean", None), "{}", learned.reason);
+    let note = learned.notes.iter().find(|n| n.kind == NoteKind::Independent).unwrap();
+    assert!(note.text.contains("`demand`") && note.text.contains("empirical distribution (mean 1.1"), "{}", note.text);
+    let process = &learned.noise_model.process;
+    let mut noise = vec![vec![0.0; 4000]];
+    let mean = process.distributions[0].as_ref().unwrap().mean;
+    let (mut zeros, mut sum) = (0, 0.0);
+    for step in 0..5 {
+        process.advance(&mut noise, key, step);
+        let values = || noise[0].iter().map(|e| mean + e);
+        assert!(values().all(|v| (0.0..=5.0).contains(&v) && v.fract() == 0.0));
+        zeros += values().filter(|v| *v == 0.0).count();
+        sum += values().sum::<f64>();
+    }
+    assert!((sum / 20_000.0 / 1.2 - 1.0).abs() < 0.05 && (zeros as f64 / 20_000.0 - 0.6).abs() < 0.02, "{sum} {zeros}");
+
+    // The same demand doubles if the price is low.
+    let elastic: Vec<f64> = (0..n).map(|t| demand(t) * if price[t] < 0.0 { 3.0 } else { 1.0 }).collect();
+    let learned = fit(&log(&roles, vec![elastic, price.clone()]), &settings, &[]);
+    assert!(learned.chosen != "mean" && learned.noise_model.process.distributions.is_empty(), "{}", learned.chosen);
+    // Slowly varying demand: sums over the horizon vary much more than those of independent values.
+    let mut level = 0.0;
+    let slow = |t: usize| {
+        level = 0.97 * level + 0.3 * key.fold(4).normal(t as u64);
+        (5.0 + level + uniform(5, t)).max(0.0).round()
+    };
+    let learned = fit(&log(&roles, vec![(0..n).map(slow).collect(), price]), &settings, &[]);
+    assert!(learned.noise_model.process.distributions.is_empty() && learned.refusal.is_some());
+}
+
+/// Only the independent output is replaced by its mean, and the refusal names the signals without skill.
+#[test]
+fn an_independent_output_beside_a_plant_keeps_the_model_of_the_plant() {
+    let mut all = plant(4000, 0.05);
+    let key = Key::new(6);
+    let poisson = |t: usize| (0..8).filter(|i| key.fold(*i).uniform(t as u64) < 0.25).count() as f64;
+    let mut schema: Vec<(&str, Role)> =
+        vec![("x", Role::State), ("y", Role::Output), ("u", Role::Control), ("d", Role::Disturbance)];
+    schema.push(("demand", Role::Output));
+    let mut columns = std::mem::take(&mut all.columns);
+    columns.push((0..4000).map(poisson).collect());
+    let learned = fit(&log(&schema, columns.clone()), &spec(1, "12h", "20d", &[]), &[]);
+    assert_eq!((learned.chosen.as_str(), learned.refusal), ("linear", None));
+    let process = &learned.noise_model.process;
+    let independent: Vec<bool> = (0..3).map(|i| process.is_independent(i)).collect();
+    assert_eq!(independent, [false, false, true]);
+    let mean = process.distributions[2].as_ref().unwrap().mean;
+    assert!((mean - 2.0).abs() < 0.05, "{mean}");
+    let x = learned.responses.iter().find(|r| r.signal == 0).unwrap();
+    assert!((x.gain / 2.0 - 1.0).abs() < 0.05, "{}", x.gain);
+
+    // Random walks have no skill. The refusal names them, and advises to leave them out.
+    let walk = |k: u64| {
+        (0..4000).scan(0.0, move |x, t| {
+            *x += key.fold(k).normal(t);
+            Some(*x)
+        })
+    };
+    columns.truncate(4);
+    let mut roles = schema[..4].to_vec();
+    for (k, name) in [(20, "w1"), (21, "w2"), (22, "w3"), (23, "w4"), (24, "w5"), (25, "w6")] {
+        columns.push(walk(k).collect());
+        roles.push((name, Role::State));
+    }
+    let learned = fit(&log(&roles, columns), &spec(1, "12h", "20d", &[]), &[]);
+    if let Some(refusal) = learned.refusal {
+        assert!(refusal.contains("without skill for `w") && !refusal.contains("`x` ("), "{refusal}");
+    }
+}
+
 #[test]
 fn models_that_contradict_known_effects_are_refused() {
     let log = plant(4000, 0.05);

@@ -196,7 +196,8 @@ pub(super) fn notes(data: &TrainingData, candidate: &Candidate) -> Vec<Note> {
         .filter_map(|(distribution, target)| {
             let (d, name) = (distribution.as_ref()?, data.name(target.signal()));
             let text = format!(
-                "no input and no past value predicts `{name}` better than its mean, so simulations draw independent                  values from its {} distribution (mean {:.4})",
+                "no input and no past value predicts `{name}` better than its mean, so simulations draw independent \
+                 values from its {} distribution (mean {:.4})",
                 d.kind.name(),
                 d.mean
             );
