@@ -56,6 +56,7 @@ mod cli;
 mod config;
 mod control;
 mod disk;
+mod draft;
 mod error;
 mod expr;
 mod learn;
@@ -103,6 +104,7 @@ pub use simulate::{Run, Simulated, simulate};
 pub use value::{Difference, Economics, Estimate, Kpi, Objective, evaluate};
 // operation
 pub use cli::main as cli_main;
+pub use cli::reference;
 pub use live::{Answer, FallbackLevel, Reply, Session, Settings as SessionSettings};
 pub use ops::{Lock, Registry, plant as registry_plant, publish as registry_publish};
 

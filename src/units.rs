@@ -15,6 +15,12 @@ use serde::{Deserialize, Serialize};
 use parse::Factor;
 pub use table::Dimension;
 
+/// The unit symbols that accept the same prefixes, with their dimension in base units and the prefixes.
+pub fn symbols() -> Vec<(Vec<&'static str>, String, String)> {
+    let kind = |dimension: Dimension| Unit { dimension, ..Unit::one() }.kind();
+    table::groups().into_iter().map(|(symbols, dimension, prefixes)| (symbols, kind(dimension), prefixes)).collect()
+}
+
 /// A unit of measure. A value is converted to SI by `si = value * scale + offset`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Unit {

@@ -28,6 +28,7 @@ const LAYERS: &[&[&str]] = &[
     &["live"],
     &["report"],
     &["check"],
+    &["draft"],
     &["ops"],
 ];
 

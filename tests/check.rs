@@ -614,6 +614,20 @@ fn json_schemas_are_up_to_date() {
     }
 }
 
+/// The committed reference page must equal the one generated from the types. `UPDATE=1` rewrites it.
+#[test]
+fn the_reference_page_is_up_to_date() {
+    let (path, text) = (main_dir().join("docs/reference.md"), twinopt::reference());
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(committed == text, "docs/reference.md is stale; run the tests once with UPDATE=1");
+    for part in ["| `signals` |", "### `signals[]`", "| `next` |", "`lag(signal, steps)`", "`degC`", "### `kpi.*`"] {
+        assert!(text.contains(part), "{part}");
+    }
+}
+
 /// A project with a log in which times and numbers are German text, and with energies per 15 min.
 fn german_project(keys: &str, signal: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();

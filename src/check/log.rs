@@ -98,7 +98,11 @@ fn time_column(faults: &mut Faults<'_>, plant: &Plant<'_>, name: &At<String>, ti
 }
 
 fn wide_column(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec, all: &[&str], numeric: &[&str]) {
-    if *signal.role == Role::Derived || signal.value.is_some() || (signal.expr.is_some() && signal.column.is_none()) {
+    if *signal.role == Role::Derived
+        || signal.value.is_some()
+        || signal.start.is_some()
+        || (signal.expr.is_some() && signal.column.is_none())
+    {
         return;
     }
     let column = signal.column.as_ref().unwrap_or(&signal.name);
@@ -114,7 +118,7 @@ fn wide_column(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec, 
                     let longer = all.iter().find(|c| c.starts_with(column.as_str()) || c.ends_with(column.as_str()));
                     let help = match longer {
                         Some(longer) => format!("did you mean `column = \"{longer}\"`?"),
-                        None => format!("add `column = \"…\"` (one of {}), or `value = …` for a constant", listed(all)),
+                        None => format!("add `column = \"…\"` (one of {}){}", listed(all), without_column(signal)),
                     };
                     (format!("the log has no column `{}` for this signal", column.value), help)
                 }
@@ -126,6 +130,18 @@ fn wide_column(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec, 
         }
         Some(found) if !may_hold_numbers(found) => not_numbers(faults, &column.span, found, numeric),
         Some(_) => ranges(faults, plant, signal, column),
+    }
+}
+
+/// What to write if a signal is not logged; this depends on its role.
+fn without_column(signal: &SignalSpec) -> &'static str {
+    match (*signal.role, signal.next.is_some()) {
+        (Role::Disturbance | Role::Setpoint, _) => ", or `value = …` for a constant",
+        (Role::State, true) => ", or `start = …`, its value at the first row, if the state is not logged",
+        (Role::State, false) => {
+            ", or `start = …` and `next = \"…\"`, its first value and its equation, if the state is not logged"
+        }
+        _ => ", or remove the signal if it is not logged",
     }
 }
 

@@ -73,7 +73,7 @@ fn keys_of_role(faults: &mut Faults<'_>, signal: &SignalSpec) {
     }
     let role = *signal.role;
     let effects = signal.effects.values().next().map(|e| e.span.clone());
-    let rules: [Rule; 15] = [
+    let rules: [Rule; 16] = [
         ("max_move", span(&signal.max_move), &[Control]),
         ("multiple", span(&signal.multiple), &[Control]),
         ("min_on", span(&signal.min_on), &[Control]),
@@ -82,6 +82,7 @@ fn keys_of_role(faults: &mut Faults<'_>, signal: &SignalSpec) {
         ("expr", span(&signal.expr), &[Derived]),
         ("next", span(&signal.next), &[State]),
         ("residual", span(&signal.residual), &[State]),
+        ("start", span(&signal.start), &[State]),
         ("forecast", span(&signal.forecast), &[Disturbance]),
         ("effects", effects, &[State, Output]),
         ("value", span(&signal.value), &[Disturbance, Setpoint]),
@@ -106,6 +107,25 @@ fn keys_of_role(faults: &mut Faults<'_>, signal: &SignalSpec) {
         let message = format!("`residual` of `{}` needs the key `next`", signal.name.value);
         let help = "add `next = \"…\"`, or remove `residual`, because without `next` the whole signal is learned";
         faults.add("missing-key", &place, message, help);
+    }
+    if let (Some(start), Some(column)) = (&signal.start, &signal.column) {
+        let message = format!("`{}` has both a start value ({}) and a column", signal.name.value, start.value);
+        faults.add(
+            "contradiction",
+            &column.span,
+            message,
+            "keep `column` if the state is logged, and `start` otherwise",
+        );
+    }
+    if let (Some(start), None, State) = (&signal.start, &signal.next, role) {
+        let message = format!("the later values of `{}` are unknown, because it has no equation", signal.name.value);
+        let help = "add `next = \"…\"`, the value at the next step, like `next = \"stock + receipt - sales\"`";
+        faults.add("missing-key", &start.span, message, help);
+    }
+    if let (Some(start), Some(true)) = (&signal.start, signal.residual.as_ref().map(|r| r.value)) {
+        let message =
+            format!("the error of the equation of `{}` cannot be learned, because it is not logged", signal.name.value);
+        faults.add("contradiction", &start.span, message, "remove `residual`, or give the state a `column`");
     }
     if let (Some(value), Some(column)) = (&signal.value, &signal.column) {
         let message = format!("`{}` has both a constant value ({}) and a column", signal.name.value, value.value);

@@ -5,33 +5,54 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::draft::Draft;
 use super::globals::Globals;
 use super::imported::Imported;
 use super::{output, render};
 use crate::check::{self, Plant};
 use crate::config;
+use crate::draft::{Draft, LogSource};
 use crate::error::{Error, Result, plural};
 use crate::log;
 use crate::ops::project::Project;
 
 /// Write a commented twin.toml and a first scenario from a Parquet log.
 ///
-/// Guesses the role and unit of every column from its name, and marks every guess with `# guess`. Copies the log to
-/// `DIR/log`; without `--log`, the files in `DIR/log` are used. Existing files are never overwritten.
+/// Guesses the role and unit of every column from its name and values, and marks every guess with `# guess`. Columns
+/// that are constant, incomplete or cannot be predicted are listed with the reason. Copies the log to `DIR/log`; without
+/// `--log`, the files in `DIR/log` are used. Existing files are never overwritten.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  twinopt init data/plant1 --log export.parquet")]
+#[command(after_help = "Examples:\n  twinopt init data/plant1 --log export.parquet\n  twinopt init data/demo --demo")]
 pub struct Args {
     /// Folder of the new twin, `data/<plant>`
     pub dir: PathBuf,
     /// Parquet file with the log of the plant (default: the files in `DIR/log`, written by `twinopt import`)
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
+    /// Write a complete example plant: a simulated supply chain with its log, twin and scenarios
+    #[arg(long, conflicts_with = "log")]
+    pub demo: bool,
 }
+
+/// The log of the example plant.
+const DEMO_LOG: &[u8] = include_bytes!("../../data/inventory/log/serial_inventory.parquet");
+/// The twin of the example plant.
+const DEMO_TWIN: &str = include_str!("../../data/inventory/twin.toml");
+/// Name and text of each scenario of the example plant.
+const DEMO_SCENARIOS: [(&str, &str); 4] = [
+    ("demand_up.toml", include_str!("../../scenarios/inventory/demand_up.toml")),
+    ("long_lead.toml", include_str!("../../scenarios/inventory/long_lead.toml")),
+    ("normal.toml", include_str!("../../scenarios/inventory/normal.toml")),
+    ("supplier_cap.toml", include_str!("../../scenarios/inventory/supplier_cap.toml")),
+];
+/// The name of the example plant in its files.
+const DEMO_NAME: &str = "\"inventory\"";
 
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let (root, name) = root_and_plant(&args.dir)?;
     let project = Project { root };
+    if args.demo {
+        return demo(args, &project, &name, globals);
+    }
     let log_dir = args.dir.join("log");
     let twin_file = args.dir.join("twin.toml");
     let scenario_file = project.scenario_dir(&name).join("first.toml");
@@ -44,21 +65,20 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         None => (log_files(&log_dir)?, "*.parquet".to_owned(), None),
     };
     written.extend(log_file.as_ref());
-    if let Some(file) = written.into_iter().find(|file| file.exists()) {
-        let text =
-            format!("{} already exists, so nothing was written; remove it or choose another folder", file.display());
-        return Err(Error::Usage(text));
-    }
-    let source = &sources[0];
+    require_absent(written)?;
+    output::note(globals, &format!("reading {}", args.log.as_ref().unwrap_or(&log_dir).display()));
     let imported = if args.log.is_none() { Imported::load(&args.dir) } else { Imported::default() };
-    let draft = Draft::new(&name, source, &log::describe(&sources)?, &imported)?;
-    let twin = draft.twin(&pattern)?;
-    let scenario = draft.scenario()?;
+    let unit = |column: &str| imported.unit(column);
+    let timezone = imported.timezone().unwrap_or("UTC");
+    let source = LogSource { files: &sources, pattern: &pattern, timezone, unit: &unit };
+    let draft = Draft::new(&name, source, &log::describe(&sources)?)?;
+    let (twin, scenario) = (draft.twin(&pattern)?, draft.scenario()?);
     if let Some(log_file) = &log_file {
-        write(log_file, None, source)?;
+        let mut from = std::fs::File::open(&sources[0]).map_err(|e| Error::no_input(&sources[0], e))?;
+        write(log_file, &mut from)?;
     }
-    write(&twin_file, Some(&twin), source)?;
-    write(&scenario_file, Some(&scenario), source)?;
+    write(&twin_file, &mut twin.as_bytes())?;
+    write(&scenario_file, &mut scenario.as_bytes())?;
 
     let loaded = config::load_twin(&args.dir)?;
     let plant = Plant::new(&loaded);
@@ -75,18 +95,19 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
             "twin": twin_file,
             "log": log_file.as_ref().unwrap_or(&log_dir),
             "scenario": scenario_file,
-            "signals": draft.signals.len(),
+            "signals": draft.signals(),
             "faults": errors,
         }));
     }
     let dir = args.dir.display();
-    let signals = plural(draft.signals.len(), "signal", "signals");
+    let signals = plural(draft.signals(), "signal", "signals");
     let mut text = match &log_file {
         Some(file) => format!("log copied to   {}\n", file.display()),
         None => format!("log             {}/{pattern}\n", log_dir.display()),
     };
     let _ = writeln!(text, "twin            {}, {signals}", twin_file.display());
     let _ = writeln!(text, "first scenario  {}", scenario_file.display());
+    text += &draft.remark();
     if errors > 0 {
         let _ = write!(text, "\n{} to correct:\n{}", plural(errors, "fault", "faults"), render::text(&faults, false));
     }
@@ -132,28 +153,54 @@ fn root_and_plant(dir: &Path) -> Result<(PathBuf, String)> {
     }
 }
 
-/// Writes `text`, or a copy of `log`, to a new file.
-fn write(file: &Path, text: Option<&str>, log: &Path) -> Result<()> {
+/// Writes the example plant.
+fn demo(args: &Args, project: &Project, name: &str, globals: &Globals) -> Result<()> {
+    let named = |text: &str| text.replace(DEMO_NAME, &format!("\"{name}\""));
+    let (dir, scenarios) = (&args.dir, project.scenario_dir(name));
+    let mut files = vec![
+        (dir.join("twin.toml"), named(DEMO_TWIN).into_bytes()),
+        (dir.join("log").join("serial_inventory.parquet"), DEMO_LOG.to_vec()),
+    ];
+    files.extend(DEMO_SCENARIOS.map(|(file, text)| (scenarios.join(file), named(text).into_bytes())));
+    require_absent(files.iter().map(|(file, _)| file))?;
+    for (file, bytes) in &files {
+        write(file, &mut bytes.as_slice())?;
+    }
+    if globals.json {
+        let written: Vec<&PathBuf> = files.iter().map(|(file, _)| file).collect();
+        return output::json(&json!({ "schema_version": output::SCHEMA_VERSION, "files": written }));
+    }
+    let text = format!(
+        "example plant   {}: a simulated supply chain, 3,000 days\nscenarios       {}\n\nNext:\n  twinopt check {}\n  twinopt run {}\n",
+        dir.display(),
+        scenarios.display(),
+        dir.display(),
+        scenarios.display()
+    );
+    if globals.quiet { Ok(()) } else { output::print(&text) }
+}
+
+/// # Errors
+/// [`Error::Usage`] if one of the files exists.
+fn require_absent<'a>(files: impl IntoIterator<Item = &'a PathBuf>) -> Result<()> {
+    match files.into_iter().find(|file| file.exists()) {
+        None => Ok(()),
+        Some(file) => {
+            let text = format!(
+                "{} already exists, so nothing was written; remove it or choose another folder",
+                file.display()
+            );
+            Err(Error::Usage(text))
+        }
+    }
+}
+
+/// Writes the bytes of `from` to a new file.
+fn write(file: &Path, from: &mut impl std::io::Read) -> Result<()> {
     if let Some(dir) = file.parent() {
         std::fs::create_dir_all(dir).map_err(|e| Error::write(dir, e))?;
     }
-    match text {
-        Some(text) => {
-            let mut out = std::fs::OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .open(file)
-                .map_err(|e| Error::write(file, e))?;
-            std::io::Write::write_all(&mut out, text.as_bytes()).map_err(|e| Error::write(file, e))
-        }
-        None => {
-            let mut from = std::fs::File::open(log).map_err(|e| Error::no_input(log, e))?;
-            let mut out = std::fs::OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .open(file)
-                .map_err(|e| Error::write(file, e))?;
-            std::io::copy(&mut from, &mut out).map(|_| ()).map_err(|e| Error::write(file, e))
-        }
-    }
+    let mut out =
+        std::fs::OpenOptions::new().write(true).create_new(true).open(file).map_err(|e| Error::write(file, e))?;
+    std::io::copy(from, &mut out).map(|_| ()).map_err(|e| Error::write(file, e))
 }

@@ -4,11 +4,9 @@ mod advise;
 mod check;
 mod clock;
 mod control;
-mod draft;
 mod failure;
 mod fit;
 mod globals;
-mod guess;
 mod import;
 mod import_options;
 mod imported;
@@ -16,10 +14,10 @@ mod init;
 mod inspect;
 pub mod interrupt;
 mod models;
-mod notation;
 pub mod output;
 mod plant;
 pub mod progress;
+mod reference;
 mod render;
 mod report;
 mod retrain;
@@ -34,6 +32,7 @@ use clap::{Parser, Subcommand};
 
 use crate::error::{Error, Result};
 use globals::Globals;
+pub use reference::reference;
 
 /// Turn the logs of a plant into a digital twin, what-if scenarios, model-predictive control and a report.
 #[derive(Debug, Parser)]

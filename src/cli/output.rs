@@ -54,8 +54,13 @@ pub(super) fn json_was_printed() -> bool {
 /// Prints a note to the user on standard error, unless `--quiet` is set.
 pub fn note(globals: &Globals, text: &str) {
     if !globals.quiet {
-        let _ = writeln!(std::io::stderr().lock(), "{}", printable(text));
+        line(text);
     }
+}
+
+/// Writes a line to standard error.
+pub fn line(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{}", printable(text));
 }
 
 /// Prints the findings about data that are probably wrong, because the results depend on them.

@@ -1,15 +1,57 @@
 //! Shows progress as a bar or spinner on a terminal, and as one line per stage elsewhere.
 
 use std::io::IsTerminal;
-use std::time::Duration;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::globals::Globals;
-use super::output::note;
+use super::output::{line, note};
 
 /// Interval between consecutive frames of a spinner.
 const TICK: Duration = Duration::from_millis(120);
+
+/// Interval between the lines that show that a long stage is still in progress.
+const BEAT: Duration = Duration::from_secs(10);
+
+/// Prints a line every ten seconds until it is dropped.
+pub struct Heartbeat {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Heartbeat {
+    /// Starts to print the text that `text` returns. Prints nothing with `--quiet` or on a terminal, where a bar or a
+    /// spinner shows the progress.
+    pub fn new(globals: &Globals, text: impl Fn() -> String + Send + 'static) -> Self {
+        if !prints_lines(globals) {
+            return Self { stop: None, thread: None };
+        }
+        let (stop, stopped) = channel();
+        let beat = move || {
+            while stopped.recv_timeout(BEAT) == Err(RecvTimeoutError::Timeout) {
+                line(&text());
+            }
+        };
+        Self { stop: Some(stop), thread: std::thread::Builder::new().spawn(beat).ok() }
+    }
+}
+
+impl Drop for Heartbeat {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn prints_lines(globals: &Globals) -> bool {
+    !globals.quiet && !std::io::stderr().is_terminal()
+}
 
 /// A progress bar with the remaining time, on standard error. Hidden with `--quiet`, or if standard error is not a
 /// terminal.
@@ -25,11 +67,17 @@ pub fn bar(globals: &Globals, total: u64, label: &str) -> ProgressBar {
 /// a note to the user.
 pub fn with_spinner<T>(globals: &Globals, label: &str, work: impl FnOnce(&dyn Fn(&str), &dyn Fn(&str)) -> T) -> T {
     let spinner = spinner(globals, label);
-    let as_lines = !globals.quiet && !std::io::stderr().is_terminal();
-    let progress = |stage: &str| {
-        spinner.set_message(stage.to_owned());
-        if as_lines {
-            note(globals, stage);
+    let stage = Arc::new(Mutex::new((label.to_owned(), Instant::now())));
+    let shown = stage.clone();
+    let _heartbeat = Heartbeat::new(globals, move || {
+        let (stage, since) = &*shown.lock().unwrap_or_else(PoisonError::into_inner);
+        format!("{stage}: {} s so far", since.elapsed().as_secs())
+    });
+    let progress = |text: &str| {
+        spinner.set_message(text.to_owned());
+        *stage.lock().unwrap_or_else(PoisonError::into_inner) = (text.to_owned(), Instant::now());
+        if prints_lines(globals) {
+            note(globals, text);
         }
     };
     let result = work(&progress, &|text| spinner.suspend(|| note(globals, text)));

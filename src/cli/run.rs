@@ -122,7 +122,13 @@ fn run_plant(
     let clock = clock::start();
     let batch = open.batch(args.resume, Some(&clock));
     let bar = progress::bar(globals, batch.steps(), name);
+    let shown = bar.clone();
+    let heartbeat = progress::Heartbeat::new(globals, {
+        let name = name.to_owned();
+        move || format!("{name}: {} of {} simulation steps", shown.position(), shown.length().unwrap_or(0))
+    });
     let outcomes = OpenRun::simulate(&batch, &Progress::new(&|steps| bar.inc(steps)), &|| guard.is_interrupted());
+    drop(heartbeat);
     bar.finish_and_clear();
     let finished = open.report(outcomes?)?;
     drop(guard);

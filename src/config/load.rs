@@ -70,6 +70,11 @@ pub fn parse_twin(file: &Path) -> Result<Parsed<TwinSpec>> {
     Ok(parsed.map_or_else(|faults| faults, |text| named(parse(file, &text, &schema))))
 }
 
+/// Parses the text of a twin file that has not been written yet. `file` is its future path.
+pub fn parse_twin_text(file: &Path, text: &str) -> Parsed<TwinSpec> {
+    named(parse(file, text, &super::twin_json_schema()))
+}
+
 /// Whether `name` is a valid plant name, which is used in folder names and in systemd units.
 pub fn is_plant_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')

@@ -222,6 +222,10 @@ pub struct SignalSpec {
     /// Expression for the value of a state at the next step, if the equation of the state is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<At<String>>,
+    /// Value of a state without a column at the first row of the log, such as a stock that is not logged. The later values
+    /// are computed with `next`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<At<f64>>,
     /// Whether a model is learned for the error of the equation in `next`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub residual: Option<At<bool>>,

@@ -68,7 +68,31 @@ impl Function {
         self.row().4
     }
 
+    fn meaning(self) -> &'static str {
+        match self {
+            Self::If => "the second argument if the condition is true (neither 0 nor missing), otherwise the third",
+            Self::Min => "the smallest value",
+            Self::Max => "the largest value",
+            Self::Abs => "the absolute value",
+            Self::Clip => "x limited to the range from low to high",
+            Self::Exp => "the exponential function",
+            Self::Ln => "the natural logarithm",
+            Self::Sqrt => "the square root",
+            Self::Sin => "the sine of an angle in radians",
+            Self::Cos => "the cosine of an angle in radians",
+            Self::Floor => "the next lower whole number",
+            Self::Round => "the nearest whole number; ties are rounded away from zero",
+            Self::Lag => "the value of a signal some steps ago",
+            Self::Sum => "the sum of a signal over the previous steps",
+        }
+    }
+
     pub(super) fn takes(self, arguments: usize) -> bool {
         (self.row().2..=self.row().3).contains(&arguments)
     }
+}
+
+/// The usage and the meaning of every function.
+pub fn functions() -> impl Iterator<Item = (&'static str, &'static str)> {
+    FUNCTIONS.iter().map(|f| (f.4, f.1.meaning()))
 }

@@ -49,6 +49,7 @@ mod syntax;
 mod value;
 
 pub use fault::ExprFault;
+pub use function::functions;
 pub use lexer::is_name;
 pub use program::{Program, Registers};
 pub use residual::SCALE_STEP;

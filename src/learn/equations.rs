@@ -20,6 +20,8 @@ pub struct Equations {
     pub late: Vec<Derived>,
     /// States with a known equation.
     pub next: Vec<NextState>,
+    /// States without a column, each with its value at the first row of the log.
+    pub starts: Vec<Constant>,
 }
 
 /// A signal with a constant value.
@@ -68,6 +70,9 @@ impl Equations {
             let Some(column) = schema.find(&signal.name) else { continue };
             if let Some(value) = &signal.value {
                 equations.constants.push(Constant { signal: column, value: value.value });
+            }
+            if let Some(start) = &signal.start {
+                equations.starts.push(Constant { signal: column, value: start.value });
             }
             if let Some(text) = &signal.expr {
                 match compile(text, scope, schema, column, signal.unit.is_some()) {
@@ -163,22 +168,44 @@ impl Equations {
         1 + self.programs().map(|(_, p)| p.depth()).max().unwrap_or(0)
     }
 
-    /// Writes the constants and the derived signals into every row of a measured or simulated trajectory. Lagged values
+    /// Whether the state in column `signal` has no column in the log, so that its values are computed.
+    pub fn is_computed(&self, signal: usize) -> bool {
+        self.starts.iter().any(|s| s.signal == signal)
+    }
+
+    /// Writes the constants, the derived signals and the states without a column into every row of a measured or simulated trajectory. Lagged values
     /// are read only from the same segment.
     pub fn fill(&self, log: &mut Trajectory) {
         for &Constant { signal, value } in &self.constants {
             log.columns[signal].fill(value);
         }
-        if self.early.is_empty() && self.late.is_empty() {
+        if self.early.is_empty() && self.late.is_empty() && self.starts.is_empty() {
             return;
         }
         let mut registers = Registers::default();
         let mut values = vec![0.0; log.particles];
+        // The states without a column. A gap does not change them.
+        let mut states: Vec<(Constant, Vec<f64>)> =
+            self.starts.iter().map(|s| (*s, vec![s.value; log.particles])).collect();
         for segment in log.segments.clone() {
             for t in segment.clone() {
+                for (state, value) in &mut states {
+                    let column = log.at_mut(state.signal, t);
+                    if column.iter().all(|v| v.is_nan()) {
+                        column.copy_from_slice(value);
+                    } else {
+                        value.copy_from_slice(column);
+                    }
+                }
                 for Derived { signal, program } in self.derived() {
                     program.eval(&log.frame(t, segment.start), &mut registers, &mut values);
                     log.at_mut(*signal, t).copy_from_slice(&values);
+                }
+                for (state, value) in &mut states {
+                    let Some(next) = self.next.iter().find(|n| n.signal == state.signal) else { continue };
+                    next.program.eval(&log.frame(t, segment.start), &mut registers, &mut values);
+                    // With a missing flow, the state keeps its value.
+                    value.iter_mut().zip(&values).filter(|(_, v)| v.is_finite()).for_each(|(old, v)| *old = *v);
                 }
             }
         }

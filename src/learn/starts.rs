@@ -65,7 +65,10 @@ fn is_exogenous(role: Role) -> bool {
 pub fn scored_signals(map: &StepMap, log: &Trajectory) -> Vec<usize> {
     let mut signals: Vec<usize> = map.layout.targets.iter().map(|t| t.signal()).collect();
     for state in map.equations.next.iter().map(|n| n.signal) {
-        if !signals.contains(&state) && log.columns[state].iter().any(|v| v.is_finite()) {
+        if !signals.contains(&state)
+            && !map.equations.is_computed(state)
+            && log.columns[state].iter().any(|v| v.is_finite())
+        {
             signals.push(state);
         }
     }

@@ -43,7 +43,7 @@ pub struct ColumnSummary {
     pub span: Option<(Timestamp, Timestamp)>,
     /// The longest stretch without a gap in the newest quarter of a time column.
     pub stretch: Option<(Timestamp, Timestamp)>,
-    /// Up to 50 distinct values in sorted order, for a text column.
+    /// Up to 1,000 distinct values in sorted order, for a text column.
     pub examples: Vec<String>,
     /// The most frequent value of a text column with at most 1,000 distinct values, and its number of rows.
     pub commonest: Option<(String, usize)>,
@@ -83,7 +83,7 @@ pub struct LogSpan {
 /// Maximum number of distinct values that are counted (not tuned).
 const MAX_DISTINCT: usize = 1_000;
 /// Maximum number of distinct strings that are kept as examples (not tuned).
-const MAX_EXAMPLES: usize = 50;
+const MAX_EXAMPLES: usize = 1_000;
 
 /// Running summary of numbers.
 #[derive(Default)]

@@ -23,7 +23,7 @@ pub(super) fn inputs(spec: &TwinSpec, schema: &Schema, max_gap: i64) -> Result<(
     let mut out = Vec::new();
     for s in &spec.signals {
         let s = &s.value;
-        if s.role.value == Role::Derived || s.value.is_some() {
+        if s.role.value == Role::Derived || s.value.is_some() || s.start.is_some() {
             continue;
         }
         let signal = schema

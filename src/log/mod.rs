@@ -19,6 +19,7 @@
 //! `limits` and `pages` detect hostile or damaged files that could otherwise make the Parquet reader run out of memory.
 //! For these checks, `thrift` reads the footers and page headers.
 
+mod activity;
 mod batches;
 mod calendar;
 mod cast;
@@ -63,6 +64,7 @@ mod time_unit;
 mod wide;
 mod window;
 
+pub use activity::{Entities, Entity, entities};
 pub use column::ColumnMapping;
 pub use describe::{ColumnSummary, describe, time_span};
 pub use files::{OUTSIDE, files};

@@ -95,7 +95,9 @@ pub fn front(results: &Results, ranked: &[RankedCase<'_>], currency: &str, clock
         crowded: rows > 7,
         headline: marked(text.strip_prefix(answer.word()).unwrap_or(&text).trim_start()),
         because: because.iter().map(|b| marked(b)).collect(),
-        figures: pick.map_or_else(|| baseline_figures(results), |p| figures(results, p, &money, words)),
+        figures: pick
+            .filter(|p| p.objective.mean != 0.0 || answer != Answer::Unknown)
+            .map_or_else(|| baseline_figures(results), |p| figures(results, p, &money, words)),
         setpoints_left: setpoints.len().saturating_sub(MAX_SETPOINTS),
         setpoints: setpoints.into_iter().take(MAX_SETPOINTS).collect(),
         setpoint_note,

@@ -35,6 +35,11 @@ pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (
         }));
         return (Answer::Dont, "Don’t change anything based on this report.".into(), because);
     };
+    if pick.runs.iter().all(|r| r.case.kpis.iter().all(|k| k.price.is_none_or(|p| p == 0.0))) {
+        let headline = "Unknown which case is better: no KPI has a price.".into();
+        let reason = "The tables show how each KPI changes. Give KPIs a price under [objective] in twin.toml.".into();
+        return (Answer::Unknown, headline, vec![reason]);
+    }
     let case = short(&readable(pick.case), 40);
     let gain = words.sentence(&pick.saving, "");
     let mut because = Vec::new();

@@ -93,7 +93,8 @@ impl<'a> RecordedTwin<'a> {
             ahead = predict(&targets, scratch);
         }
         of(&mut targets, &ahead, true);
-        let known = map.equations.next.iter().map(|n| match n.has_residual {
+        let is_target = |signal: usize| map.layout.targets.iter().any(|t| t.is_next() && t.signal() == signal);
+        let known = map.equations.next.iter().map(|n| match n.has_residual || is_target(n.signal) {
             true => Vec::new(),
             false => error(&ahead, n.signal, true),
         });

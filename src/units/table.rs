@@ -132,6 +132,25 @@ const CORRECTIONS: &[(&str, &str)] = &[
     ("lpm", "l/min"),
 ];
 
+/// The symbols of each dimension that accept the same prefixes, with the dimension and the prefixes.
+pub(super) fn groups() -> Vec<(Vec<&'static str>, Dimension, String)> {
+    let list = |prefixes: &[(&'static str, f64)]| prefixes.iter().map(|p| p.0).collect::<Vec<_>>().join(" ");
+    let mut groups: Vec<(Vec<&'static str>, Dimension, Prefixes)> = Vec::new();
+    for &(symbol, dimension, _, _, prefixes) in SYMBOLS {
+        match groups.iter_mut().find(|g| g.1 == dimension && g.2 == prefixes) {
+            Some(group) => group.0.push(symbol),
+            None => groups.push((vec![symbol], dimension, prefixes)),
+        }
+    }
+    let named = |prefixes: Prefixes| match prefixes {
+        Bare => String::new(),
+        Big => list(&BIG),
+        Small => list(&SMALL),
+        All => format!("{} {} {}", list(&BIG), list(&MID), list(&SMALL)),
+    };
+    groups.into_iter().map(|(symbols, dimension, prefixes)| (symbols, dimension, named(prefixes))).collect()
+}
+
 /// Returns the definition of a symbol, which may include a prefix.
 pub(super) fn find(symbol: &str) -> Option<Symbol> {
     plain(symbol).or_else(|| currency(symbol).map(|(_, scale)| Symbol { dimension: MONEY, scale, offset: 0.0 }))

@@ -1,9 +1,10 @@
 //! Tests of policies that are simulated against independent demand.
 
-use arrow_array::{ArrayRef, Float64Array, RecordBatch, TimestampMillisecondArray};
 use std::sync::Arc;
 
-use crate::room::{Noise, Room};
+use arrow_array::{ArrayRef, Float64Array, TimestampMillisecondArray};
+
+use crate::room::{Noise, Room, write_columns};
 
 const DAY_MS: i64 = 86_400_000;
 /// 2021-01-01T00:00:00Z.
@@ -98,14 +99,8 @@ fn a_policy_is_simulated_against_independent_demand() {
     for (k, name) in ["on_hand", "backlog", "order_qty", "demand"].into_iter().enumerate() {
         columns.push((name, Arc::new(Float64Array::from_iter_values(rows.iter().map(|r| r[k])))));
     }
-    let batch = RecordBatch::try_from_iter(columns).unwrap();
     room.write("data/store/twin.toml", TWIN);
-    let file = room.path("data/store/log/l.parquet");
-    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-    let file = std::fs::File::create(file).unwrap();
-    let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
-    writer.write(&batch).unwrap();
-    writer.close().unwrap();
+    write_columns(&room.path("data/store/log/l.parquet"), &columns);
     room.write("scenarios/store/policy.toml", POLICY);
     room.run(&["run", "scenarios/store"]).expect(0);
     let results = room.json("reports/store/results.json");

@@ -1,6 +1,7 @@
 //! Tests of the compiled binary, with one module per topic.
 
 mod demand;
+mod drafts;
 mod environment;
 mod exit_codes;
 mod help;

@@ -192,7 +192,7 @@ fn independent_demand_is_described_by_its_distribution() {
     let learned = fit(&log(&roles, vec![sporadic, price.clone()]), &settings, &[]);
     assert_eq!((learned.chosen.as_str(), learned.refusal), ("mean", None), "{}", learned.reason);
     let note = learned.notes.iter().find(|n| n.kind == NoteKind::Independent).unwrap();
-    assert!(note.text.contains("`demand`") && note.text.contains("empirical distribution (mean 1.1"), "{}", note.text);
+    assert!(note.text.contains("`demand`") && note.text.contains("empirical distribution (mean 1."), "{}", note.text);
     let process = &learned.noise_model.process;
     let mut noise = vec![vec![0.0; 4000]];
     let mean = process.distributions[0].as_ref().unwrap().mean;

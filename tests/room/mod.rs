@@ -158,6 +158,16 @@ pub fn write_recent_log(file: &Path, columns: &Columns) {
     write_log_from(file, columns, (now / HOUR_MS - columns[0].1.len() as i64 + 1) * HOUR_MS);
 }
 
+/// Writes a log with the given columns.
+pub fn write_columns<N: AsRef<str>>(file: &Path, columns: &[(N, ArrayRef)]) {
+    let named = columns.iter().map(|(name, values)| (name.as_ref(), values.clone()));
+    let batch = RecordBatch::try_from_iter(named).unwrap();
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let mut writer = ArrowWriter::try_new(std::fs::File::create(file).unwrap(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}
+
 /// Writes a log with one row per hour, of which the first has the time `start_ms`.
 pub fn write_log_from(file: &Path, columns: &Columns, start_ms: i64) {
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();

@@ -11,7 +11,7 @@
 //! If the linear model is excluded because it contradicts a known effect, no comparison with the linear model is made,
 //! and the model with the lowest mean loss (b) is chosen.
 
-use super::judge::Candidate;
+use super::judge::{Candidate, EQUATIONS};
 use crate::learn::model::MEAN;
 use crate::stats::mean_or_zero;
 
@@ -30,7 +30,7 @@ pub(super) struct Choice {
 pub(super) fn choose(candidates: &[Candidate], eligible: &[usize], horizon: &str) -> Choice {
     let best = eligible.iter().copied().min_by(|&a, &b| candidates[a].loss().total_cmp(&candidates[b].loss()));
     let best = best.unwrap_or(0);
-    if candidates[best].map.layout.targets.is_empty() {
+    if candidates[best].name == EQUATIONS {
         return Choice { index: best, reason: "every state has a known equation, so there is nothing to learn".into() };
     }
     if candidates[best].name == MEAN {

@@ -8,13 +8,17 @@ use jiff::Timestamp;
 use crate::compute::Compute;
 use crate::config::{ModelSpec, TimeSpan};
 use crate::error::Result;
+use crate::learn::dataset::Dataset;
 use crate::learn::equations::Equations;
-use crate::learn::layout::Layout;
+use crate::learn::layout::{Layout, Target};
 use crate::learn::map::StepMap;
 use crate::learn::regressor::Regressor;
 use crate::learn::response::SignalMoments;
 use crate::learn::split::Split;
 use crate::trajectory::Trajectory;
+
+/// Largest error of an exact equation, relative to the standard deviation of its state.
+const EXACT: f64 = 1e-6;
 
 /// The data and settings used to fit and evaluate every model.
 pub struct TrainingData<'a> {
@@ -76,6 +80,23 @@ impl TrainingData<'_> {
             layout: layout.clone(),
             regressor,
         }
+    }
+
+    /// The layout of a plant whose states all have known equations. The targets are the errors of the equations that do
+    /// not reproduce the log; they are predicted as zero, so that only their noise is estimated.
+    pub(super) fn equation_errors(&self) -> Layout {
+        let measured = |s: usize| !self.equations.is_computed(s) && self.moments[s].varies();
+        let states = self.equations.next.iter().map(|n| n.signal).filter(|s| measured(*s));
+        let candidates = Layout { inputs: Vec::new(), targets: states.map(Target::Residual).collect() };
+        let set = Dataset::new(self.log, &candidates, self.equations);
+        let rows = set.rows_in(&self.split.train);
+        let is_exact = |(target, errors): &(&Target, &Vec<f64>)| {
+            let largest = rows.iter().map(|r| errors[*r].abs()).fold(0.0, f64::max);
+            largest <= EXACT * self.moments[target.signal()].sd
+        };
+        let pairs = candidates.targets.iter().zip(&set.y);
+        let targets = pairs.filter(|pair| !is_exact(pair)).map(|(target, _)| *target).collect();
+        Layout { inputs: Vec::new(), targets }
     }
 
     pub(super) fn summary(&self) -> SplitSummary {

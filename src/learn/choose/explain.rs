@@ -175,12 +175,17 @@ impl HoldoutSkill {
     }
 
     /// Explains why the model called `name` must not be used, and gives advice.
-    pub fn refusal(&self, data: &TrainingData, name: &str, layout: &Layout) -> Option<String> {
+    /// `scored`: columns of the scored signals.
+    pub fn refusal(&self, data: &TrainingData, name: &str, scored: &[usize]) -> Option<String> {
         if self.over_persistence.is_empty() {
             return None;
         }
         let horizon = data.spec.horizon.to_string();
         let Some(ratio) = mean_of_known(&self.over_persistence) else {
+            // The states of exact balances may be constant.
+            if name == "equations" {
+                return None;
+            }
             return Some(format!("no learned signal varies on the hold-out, so {name} cannot be scored. {ADVICE}"));
         };
         let failure = |baseline: &str, ratio: f64, ratios: &[Option<f64>]| {
@@ -188,9 +193,17 @@ impl HoldoutSkill {
             Some(format!(
                 "{name} does not beat {baseline} {horizon} ahead on the hold-out: its error is {ratio:.2} times that \
                  of {baseline} (mean over {signals}){}. {ADVICE}",
-                failed(data, layout, ratios)
+                failed(data, scored, ratios)
             ))
         };
+        if ratio >= NO_SKILL_RATIO && name == "equations" {
+            return Some(format!(
+                "the equations do not predict the states better than persistence {horizon} ahead on the hold-out: their \
+                 error is {ratio:.2} times that of persistence{}. Correct the expressions in `next`, or add `residual = \
+                 true`, so that a model learns the error of an equation",
+                failed(data, scored, &self.over_persistence)
+            ));
+        }
         if ratio >= NO_SKILL_RATIO {
             return failure("persistence", ratio, &self.over_persistence);
         }
@@ -231,8 +244,8 @@ impl HoldoutSkill {
 
 /// Names the signals without skill, starting with the worst, and states how to leave them out if other signals have
 /// skill. `ratios`: the error of each target relative to a baseline.
-fn failed(data: &TrainingData, layout: &Layout, ratios: &[Option<f64>]) -> String {
-    let known = || ratios.iter().zip(&layout.targets).filter_map(|(r, t)| Some(((*r)?, data.name(t.signal()))));
+fn failed(data: &TrainingData, signals: &[usize], ratios: &[Option<f64>]) -> String {
+    let known = || ratios.iter().zip(signals).filter_map(|(r, s)| Some(((*r)?, data.name(*s))));
     let mut without: Vec<(f64, &str)> = known().filter(|(r, _)| *r >= NO_SKILL_RATIO).collect();
     if known().count() < 2 || without.is_empty() {
         return String::new();

@@ -29,7 +29,10 @@ impl FittedModel {
     /// the hyper-parameters of the full fit.
     pub fn fit(data: &TrainingData, name: &'static str, steps: usize) -> Result<Self> {
         let options = ModelSpec { rollout_loss: Some(steps.into()), ..data.spec.clone() };
-        let layout = Layout::for_model(name, &data.log.schema, data.spec, data.equations);
+        let layout = match Layout::for_model(name, &data.log.schema, data.spec, data.equations) {
+            layout if layout.targets.is_empty() => data.equation_errors(),
+            layout => layout,
+        };
         let dataset = Dataset::new(data.log, &layout, data.equations);
         let folds = &data.split.folds;
         let fit = |left_out: Option<usize>, hyper: &[f64]| -> Result<StepMap> {

@@ -31,7 +31,7 @@ pub use selection::{KnownEffect, Preselected, Selection};
 use compare::Choice;
 use explain::{EffectCheck, HoldoutSkill, constant_control_notes, coverage_notes, outlier_note};
 use fit::FittedModel;
-use judge::{Candidate, Judge};
+use judge::{Candidate, EQUATIONS, Judge};
 
 use super::epistemic::EpistemicThresholds;
 use super::layout::Layout;
@@ -100,7 +100,12 @@ pub fn learn(data: &TrainingData, selection: &Selection, progress: &dyn Fn(&str)
 
     let candidate = &candidates[chosen];
     let (name, label) = (candidate.name, candidate.label());
-    let skill = HoldoutSkill::new(&holdout.runs[chosen], &holdout.baselines, &independent);
+    let run = &holdout.runs[chosen];
+    let skill = match name {
+        // Known equations are scored by the states that they predict.
+        EQUATIONS => HoldoutSkill::new(run, &holdout.baselines, &vec![true; run.signals.len()]),
+        _ => HoldoutSkill::new(run, &holdout.baselines, &independent),
+    };
     let mut notes = constant_control_notes(data);
     notes.extend(effects.notes(&candidates, chosen));
     notes.extend(skill.notes(data, &holdout.runs[chosen].signals));
@@ -109,7 +114,7 @@ pub fn learn(data: &TrainingData, selection: &Selection, progress: &dyn Fn(&str)
     let refusal = if consistent.is_empty() {
         Some(effects.refusal(chosen, name))
     } else {
-        skill.refusal(data, name, &candidate.map.layout)
+        skill.refusal(data, label, &run.signals)
     };
 
     let Candidate { map, refits, mut noise_model, .. } = candidates.swap_remove(chosen);
@@ -148,7 +153,7 @@ pub fn learn(data: &TrainingData, selection: &Selection, progress: &dyn Fn(&str)
 /// nothing to learn.
 fn candidates<'a>(data: &'a TrainingData<'a>, progress: &dyn Fn(&str)) -> Result<(Vec<Candidate>, Judge<'a>)> {
     let targets = Layout::new(&data.log.schema, data.spec, data.equations).targets.len();
-    let mut names = vec![if targets > 0 { "linear" } else { "persistence" }];
+    let mut names = vec![if targets > 0 { "linear" } else { EQUATIONS }];
     let mut stacked = false;
     for name in &data.spec.choose {
         match model::NAMES.iter().find(|n| **n == name.value) {

@@ -1,7 +1,12 @@
 //! The lines of `[log]` in a drafted `twin.toml` that describe how times and numbers are written.
 
 use crate::config::{Decimal, TimeUnit};
-use crate::log::ColumnSummary;
+use crate::error::plural;
+use crate::log::{ColumnSummary, Entities, Entity};
+use crate::terminal::one_line;
+
+/// Maximum number of things that are listed in comments (not tuned).
+const MAX_OTHERS: usize = 30;
 
 /// The lines of `[log]`.
 pub(super) struct Settings {
@@ -49,13 +54,29 @@ impl Settings {
         }
     }
 
-    /// Adds a `where` setting that selects the rows in which `column` is `value`, one of `distinct` values.
-    pub fn only(&mut self, column: &str, value: &str, distinct: usize) {
-        let line = format!(
-            "where = {{ {} = {} }}    # guess: the most frequent of {distinct} values",
-            key(column),
-            quoted(value)
+    /// Adds a `where` setting that selects the most active of the `entities`, and comments that list the others.
+    pub fn only(&mut self, entities: &Entities) {
+        let keys: Vec<String> = entities.columns.iter().map(|c| key(c)).collect();
+        let table = |e: &Entity| {
+            let pairs: Vec<String> =
+                keys.iter().zip(&e.labels).map(|(key, label)| format!("{key} = {}", quoted(label))).collect();
+            pairs.join(", ")
+        };
+        let Some((first, others)) = entities.list.split_first() else { return };
+        let names: Vec<String> = others.iter().take(MAX_OTHERS).map(|e| one_line(&table(e))).collect();
+        let more = others.len().saturating_sub(MAX_OTHERS);
+        let mut line = format!(
+            "where = {{ {} }}    # guess: the most active of {}",
+            table(first),
+            match &entities.columns[..] {
+                [column] => format!("{} values of `{}`", entities.list.len(), one_line(column)),
+                _ => plural(entities.list.len(), "combination", "combinations"),
+            }
         );
+        if !names.is_empty() {
+            let more = if more > 0 { format!(" … and {more} more") } else { String::new() };
+            line.push_str(&format!("\n# others: {}{more}", names.join(" | ")));
+        }
         self.lines.push(line);
     }
 }

@@ -1,0 +1,54 @@
+//! Columns that describe the rows of a log: the time, episodes, entities, and the columns of a log in long format.
+
+use crate::log::{ColumnKind, ColumnSummary};
+
+/// The column with the time stamps, if there is one.
+pub(super) fn time(columns: &[ColumnSummary]) -> Option<&ColumnSummary> {
+    let named = |c: &&ColumnSummary| {
+        let lower = c.name.to_lowercase();
+        ["time", "date", "stamp"].iter().any(|w| lower.contains(w))
+            || ["ts", "t", "hour", "epoch"].contains(&lower.as_str())
+    };
+    let has_times = |c: &&ColumnSummary| c.kind == ColumnKind::Time;
+    columns
+        .iter()
+        .find(|c| has_times(c) && named(c))
+        .or_else(|| columns.iter().find(has_times))
+        .or_else(|| columns.iter().filter(|c| matches!(c.kind, ColumnKind::Float | ColumnKind::Integer)).find(named))
+}
+
+/// A column whose value changes at the start of an episode.
+pub(super) fn episode(columns: &[ColumnSummary]) -> Option<&ColumnSummary> {
+    let mostly_constant = |c: &&ColumnSummary| c.distinct >= 1 && c.zero_moves > 0.9 && c.distinct < 1_000;
+    let named = |c: &&ColumnSummary| {
+        let lower = c.name.to_lowercase();
+        ["episode", "experiment", "batch", "run", "run_id", "split", "trace", "campaign", "sku", "zone"]
+            .contains(&lower.as_str())
+    };
+    columns
+        .iter()
+        .filter(|c| c.is_text || c.kind == ColumnKind::Integer)
+        .find(|c| named(c) && mostly_constant(c))
+        .or_else(|| columns.iter().filter(|c| c.is_text).find(mostly_constant))
+}
+
+/// Flags of the quality column that mark good samples, if the default is not right.
+pub(super) fn good(quality: &ColumnSummary) -> Option<&'static str> {
+    let has = |flag: &str| quality.examples.iter().any(|e| e.trim().eq_ignore_ascii_case(flag));
+    match quality.kind {
+        ColumnKind::Text if has("good") || has("192") => None,
+        ColumnKind::Text => ["ok", "valid", "0"].into_iter().find(|flag| has(flag)),
+        ColumnKind::Integer | ColumnKind::Float if quality.max >= 192.0 && quality.max <= 255.0 => None,
+        ColumnKind::Integer | ColumnKind::Float if quality.min == 0.0 => Some("0"),
+        _ => None,
+    }
+}
+
+/// The tag, value and quality columns of a log in long format, which has one row per sample.
+pub(super) fn long(columns: &[ColumnSummary]) -> Option<(&ColumnSummary, &ColumnSummary, Option<&ColumnSummary>)> {
+    let named = |words: &[&str]| columns.iter().find(|c| words.contains(&c.name.to_lowercase().as_str()));
+    let tag = named(&["tag", "tagname", "tag_name", "point", "sensor", "variable", "signal"])?;
+    let value = named(&["value", "val"])?;
+    (tag.is_text && matches!(value.kind, ColumnKind::Float | ColumnKind::Integer))
+        .then(|| (tag, value, named(&["quality", "status", "flag"])))
+}

@@ -1,0 +1,451 @@
+//! Drafts a first `twin.toml` and a first scenario from a log.
+//!
+//! 1. `columns`, `notation`: which columns are the time, episodes and entities, and how times and numbers are written.
+//! 2. `roles`, `units`, `tags`: the role, unit and name of each signal, from the name of its column.
+//! 3. The log is read with these settings. `behaviour`, `relevance`, `clock` and `spans` correct roles, leave signals
+//!    out, add the time of day, and choose the spans of `[model]`.
+//! 4. `trial`: a linear model is fitted to find signals that cannot be predicted, which are left out.
+//! 5. `objective` and `scenario` choose the first KPI and the first scenario.
+
+mod behaviour;
+mod clock;
+mod columns;
+mod file;
+mod notation;
+mod objective;
+mod relevance;
+mod roles;
+mod scenario;
+mod spans;
+mod tags;
+mod trial;
+mod units;
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use behaviour::Behaviour;
+use clock::Feature;
+use file::{LogLines, Long};
+use notation::Settings;
+use roles::Guess;
+use spans::Spans;
+use tags::{Attribute, Tag};
+
+use crate::config::{self, Loaded, LogSpec, TimeSpan, TwinSpec};
+use crate::error::{Error, Result, plural};
+use crate::expr;
+use crate::log::{self, ColumnKind, ColumnSummary};
+use crate::schema::{Role, Schema};
+use crate::trajectory::Trajectory;
+
+/// A text column is assumed to distinguish several things if more than this fraction of the rows has the time of
+/// another row (not tuned).
+const MAX_REPEATS: f64 = 0.1;
+/// Smallest number of rows with which a draft is made.
+const MIN_ROWS: i64 = 20;
+/// Minimum fraction of the steps in which a signal needs a value. The default of `log.completeness`.
+const MIN_KNOWN: f64 = 0.8;
+/// Minimum fraction of the steps in which all signals need a value (not tuned).
+const MIN_COMPLETE: f64 = 0.6;
+/// Signals whose successive values have a smaller correlation have no memory, so they are outputs (not tuned).
+const MEMORY: f64 = 0.5;
+/// Maximum number of trials. Each of them leaves out the signals that the trial before could not predict.
+const MAX_TRIALS: usize = 4;
+
+/// The guessed content of `twin.toml` and of the first scenario.
+pub struct Draft {
+    name: String,
+    lines: LogLines,
+    step: TimeSpan,
+    step_reason: String,
+    spans: Spans,
+    signals: Vec<Guess>,
+    features: Vec<Feature>,
+    /// Columns that are not used as signals, each with the reason.
+    left_out: Vec<(String, String)>,
+    /// Start and length of the first scenario.
+    run: Option<(jiff::Timestamp, TimeSpan)>,
+    /// Index of the control that the first scenario changes, and a low and a high value.
+    room: Option<(usize, f64, f64)>,
+}
+
+/// The files of a log, which are all in one folder.
+#[derive(Debug, Clone, Copy)]
+pub struct LogSource<'a> {
+    pub files: &'a [PathBuf],
+    /// The name of the file, or a pattern that matches the names of the files.
+    pub pattern: &'a str,
+}
+
+impl LogSource<'_> {
+    fn folder(&self) -> &Path {
+        let folder = self.files.first().and_then(|f| f.parent());
+        folder.filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    }
+
+    fn display(&self) -> std::path::Display<'_> {
+        match self.files {
+            [one] => one.display(),
+            _ => self.folder().display(),
+        }
+    }
+}
+
+/// The log on the grid of the draft. Column k is that of the signal that had index k when the log was read.
+struct Grid {
+    log: Trajectory,
+    /// Column of each signal.
+    at: Vec<usize>,
+}
+
+impl Draft {
+    /// Drafts the twin of plant `name` from the `columns` of its log.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if the log cannot be the log of a twin, in one sentence that states what it lacks.
+    pub fn new(name: &str, source: LogSource<'_>, columns: &[ColumnSummary]) -> Result<Self> {
+        let time = columns::time(columns).ok_or_else(|| {
+            let names = columns.iter().take(20).map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
+            Error::Data(format!(
+                "{}: no column contains time stamps (the columns are {names}); export the log with a time column",
+                source.display()
+            ))
+        })?;
+        let long = columns::long(columns);
+        let mut notation = Settings::new(columns, time);
+        let (span, mut rows, repeats, sampling) = match time.span {
+            Some(span) => (span, time.rows, time.zero_moves, time.step),
+            None => {
+                let spec = LogSpec::wide(source.pattern.to_owned(), time.name.clone());
+                let span = log::time_span(source.folder(), &spec)?;
+                notation.time_unit(span.unit);
+                let repeats = 1.0 - span.distinct as f64 / span.rows.max(1) as f64;
+                ((span.first, span.last), span.rows, repeats, span.sampling)
+            }
+        };
+        // If many rows have equal times, some columns distinguish several things, of which the most active is used.
+        let several = long.is_none() && repeats > MAX_REPEATS;
+        let entities = if several { log::entities(source.files, &time.name)? } else { None };
+        if let Some(entities) = &entities {
+            notation.only(entities);
+            rows = entities.list[0].rows;
+        } else {
+            rows = (rows as f64 * (1.0 - repeats)).round() as usize;
+        }
+        let episode = columns::episode(columns).filter(|_| long.is_none() && entities.is_none());
+        let length = span.1.as_millisecond() - span.0.as_millisecond();
+        let mean = length / i64::try_from(time.rows).unwrap_or(i64::MAX).max(2).saturating_sub(1);
+        let sampling = sampling.filter(|s| s.ms() > 0).unwrap_or_else(|| TimeSpan::from_ms(mean.max(1)));
+        // the tags of a log in long format may have their own times
+        let own = long.and_then(|(tag, ..)| spans::own_clock(tag, length, repeats));
+        let (step, longer) = match own {
+            Some(interval) => (spans::usual_step(interval), None),
+            None => spans::step(sampling, rows),
+        };
+        if length < MIN_ROWS * step.ms() {
+            return Err(Error::Data(format!(
+                "{}: {} from {} to {} are too few to fit a twin; export a longer log",
+                source.display(),
+                plural(time.rows, "row", "rows"),
+                span.0,
+                span.1
+            )));
+        }
+        let mut draft = Self {
+            name: name.to_owned(),
+            lines: LogLines {
+                time: time.name.clone(),
+                episode: episode.map(|e| e.name.clone()),
+                long: long.map(|(t, v, q)| Long::new(t, v, q)),
+                settings: notation.lines,
+            },
+            step,
+            step_reason: longer.unwrap_or_else(|| "sample time, from the time column".into()),
+            // Provisional spans; the log is read before they are chosen.
+            spans: Spans {
+                lags: 1,
+                holdout: spans::round_span(length / 5, step),
+                horizon: TimeSpan::from_ms(step.ms()),
+            },
+            signals: Vec::new(),
+            features: Vec::new(),
+            left_out: Vec::new(),
+            run: None,
+            room: None,
+        };
+        match long {
+            // the tags of a log in long format are known, but not the ranges of their values
+            Some((tag, value, _)) => {
+                for text in &tag.examples {
+                    let column =
+                        ColumnSummary { name: text.clone(), kind: ColumnKind::Float, distinct: 2, ..value.clone() };
+                    draft.add(&column);
+                }
+            }
+            None => {
+                let is_label = |name: &String| entities.as_ref().is_some_and(|e| e.columns.contains(name));
+                for column in columns {
+                    let used = column.name == time.name || episode.is_some_and(|e| e.name == column.name);
+                    if !used && !is_label(&column.name) {
+                        draft.add(column);
+                    }
+                }
+            }
+        }
+        if draft.signals.is_empty() {
+            return Err(Error::Data(format!("{}: no column contains numbers that change", source.display())));
+        }
+        draft.limits(columns);
+        draft.loops();
+        draft.require_target();
+        let mut read = draft.read(source);
+        while let Some(longer) = read.as_ref().and_then(|grid| spans::without_holes(&grid.log, draft.step)) {
+            draft.step = longer;
+            draft.step_reason = format!("longer than the sample time of {sampling}, at which many samples are missing");
+            draft.spans.horizon = longer;
+            draft.spans.holdout = spans::round_span(length / 5, longer);
+            read = draft.read(source);
+        }
+        draft.refine(read, source)?;
+        Ok(draft)
+    }
+
+    /// Number of signals.
+    pub fn signals(&self) -> usize {
+        self.signals.len()
+    }
+
+    /// A sentence about the signals and rows that the draft does not use; empty if it uses all.
+    pub fn remark(&self) -> String {
+        let only = self.lines.settings.iter().find(|l| l.starts_with("where = "));
+        let only = only.and_then(|l| l.lines().next()).map_or(String::new(), |l| {
+            let (setting, comment) = l.split_once("    # guess: ").unwrap_or((l, ""));
+            format!("several things are logged at the same times, so only one is used: {setting} ({comment})\n")
+        });
+        let out = match self.left_out.len() {
+            0 => String::new(),
+            n => format!("{} not used; twin.toml states why\n", plural(n, "column is", "columns are")),
+        };
+        only + &out
+    }
+
+    fn add(&mut self, column: &ColumnSummary) {
+        match roles::signal(column) {
+            Ok(mut signal) => {
+                let taken = |name: &str, list: &[Guess]| list.iter().any(|s| s.name == name);
+                if taken(&signal.name, &self.signals) {
+                    signal.name = roles::name(&signal.column);
+                }
+                let mut n = 2;
+                while taken(&signal.name, &self.signals) {
+                    signal.name = format!("{}_{n}", roles::name(&signal.column));
+                    n += 1;
+                }
+                self.signals.push(signal);
+            }
+            Err(why) => self.left_out.push((column.name.clone(), why)),
+        }
+    }
+
+    /// Uses constant alarm limits in the log as soft limits of the measurement with the same stem.
+    fn limits(&mut self, columns: &[ColumnSummary]) {
+        for column in columns.iter().filter(|c| c.distinct == 1 && c.min.is_finite()) {
+            let limit = Tag::parse(&column.name);
+            let Some(Attribute::Alarm(upper)) = limit.attribute else { continue };
+            let measured = |g: &&mut Guess| {
+                let tag = Tag::parse(&g.column);
+                tag.stem == limit.stem && matches!(tag.attribute, None | Some(Attribute::Measurement(_)))
+            };
+            let Some(guess) = self.signals.iter_mut().find(measured) else { continue };
+            let (low, high) = guess.soft.unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
+            // The inner limits of HI and HIHI, LO and LOLO are used.
+            guess.soft = Some(if upper { (low, high.min(column.min)) } else { (low.max(column.min), high) });
+        }
+        self.signals.iter_mut().for_each(|g| g.soft = g.soft.filter(|(low, high)| low < high));
+    }
+
+    /// In a control loop whose set-point moves, the set-point is the control, and the output of the controller follows.
+    fn loops(&mut self) {
+        let moved: Vec<String> = self
+            .signals
+            .iter()
+            .map(|g| (Tag::parse(&g.column), g))
+            .filter(|(tag, g)| matches!(tag.attribute, Some(Attribute::Setpoint(_))) && g.role == Role::Control)
+            .map(|(tag, _)| tag.stem.to_owned())
+            .collect();
+        for g in &mut self.signals {
+            let tag = Tag::parse(&g.column);
+            if matches!(tag.attribute, Some(Attribute::Output(_))) && moved.iter().any(|m| m == tag.stem) {
+                g.role = Role::Output;
+                g.reason = format!("role from the set-point that it follows, {}", g.reason);
+            }
+        }
+        if !self.signals.iter().any(|s| s.role == Role::Control) {
+            for g in self.signals.iter_mut().filter(|s| s.role == Role::Setpoint) {
+                g.role = Role::Control;
+            }
+        }
+    }
+
+    /// A twin needs a signal to predict. If there is none, the demand, or else the last disturbance, is predicted.
+    fn require_target(&mut self) {
+        if self.signals.iter().any(|s| matches!(s.role, Role::State | Role::Output)) {
+            return;
+        }
+        let demand = |s: &Guess| ["demand", "load", "sold", "order", "carbon"].iter().any(|w| s.name.contains(w));
+        let found = self.signals.iter().rposition(demand).unwrap_or(self.signals.len() - 1);
+        let signal = &mut self.signals[found];
+        signal.role = Role::State;
+        signal.by_default = true;
+        signal.kind = signal.kind.filter(|k| *k != "amount");
+        signal.reason = format!("role by default, because a twin predicts at least one signal, {}", signal.reason);
+    }
+
+    /// Reads the log with the present settings. The reader reports faults later, so they are ignored here.
+    fn read(&self, source: LogSource<'_>) -> Option<Grid> {
+        let (loaded, schema) = self.parse(source)?;
+        let (log, _) = log::read(source.folder(), &loaded.value, &schema).ok()?;
+        Some(Grid { at: (0..self.signals.len()).collect(), log })
+    }
+
+    /// The draft as it would be loaded from a folder that contains the log.
+    fn parse(&self, source: LogSource<'_>) -> Option<(Loaded<TwinSpec>, Arc<Schema>)> {
+        let text = self.render(source.pattern).ok()?;
+        let parsed = config::parse_twin_text(&source.folder().join("twin.toml"), &text);
+        let loaded = parsed.loaded.filter(|_| parsed.faults.is_empty())?;
+        let schema = expr::schema(&loaded.value).ok()?;
+        Some((loaded, schema))
+    }
+
+    /// Corrects the draft according to the values in the log.
+    fn refine(&mut self, read: Option<Grid>, source: LogSource<'_>) -> Result<()> {
+        let Some(mut grid) = read else { return self.choose_spans(None) };
+        let facts: Vec<Behaviour> = grid.at.iter().map(|s| Behaviour::new(&grid.log, *s)).collect();
+        let mut reasons: Vec<Option<String>> = vec![None; facts.len()];
+        for ((guess, fact), reason) in self.signals.iter_mut().zip(&facts).zip(&mut reasons) {
+            (guess.min, guess.mean, guess.max) = (fact.min, fact.mean, fact.max);
+            if !fact.varies() {
+                *reason = Some("never changes in the rows that are used".into());
+            } else if fact.known < MIN_KNOWN {
+                *reason = Some(format!("has a value in only {:.0} % of the steps", 100.0 * fact.known));
+            } else if guess.by_default && fact.still > 0.95 && fact.jump > 0.02 && guess.role == Role::State {
+                guess.role = Role::Control;
+                guess.reason = guess.reason.replace("role by default", "role from its rare, large steps");
+            } else if guess.by_default && fact.memory < MEMORY && guess.role == Role::State {
+                guess.role = Role::Output;
+                guess.reason = guess.reason.replace("role by default", "role from the lack of memory");
+            }
+        }
+        let sparse = reasons.iter().all(Option::is_some);
+        if sparse {
+            let known = facts.iter().filter(|f| f.varies()).map(|f| f.known).fold(0.0, f64::max);
+            return Err(Error::Data(format!(
+                "{}: no column that changes has a value in at least {:.0} % of the steps of {} (at most {:.0} %); export \
+                 more of the values, or a mean per longer step",
+                source.display(),
+                100.0 * MIN_KNOWN,
+                self.step,
+                100.0 * known
+            )));
+        }
+        self.leave_out(&mut grid, reasons);
+        let main = objective::main_signal(&self.signals);
+        let unrelated = relevance::selection(&self.signals, &grid.at, &grid.log, main);
+        self.leave_out(&mut grid, unrelated);
+        self.require_complete_rows(&mut grid);
+        self.require_target();
+        let targets = self.columns(&grid, |r| matches!(r, Role::State | Role::Output));
+        let disturbances = self.columns(&grid, |r| r == Role::Disturbance);
+        self.features = clock::features(&grid.log, &targets, &disturbances, self.step);
+        self.choose_spans(Some(&grid))?;
+        self.try_out(&mut grid, source);
+        let signals: Vec<(usize, Role)> = grid.at.iter().copied().zip(self.signals.iter().map(|s| s.role)).collect();
+        let rows = scenario::rows(&grid.log, &signals, self.spans, self.step);
+        self.run = rows.map(|r: Range<usize>| (grid.log.time(r.start), TimeSpan::from_steps(r.len(), self.step.ms())));
+        self.room = scenario::room(&grid.log, &signals, &self.signals);
+        Ok(())
+    }
+
+    fn columns(&self, grid: &Grid, role: impl Fn(Role) -> bool) -> Vec<usize> {
+        self.signals.iter().zip(&grid.at).filter(|(s, _)| role(s.role)).map(|(_, at)| *at).collect()
+    }
+
+    /// Removes the signals that have a reason to be left out.
+    fn leave_out(&mut self, grid: &mut Grid, mut reasons: Vec<Option<String>>) {
+        let signals = std::mem::take(&mut self.signals);
+        let at = std::mem::take(&mut grid.at);
+        for ((signal, at), reason) in signals.into_iter().zip(at).zip(&mut reasons) {
+            match reason.take() {
+                Some(reason) => self.left_out.push((signal.column, reason)),
+                None => {
+                    self.signals.push(signal);
+                    grid.at.push(at);
+                }
+            }
+        }
+    }
+
+    /// Leaves out signals with missing values until most rows are complete.
+    fn require_complete_rows(&mut self, grid: &mut Grid) {
+        let rows: usize = grid.log.segments.iter().map(ExactSizeIterator::len).sum();
+        while self.signals.len() > 1 {
+            let (complete, _) = spans::complete_rows(&grid.log, &grid.at);
+            if complete as f64 >= MIN_COMPLETE * rows as f64 {
+                return;
+            }
+            let known: Vec<f64> = grid.at.iter().map(|s| Behaviour::new(&grid.log, *s).known).collect();
+            let Some(worst) = (0..known.len()).min_by(|a, b| known[*a].total_cmp(&known[*b])) else { return };
+            let mut reasons = vec![None; known.len()];
+            reasons[worst] = Some(format!(
+                "has a value in only {:.0} % of the steps, so too few steps would be complete",
+                100.0 * known[worst]
+            ));
+            self.leave_out(grid, reasons);
+        }
+    }
+
+    fn choose_spans(&mut self, grid: Option<&Grid>) -> Result<()> {
+        let inputs = self.signals.iter().filter(|s| !matches!(s.role, Role::Output | Role::Setpoint)).count();
+        let Some(grid) = grid else {
+            self.spans.horizon = self.spans.horizon.min(self.spans.holdout);
+            return Ok(());
+        };
+        let rows: usize = grid.log.segments.iter().map(ExactSizeIterator::len).sum();
+        let (complete, longest) = spans::complete_rows(&grid.log, &grid.at);
+        self.spans = Spans::new(rows, complete, inputs + self.features.len().div_ceil(3), longest, self.step)?;
+        Ok(())
+    }
+
+    /// Leaves out the signals that a linear model cannot predict, if it can predict others.
+    fn try_out(&mut self, grid: &mut Grid, source: LogSource<'_>) {
+        for _ in 0..MAX_TRIALS {
+            let Some((loaded, schema)) = self.parse(source) else { return };
+            let mut log = grid.log.clone();
+            log.columns = grid.at.iter().map(|s| grid.log.columns[*s].clone()).collect();
+            log.schema = schema.clone();
+            log.columns.resize(schema.len(), vec![f64::NAN; grid.log.steps]);
+            let Ok(trial) = trial::run(&loaded, &schema, &log) else { return };
+            if trial.failed.is_empty() || !trial.refused {
+                return;
+            }
+            if trial.predicted.is_empty() {
+                // Shorter forecasts may have skill.
+                let steps = self.spans.horizon.steps(self.step, 1);
+                if steps < 2 {
+                    return;
+                }
+                self.spans.horizon = TimeSpan::from_steps(steps / 2, self.step.ms());
+                continue;
+            }
+            let reason = |s: &Guess| {
+                trial.failed.contains(&s.name).then(|| {
+                    format!("could not be predicted {} ahead in a trial with a linear model", self.spans.horizon)
+                })
+            };
+            let reasons = self.signals.iter().map(reason).collect();
+            self.leave_out(grid, reasons);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Chooses the first KPI of a draft, and whether it has a price.
+
+use super::roles::Guess;
+use crate::schema::Role;
+
+/// Words in the names of signals of which more is better.
+const MORE_IS_BETTER: [&str; 9] =
+    ["yield", "generat", "produc", "export", "revenue", "profit", "sales", "turnover", "throughput"];
+
+/// The first KPI in the drafted `twin.toml`.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct KpiLine {
+    pub name: String,
+    pub definition: String,
+    pub reason: String,
+    /// Price per unit in the objective; `None` if nothing in the log says whether more or less is better.
+    pub price: Option<f64>,
+}
+
+/// The index of the signal on which the objective depends, if the log contains one.
+pub(super) fn main_signal(signals: &[Guess]) -> Option<usize> {
+    consumption(signals)
+        .or_else(|| pairs(signals).map(|(signal, _)| signal))
+        .or_else(|| money(signals))
+        .or_else(|| signals.iter().position(|s| s.role == Role::Output))
+}
+
+/// The signal with the energy or power that is to be saved.
+fn consumption(signals: &[Guess]) -> Option<usize> {
+    let is = |s: &Guess| {
+        let power = ["W", "kW", "MW"].contains(&s.unit.as_str()) && s.column.to_lowercase().contains("power");
+        let energy = ["Wh", "kWh", "MWh"].contains(&s.unit.as_str()) && s.kind.is_some();
+        s.role == Role::Output && (power || energy)
+    };
+    let with_word = |words: &[&str]| signals.iter().position(|s| is(s) && words.iter().any(|w| s.name.contains(w)));
+    with_word(&["total"])
+        .or_else(|| with_word(&["hvac", "cool", "chiller", "fan"]))
+        .or_else(|| signals.iter().position(is))
+}
+
+/// The first signal in money.
+fn money(signals: &[Guess]) -> Option<usize> {
+    let money = |s: &Guess| ["EUR", "USD", "GBP"].contains(&s.unit.as_str()) && s.kind.is_some();
+    signals.iter().position(|s| s.role == Role::Output && (money(s) || s.name.contains("profit")))
+}
+
+/// The first signal whose set-point is logged, and that set-point.
+fn pairs(signals: &[Guess]) -> Option<(usize, usize)> {
+    signals.iter().enumerate().filter(|(_, s)| s.role == Role::Setpoint).find_map(|(k, sp)| {
+        let follows = |s: &Guess| {
+            matches!(s.role, Role::State | Role::Output)
+                && s.unit == sp.unit
+                && [
+                    format!("sp_{}", s.name),
+                    format!("{}_sp", s.name),
+                    format!("target_{}", s.name),
+                    format!("{}_target", s.name),
+                    s.name.replace("_pv", "_sp"),
+                ]
+                .contains(&sp.name)
+        };
+        Some((signals.iter().position(follows)?, k))
+    })
+}
+
+/// Chooses the KPI: energy, the control error, or money, if the log contains them. Otherwise the KPI is the mean of an
+/// output or state, and has no price.
+pub(super) fn kpi(signals: &[Guess]) -> Option<KpiLine> {
+    let price = |name: &str| if MORE_IS_BETTER.iter().any(|w| name.contains(w)) { -1.0 } else { 1.0 };
+    let sense = |price: f64| if price < 0.0 { ": more is better" } else { ": less is better" };
+    if let Some(i) = consumption(signals) {
+        let (name, summed) = (&signals[i].name, signals[i].kind.is_some());
+        let price = price(name);
+        let verb = if summed { "sum" } else { "integral" };
+        return Some(KpiLine {
+            name: if name == "energy" { "energy_total" } else { "energy" }.into(),
+            definition: format!("{{ {verb} = \"{name}\" }}"),
+            reason: sense(price).into(),
+            price: Some(price),
+        });
+    }
+    if let Some((signal, sp)) = pairs(signals) {
+        let (signal, sp) = (&signals[signal].name, &signals[sp].name);
+        return Some(KpiLine {
+            name: format!("tracking_error_{signal}"),
+            definition: format!("{{ mean = \"abs({signal} - {sp})\" }}"),
+            reason: format!(": control error against the set-point {sp}"),
+            price: Some(1.0),
+        });
+    }
+    if let Some(i) = money(signals) {
+        let name = &signals[i].name;
+        let price = price(name);
+        return Some(KpiLine {
+            name: format!("total_{name}"),
+            definition: format!("{{ sum = \"{name}\" }}"),
+            reason: sense(price).into(),
+            price: Some(price),
+        });
+    }
+    let first = |role: Role| signals.iter().find(|s| s.role == role);
+    let shown = first(Role::Output).or_else(|| first(Role::State))?;
+    Some(KpiLine {
+        name: format!("mean_{}", shown.name),
+        definition: format!("{{ mean = \"{}\" }}", shown.name),
+        reason: String::new(),
+        price: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guess(name: &str, role: Role, unit: &str, kind: Option<&'static str>) -> Guess {
+        Guess {
+            name: name.into(),
+            column: name.into(),
+            role,
+            unit: unit.into(),
+            kind,
+            reason: String::new(),
+            by_default: false,
+            soft: None,
+            min: 0.0,
+            mean: 1.0,
+            max: 2.0,
+        }
+    }
+
+    #[test]
+    fn the_objective_follows_from_units_and_names() {
+        let temp = guess("zone_temp", Role::State, "degC", None);
+        let definition = |signals: &[Guess]| {
+            let kpi = kpi(signals).unwrap();
+            (kpi.definition, kpi.price)
+        };
+        let power = guess("total_power", Role::Output, "W", None);
+        assert_eq!(definition(&[temp.clone(), power]), ("{ integral = \"total_power\" }".into(), Some(1.0)));
+        let energy = guess("chiller_energy", Role::Output, "kWh", Some("amount"));
+        assert_eq!(definition(&[temp.clone(), energy]), ("{ sum = \"chiller_energy\" }".into(), Some(1.0)));
+        let made = guess("energy_yield", Role::Output, "MWh", Some("amount"));
+        assert_eq!(definition(&[made]), ("{ sum = \"energy_yield\" }".into(), Some(-1.0)));
+        let sp = guess("sp_zone_temp", Role::Setpoint, "degC", None);
+        let error = ("{ mean = \"abs(zone_temp - sp_zone_temp)\" }".into(), Some(1.0));
+        assert_eq!(definition(&[temp.clone(), sp]), error);
+        assert_eq!(definition(&[temp]), ("{ mean = \"zone_temp\" }".into(), None));
+    }
+}

@@ -1,0 +1,88 @@
+//! Selects the signals of a log with many tags.
+
+use super::behaviour::correlation;
+use super::roles::Guess;
+use crate::schema::Role;
+use crate::trajectory::Trajectory;
+
+/// Maximum number of signals in a draft. With more signals, a fit takes longer than a few minutes (not tuned).
+const MAX_SIGNALS: usize = 24;
+/// Maximum number of states and outputs, each of which is a target of the model (not tuned).
+const MAX_TARGETS: usize = 10;
+/// Maximum number of rows from which correlations are computed (not tuned).
+const MAX_ROWS: usize = 4_000;
+/// Absolute correlation above which two signals are regarded as the same (not tuned).
+const SAME: f64 = 0.9999;
+
+/// Evenly spaced values of the signals.
+struct Sample(Vec<Vec<f64>>);
+
+impl Sample {
+    fn new(log: &Trajectory, signals: &[usize]) -> Self {
+        let rows: Vec<usize> = log.segments.iter().flat_map(Clone::clone).collect();
+        let stride = rows.len().div_ceil(MAX_ROWS).max(1);
+        let column = |s: &usize| rows.iter().step_by(stride).map(|t| log.columns[*s][*t]).collect();
+        Self(signals.iter().map(column).collect())
+    }
+
+    fn correlation(&self, a: usize, b: usize) -> f64 {
+        let pairs = || self.0[a].iter().copied().zip(self.0[b].iter().copied());
+        correlation(|| pairs().filter(|(x, y)| x.is_finite() && y.is_finite()))
+    }
+}
+
+/// Returns for each signal the reason to leave it out; `None` if it is kept. `at`: the column of each signal in `log`.
+/// `main`: the signal in the objective, if there is one.
+pub(super) fn selection(guesses: &[Guess], at: &[usize], log: &Trajectory, main: Option<usize>) -> Vec<Option<String>> {
+    let n = guesses.len();
+    let sample = Sample::new(log, at);
+    let mut reasons: Vec<Option<String>> = vec![None; n];
+    let protected = |i: usize| Some(i) == main || guesses[i].role == Role::Control || guesses[i].role == Role::Setpoint;
+    for i in 0..n {
+        let same = |j: &usize| {
+            reasons[*j].is_none() && guesses[*j].unit == guesses[i].unit && equal(&sample.0[*j], &sample.0[i])
+        };
+        let repeated = (0..i).find(same);
+        if let Some(j) = repeated.filter(|_| !protected(i)) {
+            reasons[i] = Some(format!("repeats `{}`", guesses[j].column));
+        }
+    }
+    let kept = |reasons: &[Option<String>]| (0..n).filter(|i| reasons[*i].is_none()).collect::<Vec<_>>();
+    if kept(&reasons).len() <= MAX_SIGNALS {
+        return reasons;
+    }
+    // The main signal, or else the signal that is most closely related to all others.
+    let main = main.unwrap_or_else(|| {
+        let total = |i: usize| kept(&reasons).iter().map(|j| sample.correlation(i, *j).abs()).sum::<f64>();
+        let targets = kept(&reasons).into_iter().filter(|i| matches!(guesses[*i].role, Role::State | Role::Output));
+        targets.map(|i| (i, total(i))).max_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |m| m.0)
+    });
+    let relevance: Vec<f64> = (0..n).map(|i| sample.correlation(main, i).abs()).collect();
+    let mut ranked = kept(&reasons);
+    ranked.sort_by(|a, b| relevance[*b].total_cmp(&relevance[*a]).then(a.cmp(b)));
+    let (mut signals, mut targets, mut chosen) = (0, 0, vec![main]);
+    for (class, room) in [(true, MAX_SIGNALS / 2), (false, MAX_SIGNALS)] {
+        for &i in ranked.iter().filter(|i| **i != main && protected(**i) == class) {
+            let is_target = matches!(guesses[i].role, Role::State | Role::Output);
+            let repeats = chosen.iter().any(|j| sample.correlation(i, *j).abs() > SAME);
+            let full = signals + 1 >= room || (is_target && targets + 1 >= MAX_TARGETS);
+            if full || repeats {
+                reasons[i] = Some(format!(
+                    "is not among the signals most closely related to `{}` (correlation {:.2})",
+                    guesses[main].column, relevance[i]
+                ));
+                continue;
+            }
+            signals += 1;
+            targets += usize::from(is_target);
+            chosen.push(i);
+        }
+    }
+    reasons
+}
+
+/// Whether two signals have the same values wherever both have one.
+fn equal(a: &[f64], b: &[f64]) -> bool {
+    let known = || a.iter().zip(b).filter(|(x, y)| x.is_finite() && y.is_finite());
+    known().count() > 30 && known().all(|(x, y)| x == y)
+}

@@ -1,0 +1,393 @@
+//! Guesses the role, unit and name of a signal from the name of its column.
+
+use super::tags::{Attribute, Tag};
+use super::units;
+use crate::log::{self, ColumnKind, ColumnSummary};
+use crate::schema::Role;
+use crate::units::Unit;
+
+/// A signal guessed from a column of the log.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Guess {
+    pub name: String,
+    pub column: String,
+    pub role: Role,
+    pub unit: String,
+    /// `amount` or `counter` if the samples are not levels.
+    pub kind: Option<&'static str>,
+    /// E.g. `role from "outdoor", unit from "_c"`.
+    pub reason: String,
+    /// Whether the role is only the default.
+    pub by_default: bool,
+    /// Limits from alarm limits in the log.
+    pub soft: Option<(f64, f64)>,
+    pub min: f64,
+    pub mean: f64,
+    pub max: f64,
+}
+
+/// Words in column names and the roles that they suggest. The first match is used.
+const WORDS: [(&str, Role); 82] = [
+    ("outdoor", Role::Disturbance),
+    ("outside", Role::Disturbance),
+    ("ambient", Role::Disturbance),
+    ("weather", Role::Disturbance),
+    ("wetbulb", Role::Disturbance),
+    ("wet_bulb", Role::Disturbance),
+    ("dew_point", Role::Disturbance),
+    ("dewpoint", Role::Disturbance),
+    ("humidity", Role::Disturbance),
+    ("wind", Role::Disturbance),
+    ("solar", Role::Disturbance),
+    ("irradia", Role::Disturbance),
+    ("radiation", Role::Disturbance),
+    ("rainfall", Role::Disturbance),
+    ("precip", Role::Disturbance),
+    ("holiday", Role::Disturbance),
+    ("promo", Role::Disturbance),
+    ("demand", Role::Disturbance),
+    ("price", Role::Disturbance),
+    ("tariff", Role::Disturbance),
+    ("carbon", Role::Disturbance),
+    ("occupancy", Role::Disturbance),
+    ("setpoint", Role::Control),
+    ("set_point", Role::Control),
+    ("load", Role::Disturbance),
+    ("feed_", Role::Disturbance),
+    ("sales_order", Role::Disturbance),
+    ("units_sold", Role::Disturbance),
+    ("air_filter", Role::Disturbance),
+    ("buffer", Role::Disturbance),
+    ("valve", Role::Control),
+    ("pump", Role::Control),
+    ("damper", Role::Control),
+    ("fan_speed", Role::Control),
+    ("speed", Role::Control),
+    ("opening", Role::Control),
+    ("command", Role::Control),
+    ("_cmd", Role::Control),
+    ("reflux", Role::Control),
+    ("boilup", Role::Control),
+    ("coolant", Role::Control),
+    ("heater", Role::Control),
+    ("base_flow", Role::Control),
+    ("chilled_water", Role::Control),
+    ("cooling_water", Role::Control),
+    ("turbine_inlet_temp", Role::Control),
+    ("production", Role::Control),
+    ("factory_issue", Role::Control),
+    ("on_order", Role::State),
+    ("on_hand", Role::State),
+    ("stock", Role::State),
+    ("inventory", Role::State),
+    ("backlog", Role::State),
+    ("order_lines", Role::Output),
+    ("ordered", Role::Output),
+    ("order", Role::Control),
+    ("power", Role::Output),
+    ("energy", Role::Output),
+    ("consumption", Role::Output),
+    ("yield", Role::Output),
+    ("emission", Role::Output),
+    ("nox", Role::Output),
+    ("co_mg", Role::Output),
+    ("co2", Role::Output),
+    ("cost", Role::Output),
+    ("revenue", Role::Output),
+    ("turnover", Role::Output),
+    ("sales", Role::Output),
+    ("sold", Role::Output),
+    ("returned", Role::Output),
+    ("visits", Role::Output),
+    ("arrivals", Role::Output),
+    ("profit", Role::Output),
+    ("deliver", Role::Output),
+    ("shipped", Role::Output),
+    ("pue", Role::Output),
+    ("total", Role::Output),
+    ("accelerometer", Role::Output),
+    ("vibration", Role::Output),
+    ("torque", Role::Output),
+    ("current", Role::Output),
+    ("voltage", Role::Disturbance),
+];
+
+/// Machines whose name in a column suggests a control, unless the column is a measurement of the machine.
+const MACHINES: [&str; 6] = ["valve", "pump", "damper", "fan", "motor", "compressor"];
+/// Quantities that are measured on a machine.
+const MEASURED: [(&str, Role); 12] = [
+    ("power", Role::Output),
+    ("energy", Role::Output),
+    ("current", Role::Output),
+    ("amps", Role::Output),
+    ("vibration", Role::Output),
+    ("torque", Role::Output),
+    ("noise", Role::Output),
+    ("temp", Role::State),
+    ("pressure", Role::State),
+    ("hours", Role::Output),
+    ("feedback", Role::Output),
+    ("flow", Role::State),
+];
+/// Units in which machines are measured, but not controlled.
+const MEASURED_UNITS: [&str; 10] = ["W", "kW", "MW", "Wh", "kWh", "MWh", "A", "bar", "mbar", "kPa"];
+
+/// Names of columns that describe the log or an experiment, not the plant.
+const NOT_SIGNALS: [&str; 14] = [
+    "reward",
+    "tracking_error",
+    "changepoint",
+    "index",
+    "row",
+    "rownum",
+    "row_number",
+    "id",
+    "idx",
+    "seq",
+    "sequence",
+    "record",
+    "unnamed_0",
+    "level_0",
+];
+/// Words in the names of labels, which someone assigned to the rows afterwards.
+const LABELS: [&str; 11] = [
+    "anomaly",
+    "changepoint",
+    "label",
+    "fault",
+    "faulty",
+    "outlier",
+    "failure",
+    "alarm",
+    "is_train",
+    "is_test",
+    "ground_truth",
+];
+/// Names of columns that repeat the time.
+const CALENDAR: [&str; 15] = [
+    "year",
+    "month",
+    "day",
+    "hour",
+    "minute",
+    "second",
+    "weekday",
+    "week",
+    "quarter",
+    "day_of_week",
+    "dayofweek",
+    "day_of_year",
+    "dayofyear",
+    "hour_of_day",
+    "is_weekend",
+];
+
+/// Guesses a signal from a column. If the column is not a signal, the error gives the reason.
+pub(super) fn signal(column: &ColumnSummary) -> Result<Guess, String> {
+    let lower = name(&column.name);
+    let tag = Tag::parse(&column.name);
+    let words = || lower.split('_');
+    if NOT_SIGNALS.contains(&lower.as_str()) {
+        return Err("describes the log, not the plant".into());
+    }
+    if LABELS.iter().any(|l| lower == *l || words().any(|w| w == *l)) && column.distinct <= 20 {
+        return Err("is a label of the rows, not a measurement".into());
+    }
+    if CALENDAR.contains(&lower.as_str()) && column.kind != ColumnKind::Float {
+        return Err("repeats the time".into());
+    }
+    if !matches!(column.kind, ColumnKind::Float | ColumnKind::Integer) {
+        return Err(if column.kind == ColumnKind::Boolean {
+            "contains true and false; export it as 0 and 1 to use it".into()
+        } else {
+            "contains no numbers".into()
+        });
+    }
+    if column.distinct == 0 || !column.min.is_finite() || !column.max.is_finite() {
+        return Err("is empty".into());
+    }
+    if let Some(Attribute::Alarm(_)) = tag.attribute {
+        return Err("is an alarm limit".into());
+    }
+    if let Some(Attribute::Mode) = tag.attribute {
+        return Err("is the mode of a controller".into());
+    }
+    if column.distinct == 1 {
+        return Err("never changes".into());
+    }
+    let found = units::guess(&column.name);
+    let (mut unit, mut unit_reason) = match found.ending {
+        Some(ending) => (found.unit, format!("unit from \"{ending}\"")),
+        None if is_goods(&lower) => ("item", "unit from the name".to_owned()),
+        None => ("1", "unit unknown".to_owned()),
+    };
+    let mut stem = found.stem;
+    let air = units::atmospheric(&lower, column.min, column.max).filter(|_| found.ending.is_none_or(|e| e == "_mbar"));
+    if let Some(air) = air {
+        unit = air;
+        unit_reason = "unit from the range of atmospheric pressure".into();
+        stem = column.name.strip_suffix("_in").unwrap_or(stem);
+    }
+    let parsed = Unit::parse(unit);
+    let kind = match &parsed {
+        Ok(u) if log::is_amount(u, Role::Output) && !is_stock(&lower) && !is_unit_price(&lower) => {
+            Some(if column.counts { "counter" } else { "amount" })
+        }
+        Ok(u) if log::is_counted(&lower, u) => Some("amount"),
+        _ => None,
+    };
+    let (mut role, mut why) = role(&lower, &tag, unit, air.is_some(), kind.is_some());
+    // the reading of a meter is not set by anyone
+    if kind == Some("counter") && role == Role::Control {
+        (role, why) = (Role::Output, Some("role from its rise".to_owned()));
+    }
+    // States (such as stocks) and set-points are neither amounts nor counters.
+    let kind = kind.filter(|_| !matches!(role, Role::State | Role::Setpoint));
+    let kind_reason = match kind {
+        Some("counter") => ", kind from its rise",
+        Some(_) => ", kind from the unit or name",
+        None if is_unit_price(&lower) && parsed.is_ok_and(|u| log::is_amount(&u, Role::Output)) => "",
+        None => "",
+    };
+    let level = is_unit_price(&lower) && kind.is_none() && unit != "1";
+    Ok(Guess {
+        name: name(stem),
+        column: column.name.clone(),
+        role,
+        unit: unit.to_owned(),
+        kind: if level { Some("level") } else { kind },
+        reason: format!("{}, {unit_reason}{kind_reason}", why.as_deref().unwrap_or("role by default")),
+        by_default: why.is_none(),
+        soft: None,
+        min: column.min,
+        mean: column.mean,
+        max: column.max,
+    })
+}
+
+/// Guesses the role of a column, and the reason for it; no reason if the role is only the default.
+fn role(lower: &str, tag: &Tag<'_>, unit: &str, is_air: bool, is_amount: bool) -> (Role, Option<String>) {
+    let because = |role: Role, text: &str| (role, Some(format!("role from \"{text}\"")));
+    match tag.attribute {
+        Some(Attribute::Setpoint(text)) if tag.is_loop => return because(Role::Control, text),
+        Some(Attribute::Output(text)) => return because(Role::Control, text),
+        Some(Attribute::Measurement(text)) => return because(Role::State, text),
+        _ => {}
+    }
+    if lower.starts_with("sp_") || lower.ends_with("_sp") || lower.contains("_sp_") || lower.contains("target") {
+        return because(Role::Setpoint, "sp");
+    }
+    if is_air {
+        return because(Role::Disturbance, "atmospheric pressure");
+    }
+    if MACHINES.iter().any(|m| lower.contains(m)) {
+        if let Some((word, role)) = MEASURED.iter().find(|(word, _)| lower.contains(word)) {
+            return because(*role, word);
+        }
+        if MEASURED_UNITS.contains(&unit) {
+            return (Role::Output, Some("role from the unit".into()));
+        }
+    }
+    if let Some((word, role)) = WORDS.iter().find(|(word, _)| lower.contains(word)) {
+        return because(*role, word);
+    }
+    if let Some(role) = tag.isa_role() {
+        return because(role, tag.letters);
+    }
+    if is_amount {
+        return (Role::Output, Some("role from the kind".into()));
+    }
+    (Role::State, None)
+}
+
+/// Whether a column name suggests a quantity that is stored.
+fn is_stock(lower: &str) -> bool {
+    ["on_hand", "on_order", "backlog", "stock", "inventory", "level", "volume", "storage", "stored", "content"]
+        .iter()
+        .any(|word| lower.contains(word))
+}
+
+/// Whether a column name suggests the price of one unit, which is not an amount of money.
+fn is_unit_price(lower: &str) -> bool {
+    ["price", "tariff", "rate"].iter().any(|word| lower.contains(word))
+}
+
+/// Whether a column name suggests a quantity of goods, such as stock or orders.
+fn is_goods(lower: &str) -> bool {
+    ["on_hand", "on_order", "backlog", "order_", "demand", "sales", "units_", "stock", "shipped", "ordered"]
+        .iter()
+        .any(|word| lower.starts_with(word))
+        && !lower.contains("lines")
+}
+
+/// Converts `text` to a valid signal name.
+pub(super) fn name(text: &str) -> String {
+    let mut out: String =
+        text.trim().chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
+    while out.contains("__") {
+        out = out.replace("__", "_");
+    }
+    let out = out.trim_matches('_');
+    let out = if out.chars().next().is_none_or(|c| c.is_ascii_digit()) { format!("s_{out}") } else { out.to_owned() };
+    if crate::expr::is_name(&out) { out } else { format!("{out}_value") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(name: &str) -> ColumnSummary {
+        ColumnSummary {
+            name: name.into(),
+            kind: ColumnKind::Float,
+            is_text: false,
+            rows: 10,
+            min: 1.0,
+            mean: 2.0,
+            max: 3.0,
+            distinct: 5,
+            null_share: 0.0,
+            zero_moves: 0.0,
+            step: None,
+            span: None,
+            stretch: None,
+            examples: Vec::new(),
+            commonest: None,
+            counts: false,
+            notation: Default::default(),
+        }
+    }
+
+    #[test]
+    fn roles_and_units_are_guessed_from_names() {
+        for (name, role, unit, short) in [
+            ("outdoor_temp_c", Role::Disturbance, "degC", "outdoor_temp"),
+            ("supply_setpoint_c", Role::Control, "degC", "supply_setpoint"),
+            ("hvac_power_w", Role::Output, "W", "hvac_power"),
+            ("sp_conc_a_mol_l", Role::Setpoint, "mol/l", "sp_conc_a"),
+            ("level_1_m", Role::State, "m", "level_1"),
+            ("on_hand_1", Role::State, "item", "on_hand_1"),
+            ("pump_power_kw", Role::Output, "kW", "pump_power"),
+            ("pump_1_v", Role::Control, "V", "pump_1"),
+            ("Fan_Current", Role::Output, "1", "fan_current"),
+            ("motor_temp_c", Role::State, "degC", "motor_temp"),
+            ("TIC-101.PV", Role::State, "1", "tic_101_pv"),
+            ("TIC-101.SP", Role::Control, "1", "tic_101_sp"),
+            ("TIC-101.OP", Role::Control, "1", "tic_101_op"),
+            ("FCV_12", Role::Control, "1", "fcv_12"),
+            ("FI_12", Role::State, "1", "fi_12"),
+            ("accelerometer_1_g", Role::Output, "1", "accelerometer_1_g"),
+            ("median_price_gbp", Role::Disturbance, "GBP", "median_price"),
+        ] {
+            let guess = signal(&column(name)).unwrap();
+            assert_eq!((guess.role, guess.unit.as_str(), guess.name.as_str()), (role, unit, short), "{name}");
+        }
+        for name in ["reward", "anomaly", "is_fault", "TIC-101.HI", "LIC_7.LL", "TIC-101.MODE"] {
+            assert!(signal(&column(name)).is_err(), "{name}");
+        }
+        let pressure = ColumnSummary { min: 29.6, max: 30.1, ..column("pressure_in") };
+        let guess = signal(&pressure).unwrap();
+        assert_eq!((guess.role, guess.unit.as_str(), guess.name.as_str()), (Role::Disturbance, "inHg", "pressure"));
+        assert_eq!(signal(&column("median_price_gbp")).unwrap().kind, Some("level"));
+    }
+}

@@ -1,0 +1,72 @@
+//! Fits a linear model to the newest part of the log, to find signals that cannot be predicted.
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use crate::compute::cpu;
+use crate::config::{Loaded, TimeSpan, TwinSpec};
+use crate::error::Result;
+use crate::learn::{Selection, TrainingData, learn};
+use crate::scenario::Compiled;
+use crate::schema::Schema;
+use crate::stats::mean;
+use crate::trajectory::Trajectory;
+
+/// Maximum number of rows of a trial (not tuned).
+const MAX_ROWS: usize = 4_000;
+/// Largest error relative to persistence or to the mean at which a signal is regarded as predictable. The limit is
+/// lower than that of `fit`, because `fit` uses other rows.
+const SKILL_RATIO: f64 = 0.96;
+
+/// The result of a trial.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Trial {
+    /// Whether `fit` would refuse the model, or might refuse it.
+    pub refused: bool,
+    /// Names of the targets that cannot be predicted, and of those that can.
+    pub failed: Vec<String>,
+    pub predicted: Vec<String>,
+}
+
+/// Fits a linear model with the settings in `twin`. `log` contains the signals of `twin` in the same order; derived
+/// signals are computed.
+///
+/// # Errors
+/// The errors of a fit.
+pub(super) fn run(twin: &Loaded<TwinSpec>, schema: &Arc<Schema>, log: &Trajectory) -> Result<Trial> {
+    let spec = &twin.value;
+    let compiled = Compiled::new(twin, schema, &IndexMap::new())?;
+    let first = log.steps.saturating_sub(MAX_ROWS);
+    let mut part = log.part(first..log.steps);
+    compiled.equations.fill(&mut part);
+    let step = spec.step.value;
+    let mut model = spec.model.clone();
+    let rows: usize = part.segments.iter().map(ExactSizeIterator::len).sum();
+    let holdout = model.holdout.steps(step, 1).min(rows / 5);
+    model.holdout = TimeSpan::from_steps(holdout, step.ms()).into();
+    model.choose = vec!["linear".to_owned().into()];
+    model.rollout_loss = Some(1.into());
+    let compute = cpu();
+    let data = TrainingData::new(&part, &compiled.equations, &model, &compute)?;
+    let learned = learn(&data, &Selection::default(), &|_| {})?;
+    let (mut failed, mut predicted) = (Vec::new(), Vec::new());
+    let (mut over_persistence, mut over_mean) = (Vec::new(), Vec::new());
+    for (k, target) in learned.map.layout.targets.iter().enumerate() {
+        let signal = target.signal();
+        let rows = || learned.scores.iter().filter(|r| r.model == learned.chosen && r.signal == signal);
+        let last = rows().max_by_key(|r| r.horizon);
+        let ratio = |skill: f64| (1.0 - skill).max(0.0).sqrt();
+        let independent = learned.noise_model.process.is_independent(k);
+        let ok = last.is_some_and(|r| {
+            ratio(r.skill) < SKILL_RATIO && (independent || ratio(r.skill_mean) < SKILL_RATIO) && r.rmse > 0.0
+        });
+        over_persistence.extend(last.map(|r| ratio(r.skill)));
+        over_mean.extend(last.filter(|_| !independent).map(|r| ratio(r.skill_mean)));
+        let name = schema.signals[signal].name.clone();
+        if ok { predicted.push(name) } else { failed.push(name) }
+    }
+    let weak = |ratios: &[f64]| !ratios.is_empty() && mean(ratios) >= SKILL_RATIO;
+    let refused = learned.refusal.is_some() || weak(&over_persistence) || weak(&over_mean);
+    Ok(Trial { refused, failed, predicted })
+}

@@ -1,0 +1,139 @@
+//! The unit of a column, guessed from the end of its name.
+
+use crate::units::Unit;
+
+/// Endings of column names and the units that they suggest. The first match is used, so longer endings come first.
+const ENDINGS: [(&str, &str); 70] = [
+    ("_eur_per_mwh", "EUR/MWh"),
+    ("_g_per_kwh", "g/kWh"),
+    ("_kmol_min", "kmol/min"),
+    ("_kmol_h", "kmol/h"),
+    ("_mol_l", "mol/l"),
+    ("_mol_s", "mol/s"),
+    ("_mg_m3", "mg/m^3"),
+    ("_kg_s", "kg/s"),
+    ("_kg_h", "kg/h"),
+    ("_t_h", "t/h"),
+    ("_m3_h", "m^3/h"),
+    ("_m3_s", "m^3/s"),
+    ("_l_min", "l/min"),
+    ("_l_h", "l/h"),
+    ("_l_s", "l/s"),
+    ("_ml_s", "ml/s"),
+    ("_m_s", "m/s"),
+    ("_kwh", "kWh"),
+    ("_mwh", "MWh"),
+    ("_wh", "Wh"),
+    ("_kw", "kW"),
+    ("_mw", "MW"),
+    ("_w", "W"),
+    ("_mbar", "mbar"),
+    ("_bar", "bar"),
+    ("_kpa", "kPa"),
+    ("_mpa", "MPa"),
+    ("_hpa", "hPa"),
+    ("_pa", "Pa"),
+    ("_degc", "degC"),
+    ("_degf", "degF"),
+    ("_celsius", "degC"),
+    ("_c", "degC"),
+    ("_f", "degF"),
+    ("_k", "K"),
+    ("_pct", "%"),
+    ("_percent", "%"),
+    ("_ppm", "ppm"),
+    ("_rpm", "rpm"),
+    ("_hz", "Hz"),
+    ("_mm", "mm"),
+    ("_cm", "cm"),
+    ("_km", "km"),
+    ("_m3", "m^3"),
+    ("_m", "m"),
+    ("_kg", "kg"),
+    ("_g", "g"),
+    ("_l", "l"),
+    ("_v", "V"),
+    ("_a", "A"),
+    ("_s", "s"),
+    ("_min", "min"),
+    ("_mph", "mph"),
+    ("_rt", "RT"),
+    ("_inhg", "inHg"),
+    ("_eur", "EUR"),
+    ("_usd", "USD"),
+    ("_ppb", "ppb"),
+    ("_gpm", "gal/min"),
+    ("_psi", "psi"),
+    ("_gph", "gal/h"),
+    ("_kvar", "kvar"),
+    ("_kva", "kVA"),
+    ("_m3h", "m^3/h"),
+    ("_kgh", "kg/h"),
+    ("_barg", "bar"),
+    ("_deg_c", "degC"),
+    ("_gbp", "GBP"),
+    ("_units", "item"),
+    ("_pcs", "item"),
+];
+
+/// Range of atmospheric pressure in the units in which it is usually logged.
+const ATMOSPHERIC: [(&str, f64, f64); 4] =
+    [("inHg", 27.0, 32.0), ("mbar", 870.0, 1085.0), ("kPa", 87.0, 108.5), ("mmHg", 650.0, 815.0)];
+
+/// A guessed unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct UnitGuess<'a> {
+    pub unit: &'static str,
+    /// The name of the column without its unit.
+    pub stem: &'a str,
+    /// The part of the name from which the unit was guessed; `None` if the unit is unknown.
+    pub ending: Option<&'static str>,
+}
+
+/// Guesses the unit of the column `name`.
+pub(super) fn guess(name: &str) -> UnitGuess<'_> {
+    let lower = name.to_lowercase();
+    let found = ENDINGS
+        .iter()
+        .find(|(ending, unit)| lower.ends_with(ending) && lower.len() > ending.len() && Unit::parse(unit).is_ok());
+    match found {
+        // Accelerations are logged in multiples of the standard gravity, not in grams.
+        Some(("_g", _)) if ["acc", "vibr"].iter().any(|w| lower.contains(w)) => {
+            UnitGuess { unit: "1", stem: name, ending: None }
+        }
+        Some((ending, unit)) => {
+            let stem = name.get(..name.len() - ending.len()).unwrap_or(name);
+            UnitGuess { unit, stem, ending: Some(ending) }
+        }
+        None => UnitGuess { unit: "1", stem: name, ending: None },
+    }
+}
+
+/// Returns the unit of an atmospheric pressure if the name and the range of the column are those of one.
+pub(super) fn atmospheric(lower: &str, min: f64, max: f64) -> Option<&'static str> {
+    let named = ["pressure", "barom", "baro_"].iter().any(|w| lower.contains(w));
+    let found = ATMOSPHERIC.iter().find(|(_, low, high)| named && min >= *low && max <= *high);
+    found.map(|(unit, ..)| if *unit == "mmHg" { "1" } else { unit })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_follow_from_the_end_of_a_name() {
+        for (name, unit, stem) in [
+            ("outdoor_temp_c", "degC", "outdoor_temp"),
+            ("sp_conc_a_mol_l", "mol/l", "sp_conc_a"),
+            ("Zone_Temp_DegC", "degC", "Zone_Temp"),
+            ("accelerometer_1_g", "1", "accelerometer_1_g"),
+            ("sugar_g", "g", "sugar"),
+            ("ph", "1", "ph"),
+        ] {
+            let found = guess(name);
+            assert_eq!((found.unit, found.stem), (unit, stem), "{name}");
+        }
+        assert_eq!(atmospheric("pressure_in", 29.6, 30.1), Some("inHg"));
+        assert_eq!(atmospheric("pressure", 1.0, 6.0), None);
+    }
+}

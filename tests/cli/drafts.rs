@@ -1,0 +1,209 @@
+//! Tests of `init`: the drafts of generated logs pass `check`, `fit` and `run` without an edit.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow_array::{ArrayRef, Float64Array, StringArray, TimestampMillisecondArray};
+
+use crate::room::{Noise, Room, write_columns};
+
+const DAY_MS: i64 = 86_400_000;
+/// 2024-01-01T00:00:00Z, a Monday.
+const START_MS: i64 = 1_704_067_200_000;
+
+type Columns = Vec<(String, ArrayRef)>;
+
+fn times(ms: impl Iterator<Item = i64>) -> ArrayRef {
+    Arc::new(TimestampMillisecondArray::from_iter_values(ms).with_timezone("UTC"))
+}
+
+fn numbers(values: Vec<f64>) -> ArrayRef {
+    Arc::new(Float64Array::from(values))
+}
+
+/// Writes a log and drafts its plant. Returns the text of `twin.toml`.
+fn draft(room: &Room, name: &str, columns: &Columns) -> String {
+    let file = room.path(&format!("{name}.parquet"));
+    write_columns(&file, columns);
+    room.run(&["init", &format!("data/{name}"), "--log", file.to_str().unwrap()]).expect(0);
+    room.text(&format!("data/{name}/twin.toml"))
+}
+
+/// Checks, fits and runs a drafted plant. Returns the text of the report.
+fn run(room: &Room, name: &str) -> String {
+    room.run(&["check", &format!("data/{name}")]).expect(0);
+    room.run(&["fit", &format!("data/{name}")]).expect(0);
+    room.run(&["run", &format!("scenarios/{name}")]).expect(0);
+    room.text(&format!("reports/{name}/index.html"))
+}
+
+/// The line of `twin.toml` for a column.
+fn line<'a>(twin: &'a str, column: &str) -> &'a str {
+    let of = |l: &&str| l.contains(&format!("column = \"{column}\"")) || l.contains(&format!("name = \"{column}\""));
+    twin.lines().find(of).unwrap_or_else(|| panic!("no line for {column} in\n{twin}"))
+}
+
+/// The comment on a column that is not used.
+fn left_out<'a>(twin: &'a str, column: &str) -> &'a str {
+    let start = format!("# left out: {column}, which ");
+    twin.lines().find_map(|l| l.strip_prefix(&start)).unwrap_or_else(|| panic!("{column} is not left out in\n{twin}"))
+}
+
+/// Daily sales of three products in one log. Shops are closed on Sundays; `B` sells most often.
+#[test]
+fn the_most_active_product_of_a_log_is_used() {
+    let mut noise = Noise::new(3);
+    let (mut time, mut sku, mut sold, mut price) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for day in 0..400i64 {
+        for (name, busy) in [("A", 0.2), ("B", 0.9), ("C", 0.5)] {
+            let open = day % 7 != 6 && noise.even() < busy;
+            time.push(START_MS + day * DAY_MS);
+            sku.push(name);
+            sold.push(if open { (1.0 + 9.0 * noise.even()).floor() } else { 0.0 });
+            price.push(2.0);
+        }
+    }
+    let columns: Columns = vec![
+        ("day".into(), times(time.into_iter())),
+        ("sku".into(), Arc::new(StringArray::from(sku))),
+        ("units_sold".into(), numbers(sold.clone())),
+        ("revenue_eur".into(), numbers(sold.iter().zip(&price).map(|(q, p)| q * p).collect())),
+        ("unit_price_eur".into(), numbers(price)),
+    ];
+    let room = Room::new();
+    let twin = draft(&room, "shop", &columns);
+    assert!(twin.contains("where = { sku = \"B\" }    # guess: the most active of 3 values of `sku`"), "{twin}");
+    assert!(twin.contains("# others: sku = \"C\" | sku = \"A\""), "{twin}");
+    assert!(line(&twin, "units_sold").contains("kind = \"amount\"") && twin.contains("step = \"1d\""));
+    assert!(twin.contains("features = [\"week_sin\", \"week_cos\", \"week_sin_2\""), "{twin}");
+    assert!(left_out(&twin, "unit_price_eur").starts_with("never changes"));
+    assert!(twin.contains("total_revenue = -1.0"), "more revenue is better: {twin}");
+    run(&room, "shop");
+}
+
+/// A control loop with its alarm limits, a label, a counter of rows, and sixty tags that have nothing to do with it.
+#[test]
+fn tags_of_a_control_system_get_roles_and_unrelated_tags_are_left_out() {
+    let rows = 3_000;
+    let mut noise = Noise::new(5);
+    let (mut temp, mut setpoint, mut feed) = (60.0, 60.0, 0.0);
+    let mut columns: Vec<(String, Vec<f64>)> = ["TIC-101.PV", "TIC-101.SP", "TIC-101.OP", "FI-7", "steam_power_kw"]
+        .map(|name| (name.to_owned(), Vec::new()))
+        .into_iter()
+        .collect();
+    for k in 0..rows {
+        if k % 60 == 0 {
+            setpoint = 55.0 + (10.0 * noise.even()).round();
+        }
+        feed = 0.95 * feed + noise.normal();
+        let valve = 50.0 + 4.0 * (setpoint - temp) + 0.3 * noise.normal();
+        let power = 20.0 + 0.8 * valve + 0.5 * noise.normal();
+        for (column, v) in columns.iter_mut().zip([temp, setpoint, valve, 100.0 + feed, power]) {
+            column.1.push(v);
+        }
+        temp += 0.1 * (setpoint - temp) + 0.02 * feed + 0.05 * noise.normal();
+    }
+    columns.push(("TIC-101.HI".into(), vec![75.0; rows]));
+    columns.push(("TIC-101.LO".into(), vec![45.0; rows]));
+    columns.push(("anomaly".into(), (0..rows).map(|k| f64::from(u8::from(k % 500 == 0))).collect()));
+    columns.push(("row".into(), (0..rows).map(|k| k as f64).collect()));
+    for tag in 0..60 {
+        let mut level = 0.0;
+        let mut walk = || {
+            level = 0.9 * level + noise.normal();
+            level
+        };
+        columns.push((format!("X{tag:02}"), (0..rows).map(|_| walk()).collect()));
+    }
+    let mut all: Columns = vec![("time".into(), times((0..rows as i64).map(|k| START_MS + 60_000 * k)))];
+    all.extend(columns.into_iter().map(|(name, values)| (name, numbers(values))));
+    let room = Room::new();
+    let started = Instant::now();
+    let twin = draft(&room, "loop", &all);
+    assert!(started.elapsed().as_secs() < 60);
+    assert!(
+        line(&twin, "TIC-101.PV").contains("role = \"state\"") && line(&twin, "TIC-101.PV").contains("soft = [45, 75]")
+    );
+    assert!(line(&twin, "TIC-101.SP").contains("role = \"control\"") && line(&twin, "TIC-101.SP").contains("hard = ["));
+    assert!(line(&twin, "TIC-101.OP").contains("role = \"output\""), "{twin}");
+    assert!(left_out(&twin, "anomaly").contains("label") && left_out(&twin, "TIC-101.HI").contains("alarm limit"));
+    assert!(left_out(&twin, "row").contains("describes the log"));
+    let unrelated = (0..60).filter(|k| twin.contains(&format!("# left out: X{k:02}, which "))).count();
+    let signals = twin.lines().filter(|l| l.trim_start().starts_with("{ name = ")).count();
+    assert!(unrelated >= 40 && signals <= 24, "{unrelated} {signals}");
+    assert!(twin.contains("energy = { integral = \"steam_power\" }") && twin.contains("energy = 1.0"));
+    let scenario = room.text("scenarios/loop/first.toml");
+    assert!(scenario.contains("[case.low]") && scenario.contains("hold = { tic_101_sp = "), "{scenario}");
+    run(&room, "loop");
+}
+
+/// Experiments of ten minutes, with a sample every second of which every tenth is missing.
+#[test]
+fn short_experiments_with_missing_samples_get_a_longer_step() {
+    let mut noise = Noise::new(9);
+    let (mut time, mut run_id, mut level, mut pump) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for experiment in 0..12i64 {
+        let (mut h, mut u) = (1.0, 4.0);
+        for second in 0..600i64 {
+            if second % 40 == 0 {
+                u = 2.0 + 6.0 * noise.even();
+            }
+            h += 0.05 * (0.5 * u - h) + 0.01 * noise.normal();
+            if noise.even() > 0.1 {
+                time.push(START_MS + experiment * DAY_MS + 1_000 * second);
+                run_id.push(experiment as f64);
+                level.push(h);
+                pump.push(u);
+            }
+        }
+    }
+    let labels: ArrayRef = Arc::new(StringArray::from_iter_values(run_id.iter().map(|r| format!("run {r}"))));
+    let columns: Columns = vec![
+        ("time".into(), times(time.into_iter())),
+        ("experiment".into(), labels),
+        ("level_m".into(), numbers(level)),
+        ("pump_v".into(), numbers(pump)),
+    ];
+    let room = Room::new();
+    let twin = draft(&room, "tank", &columns);
+    assert!(twin.contains("step = \"2s\"    # guess: longer than the sample time of 1s"), "{twin}");
+    assert!(twin.contains("episode = \"experiment\""), "{twin}");
+    assert!(line(&twin, "pump_v").contains("role = \"control\""));
+    // Nothing in the log says whether a high or a low level is better, so the report names no best case.
+    assert!(twin.contains("# [objective]") && !twin.contains("\n[objective]"), "{twin}");
+    let page = run(&room, "tank");
+    assert!(page.contains("no KPI has a price"), "{page}");
+    assert!(!page.contains("no case makes a measurable difference"));
+}
+
+#[test]
+fn a_log_that_cannot_be_the_log_of_a_twin_gets_one_sentence() {
+    let room = Room::new();
+    let init = |name: &str, columns: &Columns| {
+        let file = room.path(&format!("{name}.parquet"));
+        write_columns(&file, columns);
+        let ended = room.run(&["init", &format!("data/{name}"), "--log", file.to_str().unwrap()]).expect(65);
+        assert!(!room.path(&format!("data/{name}/twin.toml")).exists());
+        let errors: Vec<String> = ended.stderr.lines().filter(|l| l.starts_with("error")).map(str::to_owned).collect();
+        assert_eq!(errors.len(), 1, "{}", ended.stderr);
+        errors[0].clone()
+    };
+    let wave = |rows: usize| numbers((0..rows).map(|k| (k as f64 / 3.0).sin()).collect());
+    let text = init("clockless", &vec![("a".into(), wave(50)), ("b".into(), wave(50))]);
+    assert!(text.contains("no column contains time stamps (the columns are a, b); export the log with a time column"));
+    let days = |rows: i64| times((0..rows).map(|k| START_MS + k * DAY_MS));
+    let text = init("short", &vec![("day".into(), days(30)), ("level_m".into(), wave(30))]);
+    assert!(text.contains("too short to fit a twin") && text.contains("export a longer log"), "{text}");
+    let text = init("constant", &vec![("day".into(), days(300)), ("level_m".into(), numbers(vec![1.0; 300]))]);
+    assert!(text.contains("no column contains numbers that change"), "{text}");
+}
+
+#[test]
+fn the_example_plant_is_complete() {
+    let room = Room::new();
+    room.run(&["init", "data/shop", "--demo"]).expect(0).says(&[]);
+    room.run(&["check", "data/shop"]).expect(0);
+    assert!(room.text("scenarios/shop/normal.toml").contains("twin          = \"shop\""));
+    room.run(&["init", "data/shop", "--demo"]).expect(2).says(&["already exists"]);
+    room.run(&["init", "data/none"]).expect(2).says(&["--log"]);
+}
