@@ -14,6 +14,7 @@ mod model;
 mod plant;
 mod scenario;
 mod signals;
+mod start;
 
 pub use contents::contents;
 pub use plant::Plant;

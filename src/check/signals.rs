@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::plant::Plant;
+use super::start::start;
 use crate::config::{At, Effect, ForecastSpec, Kind, Resample, SignalSpec, key_place};
 use crate::expr::{Program, is_name};
 use crate::resolve::{Faults, Wanted, listed, role_name, suggest};
@@ -16,6 +17,7 @@ pub(super) fn signals(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     for (i, signal) in spec.signals.iter().enumerate() {
         name(faults, plant, signal, seen.insert(&signal.name, i).is_some());
         keys_of_role(faults, signal);
+        start(faults, signal);
         units(faults, signal);
         limits(faults, signal);
         times(faults, plant, signal);
@@ -107,25 +109,6 @@ fn keys_of_role(faults: &mut Faults<'_>, signal: &SignalSpec) {
         let message = format!("`residual` of `{}` needs the key `next`", signal.name.value);
         let help = "add `next = \"…\"`, or remove `residual`, because without `next` the whole signal is learned";
         faults.add("missing-key", &place, message, help);
-    }
-    if let (Some(start), Some(column)) = (&signal.start, &signal.column) {
-        let message = format!("`{}` has both a start value ({}) and a column", signal.name.value, start.value);
-        faults.add(
-            "contradiction",
-            &column.span,
-            message,
-            "keep `column` if the state is logged, and `start` otherwise",
-        );
-    }
-    if let (Some(start), None, State) = (&signal.start, &signal.next, role) {
-        let message = format!("the later values of `{}` are unknown, because it has no equation", signal.name.value);
-        let help = "add `next = \"…\"`, the value at the next step, like `next = \"stock + receipt - sales\"`";
-        faults.add("missing-key", &start.span, message, help);
-    }
-    if let (Some(start), Some(true)) = (&signal.start, signal.residual.as_ref().map(|r| r.value)) {
-        let message =
-            format!("the error of the equation of `{}` cannot be learned, because it is not logged", signal.name.value);
-        faults.add("contradiction", &start.span, message, "remove `residual`, or give the state a `column`");
     }
     if let (Some(value), Some(column)) = (&signal.value, &signal.column) {
         let message = format!("`{}` has both a constant value ({}) and a column", signal.name.value, value.value);

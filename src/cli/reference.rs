@@ -114,7 +114,11 @@ impl Page {
         if let Some(name) = reference_name(schema) {
             let phrase = PHRASES.iter().find(|p| p.0 == name).map(|p| p.1.to_owned());
             let words = || {
-                let choices = self.definitions.get(&name)?["oneOf"].as_array()?;
+                let definition = self.definitions.get(&name)?;
+                if let Some(words) = definition["enum"].as_array() {
+                    return Some(words.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(", "));
+                }
+                let choices = definition["oneOf"].as_array()?;
                 let words: Option<Vec<String>> =
                     choices.iter().map(|c| Some(format!("`\"{}\"`", c["const"].as_str()?))).collect();
                 Some(words?.join(", "))

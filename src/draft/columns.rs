@@ -29,7 +29,14 @@ pub(super) fn episode(columns: &[ColumnSummary]) -> Option<&ColumnSummary> {
         .iter()
         .filter(|c| c.is_text || c.kind == ColumnKind::Integer)
         .find(|c| named(c) && mostly_constant(c))
-        .or_else(|| columns.iter().filter(|c| c.is_text).find(mostly_constant))
+        .or_else(|| columns.iter().filter(|c| c.is_text && !is_status(c)).find(mostly_constant))
+}
+
+/// Whether a text column contains the mode or the quality of samples, whose changes do not start an episode.
+fn is_status(column: &ColumnSummary) -> bool {
+    const WORDS: [&str; 14] =
+        ["good", "bad", "ok", "valid", "invalid", "auto", "man", "manual", "on", "off", "true", "false", "yes", "no"];
+    column.examples.iter().any(|e| WORDS.contains(&e.trim().to_lowercase().as_str()))
 }
 
 /// Flags of the quality column that mark good samples, if the default is not right.

@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 use askama::Template;
 use jiff::Timestamp;
 
-use super::Draft;
 use super::clock::Feature;
 use super::columns;
 use super::notation::quoted;
 use super::objective::{self, KpiLine};
 use super::roles::Guess;
+use super::spans::Spans;
 use crate::config::TimeSpan;
 use crate::error::{Error, Result};
 use crate::log::ColumnSummary;
@@ -19,6 +19,27 @@ use crate::terminal::one_line;
 
 /// Maximum number of columns that a draft lists one by one because they are not used.
 const MAX_LISTED: usize = 500;
+
+/// The guessed content of `twin.toml` and of the first scenario.
+pub struct Draft {
+    pub(super) name: String,
+    /// Time zone of the plant.
+    pub(super) timezone: String,
+    pub(super) lines: LogLines,
+    pub(super) step: TimeSpan,
+    pub(super) step_reason: String,
+    pub(super) spans: Spans,
+    pub(super) signals: Vec<Guess>,
+    pub(super) features: Vec<Feature>,
+    /// Whether the rows are events, of which several have the same time.
+    pub(super) events: bool,
+    /// Columns that are not used as signals, each with the reason.
+    pub(super) left_out: Vec<(String, String)>,
+    /// Start and length of the first scenario.
+    pub(super) run: Option<(Timestamp, TimeSpan)>,
+    /// Index of the control that the first scenario changes, and a low and a high value.
+    pub(super) room: Option<(usize, f64, f64)>,
+}
 
 /// Columns and settings of `[log]`.
 pub(super) struct LogLines {
@@ -60,6 +81,7 @@ struct TwinFile<'a> {
     name: &'a str,
     step: TimeSpan,
     step_reason: &'a str,
+    timezone: String,
     signals: Vec<SignalLine>,
     features: &'a [Feature],
     feature_names: String,
@@ -119,7 +141,8 @@ impl Draft {
             name: &self.name,
             step: self.step,
             step_reason: &self.step_reason,
-            signals: self.signals.iter().map(signal_line).collect(),
+            timezone: quoted(&self.timezone),
+            signals: self.signals.iter().map(|s| signal_line(s, self.events)).collect(),
             features: &self.features,
             feature_names: names.join(", "),
             left_out: listed.map(|(column, reason)| (one_line(column), reason.as_str())).collect(),
@@ -165,7 +188,7 @@ impl Draft {
     }
 }
 
-fn signal_line(signal: &Guess) -> SignalLine {
+fn signal_line(signal: &Guess, events: bool) -> SignalLine {
     let mut keys = format!(
         "name = {}, role = \"{}\", unit = {}",
         quoted(&signal.name),
@@ -179,6 +202,10 @@ fn signal_line(signal: &Guess) -> SignalLine {
         let _ = write!(keys, ", kind = \"{kind}\"");
     }
     let mut reason = signal.reason.clone();
+    if events {
+        keys.push_str(", empty = 0");
+        reason.push_str(", a step without a row is 0");
+    }
     if signal.role == Role::Control && signal.min < signal.max {
         let (low, high) = (round_outwards(signal.min, false), round_outwards(signal.max, true));
         let _ = write!(keys, ", hard = [{low}, {high}]");

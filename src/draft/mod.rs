@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use behaviour::Behaviour;
-use clock::Feature;
+pub use file::Draft;
 use file::{LogLines, Long};
 use notation::Settings;
 use roles::Guess;
@@ -54,29 +54,16 @@ const MEMORY: f64 = 0.5;
 /// Maximum number of trials. Each of them leaves out the signals that the trial before could not predict.
 const MAX_TRIALS: usize = 4;
 
-/// The guessed content of `twin.toml` and of the first scenario.
-pub struct Draft {
-    name: String,
-    lines: LogLines,
-    step: TimeSpan,
-    step_reason: String,
-    spans: Spans,
-    signals: Vec<Guess>,
-    features: Vec<Feature>,
-    /// Columns that are not used as signals, each with the reason.
-    left_out: Vec<(String, String)>,
-    /// Start and length of the first scenario.
-    run: Option<(jiff::Timestamp, TimeSpan)>,
-    /// Index of the control that the first scenario changes, and a low and a high value.
-    room: Option<(usize, f64, f64)>,
-}
-
 /// The files of a log, which are all in one folder.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct LogSource<'a> {
     pub files: &'a [PathBuf],
     /// The name of the file, or a pattern that matches the names of the files.
     pub pattern: &'a str,
+    /// Time zone of the plant, `UTC` if it is unknown.
+    pub timezone: &'a str,
+    /// Returns the unit of a column if the export states it.
+    pub unit: &'a dyn Fn(&str) -> Option<String>,
 }
 
 impl LogSource<'_> {
@@ -138,10 +125,12 @@ impl Draft {
         let length = span.1.as_millisecond() - span.0.as_millisecond();
         let mean = length / i64::try_from(time.rows).unwrap_or(i64::MAX).max(2).saturating_sub(1);
         let sampling = sampling.filter(|s| s.ms() > 0).unwrap_or_else(|| TimeSpan::from_ms(mean.max(1)));
+        let events = several && entities.is_none();
         // the tags of a log in long format may have their own times
         let own = long.and_then(|(tag, ..)| spans::own_clock(tag, length, repeats));
         let (step, longer) = match own {
             Some(interval) => (spans::usual_step(interval), None),
+            None if events => spans::step_of_events(length),
             None => spans::step(sampling, rows),
         };
         if length < MIN_ROWS * step.ms() {
@@ -155,6 +144,7 @@ impl Draft {
         }
         let mut draft = Self {
             name: name.to_owned(),
+            timezone: source.timezone.to_owned(),
             lines: LogLines {
                 time: time.name.clone(),
                 episode: episode.map(|e| e.name.clone()),
@@ -171,8 +161,10 @@ impl Draft {
             },
             signals: Vec::new(),
             features: Vec::new(),
+            events,
             left_out: Vec::new(),
-            run: None,
+            // used only if the log cannot be read
+            run: Some((span.0, spans::round_span(length / 10, step))),
             room: None,
         };
         match long {
@@ -181,7 +173,7 @@ impl Draft {
                 for text in &tag.examples {
                     let column =
                         ColumnSummary { name: text.clone(), kind: ColumnKind::Float, distinct: 2, ..value.clone() };
-                    draft.add(&column);
+                    draft.add(&column, source);
                 }
             }
             None => {
@@ -189,7 +181,7 @@ impl Draft {
                 for column in columns {
                     let used = column.name == time.name || episode.is_some_and(|e| e.name == column.name);
                     if !used && !is_label(&column.name) {
-                        draft.add(column);
+                        draft.add(column, source);
                     }
                 }
             }
@@ -197,6 +189,7 @@ impl Draft {
         if draft.signals.is_empty() {
             return Err(Error::Data(format!("{}: no column contains numbers that change", source.display())));
         }
+        draft.add_events(source)?;
         draft.limits(columns);
         draft.loops();
         draft.require_target();
@@ -231,8 +224,8 @@ impl Draft {
         only + &out
     }
 
-    fn add(&mut self, column: &ColumnSummary) {
-        match roles::signal(column) {
+    fn add(&mut self, column: &ColumnSummary, source: LogSource<'_>) {
+        match roles::signal(column, (source.unit)(&column.name).as_deref()) {
             Ok(mut signal) => {
                 let taken = |name: &str, list: &[Guess]| list.iter().any(|s| s.name == name);
                 if taken(&signal.name, &self.signals) {
@@ -247,6 +240,29 @@ impl Draft {
             }
             Err(why) => self.left_out.push((column.name.clone(), why)),
         }
+    }
+
+    /// If the rows are events, only amounts can be used, because they can be added.
+    fn add_events(&mut self, source: LogSource<'_>) -> Result<()> {
+        if !self.events {
+            return Ok(());
+        }
+        for signal in std::mem::take(&mut self.signals) {
+            if signal.kind == Some("amount") {
+                self.signals.push(signal);
+            } else {
+                let reason = "has several values at the same time, and is not an amount that can be added";
+                self.left_out.push((signal.column, reason.into()));
+            }
+        }
+        if self.signals.is_empty() {
+            return Err(Error::Data(format!(
+                "{}: many rows have the time of another row, and neither one nor two columns tell these rows apart; \
+                 export one row per time, or add a column that names the thing to which a row belongs",
+                source.display()
+            )));
+        }
+        Ok(())
     }
 
     /// Uses constant alarm limits in the log as soft limits of the measurement with the same stem.

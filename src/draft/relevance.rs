@@ -84,5 +84,5 @@ pub(super) fn selection(guesses: &[Guess], at: &[usize], log: &Trajectory, main:
 /// Whether two signals have the same values wherever both have one.
 fn equal(a: &[f64], b: &[f64]) -> bool {
     let known = || a.iter().zip(b).filter(|(x, y)| x.is_finite() && y.is_finite());
-    known().count() > 30 && known().all(|(x, y)| x == y)
+    known().all(|(x, y)| x == y) && known().count() > 30
 }

@@ -27,7 +27,13 @@ pub(super) struct Guess {
 }
 
 /// Words in column names and the roles that they suggest. The first match is used.
-const WORDS: [(&str, Role); 82] = [
+const WORDS: [(&str, Role); 88] = [
+    ("außen", Role::Disturbance),
+    ("aussen", Role::Disturbance),
+    ("ventil", Role::Control),
+    ("drehzahl", Role::Control),
+    ("leistung", Role::Output),
+    ("verbrauch", Role::Output),
     ("outdoor", Role::Disturbance),
     ("outside", Role::Disturbance),
     ("ambient", Role::Disturbance),
@@ -182,8 +188,9 @@ const CALENDAR: [&str; 15] = [
     "is_weekend",
 ];
 
-/// Guesses a signal from a column. If the column is not a signal, the error gives the reason.
-pub(super) fn signal(column: &ColumnSummary) -> Result<Guess, String> {
+/// Guesses a signal from a column and its unit in the export, if that is known. If the column is not a signal, the error
+/// gives the reason.
+pub(super) fn signal(column: &ColumnSummary, exported: Option<&str>) -> Result<Guess, String> {
     let lower = name(&column.name);
     let tag = Tag::parse(&column.name);
     let words = || lower.split('_');
@@ -196,12 +203,8 @@ pub(super) fn signal(column: &ColumnSummary) -> Result<Guess, String> {
     if CALENDAR.contains(&lower.as_str()) && column.kind != ColumnKind::Float {
         return Err("repeats the time".into());
     }
-    if !matches!(column.kind, ColumnKind::Float | ColumnKind::Integer) {
-        return Err(if column.kind == ColumnKind::Boolean {
-            "contains true and false; export it as 0 and 1 to use it".into()
-        } else {
-            "contains no numbers".into()
-        });
+    if !matches!(column.kind, ColumnKind::Float | ColumnKind::Integer | ColumnKind::Boolean) {
+        return Err("contains no numbers".into());
     }
     if column.distinct == 0 || !column.min.is_finite() || !column.max.is_finite() {
         return Err("is empty".into());
@@ -223,7 +226,9 @@ pub(super) fn signal(column: &ColumnSummary) -> Result<Guess, String> {
     };
     let mut stem = found.stem;
     let air = units::atmospheric(&lower, column.min, column.max).filter(|_| found.ending.is_none_or(|e| e == "_mbar"));
-    if let Some(air) = air {
+    if let Some(exported) = exported {
+        (unit, unit_reason) = (exported, "unit from the export".into());
+    } else if let Some(air) = air {
         unit = air;
         unit_reason = "unit from the range of atmospheric pressure".into();
         stem = column.name.strip_suffix("_in").unwrap_or(stem);
@@ -322,8 +327,23 @@ fn is_goods(lower: &str) -> bool {
 
 /// Converts `text` to a valid signal name.
 pub(super) fn name(text: &str) -> String {
-    let mut out: String =
-        text.trim().chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
+    let mut out = String::new();
+    for c in text.trim().chars().flat_map(char::to_lowercase) {
+        match c {
+            'ä' => out.push_str("ae"),
+            'ö' => out.push_str("oe"),
+            'ü' => out.push_str("ue"),
+            'ß' => out.push_str("ss"),
+            'à' | 'á' | 'â' | 'ã' | 'å' => out.push('a'),
+            'è' | 'é' | 'ê' | 'ë' => out.push('e'),
+            'ì' | 'í' | 'î' => out.push('i'),
+            'ò' | 'ó' | 'ô' | 'õ' | 'ø' => out.push('o'),
+            'ù' | 'ú' | 'û' => out.push('u'),
+            'ç' => out.push('c'),
+            'ñ' => out.push('n'),
+            c => out.push(if c.is_ascii_alphanumeric() { c } else { '_' }),
+        }
+    }
     while out.contains("__") {
         out = out.replace("__", "_");
     }
@@ -379,15 +399,15 @@ mod tests {
             ("accelerometer_1_g", Role::Output, "1", "accelerometer_1_g"),
             ("median_price_gbp", Role::Disturbance, "GBP", "median_price"),
         ] {
-            let guess = signal(&column(name)).unwrap();
+            let guess = signal(&column(name), None).unwrap();
             assert_eq!((guess.role, guess.unit.as_str(), guess.name.as_str()), (role, unit, short), "{name}");
         }
         for name in ["reward", "anomaly", "is_fault", "TIC-101.HI", "LIC_7.LL", "TIC-101.MODE"] {
-            assert!(signal(&column(name)).is_err(), "{name}");
+            assert!(signal(&column(name), None).is_err(), "{name}");
         }
         let pressure = ColumnSummary { min: 29.6, max: 30.1, ..column("pressure_in") };
-        let guess = signal(&pressure).unwrap();
+        let guess = signal(&pressure, None).unwrap();
         assert_eq!((guess.role, guess.unit.as_str(), guess.name.as_str()), (Role::Disturbance, "inHg", "pressure"));
-        assert_eq!(signal(&column("median_price_gbp")).unwrap().kind, Some("level"));
+        assert_eq!(signal(&column("median_price_gbp"), None).unwrap().kind, Some("level"));
     }
 }

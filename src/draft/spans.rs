@@ -3,6 +3,7 @@
 use crate::config::TimeSpan;
 use crate::error::{Error, Result, plural};
 use crate::log::ColumnSummary;
+use crate::schema::Role;
 use crate::trajectory::Trajectory;
 
 /// Maximum number of steps. A log with more rows gets a longer step, so that a fit takes at most a few minutes.
@@ -50,6 +51,12 @@ pub(super) fn step(sampling: TimeSpan, rows: usize) -> (TimeSpan, Option<String>
     }
 }
 
+/// The step of a log of events, such as sales, that covers `length` ms, and the reason for it.
+pub(super) fn step_of_events(length: i64) -> (TimeSpan, Option<String>) {
+    let step = if length >= 60 * DAY { DAY } else { HOUR };
+    (TimeSpan::from_ms(step), Some("the rows are events, which are added per step".into()))
+}
+
 /// The mean interval between the samples of the most frequent tag (ms), if the tags of a long log have their own times.
 /// `repeats` is the fraction of the rows with the time of another row. If the tags share their times, only one row per
 /// time and tag has a new time.
@@ -69,7 +76,11 @@ pub(super) fn usual_step(interval: i64) -> TimeSpan {
 /// The next longer step if the log has no sample at many steps within its segments; `None` if the step is right.
 pub(super) fn without_holes(log: &Trajectory, step: TimeSpan) -> Option<TimeSpan> {
     let rows: usize = log.segments.iter().map(ExactSizeIterator::len).sum();
-    let empty = |t: &usize| log.columns.iter().all(|c| !c[*t].is_finite());
+    // The reader holds the values of controls and set-points, so these have no holes.
+    let held = |role: Role| matches!(role, Role::Control | Role::Setpoint);
+    let sampled: Vec<&Vec<f64>> =
+        log.columns.iter().zip(&log.schema.signals).filter(|(_, s)| !held(s.role)).map(|(c, _)| c).collect();
+    let empty = |t: &usize| !sampled.is_empty() && sampled.iter().all(|c| !c[*t].is_finite());
     let holes = log.segments.iter().flat_map(Clone::clone).filter(empty).count();
     let longer = STEPS.into_iter().find(|s| *s >= 2 * step.ms() && s % step.ms() == 0);
     // A longer step must leave enough rows.

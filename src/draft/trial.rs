@@ -13,8 +13,9 @@ use crate::schema::Schema;
 use crate::stats::mean;
 use crate::trajectory::Trajectory;
 
-/// Maximum number of rows of a trial (not tuned).
-const MAX_ROWS: usize = 4_000;
+/// Maximum number of values of all inputs in a trial (not tuned). A trial should use the whole log if possible, so that
+/// its hold-out is that of the fit.
+const MAX_VALUES: usize = 1_000_000;
 /// Largest error relative to persistence or to the mean at which a signal is regarded as predictable. The limit is
 /// lower than that of `fit`, because `fit` uses other rows.
 const SKILL_RATIO: f64 = 0.96;
@@ -37,13 +38,23 @@ pub(super) struct Trial {
 pub(super) fn run(twin: &Loaded<TwinSpec>, schema: &Arc<Schema>, log: &Trajectory) -> Result<Trial> {
     let spec = &twin.value;
     let compiled = Compiled::new(twin, schema, &IndexMap::new())?;
-    let first = log.steps.saturating_sub(MAX_ROWS);
+    let rows = MAX_VALUES / (schema.len() * spec.model.lags.value).max(1);
+    // The newest rows, not counting gaps.
+    let mut first = 0;
+    let mut newer = 0;
+    for segment in log.segments.iter().rev() {
+        first = segment.start.max(segment.end.saturating_sub(rows - newer));
+        newer += segment.end - first;
+        if newer >= rows {
+            break;
+        }
+    }
     let mut part = log.part(first..log.steps);
     compiled.equations.fill(&mut part);
     let step = spec.step.value;
     let mut model = spec.model.clone();
     let rows: usize = part.segments.iter().map(ExactSizeIterator::len).sum();
-    let holdout = model.holdout.steps(step, 1).min(rows / 5);
+    let holdout = model.holdout.steps(step, 1).min(rows / 4);
     model.holdout = TimeSpan::from_steps(holdout, step.ms()).into();
     model.choose = vec!["linear".to_owned().into()];
     model.rollout_loss = Some(1.into());

@@ -80,27 +80,41 @@ fn expected() -> (f64, f64, f64) {
     (rates.iter().sum::<f64>() / 2000.0, rates[200], rates[1800])
 }
 
+/// One day of the log: stock, backlog, order and demand.
+type Day = [f64; 4];
+
+/// The log of a shop with random orders.
+fn shop() -> Vec<Day> {
+    let mut noise = Noise::new(23);
+    let (mut stock, mut backlog, mut orders) = (60.0, 0.0, [5.0; 3]);
+    let day = |_| {
+        let (receipt, order, demand) = (orders[0], (2.0 + 7.0 * noise.even()).floor(), poisson(&mut noise, 5.0));
+        let sales = f64::min(demand + backlog, stock + receipt);
+        let day = [stock, backlog, order, demand];
+        (stock, backlog, orders) = (stock + receipt - sales, demand + backlog - sales, [orders[1], orders[2], order]);
+        day
+    };
+    (0..ROWS).map(day).collect()
+}
+
+/// Writes the log with the columns whose indices are in `columns`.
+fn write(room: &Room, days: &[Day], columns: &[usize]) {
+    let times = (0..ROWS as i64).map(|i| START_MS + i * DAY_MS);
+    let time: ArrayRef = Arc::new(TimestampMillisecondArray::from_iter_values(times).with_timezone("UTC"));
+    let mut all = vec![("day", time)];
+    for &k in columns {
+        let name = ["on_hand", "backlog", "order_qty", "demand"][k];
+        all.push((name, Arc::new(Float64Array::from_iter_values(days.iter().map(|d| d[k])))));
+    }
+    write_columns(&room.path("data/store/log/l.parquet"), &all);
+}
+
 /// A shop whose daily demand is independent gets the right fill rate, with the right range.
 #[test]
 fn a_policy_is_simulated_against_independent_demand() {
     let room = Room::new();
-    let mut noise = Noise::new(23);
-    let mut rows: Vec<[f64; 4]> = Vec::new();
-    let (mut stock, mut backlog, mut orders) = (60.0, 0.0, [5.0; 3]);
-    for _ in 0..ROWS {
-        let (receipt, order, demand) = (orders[0], (2.0 + 7.0 * noise.even()).floor(), poisson(&mut noise, 5.0));
-        let sales = f64::min(demand + backlog, stock + receipt);
-        rows.push([stock, backlog, order, demand]);
-        (stock, backlog, orders) = (stock + receipt - sales, demand + backlog - sales, [orders[1], orders[2], order]);
-    }
-    let days = (0..ROWS as i64).map(|i| START_MS + i * DAY_MS);
-    let time: ArrayRef = Arc::new(TimestampMillisecondArray::from_iter_values(days).with_timezone("UTC"));
-    let mut columns = vec![("day", time)];
-    for (k, name) in ["on_hand", "backlog", "order_qty", "demand"].into_iter().enumerate() {
-        columns.push((name, Arc::new(Float64Array::from_iter_values(rows.iter().map(|r| r[k])))));
-    }
     room.write("data/store/twin.toml", TWIN);
-    write_columns(&room.path("data/store/log/l.parquet"), &columns);
+    write(&room, &shop(), &[0, 1, 2, 3]);
     room.write("scenarios/store/policy.toml", POLICY);
     room.run(&["run", "scenarios/store"]).expect(0);
     let results = room.json("reports/store/results.json");
@@ -112,4 +126,58 @@ fn a_policy_is_simulated_against_independent_demand() {
     let found = samples.iter().sum::<f64>() / samples.len() as f64;
     assert!((found - mean).abs() < 0.012, "{found} {mean}");
     assert!((samples[20] - low).abs() < 0.02 && (samples[180] - high).abs() < 0.01, "{low} {high} {samples:?}");
+}
+
+/// The stock and the backlog are not logged. They are computed from their start and the logged flows.
+#[test]
+fn a_stock_that_is_not_logged_has_a_start_and_an_equation() {
+    let room = Room::new();
+    let days = shop();
+    write(&room, &days, &[2, 3]);
+    let check = |twin: &str| {
+        room.write("data/store/twin.toml", twin);
+        let document = room.run(&["check", "data/store", "--json"]).document();
+        let faults = document["faults"].as_array().unwrap().clone();
+        faults
+            .iter()
+            .filter(|f| f["warning"] == false)
+            .map(|f| f["help"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    // Following the advice leads to a twin without faults.
+    let help = check(TWIN);
+    assert!(help.len() == 2 && help.iter().all(|h| h.contains("or `start = …`")), "{help:?}");
+    let started = |equation: bool| {
+        TWIN.replace(
+            "next = \"on_hand + receipt - sales\"",
+            if equation { "start = 60, next = \"on_hand + receipt - sales\"" } else { "start = 60" },
+        )
+        .replace("next = \"wanted + backlog - sales\"", "start = 0, next = \"wanted + backlog - sales\"")
+    };
+    let help = check(&started(false));
+    assert!(help.len() == 1 && help[0].contains("add `next = "), "{help:?}");
+    assert_eq!(check(&started(true)), Vec::<String>::new());
+    let twice = check(&started(true).replace("start = 60", "start = 60, column = \"order_qty\""));
+    assert!(twice.iter().any(|h| h.contains("keep `column` if the state is logged")), "{twice:?}");
+
+    let twin = started(true).replace("fill = {", "stock = { mean = \"on_hand\" }\nfill = {");
+    room.write("data/store/twin.toml", &twin);
+    let replay = POLICY.replace("controller.base_stock = [ { order = \"order_qty\", position = \"on_hand + on_order - backlog\", level = \"26\" } ]", "controller.replay = {}");
+    room.write("scenarios/store/replay.toml", &replay);
+    room.run(&["run", "scenarios/store"]).expect(0);
+    // The stock at the start of each day. The orders before the log are taken as equal to the first one.
+    let (mut stock, mut backlog, mut stocks) = (60.0, 0.0, Vec::new());
+    for t in 0..ROWS {
+        stocks.push(stock);
+        let (receipt, demand) = (days[t.saturating_sub(3)][2], days[t][3]);
+        let sales = f64::min(demand + backlog, stock + receipt);
+        (stock, backlog) = (stock + receipt - sales, demand + backlog - sales);
+    }
+    // 2024-06-01 is day 1247 of the log.
+    let expected = stocks[1247..1247 + 180].iter().sum::<f64>() / 180.0;
+    let results = room.json("reports/store/results.json");
+    let kpis = results["scenarios"][0]["cases"][0]["kpis"].as_array().unwrap();
+    let stock = kpis.iter().find(|k| k["name"] == "stock").unwrap();
+    let found = stock["value"]["mean"].as_f64().unwrap();
+    assert!((found - expected).abs() < 1e-6, "{found} {expected}");
 }

@@ -75,7 +75,7 @@ fn the_most_active_product_of_a_log_is_used() {
     assert!(twin.contains("where = { sku = \"B\" }    # guess: the most active of 3 values of `sku`"), "{twin}");
     assert!(twin.contains("# others: sku = \"C\" | sku = \"A\""), "{twin}");
     assert!(line(&twin, "units_sold").contains("kind = \"amount\"") && twin.contains("step = \"1d\""));
-    assert!(twin.contains("features = [\"week_sin\", \"week_cos\", \"week_sin_2\""), "{twin}");
+    assert!(!twin.contains("features = "), "the sales already contain the pattern of the week: {twin}");
     assert!(left_out(&twin, "unit_price_eur").starts_with("never changes"));
     assert!(twin.contains("total_revenue = -1.0"), "more revenue is better: {twin}");
     run(&room, "shop");
@@ -205,5 +205,63 @@ fn the_example_plant_is_complete() {
     room.run(&["check", "data/shop"]).expect(0);
     assert!(room.text("scenarios/shop/normal.toml").contains("twin          = \"shop\""));
     room.run(&["init", "data/shop", "--demo"]).expect(2).says(&["already exists"]);
-    room.run(&["init", "data/none"]).expect(2).says(&["--log"]);
+    room.run(&["init", "data/none"]).expect(66).says(&["--log"]);
+}
+
+/// Sales, of which several have the same time, are added per day. A temperature cannot be added.
+#[test]
+fn events_with_equal_times_are_added() {
+    let mut noise = Noise::new(11);
+    let (mut time, mut quantity, mut revenue, mut temp) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut expected = 0.0;
+    for day in 0..300i64 {
+        for hour in [9, 9, 9, 14, 14, 20] {
+            if noise.even() < 0.4 {
+                let n = (1.0 + 4.0 * noise.even()).floor();
+                time.push(START_MS + day * DAY_MS + hour * 3_600_000);
+                quantity.push(n);
+                revenue.push(2.5 * n);
+                temp.push(20.0 + noise.normal());
+                expected += n;
+            }
+        }
+    }
+    let columns: Columns = vec![
+        ("time".into(), times(time.into_iter())),
+        ("quantity".into(), numbers(quantity)),
+        ("revenue_eur".into(), numbers(revenue)),
+        ("shop_temp_c".into(), numbers(temp)),
+    ];
+    let room = Room::new();
+    let twin = draft(&room, "till", &columns);
+    assert!(twin.contains("step = \"1d\"    # guess: the rows are events"), "{twin}");
+    assert!(line(&twin, "quantity").contains("kind = \"amount\", empty = 0"), "{twin}");
+    assert!(left_out(&twin, "shop_temp_c").contains("is not an amount"));
+    run(&room, "till");
+    let quality = room.run(&["inspect", "data/till", "--json"]).expect(0).document();
+    let mean = quality["signals"][0]["mean"].as_f64().unwrap();
+    assert!((mean - expected / 300.0).abs() < 0.05, "{mean} {}", expected / 300.0);
+}
+
+/// Nothing but a load with a daily and a weekly cycle is logged.
+#[test]
+fn cycles_of_the_day_and_of_the_week_are_encoded() {
+    let mut noise = Noise::new(4);
+    let hours = 24 * 60;
+    let load = |k: i64| {
+        let angle = |period: f64| (std::f64::consts::TAU * k as f64 / period).sin();
+        let weekend = if k / 24 % 7 >= 5 { -0.15 } else { 0.0 };
+        0.5 + 0.2 * angle(24.0) + weekend + 0.02 * noise.normal()
+    };
+    let values = numbers((0..hours).map(load).collect());
+    let columns: Columns =
+        vec![("time".into(), times((0..hours).map(|k| START_MS + k * 3_600_000))), ("cpu_load".into(), values)];
+    let room = Room::new();
+    let twin = draft(&room, "cluster", &columns);
+    assert!(
+        twin.contains("features = [\"day_sin\", \"day_cos\", \"day_sin_2\", \"day_cos_2\", \"week_sin\""),
+        "{twin}"
+    );
+    assert!(twin.contains("horizon = \"12h\"") && twin.contains("holdout = \"12d\""), "{twin}");
+    run(&room, "cluster");
 }

@@ -317,6 +317,42 @@ fn a_plant_with_known_equations_is_scored_without_a_fit() {
     assert!(row(&learned, "persistence", 0, 12).rmse > 10.0 && learned.noise_model.process.phi.is_empty());
 }
 
+/// Equations that do not reproduce the log get noise, and equations without skill are refused.
+#[test]
+fn equations_are_scored_and_their_errors_are_noise() {
+    let n = 2000;
+    let key = Key::new(8);
+    let flow = |k| (0..n).map(|t| 20.0 * key.fold(k).uniform(t as u64)).collect::<Vec<f64>>();
+    let (order, demand) = (flow(1), flow(2));
+    let mut stock = vec![500.0; n];
+    for t in 1..n {
+        let level = stock[t - 1] + 0.02 * (500.0 - stock[t - 1]);
+        stock[t] = level + order[t - 1] - demand[t - 1] + 0.5 * key.fold(3).normal(t as u64);
+    }
+    let columns = vec![stock, order, demand];
+    let log = log(&[("stock", Role::State), ("order", Role::Control), ("demand", Role::Disturbance)], columns);
+    let mut scope = Scope { dt: 3600.0, ..Scope::default() };
+    for (i, name) in log.schema.names().enumerate() {
+        scope.signals.insert(name.into(), (i, Unit::one()));
+    }
+    let learned = |equation: &str| {
+        let program = Program::compile(equation, &scope).unwrap();
+        let next = NextState { signal: 0, program, has_residual: false };
+        let equations = Equations { next: vec![next], ..Equations::default() };
+        let (spec, compute) = (spec(3, "12h", "20d", &LIST), cpu());
+        let data = TrainingData::new(&log, &equations, &spec, &compute).unwrap();
+        learn(&data, &Selection::default(), &|_| {}).unwrap()
+    };
+    let right = learned("stock + 0.02 * (500 - stock) + order - demand");
+    assert_eq!((right.chosen.as_str(), right.refusal.clone()), ("equations", None));
+    let process = &right.noise_model.process;
+    assert!((process.factor[0][0] / 0.5 - 1.0).abs() < 0.1, "{:?}", process.factor);
+    assert!(row(&right, "equations", 0, 1).coverage[2] > 0.85);
+    let wrong = learned("stock + 3 * (order - demand)").refusal.unwrap_or_default();
+    assert!(wrong.contains("the equations do not predict the states better than persistence"), "{wrong}");
+    assert!(wrong.contains("`next`") && wrong.contains("residual = true"), "{wrong}");
+}
+
 #[test]
 fn rollouts_stay_in_their_segment_and_skip_missing_values() {
     let mut log = plant(4000, 0.05);

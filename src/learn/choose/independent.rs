@@ -4,8 +4,8 @@
 //! An output is independent if all of the following conditions are satisfied out of fold:
 //!
 //! - Its values are never negative.
-//! - No candidate predicts it significantly better than the mean, by the rule of `compare`, and the mean predicts it
-//!   better than persistence does.
+//! - No candidate predicts it significantly better than the mean, by the rule of `compare` for the CRPS or the squared
+//!   error, and the mean predicts it better than persistence does.
 //! - Sums of its values over the horizon have the variance of sums of independent values.
 //! - The central 90 % interval of the distribution has the right coverage.
 
@@ -136,8 +136,21 @@ fn mean_is_best(data: &TrainingData, judge: &Judge, candidates: &[Candidate], k:
         pairs.filter_map(|(run, last)| target_loss((run, calibration), (&last, persistence), k)).collect()
     };
     let own = losses(&mean_runs, &calibration);
-    let better = |c: &Candidate| is_better(&losses(&c.runs, &c.noise_model.calibration), &own);
+    // If most values are zero, the CRPS of a model may be higher than that of the mean although an input has an effect.
+    // The squared error shows such an effect.
+    let own_errors: Vec<f64> = mean_runs.iter().filter_map(|run| squared_error(run, k)).collect();
+    let better = |c: &Candidate| {
+        let errors: Vec<f64> = c.runs.iter().filter_map(|run| squared_error(run, k)).collect();
+        is_better(&losses(&c.runs, &c.noise_model.calibration), &own) || is_better(&errors, &own_errors)
+    };
     !own.is_empty() && mean_or_zero(&own) <= MAX_LOSS && !candidates.iter().any(better)
+}
+
+/// Mean squared error of target `k` over all starts and horizons; `None` if there are no measurements.
+fn squared_error(run: &Rollouts, k: usize) -> Option<f64> {
+    let errors = (1..=run.horizon).flat_map(|h| run.pairs(k, h)).map(|p| p.error().powi(2));
+    let (sum, count) = errors.fold((0.0, 0.0), |(sum, count), e| (sum + e, count + 1.0));
+    (count > 0.0).then(|| sum / count)
 }
 
 /// Whether the central 90 % interval of each distribution contains the right fraction of the values in the block that
