@@ -42,6 +42,9 @@ pub fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
         };
         out.push(format!("{share} of the time is spent outside the logged range{far}{before}"));
     }
+    if let Some((run, caveat)) = runs.iter().find_map(|r| Some((r, r.scenario.baseline_caveat.as_ref()?))) {
+        out.push(format!("in “{}”, {}", short(&readable(&run.scenario.name), 30), short(caveat, 160)));
+    }
     let saved = &pick.saving.value;
     if saved.mean <= 0.0 {
         out.push("it costs money and improves only what the objective penalises".into());
@@ -51,9 +54,6 @@ pub fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
     let is_weak = |i: &&ControlIdentification| i.level == IdentificationLevel::Weak && moves(runs, i);
     if let Some(weak) = results.model.identification.iter().find(is_weak) {
         out.push(format!("the log identifies the effect of {} only weakly", tag(&weak.control, 40)));
-    }
-    if let Some((run, caveat)) = runs.iter().find_map(|r| Some((r, r.scenario.baseline_caveat.as_ref()?))) {
-        out.push(format!("in “{}”, {}", short(&readable(&run.scenario.name), 30), short(caveat, 160)));
     }
     if pick.optimism_check.share() < 1.0 {
         let gap = number::percent_text(pick.optimism_check.gap().unwrap_or(0.0));

@@ -141,7 +141,7 @@ fn figures(results: &Results, pick: &RankedCase<'_>, money: &str, words: Words) 
     let mut out = vec![ranged(&label, &pick.saving.unit, pick.saving.interval(), "90 % interval")];
     match pick.economics {
         // The value of a saving that is not expected would contradict the headline.
-        Some(_) if !pick.answer.advises() && !pick.loses_money() => {}
+        Some(_) if !pick.saving.value.measurable || (!pick.answer.advises() && !pick.loses_money()) => {}
         Some(e) => {
             out.push(single("One-time cost", Some(number::plain(e.capex, PROSE)), money, ""));
             out.push(ranged("Net present value", money, number::estimate(&e.npv, PROSE), "P10–P90"));
