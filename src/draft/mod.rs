@@ -52,7 +52,7 @@ const MIN_COMPLETE: f64 = 0.6;
 /// Signals whose successive values have a smaller correlation have no memory, so they are outputs (not tuned).
 const MEMORY: f64 = 0.5;
 /// Maximum number of trials. Each of them leaves out the signals that the trial before could not predict.
-const MAX_TRIALS: usize = 4;
+const MAX_TRIALS: usize = 7;
 
 /// The files of a log, which are all in one folder.
 #[derive(Clone, Copy)]
@@ -446,14 +446,28 @@ impl Draft {
             if trial.failed.is_empty() || !trial.refused {
                 return;
             }
-            if trial.predicted.is_empty() {
+            // An output that keeps its last value is better described as a state.
+            let mut changed = false;
+            for s in self.signals.iter_mut().filter(|s| s.role == Role::Output && s.kind.is_none()) {
+                if trial.failed.contains(&s.name) {
+                    s.role = Role::State;
+                    s.reason = format!("role from a trial in which its own past was needed, {}", s.reason);
+                    changed = true;
+                }
+            }
+            if changed {
+                continue;
+            }
+            if trial.predicted.len() < trial.failed.len() {
                 // Shorter forecasts may have skill.
                 let steps = self.spans.horizon.steps(self.step, 1);
-                if steps < 2 {
-                    return;
+                if steps > 3 {
+                    self.spans.horizon = TimeSpan::from_steps(steps / 2, self.step.ms());
+                    continue;
                 }
-                self.spans.horizon = TimeSpan::from_steps(steps / 2, self.step.ms());
-                continue;
+            }
+            if trial.predicted.is_empty() {
+                return;
             }
             let reason = |s: &Guess| {
                 trial.failed.contains(&s.name).then(|| {

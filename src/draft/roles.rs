@@ -27,7 +27,7 @@ pub(super) struct Guess {
 }
 
 /// Words in column names and the roles that they suggest. The first match is used.
-const WORDS: [(&str, Role); 88] = [
+const WORDS: [(&str, Role); 84] = [
     ("außen", Role::Disturbance),
     ("aussen", Role::Disturbance),
     ("ventil", Role::Control),
@@ -111,10 +111,6 @@ const WORDS: [(&str, Role); 88] = [
     ("shipped", Role::Output),
     ("pue", Role::Output),
     ("total", Role::Output),
-    ("accelerometer", Role::Output),
-    ("vibration", Role::Output),
-    ("torque", Role::Output),
-    ("current", Role::Output),
     ("voltage", Role::Disturbance),
 ];
 
@@ -396,7 +392,7 @@ mod tests {
             ("TIC-101.OP", Role::Control, "1", "tic_101_op"),
             ("FCV_12", Role::Control, "1", "fcv_12"),
             ("FI_12", Role::State, "1", "fi_12"),
-            ("accelerometer_1_g", Role::Output, "1", "accelerometer_1_g"),
+            ("accelerometer_1_g", Role::State, "1", "accelerometer_1_g"),
             ("median_price_gbp", Role::Disturbance, "GBP", "median_price"),
         ] {
             let guess = signal(&column(name), None).unwrap();

@@ -16,7 +16,7 @@ const STEPS: [i64; 22] = [
 const DAY: i64 = 86_400_000;
 const HOUR: i64 = 3_600_000;
 /// Largest fraction of the steps within segments without any sample (not tuned).
-const MAX_HOLES: f64 = 0.005;
+const MAX_HOLES: f64 = 0.02;
 /// Number of rows below which the step is not made longer (not tuned).
 const MIN_ROWS: usize = 1_000;
 /// Number of past values that a model reads, if the log is long enough.
