@@ -327,6 +327,7 @@ pub struct LimitUse {
 pub struct StopRule {
     /// Whether the signal must be above the value, rather than below.
     pub above: bool,
+    #[serde(deserialize_with = "number_or_nan")]
     pub value: f64,
     pub hours: f64,
     /// The value that the run itself reaches, if it is beyond the limit for longer than any reasonable duration. `value`

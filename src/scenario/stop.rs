@@ -18,7 +18,8 @@ const MARGIN: f64 = 0.1;
 /// `bound` for longer than the longest duration, the value is the one that the run does not exceed.
 pub fn stop_rule(run: &Trajectory, signal: usize, bound: f64, above: bool) -> StopRule {
     let sign = if above { 1.0 } else { -1.0 };
-    let shortest = usize::try_from(SHORTEST_MS / run.step_ms.max(1)).unwrap_or(1).max(1);
+    // In a run shorter than the shortest duration, the duration is that of the run.
+    let shortest = usize::try_from(SHORTEST_MS / run.step_ms.max(1)).unwrap_or(1).max(1).min(run.steps.max(1));
     let hours = |steps: usize| steps as f64 * run.step_seconds() / 3600.0;
     let mut reached = f64::NEG_INFINITY;
     for steps in MULTIPLES.map(|m| m * shortest) {
@@ -92,6 +93,9 @@ mod tests {
         values[10..90].fill(27.04);
         let rule = stop_rule(&run(&values), 0, 27.0, true);
         assert!((rule.value - 27.1).abs() < 1e-9, "{rule:?}");
+        // the whole run lasts 20 minutes
+        let rule = stop_rule(&run(&[25.0, 28.0]), 0, 27.0, true);
+        assert!(rule.value.is_finite() && rule.hours > 0.3, "{rule:?}");
         let below = stop_rule(&run(&values), 0, 26.0, false);
         assert!(below.value < 25.0 || below.hours > 0.5, "{below:?}");
     }
