@@ -40,9 +40,9 @@ impl ParticlePlan {
         }
         let reference =
             self.plan.as_ref().map_or_else(|| start.previous.repeat(blocks.count()), |p| p.controls.clone());
+        let out_of_time = setup.budget.start();
         begin_plan(setup, start, evaluator, &reference);
         let mut cost_function = SimulatedCost { setup, start, evaluator };
-        let out_of_time = setup.budget.start();
         let mut problem = Problem {
             moves: blocks.count(),
             steps: blocks.lengths().collect(),
