@@ -2,16 +2,22 @@
 
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 use super::globals::Globals;
 use super::{output, progress, render};
 use crate::check;
-use crate::error::{Error, Result};
-use crate::{expr, log};
+use crate::error::Result;
+use crate::log::{self, Quality};
+use crate::ops::plant;
+use crate::scenario::results::{ControlIdentification, IdentificationLevel};
+use crate::terminal::printable;
 
 /// Show the quality of a log: coverage, gaps, bad samples, movement of controls.
 ///
-/// Reads the log in the same way as `fit`, and reports which samples were dropped, held or interpolated, and when. The
-/// effect of a control that never moves cannot be learned.
+/// Reads the log in the same way as `fit`, and reports which samples were dropped, held or interpolated, and when. Also
+/// reports whether the log identifies the effect of each control. The effect of a control that never moves, or that always
+/// moves together with other signals, cannot be learned.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  twinopt inspect data/datacenter\n  twinopt inspect data/datacenter --json")]
 pub struct Args {
@@ -19,23 +25,58 @@ pub struct Args {
     pub dir: PathBuf,
 }
 
+/// The output of `--json`.
+#[derive(Serialize)]
+struct Inspection<'a> {
+    #[serde(flatten)]
+    quality: &'a Quality,
+    identification: &'a [ControlIdentification],
+    /// Why the controls were not assessed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_assessed: Option<String>,
+}
+
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let (twin, warnings) = check::load_twin(&args.dir)?;
     if !warnings.is_empty() {
         output::note(globals, &render::text(&warnings, false));
     }
-    let schema = expr::schema(&twin.value).map_err(|complaints| {
-        let text = complaints.into_iter().map(|(what, _)| what).collect::<Vec<_>>().join("; ");
-        Error::Internal(format!("the checked twin has no tag list: {text}"))
+    let (name, compute) = (twin.value.name.value.clone(), globals.device.compute()?);
+    let (source, controls) = progress::with_spinner(globals, &name, |progress, _| -> Result<_> {
+        let source = plant::read(twin, compute, progress)?;
+        progress("assessing the controls");
+        let controls = source.identification();
+        Ok((source, controls))
     })?;
-    let dir = twin.path.parent().map_or_else(PathBuf::new, PathBuf::from);
-    let spinner = progress::spinner(globals, "reading the log");
-    let read = log::read(&dir, &twin.value, &schema);
-    spinner.finish_and_clear();
-    let (_, quality) = read?;
+    let (identification, not_assessed) = match controls {
+        Ok(list) => (list, None),
+        Err(error) => (Vec::new(), Some(error.to_string())),
+    };
     if globals.json {
-        output::versioned(&quality)
+        output::versioned(&Inspection { quality: &source.quality, identification: &identification, not_assessed })
     } else {
-        output::print(&crate::terminal::printable(&log::render(&quality)))
+        let text = log::render(&source.quality) + &table(&identification, not_assessed.as_deref());
+        output::print(&printable(&text))
     }
+}
+
+/// One line per control.
+fn table(controls: &[ControlIdentification], not_assessed: Option<&str>) -> String {
+    let line = |c: &ControlIdentification| {
+        let (level, why) = match c.level {
+            IdentificationLevel::Identified => ("identified", None),
+            IdentificationLevel::Weak => ("weak", Some(c.reason())),
+            IdentificationLevel::NotIdentified => ("not identified", Some(c.reason())),
+        };
+        let why = why.unwrap_or_else(|| {
+            let explained = c.explained_text();
+            format!("{:.0} independent moves; other signals and the clock explain {explained} of its moves", c.moves)
+        });
+        format!("  {:<20} {level:<15} {why}\n", c.control)
+    };
+    let lines: String = match not_assessed {
+        Some(why) => format!("  not assessed: {why}\n"),
+        None => controls.iter().map(line).collect(),
+    };
+    if lines.is_empty() { lines } else { format!("\nidentification of the effects of controls\n{lines}") }
 }

@@ -166,6 +166,20 @@ impl Source {
         })
     }
 
+    /// How well the log identifies each control for a model with the settings of the twin.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if the log is too short.
+    pub fn identification(&self) -> Result<Vec<ControlIdentification>> {
+        let spec = &self.spec.value;
+        if self.schema.with_role(Role::Control).is_empty() {
+            return Ok(Vec::new());
+        }
+        let data = TrainingData::new(&self.log, &self.compiled.equations, &spec.model, &self.compute)?;
+        let (found, _) = identify(&data, &spec.zone()?)?;
+        Ok(found.iter().map(|i| ControlIdentification::new(i, &self.schema, spec.step.value)).collect())
+    }
+
     /// Adds to the card how well each control is identified, and notes on weakly identified or unidentified controls.
     fn identify(&self, data: &TrainingData, card: &mut ModelCard) -> Result<Vec<Movements>> {
         let spec = &self.spec.value;

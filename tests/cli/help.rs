@@ -24,7 +24,7 @@ fn help_of_every_verb_equals_its_snapshot() {
     twinopt(&["--help"]).assert().success().stdout_eq(snapshot("help.txt"));
     for verb in [
         "import", "init", "check", "inspect", "fit", "run", "report", "retrain", "schedule", "models", "status",
-        "advise", "control",
+        "verify", "advise", "control",
     ] {
         twinopt(&[verb, "--help"]).assert().success().stdout_eq(snapshot(&format!("{verb}.txt")));
     }

@@ -89,3 +89,22 @@ fn read_only_commands_write_nothing() {
     fresh.run(&["run", "scenarios/room", "--dry-run"]).expect(78).says(&["heet"]);
     assert_eq!(fresh.everything().len(), before.len());
 }
+
+#[test]
+fn inspect_states_which_controls_the_log_identifies() {
+    let room = Room::new();
+    room.run(&["inspect", "data/room"]).expect(0).prints(&["heat                 identified"]);
+    let mut columns = log(ROWS, ROWS, 0.35);
+    let outdoor = columns[3].1.clone();
+    columns[2].1.iter_mut().zip(&outdoor).for_each(|(heat, outdoor)| *heat = (6.0 - 0.3 * outdoor).clamp(0.0, 8.0));
+    write_log(&room.log_file(), &columns);
+    room.run(&["inspect", "data/room"]).expect(0).prints(&["heat                 not identified", "`outdoor_temp`"]);
+    let found = room.run(&["inspect", "data/room", "--json"]).expect(0).document();
+    assert_eq!(
+        (&found["identification"][0]["control"], &found["identification"][0]["level"]),
+        (&"heat".into(), &"not_identified".into())
+    );
+    // a log that is too short for a model is still inspected
+    write_log(&room.log_file(), &log(40, 40, 0.35));
+    room.run(&["inspect", "data/room"]).expect(0).prints(&["room_temp", "not assessed: "]);
+}
