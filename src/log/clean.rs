@@ -215,7 +215,7 @@ fn sort(s: &mut Samples) {
 
 /// Converts the readings of a counter to increases.
 fn count_increases(s: &Samples, rule: &Rule, note: &mut impl FnMut(Option<Finding>)) -> Samples {
-    let Increases { samples, zeros, resets, rollovers, falls } = increases(s, rule.max_gap);
+    let Increases { samples, zeros, resets, rollovers, falls, jumps } = increases(s, rule.max_gap);
     let mut counter =
         |o: &Occurrences, action, text: &str| note(o.finding(&rule.signal, FindingClass::CounterRestart, action, text));
     counter(&zeros, FindingAction::Dropped, "readings of 0, after which the counter continued at its last reading");
@@ -230,6 +230,13 @@ fn count_increases(s: &Samples, rule: &Rule, note: &mut impl FnMut(Option<Findin
         FindingAction::Dropped,
         "falls of the counter, for example because a meter was replaced; the increase is unknown",
     );
+    note(jumps.finding(
+        &rule.signal,
+        FindingClass::CounterJump,
+        FindingAction::Dropped,
+        "implausible rises of the counter, whose increase is unknown; check whether a meter was replaced, a reading was \
+         wrong, or the unit of the readings changed",
+    ));
     samples
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::clock::typical_interval;
 use super::detect::quantiles;
 use super::occurrences::Occurrences;
 use super::samples::Samples;
@@ -11,6 +12,9 @@ const MIN_SAMPLES: usize = 50;
 /// After a fall, the first reading counts as an increase since a reset if it is at most this many times the 99th
 /// percentile of the increases (not tuned).
 const PLAUSIBLE_INCREASES: f64 = 10.0;
+/// A rise is not an increase if it exceeds this many times the 99th percentile of the increases, per sampling interval
+/// (not tuned).
+const MAX_RISE: f64 = 100.0;
 
 /// The increases of a counter, and the peculiarities of its readings.
 #[derive(Debug, Default)]
@@ -25,6 +29,8 @@ pub(super) struct Increases {
     /// Falls that are neither resets nor rollovers, for example because the meter was replaced. The increase is
     /// unknown.
     pub falls: Occurrences,
+    /// Implausible rises, for example because the meter was replaced or its unit changed. The increase is unknown.
+    pub jumps: Occurrences,
 }
 
 /// Returns the increase between consecutive readings that are at most `max_gap` µs apart.
@@ -37,12 +43,19 @@ pub(super) fn increases(s: &Samples, max_gap: i64) -> Increases {
     let highest = s.value.iter().copied().fold(0.0, f64::max);
     let powers = (1..16).map(|n| 10_f64.powi(n)).chain([16, 24, 31, 32].map(|n| 2_f64.powi(n)));
     let ends: Vec<f64> = powers.filter(|p| *p > highest && *p <= 1.2 * highest).collect();
+    let interval = typical_interval(&s.time).map_or(0, |i| i.0).max(1);
+    let is_jump =
+        |rise: f64, span: i64| usual > 0.0 && rise > MAX_RISE * usual * (span as f64 / interval as f64).max(1.0);
     let (mut time, mut value, mut length) = (Vec::new(), Vec::new(), Vec::new());
     for (a, b) in pairs() {
         let (last, next, at) = (s.value[a], s.value[b], s.time[b]);
         let plausible = |increase: f64| increase <= PLAUSIBLE_INCREASES * usual;
         let rolled = ends.iter().map(|end| next + end - last).find(|d| plausible(*d));
         let increase = match rolled {
+            _ if next >= last && is_jump(next - last, at - s.time[a]) => {
+                out.jumps.add(at);
+                continue;
+            }
             _ if next >= last => next - last,
             Some(increase) => {
                 out.rollovers.add(at);
@@ -133,6 +146,22 @@ mod tests {
     use super::*;
 
     const MIN: i64 = 60_000_000;
+
+    #[test]
+    fn an_implausible_rise_is_not_an_increase() {
+        // a meter is replaced by one with a higher reading, and a reading dips and recovers
+        let mut value: Vec<f64> = (0..200).map(|i| 1_000.0 + 5.0 * f64::from(i)).collect();
+        value[100..].iter_mut().for_each(|v| *v += 500_000.0);
+        value[150] = 3.0;
+        let found = increases(&readings(&value), i64::MAX);
+        assert_eq!((found.jumps.count, found.resets.count), (2, 1));
+        assert!(found.samples.value.iter().all(|v| *v <= 5.0), "{:?}", found.samples.value);
+        // the rise over a long gap is an increase
+        let mut gap =
+            readings(&(0..200).map(|i| if i < 100 { f64::from(i) } else { f64::from(i + 500) }).collect::<Vec<_>>());
+        gap.time = Arc::new((0..200).map(|i| if i < 100 { i * MIN } else { (i + 500) * MIN }).collect());
+        assert_eq!(increases(&gap, i64::MAX).jumps.count, 0);
+    }
 
     fn readings(value: &[f64]) -> Samples {
         let time = (0..value.len() as i64).map(|i| i * MIN).collect();

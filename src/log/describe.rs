@@ -214,7 +214,7 @@ fn summarise_numbers(files: &[LogFile], out: &mut ColumnSummary) -> Result<()> {
             while let Some(columns) = batches.next()? {
                 values.clear();
                 for c in &columns {
-                    let read = numerals.read(c, &mut values, |_, text| other.add(text));
+                    let read = numerals.read(c, &mut values, |_, cell| other.add(cell));
                     read.ok_or_else(|| wrong_type(file, name, c))?;
                 }
                 values.iter().for_each(|v| n.add(*v));

@@ -22,8 +22,9 @@ pub fn is_amount(unit: &Unit, role: Role) -> bool {
     }
 }
 
-/// Whether the name of a signal or column without a unit of its own states an amount per sample.
+/// Whether the name of a signal or column states an amount per sample, although its unit does not.
 pub fn is_counted(name: &str, unit: &Unit) -> bool {
+    let is_power = Unit::parse("kW").is_ok_and(|kw| kw.dimension == unit.dimension);
     let length = unit.dimension == [0, 1, 0, 0, 0, 0, 0, 0];
     let lower = name.to_lowercase();
     let word = |w: &str| {
@@ -31,7 +32,9 @@ pub fn is_counted(name: &str, unit: &Unit) -> bool {
         let counted = ["quantity", "qty", "sold", "visits", "arrivals", "count"].contains(&w);
         fallen && (length || unit.is_dimensionless()) || counted && unit.is_dimensionless()
     };
-    lower.split(|c: char| !c.is_alphanumeric()).any(word)
+    let mut words = lower.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty());
+    let is_energy = words.clone().next_back().is_some_and(|w| ["wh", "kwh", "mwh", "gwh"].contains(&w));
+    is_energy && (is_power || unit.is_dimensionless()) || words.any(word)
 }
 
 /// Returns the fault if the samples of a signal would be combined in a way that contradicts their meaning.

@@ -9,7 +9,7 @@ use super::batches::{Decoding, each_batch};
 use super::cast;
 use super::flags::{BadFlags, GoodFlags};
 use super::footer::{ColumnKind, LogFile};
-use super::numerals::{Numerals, OtherTexts};
+use super::numerals::{Cell, Numerals, OtherTexts};
 use super::occurrences::Occurrences;
 use super::row_filter::RowFilter;
 use super::scan::{
@@ -149,9 +149,9 @@ impl LongReader<'_> {
         let is_good = |row: usize| flag(row).is_none_or(|f| f.1);
         self.batch_values.clear();
         let (numerals, tags) = (&self.numerals, &mut self.tags);
-        let note = |row: usize, text: Option<&str>| {
+        let note = |row: usize, cell: Cell<'_>| {
             if let Some(samples) = tags.get_mut(codes[row] as usize).filter(|_| selected[row] && is_good(row)) {
-                samples.other_texts.add(text);
+                samples.other_texts.add(cell);
             }
         };
         numerals.read(&columns[2], &mut self.batch_values, note).ok_or(2_usize)?;

@@ -29,6 +29,18 @@ pub(super) struct Numerals {
     pub missing: Vec<String>,
 }
 
+/// What the text in a row of a column is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cell<'a> {
+    Number,
+    /// A number like `1.234`, whose point may be a decimal point or a separator of thousands.
+    Unclear(&'a str),
+    /// A number that is not written with separators of thousands, like `0.234`, `1.2` or `1234`.
+    Decimal,
+    /// A text that is not a number.
+    Other(&'a str),
+}
+
 /// How the numbers of a text column seem to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Written {
@@ -47,6 +59,10 @@ pub(super) struct OtherTexts {
     others: usize,
     /// Number of rows with a number.
     numbers: usize,
+    /// The first [`Cell::Unclear`].
+    unclear: Option<String>,
+    /// Whether there is a [`Cell::Decimal`].
+    decimal: bool,
 }
 
 impl Numerals {
@@ -81,36 +97,58 @@ impl Numerals {
         Self { decimal: Some(decimal), missing: Vec::new() }.number(text).is_some_and(f64::is_finite)
     }
 
-    /// Appends the numbers of a column to `out`. In a text column, `note` is called for each row that is not empty. It
-    /// receives the text if this is not a number, and `None` otherwise. The value of a row without a number is
-    /// [`NULL`]. Returns `None` if the column contains neither numbers nor text.
-    pub fn read(&self, array: &dyn Array, out: &mut Vec<f64>, mut note: impl FnMut(usize, Option<&str>)) -> Option<()> {
+    /// Appends the numbers of a column to `out`. In a text column, `note` is called for each row that is not empty. The
+    /// value of a row without a number is [`NULL`]. Returns `None` if the column contains neither numbers nor text.
+    pub fn read(&self, array: &dyn Array, out: &mut Vec<f64>, mut note: impl FnMut(usize, Cell<'_>)) -> Option<()> {
         if !cast::is_text(array) {
             return cast::floats(array, out);
         }
-        let mut known: Vec<(f64, Option<String>)> = Vec::new();
+        let mut known: Vec<(Option<f64>, String)> = Vec::new();
         let codes = cast::codes(array, |text| {
-            let number = text.map_or(Some(NULL), |t| self.number(t));
-            known.push((number.unwrap_or(NULL), text.filter(|_| number.is_none()).map(str::to_owned)));
+            known.push((text.map_or(Some(NULL), |t| self.number(t)), text.unwrap_or_default().to_owned()));
             known.len() as u32 - 1
         })?;
+        let cells: Vec<Cell<'_>> = known.iter().map(|(number, text)| self.cell(*number, text)).collect();
         for (row, code) in codes.iter().enumerate() {
-            let (value, text) = &known[*code as usize];
-            out.push(*value);
-            if text.is_some() || !value.is_nan() {
-                note(row, text.as_deref());
+            let (value, cell) = (known[*code as usize].0.unwrap_or(NULL), cells[*code as usize]);
+            out.push(value);
+            if matches!(cell, Cell::Other(_)) || !value.is_nan() {
+                note(row, cell);
             }
         }
         Some(())
     }
+
+    fn cell<'a>(&self, number: Option<f64>, text: &'a str) -> Cell<'a> {
+        let Some(number) = number else { return Cell::Other(text) };
+        let digits = text.trim().trim_start_matches(['-', '+']);
+        let is_digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
+        match digits.split_once('.') {
+            _ if self.decimal.is_some() => Cell::Number,
+            Some((whole, fraction))
+                if fraction.len() == 3 && whole.len() <= 3 && is_digits(whole) && is_digits(fraction) =>
+            {
+                if whole.starts_with('0') { Cell::Decimal } else { Cell::Unclear(text) }
+            }
+            None if number.abs() < 1_000.0 => Cell::Number,
+            _ => Cell::Decimal,
+        }
+    }
 }
 
 impl OtherTexts {
-    /// Counts one row with a number (`None`), or with text that is not a number.
-    pub fn add(&mut self, text: Option<&str>) {
-        let Some(text) = text else {
-            self.numbers += 1;
-            return;
+    /// Counts one row.
+    pub fn add(&mut self, cell: Cell<'_>) {
+        let text = match cell {
+            Cell::Other(text) => text,
+            _ => {
+                self.numbers += 1;
+                self.decimal |= cell == Cell::Decimal;
+                if let (Cell::Unclear(text), None) = (cell, &self.unclear) {
+                    self.unclear = Some(text.trim().to_owned());
+                }
+                return;
+            }
         };
         if let Some(n) = self.counts.get_mut(text) {
             *n += 1;
@@ -125,7 +163,12 @@ impl OtherTexts {
     pub fn fault(&self, key: LogKey, what: &str) -> Option<LogFault> {
         let rows = self.counts.values().sum::<usize>() + self.others;
         if rows == 0 {
-            return None;
+            let unclear = self.unclear.as_ref().filter(|_| !self.decimal)?;
+            let message =
+                format!("{what} contains numbers like `{unclear}`, in which the point may separate thousands");
+            let help =
+                format!("add `decimal = \".\"` to `log` if `{unclear}` has a decimal point, or `decimal = \",\"`");
+            return Some(LogFault::new(key, message, help));
         }
         let mut texts: Vec<(&String, &usize)> = self.counts.iter().collect();
         texts.sort_by_key(|t| std::cmp::Reverse(t.1));
@@ -137,7 +180,7 @@ impl OtherTexts {
         let help = match self.notation() {
             None => "use a column that contains numbers, or export numbers only".to_owned(),
             Some((Written::Ambiguous(text), _)) => format!(
-                "`{text}` has either a decimal comma or a separator of thousands; add `decimal = \",\"` or `decimal = \".\"` to `log`"
+                "`{text}` contains either a decimal separator or a separator of thousands; add `decimal = \",\"` or `decimal = \".\"` to `log`"
             ),
             Some((Written::With(decimal), missing)) => {
                 let mut keys = Vec::new();
@@ -191,10 +234,11 @@ impl OtherTexts {
         if rows.0 <= rows.1 || others.len() > MAX_MISSING || unclear {
             return None;
         }
+        let both = both.or_else(|| self.unclear.clone().filter(|_| !self.decimal));
         let written = match both {
             _ if comma > 0 => Written::With(Some(Decimal::Comma)),
             _ if point > 0 => Written::With(Some(Decimal::Point)),
-            Some(text) if text.contains(',') => Written::Ambiguous(text),
+            Some(text) if text.contains([',', '.']) => Written::Ambiguous(text),
             Some(_) => Written::With(Some(Decimal::Point)),
             None => Written::With(None),
         };
@@ -209,7 +253,7 @@ mod tests {
 
     fn read(numerals: &Numerals, texts: &[&str]) -> (Vec<f64>, OtherTexts) {
         let (mut out, mut other) = (Vec::new(), OtherTexts::default());
-        numerals.read(&StringArray::from(texts.to_vec()), &mut out, |_, text| other.add(text)).unwrap();
+        numerals.read(&StringArray::from(texts.to_vec()), &mut out, |_, cell| other.add(cell)).unwrap();
         (out, other)
     }
 
@@ -264,9 +308,31 @@ mod tests {
     }
 
     #[test]
+    fn a_point_that_may_separate_thousands_is_asked_for() {
+        let plain = Numerals { decimal: None, missing: Vec::new() };
+        let fault =
+            |texts: &[&str]| read(&plain, texts).1.fault(LogKey::Value, "x").map(|f| f.message + "; " + &f.help);
+        let text = fault(&["890", "1.033", "1.210", ""]).unwrap();
+        assert!(
+            text.contains("`1.033`") && text.contains("`decimal = \".\"`") && text.contains("`decimal = \",\"`"),
+            "{text}"
+        );
+        for other in ["0.890", "1.5", "1234.500", "1500"] {
+            assert_eq!(fault(&["1.033", other]), None, "{other}");
+        }
+        assert_eq!(
+            read(&plain, &["1.033", "890"]).1.notation(),
+            Some((Written::Ambiguous("1.033".into()), Vec::new()))
+        );
+        let given = Numerals { decimal: Some(Decimal::Point), missing: Vec::new() };
+        let (values, other) = read(&given, &["1.033", "890"]);
+        assert_eq!((values, other.fault(LogKey::Value, "x")), (vec![1.033, 890.0], None));
+    }
+
+    #[test]
     fn only_some_of_many_texts_are_kept() {
         let mut other = OtherTexts::default();
-        (0..5_000).for_each(|i| other.add(Some(&format!("text {i}"))));
+        (0..5_000).for_each(|i| other.add(Cell::Other(&format!("text {i}"))));
         assert_eq!((other.counts.len(), other.others), (MAX_COUNTED, 4_000));
         assert!(other.fault(LogKey::Value, "x").unwrap().message.ends_with("0 of 5000 values are numbers"));
     }

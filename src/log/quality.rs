@@ -95,6 +95,8 @@ pub enum FindingClass {
     Counter,
     /// Restarts and faulty readings of a signal with `kind = "counter"`.
     CounterRestart,
+    /// Implausible rises of a signal with `kind = "counter"`.
+    CounterJump,
     /// Time stamps without a time zone, which were read as UTC.
     TimeZone,
     /// Steps that are only partly covered by samples.
@@ -141,6 +143,7 @@ impl FindingClass {
             Self::Dropout => "dropout",
             Self::Counter => "counter",
             Self::CounterRestart => "counter-restart",
+            Self::CounterJump => "counter-jump",
             Self::TimeZone => "time-zone",
             Self::PartialStep => "partial-step",
             Self::EmptyStep => "empty-step",
@@ -289,7 +292,7 @@ impl Quality {
     /// Returns the findings about data that are probably wrong but are used, or about rows that were lost.
     pub fn suspicions(&self) -> impl Iterator<Item = &Finding> {
         use FindingClass as C;
-        let lost = [C::BadTime, C::StrayTime, C::DuplicateConflict, C::ClockStep];
+        let lost = [C::BadTime, C::StrayTime, C::DuplicateConflict, C::ClockStep, C::CounterJump];
         let used = [
             C::OutOfRange,
             C::UnitJump,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::clock::{REGULAR_SHARE, typical_interval};
+use super::clock::{REGULAR_SHARE, interval_with_gaps, typical_interval};
 
 /// Strictly increasing times (µs UTC) and the values at these times.
 #[derive(Debug, Clone, Default)]
@@ -51,8 +51,9 @@ impl Samples {
         Some(self.time.last()? + self.length.last().map_or(0, |length| length - 1))
     }
 
-    /// Returns the sampling interval (µs) of a regular signal.
+    /// Returns the sampling interval (µs) of a regular signal, from which rows may be missing.
     pub fn interval(&self) -> Option<i64> {
-        typical_interval(&self.time).filter(|i| i.1 >= REGULAR_SHARE).map(|i| i.0)
+        let regular = typical_interval(&self.time).filter(|i| i.1 >= REGULAR_SHARE).map(|i| i.0);
+        regular.or_else(|| interval_with_gaps(&self.time))
     }
 }

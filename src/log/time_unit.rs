@@ -1,5 +1,6 @@
 //! Infers the meaning of numbers in a time column from their size and from the name of the column.
 
+use jiff::ToSpan;
 use jiff::civil::DateTime;
 
 use super::date::{Civil, local};
@@ -57,7 +58,9 @@ pub(super) fn infer(name: &str, values: &[f64]) -> TimeUnit {
         v if v < 1e17 => TimeUnit::Us,
         _ => TimeUnit::Ns,
     };
-    if max >= 19_000_101.0 && finite().all(|v| digits(v).is_some()) {
+    // seconds since 1970 also have ten digits, but hardly ever are all of several numbers valid dates
+    let seconds = (1_900_010_100.0..=2_200_123_124.0).contains(&max) && finite().count() < 3;
+    if max >= 19_000_101.0 && !seconds && finite().all(|v| digits(v).is_some()) {
         return TimeUnit::Digits;
     }
     if by_size.us().is_some_and(|us| USUAL.contains(&(max * us / 1e6))) {
@@ -102,7 +105,8 @@ pub(super) fn local_time(unit: TimeUnit, value: f64) -> Option<Civil> {
     }
 }
 
-/// Reads the digits of a date and time: `YYYYMMDD`, `YYYYMMDDhhmm` or `YYYYMMDDhhmmss`.
+/// Reads the digits of a date and time: `YYYYMMDD`, `YYYYMMDDhh`, `YYYYMMDDhhmm` or `YYYYMMDDhhmmss`. Hour 24 is the end of
+/// the day.
 fn digits(value: f64) -> Option<Civil> {
     if value.fract() != 0.0 || !(0.0..1e15).contains(&value) {
         return None;
@@ -110,6 +114,7 @@ fn digits(value: f64) -> Option<Civil> {
     let n = value as i64;
     let (date, clock) = match n {
         19_000_101..=22_001_231 => (n, 0),
+        1_900_010_100..=2_200_123_124 => (n / 100, n % 100 * 10_000),
         190_001_010_000..=220_012_312_359 => (n / 10_000, n % 10_000 * 100),
         19_000_101_000_000..=22_001_231_235_959 => (n / 1_000_000, n % 1_000_000),
         _ => return None,
@@ -117,7 +122,10 @@ fn digits(value: f64) -> Option<Civil> {
     let part = |n: i64| i8::try_from(n % 100).ok();
     let year = i16::try_from(date / 10_000).ok()?;
     let (hour, minute, second) = (part(clock / 10_000)?, part(clock / 100)?, part(clock)?);
-    DateTime::new(year, part(date / 100)?, part(date)?, hour, minute, second, 0).ok().and_then(local)
+    let is_end = (hour, minute, second) == (24, 0, 0);
+    let hour = if is_end { 0 } else { hour };
+    let time = DateTime::new(year, part(date / 100)?, part(date)?, hour, minute, second, 0).ok()?;
+    local(if is_end { time.checked_add(1.day()).ok()? } else { time })
 }
 
 #[cfg(test)]
@@ -154,5 +162,11 @@ mod tests {
         assert_eq!(local_time(TimeUnit::Digits, 20_240_131.0), at("2024-01-31T00:00:00"));
         assert_eq!(local_time(TimeUnit::Digits, 202_401_312_359.0), at("2024-01-31T23:59:00"));
         assert_eq!(local_time(TimeUnit::Digits, 20_240_230.0), None);
+        assert_eq!(local_time(TimeUnit::Digits, 2_023_030_107.0), at("2023-03-01T07:00:00"));
+        assert_eq!(local_time(TimeUnit::Digits, 2_023_022_824.0), at("2023-03-01T00:00:00"));
+        let hours: Vec<f64> = (1..=24).map(|h| 2_023_030_100.0 + f64::from(h)).collect();
+        assert_eq!(infer("date", &hours), TimeUnit::Digits);
+        let seconds: Vec<f64> = (0..24).map(|h| 2_023_030_000.0 + 3_600.0 * f64::from(h)).collect();
+        assert_eq!(infer("date", &seconds), TimeUnit::S);
     }
 }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::batches::{Batches, Decoding, each_batch};
 use super::footer::LogFile;
 use super::missing::ABSENT;
-use super::numerals::{Numerals, OtherTexts};
+use super::numerals::{Cell, Numerals, OtherTexts};
 use super::occurrences::Occurrences;
 use super::quality::{Finding, FindingAction, FindingClass};
 use super::row_filter::RowFilter;
@@ -174,9 +174,9 @@ fn read_column(
         let mut batches = Batches::new(file, &[(name, Decoding::Codes)])?;
         while let Some(columns) = batches.next()? {
             for c in &columns {
-                let note = |row: usize, text: Option<&str>| {
+                let note = |row: usize, cell: Cell<'_>| {
                     if selected.get(first + row).copied().unwrap_or(true) {
-                        other.add(text);
+                        other.add(cell);
                     }
                 };
                 numerals.read(c, out, note).ok_or_else(|| wrong_type(file, name, c))?;
