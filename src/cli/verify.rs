@@ -143,6 +143,7 @@ fn text(v: &Verification) -> String {
     let verdict = match s.claim {
         Claim::Verified => "verified saving",
         Claim::Indicated => "indicated, not verified",
+        Claim::Extrapolated => "no claim: the adjusted baseline is extrapolated",
         Claim::NotShown => "no saving shown: the interval contains zero",
         Claim::Increase => "the use has increased",
         Claim::NotFit => "not fit for savings claims",
@@ -203,7 +204,7 @@ fn text(v: &Verification) -> String {
         v.reporting.to,
         v.file.display()
     );
-    for event in &v.frozen.events {
+    for event in &v.events {
         out += &format!("  left out           {}: {}\n", event.period, event.reason);
     }
     for warning in &v.warnings {
@@ -214,7 +215,7 @@ fn text(v: &Verification) -> String {
 
 /// `value` without digits below a hundredth of `width`.
 fn rounded(value: f64, width: f64) -> String {
-    let exponent = if width > 0.0 && width.is_finite() { width.log10().floor() as i32 - 1 } else { -3 };
+    let exponent = if width > 0.0 && width.is_finite() { width.log10().floor() as i32 - 2 } else { -3 };
     if exponent >= 0 {
         let unit = 10f64.powi(exponent);
         format!("{:.0}", (value / unit).round() * unit)

@@ -11,6 +11,7 @@ use super::plant::Source;
 use crate::disk::{make_dir, read_if_present, write_file};
 use crate::error::{Error, Result};
 use crate::learn::model::Family;
+use crate::log::FindingClass;
 use crate::schema::Role;
 use crate::value::{Kpi, KpiKind};
 use crate::verify::{
@@ -55,17 +56,20 @@ pub struct Request {
 
 /// The settings and the data of a baseline that was used for a verification. They may not change afterwards.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FrozenBaseline {
     pub kpi: String,
     pub baseline: Period,
     pub length: Length,
     pub drivers: Vec<String>,
+    /// The events in the baseline period.
     pub events: Vec<NonRoutineEvent>,
     /// The model family, and the number of intervals in a fold.
     pub model: String,
     pub fold: usize,
-    /// Hash of the use and the drivers in the baseline period.
+    /// Hash of the use and the drivers in the baseline period, and of the use that the model predicts there.
     pub data: String,
+    pub fit: String,
 }
 
 /// The result of a verification.
@@ -75,6 +79,8 @@ pub struct Verification {
     pub unit: String,
     pub reporting: Period,
     pub frozen: FrozenBaseline,
+    /// All events whose periods are left out.
+    pub events: Vec<NonRoutineEvent>,
     /// The file that contains the frozen baseline.
     pub file: PathBuf,
     pub statistics: Statistics,
@@ -141,8 +147,12 @@ pub fn verify(source: &Source, dir: &Path, request: &Request, seed: u64) -> Resu
     let length = request.length.unwrap_or(if spec.step.ms() < 3_600_000 { Length::Hour } else { Length::Step });
     let events = events(request.events.as_deref())?;
     let mut intervals = Intervals::new(&source.log, kpi, &drivers, length, &zone);
+    let mut before_change = Vec::new();
     for event in &events {
         let period = Period::parse(&event.period, &zone)?;
+        if period.overlaps(&baseline) {
+            before_change.push(event.clone());
+        }
         for i in 0..intervals.len() {
             if intervals.start[i] < period.to && period.from < intervals.end[i] {
                 intervals.used[i] = f64::NAN;
@@ -179,10 +189,11 @@ pub fn verify(source: &Source, dir: &Path, request: &Request, seed: u64) -> Resu
         baseline,
         length,
         drivers: names,
-        events,
+        events: before_change,
         model: fitted.model.to_owned(),
         fold: fitted.fold,
         data: fitted.data_hash(&intervals),
+        fit: fitted.fit_hash(),
     };
     match &stored {
         Some(stored) => require_equal(stored, &frozen, &file)?,
@@ -192,7 +203,12 @@ pub fn verify(source: &Source, dir: &Path, request: &Request, seed: u64) -> Resu
             write_file(&file, text.as_bytes())?;
         }
     }
-    let saving = Saving::new(&fitted, &intervals, after, seed)?;
+    let doubts = doubts(source, kpi, &frozen.drivers);
+    let saving = Saving::new(&fitted, &intervals, after, !doubts.is_empty(), seed)?;
+    let mut warnings = warnings(&frozen, &saving);
+    warnings.extend(doubts);
+    warnings.extend(outside_log(&intervals, &baseline, &reporting));
+    let currency = spec.economics.as_ref().map(|e| e.currency.value.clone());
     let price = source.compiled.objective.terms.iter().find(|t| t.0.name == kpi.name).map(|t| t.1);
     Ok(Verification {
         plant: source.name().to_owned(),
@@ -201,9 +217,10 @@ pub fn verify(source: &Source, dir: &Path, request: &Request, seed: u64) -> Resu
         file,
         fitness: fitted.statistics.fitness(),
         statistics: fitted.statistics,
-        money: price.map(|p| [saving.saving, saving.low, saving.high].map(|v| p * v)),
-        currency: spec.economics.as_ref().map(|e| e.currency.value.clone()),
-        warnings: warnings(&frozen, &saving),
+        money: price.filter(|_| currency.is_some()).map(|p| [saving.saving, saving.low, saving.high].map(|v| p * v)),
+        currency,
+        warnings,
+        events,
         frozen,
         saving,
     })
@@ -288,10 +305,15 @@ fn require_equal(stored: &FrozenBaseline, now: &FrozenBaseline, file: &Path) -> 
         ("the baseline period", stored.baseline != now.baseline),
         ("the length of the intervals", stored.length != now.length),
         ("the drivers", stored.drivers != now.drivers),
-        ("the non-routine events", stored.events != now.events),
-        ("the data in the baseline period", stored.data != now.data),
+        ("the non-routine events in the baseline period", stored.events != now.events),
     ];
-    let found: Vec<&str> = differs.iter().filter(|d| d.1).map(|d| d.0).collect();
+    let mut found: Vec<&str> = differs.iter().filter(|d| d.1).map(|d| d.0).collect();
+    match (stored.data != now.data, stored.fit != now.fit) {
+        _ if !found.is_empty() => {}
+        (true, _) => found.push("the data in the baseline period, or the definition of the KPI,"),
+        (_, true) => found.push("the fitted model (by another seed or version of twinopt)"),
+        _ => {}
+    }
     if found.is_empty() {
         return Ok(());
     }
@@ -302,6 +324,30 @@ fn require_equal(stored: &FrozenBaseline, now: &FrozenBaseline, file: &Path) -> 
         found.join(" and "),
         file.display()
     )))
+}
+
+/// Findings in the quality of the log that concern the KPI or a driver.
+fn doubts(source: &Source, kpi: &Kpi, drivers: &[String]) -> Vec<String> {
+    let read: Vec<&str> = kpi.reads().iter().map(|s| source.schema.signals[*s].name.as_str()).collect();
+    let flat = source.quality.findings.iter().filter(|f| f.class == FindingClass::FlatLine);
+    let all = source.quality.suspicions().chain(flat);
+    let found = all.filter(|f| read.contains(&f.signal.as_str()) || drivers.contains(&f.signal));
+    found.map(|f| format!("`{}`: {} ({}, {} to {})", f.signal, f.note, f.count, f.first, f.last)).collect()
+}
+
+/// Warnings about periods that the log does not cover, and about their order.
+fn outside_log(intervals: &Intervals, baseline: &Period, reporting: &Period) -> Vec<String> {
+    let mut out = Vec::new();
+    let (Some(first), Some(last)) = (intervals.start.first(), intervals.end.last()) else { return out };
+    for (name, period) in [("baseline", baseline), ("reporting", reporting)] {
+        if period.from < *first || period.to > *last {
+            out.push(format!("the log, which covers {first} to {last}, contains only a part of the {name} period"));
+        }
+    }
+    if reporting.from < baseline.from {
+        out.push("the reporting period is before the baseline period".to_owned());
+    }
+    out
 }
 
 fn warnings(frozen: &FrozenBaseline, saving: &Saving) -> Vec<String> {
@@ -323,8 +369,8 @@ fn warnings(frozen: &FrozenBaseline, saving: &Saving) -> Vec<String> {
     let missing = saving.all_intervals - saving.intervals;
     if missing > 0 {
         out.push(format!(
-            "{missing} of {} intervals of the reporting period were not measured completely; the saving covers the others \
-             only",
+            "{missing} of {} intervals of the reporting period are missing, incomplete or left out by `--events`; the saving \
+             covers the others only",
             saving.all_intervals
         ));
     }

@@ -75,6 +75,7 @@ impl AdjustedBaseline {
         let data = dataset(features.columns(intervals), intervals);
         let parts: Vec<Vec<usize>> =
             (0..folds).map(|k| rows[k * rows.len() / folds..(k + 1) * rows.len() / folds].to_vec()).collect();
+        let error = |(r, p): (&usize, f64)| intervals.used[*r] - p * intervals.length[*r];
         let mut best: Option<(f64, Family, Vec<f64>)> = None;
         let families = settings.frozen.map_or(FAMILIES.to_vec(), |f| vec![f.0]);
         for family in families {
@@ -83,7 +84,7 @@ impl AdjustedBaseline {
                 let others: Vec<Vec<usize>> = parts.iter().filter(|p| *p != part).cloned().collect();
                 let train = others.concat();
                 let model = fit(family, &data, &train, &others, settings)?;
-                errors.extend(part.iter().zip(predict(&*model, &data, part)).map(|(r, p)| intervals.used[*r] - p));
+                errors.extend(part.iter().zip(predict(&*model, &data, part)).map(error));
             }
             let squares = errors.iter().map(|e| e * e).sum::<f64>();
             if best.as_ref().is_none_or(|b| squares < b.0) {
@@ -95,6 +96,7 @@ impl AdjustedBaseline {
         let all: Vec<usize> = (0..intervals.len()).collect();
         let mut predicted = predict(&*model, &data, &all);
         for (i, p) in predicted.iter_mut().enumerate() {
+            *p *= intervals.length[i];
             if intervals.drivers.iter().any(|d| !d[i].is_finite()) {
                 *p = f64::NAN;
             }
@@ -104,7 +106,7 @@ impl AdjustedBaseline {
             let (train, next) = (&rows[..origin], &rows[origin..origin + fold]);
             let blocks: Vec<Vec<usize>> = train.chunks(train.len().div_ceil(FOLDS[0])).map(<[usize]>::to_vec).collect();
             let model = fit(family, &data, train, &blocks, settings)?;
-            let errors = next.iter().zip(predict(&*model, &data, next)).map(|(r, p)| intervals.used[*r] - p);
+            let errors = next.iter().zip(predict(&*model, &data, next)).map(error);
             Ok(errors.sum::<f64>() / fold as f64)
         });
         let forward: Vec<f64> = forward.collect::<Result<_>>()?;
@@ -116,6 +118,15 @@ impl AdjustedBaseline {
 }
 
 impl AdjustedBaseline {
+    /// Hash of the predicted use in the baseline period.
+    pub fn fit_hash(&self) -> String {
+        let mut hash = blake3::Hasher::new();
+        self.rows.iter().for_each(|&r| {
+            hash.update(&self.predicted[r].to_le_bytes());
+        });
+        hash.finalize().to_hex()[..32].to_owned()
+    }
+
     /// Hash of the use and the drivers in the baseline period.
     pub fn data_hash(&self, intervals: &Intervals) -> String {
         let mut hash = blake3::Hasher::new();
@@ -148,7 +159,7 @@ fn dataset(x: Vec<Vec<f64>>, intervals: &Intervals) -> Dataset {
     Dataset {
         layout: Layout { inputs: Vec::new(), targets: Vec::new() },
         x,
-        y: vec![intervals.used.clone()],
+        y: vec![intervals.used.iter().zip(&intervals.length).map(|(used, length)| used / length).collect()],
         row: (0..intervals.len()).collect(),
         step_ms,
         control_moves: Vec::new(),

@@ -33,6 +33,8 @@ pub struct Intervals {
     pub end: Vec<Timestamp>,
     /// `[intervals]`, in the unit of the KPI.
     pub used: Vec<f64>,
+    /// Length of each interval relative to the usual length. Days on which the clocks change have 23 or 25 hours.
+    pub length: Vec<f64>,
     /// Means of the drivers: `[drivers][intervals]`.
     pub drivers: Vec<Vec<f64>>,
     /// Day of the week, counted from Monday, and hour of the day, in the time zone of the plant.
@@ -76,6 +78,15 @@ impl Intervals {
             start: groups.iter().map(|g| log.time(g.start)).collect(),
             end: groups.iter().map(|g| log.time(g.end)).collect(),
             used: groups.iter().map(|g| value(log, used, g, registers)).collect(),
+            length: groups
+                .iter()
+                .map(|g| match length {
+                    Length::Day => {
+                        (log.time(g.end).as_millisecond() - log.time(g.start).as_millisecond()) as f64 / day_ms as f64
+                    }
+                    _ => 1.0,
+                })
+                .collect(),
             drivers: drivers
                 .iter()
                 .map(|&d| groups.iter().map(|g| mean(&log.columns[d][g.clone()])).collect())

@@ -17,6 +17,8 @@ const SAMPLES: usize = 1_000;
 const BLOCK_DAYS: usize = 7;
 /// 95th percentile of the standard normal distribution.
 const NORMAL_95: f64 = 1.644_853_627;
+/// 75th percentile of the standard normal distribution.
+const NORMAL_75: f64 = 0.674_489_750;
 /// Largest half-width of the interval, relative to the saving, of a verified saving.
 const MAX_UNCERTAINTY: f64 = 0.5;
 /// Number of standard errors above which a saving is verified.
@@ -36,6 +38,8 @@ pub enum Claim {
     Verified,
     /// The interval of the saving lies above zero, but a condition for a verified saving is not met.
     Indicated,
+    /// The interval does not contain zero, but a driver is often outside its range in the baseline period.
+    Extrapolated,
     /// The interval contains zero.
     NotShown,
     /// The interval lies below zero: the use has increased.
@@ -67,9 +71,17 @@ pub struct Saving {
 }
 
 impl Saving {
+    /// Computes the saving. If the data are `doubtful`, it is not verified.
+    ///
     /// # Errors
     /// [`Error::Data`] if no interval of the reporting period is usable.
-    pub fn new(baseline: &AdjustedBaseline, intervals: &Intervals, reporting: Range<usize>, seed: u64) -> Result<Self> {
+    pub fn new(
+        baseline: &AdjustedBaseline,
+        intervals: &Intervals,
+        reporting: Range<usize>,
+        doubtful: bool,
+        seed: u64,
+    ) -> Result<Self> {
         let rows = intervals.known(reporting.clone());
         let m = rows.len();
         if m == 0 {
@@ -96,9 +108,10 @@ impl Saving {
             saving > MIN_STANDARD_ERRORS * standard_error && relative <= MAX_UNCERTAINTY && outside <= MAX_OUTSIDE;
         let claim = match baseline.statistics.fitness() {
             Fitness::NotFit => Claim::NotFit,
+            _ if low <= 0.0 && high >= 0.0 => Claim::NotShown,
+            _ if outside > MAX_OUTSIDE => Claim::Extrapolated,
             _ if high < 0.0 => Claim::Increase,
-            _ if low <= 0.0 => Claim::NotShown,
-            Fitness::Fit if verified => Claim::Verified,
+            Fitness::Fit if verified && !doubtful => Claim::Verified,
             _ => Claim::Indicated,
         };
         Ok(Self {
@@ -157,7 +170,9 @@ fn placebo(errors: &[f64], forward: &[f64], forecasts: usize, m: usize) -> f64 {
         squares += sum * sum;
     }
     let windows = (squares / (n - length + 1) as f64).sqrt() / length as f64;
-    let forward = (forward.iter().map(|e| e * e).sum::<f64>() / forward.len().max(1) as f64).sqrt();
+    // a median, because a model that was fitted to few intervals may fail badly in a single forecast
+    let sorted = sorted_finite(&forward.iter().map(|e| e.abs()).collect::<Vec<_>>());
+    let forward = if sorted.is_empty() { 0.0 } else { quantile_type_7(&sorted, 0.5) / NORMAL_75 };
     student_t_95(n as f64 / length as f64 + forecasts as f64 - 1.0) * windows.max(forward) * m as f64
 }
 
