@@ -91,6 +91,9 @@ mod tests {
         assert!(amount("kWh", Role::State) && amount("item", Role::Control));
         assert!(is_counted("rain_mm", &Unit::parse("mm").unwrap()) && is_counted("Quantity", &Unit::one()));
         assert!(!is_counted("discount", &Unit::one()) && !is_counted("rain_mm", &Unit::parse("mm/h").unwrap()));
+        let kw = Unit::parse("kW").unwrap();
+        assert!(is_counted("consumption_kwh", &kw) && is_counted("Energy kWh", &kw));
+        assert!(!is_counted("power_kwh_per_h", &kw) && !is_counted("power_kw", &kw));
         assert!(!amount("item", Role::State) && !amount("m^3", Role::State) && !amount("item", Role::Setpoint));
     }
 }

@@ -217,3 +217,17 @@ fn several_things_with_equal_times_are_refused_and_can_be_selected() {
     let text = data_error(dir.path(), &twin("1d", ", where = { shop = \"east\" }", "unit = \"1\""));
     assert!(text.contains("`north`") && text.contains("`west`"), "{text}");
 }
+
+/// Every tenth hour of an hourly energy is missing.
+#[test]
+fn lost_rows_of_an_amount_are_not_read_as_zero() {
+    let kept: Vec<i64> = (0..24 * 20).filter(|h| h % 10 != 3).collect();
+    let time: Vec<i64> = kept.iter().map(|h| T0 + h * DAY / 24).collect();
+    let dir = log(vec![times("time", &time), floats("x", &vec![2.0; kept.len()])]);
+    let signal = |more: &str| format!("unit = \"kWh\", kind = \"amount\"{more}");
+    let (t, q) = read(dir.path(), &twin("1d", "", &signal(", partial = \"scale\""))).unwrap();
+    assert!(count(&q, "partial-step") > 0, "{:?}", q.findings);
+    close(&values(&t), &vec![48.0; 20]);
+    let (t, _) = read(dir.path(), &twin("1d", "", &signal(""))).unwrap();
+    assert!(t.columns[0].iter().all(|v| v.is_nan()), "{:?}", t.columns[0]);
+}
