@@ -63,6 +63,8 @@ pub(super) struct OtherTexts {
     unclear: Option<String>,
     /// Whether there is a [`Cell::Decimal`].
     decimal: bool,
+    /// Whether there is a [`Cell::Number`]. If all numbers have three digits after the point, it is a decimal point.
+    integer: bool,
 }
 
 impl Numerals {
@@ -137,6 +139,11 @@ impl Numerals {
 }
 
 impl OtherTexts {
+    /// A number whose point may separate thousands, unless other numbers show that it does not.
+    fn unclear(&self) -> Option<&String> {
+        self.unclear.as_ref().filter(|_| self.integer && !self.decimal)
+    }
+
     /// Counts one row.
     pub fn add(&mut self, cell: Cell<'_>) {
         let text = match cell {
@@ -144,6 +151,7 @@ impl OtherTexts {
             _ => {
                 self.numbers += 1;
                 self.decimal |= cell == Cell::Decimal;
+                self.integer |= cell == Cell::Number;
                 if let (Cell::Unclear(text), None) = (cell, &self.unclear) {
                     self.unclear = Some(text.trim().to_owned());
                 }
@@ -163,7 +171,7 @@ impl OtherTexts {
     pub fn fault(&self, key: LogKey, what: &str) -> Option<LogFault> {
         let rows = self.counts.values().sum::<usize>() + self.others;
         if rows == 0 {
-            let unclear = self.unclear.as_ref().filter(|_| !self.decimal)?;
+            let unclear = self.unclear()?;
             let message =
                 format!("{what} contains numbers like `{unclear}`, in which the point may separate thousands");
             let help =
@@ -234,7 +242,7 @@ impl OtherTexts {
         if rows.0 <= rows.1 || others.len() > MAX_MISSING || unclear {
             return None;
         }
-        let both = both.or_else(|| self.unclear.clone().filter(|_| !self.decimal));
+        let both = both.or_else(|| self.unclear().cloned());
         let written = match both {
             _ if comma > 0 => Written::With(Some(Decimal::Comma)),
             _ if point > 0 => Written::With(Some(Decimal::Point)),
@@ -317,6 +325,7 @@ mod tests {
             text.contains("`1.033`") && text.contains("`decimal = \".\"`") && text.contains("`decimal = \",\"`"),
             "{text}"
         );
+        assert_eq!(fault(&["1.033", "20.000"]), None);
         for other in ["0.890", "1.5", "1234.500", "1500"] {
             assert_eq!(fault(&["1.033", other]), None, "{other}");
         }
