@@ -56,7 +56,7 @@ impl Trajectory {
         self.bounds = bounds;
     }
 
-    /// Gives the steps of this trajectory the times of the steps of `other` from step `first` on.
+    /// Copies the times of the steps of `other`, starting at step `first`, to the steps of this trajectory.
     pub fn copy_times(&mut self, other: &Self, first: usize) {
         self.start = other.time(first);
         self.bounds = other.bounds.iter().skip(first).take(self.steps + 1).copied().collect();
@@ -88,8 +88,8 @@ impl Trajectory {
         bound.unwrap_or_else(|| time_after(self.start, self.step_ms, t))
     }
 
-    /// The step whose interval contains `time`; `None` if `time` is outside the grid. A time in the last hour before a
-    /// day belongs to that day, because days in local time begin at a different UTC time in summer.
+    /// The step whose interval contains `time`; `None` if `time` is outside the grid. If steps are whole days, a time
+    /// in the last hour before a step counts as part of it, because local days begin one hour earlier in UTC in summer.
     pub fn step_at(&self, time: Timestamp) -> Option<usize> {
         let early = if self.step_ms % 86_400_000 == 0 { 3_600_000 } else { 0 };
         let ms = time.as_millisecond() + early;

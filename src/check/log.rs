@@ -133,7 +133,7 @@ fn wide_column(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec, 
     }
 }
 
-/// What to write if a signal is not logged; this depends on its role.
+/// Advice for a signal that is not logged; it depends on the role of the signal.
 fn without_column(signal: &SignalSpec) -> &'static str {
     match (*signal.role, signal.next.is_some()) {
         (Role::Disturbance | Role::Setpoint, _) => ", or `value = …` for a constant",

@@ -1,6 +1,7 @@
 //! `twinopt import`: runs the program `twinopt-import`, which reads exports with polars.
 //!
-//! Reading is a process of its own because of damaged files: the reader can abort, and its address space is limited.
+//! Exports are read in a separate process, because the reader can abort on a damaged file and because the address space
+//! of that process is limited.
 
 use std::io::{BufRead, BufReader, ErrorKind, Write as _};
 use std::path::PathBuf;
@@ -12,7 +13,7 @@ use crate::error::{Error, Result};
 
 /// Name of the program.
 const PROGRAM: &str = "twinopt-import";
-/// Precedes the name of the file that `twinopt-import` is about to read.
+/// Control character that precedes the name of the file that `twinopt-import` is about to read.
 const MARK: u8 = 0x1f;
 /// Maximum number of threads (not tuned). Each thread needs address space, which is limited.
 const MAX_THREADS: usize = 8;
@@ -20,7 +21,7 @@ const MAX_THREADS: usize = 8;
 /// Runs the program with the arguments of this process, and returns its exit code.
 ///
 /// # Errors
-/// [`Error::NoInput`] if the program is missing, and [`Error::Data`] if it was ended by a signal.
+/// [`Error::NoInput`] if the program is missing, and [`Error::Data`] if it was killed by a signal.
 pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let beside = std::env::current_exe().ok().and_then(|p| p.parent().map(|dir| dir.join(PROGRAM)));
     let program = beside.filter(|p| p.is_file()).unwrap_or_else(|| PathBuf::from(PROGRAM));

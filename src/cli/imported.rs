@@ -1,4 +1,4 @@
-//! What `twinopt import` recorded in `import.toml` about a log: units and the time zone of the plant.
+//! The units and the time zone that `twinopt import` recorded in `import.toml`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,20 +24,21 @@ struct Source {
 }
 
 impl Imported {
-    /// Reads `import.toml` in the folder of a plant. A file that is missing or cannot be read tells nothing.
+    /// Reads `import.toml` in the folder of a plant. A missing or unreadable file is treated as
+    /// empty.
     pub fn load(dir: &Path) -> Self {
         let bytes = read_if_present(&dir.join("import.toml")).ok().flatten();
         let text = bytes.and_then(|b| String::from_utf8(b).ok());
         text.and_then(|t| toml::from_str(&t).ok()).unwrap_or_default()
     }
 
-    /// The time zone of the first source whose times have none.
+    /// The time zone that the first source with local times was imported with.
     pub fn timezone(&self) -> Option<&str> {
         // twin.toml requires the name of a zone, not an offset
         self.source.iter().find_map(|s| s.timezone.as_deref()).filter(|zone| !zone.starts_with(['+', '-']))
     }
 
-    /// The unit of a column in the notation of `twin.toml`, if it is a unit that twinopt knows.
+    /// The unit of a column in the notation of `twin.toml`, if twinopt knows the unit.
     pub fn unit(&self, column: &str) -> Option<String> {
         let mut unit = self.unit.get(column)?.trim().to_owned();
         for (exported, known) in [("°", "deg"), ("³", "^3"), ("²", "^2"), ("m3", "m^3"), ("m2", "m^2")] {

@@ -44,7 +44,7 @@ const DEMO_SCENARIOS: [(&str, &str); 4] = [
     ("normal.toml", include_str!("../../scenarios/inventory/normal.toml")),
     ("supplier_cap.toml", include_str!("../../scenarios/inventory/supplier_cap.toml")),
 ];
-/// The name of the example plant in its files.
+/// The name that the example files use for the example plant.
 const DEMO_NAME: &str = "\"inventory\"";
 
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {

@@ -1,5 +1,5 @@
-//! The reference page `docs/reference.md`: every key of the two files, every unit and every function, generated from
-//! the types. A test compares the page with this text.
+//! Generates the reference page `docs/reference.md` from the types: every key of `twin.toml` and of scenario files,
+//! every unit and every function. A test compares the page with the generated text.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! `twinopt verify`: the saving that was realised after a change.
+//! `twinopt verify`: verifies the saving that was realised after a change.
 
 use std::path::PathBuf;
 
@@ -213,7 +213,7 @@ fn text(v: &Verification) -> String {
     out
 }
 
-/// `value` without digits below a hundredth of `width`.
+/// Formats `value` without digits that are below a hundredth of `width`.
 fn rounded(value: f64, width: f64) -> String {
     let exponent = if width > 0.0 && width.is_finite() { width.log10().floor() as i32 - 2 } else { -3 };
     if exponent >= 0 {

@@ -13,8 +13,8 @@ use super::{At, ForecastSpec, PlannerSpec, TimeOfDay, TimeSpan, TotalSpec, Weekd
 pub enum ControllerSpec {
     /// Replays the logged controls.
     Replay {},
-    /// An imitation of the plant's own controller: a regression of each control on what operators see. Suitable as the
-    /// baseline if the scenario changes conditions to which the plant's controller reacts.
+    /// An imitation of the plant's own controller: a regression of each control on the signals that operators see.
+    /// Suitable as the baseline if the scenario changes conditions to which the plant's controller reacts.
     AsLogged(AsLoggedSpec),
     /// Constant control values: control name → value.
     Hold(IndexMap<String, At<f64>>),
@@ -30,7 +30,7 @@ pub enum ControllerSpec {
     Mpc(MpcSpec),
 }
 
-/// Settings of the imitation of the plant's own controller.
+/// Settings of the controller that imitates the plant's own controller.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AsLoggedSpec {

@@ -23,12 +23,12 @@ pub struct ImitationUse {
     pub rmse: f64,
     /// Signals that the imitation reads.
     pub inputs: Vec<String>,
-    /// Whether the imitation is too inaccurate to stand for the plant's own controller.
+    /// Whether the imitation is too inaccurate to represent the plant's own controller.
     pub poor: bool,
 }
 
-/// A regression of a control on what operators see. It is learned elsewhere, because controllers do not depend on
-/// models.
+/// A regression of a control on the signals that operators see. It is learned in another module, because controllers do
+/// not depend on models.
 pub trait Imitate: Send + Sync + Debug {
     /// Schema column of the control.
     fn signal(&self) -> usize;
@@ -37,7 +37,7 @@ pub trait Imitate: Send + Sync + Debug {
     fn act(&self, window: &Window, out: &mut [f64]);
 }
 
-/// The imitated controls, and their imitations after these were learned.
+/// The imitated controls, and their imitations once these have been learned.
 #[derive(Debug, Clone)]
 pub struct AsLoggedSettings {
     pub signals: Vec<usize>,

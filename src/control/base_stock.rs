@@ -49,7 +49,7 @@ impl BaseStockSettings {
     }
 
     /// The levels S and the reorder points s over all steps and particles of `run`. The first steps are left out if the
-    /// expressions read values from before the run.
+    /// expressions depend on values from before the run.
     pub fn levels(&self, run: &Trajectory) -> (Vec<f64>, Option<Vec<f64>>) {
         let mut registers = Registers::default();
         let mut values = |program: &Program| {

@@ -131,7 +131,7 @@ impl LiveSettings {
                 value: ControllerSpec::Mpc(_) | ControllerSpec::Replay {} | ControllerSpec::AsLogged(_),
                 span,
             }) => {
-                let message = "[mpc]: `safe` can be neither `mpc` nor `replay` nor `as_logged`";
+                let message = "[mpc]: `safe` must not be `mpc`, `replay` or `as_logged`";
                 faults.add("wrong-value", span, message, "write e.g. `safe.hold`, `safe.rule` or `safe.pid`");
                 return None;
             }

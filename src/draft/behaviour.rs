@@ -1,4 +1,4 @@
-//! How the values of a signal behave on the grid of the log.
+//! Statistics of the values of a signal on the time grid of the log.
 
 use crate::trajectory::Trajectory;
 
@@ -14,12 +14,12 @@ pub(super) struct Behaviour {
     pub still: f64,
     /// Median size of the changes relative to the range of the values.
     pub jump: f64,
-    /// Correlation of successive values.
+    /// Correlation of each value with the next one.
     pub memory: f64,
 }
 
 impl Behaviour {
-    /// Examines the signal in column `signal` of `log`.
+    /// Computes the statistics of the signal in column `signal` of `log`.
     pub fn new(log: &Trajectory, signal: usize) -> Self {
         let column = &log.columns[signal];
         let rows: usize = log.segments.iter().map(ExactSizeIterator::len).sum();

@@ -1,4 +1,4 @@
-//! Derived signals that encode the time of the day and of the week, for signals that follow them.
+//! Derived signals that encode the time of day and of week, added if other signals have a daily or weekly cycle.
 
 use super::behaviour::autocorrelation;
 use crate::config::TimeSpan;

@@ -39,7 +39,7 @@ fn is_status(column: &ColumnSummary) -> bool {
     column.examples.iter().any(|e| WORDS.contains(&e.trim().to_lowercase().as_str()))
 }
 
-/// Flags of the quality column that mark good samples, if the default is not right.
+/// Flags of the quality column that mark good samples, if these differ from the default flags.
 pub(super) fn good(quality: &ColumnSummary) -> Option<&'static str> {
     let has = |flag: &str| quality.examples.iter().any(|e| e.trim().eq_ignore_ascii_case(flag));
     match quality.kind {

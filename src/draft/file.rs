@@ -17,7 +17,7 @@ use crate::log::ColumnSummary;
 use crate::schema::Role;
 use crate::terminal::one_line;
 
-/// Maximum number of columns that a draft lists one by one because they are not used.
+/// Maximum number of unused columns that a draft lists individually.
 const MAX_LISTED: usize = 500;
 
 /// The guessed content of `twin.toml` and of the first scenario.
@@ -31,17 +31,17 @@ pub struct Draft {
     pub(super) spans: Spans,
     pub(super) signals: Vec<Guess>,
     pub(super) features: Vec<Feature>,
-    /// Whether the rows are events, of which several have the same time.
+    /// Whether the rows are events, so that several rows can have the same time.
     pub(super) events: bool,
     /// Columns that are not used as signals, each with the reason.
     pub(super) left_out: Vec<(String, String)>,
     /// Start and length of the first scenario.
     pub(super) run: Option<(Timestamp, TimeSpan)>,
-    /// Index of the control that the first scenario changes, and a low and a high value.
+    /// Index of the control that the first scenario changes, and a low and a high value for this control.
     pub(super) room: Option<(usize, f64, f64)>,
 }
 
-/// Columns and settings of `[log]`.
+/// The columns and settings in `[log]`.
 pub(super) struct LogLines {
     pub time: String,
     pub episode: Option<String>,
@@ -55,7 +55,7 @@ pub(super) struct LogLines {
 pub(super) struct Long {
     tag: String,
     value: String,
-    /// The quality column, and the flag of good samples if it is not a default flag.
+    /// The quality column, and the flag that marks good samples if this is not a default flag.
     quality: Option<(String, Option<&'static str>)>,
 }
 
@@ -115,7 +115,7 @@ struct ScenarioFile<'a> {
     start: Timestamp,
     length: TimeSpan,
     disturbance: Option<&'a str>,
-    /// A control, and a low and a high value of it in the log.
+    /// A control, and a low and a high logged value of this control.
     room: Option<(&'a str, String, String)>,
 }
 

@@ -1,6 +1,6 @@
 //! Drafts a first `twin.toml` and a first scenario from a log.
 //!
-//! 1. `columns`, `notation`: which columns are the time, episodes and entities, and how times and numbers are written.
+//! 1. `columns`, `notation`: the columns with the time, episodes and entities, and the notation of times and numbers.
 //! 2. `roles`, `units`, `tags`: the role, unit and name of each signal, from the name of its column.
 //! 3. The log is read with these settings. `behaviour`, `relevance`, `clock` and `spans` correct roles, leave signals
 //!    out, add the time of day, and choose the spans of `[model]`.
@@ -40,18 +40,19 @@ use crate::log::{self, ColumnKind, ColumnSummary};
 use crate::schema::{Role, Schema};
 use crate::trajectory::Trajectory;
 
-/// A text column is assumed to distinguish several things if more than this fraction of the rows has the time of
-/// another row (not tuned).
+/// A text column is assumed to distinguish several entities if more than this fraction of the rows share their time
+/// with another row (not tuned).
 const MAX_REPEATS: f64 = 0.1;
-/// Smallest number of rows with which a draft is made.
+/// Minimum number of rows for a draft.
 const MIN_ROWS: i64 = 20;
-/// Minimum fraction of the steps in which a signal needs a value. The default of `log.completeness`.
+/// Minimum fraction of the steps in which a signal must have a value; equal to the default of `log.completeness`.
 const MIN_KNOWN: f64 = 0.8;
-/// Minimum fraction of the steps in which all signals need a value (not tuned).
+/// Minimum fraction of the steps in which all signals must have a value (not tuned).
 const MIN_COMPLETE: f64 = 0.6;
-/// Signals whose successive values have a smaller correlation have no memory, so they are outputs (not tuned).
+/// A signal whose successive values have a correlation below this value is an output, because it has no memory (not
+/// tuned).
 const MEMORY: f64 = 0.5;
-/// Maximum number of trials. Each of them leaves out the signals that the trial before could not predict.
+/// Maximum number of trials. Each trial leaves out the signals that the preceding trial could not predict.
 const MAX_TRIALS: usize = 7;
 
 /// The files of a log, which are all in one folder.
@@ -80,7 +81,8 @@ impl LogSource<'_> {
     }
 }
 
-/// The log on the grid of the draft. Column k is that of the signal that had index k when the log was read.
+/// The log on the grid of the draft. Column k belongs to the signal that had index k when the log
+/// was read.
 struct Grid {
     log: Trajectory,
     /// Column of each signal.
@@ -91,7 +93,7 @@ impl Draft {
     /// Drafts the twin of plant `name` from the `columns` of its log.
     ///
     /// # Errors
-    /// [`Error::Data`] if the log cannot be the log of a twin, in one sentence that states what it lacks.
+    /// [`Error::Data`] if no twin can be drafted from the log. The message states in one sentence what the log lacks.
     pub fn new(name: &str, source: LogSource<'_>, columns: &[ColumnSummary]) -> Result<Self> {
         let time = columns::time(columns).ok_or_else(|| {
             let names = columns.iter().take(20).map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
@@ -112,7 +114,8 @@ impl Draft {
                 ((span.first, span.last), span.rows, repeats, span.sampling)
             }
         };
-        // If many rows have equal times, some columns distinguish several things, of which the most active is used.
+        // If many rows have equal times, some columns distinguish several entities. Only the most active entity is
+        // used.
         let several = long.is_none() && repeats > MAX_REPEATS;
         let entities = if several { log::entities(source.files, &time.name)? } else { None };
         if let Some(entities) = &entities {
@@ -153,7 +156,7 @@ impl Draft {
             },
             step,
             step_reason: longer.unwrap_or_else(|| "sample time, from the time column".into()),
-            // Provisional spans; the log is read before they are chosen.
+            // Provisional spans; the final ones are chosen after the log has been read.
             spans: Spans {
                 lags: 1,
                 holdout: spans::round_span(length / 5, step),
@@ -163,7 +166,7 @@ impl Draft {
             features: Vec::new(),
             events,
             left_out: Vec::new(),
-            // used only if the log cannot be read
+            // this is used only if the log cannot be read
             run: Some((span.0, spans::round_span(length / 10, step))),
             room: None,
         };
@@ -257,15 +260,15 @@ impl Draft {
         }
         if self.signals.is_empty() {
             return Err(Error::Data(format!(
-                "{}: many rows have the time of another row, and neither one nor two columns tell these rows apart; \
-                 export one row per time, or add a column that names the thing to which a row belongs",
+                "{}: many rows share their time with another row, and neither one nor two columns distinguish \
+                 these rows; export one row per time, or add a column that names the thing to which a row belongs",
                 source.display()
             )));
         }
         Ok(())
     }
 
-    /// Uses constant alarm limits in the log as soft limits of the measurement with the same stem.
+    /// Uses constant alarm limits in the log as soft limits of the measurement whose tag has the same stem.
     fn limits(&mut self, columns: &[ColumnSummary]) {
         for column in columns.iter().filter(|c| c.distinct == 1 && c.min.is_finite()) {
             let limit = Tag::parse(&column.name);
@@ -282,7 +285,7 @@ impl Draft {
         self.signals.iter_mut().for_each(|g| g.soft = g.soft.filter(|(low, high)| low < high));
     }
 
-    /// In a control loop whose set-point moves, the set-point is the control, and the output of the controller follows.
+    /// In a control loop whose set-point moves, the set-point is the control and the controller output is an output.
     fn loops(&mut self) {
         let moved: Vec<String> = self
             .signals
@@ -319,7 +322,7 @@ impl Draft {
         signal.reason = format!("role by default, because a twin predicts at least one signal, {}", signal.reason);
     }
 
-    /// Reads the log with the present settings. The reader reports faults later, so they are ignored here.
+    /// Reads the log with the current settings. Faults in the log are ignored here, because they are reported later.
     fn read(&self, source: LogSource<'_>) -> Option<Grid> {
         let (loaded, schema) = self.parse(source)?;
         let (log, _) = log::read(source.folder(), &loaded.value, &schema).ok()?;
@@ -335,7 +338,7 @@ impl Draft {
         Some((loaded, schema))
     }
 
-    /// Corrects the draft according to the values in the log.
+    /// Corrects the draft on the basis of the values in the log.
     fn refine(&mut self, read: Option<Grid>, source: LogSource<'_>) -> Result<()> {
         let Some(mut grid) = read else { return self.choose_spans(None) };
         let facts: Vec<Behaviour> = grid.at.iter().map(|s| Behaviour::new(&grid.log, *s)).collect();
@@ -388,7 +391,7 @@ impl Draft {
         self.signals.iter().zip(&grid.at).filter(|(s, _)| role(s.role)).map(|(_, at)| *at).collect()
     }
 
-    /// Removes the signals that have a reason to be left out.
+    /// Removes the signals for which a reason to leave them out was found.
     fn leave_out(&mut self, grid: &mut Grid, mut reasons: Vec<Option<String>>) {
         let signals = std::mem::take(&mut self.signals);
         let at = std::mem::take(&mut grid.at);

@@ -5,7 +5,7 @@ use crate::error::plural;
 use crate::log::{ColumnSummary, Entities, Entity};
 use crate::terminal::one_line;
 
-/// Maximum number of things that are listed in comments (not tuned).
+/// Maximum number of items that are listed in a comment (not tuned).
 const MAX_OTHERS: usize = 30;
 
 /// The lines of `[log]`.

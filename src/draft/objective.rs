@@ -3,7 +3,7 @@
 use super::roles::Guess;
 use crate::schema::Role;
 
-/// Words in the names of signals of which more is better.
+/// Words in a signal name which suggest that more of the quantity is better.
 const MORE_IS_BETTER: [&str; 9] =
     ["yield", "generat", "produc", "export", "revenue", "profit", "sales", "turnover", "throughput"];
 
@@ -13,7 +13,7 @@ pub(super) struct KpiLine {
     pub name: String,
     pub definition: String,
     pub reason: String,
-    /// Price per unit in the objective; `None` if nothing in the log says whether more or less is better.
+    /// Price per unit in the objective; `None` if the log does not show whether more or less is better.
     pub price: Option<f64>,
 }
 
@@ -25,7 +25,7 @@ pub(super) fn main_signal(signals: &[Guess]) -> Option<usize> {
         .or_else(|| signals.iter().position(|s| s.role == Role::Output))
 }
 
-/// The signal with the energy or power that is to be saved.
+/// The signal that measures the energy or power to be saved.
 fn consumption(signals: &[Guess]) -> Option<usize> {
     let is = |s: &Guess| {
         let power = ["W", "kW", "MW"].contains(&s.unit.as_str()) && s.column.to_lowercase().contains("power");

@@ -7,7 +7,7 @@ use crate::trajectory::Trajectory;
 
 /// Maximum number of signals in a draft. With more signals, a fit takes longer than a few minutes (not tuned).
 const MAX_SIGNALS: usize = 24;
-/// Maximum number of states and outputs, each of which is a target of the model (not tuned).
+/// Maximum number of states and outputs, which are the targets of the model (not tuned).
 const MAX_TARGETS: usize = 10;
 /// Maximum number of rows from which correlations are computed (not tuned).
 const MAX_ROWS: usize = 4_000;
@@ -31,8 +31,8 @@ impl Sample {
     }
 }
 
-/// Returns for each signal the reason to leave it out; `None` if it is kept. `at`: the column of each signal in `log`.
-/// `main`: the signal in the objective, if there is one.
+/// Returns, for each signal, the reason for leaving it out; `None` if the signal is kept. `at`: the column of each
+/// signal in `log`. `main`: the signal in the objective, if there is one.
 pub(super) fn selection(guesses: &[Guess], at: &[usize], log: &Trajectory, main: Option<usize>) -> Vec<Option<String>> {
     let n = guesses.len();
     let sample = Sample::new(log, at);

@@ -114,7 +114,7 @@ const WORDS: [(&str, Role); 84] = [
     ("voltage", Role::Disturbance),
 ];
 
-/// Machines whose name in a column suggests a control, unless the column is a measurement of the machine.
+/// Machine names which suggest that a column is a control, unless the column is a measurement on the machine.
 const MACHINES: [&str; 6] = ["valve", "pump", "damper", "fan", "motor", "compressor"];
 /// Quantities that are measured on a machine.
 const MEASURED: [(&str, Role); 12] = [
@@ -134,7 +134,7 @@ const MEASURED: [(&str, Role); 12] = [
 /// Units in which machines are measured, but not controlled.
 const MEASURED_UNITS: [&str; 10] = ["W", "kW", "MW", "Wh", "kWh", "MWh", "A", "bar", "mbar", "kPa"];
 
-/// Names of columns that describe the log or an experiment, not the plant.
+/// Names of columns that describe the log or an experiment instead of the plant.
 const NOT_SIGNALS: [&str; 14] = [
     "reward",
     "tracking_error",
@@ -151,7 +151,7 @@ const NOT_SIGNALS: [&str; 14] = [
     "unnamed_0",
     "level_0",
 ];
-/// Words in the names of labels, which someone assigned to the rows afterwards.
+/// Words in the names of label columns, whose values were assigned to the rows after the measurement.
 const LABELS: [&str; 11] = [
     "anomaly",
     "changepoint",
@@ -238,7 +238,7 @@ pub(super) fn signal(column: &ColumnSummary, exported: Option<&str>) -> Result<G
         _ => None,
     };
     let (mut role, mut why) = role(&lower, &tag, unit, air.is_some(), kind.is_some());
-    // the reading of a meter is not set by anyone
+    // nobody sets the reading of a meter, so it is not a control
     if kind == Some("counter") && role == Role::Control {
         (role, why) = (Role::Output, Some("role from its rise".to_owned()));
     }

@@ -1,4 +1,4 @@
-//! The first scenario of a draft: a stretch of the hold-out with data, and a control that has room in the log.
+//! The first scenario of a draft: a stretch of the hold-out with data, and a control with enough variation in the log.
 
 use std::ops::Range;
 
@@ -12,7 +12,8 @@ use crate::trajectory::Trajectory;
 const DAY: i64 = 86_400_000;
 /// Maximum length of the scenario in steps (not tuned).
 const MAX_STEPS: i64 = 2_000;
-/// Quantiles of a control that are compared with its logged values; the first pair that differs is used.
+/// Pairs of quantiles from which the low and the high value of a control are taken. The first pair whose values differ
+/// is used.
 const ROOM: [(f64, f64); 3] = [(0.25, 0.75), (0.1, 0.9), (0.0, 1.0)];
 
 /// The rows over which the first scenario runs: the longest stretch in the hold-out in which the inputs are known, or
@@ -69,7 +70,7 @@ pub(super) fn rows(log: &Trajectory, signals: &[(usize, Role)], spans: Spans, st
     Some(start..start + steps.max(1) as usize)
 }
 
-/// A control and two values that it had in the log: the index of the control, a low value and a high value.
+/// A control and two of its logged values: the index of the control, a low value and a high value.
 pub(super) fn room(log: &Trajectory, signals: &[(usize, Role)], guesses: &[Guess]) -> Option<(usize, f64, f64)> {
     let mut found: Option<(f64, (usize, f64, f64))> = None;
     for (i, (s, role)) in signals.iter().enumerate() {
@@ -85,7 +86,8 @@ pub(super) fn room(log: &Trajectory, signals: &[(usize, Role)], guesses: &[Guess
             .map(|(level, (low, high))| (level, (value(*low), value(*high))))
             .find(|(_, (low, high))| low < high)
             .unwrap_or((ROOM.len(), (0.0, 0.0)));
-        // Controls that use much of their range have more room. The first of equal controls is used.
+        // A control is preferred if its low and high value span much of its range. If scores are
+        // similar, the first control is used.
         let range = guesses[i].max - guesses[i].min;
         let score = if range > 0.0 { (pair.1 - pair.0) / range - level as f64 } else { f64::NEG_INFINITY };
         if level < ROOM.len() && found.as_ref().is_none_or(|(best, _)| score > best + 0.25) {

@@ -15,14 +15,14 @@ const STEPS: [i64; 22] = [
 ];
 const DAY: i64 = 86_400_000;
 const HOUR: i64 = 3_600_000;
-/// Largest fraction of the steps within segments without any sample (not tuned).
+/// Maximum fraction of steps without any sample within the segments (not tuned).
 const MAX_HOLES: f64 = 0.02;
-/// Number of rows below which the step is not made longer (not tuned).
+/// The step is made longer only if the log has more than twice this number of rows (not tuned).
 const MIN_ROWS: usize = 1_000;
 /// Number of past values that a model reads, if the log is long enough.
 const LAGS: usize = 3;
-/// Number of blocks of one forecast each that a log needs: five folds, four gaps between them, and one gap before the
-/// hold-out.
+/// Minimum length of a log in blocks, each as long as one forecast: five folds, four gaps between them, and one gap
+/// before the hold-out.
 const BLOCKS: usize = 10;
 
 /// Spans of `[model]`.
@@ -73,10 +73,10 @@ pub(super) fn usual_step(interval: i64) -> TimeSpan {
     TimeSpan::from_ms(STEPS.into_iter().min_by(|a, b| ratio(a).total_cmp(&ratio(b))).unwrap_or(60_000))
 }
 
-/// The next longer step if the log has no sample at many steps within its segments; `None` if the step is right.
+/// The next longer step if many steps within the segments have no sample; `None` if the current step can be kept.
 pub(super) fn without_holes(log: &Trajectory, step: TimeSpan) -> Option<TimeSpan> {
     let rows: usize = log.segments.iter().map(ExactSizeIterator::len).sum();
-    // The reader holds the values of controls and set-points, so these have no holes.
+    // The reader holds the values of controls and set-points, so these signals have no empty steps.
     let held = |role: Role| matches!(role, Role::Control | Role::Setpoint);
     let sampled: Vec<&Vec<f64>> =
         log.columns.iter().zip(&log.schema.signals).filter(|(_, s)| !held(s.role)).map(|(c, _)| c).collect();
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn the_spans_satisfy_the_requirements_of_the_split() {
-        // 221 days with 6 signals: the split needs 10 (lags + horizon) rows and the hold-out.
+        // 221 days with 6 signals: besides the hold-out, the split needs 10 · (lags + horizon) rows.
         let spans = Spans::new(221, 221, 4, 221, span("1d")).unwrap();
         assert_eq!((spans.lags, spans.holdout, spans.horizon), (3, span("44d"), span("14d")));
         // Two months of hourly rows.

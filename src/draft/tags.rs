@@ -3,7 +3,7 @@
 
 use crate::schema::Role;
 
-/// The meaning of the last part of a tag name, with the text of that part.
+/// The attribute that the last part of a tag name denotes, with the text of that part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Attribute<'a> {
     Measurement(&'a str),

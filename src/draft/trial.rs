@@ -13,8 +13,8 @@ use crate::schema::Schema;
 use crate::stats::mean;
 use crate::trajectory::Trajectory;
 
-/// Maximum number of values of all inputs in a trial (not tuned). A trial should use the whole log if possible, so that
-/// its hold-out is that of the fit.
+/// Maximum total number of input values in a trial (not tuned). If possible, a trial uses the whole log, so that it has
+/// the same hold-out as the fit.
 const MAX_VALUES: usize = 1_000_000;
 /// Largest error relative to persistence or to the mean at which a signal is regarded as predictable. The limit is
 /// lower than that of `fit`, because `fit` uses other rows.
@@ -25,7 +25,7 @@ const SKILL_RATIO: f64 = 0.96;
 pub(super) struct Trial {
     /// Whether `fit` would refuse the model, or might refuse it.
     pub refused: bool,
-    /// Names of the targets that cannot be predicted, and of those that can.
+    /// Names of the targets that cannot be predicted, and names of the targets that can.
     pub failed: Vec<String>,
     pub predicted: Vec<String>,
 }
@@ -39,7 +39,7 @@ pub(super) fn run(twin: &Loaded<TwinSpec>, schema: &Arc<Schema>, log: &Trajector
     let spec = &twin.value;
     let compiled = Compiled::new(twin, schema, &IndexMap::new())?;
     let rows = MAX_VALUES / (schema.len() * spec.model.lags.value).max(1);
-    // The newest rows, not counting gaps.
+    // The newest rows; gaps are not counted as rows.
     let mut first = 0;
     let mut newer = 0;
     for segment in log.segments.iter().rev() {

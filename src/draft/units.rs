@@ -109,7 +109,7 @@ pub(super) fn guess(name: &str) -> UnitGuess<'_> {
     }
 }
 
-/// Returns the unit of an atmospheric pressure if the name and the range of the column are those of one.
+/// Returns the unit of the column if its name and its range are those of an atmospheric pressure.
 pub(super) fn atmospheric(lower: &str, min: f64, max: f64) -> Option<&'static str> {
     let named = ["pressure", "barom", "baro_"].iter().any(|w| lower.contains(w));
     let found = ATMOSPHERIC.iter().find(|(_, low, high)| named && min >= *low && max <= *high);

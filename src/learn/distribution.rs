@@ -1,5 +1,5 @@
-//! The distribution of a quantity whose values do not depend on each other or on any input, such as the daily demand
-//! for a product.
+//! The distribution of a quantity whose values are mutually independent and depend on no input, such as the daily
+//! demand for a product.
 //!
 //! Counts are described by one of the following distributions, fitted by maximum likelihood:
 //!
@@ -12,14 +12,14 @@
 //!
 //! The distribution with the highest logarithmic score on left-out blocks is used; a simpler one is preferred unless
 //! the difference exceeds [`MIN_GAIN`]. Quantities that are not counts always have the empirical distribution, which is
-//! described by quantiles. No distribution gives values outside the range of its kind, so a demand is never negative.
+//! described by quantiles. No distribution produces values outside its range, so a demand is never negative.
 
 use serde::{Deserialize, Serialize};
 
 use crate::rng::{Key, normal_quantile};
 use crate::stats::{normal_cdf, quantile_type_5};
 
-/// Quantities with larger values are not described as counts (not tuned).
+/// Largest value of a quantity that is described as a count (not tuned).
 const MAX_COUNT: f64 = 500.0;
 /// Number of quantiles of an empirical distribution.
 const QUANTILES: usize = 512;
@@ -30,7 +30,7 @@ const TAIL: f64 = 1e-9;
 /// Number of iterations of a golden-section search; each reduces the interval by the factor 0.618.
 const ITERATIONS: usize = 40;
 
-/// A family of distributions, ordered from the simplest to the most general.
+/// A family of distributions. The variants are ordered from the simplest to the most general.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DistributionKind {
     Poisson,
@@ -49,7 +49,7 @@ impl DistributionKind {
         Self::Empirical,
     ];
 
-    /// Name of the distribution in a sentence.
+    /// Name of the distribution, for use within a sentence.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Poisson => "Poisson",
@@ -158,7 +158,7 @@ impl Distribution {
     }
 
     /// Draws a value and returns its difference from the mean. `stream` and `number` identify the random number of this
-    /// step, and `drift` the random number that the whole run shares.
+    /// step, and `drift` is the random number shared by all steps of the run.
     pub fn deviation(&self, stream: Key, number: u64, drift: Key) -> f64 {
         let p = if self.drift > 0.0 {
             let own = normal_quantile(stream.uniform(number));
@@ -248,7 +248,7 @@ impl Probabilities {
     /// Logarithm of the probability of `k`.
     fn log(&self, k: usize) -> f64 {
         if let Some((frequencies, total)) = &self.frequencies {
-            // Half a count is spread over all other values, so that a new value does not have probability zero.
+            // Half a count is spread over all unobserved values, so that none of them has probability zero.
             let size = frequencies.len() as f64;
             let n = frequencies.get(k).copied().unwrap_or(0.0);
             return ((n + 0.5 / size) / (total + 0.5)).ln() - if k < frequencies.len() { 0.0 } else { size.ln() };

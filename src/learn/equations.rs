@@ -204,7 +204,7 @@ impl Equations {
                 for (state, value) in &mut states {
                     let Some(next) = self.next.iter().find(|n| n.signal == state.signal) else { continue };
                     next.program.eval(&log.frame(t, segment.start), &mut registers, &mut values);
-                    // With a missing flow, the state keeps its value.
+                    // If a flow is missing, the state keeps its value.
                     value.iter_mut().zip(&values).filter(|(_, v)| v.is_finite()).for_each(|(old, v)| *old = *v);
                 }
             }

@@ -1,11 +1,12 @@
-//! Imitation of the plant's own controller: a regression of each control on what its operators see.
+//! Imitation of the plant's own controller: a regression of each control on the signals that operators see.
 //!
 //! > u(t) = f(states, disturbances and set-points at t, time of day and day of the week, and possibly u(t − 1))
 //!
-//! The regression is fitted with and without the previous value. Both variants are assessed in free run on blocks to
-//! which they were not fitted: the imitation receives the logged states and disturbances, but its own previous values.
-//! With logged previous values, a constant would look like a perfect imitation of a control that moves rarely. The
-//! variant without the previous value is preferred unless the other one is clearly better.
+//! The regression is fitted with and without the previous value. Both variants are assessed in free-run
+//! simulation on blocks that were not used in their fit: the imitation receives the logged states and disturbances, but
+//! its own previous values. If it received the logged previous values, merely repeating them would look like a perfect
+//! imitation of a control that moves rarely. The variant without the previous value is preferred unless the other
+//! variant is clearly better.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -27,11 +28,11 @@ use crate::trajectory::{Frame, Trajectory, Window};
 
 /// Number of blocks for cross-fitting (not tuned).
 const FOLDS: usize = 5;
-/// Rows between a block and the rows of its fit (not tuned).
+/// Number of rows between a block and the rows used in the fit for this block (not tuned).
 const GAP: usize = 48;
 /// Maximum number of rows of each block that are assessed in free run (not tuned).
 const ASSESSED_ROWS: usize = 4_000;
-/// A disturbance is an input only if this fraction of its values is known (not tuned).
+/// A disturbance is used as an input only if at least this fraction of its values is known (not tuned).
 const MIN_KNOWN: f64 = 0.98;
 /// The variant with the previous value is used only if its error is below this fraction of the error of the other
 /// variant (not tuned).
@@ -62,7 +63,7 @@ pub struct ImitationQuality {
     pub rmse: f64,
     /// Whether the imitation reads its own previous value.
     pub reads_previous: bool,
-    /// Whether the imitation is too inaccurate to stand for the plant's own controller.
+    /// Whether the imitation is too inaccurate to represent the plant's own controller.
     pub poor: bool,
 }
 
@@ -139,8 +140,8 @@ impl Imitation {
     }
 }
 
-/// The states, disturbances and set-points that operators can see: those with a value in almost every row, without
-/// constants.
+/// The states, disturbances and set-points that operators can see. Constants and signals without a value in almost
+/// every row are left out.
 fn visible(log: &Trajectory, equations: &Equations) -> Vec<usize> {
     let varies = |s: &usize| {
         let values = || log.columns[*s].iter().filter(|v| v.is_finite());
@@ -153,7 +154,7 @@ fn visible(log: &Trajectory, equations: &Equations) -> Vec<usize> {
     signals.filter(varies).collect()
 }
 
-/// Local hour of the day and number of the weekday.
+/// The local hour of the day, and the day of the week as a number.
 fn clock(time: Timestamp, zone: &TimeZone) -> (f64, f64) {
     let local = time.to_zoned_datetime(zone.clone());
     let hour = f64::from(local.hour()) + f64::from(local.minute()) / 60.0 + f64::from(local.second()) / 3600.0;
@@ -197,7 +198,7 @@ impl Columns {
         Self { data: Dataset { layout, x, y, row, step_ms: log.step_ms, control_moves: Vec::new() }, inputs }
     }
 
-    /// The regressors with or without the previous value.
+    /// The inputs of the regression, with or without the previous value.
     fn variant(&self, previous: bool) -> Self {
         let keep = self.inputs.len() - usize::from(!previous);
         let layout = Layout { inputs: self.data.layout.inputs[..keep].to_vec(), ..self.data.layout.clone() };
@@ -280,7 +281,7 @@ fn free_run(columns: &Columns, model: &dyn Regressor, rows: Range<usize>) -> Vec
     out
 }
 
-/// Names of the signals that an imitation can read, for descriptions.
+/// Names of the inputs of an imitation, for use in descriptions.
 impl Imitation {
     pub fn input_names<'a>(&'a self, schema: &'a Schema) -> Vec<&'a str> {
         self.inputs

@@ -15,7 +15,7 @@
 //! | `noise_model` | the noise process, scaled to match the distribution of multi-step errors |
 //! | `score`, `coverage`, `response`, `epistemic` | skill, interval coverage, step responses, epistemic uncertainty |
 //! | `identification` | whether the log determines the effect of each control |
-//! | `imitation` | the plant's own controller as a regression |
+//! | `imitation` | imitation of the plant's own controller by a regression |
 //! | `choose` | the choice or rejection of a model, with reasons |
 //! | `validated` | models for closed-loop tuning |
 

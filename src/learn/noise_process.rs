@@ -16,8 +16,8 @@
 //! output at horizon h is e(t + h) itself. For a state, φ is the lag-1 correlation of e, because the forecast error of
 //! a state is a sum of one-step errors.
 //!
-//! A target without any dependence, such as the demand for a product, has a distribution instead: the error is a value
-//! drawn from that distribution minus its mean ([`Distribution`]).
+//! A target that depends on no input and no past value, such as the demand for a product, has a distribution instead:
+//! the error is a value drawn from that distribution minus its mean ([`Distribution`]).
 //!
 //! The variance of simulated particles may differ from that of the out-of-fold errors. [`super::NoiseModel::inflate`]
 //! therefore scales the rows of the matrix L.
@@ -67,7 +67,7 @@ impl NoiseProcess {
     ) -> Self {
         let mut clipped = clip(residuals, is_output.len());
         let is_independent = |i: usize| distributions.get(i).is_some_and(Option::is_some);
-        // Independent targets must not exclude rows in which their own values are missing.
+        // A missing value of an independent target must not exclude the row for the other targets.
         for block in &mut clipped {
             let own = block.errors.iter_mut().enumerate().filter(|(i, _)| is_independent(*i));
             own.for_each(|(_, errors)| errors.fill(0.0));

@@ -47,7 +47,7 @@ pub enum NoteKind {
     Unscored,
     /// The model predicts a signal no better than persistence does.
     NoSkill,
-    /// An output is described by its mean and its distribution.
+    /// States that an output is described by its mean and its distribution.
     Independent,
     /// The coverage of a forecast interval on the hold-out is too high or too low.
     Coverage,

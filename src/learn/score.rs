@@ -26,7 +26,7 @@ pub const LEVELS: [f64; 4] = [0.5, 0.8, 0.9, 0.95];
 /// Index in [`LEVELS`] of the 90 % interval, whose coverage is checked (CAL-1).
 pub(super) const INTERVAL_90: usize = 2;
 
-/// Smallest skill that is reported. The skill relative to a reference without any error would be infinitely small.
+/// Lowest skill that is reported. Relative to a reference with zero error, the skill would be minus infinity.
 const MIN_SKILL: f64 = -999.0;
 
 /// Scores of one model for one signal at one horizon, in the unit of the signal.

@@ -1,4 +1,4 @@
-//! Finds the things that a log contains at the same times, such as products or zones, and how active each of them is.
+//! Finds entities that are logged at the same times, such as products or zones, and measures how active each one is.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -11,13 +11,13 @@ use crate::error::Result;
 
 /// Maximum number of rows that are examined (not tuned).
 const MAX_ROWS: usize = 3_000_000;
-/// Maximum number of distinct values of a column that distinguishes rows with equal times (not tuned).
+/// Maximum number of distinct values in a column that is used to distinguish rows with equal times (not tuned).
 const MAX_VALUES: usize = 10_000;
 /// Maximum number of columns that may distinguish rows (not tuned).
 const MAX_COLUMNS: usize = 6;
 /// Maximum number of numeric columns from which the activity is determined (not tuned).
 const MAX_NUMBERS: usize = 12;
-/// Fraction of the rows that the columns must identify, together with the time.
+/// Minimum fraction of the rows that the columns, together with the time, must identify uniquely.
 const IDENTIFIED: f64 = 0.95;
 
 /// The columns that distinguish rows with equal times, and the combinations of their values.
@@ -28,7 +28,7 @@ pub struct Entities {
     pub list: Vec<Entity>,
 }
 
-/// A combination of values that occurs in the log, such as a product.
+/// A combination of values in the distinguishing columns, such as one product.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entity {
     pub labels: Vec<String>,
@@ -55,7 +55,7 @@ impl Coded {
     }
 }
 
-/// Appends numbers that are equal for rows with equal times. Returns `None` if the column contains no times.
+/// Appends one number per row; rows with equal times get equal numbers. Returns `None` if the column contains no times.
 fn add_times(column: &arrow_array::ArrayRef, texts: &mut Coded, out: &mut Vec<u64>) -> Option<()> {
     if let Some(integers) = cast::Integers::new(column) {
         out.extend(integers.iter().map(|v| v.map_or(u64::MAX, |v| v as u64)));
@@ -84,7 +84,7 @@ pub fn entities(files: &[PathBuf], time: &str) -> Result<Option<Entities>> {
     let is_label = |kind: ColumnKind| matches!(kind, ColumnKind::Text | ColumnKind::Integer);
     let mut labels: Vec<&str> =
         file.columns.iter().filter(|c| is_label(c.kind) && c.name != time).map(|c| c.name.as_str()).collect();
-    // Text distinguishes things more often than numbers do.
+    // Text columns distinguish entities more often than numeric columns do.
     labels.sort_by_key(|name| file.columns.iter().any(|c| c.name == *name && c.kind != ColumnKind::Text));
     let numbers: Vec<&str> = file
         .columns

@@ -234,7 +234,7 @@ fn count_increases(s: &Samples, rule: &Rule, note: &mut impl FnMut(Option<Findin
         &rule.signal,
         FindingClass::CounterJump,
         FindingAction::Dropped,
-        "implausible rises of the counter, whose increase is unknown; check whether a meter was replaced, a reading was \
+        "implausible rises of the counter, with unknown increases; check whether a meter was replaced, a reading was \
          wrong, or the unit of the readings changed",
     ));
     samples

@@ -12,8 +12,8 @@ const MIN_SAMPLES: usize = 50;
 /// After a fall, the first reading counts as an increase since a reset if it is at most this many times the 99th
 /// percentile of the increases (not tuned).
 const PLAUSIBLE_INCREASES: f64 = 10.0;
-/// A rise is not an increase if it exceeds this many times the 99th percentile of the increases, per sampling interval
-/// (not tuned).
+/// A rise of a counter is rejected as implausible if it exceeds this many times the 99th percentile of the increases,
+/// per sampling interval (not tuned).
 const MAX_RISE: f64 = 100.0;
 
 /// The increases of a counter, and the peculiarities of its readings.
@@ -156,7 +156,7 @@ mod tests {
         let found = increases(&readings(&value), i64::MAX);
         assert_eq!((found.jumps.count, found.resets.count), (2, 1));
         assert!(found.samples.value.iter().all(|v| *v <= 5.0), "{:?}", found.samples.value);
-        // the rise over a long gap is an increase
+        // the rise over a long gap is accepted as an increase
         let mut gap =
             readings(&(0..200).map(|i| if i < 100 { f64::from(i) } else { f64::from(i + 500) }).collect::<Vec<_>>());
         gap.time = Arc::new((0..200).map(|i| if i < 100 { i * MIN } else { (i + 500) * MIN }).collect());

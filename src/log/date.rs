@@ -98,7 +98,7 @@ pub(super) struct Formats {
 }
 
 impl Formats {
-    /// Drops the formats in which `text` cannot be read. A text without a digit, such as `n/a`, is not a time.
+    /// Drops the formats in which `text` cannot be read. A text without a digit, such as `n/a`, is ignored.
     pub fn add(&mut self, text: &str) {
         if !text.contains(|c: char| c.is_ascii_digit()) {
             return;

@@ -60,7 +60,7 @@ pub struct Notation {
     pub time_formats: Vec<String>,
     /// Whether the times have no time zone.
     pub without_zone: bool,
-    /// The decimal separator, if numbers cannot be read without this setting.
+    /// The decimal separator; `None` if the numbers can be read without the setting `decimal`.
     pub decimal: Option<Decimal>,
     /// Texts among the numbers.
     pub missing: Vec<String>,
@@ -153,7 +153,7 @@ impl Texts {
 /// Summarises every column of Parquet files that all have the columns of the last file.
 ///
 /// # Errors
-/// [`Error::NoInput`] if a file cannot be read, and [`Error::Data`] if it is damaged or has other columns.
+/// [`Error::NoInput`] if a file cannot be read, and [`Error::Data`] if it is damaged or if its columns differ.
 pub fn describe(files: &[PathBuf]) -> Result<Vec<ColumnSummary>> {
     let folder = |file: &Path| file.parent().unwrap_or_else(|| Path::new("")).to_path_buf();
     let files = files.iter().map(|f| LogFile::open(&folder(f), f)).collect::<Result<Vec<LogFile>>>()?;

@@ -14,7 +14,7 @@ use crate::error::{LogFault, LogKey, Result, plural};
 const MAX_CONFLICTS: f64 = 0.1;
 /// Maximum number of distinct values of a column that distinguishes rows with equal times (not tuned).
 const MAX_ENTITIES: usize = 10_000;
-/// Number of rows at the start of a file in which the distinguishing column is sought (not tuned).
+/// Number of rows at the start of a file that are searched for the distinguishing column (not tuned).
 const MAX_ROWS: usize = 500_000;
 /// Maximum number of values that a message lists (not tuned).
 const MAX_NAMES: usize = 4;

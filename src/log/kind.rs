@@ -22,7 +22,7 @@ pub fn is_amount(unit: &Unit, role: Role) -> bool {
     }
 }
 
-/// Whether the name of a signal or column states an amount per sample, although its unit does not.
+/// Whether the name of a signal or column suggests an amount per sample, although its unit does not.
 pub fn is_counted(name: &str, unit: &Unit) -> bool {
     let is_power = Unit::parse("kW").is_ok_and(|kw| kw.dimension == unit.dimension);
     let length = unit.dimension == [0, 1, 0, 0, 0, 0, 0, 0];

@@ -18,24 +18,24 @@ const MAX_MISSING: usize = 20;
 /// Maximum number of different texts that are counted separately (not tuned).
 const MAX_COUNTED: usize = 1_000;
 
-/// Characters that may separate groups of three digits, in addition to the point or the comma.
+/// Characters other than the point and the comma that may separate groups of three digits.
 const SEPARATORS: [char; 4] = ['\'', ' ', '\u{a0}', '\u{202f}'];
 
 /// How numbers are written as text.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Numerals {
-    /// The decimal separator. If it is given, groups of three digits may be separated.
+    /// The decimal separator. Groups of three digits may be separated only if this is given.
     pub decimal: Option<Decimal>,
     pub missing: Vec<String>,
 }
 
-/// What the text in a row of a column is.
+/// Classification of the text in one row of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cell<'a> {
     Number,
-    /// A number like `1.234`, whose point may be a decimal point or a separator of thousands.
+    /// A number like `1.234`, whose point may be a decimal point or a thousands separator.
     Unclear(&'a str),
-    /// A number that is not written with separators of thousands, like `0.234`, `1.2` or `1234`.
+    /// A number that is not written with thousands separators, like `0.234`, `1.2` or `1234`.
     Decimal,
     /// A text that is not a number.
     Other(&'a str),
@@ -44,9 +44,9 @@ pub(super) enum Cell<'a> {
 /// How the numbers of a text column seem to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Written {
-    /// With this decimal separator. `None` if the numbers can be read without a setting.
+    /// The numbers have this decimal separator. `None` if they can be read without a setting.
     With(Option<Decimal>),
-    /// With a comma that is either a decimal separator or a separator of thousands. Contains an example.
+    /// The numbers have a comma that is either a decimal or a thousands separator. Contains an example.
     Ambiguous(String),
 }
 

@@ -51,7 +51,7 @@ impl Samples {
         Some(self.time.last()? + self.length.last().map_or(0, |length| length - 1))
     }
 
-    /// Returns the sampling interval (µs) of a regular signal, from which rows may be missing.
+    /// Returns the sampling interval (µs) of a regular signal, some of whose rows may be missing.
     pub fn interval(&self) -> Option<i64> {
         let regular = typical_interval(&self.time).filter(|i| i.1 >= REGULAR_SHARE).map(|i| i.0);
         regular.or_else(|| interval_with_gaps(&self.time))

@@ -7,7 +7,7 @@ use super::scan::RawSamples;
 use super::text::duration;
 use crate::error::{Error, LogKey, Result};
 
-/// The length of a day, and by how much clocks are set forward or back, in µs.
+/// The length of a day, and the amount by which clocks are set forward or back, in µs.
 const DAY_US: i64 = 86_400_000_000;
 const CLOCK_CHANGE_US: i64 = 3_600_000_000;
 
@@ -46,9 +46,9 @@ pub(super) fn move_to_start(tags: &mut [RawSamples]) -> Result<()> {
     Ok(())
 }
 
-/// Returns the starts of the intervals that end at `ends`, which are also given `sorted`. An interval of a day or more
-/// starts at the end of the preceding interval if that is one day earlier in local time, because the days on which the
-/// clocks change have 23 or 25 hours.
+/// Returns the starts of the intervals that end at `ends`; `sorted` contains the same times in ascending order. An
+/// interval of a day or more starts at the end of the preceding interval if that is one day earlier in local time,
+/// because the days on which the clocks change have 23 or 25 hours.
 fn starts(ends: &[i64], sorted: &[i64], interval: i64) -> Vec<i64> {
     let start = |end: &i64| {
         let usual = end - interval;

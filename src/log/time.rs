@@ -124,7 +124,7 @@ impl TimeReader {
     /// Begins the next file.
     pub fn start(&mut self, kind: TimeKind) {
         self.kind = kind;
-        // numbers have the same unit in all files of a log
+        // numeric time stamps have the same unit in all files of a log
         self.unit = self.given_unit.or(self.inferred_unit());
         self.clocks.fill(ClockState::default());
         self.texts.clear();

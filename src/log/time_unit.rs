@@ -8,7 +8,7 @@ use crate::config::TimeUnit;
 
 /// Days from 1899-12-30, the origin of spreadsheet dates, to 1970-01-01.
 const SPREADSHEET_EPOCH: f64 = 25_569.0;
-/// Numbers in this range are spreadsheet days (1990 to 2119) unless the name of the column states another unit than days.
+/// Numbers in this range are spreadsheet days (1990 to 2119) unless the column name states a unit other than days.
 /// Days since 1970 are smaller (20,000 is 2024-10-04).
 const SPREADSHEET_DAYS: std::ops::RangeInclusive<f64> = 32_874.0..=80_000.0;
 /// The years 1990 to 2100, which contain almost every log, in seconds since 1970.
@@ -58,7 +58,7 @@ pub(super) fn infer(name: &str, values: &[f64]) -> TimeUnit {
         v if v < 1e17 => TimeUnit::Us,
         _ => TimeUnit::Ns,
     };
-    // seconds since 1970 also have ten digits, but hardly ever are all of several numbers valid dates
+    // seconds since 1970 also have ten digits, but several such numbers are hardly ever all valid dates
     let seconds = (1_900_010_100.0..=2_200_123_124.0).contains(&max) && finite().count() < 3;
     if max >= 19_000_101.0 && !seconds && finite().all(|v| digits(v).is_some()) {
         return TimeUnit::Digits;

@@ -1,4 +1,5 @@
-//! The history of a plant: one record per retraining, whatever its outcome, and one per fit that published a model.
+//! The history of a plant: one record for each retraining, whatever its outcome, and one for each fit that published a
+//! model.
 //! Records are only ever appended.
 
 use std::fmt;

@@ -166,7 +166,7 @@ impl Source {
         })
     }
 
-    /// How well the log identifies each control for a model with the settings of the twin.
+    /// Assesses how well the log identifies the effect of each control for a model with the settings of the twin.
     ///
     /// # Errors
     /// [`Error::Data`] if the log is too short.

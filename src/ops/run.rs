@@ -122,7 +122,8 @@ pub fn group_by_plant(files: &[PathBuf], seed: Option<u64>) -> Result<(Scenarios
     Ok((plants, errors))
 }
 
-/// Returns the requested scenarios of a plant. `partial` is true if other scenarios beside them were not requested.
+/// Returns the requested scenarios of a plant. `partial` is true if the plant also has scenarios that were not
+/// requested.
 fn of_plant(plants: &mut ScenariosByPlant, key: (PathBuf, String), partial: bool) -> &mut PlantScenarios {
     let plant = plants.entry(key).or_default();
     plant.partial |= partial;

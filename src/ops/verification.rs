@@ -1,4 +1,4 @@
-//! Verifies the saving of a plant: chooses what is verified, freezes the baseline, and collects the result.
+//! Verifies a saving in a plant: chooses the KPI and the drivers, freezes the baseline, and assembles the result.
 
 use std::path::{Path, PathBuf};
 
@@ -25,8 +25,8 @@ pub struct Period {
     pub to: Timestamp,
 }
 
-/// An event that changed the use and has nothing to do with the saving, such as a new production line. The intervals of
-/// its period are left out.
+/// An event that changed the use but is unrelated to the saving, such as a new production line. The intervals in its
+/// period are left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NonRoutineEvent {
@@ -43,7 +43,7 @@ struct EventFile {
     event: Vec<NonRoutineEvent>,
 }
 
-/// What is verified. Everything that is `None` is chosen from the twin.
+/// The settings of a verification. Each field that is `None` is chosen on the basis of the twin.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub baseline: String,
@@ -54,7 +54,7 @@ pub struct Request {
     pub events: Option<PathBuf>,
 }
 
-/// The settings and the data of a baseline that was used for a verification. They may not change afterwards.
+/// The settings and the data of a baseline that was used for a verification. They must not change afterwards.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FrozenBaseline {
@@ -64,10 +64,11 @@ pub struct FrozenBaseline {
     pub drivers: Vec<String>,
     /// The events in the baseline period.
     pub events: Vec<NonRoutineEvent>,
-    /// The model family, and the number of intervals in a fold.
+    /// The model family, and the number of intervals per fold.
     pub model: String,
     pub fold: usize,
-    /// Hash of the use and the drivers in the baseline period, and of the use that the model predicts there.
+    /// Hash of the use and the drivers in the baseline period, and hash of the use that the model predicts for this
+    /// period.
     pub data: String,
     pub fit: String,
 }
@@ -93,7 +94,7 @@ pub struct Verification {
 }
 
 impl Period {
-    /// Parses `FROM..TO`. A date as `TO` includes that day.
+    /// Parses `FROM..TO`. If `TO` is a date, the period includes that day.
     pub fn parse(text: &str, zone: &TimeZone) -> Result<Self> {
         let invalid = |part: &str| {
             Error::Usage(format!(
@@ -226,7 +227,8 @@ pub fn verify(source: &Source, dir: &Path, request: &Request, seed: u64) -> Resu
     })
 }
 
-/// The KPI that is verified: the one with the given name, or the only priced integral or sum, or the only one.
+/// The KPI that is verified: the one with the given name, else the only priced integral or sum, else the only integral
+/// or sum.
 fn chosen_kpi<'a>(source: &'a Source, name: Option<&str>) -> Result<&'a Kpi> {
     let totals: Vec<&Kpi> = source.compiled.kpis.iter().filter(|k| k.kind() == KpiKind::Sum).collect();
     let list = || totals.iter().map(|k| format!("`{}`", k.name)).collect::<Vec<_>>().join(", ");
@@ -311,7 +313,7 @@ fn require_equal(stored: &FrozenBaseline, now: &FrozenBaseline, file: &Path) -> 
     match (stored.data != now.data, stored.fit != now.fit) {
         _ if !found.is_empty() => {}
         (true, _) => found.push("the data in the baseline period, or the definition of the KPI,"),
-        (_, true) => found.push("the fitted model (by another seed or version of twinopt)"),
+        (_, true) => found.push("the fitted model (because of another seed or twinopt version)"),
         _ => {}
     }
     if found.is_empty() {
@@ -326,7 +328,7 @@ fn require_equal(stored: &FrozenBaseline, now: &FrozenBaseline, file: &Path) -> 
     )))
 }
 
-/// Findings in the quality of the log that concern the KPI or a driver.
+/// Findings about the quality of the log that concern the KPI or a driver.
 fn doubts(source: &Source, kpi: &Kpi, drivers: &[String]) -> Vec<String> {
     let read: Vec<&str> = kpi.reads().iter().map(|s| source.schema.signals[*s].name.as_str()).collect();
     let flat = source.quality.findings.iter().filter(|f| f.class == FindingClass::FlatLine);
@@ -335,7 +337,7 @@ fn doubts(source: &Source, kpi: &Kpi, drivers: &[String]) -> Vec<String> {
     found.map(|f| format!("`{}`: {} ({}, {} to {})", f.signal, f.note, f.count, f.first, f.last)).collect()
 }
 
-/// Warnings about periods that the log does not cover, and about their order.
+/// Warnings about periods that the log does not fully cover, and about periods in the wrong order.
 fn outside_log(intervals: &Intervals, baseline: &Period, reporting: &Period) -> Vec<String> {
     let mut out = Vec::new();
     let (Some(first), Some(last)) = (intervals.start.first(), intervals.end.last()) else { return out };
@@ -370,7 +372,7 @@ fn warnings(frozen: &FrozenBaseline, saving: &Saving) -> Vec<String> {
     if missing > 0 {
         out.push(format!(
             "{missing} of {} intervals of the reporting period are missing, incomplete or left out by `--events`; the saving \
-             covers the others only",
+             covers only the other intervals",
             saving.all_intervals
         ));
     }
@@ -380,7 +382,7 @@ fn warnings(frozen: &FrozenBaseline, saving: &Saving) -> Vec<String> {
 /// Analyses the trial in `file`, as printed by `twinopt verify plan`.
 ///
 /// # Errors
-/// [`Error::Usage`] if the file is not a schedule, and [`Error::Data`] if too few days were measured.
+/// [`Error::Usage`] if the file is not a trial schedule, and [`Error::Data`] if too few days were measured.
 pub fn trial<'a>(source: &'a Source, file: &Path, kpi: Option<&str>, seed: u64) -> Result<(Trial, &'a Kpi)> {
     let kpi = chosen_kpi(source, kpi)?;
     let zone = source.spec.value.zone()?;

@@ -46,14 +46,14 @@ impl Answer {
 pub struct RankedCase<'a> {
     pub case: &'a str,
     pub runs: Vec<CaseRun<'a>>,
-    /// Decrease of the cost relative to the baseline, or of the objective if the results define no cost.
+    /// Decrease in cost relative to the baseline; decrease in the objective if the results define no cost.
     pub saving: Saving,
     /// Decrease of the objective, which also contains penalties. Both are scaled down if the plans of the case are
     /// over-optimistic.
     pub objective: Difference,
-    /// Scores of the plans of all runs on ensemble members that were not used for planning.
+    /// Scores, over all runs, of the plans on ensemble members that were not used for planning.
     pub optimism_check: OptimismCheck,
-    /// The sum over the year, if the scenarios have weights.
+    /// The annual totals, if the scenarios have weights.
     pub annual: Option<&'a AnnualResult>,
     pub economics: Option<&'a Economics>,
     pub support: SupportShare,

@@ -1,4 +1,4 @@
-//! The reasons for caution that turn the answer “do” into “try”, and those that exclude a case.
+//! The reasons for caution that change the answer “do” to “try”, and the reasons that exclude a case.
 
 use crate::scenario::results::{ControlIdentification, IdentificationLevel, ReplayCheck, Results, Score};
 
@@ -8,7 +8,7 @@ use super::runs::{CaseRun, completed, failed};
 use super::text::{readable, short, tag};
 
 /// A case gets a caveat if the low end of the 90 % interval of its saving is below this fraction of the saving. If
-/// there is no saving and the error is normally distributed, the probability that a case is recommended without a
+/// the true saving is zero and the error is normally distributed, the probability that a case is recommended without a
 /// caveat is about 2 % (1 − Φ(1.645 / 0.8)).
 const LOW_END: f64 = 0.2;
 /// A case that spends more than this fraction of the time outside the logged range gets a caveat (not tuned).
@@ -104,7 +104,8 @@ pub fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
     out
 }
 
-/// Hold-out scores of the chosen model at the longest scored horizon up to the control horizon, one per signal.
+/// Hold-out scores of the chosen model, one per signal, at the longest scored horizon that does not exceed the control
+/// horizon.
 pub fn scores_at_horizon(results: &Results) -> Vec<&Score> {
     let m = &results.model;
     let chosen =

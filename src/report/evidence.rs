@@ -21,7 +21,7 @@ pub fn evidence(results: &Results, pick: Option<&RankedCase<'_>>, clock: &Clock)
     let baseline = || runs::completed(results).next().and_then(|s| s.cases.first());
     let support = pick.map(|p| p.support).or_else(|| baseline().map(|c| c.support));
     if let Some(s) = support {
-        // The scenario that leaves the log most often shows which signal does so.
+        // The scenario that spends the most time outside the logged range shows which signal leaves it.
         let far = pick.and_then(|p| p.runs.iter().map(|r| r.case).max_by(|a, b| outside(a).total_cmp(&outside(b))));
         let beyond = far.or_else(baseline).map(beyond).filter(|text| !text.is_empty());
         let beyond = beyond.map_or_else(String::new, |text| format!(": {text}"));
@@ -49,12 +49,12 @@ pub fn evidence(results: &Results, pick: Option<&RankedCase<'_>>, clock: &Clock)
     out
 }
 
-/// The largest fraction of the time that an input spends outside the range of its logged values.
+/// The largest fraction of time that any input spends outside its logged range.
 fn outside(case: &CaseResult) -> f64 {
     case.inputs.iter().map(|i| i.outside).fold(0.0, f64::max)
 }
 
-/// The measured value of the first paid KPI in the most important scenario, beside that of the simulated baseline.
+/// The measured value of the first paid KPI in the most important scenario, and its value in the simulated baseline.
 fn measured(results: &Results, pick: &RankedCase<'_>) -> Option<String> {
     let run = pick.runs.iter().max_by(|a, b| a.weight.total_cmp(&b.weight))?;
     let paid = results.cash.as_ref().and_then(|c| c.kpis.first());

@@ -1,4 +1,4 @@
-//! Which signals leave the range of the log, and by how much.
+//! Lists the signals that leave their logged range, and by how much.
 
 use crate::scenario::results::{CaseResult, InputRange};
 
@@ -8,8 +8,8 @@ use super::text::tag;
 /// Maximum number of signals on the first page.
 const MAX_SIGNALS: usize = 2;
 
-/// `` `outdoor` reaches 34.2 °C, logged up to 20.4 °C ``, for the signals that are outside most often. Empty if no signal
-/// leaves the range of its logged values.
+/// `` `outdoor` reaches 34.2 °C, logged up to 20.4 °C ``, for the signals that are most often outside. Empty if no
+/// signal leaves the range of its logged values.
 pub fn beyond(case: &CaseResult) -> String {
     let mut far: Vec<&InputRange> = case.inputs.iter().filter(|i| i.outside > 0.0).collect();
     far.sort_by(|a, b| b.outside.total_cmp(&a.outside));

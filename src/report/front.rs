@@ -38,7 +38,7 @@ pub struct Front {
     pub step: String,
     pub setpoint_note: String,
     pub orders: Markup,
-    /// When to return to the present operation.
+    /// The conditions under which staff should return to the present operation.
     pub stop: Markup,
     /// The cases that are not recommended.
     pub rejected: Markup,
@@ -184,7 +184,7 @@ fn baseline_figures(results: &Results) -> Vec<KeyFigure> {
     baseline.kpis.iter().take(4).map(figure).collect()
 }
 
-/// The change of the carbon emissions, if a KPI in a unit of mass measures them.
+/// The change in carbon emissions, if a KPI in a unit of mass measures them.
 fn carbon(pick: &RankedCase<'_>) -> Option<KeyFigure> {
     let kpis = match (pick.annual, pick.runs.as_slice()) {
         (Some(annual), _) => &annual.kpis,

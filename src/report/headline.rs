@@ -102,8 +102,8 @@ pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (
     (pick.answer, headline, because)
 }
 
-/// A sentence about the penalties that the case changes. Penalties have a price in the objective but are not paid, so
-/// they are reported in their own units beside the saving.
+/// A sentence about the penalties that the case increases or reduces. Penalties have a price in the objective but are
+/// not paid, so they are reported in their own units beside the saving.
 fn penalties(results: &Results, pick: &RankedCase<'_>) -> Option<String> {
     let cash = results.cash.as_ref()?;
     let run = pick.runs.iter().max_by(|a, b| a.weight.total_cmp(&b.weight))?;

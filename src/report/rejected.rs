@@ -26,7 +26,7 @@ fn reason(p: &RankedCase<'_>, pick: &RankedCase<'_>, words: Words) -> String {
         return "did not run in all scenarios".into();
     }
     if p.answer == Answer::Unknown {
-        return "has an effect that the log cannot tell".into();
+        return "has an effect that cannot be determined from the log".into();
     }
     if !p.violated.is_empty() {
         return format!("{saving}, but violates limits of {} more often", p.violated_signals());

@@ -27,7 +27,7 @@ pub fn measured<'a>(used: &LimitUse, scenario: &'a ScenarioResult) -> Option<&'a
     scenario.measured.limits.iter().find(|l| l.signal == used.signal && l.kind == used.kind)
 }
 
-/// Returns how `case` uses the limit to which `used` refers.
+/// Returns the entry of `case` for the limit to which `used` refers.
 pub fn counterpart<'a>(used: &LimitUse, case: &'a CaseResult) -> Option<&'a LimitUse> {
     case.limits.iter().find(|l| l.signal == used.signal && l.kind == used.kind)
 }

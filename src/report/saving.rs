@@ -1,6 +1,6 @@
-//! The saving of a case, in the only definition that a report uses: the decrease of the cost, without penalties.
+//! The saving of a case, by the only definition that a report uses: the decrease in cost, without penalties.
 //!
-//! If the results define no cost, the decrease of the objective takes its place, and the report does not call it a
+//! If the results define no cost, the report states the decrease in the objective instead, and does not call it a
 //! saving.
 
 use crate::scenario::results::{AnnualResult, CaseResult, Difference, Estimate, Results};
@@ -8,7 +8,7 @@ use crate::scenario::results::{AnnualResult, CaseResult, Difference, Estimate, R
 use super::number::{self, Interval, PROSE, with_unit};
 use super::runs::completed;
 
-/// The decrease that a change of the cost or of the objective means.
+/// Converts a change in the cost or in the objective to a decrease.
 pub fn decrease(d: &Difference) -> Difference {
     Difference { mean: -d.mean, low: -d.high, high: -d.low, measurable: d.measurable }
 }
@@ -42,17 +42,17 @@ pub fn is_currency(unit: &str) -> bool {
     crate::units::Unit::parse(unit).ok().and_then(|u| u.currency()).is_some_and(|c| c == unit)
 }
 
-/// A saving with its 90 % interval and the period in which it is made.
+/// A saving, its 90 % interval, and the period to which it refers.
 #[derive(Debug, Clone)]
 pub struct Saving {
     pub value: Difference,
     pub unit: String,
-    /// Such as `a year`.
+    /// The period of the saving, such as `a year`.
     pub per: String,
 }
 
 impl Saving {
-    /// The saving and the ends of its interval, rounded to the same place.
+    /// The saving and the ends of its interval, all rounded to the same decimal place.
     pub fn interval(&self) -> Interval {
         let Difference { mean, low, high, .. } = self.value;
         match low.is_finite() && high.is_finite() {
@@ -62,7 +62,7 @@ impl Saving {
     }
 }
 
-/// The wording for a decrease of the cost.
+/// The wording for a decrease in the cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Words {
     pub noun: &'static str,

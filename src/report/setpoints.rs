@@ -1,4 +1,4 @@
-//! What to set: the table of controls on the first page.
+//! The table of controls on the first page, which states the values to set.
 
 use crate::scenario::results::{ControlUse, HourRange, Setting, TimetableEntry, ValueRange};
 
@@ -8,7 +8,7 @@ use super::number::{self, PROSE, allowed_range, with_unit};
 use super::runs::CaseRun;
 use super::text::{Markup, marked, readable, short, tag};
 
-/// Maximum number of entries of a timetable, and of orders, on the first page.
+/// Maximum number of timetable entries, and of orders, on the first page.
 const MAX_ENTRIES: usize = 4;
 const MAX_ORDERS: usize = 3;
 
@@ -25,7 +25,7 @@ pub struct SetPoint {
 #[derive(Debug, Default)]
 pub struct SetPoints {
     pub rows: Vec<SetPoint>,
-    /// Where the values come from, if this is not the same in all scenarios or if they are only typical.
+    /// A note on the origin of the values, if they differ between scenarios or are only typical.
     pub note: String,
     /// First orders, if the case plans orders.
     pub orders: Markup,

@@ -1,4 +1,4 @@
-//! When to stop: conditions with a tag, a value and a time, under which staff should return to the present operation.
+//! Stop conditions: each states a tag, a value and a duration at which staff should return to the present operation.
 
 use crate::scenario::results::{InputRange, LimitUse, Results, StopRule};
 use crate::schema::Role;
@@ -12,7 +12,7 @@ use super::text::{readable, short, tag};
 /// Maximum number of rules for limits.
 const MAX_LIMITS: usize = 2;
 
-/// The conditions as a sentence without subject, such as “`inlet` exceeds 27 °C for 30 min, or …”. None of them is true
+/// The stop conditions as one clause, such as “`inlet` exceeds 27 °C for 30 min, or …”. None of them is true
 /// in the scenarios themselves.
 pub fn stop(results: &Results, pick: &RankedCase<'_>, words: Words) -> String {
     let mut rules = limits(pick);
@@ -58,7 +58,7 @@ fn limits(pick: &RankedCase<'_>) -> Vec<String> {
     rules.iter().take(MAX_LIMITS).map(text).collect()
 }
 
-/// The case must not cost more than the present operation in a comparable period.
+/// The condition that the case costs more than the present operation in a comparable period.
 fn cost(results: &Results, pick: &RankedCase<'_>, words: Words) -> Option<String> {
     let cash = results.cash.as_ref().filter(|_| pick.saving.value.mean > 0.0)?;
     let run = pick.runs.iter().max_by(|a, b| a.weight.total_cmp(&b.weight))?;

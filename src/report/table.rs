@@ -95,7 +95,8 @@ impl Change {
 }
 
 impl Table {
-    /// Adds a first column with the measured value of each KPI. Returns the table unchanged if nothing was measured.
+    /// Inserts a column with the measured value of each KPI before all other columns. Returns the table unchanged if
+    /// nothing was measured.
     #[must_use]
     pub fn with_measured(mut self, measured: &[MeasuredKpi]) -> Self {
         if measured.is_empty() {

@@ -99,7 +99,8 @@ pub fn short(text: &str, limit: usize) -> String {
     }
 }
 
-/// The sentences of `text` that fit into `limit` characters. A first sentence that is longer is cut off.
+/// The first sentences of `text` that fit into `limit` characters. If even the first sentence is too long, it is cut
+/// off.
 pub fn lead(text: &str, limit: usize) -> String {
     let fits = |end: &usize| text[..*end].chars().count() <= limit;
     let ends = text.match_indices(". ").map(|(i, _)| i + 1).chain([text.len()]);

@@ -4,7 +4,7 @@
 //! - A case other than the baseline is a candidate if it is within the logged range for at least half of the time, if
 //!   its gain covers its cost, and if it violates no limit more often than the baseline. Additional violations of a
 //!   soft limit in one scenario are tolerated if they last less than 1 % of the time and do not increase the total over
-//!   all scenarios. The candidate with the largest decrease of the objective is chosen.
+//!   all scenarios. The candidate with the largest decrease in the objective is chosen.
 //! - The answer is **don't** if there is no candidate, or if neither its saving nor the decrease of its objective is
 //!   measurable.
 //! - The answer is **unknown**, whatever the simulated saving, if the log does not identify the effect of a control,
@@ -62,8 +62,8 @@ fn assess<'a>(results: &'a Results, name: &'a str) -> Option<RankedCase<'a>> {
     let annual = results.annual.iter().find(|a| a.case == name);
     let mut optimism_check = OptimismCheck::default();
     runs.iter().filter_map(|r| r.case.optimism_check.as_ref()).for_each(|p| optimism_check.add(p));
-    // If the plans are over-optimistic, only the saving on ensemble members that were not used for planning counts. The
-    // change of the cost in the results is already scaled down.
+    // If the plans are over-optimistic, the verdict uses only the saving on ensemble members that were not used for
+    // planning. The change of the cost in the results is already scaled down.
     let share = optimism_check.share();
     let objective = match annual {
         Some(a) => saving::decrease(&a.objective_change),

@@ -19,8 +19,8 @@ const SLACK_PARTICLES: f64 = 1.5;
 /// (not tuned).
 const SLACK_CHANCE: f64 = 0.05;
 
-/// Limits that `run.case` violates more often than its baseline. Differences that are
-/// too small to be distinguished from zero with this number of simulated futures are ignored.
+/// Limits that `run.case` violates more often than its baseline. Differences that are too small to be distinguished
+/// from zero with the given number of simulated futures are ignored.
 pub fn violated_more(run: CaseRun<'_>) -> Vec<(CaseRun<'_>, &LimitUse)> {
     let slack_chance = (SLACK_PARTICLES / run.scenario.particles.max(1) as f64).max(SLACK_CHANCE);
     let mut out = Vec::new();

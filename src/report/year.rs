@@ -120,7 +120,7 @@ fn sentence(text: &str) -> String {
     format!("{first}{}{stop}", chars.as_str())
 }
 
-/// Breaks down the saving of the case on the first page by the KPIs that are paid. Penalties are not part of a saving.
+/// Breaks down the saving of the case on the first page by paid KPI. Penalties are not part of a saving.
 fn sources(
     results: &Results,
     ranked: &[RankedCase<'_>],

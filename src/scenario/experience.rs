@@ -13,7 +13,7 @@ pub fn inputs(twin: &Twin, run: &Trajectory) -> Vec<InputRange> {
         if known == 0 || !logged.low.is_finite() || !logged.high.is_finite() {
             return None;
         }
-        // A value that differs from the logged range only by rounding is not outside.
+        // A value that is outside the logged range only because of rounding is not counted as outside.
         let slack = 1e-9 * logged.low.abs().max(logged.high.abs());
         let outside = values().filter(|v| *v < logged.low - slack || *v > logged.high + slack).count();
         let declared = &run.schema.signals[signal];

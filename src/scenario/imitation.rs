@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::learn::Imitation;
 use crate::trajectory::Window;
 
-/// An imitation together with what the report states about it.
+/// An imitation, and the description of its accuracy in the report.
 #[derive(Debug)]
 struct Learned {
     imitation: Imitation,
@@ -64,7 +64,7 @@ pub fn uses(settings: &ControllerSettings) -> Vec<ImitationUse> {
     }
 }
 
-/// The reason why a baseline with these settings may differ from the operation of the plant: a clause about the worst
+/// The reason why this baseline may differ from the real operation of the plant: a clause about the least accurate
 /// imitation, if it is poor.
 pub fn caveat(settings: &ControllerSettings) -> Option<String> {
     let poor = uses(settings).into_iter().filter(|u| u.poor);

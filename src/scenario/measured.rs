@@ -1,4 +1,4 @@
-//! The KPIs and limits of the log over the period of a scenario, before the scenario changes anything.
+//! KPIs and limit violations that were measured in the period of a scenario, without the changes of the scenario.
 
 use jiff::Timestamp;
 

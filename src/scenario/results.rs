@@ -26,7 +26,7 @@ pub struct Results {
     /// Currency of the objective and of the economics; `None` if the twin has no `[economics]`.
     #[serde(default)]
     pub currency: Option<String>,
-    /// The definition of a saving, which is the same in the whole report; `None` if no KPI is a cost. The objective is
+    /// The definition of a saving, which applies throughout the report; `None` if no KPI is a cost. The objective is
     /// then reported instead.
     #[serde(default)]
     pub cash: Option<CashDefinition>,
@@ -42,7 +42,7 @@ pub struct Results {
     pub provenance: Provenance,
 }
 
-/// The KPIs whose sum is the cost. A saving is a decrease of this sum.
+/// The KPIs whose sum is the cost. A saving is a decrease in this sum.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CashDefinition {
     /// A currency, or the unit of a KPI if no KPI is in money.
@@ -74,7 +74,7 @@ pub struct ScenarioResult {
     /// The reason why the baseline may be worse than the operation of the plant, in which case savings are overstated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline_caveat: Option<String>,
-    /// What the plant did in the same period, before the changes of the scenario.
+    /// What the plant did in the same period according to the log, without the changes of the scenario.
     #[serde(default)]
     pub measured: Measured,
     /// Exit code of the error if the scenario failed; otherwise 0.
@@ -87,7 +87,7 @@ pub struct ScenarioResult {
 /// KPIs and limits of the log over the period of a scenario.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
-    /// KPIs with a value, in the order of the twin.
+    /// KPIs that have a value, in the order in which the twin defines them.
     pub kpis: Vec<MeasuredKpi>,
     /// Limits on signals that were logged.
     pub limits: Vec<LimitUse>,
@@ -201,11 +201,12 @@ pub struct ControlUse {
     pub max_move: Option<f64>,
     /// Number of moves during the run, counted in the median of the control over the particles.
     pub moves: usize,
-    /// What determines the values of the control.
+    /// The source of the control's values.
     pub setting: Setting,
     /// 10th and 90th percentile over all steps and particles.
     pub typical: ValueRange,
-    /// The typical range in each quarter of the local day; empty if the control is constant or a step too long.
+    /// The typical range in each quarter of the local day; empty if the control is constant or if a step is too
+    /// long.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by_hour: Vec<HourRange>,
     /// Typical ranges of the values in the first steps, for a control that is an order quantity.
@@ -213,11 +214,11 @@ pub struct ControlUse {
     pub first_orders: Vec<(String, ValueRange)>,
 }
 
-/// What determines the values of a control in a case.
+/// The source of a control's values in a case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Setting {
-    /// The values in the log.
+    /// Values replayed from the log.
     Logged,
     /// An imitation of the plant's own controller.
     AsLogged,
@@ -239,13 +240,13 @@ pub enum Setting {
         level: ValueRange,
         reorder: Option<ValueRange>,
     },
-    /// The plans of MPC.
+    /// Values planned by MPC.
     Plan,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TimetableEntry {
-    /// Such as `mon-fri`; empty for every day.
+    /// Days of the week, such as `mon-fri`; empty for every day.
     pub days: String,
     /// Local time, such as `06:00`.
     pub at: String,
@@ -263,7 +264,7 @@ pub struct ValueRange {
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct HourRange {
-    /// First and last hour of the part of the day.
+    /// First and last hour of this part of the day.
     pub from: usize,
     pub to: usize,
     pub range: ValueRange,
@@ -317,21 +318,21 @@ pub struct LimitUse {
     pub worst: f64,
     /// Time of the largest violation.
     pub worst_time: Option<String>,
-    /// When to stop because of this limit, one rule for each finite end; empty for measured values.
+    /// Stop rules for this limit, one for each finite end; empty for measured values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stop: Vec<StopRule>,
 }
 
-/// A condition that is not true in the run itself: the signal is beyond `value` for `hours`.
+/// A stop condition that the run itself does not meet: the signal is beyond `value` for `hours`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StopRule {
-    /// Whether the signal must be above the value, rather than below.
+    /// True if the condition is met above `value`, false if below.
     pub above: bool,
     #[serde(deserialize_with = "number_or_nan")]
     pub value: f64,
     pub hours: f64,
-    /// The value that the run itself reaches, if it is beyond the limit for longer than any reasonable duration. `value`
-    /// is then beyond it.
+    /// The value that the run itself reaches, if the run is beyond the limit for too long for a stop rule at the limit.
+    /// In this case, `value` is beyond `reached`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reached: Option<f64>,
 }

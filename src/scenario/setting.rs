@@ -1,4 +1,4 @@
-//! What staff or the control system must set to operate a plant as in a case.
+//! The settings that staff or the control system must make to operate a plant as in a case.
 
 use jiff::tz::TimeZone;
 
@@ -9,12 +9,12 @@ use crate::schema::Schema;
 use crate::stats::{quantile_higher, quantile_lower, sorted_finite};
 use crate::trajectory::Trajectory;
 
-/// Number of equal parts of a day for which typical values are reported.
+/// Number of equal parts into which a day is divided to report typical values.
 const PARTS_OF_DAY: usize = 4;
-/// Number of steps at the start of a run for which orders are listed.
+/// Number of steps at the start of a run whose orders are listed.
 const LISTED_ORDERS: usize = 5;
 
-/// How `controller` sets the control `signal` in `run`.
+/// Describes how `controller` sets the control `signal` in `run`.
 pub fn setting(
     controller: &ControllerSpec,
     settings: &ControllerSettings,
@@ -73,7 +73,8 @@ pub fn setting(
     }
 }
 
-/// The 10th and the 90th percentile. Both are values that occur, so they are integers for an integer control.
+/// The 10th and the 90th percentile. Both are taken from the values themselves, so they are integers for an integer
+/// control.
 fn range(values: Vec<f64>) -> ValueRange {
     let sorted = sorted_finite(&values);
     match sorted.is_empty() {

@@ -1,7 +1,7 @@
 //! Conditions under which staff should return to the present operation.
 //!
-//! A condition must not be true in the scenario itself, or staff would have to stop as soon as they start. It therefore
-//! consists of a value and of a duration that the simulation does not exceed in 95 % of the futures.
+//! A stop condition must not be met in the scenario itself, or staff would have to stop as soon as they start. The
+//! condition therefore consists of a value and a duration that are not both exceeded in 95 % of the simulated futures.
 
 use super::results::StopRule;
 use crate::stats::{quantile_higher, sorted_finite};
@@ -11,7 +11,7 @@ use crate::trajectory::Trajectory;
 const SHORTEST_MS: i64 = 30 * 60_000;
 /// The durations to try, as multiples of the shortest one (not tuned).
 const MULTIPLES: [usize; 4] = [1, 2, 4, 8];
-/// Margin of a value that replaces the limit, relative to its distance from the limit (not tuned).
+/// Margin added to a value that replaces the limit, relative to the distance of this value from the limit (not tuned).
 const MARGIN: f64 = 0.1;
 
 /// The rule that stops a case if `signal` is above `bound`, or below it if `above` is false. If the run itself is beyond
@@ -44,8 +44,8 @@ fn rounded_up(v: f64) -> f64 {
     (v / place - 1e-6).ceil() * place
 }
 
-/// The largest value of `sign` × `signal` that lasts for `steps` steps, in the 95th percentile over particles; NaN if
-/// there is no value.
+/// The largest value of `sign` × `signal` that is sustained for `steps` steps, as the 95th percentile over particles;
+/// NaN if there is no value.
 fn sustained(run: &Trajectory, signal: usize, steps: usize, sign: f64) -> f64 {
     let column = &run.columns[signal];
     let lasting = |p: usize| {

@@ -59,7 +59,7 @@ fn rms_difference(t: &Trajectory, baseline: &Trajectory, signal: usize) -> f64 {
     (sum / n.max(1) as f64).sqrt()
 }
 
-/// Statistics of every control, with comparison to the baseline. `setting` returns what determines a control, and `zone`
+/// Statistics of every control, compared with the baseline. `setting` returns what determines a control, and `zone`
 /// is the time zone of the plant.
 pub fn controls(
     t: &Trajectory,
@@ -98,7 +98,7 @@ pub fn limits(t: &Trajectory) -> Vec<LimitUse> {
     limits_and_rules(t, false)
 }
 
-/// Like [`limits`], with the rules for stopping a case.
+/// Like [`limits`], but with the stop rules of a case.
 pub fn limits_of_case(t: &Trajectory) -> Vec<LimitUse> {
     limits_and_rules(t, true)
 }

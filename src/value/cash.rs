@@ -1,7 +1,7 @@
-//! The money that the plant spends: the KPIs that are paid, without penalties on violated limits.
+//! The cost of operating the plant: the sum of the KPIs that are paid, without penalties on violated limits.
 //!
-//! The objective also contains penalties, which are prices that nobody pays. A report that called a decrease of the
-//! objective a saving would promise money that never arrives.
+//! The objective also contains penalties, which are prices that nobody pays. If a report called a decrease in
+//! the objective a saving, it would promise money that nobody receives.
 
 use super::kpi::{Kpi, KpiKind};
 use super::objective::Objective;
@@ -64,7 +64,7 @@ impl Cash {
     }
 }
 
-/// Whether a price on a KPI of this kind is a penalty and not a payment.
+/// Whether a price on a KPI of this kind is a penalty instead of a payment.
 fn is_penalty(kind: KpiKind) -> bool {
     use KpiKind as K;
     match kind {

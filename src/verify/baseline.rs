@@ -14,7 +14,7 @@ use crate::learn::{Dataset, Fit, Layout, Particle, Regressor};
 
 /// The models that are compared. The one with the lower out-of-fold error is used.
 const FAMILIES: [Family; 2] = [Family::Linear, Family::Forest];
-/// Minimum number of days of the baseline period (not tuned).
+/// Minimum number of days in the baseline period (not tuned).
 const MIN_DAYS: usize = 28;
 /// Minimum and maximum number of folds (not tuned).
 const FOLDS: [usize; 2] = [4, 12];
@@ -23,12 +23,12 @@ const MIN_FOLD_DAYS: usize = 7;
 /// Maximum number of forecasts that start within the baseline (not tuned).
 const MAX_ORIGINS: usize = 12;
 
-/// What the fit of the adjusted baseline depends on, besides the data.
+/// The settings on which the fit of the adjusted baseline depends, in addition to the data.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings<'a> {
-    /// Number of intervals of the period to which the baseline is extrapolated.
+    /// Number of intervals in the reporting period, for which the model predicts the use.
     pub reporting: usize,
-    /// The model family and the number of intervals in a fold, if the baseline was frozen.
+    /// The model family and the number of intervals per fold, if the baseline was frozen.
     pub frozen: Option<(Family, usize)>,
     pub seed: u64,
     pub compute: &'a Compute,
@@ -44,11 +44,11 @@ pub struct AdjustedBaseline {
     /// Out-of-fold errors: measured minus predicted use in each interval of `rows`.
     pub errors: Vec<f64>,
     pub statistics: Statistics,
-    /// Number of intervals in a fold.
+    /// Number of intervals per fold.
     pub fold: usize,
-    /// Mean error of each forecast of one fold that is made from all earlier intervals of the baseline.
+    /// Mean error of each forecast that is one fold long and made from all earlier intervals of the baseline.
     pub forward: Vec<f64>,
-    /// Number of such forecasts without overlap.
+    /// Number of these forecasts that do not overlap.
     pub forecasts: usize,
     /// Predicted use in all intervals; NaN if a driver is missing.
     pub predicted: Vec<f64>,
@@ -178,7 +178,7 @@ fn fit(
     model::fit_rows(family, &Fit { data, rows, folds, options: &options, seed, compute, draft: false, hyper: &[] })
 }
 
-/// The predictions of the mean model in the intervals `rows`.
+/// The mean predictions of `model` in the intervals `rows`.
 fn predict(model: &dyn Regressor, data: &Dataset, rows: &[usize]) -> Vec<f64> {
     let columns: Vec<Vec<f64>> = data.x.iter().map(|x| rows.iter().map(|r| x[*r]).collect()).collect();
     let x: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();

@@ -1,4 +1,4 @@
-//! The inputs of the model of the adjusted baseline.
+//! The inputs of the model that predicts the adjusted baseline.
 
 use super::intervals::Intervals;
 use crate::stats::{mean_or_zero, quantile_type_7, sorted_finite};

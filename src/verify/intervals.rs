@@ -33,14 +33,14 @@ pub struct Intervals {
     pub end: Vec<Timestamp>,
     /// `[intervals]`, in the unit of the KPI.
     pub used: Vec<f64>,
-    /// Length of each interval relative to the usual length. Days on which the clocks change have 23 or 25 hours.
+    /// Length of each interval relative to the nominal length. Days on which the clocks change have 23 or 25 hours.
     pub length: Vec<f64>,
     /// Means of the drivers: `[drivers][intervals]`.
     pub drivers: Vec<Vec<f64>>,
     /// Day of the week, counted from Monday, and hour of the day, in the time zone of the plant.
     pub weekday: Vec<usize>,
     pub hour: Vec<usize>,
-    /// Number of intervals per day, rounded and at least one.
+    /// Number of intervals per day, rounded to an integer of at least 1.
     pub per_day: usize,
 }
 

@@ -21,20 +21,21 @@ const NORMAL_95: f64 = 1.644_853_627;
 const NORMAL_75: f64 = 0.674_489_750;
 /// Largest half-width of the interval, relative to the saving, of a verified saving.
 const MAX_UNCERTAINTY: f64 = 0.5;
-/// Number of standard errors above which a saving is verified.
+/// Minimum number of standard errors between zero and a verified saving.
 const MIN_STANDARD_ERRORS: f64 = 2.0;
-/// A driver is outside the baseline if it leaves the range in the baseline period by more than this fraction of the range
-/// (not tuned).
+/// A driver counts as outside its range in the baseline period if it is beyond the range by more than this fraction of
+/// the width of the range (not tuned).
 const MARGIN: f64 = 0.05;
-/// Largest fraction of intervals outside the baseline for a verified saving (not tuned).
+/// Largest fraction of intervals with a driver outside its range in the baseline period for a verified saving (not
+/// tuned).
 const MAX_OUTSIDE: f64 = 0.1;
 
-/// What can be said about a saving.
+/// The claim that the data support about a saving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Claim {
-    /// The saving is more than two standard errors above zero, its 90 % interval is at most ± 50 %, the model is accurate
-    /// enough, and the drivers stay within their range in the baseline period.
+    /// The saving is more than two standard errors above zero, its 90 % interval is at most ± 50 % of the saving, the
+    /// model is accurate enough, and the drivers stay within their range in the baseline period.
     Verified,
     /// The interval of the saving lies above zero, but a condition for a verified saving is not met.
     Indicated,
@@ -51,7 +52,7 @@ pub enum Claim {
 /// The saving in the reporting period.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Saving {
-    /// Number of intervals in which the use and all drivers were measured, and number of all intervals.
+    /// Number of intervals in which the use and all drivers were measured, and total number of intervals.
     pub intervals: usize,
     pub all_intervals: usize,
     /// Measured use, and the use that is predicted without the change.
@@ -61,7 +62,7 @@ pub struct Saving {
     pub saving: f64,
     pub low: f64,
     pub high: f64,
-    /// Distances of the ends of the interval from the saving, by each of the three methods.
+    /// Distances from the saving to the ends of the interval, for each of the three methods.
     pub formula: [f64; 2],
     pub bootstrap: [f64; 2],
     pub placebo: [f64; 2],
@@ -71,7 +72,7 @@ pub struct Saving {
 }
 
 impl Saving {
-    /// Computes the saving. If the data are `doubtful`, it is not verified.
+    /// Computes the saving. If `doubtful` is true, the data may be wrong, so the saving is not verified.
     ///
     /// # Errors
     /// [`Error::Data`] if no interval of the reporting period is usable.
@@ -157,7 +158,7 @@ fn bootstrap(errors: &[f64], m: usize, block: usize, seed: u64) -> [f64; 2] {
     [high.max(0.0), (-low).max(0.0)]
 }
 
-/// Half the width of the 90 % interval of a sum of `m` errors, from the sums over all windows of `m` intervals in the
+/// Half-width of the 90 % interval of a sum of `m` errors, from the sums over all windows of `m` intervals in the
 /// baseline, and from the forecasts that start within the baseline. If the baseline has fewer than three windows without
 /// overlap, shorter windows are used, and their sums are scaled up without assuming that errors cancel.
 fn placebo(errors: &[f64], forward: &[f64], forecasts: usize, m: usize) -> f64 {

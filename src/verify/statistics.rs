@@ -1,4 +1,4 @@
-//! How well the model of the adjusted baseline fits the baseline period, measured on folds that it has not seen.
+//! Goodness of fit of the model of the adjusted baseline in the baseline period, measured on left-out folds.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,12 +7,12 @@ use crate::stats::{mean, quantile_type_7, sorted_finite, student_t_95};
 
 /// Relative errors are undefined if the absolute mean use is below this fraction of its interquartile range.
 const MIN_MEAN: f64 = 0.05;
-/// Largest accepted CV(RMSE) and absolute NMBE of intervals and of months (ASHRAE Guideline 14).
+/// Largest accepted CV(RMSE) and absolute NMBE, for intervals and for months (ASHRAE Guideline 14).
 const MAX_CV: f64 = 0.30;
 const MAX_BIAS: f64 = 0.10;
 const MAX_MONTHLY_CV: f64 = 0.15;
 const MAX_MONTHLY_BIAS: f64 = 0.05;
-/// Months with fewer days than this are not compared (not tuned).
+/// Minimum number of days in a month for the monthly comparison (not tuned).
 const MIN_DAYS_OF_MONTH: usize = 20;
 /// Minimum number of months for a monthly comparison (not tuned).
 const MIN_MONTHS: usize = 3;
@@ -84,9 +84,9 @@ impl Statistics {
         if cv <= MAX_CV && bias.abs() <= MAX_BIAS && monthly { Fitness::Fit } else { Fitness::NotFit }
     }
 
-    /// Half the width U of the 90 % interval of the saving over `m` intervals with the adjusted baseline `total`, by the
+    /// Half-width U of the 90 % interval of the saving over `m` intervals with the adjusted baseline `total`, by the
     /// formula for the fractional savings uncertainty. `daily` is the length of the reporting period in months if the
-    /// intervals are days, for which the factor k is smaller at first than for hours.
+    /// intervals are days, for which the factor k depends on this length; otherwise, `daily` is `None` and k is 1.26.
     pub fn formula_half_width(&self, m: usize, total: f64, daily: Option<f64>) -> f64 {
         let scale = self.cv_rmse_adjusted.map_or(self.rmse_adjusted, |cv| cv * (total / m as f64).abs());
         let k = daily.map_or(1.26, |months| -0.000_24 * months * months + 0.035_35 * months + 1.002_86);
@@ -133,7 +133,7 @@ fn monthly(intervals: &Intervals, rows: &[usize], errors: &[f64]) -> Option<(f64
 mod tests {
     use super::*;
 
-    /// The fractional uncertainty of a saving of 10 %, from figures computed by hand.
+    /// Checks the fractional uncertainty of a saving of 10 % against values computed by hand.
     #[test]
     fn the_formula_gives_the_published_uncertainty() {
         let fractional = |n: usize, p: usize, autocorrelation: f64, cv: f64, daily: Option<f64>| {

@@ -1,9 +1,9 @@
 //! Randomised on/off trials (crossover design): the change is switched on and off in a random order, so that the saving
 //! does not depend on a model of the baseline.
 //!
-//! Days are grouped into pairs of equal weekdays in consecutive weeks. One day of each pair, chosen at random, is on, and
-//! the other is off. The estimate is the mean over the pairs of the use on the off day minus the use on the on day. Under
-//! the hypothesis that the change has no effect, the sign of each difference is random, which gives the p-value.
+//! Days are grouped into pairs of the same weekday in consecutive weeks. One day of each pair, chosen at random, is on,
+//! and the other is off. The estimate is the mean over the pairs of the use on the off day minus the use on the on day.
+//! Under the hypothesis that the change has no effect, the sign of each difference is random, which gives the p-value.
 
 use jiff::ToSpan;
 use jiff::civil::Date;
@@ -13,9 +13,9 @@ use crate::error::{Error, Result};
 use crate::rng::Key;
 use crate::stats::{mean_and_sample_sd, student_t_95};
 
-/// Number of sign patterns that are drawn for the p-value if there are too many to list.
+/// Number of random sign patterns from which the p-value is computed if there are too many patterns to enumerate.
 const DRAWS: usize = 20_000;
-/// All sign patterns are listed for at most this number of pairs.
+/// Largest number of pairs for which all sign patterns are enumerated.
 const MAX_LISTED: usize = 14;
 /// Minimum number of pairs for a statement (p ≥ 1/32 with fewer pairs).
 const MIN_PAIRS: usize = 6;
@@ -77,7 +77,7 @@ pub fn analyse(days: &[TrialDay], used: impl Fn(Date) -> Option<f64>, seed: u64)
     let (saving, sd) = mean_and_sample_sd(differences.iter().copied());
     let half = student_t_95(n as f64 - 1.0) * sd / (n as f64).sqrt();
     let sum: f64 = differences.iter().sum();
-    // a tolerance for rounding errors, so that the observed pattern counts itself
+    // a tolerance for rounding errors, so that the observed pattern itself is always counted
     let reached = |s: f64| s.abs() >= sum.abs() * (1.0 - 1e-12);
     let p = if n <= MAX_LISTED {
         let signed =

@@ -10,7 +10,7 @@ use crate::stamp::{self, DAY_US, Order, Orders, SECOND_US};
 use crate::time_column::{Kind, SAMPLE, Unit, any_number, choose, extremes};
 use crate::zone::{NO_TIME, Zone};
 
-/// Fraction of rows whose time may be unreadable, for example a line with totals at the end (not tuned).
+/// Maximum fraction of rows with an unreadable time, such as a line of totals at the end (not tuned).
 const MAX_UNREADABLE: f64 = 0.01;
 
 /// The times of a source.
@@ -26,11 +26,11 @@ pub struct Times {
     pub notes: Vec<String>,
 }
 
-/// Reads the times of all files of a source. The columns in `values` are not times. `series` contains the tag of each
-/// row of each file with several tags.
+/// Reads the times of all files of a source. The columns in `values` are never read as times. For files with several
+/// tags, `series` contains the tag of each row.
 ///
 /// # Errors
-/// [`Error::Data`] or [`Error::Usage`] if the times cannot be read, or can be read in several ways.
+/// [`Error::Data`] or [`Error::Usage`] if the times cannot be read or are ambiguous.
 pub fn read(frames: &[FileFrame], source: &Source, values: &[&str], series: &[Vec<u32>]) -> Result<Times> {
     let columns = choose(frames, source, values)?;
     let first = &columns[0];
@@ -215,7 +215,7 @@ fn texts(frames: &[FileFrame], name: &str, source: &Source, notes: &mut Vec<Stri
     Ok((times, offsets, format!("like `{}`{order_name}", example.unwrap_or("")), order))
 }
 
-/// The order of day and month in all texts of a column.
+/// The order of day and month that all texts of a column share.
 fn order(frames: &[FileFrame], name: &str, columns: &[&StringChunked]) -> Result<Order> {
     let mut orders = Orders::default();
     columns.iter().flat_map(|c| c.iter().flatten()).for_each(|t| orders.add(t));

@@ -11,21 +11,21 @@ const DELIMITERS: [u8; 4] = [b'\t', b';', b'|', b','];
 const SAMPLE: usize = 1 << 18;
 /// Number of records that are examined (not tuned).
 const RECORDS: usize = 400;
-/// Fraction of the records that must have the same number of fields (not tuned).
+/// Minimum fraction of the records that must have the same number of fields (not tuned).
 const CONSISTENT: f64 = 0.8;
 
-/// How a CSV file is written.
+/// The dialect of a CSV file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dialect {
     pub delimiter: u8,
     pub names: Vec<String>,
-    /// New names of columns whose name in the header occurs twice.
+    /// New names of the columns whose header name is not unique.
     pub repeated: Vec<String>,
-    /// Whether the names are from a header.
+    /// Whether the column names come from a header.
     pub header: bool,
     /// Units in a row below the header.
     pub units: Vec<String>,
-    /// Number of records before the data other than the header and the units.
+    /// Number of records before the data, not counting the header and the row with units.
     pub skipped: usize,
     /// Position of the first record with data.
     pub start: usize,
@@ -106,7 +106,7 @@ fn fields(record: &str, delimiter: u8) -> Vec<String> {
     out.iter().map(|f| f.trim().to_owned()).collect()
 }
 
-/// The most frequent number, and its share.
+/// The most frequent number, and its relative frequency.
 fn mode(counts: &[usize]) -> (usize, f64) {
     let mut n: BTreeMap<usize, usize> = BTreeMap::new();
     counts.iter().for_each(|c| *n.entry(*c).or_default() += 1);
@@ -114,10 +114,10 @@ fn mode(counts: &[usize]) -> (usize, f64) {
     (best.0, best.1 as f64 / counts.len().max(1) as f64)
 }
 
-/// Detects how a text is written. `delimiter` is given if the user knows it.
+/// Detects the dialect of a CSV text. `delimiter` is `Some` if the user specified it.
 ///
 /// # Errors
-/// Describes what could not be found.
+/// Returns a description of what could not be found.
 pub fn detect(text: &str, delimiter: Option<u8>) -> Result<Dialect, String> {
     let mut end = text.len().min(SAMPLE);
     while !text.is_char_boundary(end) {
@@ -132,7 +132,7 @@ pub fn detect(text: &str, delimiter: Option<u8>) -> Result<Dialect, String> {
     if all.is_empty() {
         return Err("the file has no line with data".into());
     }
-    // the beginning may be a preamble
+    // the file may begin with a preamble
     let body = &all[all.len() / 2..];
     let consistent = |d: u8| {
         let counts: Vec<usize> = body.iter().map(|(_, r)| fields(r, d).len()).collect();
@@ -170,7 +170,7 @@ pub fn detect(text: &str, delimiter: Option<u8>) -> Result<Dialect, String> {
     })
 }
 
-/// The first record whose cells are of the same kinds as those in the second half of the sample.
+/// The first record whose cells have the same types as the cells in the second half of the sample.
 fn first_data(split: &[Vec<String>], width: usize) -> Option<usize> {
     let body: Vec<&Vec<String>> = split[split.len() / 2..].iter().filter(|r| r.len() == width).collect();
     let usual: Vec<Kind> = (0..width)

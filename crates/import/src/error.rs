@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 /// The errors of an import. The program prints an error once and exits with [`Error::exit_code`].
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Wrong options.
+    /// Invalid command-line options.
     #[error("{0}")]
     Usage(String),
-    /// Bad data. The text names the place, the problem and a remedy.
+    /// Bad data. The message states the location, the problem and a remedy.
     #[error("{0}")]
     Data(String),
     /// A file or folder does not exist or cannot be read.
@@ -68,7 +68,7 @@ fn grouped(n: usize) -> String {
     out
 }
 
-/// Joins at most `max` texts with commas, and counts the others.
+/// Joins at most `max` strings with commas, and states the number of the remaining ones.
 pub fn list<T: AsRef<str>>(texts: &[T], max: usize) -> String {
     let shown = texts.iter().take(max).map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
     match texts.len().saturating_sub(max) {

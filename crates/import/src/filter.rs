@@ -32,7 +32,7 @@ pub struct Condition {
 /// Parses comparisons joined by `and`.
 ///
 /// # Errors
-/// [`Error::Usage`] describes what cannot be read.
+/// [`Error::Usage`] if a part of the text cannot be parsed; the message quotes this part.
 pub fn parse(text: &str) -> Result<Vec<Condition>> {
     let bad = |what: &str| {
         let text = format!(
@@ -82,7 +82,7 @@ pub fn parse(text: &str) -> Result<Vec<Condition>> {
     }
 }
 
-/// Takes a word at the start of a text, and whether it is quoted.
+/// Splits a text after its first word. The word comes with a flag that is true if it was quoted.
 fn word(text: &str) -> Option<((String, bool), &str)> {
     let first = text.chars().next()?;
     if matches!(first, '\'' | '"' | '`') {
@@ -117,7 +117,7 @@ impl Condition {
         }
     }
 
-    /// The condition as an expression for the reader of the file, if the column has a type for which both mean the same.
+    /// The condition as a polars expression; only for column types for which this does not change its meaning.
     pub fn pushed_down(&self, data_type: &DataType) -> Option<Expr> {
         let column = col(self.column.as_str());
         let value = match (&self.literal, data_type) {

@@ -15,7 +15,7 @@ use crate::recipe::Source;
 use crate::sources::SourceFile;
 use crate::{limits, text, tokens};
 
-/// Name of the column that contains the name of the file without its ending.
+/// Name of the column that contains the file name without its extension.
 pub const FILE: &str = "file";
 const MORE_FIELDS: &str = "has more fields than the header; correct the line, or name the delimiter with `--delimiter`";
 
@@ -29,14 +29,14 @@ pub struct FileFrame {
     pub notes: Vec<String>,
     /// Delimiter of a CSV file.
     pub delimiter: Option<u8>,
-    /// Columns that are given by the names of folders.
+    /// Columns whose values come from folder names.
     pub folders: Vec<String>,
     /// Units from a row below the header: pairs of a column and its unit.
     pub units: Vec<(String, String)>,
 }
 
 /// Reads a file of a source. Rows that do not satisfy `conditions` and columns that are not needed are left out.
-/// Returns `None` if no row can satisfy the conditions, because of the folder of the file.
+/// Returns `None` if the folder name of the file already rules out all of its rows.
 ///
 /// # Errors
 /// [`Error::NoInput`] or [`Error::Data`] with the name of the file.
@@ -100,7 +100,7 @@ pub fn read(file: &SourceFile, source: &Source, conditions: &[Condition], limit:
     Ok(Some(FileFrame { folders, name, frame, format, notes: out.notes, delimiter: out.delimiter, units: out.units }))
 }
 
-/// Columns that are given by the names of folders and, if the tag is `--long file,…`, by the name of the file.
+/// Columns whose values come from folder names or, with `--long file,…`, from the file name.
 fn keys(file: &SourceFile, source: &Source) -> Vec<(String, String)> {
     let mut keys = file.folders.clone();
     if source.long.first().is_some_and(|tag| tag == FILE) {
@@ -143,7 +143,7 @@ fn parquet(name: &str, mut bytes: Vec<u8>) -> Result<Opened> {
         return Err(bad("the length of the footer is wrong"));
     }
     // The footer may contain an Arrow schema, which polars cannot read if a time zone is an offset such as `+05:30`.
-    // The types of Parquet suffice, so the key of the Arrow schema is changed to one that is not known.
+    // The Parquet types suffice, so the key of the Arrow schema is replaced by one that polars does not know.
     const KEY: &[u8] = b"ARROW:schema";
     let start = end - 8 - footer;
     if let Some(at) = bytes[start..end].windows(KEY.len()).position(|w| w == KEY) {
@@ -177,7 +177,7 @@ fn ndjson(text: String) -> PolarsResult<Opened> {
     Ok(Opened::new(lazy, "NDJSON"))
 }
 
-/// Which columns are read is determined by the settings of the source, the names of folders and the conditions.
+/// The settings of the source, the folder names and the conditions determine which columns are read.
 type Needs<'a> = (&'a Source, &'a [(String, String)], &'a [&'a Condition]);
 
 fn csv(name: &str, text: String, encoding: &str, (source, keys, conditions): Needs) -> Result<Opened> {
@@ -199,7 +199,7 @@ fn csv(name: &str, text: String, encoding: &str, (source, keys, conditions): Nee
         notes.push(format!("{} before the data skipped", crate::error::plural(dialect.skipped, "line", "lines")));
     }
     if !dialect.repeated.is_empty() {
-        notes.push(format!("columns with the same name as another: {}", list(&dialect.repeated, 5)));
+        notes.push(format!("columns with duplicate names: {}", list(&dialect.repeated, 5)));
     }
     let units =
         dialect.names.iter().cloned().zip(dialect.units.iter().map(|u| trimmed(u))).filter(|(_, u)| !u.is_empty());
@@ -225,7 +225,7 @@ fn csv(name: &str, text: String, encoding: &str, (source, keys, conditions): Nee
     Ok(Opened { lazy, format, notes, delimiter: Some(dialect.delimiter), units })
 }
 
-/// A unit without brackets.
+/// Removes the brackets around a unit.
 fn trimmed(unit: &str) -> String {
     unit.trim_matches(['[', ']', '(', ')', ' ']).to_owned()
 }
@@ -240,7 +240,7 @@ fn scan_csv(bytes: Vec<u8>, dialect: &Dialect) -> PolarsResult<LazyFrame> {
         .finish()
 }
 
-/// The columns in `names` that have to be read. `all` also contains those from the names of folders.
+/// The columns in `names` that have to be read. `all` also contains the columns that come from folder names.
 fn needed(names: &[String], all: &[String], source: &Source, conditions: &[&Condition]) -> Result<Vec<String>> {
     let mut wanted: BTreeSet<&str> = BTreeSet::new();
     let time = source.time.as_deref().unwrap_or("");
@@ -293,7 +293,7 @@ fn simple(frame: DataFrame, notes: &mut Vec<String>) -> PolarsResult<DataFrame> 
     DataFrame::new(height, columns)
 }
 
-/// The reason of an error, on one line and without advice about functions of polars.
+/// The reason for an error, on one line and without advice about polars functions.
 fn reason(error: &PolarsError) -> String {
     let text = error.to_string();
     if text.contains("found more fields than defined in 'Schema'") {

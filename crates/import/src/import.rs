@@ -28,7 +28,7 @@ pub struct Request {
 /// Reads all sources, and writes the log and the recipe.
 ///
 /// # Errors
-/// Any error of the sources, options or files.
+/// Any error in the sources, options or files.
 pub fn run(request: &Request) -> Result<Report> {
     let options = &request.options;
     let dir = &options.dir;
@@ -56,7 +56,7 @@ pub fn run(request: &Request) -> Result<Report> {
         let (mut columns, summary) = source::read(files, &from, source, since.as_deref(), keep, limit)?;
         let step = summary.step.unwrap_or(0);
         if every.is_some() {
-            // a mean has no quality flag; bad samples are missing values by now
+            // means have no quality flag; bad samples have already been replaced by missing values
             columns.retain(|c| !c.name.ends_with(series::QUALITY));
         }
         let bad = |e| Error::Data(format!("{from}: {e}"));
@@ -87,8 +87,8 @@ pub fn run(request: &Request) -> Result<Report> {
     }
     if let Some(every) = every {
         report.notes.push(format!(
-            "numbers are means over {}, and texts are the last of each step; do not do this with counters or amounts, for \
-             which `step` in twin.toml is right",
+            "numbers are means over {}, and texts are the last of each step; do not use this for counters or \
+             amounts; set `step` in twin.toml instead",
             shown_span(every)
         ));
     }
@@ -115,7 +115,8 @@ fn check_folder(dir: &Path) -> Result<()> {
     )))
 }
 
-/// The recipe of the options, completed by the stored one. Without sources in the options, it is the stored one.
+/// The recipe given by the options, completed from the stored recipe. Without sources in the options, the stored
+/// recipe is used.
 fn recipe(request: &Request, stored: Option<&Recipe>) -> Result<Recipe> {
     let o = &request.options;
     if o.from.is_empty() {
@@ -142,7 +143,7 @@ fn recipe(request: &Request, stored: Option<&Recipe>) -> Result<Recipe> {
     };
     if !matches!(o.long.len(), 0 | 2 | 3) {
         return Err(Error::Usage(
-            "--long: name the columns of tag and value, and of the quality if there is one: `--long TAG,VALUE,QUALITY`"
+            "--long: name the tag and value columns, and the quality column if there is one: `--long TAG,VALUE,QUALITY`"
                 .into(),
         ));
     }
@@ -162,8 +163,8 @@ fn recipe(request: &Request, stored: Option<&Recipe>) -> Result<Recipe> {
         && let Some(setting) = recipe.complete(stored)
     {
         return Err(Error::Usage(format!(
-            "{}: `{setting}` was different in the last import; add `--replace` to write the log anew, or leave out `--from` to \
-                 read the same sources again",
+            "{}: `{setting}` was different in the last import; add `--replace` to rewrite the log, or leave out \
+                 `--from` to read the same sources again",
             o.dir.join(recipe::FILE).display()
         )));
     }
@@ -214,7 +215,7 @@ fn span(text: &str, option: &str) -> Result<i64> {
     if (1e3..=3.2e14).contains(&us) {
         return Ok(us.round() as i64);
     }
-    Err(Error::Usage(format!("{option}: `{text}` is no length of time; write it like 30s, 10min, 1h or 1d")))
+    Err(Error::Usage(format!("{option}: `{text}` is not a length of time; write it like 30s, 10min, 1h or 1d")))
 }
 
 /// Writes the files of all months and then the recipe.
@@ -269,7 +270,7 @@ fn write(
             let path = log.join(name);
             fs::remove_file(&path).map_err(|e| Error::write(&path, e))?;
         } else {
-            report.notes.push(format!("{name} is kept, although the sources have no rows for this month any more"));
+            report.notes.push(format!("{name} is kept, although the sources no longer have rows for this month"));
         }
     }
     if let Some(file) = recipe_file {

@@ -9,7 +9,8 @@ fn bad(e: PolarsError) -> Error {
     Error::Data(format!("the sources cannot be joined: {e}"))
 }
 
-/// Reduces a table to the means of its numbers and the last of its texts in each step of `every` µs. Steps begin at
+/// Reduces a table to one row per step of `every` µs, with the mean of each number and the last value of each text.
+/// Steps begin at
 /// multiples of their length since 1970 in UTC.
 ///
 /// # Errors

@@ -96,13 +96,13 @@ pub struct Long {
     pub quality: Option<String>,
 }
 
-/// Lower-case letters and digits of a column name.
+/// The letters and digits of a column name, in lower case.
 fn plain(name: &str) -> String {
     let name = name.split(['[', '(']).next().unwrap_or(name);
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// Rank of a column name among the names of time columns. Smaller is better; `None` if the name does not mean a time.
+/// Rank of a column name among the names of time columns. A lower rank is better; `None` if it is not such a name.
 pub fn time_rank(name: &str) -> Option<usize> {
     let name = plain(name);
     TIMES.iter().position(|t| *t == name).or_else(|| {
@@ -111,7 +111,7 @@ pub fn time_rank(name: &str) -> Option<usize> {
     })
 }
 
-/// Whether a column name means an hour of the day.
+/// Whether a column name suggests that the column contains the hour of the day.
 pub fn is_hour(name: &str) -> bool {
     let name = plain(name);
     ["hour", "stunde", "hora", "heure"].iter().any(|part| name.contains(part)) || name == "he"

@@ -1,8 +1,8 @@
 //! Converts exports of plant historians, loggers and spreadsheets into the Parquet log that twinopt reads.
 //!
 //! Columns of text files are read as text first, because one line does not show whether `1.234` is 1234 or whether
-//! `03/04` is in April. What a file means is decided by all of its rows; if it can be read in two ways, the import stops
-//! with the option that decides.
+//! `03/04` is in April. All rows together determine how a file is read. If this is ambiguous, the import stops and
+//! names the option that resolves the ambiguity.
 
 mod clock;
 mod dialect;

@@ -7,24 +7,24 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-/// Address space in addition to what the input needs.
+/// Address space in addition to the space needed for the input.
 const BASE: u64 = 1 << 30;
 /// Address space per byte of input (not tuned): the file, its columns as text, and the converted columns.
 const PER_BYTE: u64 = 12;
-/// Factor by which a compressed file may grow (not tuned).
+/// Assumed ratio of the decompressed to the compressed size of a file (not tuned).
 const COMPRESSED: u64 = 8;
-/// Time for reading a file, and additional time per MiB (not tuned).
+/// Time limit for reading a file: a fixed part, and an additional part per MiB (not tuned).
 const SECONDS: u64 = 10;
 const SECONDS_PER_MIB: u64 = 2;
 
-/// Precedes the name of a file that is about to be read, on standard error, so that `twinopt import` can name the file
-/// if this process is killed.
+/// Control character that precedes, on standard error, the name of the file about to be read, so that `twinopt import`
+/// can name the file if this process is killed.
 pub const MARK: char = '\u{1f}';
 
 /// The file that is being read, and the time at which reading must be finished.
 static READING: Mutex<Option<(PathBuf, Instant)>> = Mutex::new(None);
 
-/// The limit of the address space for files of the given lengths, in bytes. `mib` is the user's choice.
+/// The limit of the address space for files of the given lengths, in bytes. `mib`: the limit set by the user.
 pub fn address_space<'a>(files: impl Iterator<Item = (&'a Path, u64)>, mib: Option<u64>) -> u64 {
     if let Some(mib) = mib {
         return mib << 20;
@@ -41,13 +41,13 @@ pub fn limit_address_space(bytes: u64) {
     let _ = setrlimit(Resource::As, limit);
 }
 
-/// Whether `twinopt import` runs this process.
+/// Whether this process was started by `twinopt import`.
 fn has_parent() -> bool {
     std::env::var_os("TWINOPT_IMPORT_PARENT").is_some()
 }
 
-/// Starts a thread that ends the process when `twinopt import` ends, because its end of standard input is then closed.
-/// All files written so far are complete.
+/// Starts a thread that ends this process when standard input is closed, which happens when `twinopt import` ends.
+/// All files written up to that time are complete.
 pub fn end_with_parent(code: i32) {
     if has_parent() {
         std::thread::spawn(move || {
@@ -80,7 +80,7 @@ pub fn current() -> Option<PathBuf> {
     READING.lock().ok().and_then(|r| r.as_ref().map(|(path, _)| path.clone()))
 }
 
-/// Starts a thread that ends the process with `end` if a file takes too long.
+/// Starts a thread that calls `end` to end the process if reading a file takes too long.
 pub fn watch(end: fn(&Path)) {
     std::thread::spawn(move || {
         loop {

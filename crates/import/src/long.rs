@@ -15,13 +15,13 @@ use crate::series::{QUALITY, Series};
 use crate::values::{Conversion, Texts};
 use crate::zone::NO_TIME;
 
-/// Marks rows of tags that are not read.
+/// Tag index of rows whose tag is not read.
 pub const NO_TAG: u32 = u32::MAX;
 
 /// The tags of all rows.
 pub struct Tags {
     pub names: Vec<String>,
-    /// Index of the tag of each row of each file.
+    /// Tag index of every row, by file.
     pub codes: Vec<Vec<u32>>,
     /// Rows without a tag.
     pub missing: usize,
@@ -81,8 +81,8 @@ pub fn tags(frames: &[FileFrame], long: &Long, select: &[String]) -> Result<Tags
     Ok(out)
 }
 
-/// Counts the texts of each tag, and collects what they say about the decimal sign. Returns `None` if no file has texts
-/// as values.
+/// Counts the text values of each tag, and collects evidence about the decimal sign. Returns `None` if no file stores
+/// values as text.
 ///
 /// # Errors
 /// [`Error::Data`] if a file has no such column.
@@ -108,18 +108,18 @@ pub fn count(frames: &[FileFrame], tags: &Tags, long: &Long) -> Result<Option<(V
 pub struct Reading<'a> {
     pub long: &'a Long,
     pub decimal: Decimal,
-    /// Conversion of the texts of each tag.
+    /// Conversion of the text values of each tag.
     pub conversions: Vec<Conversion>,
     pub good: Good,
     pub keep: Option<Keep>,
 }
 
-/// The samples of all tags, in the order of the rows.
+/// The samples of all tags, in row order.
 struct Samples {
     time: Vec<i64>,
     tag: Vec<u32>,
     value: Vec<f64>,
-    /// Code of a text, if any tag has texts.
+    /// Code of the text value, if any tag has text values.
     text: Vec<u32>,
     /// Code of the quality flag, if there is a quality column.
     flag: Vec<u32>,
@@ -186,7 +186,7 @@ impl Samples {
     }
 }
 
-/// Reads the samples, and arranges them in one column per tag, in the order of the names.
+/// Reads the samples, and arranges them in one column per tag, sorted by name.
 ///
 /// # Errors
 /// [`Error::Data`] if values cannot be read or differ at the same time, or if no sample of a tag is good.

@@ -1,4 +1,4 @@
-//! The program that `twinopt import` runs. It is a program of its own, because it is built with polars.
+//! The program that `twinopt import` runs. It is a separate program, so that `twinopt` can be built without polars.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -69,7 +69,7 @@ fn main() -> ExitCode {
             let mut out = std::io::stdout().lock();
             let text = if cli.json { format!("{:#}", report.json()) } else { report.text() };
             if !cli.quiet || cli.json {
-                // a reader that stops reading is no error
+                // it is not an error if the process that reads the output stops early
                 let _ = writeln!(out, "{text}");
             }
             ExitCode::SUCCESS

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::error::{Error, Result, list, plural};
 use crate::zone::instant;
 
-/// What to do if samples with equal times differ.
+/// How samples with equal times but different values are merged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
     Last,
@@ -31,16 +31,16 @@ pub enum Values {
     Texts { codes: Vec<u32>, texts: Vec<String> },
 }
 
-/// Counts samples with the time of another sample of the same column.
+/// Counts of samples that have the same time as another sample of their column.
 #[derive(Debug, Default)]
 pub struct Duplicates {
-    /// Samples that equal another one.
+    /// Number of samples with the same time and value as another sample.
     pub equal: usize,
-    /// Samples that differ from another one with the same time.
+    /// Number of samples with the same time as another sample but a different value.
     pub different: usize,
-    /// Descriptions of the first of these.
+    /// Descriptions of the first samples with equal times but different values.
     pub examples: Vec<String>,
-    /// Number of these in each column, and the first of two different values.
+    /// For each column, the number of such samples and the first of two different values.
     columns: BTreeMap<String, (usize, String)>,
 }
 
@@ -93,7 +93,7 @@ impl Duplicates {
     }
 }
 
-/// Rows in the order of time, and the position in this order at which each run of equal times starts.
+/// Rows in chronological order, and the position at which each run of equal times starts.
 pub struct Runs {
     order: Vec<u32>,
     starts: Vec<usize>,

@@ -20,7 +20,7 @@ impl Decimal {
     }
 }
 
-/// What the texts of a column say about the decimal sign.
+/// Evidence about the decimal sign, collected from the texts of a column.
 #[derive(Debug, Clone, Default)]
 pub struct Signs {
     /// First number that has a decimal point or commas between groups of digits.
@@ -32,7 +32,7 @@ pub struct Signs {
     /// First text such as `1,234`, which is a number with each of the decimal signs.
     pub unclear_comma: Option<String>,
     pub numbers: usize,
-    /// Texts that are no numbers.
+    /// Number of texts that are not numbers.
     pub others: usize,
 }
 
@@ -71,7 +71,7 @@ impl Signs {
         class
     }
 
-    /// Adds what another column says.
+    /// Adds the evidence from another column.
     pub fn merge(&mut self, other: &Self) {
         let pairs = [
             (&mut self.point, &other.point),
@@ -96,7 +96,7 @@ impl Signs {
     /// The decimal sign that follows from the texts. `None` if no text has one.
     ///
     /// # Errors
-    /// Two texts that contradict each other, or a text that can be read in two ways and the empty string.
+    /// The error contains two texts that contradict each other, or an ambiguous text and an empty string.
     pub fn decide(&self, point_is_usual: bool) -> Result<Option<Decimal>, (String, String)> {
         match (&self.point, &self.comma, &self.unclear_point, &self.unclear_comma) {
             (Some(a), Some(b), ..) => Err((a.clone(), b.clone())),
@@ -110,7 +110,7 @@ impl Signs {
     }
 }
 
-/// Whether a text stands for a missing value in exports of all kinds.
+/// Whether a text denotes a missing value in any kind of export.
 pub fn is_missing(text: &str) -> bool {
     matches!(
         text.trim(),

@@ -13,7 +13,7 @@ use crate::zone;
 /// Rows per row group.
 const ROW_GROUP: usize = 1 << 17;
 
-/// Marks the names of temporary files.
+/// Part of the name of every temporary file.
 const MARK: &str = ".twinopt-import-";
 
 /// Removes the temporary files that a killed process left in `folder`.
@@ -34,7 +34,7 @@ pub struct Staged {
 }
 
 impl Staged {
-    /// Writes and syncs `bytes`, which are to become the file `path`.
+    /// Writes `bytes` to a temporary file that is later renamed to `path`, and syncs it.
     ///
     /// # Errors
     /// [`Error::Write`]
@@ -57,7 +57,7 @@ impl Staged {
         fs::rename(&self.temporary, &self.path).map_err(|e| Error::write(&self.path, e))?;
         self.renamed = true;
         let folder = self.path.parent().unwrap_or(Path::new("."));
-        // a folder cannot be opened on every system
+        // some systems cannot open a folder
         if let Ok(folder) = File::open(folder) {
             folder.sync_all().map_err(|e| Error::write(&self.path, e))?;
         }

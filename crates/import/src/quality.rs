@@ -12,7 +12,7 @@ pub struct Good {
 }
 
 impl Good {
-    /// `flags` are texts, numbers and ranges such as `192..255`. Without any, the usual flags of OPC apply.
+    /// `flags` are texts, numbers and ranges such as `192..255`. If `flags` is empty, the usual OPC flags apply.
     pub fn new(flags: &[String]) -> Self {
         let usual = ["good", "true", "192..255"].map(str::to_owned);
         let flags = if flags.is_empty() { &usual[..] } else { flags };
@@ -42,7 +42,7 @@ impl Good {
 /// The flags of all samples.
 #[derive(Default)]
 pub struct Flags {
-    /// Each flag, and whether it is good. The first entry stands for a missing flag, which is not good.
+    /// Each flag, and whether it is good. The first entry represents a missing flag, which is not good.
     pub known: Vec<(String, bool)>,
     codes: BTreeMap<String, u32>,
 }

@@ -26,12 +26,13 @@ pub struct Recipe {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<String>,
     pub source: Vec<Source>,
-    /// Units of the columns of the log, as written in the exports. They are for `twinopt init`, and do not affect the log.
+    /// Units of the columns of the log, as written in the exports. They are used by `twinopt init`, and do not affect
+    /// the log.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unit: BTreeMap<String, String>,
 }
 
-/// One source. The fields have the names of the options.
+/// One source. The fields are named after the command-line options.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {

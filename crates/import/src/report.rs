@@ -1,4 +1,4 @@
-//! What an import did, as text or as JSON.
+//! The report on an import, as text or as JSON.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ pub struct Report {
     pub notes: Vec<String>,
     pub rows: usize,
     pub columns: usize,
-    /// Number of files that were written, and that were already the same.
+    /// Number of files that were written, and number of files that were already up to date.
     pub written: usize,
     pub unchanged: usize,
     pub months: Vec<String>,
@@ -41,7 +41,7 @@ impl Report {
         }
     }
 
-    /// The report for people, with the next command.
+    /// The report as text, including the next command to run.
     pub fn text(&self) -> String {
         let mut lines = Vec::new();
         for s in &self.sources {

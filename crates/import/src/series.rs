@@ -1,4 +1,4 @@
-//! Columns with times of their own, and their arrangement in the rows of a log.
+//! Columns that each have their own times, and their arrangement in the rows of a log.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use crate::merge::Values;
 pub const TIME: &str = "timestamp";
 /// Ending of the names of columns with quality flags.
 pub const QUALITY: &str = ".quality";
-/// Fraction of the cells of a table that must have a value (not tuned). Otherwise, the log has one row per sample.
+/// Minimum fraction of non-empty cells in a wide table (not tuned). Below this, the log has one row per sample.
 const FILLED: f64 = 0.7;
 
-/// A column with ascending times (µs since 1970), each of which occurs once.
+/// A column with strictly ascending times (µs since 1970).
 #[derive(Debug, Clone)]
 pub struct Series {
     pub name: String,
@@ -69,7 +69,7 @@ fn times(series: &[Series]) -> Vec<i64> {
     all
 }
 
-/// Whether the columns have such different times that a table of them would mostly be empty.
+/// Whether the times of the columns differ so much that a wide table would be mostly empty.
 pub fn have_own_clocks(series: &[Series]) -> bool {
     let cells = times(series).len() * series.len();
     let samples: usize = series.iter().map(|s| s.time.len()).sum();

@@ -19,7 +19,7 @@ use crate::values::{self, Conversion};
 use crate::wide;
 use crate::zone::{NO_TIME, Zone};
 
-/// What was detected about a source.
+/// The detected properties of a source.
 #[derive(Debug, Default)]
 pub struct Summary {
     pub from: String,
@@ -37,7 +37,8 @@ pub struct Summary {
     pub units: Vec<(String, String)>,
 }
 
-/// Reads the files of a source, and adds what was detected to its settings. `from` is their pattern for messages.
+/// Reads the files of a source, and adds the detected properties to its settings. `from` is the file pattern, which is
+/// used in messages.
 ///
 /// # Errors
 /// Any error that concerns the files or their content.
@@ -88,7 +89,7 @@ pub fn read(
     Ok((columns, summary))
 }
 
-/// Leaves out the columns from the names of folders that have the same value for all files.
+/// Leaves out the columns from folder names that have the same value for all files.
 fn drop_constant_folders(files: &[SourceFile], frames: &mut [FileFrame], notes: &mut Vec<String>) {
     let is_read = |f: &&SourceFile| frames.iter().any(|frame| frame.name == f.path.display().to_string());
     let read: Vec<&SourceFile> = files.iter().filter(is_read).collect();
@@ -96,7 +97,7 @@ fn drop_constant_folders(files: &[SourceFile], frames: &mut [FileFrame], notes: 
     for (key, value) in &first.folders {
         let constant = read.iter().all(|f| f.folders.iter().any(|(k, v)| k == key && v == value));
         if constant {
-            notes.push(format!("the folder `{key}` is `{value}` for all files, so it is no column"));
+            notes.push(format!("the folder `{key}` is `{value}` for all files, so it does not become a column"));
             for frame in frames.iter_mut() {
                 if let Ok(dropped) = frame.frame.drop(key) {
                     frame.frame = dropped;
@@ -136,7 +137,7 @@ fn formats(frames: &[FileFrame]) -> String {
     list(&out, 3)
 }
 
-/// The decimal sign of a column. `all` is what all columns of the source say.
+/// The decimal sign of a column. `all` is the evidence from all columns of the source.
 fn decimal(place: &str, signs: &Signs, all: &Signs, source: &Source, point_is_usual: bool) -> Result<Decimal> {
     let given = source.decimal.as_deref().and_then(Decimal::parse);
     if let Some(decimal) = given {
@@ -157,7 +158,8 @@ fn decimal(place: &str, signs: &Signs, all: &Signs, source: &Source, point_is_us
     }
 }
 
-/// Whether `1.234` is more likely 1.234 than 1234: not in a CSV file with semicolons and dates that begin with the day.
+/// Whether `1.234` probably means 1.234 and not 1234. False for CSV files with semicolons and dates that begin with
+/// the day.
 fn point_is_usual(frames: &[FileFrame], order: Option<stamp::Order>) -> bool {
     !(frames.iter().any(|f| f.delimiter == Some(b';')) && order != Some(stamp::Order::Mdy))
 }
@@ -258,9 +260,7 @@ fn remember_decimal(source: &mut Source, signs: &Signs, decimal: Decimal) {
 fn leave_out_before(instants: &mut [Vec<i64>], since: Option<&str>, source: &Source) -> Result<()> {
     let Some(text) = since else { return Ok(()) };
     let start = stamp::parse(text, None).ok_or_else(|| {
-        Error::Usage(format!(
-            "--since: `{text}` is no time that can be read; write it like 2024-01-31 or 2024-01-31T06:00Z"
-        ))
+        Error::Usage(format!("--since: `{text}` is not a readable time; write it like 2024-01-31 or 2024-01-31T06:00Z"))
     })?;
     let start = match (start.offset, &source.timezone) {
         (Some(offset), _) => start.local - offset * stamp::SECOND_US,
@@ -331,8 +331,8 @@ pub fn file_limit(address_space: u64) -> u64 {
     address_space / 4
 }
 
-/// The path `from` of a source, relative to the folder of the recipe if both are in one project, that is, in the folder
-/// that contains `data`.
+/// The path `from` of a source. It is relative to the folder of the recipe if both are in the same project
+/// folder, which is the folder that contains `data`.
 pub fn relative(from: &str, dir: &Path) -> String {
     let absolute = |path: &Path| std::path::absolute(path).map(|p| simplified(&p));
     let (Ok(from_path), Ok(dir)) = (absolute(Path::new(from)), absolute(dir)) else { return from.to_owned() };
@@ -343,7 +343,7 @@ pub fn relative(from: &str, dir: &Path) -> String {
     }
 }
 
-/// A path in which `..` removes the preceding folder.
+/// Normalises a path: each `..` removes the preceding folder.
 pub fn simplified(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in path.components() {

@@ -6,7 +6,7 @@ use glob::MatchOptions;
 
 use crate::error::{Error, Result};
 
-/// Endings of the files that are read from a folder, before `.gz` or `.zst`.
+/// Extensions of the files that are read from a folder; `.gz` or `.zst` may follow.
 const ENDINGS: [&str; 12] =
     ["csv", "tsv", "txt", "tab", "parquet", "pq", "arrow", "ipc", "feather", "ndjson", "jsonl", "json"];
 
@@ -18,7 +18,7 @@ const OPTIONS: MatchOptions =
 pub struct SourceFile {
     pub path: PathBuf,
     pub length: u64,
-    /// Columns that are given by the names of folders such as `site=7`.
+    /// Columns whose values come from folder names such as `site=7`.
     pub folders: Vec<(String, String)>,
 }
 
@@ -96,7 +96,7 @@ fn below(folder: &Path, out: &mut Vec<PathBuf>) -> Result<()> {
         if name.starts_with('.') {
             continue;
         }
-        // links to folders are not followed, because they can form a circle
+        // links to folders are not followed, because they can form a cycle
         if entry.file_type().map_err(|e| Error::no_input(&path, e))?.is_dir() {
             below(&path, out)?;
         } else if is_data(&name) {

@@ -36,7 +36,7 @@ pub struct Stamp {
     pub offset: Option<i64>,
 }
 
-/// A date whose order may be unclear.
+/// A date whose order of day, month and year may be ambiguous.
 #[derive(Debug, Clone, Copy)]
 struct Date {
     parts: [u32; 3],
@@ -46,14 +46,14 @@ struct Date {
     short_year: bool,
 }
 
-/// Which orders the texts of a column allow.
+/// The orders of day, month and year that are consistent with the texts of a column.
 #[derive(Debug, Clone, Default)]
 pub struct Orders {
     /// First text that can only be read in this order, for `Ymd`, `Dmy` and `Mdy`.
     pub only: [Option<String>; 3],
     /// First text that can be read as `Dmy` and as `Mdy`.
     pub unclear: Option<String>,
-    /// Number of texts that are no times in any order.
+    /// Number of texts that cannot be read as a time in any order.
     pub unreadable: usize,
     pub readable: usize,
 }
@@ -102,7 +102,7 @@ pub fn parse(text: &str, order: Option<Order>) -> Option<Stamp> {
     Some(Stamp { local: day * DAY_US + clock, offset })
 }
 
-/// Reads the most frequent notation, `2024-01-31 12:34:56` with `T` or a space and with or without `Z`, quickly.
+/// Fast path for the most frequent notation, `2024-01-31 12:34:56` with `T` or a space and with or without `Z`.
 fn iso(text: &[u8]) -> Option<Stamp> {
     let (text, offset) = match text {
         [text @ .., b'Z'] => (text, Some(0)),
@@ -139,14 +139,14 @@ pub fn parse_clock(text: &str) -> Option<i64> {
     }
 }
 
-/// Takes the digits at the start of a text: their value and number, and the rest of the text.
+/// Parses the digits at the start of a text. Returns their value, their number and the rest of the text.
 fn digits(text: &str) -> Option<(u32, usize, &str)> {
     let end = text.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
     let value = if end == 0 || end > 9 { None } else { text[..end].parse().ok() };
     value.map(|v| (v, end, &text[end..]))
 }
 
-/// The month with the name at the start of a text, and the rest of the text.
+/// Parses the name of a month at the start of a text. Returns the month and the rest of the text.
 fn month(text: &str) -> Option<(u32, &str)> {
     const NAMES: [(&str, u32); 17] = [
         ("jan", 1),
@@ -176,7 +176,7 @@ fn month(text: &str) -> Option<(u32, &str)> {
     found.map(|(_, month)| (*month, text[end..].trim_start_matches('.')))
 }
 
-/// Takes the separator of a date: one of `-`, `/`, `.`, `,` and spaces.
+/// Removes the separator in a date: one of `-`, `/`, `.`, `,` and spaces.
 fn separator(text: &str) -> Option<(u8, &str)> {
     let first = *text.as_bytes().first()?;
     if !matches!(first, b'-' | b'/' | b'.' | b',' | b' ') {
@@ -185,7 +185,7 @@ fn separator(text: &str) -> Option<(u8, &str)> {
     Some((first, text[1..].trim_start_matches(' ')))
 }
 
-/// Takes the date at the start of a text.
+/// Parses the date at the start of a text.
 fn date(text: &str) -> Option<(Date, &str)> {
     if !text.as_bytes().first()?.is_ascii_digit() {
         // Feb 1, 2024
@@ -262,7 +262,7 @@ fn civil_days(y: u32, m: u32, d: u32) -> Option<i64> {
     if !(1900..=2200).contains(&y) || d == 0 || d > length {
         return None;
     }
-    // days from civil, with the year starting in March
+    // the algorithm `days_from_civil`, in which the year starts in March
     let (y, m, d) = (i64::from(y) - i64::from(m <= 2), i64::from(m), i64::from(d));
     let (era, of_era) = (y / 400, y % 400);
     let of_year = (153 * (m + if m > 2 { -3 } else { 9 }) + 2) / 5 + d - 1;
@@ -334,7 +334,7 @@ fn clock_and_zone(rest: &str) -> Option<(i64, Option<i64>)> {
     Some((i64::from(h * 3600 + m * 60 + s) * SECOND_US + fraction, offset))
 }
 
-/// Takes the digits of a fraction of a second: µs, and the rest of the text.
+/// Parses the digits of a fraction of a second. Returns the fraction in µs and the rest of the text.
 fn fraction_digits(text: &str) -> Option<(i64, &str)> {
     let end = text.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
     if end == 0 {

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 /// The content of a file, decompressed.
 pub struct Content {
     pub bytes: Vec<u8>,
-    /// Name of the compression, if the file is compressed.
+    /// Name of the compression format, if the file is compressed.
     pub compression: Option<&'static str>,
 }
 
@@ -72,7 +72,7 @@ pub fn utf8(bytes: Vec<u8>) -> (String, &'static str) {
     }
 }
 
-/// Latin-1 is a part of Windows-1252.
+/// Decodes Windows-1252, of which Latin-1 is a subset.
 fn windows(bytes: &[u8]) -> String {
     WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned()
 }

@@ -13,7 +13,7 @@ use crate::zone::NO_TIME;
 /// Number of texts that are examined to find the time column (not tuned).
 pub const SAMPLE: usize = 300;
 
-/// What a column contains, if it can be a time column.
+/// The content of a column that can be a time column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Date and time, or a date alone.
@@ -23,9 +23,9 @@ pub enum Kind {
     Typed,
     /// Times of day as text.
     Clock,
-    /// Numbers of an hour, 0 to 23 or 1 to 24.
+    /// Hours of the day, from 0 to 23 or from 1 to 24.
     Hour,
-    /// Numbers whose unit follows from their size.
+    /// Numbers whose unit is inferred from their magnitude.
     Number(Unit),
 }
 
@@ -91,10 +91,10 @@ impl Unit {
     }
 }
 
-/// The time column, or the columns of date and time of day. The columns in `values` are not times.
+/// The time column, or the columns of date and time of day. The columns in `values` are never read as times.
 ///
 /// # Errors
-/// [`Error::Data`] if there is no time column, and [`Error::Usage`] if several columns can be meant.
+/// [`Error::Data`] if there is no time column, and [`Error::Usage`] if several columns qualify.
 pub fn choose(frames: &[FileFrame], source: &Source, values: &[&str]) -> Result<Vec<(String, Kind)>> {
     let frame = frames.iter().find(|f| f.frame.height() > 0).ok_or_else(|| {
         let name = frames.first().map_or("", |f| f.name.as_str());
@@ -169,7 +169,7 @@ fn best(frame: &FileFrame, candidates: &[(String, Kind)]) -> Result<(String, Kin
     }
 }
 
-/// What times the column `name` contains. `named` is true if the user named it.
+/// The kind of times in the column `name`. `named`: whether the user named this column as the time column.
 fn kind(frame: &FileFrame, name: &str, named: bool) -> Result<Option<Kind>> {
     let bad = |e: PolarsError| Error::Data(format!("{}: {e}", frame.name));
     let column = frame.frame.column(name).map_err(bad)?.as_materialized_series();

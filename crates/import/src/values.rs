@@ -1,11 +1,11 @@
-//! Converts texts to numbers or states, and counts texts among the numbers.
+//! Converts text values to numbers or states, and counts the texts that are not numbers.
 
 use std::collections::BTreeMap;
 
 use crate::error::list;
 use crate::number::{self, Class, Decimal, Signs};
 
-/// Pairs of states, of which the second becomes 1. The names are compared without regard to case.
+/// Pairs of states; the first state becomes 0 and the second becomes 1. Names are compared without regard to case.
 const STATES: [(&str, &str); 16] = [
     ("off", "on"),
     ("false", "true"),
@@ -25,7 +25,7 @@ const STATES: [(&str, &str); 16] = [
     ("normal", "alarm"),
 ];
 
-/// Texts that historians write in place of a value.
+/// Texts that historians write instead of a missing value.
 const SYSTEM: [&str; 18] = [
     "bad input",
     "no data",
@@ -46,14 +46,14 @@ const SYSTEM: [&str; 18] = [
     "no result",
     "arc off-line",
 ];
-/// Texts that historians write in place of a number, but that can also be the state of a machine.
+/// Texts that historians write instead of a missing number, but that can also denote the state of a machine.
 const SYSTEM_OR_STATE: [&str; 9] =
     ["shutdown", "configure", "error", "failed", "offline", "invalid", "undefined", "over range", "under range"];
 
-/// How many texts of a column or tag are numbers.
+/// Counts of the texts of a column or tag that are numbers and of those that are not.
 #[derive(Debug, Default)]
 pub struct Texts {
-    /// Number of rows with each text that is no number. At most [`MAX_TEXTS`] texts are counted.
+    /// Number of rows with each text that is not a number. At most [`MAX_TEXTS`] texts are counted.
     pub others: BTreeMap<String, usize>,
     pub numbers: usize,
 }
@@ -61,7 +61,7 @@ pub struct Texts {
 const MAX_TEXTS: usize = 10_000;
 
 impl Texts {
-    /// Counts a text, and adds what it says about the decimal sign to `signs`.
+    /// Counts a text, and adds its evidence about the decimal sign to `signs`.
     pub fn add(&mut self, text: &str, signs: &mut Signs) {
         match signs.add(text) {
             Class::Empty => {}
@@ -79,7 +79,7 @@ impl Texts {
         }
     }
 
-    /// The number of rows whose text neither is a number nor stands for a missing one.
+    /// Number of rows whose text is neither a number nor a marker for a missing value.
     fn states(&self) -> usize {
         self.others.iter().filter(|(text, _)| !is_system(text, true)).map(|(_, n)| n).sum()
     }
@@ -106,7 +106,7 @@ impl Texts {
         Conversion::Texts
     }
 
-    /// A list of the texts that become missing, with their numbers.
+    /// A list of the texts that become missing values, with their counts.
     pub fn lost(&self) -> Option<String> {
         let mut lost: Vec<(&String, &usize)> = self.others.iter().collect();
         lost.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
@@ -115,7 +115,7 @@ impl Texts {
     }
 }
 
-/// Whether a text stands for a missing value. `among_numbers` is false in a column with states.
+/// Whether a text denotes a missing value. `among_numbers` is false for a column of states.
 fn is_system(text: &str, among_numbers: bool) -> bool {
     let lower = text.to_lowercase();
     let known = |list: &[&str]| list.contains(&lower.as_str());
@@ -133,7 +133,7 @@ pub enum Conversion {
 }
 
 impl Conversion {
-    /// The number that stands for `text`. NaN if it is missing, or if the column keeps its texts.
+    /// The number to which `text` is converted; NaN if the value is missing or if the column stays text.
     pub fn number(self, text: &str, decimal: Decimal) -> f64 {
         match self {
             Self::Empty | Self::Numbers => number::number(text, decimal).unwrap_or(f64::NAN),
@@ -147,7 +147,7 @@ impl Conversion {
     }
 }
 
-/// Describes what became of a column of texts, if that has to be told.
+/// Describes how a text column was converted, if the user should be told.
 pub fn describe(name: &str, texts: &Texts, conversion: Conversion) -> Option<String> {
     match conversion {
         Conversion::Empty => Some(format!("`{name}` is empty")),

@@ -19,7 +19,7 @@ fn bad(frame: &FileFrame, e: &PolarsError) -> Error {
     Error::Data(format!("{}: {e}", frame.name))
 }
 
-/// A column that is to be read, with the counts of its texts.
+/// A column to be read, with the counts of its text values.
 pub struct Wanted {
     pub name: String,
     texts: Texts,
@@ -30,7 +30,7 @@ pub struct Wanted {
     is_text: bool,
 }
 
-/// Lists the columns other than those of the time.
+/// Lists the columns other than the time columns.
 ///
 /// # Errors
 /// [`Error::Usage`] if a selected column does not exist.
@@ -92,7 +92,7 @@ pub fn columns(frames: &[FileFrame], source: &Source, time: &[String], notes: &m
     Ok(out)
 }
 
-/// Whether a column without a name of its own contains the numbers of the rows.
+/// Whether an unnamed column contains row numbers.
 fn numbers_rows(frames: &[FileFrame], name: &str) -> bool {
     let unnamed = name.starts_with("column_") || name.starts_with("Unnamed: ") || name == "__index_level_0__";
     let counts = |frame: &FileFrame| {

@@ -8,22 +8,22 @@ use jiff::tz::{AmbiguousOffset, TimeZone};
 use crate::error::{Error, Result};
 use crate::stamp::{self, DAY_US, SECOND_US};
 
-/// A time that is missing.
+/// The value that represents a missing time.
 pub const NO_TIME: i64 = i64::MIN;
 
 /// A time zone, as written by the user.
 pub struct Zone {
     name: String,
     zone: Option<TimeZone>,
-    /// Offset in seconds if the zone has only one.
+    /// Offset in seconds, if the zone has a fixed offset.
     fixed: i64,
-    /// The offset of each local day on which it does not change.
+    /// The UTC offset of each local day on which the offset does not change.
     days: HashMap<i64, Option<i64>>,
 }
 
 enum Offset {
     One(i64),
-    /// The time occurs twice: offsets of the first and of the second occurrence.
+    /// The local time occurs twice; contains the offsets of the first and the second occurrence.
     Two(i64, i64),
     None,
 }
@@ -53,7 +53,7 @@ impl Zone {
                 Some(AmbiguousOffset::Unambiguous { offset }) => Some(i64::from(offset.seconds())),
                 _ => None,
             };
-            // a day with a change of the offset has different offsets in the hours before and after the day
+            // if the offset changes on this day, it differs between the time before the day and the time after it
             let (start, end) = (at((day - 1) * DAY_US), at((day + 2) * DAY_US));
             start.filter(|_| start == end && start == at(day * DAY_US))
         });
@@ -69,12 +69,13 @@ impl Zone {
         }
     }
 
-    /// Converts the local times of one file to instants, in place. Of equal local times in a repeated hour, the order of
-    /// the rows tells which is earlier; `series` is the tag of each row, if a file contains several. Returns the number
-    /// of rows in repeated hours.
+    /// Converts the local times of one file to instants, in place. In a repeated hour, the order of the rows
+    /// determines which of two equal local times is earlier. `series` is the tag of each row, if a file contains
+    /// several tags. Returns the number of rows in repeated hours.
     ///
     /// # Errors
-    /// [`Error::Data`] if a time does not exist in the zone, or if the order of the rows tells nothing.
+    /// [`Error::Data`] if a time does not exist in the zone, or if a repeated hour cannot be resolved by the
+    /// order of the rows.
     pub fn resolve(&mut self, file: &str, times: &mut [i64], series: &[u32]) -> Result<usize> {
         let mut repeated = 0;
         let tags = series.iter().filter(|tag| **tag != u32::MAX).max().map_or(0, |tag| *tag as usize + 1);
@@ -121,8 +122,8 @@ impl Zone {
     }
 }
 
-/// Whether the rows of each series run backwards in time. `None` if they are not sorted. The hour that is repeated at
-/// the end of summer time is no contradiction.
+/// Whether the rows of each series run backwards in time. `None` if they are not sorted. The hour that is
+/// repeated at the end of summer time does not count as a violation of this order.
 fn direction(times: &[i64], tag: &impl Fn(usize) -> usize, tags: usize) -> Option<bool> {
     let mut last = vec![NO_TIME; tags];
     let (mut up, mut down, mut hours_up, mut hours_down) = (0_usize, 0_usize, 0_usize, 0_usize);

@@ -17,7 +17,7 @@ use crate::learn::response::SignalMoments;
 use crate::learn::split::Split;
 use crate::trajectory::Trajectory;
 
-/// Largest error of an exact equation, relative to the standard deviation of its state.
+/// Largest error at which an equation counts as exact, relative to the standard deviation of its state.
 const EXACT: f64 = 1e-6;
 
 /// The data and settings used to fit and evaluate every model.

@@ -25,7 +25,7 @@ const NEGLIGIBLE: f64 = 0.05;
 /// Smallest ratio of a model's RMSE to that of a baseline at which the model is considered to have no skill (not
 /// tuned). An RMSE ratio just below one may be due to chance.
 const NO_SKILL_RATIO: f64 = 0.98;
-/// Maximum number of signals that a refusal names (not tuned).
+/// Maximum number of signals that are named when a model is refused (not tuned).
 const MAX_NAMED: usize = 6;
 /// Advice for users whose model has no skill.
 const ADVICE: &str = "Run `inspect` to find signals that are constant or missing and controls that never moved. Add \
@@ -174,7 +174,7 @@ impl HoldoutSkill {
         }
     }
 
-    /// Explains why the model called `name` must not be used, and gives advice.
+    /// Explains why the model `name` must not be used, and suggests a remedy.
     /// `scored`: columns of the scored signals.
     pub fn refusal(&self, data: &TrainingData, name: &str, scored: &[usize]) -> Option<String> {
         if self.over_persistence.is_empty() {

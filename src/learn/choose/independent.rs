@@ -1,4 +1,4 @@
-//! Outputs that no input explains and whose values do not depend on each other, such as the independent demand for a
+//! Outputs that no input explains and whose values are mutually independent, such as the independent demand for a
 //! product. Such an output is described by its mean and its distribution.
 //!
 //! An output is independent if all of the following conditions are satisfied out of fold:
@@ -25,7 +25,7 @@ use crate::learn::note::{Note, NoteKind};
 use crate::learn::rollouts::Rollouts;
 use crate::stats::{mean_and_population_sd, mean_or_zero};
 
-/// Largest loss of the mean relative to persistence. The mean of independent values has a ratio of about 0.7.
+/// Largest loss of the mean relative to that of persistence. For independent values, this ratio is about 0.7.
 const MAX_LOSS: f64 = 0.95;
 /// Largest ratio, in either direction, of the variance of sums over the horizon to that of sums of independent values
 /// (not tuned).
@@ -37,7 +37,7 @@ const COVERAGE: f64 = 0.04;
 /// Minimum number of values (not tuned).
 const MIN_VALUES: usize = 100;
 
-/// An independent output: its distribution over all training rows, and those without each fold.
+/// An independent output: its distribution over all training rows, and the refits that each leave out one fold.
 struct IndependentOutput {
     all: Distribution,
     /// `[folds]`.
@@ -153,8 +153,8 @@ fn squared_error(run: &Rollouts, k: usize) -> Option<f64> {
     (count > 0.0).then(|| sum / count)
 }
 
-/// Whether the central 90 % interval of each distribution contains the right fraction of the values in the block that
-/// was left out.
+/// Whether the central 90 % interval of each distribution contains the expected fraction of the values in the block
+/// that was left out.
 fn covers(blocks: &[Vec<f64>], without: &[Distribution]) -> bool {
     let (mut covered, mut expected, mut count) = (0.0, 0.0, 0.0);
     for (block, distribution) in blocks.iter().zip(without) {
@@ -183,8 +183,8 @@ fn variance_ratio(deviations: &[Vec<f64>], horizon: usize) -> f64 {
     1.0 + 2.0 * (1..horizon).map(|lag| weight(lag) * correlation(lag)).sum::<f64>()
 }
 
-/// Correlation of the values of a run that is due to slow changes of the mean: the root of the variance of the means of
-/// long periods, less that of the means of independent values, relative to the variance of the values.
+/// Strength of slow changes of the mean: the standard deviation of the means of long periods, after subtracting the
+/// variance expected from independent values, divided by the standard deviation of the values.
 fn drift(deviations: &[Vec<f64>], horizon: usize, ratio: f64) -> f64 {
     let (_, sd) = mean_and_population_sd(deviations.iter().flatten().copied().filter(|d| d.is_finite()));
     let (mut squares, mut count) = (0.0, 0.0);

@@ -39,7 +39,7 @@ const MIN_STARTS: usize = 100;
 /// dominate the mean loss.
 const MAX_LOSS: f64 = 5.0;
 
-/// The model of a plant whose states all have known equations. It predicts that the equations have no error.
+/// The model of a plant whose states all have known equations. It predicts an error of zero for every equation.
 pub(super) const EQUATIONS: &str = "persistence";
 
 /// A fitted model with its noise model and its out-of-fold losses.

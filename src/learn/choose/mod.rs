@@ -102,7 +102,7 @@ pub fn learn(data: &TrainingData, selection: &Selection, progress: &dyn Fn(&str)
     let (name, label) = (candidate.name, candidate.label());
     let run = &holdout.runs[chosen];
     let skill = match name {
-        // Known equations are scored by the states that they predict.
+        // Known equations are scored on the states that they predict.
         EQUATIONS => HoldoutSkill::new(run, &holdout.baselines, &vec![true; run.signals.len()]),
         _ => HoldoutSkill::new(run, &holdout.baselines, &independent),
     };
