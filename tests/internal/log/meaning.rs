@@ -227,7 +227,7 @@ fn lost_rows_of_an_amount_are_not_read_as_zero() {
     let signal = |more: &str| format!("unit = \"kWh\", kind = \"amount\"{more}");
     let (t, q) = read(dir.path(), &twin("1d", "", &signal(", partial = \"scale\""))).unwrap();
     assert!(count(&q, "partial-step") > 0, "{:?}", q.findings);
-    close(&values(&t), &vec![48.0; 20]);
+    close(&values(&t), &[48.0; 20]);
     let (t, _) = read(dir.path(), &twin("1d", "", &signal(""))).unwrap();
     assert!(t.columns[0].iter().all(|v| v.is_nan()), "{:?}", t.columns[0]);
 }

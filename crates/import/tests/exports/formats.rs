@@ -160,7 +160,7 @@ fn row_numbers_and_repeated_names() {
     let ended = plant.imported("--from a.csv");
     ended.says(&[
         "`column_1` left out, because it numbers the rows",
-        "same name as another: `T_2`",
+        "columns with duplicate names: `T_2`",
         "`empty` left out",
     ]);
     ended.says(&["`T_2`: 1 × `NaN` read as missing values"]);
