@@ -67,7 +67,7 @@ pub fn simulate(run: &Run, controller: &mut dyn Controller, stop: &dyn Fn() -> b
     if !fits {
         return Err(Error::Internal("the realised signals do not match the steps and signals of the run".into()));
     }
-    let first = realised.segments.iter().find(|s| s.contains(&run.past)).map_or(0, |s| s.start);
+    let first = realised.segment_at(run.past).map_or(0, |s| s.start);
     let (inputs, held, carried) = carried_forward(run, first)?;
     // One more frame is needed, because completed frames are read at lag 1.
     let switching = schema.signals.iter().map(|s| s.switching.memory()).max().unwrap_or(0);

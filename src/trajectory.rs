@@ -37,8 +37,8 @@ pub struct Trajectory {
     pub particles: usize,
     /// `[signals][steps * particles]`; the particles of one step are contiguous.
     pub columns: Vec<Vec<f64>>,
-    /// Ranges of steps without a gap, each within one episode. The change from one segment to the next is not a
-    /// transition of the plant.
+    /// Ranges of steps without a gap in ascending order, each within one episode. The change from one segment to the next
+    /// is not a transition of the plant.
     pub segments: Vec<Range<usize>>,
     /// For steps in local time, the start of each step and the end of the last step, in ms since 1970. Otherwise empty.
     bounds: Vec<i64>,
@@ -99,6 +99,12 @@ impl Trajectory {
             self.bounds.partition_point(|b| *b <= ms).checked_sub(1)?
         };
         (t < self.steps).then_some(t)
+    }
+
+    /// The segment that contains step `t`.
+    pub fn segment_at(&self, t: usize) -> Option<&Range<usize>> {
+        let after = self.segments.partition_point(|s| s.start <= t);
+        self.segments[..after].last().filter(|s| s.contains(&t))
     }
 
     /// Sample time in seconds.

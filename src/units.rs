@@ -258,6 +258,11 @@ impl Unit {
     }
 }
 
+/// The text that follows a number in the unit `text`: a space and the unit, or nothing for a dimensionless number.
+pub fn unit_suffix(text: &str) -> String {
+    if text == "1" { String::new() } else { format!(" {text}") }
+}
+
 impl Default for Unit {
     fn default() -> Self {
         Self::one()

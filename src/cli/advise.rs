@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::live::{Advice, advise};
 use crate::ops::{plant, publish};
 use crate::terminal::printable;
+use crate::units::unit_suffix;
 
 /// Recommend set-points, based on the newest rows of the log.
 ///
@@ -55,11 +56,6 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
 fn rounded(ms: i64) -> TimeSpan {
     let unit = [86_400_000, 3_600_000, 60_000].into_iter().find(|unit| ms >= 2 * unit).unwrap_or(1_000);
     TimeSpan::from_ms(ms / unit * unit)
-}
-
-/// The unit to print after a number, or an empty string for dimensionless numbers.
-fn unit_suffix(text: &str) -> String {
-    if text == "1" { String::new() } else { format!(" {text}") }
 }
 
 fn table(a: &Advice) -> String {

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::ops::plant;
 use crate::ops::verification::{Request, Verification, verify};
 use crate::terminal::printable;
+use crate::units::unit_suffix;
 use crate::verify::{self, Claim, Fitness, Length};
 
 /// Verify a saving after a change: the measured use against an adjusted baseline.
@@ -136,7 +137,7 @@ fn print_saving(args: &Args, globals: &Globals) -> Result<()> {
 /// The result as text.
 fn text(v: &Verification) -> String {
     let (s, q) = (&v.saving, &v.statistics);
-    let unit = if v.unit == "1" { String::new() } else { format!(" {}", v.unit) };
+    let unit = unit_suffix(&v.unit);
     let number = |value: f64| format!("{}{unit}", rounded(value, s.high - s.low));
     let percent = |share: Option<f64>| share.map_or("n/a".to_owned(), |v| format!("{:.1} %", 100.0 * v));
     let relative = |value: f64| percent((s.adjusted_baseline != 0.0).then(|| value / s.adjusted_baseline.abs()));
@@ -244,7 +245,7 @@ fn print_trial(args: &TrialArgs, globals: &Globals) -> Result<()> {
     if globals.json {
         return output::versioned(&trial);
     }
-    let unit = if kpi.unit.text == "1" { String::new() } else { format!(" {}", kpi.unit.text) };
+    let unit = unit_suffix(&kpi.unit.text);
     let number = |v: f64| rounded(v, trial.high - trial.low);
     output::print(&format!(
         "{name}: `{}`, {} pairs of days\n  saving per day  {} ({} to {}){unit}\n  p-value         {:.4} (randomisation test of no effect)\n",

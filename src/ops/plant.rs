@@ -176,16 +176,21 @@ impl Source {
             return Ok(Vec::new());
         }
         let data = TrainingData::new(&self.log, &self.compiled.equations, &spec.model, &self.compute)?;
-        let (found, _) = identify(&data, &spec.zone()?)?;
-        Ok(found.iter().map(|i| ControlIdentification::new(i, &self.schema, spec.step.value)).collect())
+        Ok(self.assess(&data)?.0)
+    }
+
+    /// How well the log identifies each control, and the movements of the controls.
+    fn assess(&self, data: &TrainingData) -> Result<(Vec<ControlIdentification>, Vec<Movements>)> {
+        let spec = &self.spec.value;
+        let (found, movements) = identify(data, &spec.zone()?)?;
+        let controls = found.iter().map(|i| ControlIdentification::new(i, &self.schema, spec.step.value));
+        Ok((controls.collect(), movements))
     }
 
     /// Adds to the card how well each control is identified, and notes on weakly identified or unidentified controls.
     fn identify(&self, data: &TrainingData, card: &mut ModelCard) -> Result<Vec<Movements>> {
-        let spec = &self.spec.value;
-        let (found, movements) = identify(data, &spec.zone()?)?;
-        card.identification =
-            found.iter().map(|i| ControlIdentification::new(i, &self.schema, spec.step.value)).collect();
+        let (controls, movements) = self.assess(data)?;
+        card.identification = controls;
         card.notes.extend(card.identification.iter().filter_map(ControlIdentification::note));
         Ok(movements)
     }

@@ -29,7 +29,7 @@ pub fn realise(
             place()
         ))
     })?;
-    let segment = log.segments.iter().find(|r| r.contains(&start)).map_or(0, |r| r.start);
+    let segment = log.segment_at(start).map_or(0, |r| r.start);
     let (needed, known) = (plant.twin.map.depth(), start + 1 - segment);
     if known < needed {
         return Err(Error::Data(format!(

@@ -9,11 +9,12 @@ use crate::config::{Change, ControllerSpec, PlannerSpec, ScenarioSpec, TimeSpan}
 use crate::control::mpc::{ResolvedMpc, select_planner};
 use crate::control::{ControllerSettings, Forecast, GateUse, ImitationUse};
 use crate::trajectory::Trajectory;
+use crate::units::unit_suffix;
 
 /// Descriptions of the scenario's changes, one line each.
 pub fn changes(plant: &Plant, s: &ScenarioSpec) -> Vec<String> {
     let word = |name: &str, unit: &str, c: &Change| {
-        let unit = if unit == "1" { String::new() } else { format!(" {unit}") };
+        let unit = unit_suffix(unit);
         let mut what = Vec::new();
         if let Some(v) = &c.set {
             what.push(format!("set to {}{unit}", v.value));
@@ -54,7 +55,7 @@ pub fn controller(
         ControllerSpec::AsLogged(_) => {
             let one = |u: ImitationUse| {
                 let quality = if u.poor { "poor: " } else { "" };
-                let unit = if u.unit == "1" { String::new() } else { format!(" {}", u.unit) };
+                let unit = unit_suffix(&u.unit);
                 format!(
                     "{} ({quality}explains {:.0} % of the moves, error {:.2}{unit}; reads {})",
                     u.control,

@@ -36,14 +36,12 @@ use crate::config::TimeSpan;
 use crate::learn::{EffectError, Equations, Learned, Note, NoteKind};
 use crate::rng::{Key, normal_quantile};
 use crate::schema::Schema;
-use crate::stats::{mean, mean_and_population_sd, mean_or_zero, student_t_95};
+use crate::stats::{NORMAL_95, mean, mean_and_population_sd, mean_or_zero, student_t_95};
 use crate::trajectory::Trajectory;
 use crate::value::json::number_or_nan;
 
 /// Identifier of the random stream that assigns the quantiles z_p to the particles.
 const STREAM: u64 = 0x6566_6665_6374;
-/// 95th percentile of the standard normal distribution.
-const NORMAL_95: f64 = 1.644_853_627;
 
 /// An error of at most this fraction of the effect in the model is not reported (not tuned). Savings are corrected for
 /// it.

@@ -354,7 +354,7 @@ pub fn figures(kpis: &[Kpi], trajectory: &Trajectory, periods: &[Range<usize>]) 
     let mut registers = Registers::default();
     let mut accs: Vec<Accumulator> = kpis.iter().map(|k| k.start(trajectory.particles)).collect();
     for period in periods {
-        let first = trajectory.segments.iter().find(|s| s.contains(&period.start)).map_or(period.start, |s| s.start);
+        let first = trajectory.segment_at(period.start).map_or(period.start, |s| s.start);
         accs.iter_mut().for_each(Accumulator::split);
         for t in period.start..period.end.min(trajectory.steps) {
             let frame = trajectory.frame(t, first);

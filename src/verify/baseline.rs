@@ -115,9 +115,7 @@ impl AdjustedBaseline {
         let statistics = Statistics::new(intervals, &rows, &errors, coefficients);
         Ok(Self { model: family.name(), rows, errors, statistics, fold, forward, forecasts, predicted })
     }
-}
 
-impl AdjustedBaseline {
     /// Hash of the predicted use in the baseline period.
     pub fn fit_hash(&self) -> String {
         let mut hash = blake3::Hasher::new();

@@ -127,7 +127,7 @@ impl Intervals {
 fn value(log: &Trajectory, kpi: &Kpi, range: &Range<usize>, registers: &mut Registers) -> f64 {
     let mut accumulator = kpi.start(1);
     for t in range.clone() {
-        let Some(segment) = log.segments.iter().find(|s| s.contains(&t)) else { return f64::NAN };
+        let Some(segment) = log.segment_at(t) else { return f64::NAN };
         let frame: &dyn Frame = &log.frame(t, segment.start);
         kpi.add(&mut accumulator, frame, registers);
     }

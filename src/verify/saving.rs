@@ -9,14 +9,12 @@ use super::intervals::Intervals;
 use super::statistics::Fitness;
 use crate::error::{Error, Result};
 use crate::rng::Key;
-use crate::stats::{quantile_type_7, sorted_finite, student_t_95};
+use crate::stats::{NORMAL_95, quantile_type_7, sorted_finite, student_t_95};
 
 /// Number of bootstrap samples.
 const SAMPLES: usize = 1_000;
 /// Length of a bootstrap block in days.
 const BLOCK_DAYS: usize = 7;
-/// 95th percentile of the standard normal distribution.
-const NORMAL_95: f64 = 1.644_853_627;
 /// 75th percentile of the standard normal distribution.
 const NORMAL_75: f64 = 0.674_489_750;
 /// Largest half-width of the interval, relative to the saving, of a verified saving.

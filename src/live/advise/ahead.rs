@@ -36,7 +36,7 @@ impl<'a> Ahead<'a> {
             return Err(Error::Data("the log has fewer than two rows, which is too few for advice".into()));
         }
         let (row, mut known) = plant.slice(log.steps - 1, 1);
-        let first = known.segments.iter().find(|s| s.contains(&row)).map_or(row, |s| s.start);
+        let first = known.segment_at(row).map_or(row, |s| s.start);
         twin.carry(&mut known, first, row)?;
         let forecast = Forecast::new(&plant.spec.value, Arc::new(known.clone()), row, forecasts);
         let steps = row + 1 + horizon;

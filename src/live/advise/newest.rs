@@ -39,7 +39,7 @@ pub fn warnings(plant: &Plant) -> Vec<String> {
     }
     if log.steps > 0 && complete {
         let row = log.steps - 1;
-        let first = log.segments.iter().find(|s| s.contains(&row)).map_or(row, |s| s.start);
+        let first = log.segment_at(row).map_or(row, |s| s.start);
         let window = Window::from_trajectory(log, row, first, depth.max(2), 1);
         if twin.support(&window).first() == Some(&Support::Outside) {
             list.push(

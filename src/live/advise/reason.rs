@@ -8,6 +8,7 @@ use crate::scenario::Plant;
 use crate::scenario::results::IdentificationLevel;
 use crate::schema::{Bounds, Signal};
 use crate::twin::Dynamics;
+use crate::units::unit_suffix;
 
 /// Differences below this fraction of a control's range are considered rounding errors.
 const TOLERANCE: f64 = 1e-6;
@@ -82,7 +83,7 @@ impl ControlAdvice {
             if unidentified {
                 return "the log does not identify the effect of this control".to_owned();
             }
-            let unit = if k.unit == "1" { String::new() } else { format!(" {}", k.unit) };
+            let unit = unit_suffix(&k.unit);
             format!("moving this control changes {} by {:+.4}{unit} over {horizon}", k.name, k.change)
         });
         let unchanged = leave.then(|| "leave it".to_owned());

@@ -9,6 +9,7 @@ use super::super::protocol::answer::Answer;
 use crate::schema::{Bounds, Role, Schema};
 use crate::stats::{quantile_type_6, sorted_finite};
 use crate::twin::Support;
+use crate::units::unit_suffix;
 
 /// Number of answers whose computing times are kept: 18 hours with one answer per second (not tuned).
 const MAX_TIMES: usize = 65_536;
@@ -153,7 +154,7 @@ impl Tally {
         for (name, limit) in self.soft_limits.iter().filter(|(_, limit)| limit.violations > 0) {
             let SoftLimit { unit, low, high, values, violations, worst } = limit;
             let end = |v: &Option<f64>| v.map_or_else(|| "open".to_owned(), |v| v.to_string());
-            let unit = if unit == "1" { String::new() } else { format!(" {unit}") };
+            let unit = unit_suffix(unit);
             text += &format!(
                 "soft limit violated: {name} was outside [{}, {}] in {violations} of {values} values, by at most \
                  {worst:.4}{unit}\n",
