@@ -11,6 +11,7 @@ use super::{clock, failure, interrupt, progress};
 use crate::error::{Error, Result};
 use crate::ops::project::{Project, distinct};
 use crate::ops::run::{CheckedRun, OpenRun, PlantScenarios, group_by_plant};
+use crate::report;
 use crate::scenario::Progress;
 use crate::scenario::results::{NoteKind, Results, ScenarioResult};
 
@@ -142,6 +143,9 @@ fn run_plant(
         if s.baseline_caveat.is_some() {
             note(globals, &format!("{}: {}", s.name, s.noise_note));
         }
+        for (case, text) in s.cases.iter().filter_map(|c| Some((&c.name, report::outside_warning(c)?))) {
+            note(globals, &format!("{}, {case}: {text}", s.name));
+        }
         for (case, text) in s.cases.iter().flat_map(|c| c.notes.iter().map(|text| (&c.name, text))) {
             note(globals, &format!("{}, {case}: {text}", s.name));
         }
@@ -176,6 +180,7 @@ fn summary(s: &ScenarioResult) -> serde_json::Value {
         .map(|c| {
             json!({
                 "name": c.name,
+                "support": c.support,
                 "objective": c.objective,
                 "objective_change": c.objective_change,
                 "cash": c.cash,

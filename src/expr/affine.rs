@@ -1,6 +1,7 @@
 //! Determines whether an expression is affine in a set of signals.
 
-use super::kernel::Op;
+use twinopt_kernels::rowwise::Op;
+
 use super::program::{Operand, Program};
 
 /// How a value depends on the variable signals, ordered from simplest to most general.

@@ -3,10 +3,11 @@
 
 use std::ops::Range;
 
+use twinopt_kernels::rowwise::Op;
+
 use super::compiler::Compiler;
 use super::fault::{ExprFault, nearest_help};
 use super::function::Function;
-use super::kernel::Op;
 use super::program::{Builder, Operand, Program, ValueKind};
 use super::scope::Scope;
 use super::syntax::{Binary, Expression, Node, NodeKind};

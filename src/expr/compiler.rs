@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
+use twinopt_kernels::rowwise::Op;
+
 use super::fault::ExprFault;
-use super::kernel::Op;
 use super::program::{Builder, Operand, ValueKind};
 use super::scope::Scope;
 use super::syntax::Expression;

@@ -40,7 +40,6 @@ mod compile;
 mod compiler;
 mod fault;
 mod function;
-mod kernel;
 mod lexer;
 mod program;
 mod residual;

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::kernel::{self, Op, Values};
+use twinopt_kernels::rowwise::{self, Op, Values};
+
 use crate::trajectory::Frame;
 use crate::units::Unit;
 
@@ -66,7 +67,7 @@ impl Builder {
 
     pub(super) fn emit(&mut self, op: Op, operands: [Operand; 3]) -> Operand {
         if let [Operand::Constant(a), Operand::Constant(b), Operand::Constant(c)] = operands {
-            return Operand::Constant(kernel::fold(op, [a, b, c]));
+            return Operand::Constant(rowwise::fold(op, [a, b, c]));
         }
         match (op, operands) {
             (Op::Mul, [Operand::Constant(1.0), x, _])
@@ -242,7 +243,7 @@ impl Program {
                 };
                 let operands = operation.operands.map(source);
                 let into = if last { &mut *block } else { &mut own[..rows.len()] };
-                kernel::run(operation.op, operands, into);
+                rowwise::run(operation.op, operands, into);
                 if !last {
                     registers.blocks[target] = own;
                 }

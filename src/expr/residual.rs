@@ -4,7 +4,8 @@
 //! kink at zero. Gauss-Newton methods use the residual `level - target` and the derivative of the cost with respect to
 //! the absolute value of the residual.
 
-use super::kernel::Op;
+use twinopt_kernels::rowwise::Op;
+
 use super::program::{Builder, Operand, Operation, Program, ValueKind};
 
 /// Relative increase of |r| or r² in [`Residual::scaled`], used as the step of a finite difference (not tuned).

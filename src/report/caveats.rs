@@ -12,7 +12,7 @@ use super::text::{readable, short, tag};
 /// caveat is about 2 % (1 − Φ(1.645 / 0.8)).
 const LOW_END: f64 = 0.2;
 /// A case that spends more than this fraction of the time outside the logged range gets a caveat (not tuned).
-const OUTSIDE_TRY: f64 = 0.05;
+pub const OUTSIDE_TRY: f64 = 0.05;
 /// A case that spends more than this fraction of the time outside the logged range is excluded (not tuned).
 pub const OUTSIDE_DONT: f64 = 0.5;
 /// A 90 % interval counts as too narrow if its measured coverage at the control horizon is below this value (not

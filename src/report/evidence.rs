@@ -5,7 +5,7 @@ use crate::log::FindingClass;
 use crate::scenario::results::{CaseResult, Results};
 
 use super::cases::RankedCase;
-use super::caveats::{self, OUTSIDE_DONT};
+use super::caveats::{self, OUTSIDE_DONT, OUTSIDE_TRY};
 use super::clock::Clock;
 use super::display::Display;
 use super::duration::ahead;
@@ -90,6 +90,7 @@ fn forecasts(results: &Results, outside: f64) -> Vec<(&'static str, String)> {
             v if v >= 0.2 => "fair",
             _ => "weak",
         };
+        let range = if outside > OUTSIDE_TRY { " within the logged range" } else { "" };
         let exceptions = match without_skill.as_slice() {
             [] => String::new(),
             [one] => format!(", except for {one}"),
@@ -102,7 +103,7 @@ fn forecasts(results: &Results, outside: f64) -> Vec<(&'static str, String)> {
                 _ if outside > OUTSIDE_DONT => "not tested outside the logged range".into(),
                 true => {
                     format!(
-                        "{grade}{exceptions}: error² at least {} below “no change”, {ahead} ahead{}",
+                        "{grade}{range}{exceptions}: error² at least {} below “no change”, {ahead} ahead{}",
                         p(lowest_skill),
                         in_operation.map_or_else(String::new, |s| format!(" ({} with forecast inputs)", p(s.max(0.0))))
                     )

@@ -2,6 +2,7 @@
 
 use crate::scenario::results::{CaseResult, InputRange};
 
+use super::caveats::OUTSIDE_TRY;
 use super::number::{self, PROSE, with_unit};
 use super::text::tag;
 
@@ -29,4 +30,13 @@ pub fn beyond(case: &CaseResult) -> String {
         )
     };
     far.iter().take(MAX_SIGNALS).map(text).collect::<Vec<_>>().join("; ")
+}
+
+/// States how often a case leaves the logged range, and with which signals. `None` if the case rarely does.
+pub fn warning(case: &CaseResult) -> Option<String> {
+    let (outside, beyond) = (case.support.outside, beyond(case));
+    (outside > OUTSIDE_TRY).then(|| {
+        let signals = if beyond.is_empty() { String::new() } else { format!(" ({beyond})") };
+        format!("{} of the time is spent outside the logged range{signals}", number::percent_text(outside))
+    })
 }

@@ -39,4 +39,5 @@ mod year;
 
 pub use csv::kpi_csv;
 pub use diff::diff;
+pub use experience::warning as outside_warning;
 pub use page::render;

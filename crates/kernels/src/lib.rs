@@ -6,6 +6,7 @@
 //! - Samples from a GP prior, computed with [`RandomFourierFeatures`] (Rahimi & Recht 2007).
 //! - Forward and backward passes of dense networks ([`Net`]), with all members of an ensemble in one batch.
 //! - Regression trees ([`forest`]).
+//! - Operations of the expression language on columns of rows ([`rowwise`]).
 //! - Random numbers that depend only on a key and a counter ([`rng::Key`]).
 //!
 //! All operations take and return slices in host memory. Matrices are column-major, so a column (one signal or feature
@@ -18,6 +19,7 @@
 
 pub mod forest;
 pub mod rng;
+pub mod rowwise;
 
 mod backend;
 mod cpu;

@@ -1,4 +1,4 @@
-//! The operations of a program. Each operation is a loop over a block of rows.
+//! Arithmetic, comparisons and functions on columns. Each operation is a loop over a block of rows.
 //!
 //! The loops have no branches, so that the compiler can vectorise them. They are compiled for several instruction sets,
 //! and the best one that the processor supports is used. The results are the same for all sets, because the compiler
@@ -8,7 +8,7 @@ use pulp::{Arch, Simd, WithSimd};
 
 /// An operation of a program. Constant folding calls the same functions as evaluation, so it does not change results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Op {
+pub enum Op {
     Add,
     Sub,
     Mul,
@@ -42,7 +42,7 @@ pub(super) enum Op {
 
 /// The values of an operand in a block of rows.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Values<'a> {
+pub enum Values<'a> {
     Rows(&'a [f64]),
     Constant(f64),
 }
@@ -93,7 +93,7 @@ const ROUND_TO_WHOLE: f64 = 6_755_399_441_055_744.0;
 /// 13 approximates e^r (remainder below 4e-18). The power 2^k is applied as two factors, so that results near both ends
 /// of the range are correct.
 #[inline(always)]
-pub(super) fn exp(x: f64) -> f64 {
+pub fn exp(x: f64) -> f64 {
     const LN2_HIGH: f64 = 6.931_471_803_691_238e-1;
     const LN2_LOW: f64 = 1.908_214_929_270_587_7e-10;
     let x = if x > 710.0 { 710.0 } else { x };
@@ -182,7 +182,7 @@ fn select(c: Values, a: Values, b: Values, out: &mut [f64]) {
 }
 
 /// Computes `out = op(a, b, c)` for every row. The operands have the same length as `out`.
-pub(super) fn run(op: Op, [a, b, c]: [Values; 3], out: &mut [f64]) {
+pub fn run(op: Op, [a, b, c]: [Values; 3], out: &mut [f64]) {
     Arch::new().dispatch(Run { op, a, b, c, out });
 }
 
@@ -247,7 +247,7 @@ impl WithSimd for Run<'_> {
 }
 
 /// The operation on constants.
-pub(super) fn fold(op: Op, [a, b, c]: [f64; 3]) -> f64 {
+pub fn fold(op: Op, [a, b, c]: [f64; 3]) -> f64 {
     let mut out = [0.0];
     run(op, [Values::Rows(&[a]), Values::Rows(&[b]), Values::Rows(&[c])], &mut out);
     out[0]
