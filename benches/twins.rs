@@ -12,8 +12,8 @@
 //! horizon of 20 steps. The example is run once with its scenario tree of nine futures and once without the tree.
 //!
 //! The part `whatif` simulates 10,000 particles of the ensemble twin of the four-tank example over 288 steps with
-//! constant controls. It reports the run time of `simulate`, including noise, ensemble members and support, on one
-//! thread and on two threads.
+//! constant controls. The reported run time of `simulate` includes noise, ensemble members and support, and is given
+//! for one thread and for two threads.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

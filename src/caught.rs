@@ -1,4 +1,4 @@
-//! Catches panics in code of other crates, without the message that a panic usually prints.
+//! Catches panics in the code of other crates, and suppresses the message that a panic usually prints.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -152,8 +152,8 @@ fn mean_and_squares(values: impl Iterator<Item = f64> + Clone) -> (f64, f64, f64
 /// 95 % quantile of the standard normal distribution.
 pub const NORMAL_95: f64 = 1.644_853_627;
 
-/// 95 % quantile of Student's t with `dof` degrees of freedom, at least 1. The value is interpolated between whole
-/// degrees of freedom.
+/// 95 % quantile of Student's t with `dof` degrees of freedom; `dof` must be at least 1. The value is interpolated
+/// between whole degrees of freedom.
 pub fn student_t_95(dof: f64) -> f64 {
     const TABLE: [f64; 17] = [
         6.3138, 2.9200, 2.3534, 2.1318, 2.0150, 1.9432, 1.8946, 1.8595, 1.8331, 1.8125, 1.7959, 1.7823, 1.7709, 1.7613,

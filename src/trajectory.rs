@@ -37,8 +37,8 @@ pub struct Trajectory {
     pub particles: usize,
     /// `[signals][steps * particles]`; the particles of one step are contiguous.
     pub columns: Vec<Vec<f64>>,
-    /// Ranges of steps without a gap in ascending order, each within one episode. The change from one segment to the next
-    /// is not a transition of the plant.
+    /// Ranges of steps without gaps, each within one episode. The ranges are in ascending order. The change from one
+    /// segment to the next is not a transition of the plant.
     pub segments: Vec<Range<usize>>,
     /// For steps in local time, the start of each step and the end of the last step, in ms since 1970. Otherwise empty.
     bounds: Vec<i64>,
@@ -89,7 +89,7 @@ impl Trajectory {
     }
 
     /// The step whose interval contains `time`; `None` if `time` is outside the grid. If steps are whole days, a time
-    /// in the last hour before a step counts as part of it, because local days begin one hour earlier in UTC in summer.
+    /// in the last hour before a step belongs to this step, because local days begin one hour earlier in UTC in summer.
     pub fn step_at(&self, time: Timestamp) -> Option<usize> {
         let early = if self.step_ms % 86_400_000 == 0 { 3_600_000 } else { 0 };
         let ms = time.as_millisecond() + early;
@@ -300,7 +300,7 @@ impl Frame for Window {
 mod tests {
     use super::*;
 
-    /// Three shifts of eight hours on each of the days before and after the clocks were set forward in Berlin.
+    /// Four steps of eight hours each in local time; during the first step, the clocks were set forward in Berlin.
     #[test]
     fn steps_in_local_time_have_their_own_starts() {
         let times = ["30T23", "31T06", "31T14", "31T22", "32T06"].map(|t| {

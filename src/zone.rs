@@ -34,7 +34,7 @@ impl ZoneFault {
     }
 }
 
-/// The folders that contain time-zone data, best first.
+/// The folders that may contain time-zone data, in order of preference.
 fn folders() -> Vec<PathBuf> {
     let own = std::env::var_os("TZDIR").map(PathBuf::from);
     let usual = ["/usr/share/zoneinfo", "/usr/share/lib/zoneinfo", "/etc/zoneinfo"].map(PathBuf::from);

@@ -669,7 +669,7 @@ fn check_finds_what_no_command_can_read() {
     assert_eq!(errors(&format!("{format}\ndecimal = \",\""), ", kind = \"amount\""), []);
 }
 
-/// `init` writes the notation of the log and the kinds of its signals.
+/// `init` detects the notation of the log and the kinds of its signals, and writes them to `twin.toml`.
 #[test]
 fn init_describes_the_notation_of_the_log() {
     let from = german_project("", "");

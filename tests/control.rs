@@ -25,7 +25,7 @@ particles = 1
 planner.icem = { population = 8, iterations = 2 }
 "#;
 
-/// A project with a fitted room model. `more` contains additional lines for the `[mpc]` table of its twin.
+/// A project with a fitted room model. `more` contains additional lines for the `[mpc]` table in the file `twin.toml`.
 fn room(more: &str) -> Room {
     let room = Room::fitted();
     let text = room.text("data/room/twin.toml");

@@ -62,7 +62,7 @@ fn a_control_without_effect_is_not_recommended() {
 
 #[test]
 fn the_effect_of_a_control_that_never_moved_independently_is_unknown() {
-    // Even a large true effect cannot be separated from that of the weather.
+    // Even a large true effect of the control cannot be separated from the effect of the weather.
     let kinds = [(Movement::Weather, 0.0), (Movement::Weather, -300.0), (Movement::Clock, 0.0), (Movement::Never, 0.0)];
     for (movement, effect) in kinds {
         for p in promises(movement, effect, 1) {

@@ -3,8 +3,8 @@
 //!
 //! First, the results of every operation on the processor and on the GPU are compared with plain loops in f64. Unless
 //! `--quick` is given, both devices are then timed at realistic sizes. The error in the table of times is the distance
-//! between the results of the GPU and the processor. Without a GPU, this table contains only times. The exit status is
-//! 1 if an error exceeds its tolerance. The binary can be copied to another machine and run there without the
+//! between the results of the GPU and the processor. Without a GPU, the table of times contains no errors. The exit
+//! status is 1 if an error exceeds its tolerance. The binary can be copied to another machine and run there without the
 //! repository.
 
 mod conformance;

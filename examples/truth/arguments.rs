@@ -39,7 +39,7 @@ pub struct Arguments {
 #[derive(Debug, Clone)]
 pub struct Model {
     pub name: String,
-    /// `None` for the number given by `--seeds`.
+    /// Number of seeds; `None` if the number given by `--seeds` applies.
     pub seeds: Option<u64>,
 }
 

@@ -28,7 +28,8 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// A cell with noise of correlation 0.9, no extra signals and no sensor noise.
+    /// A cell without extra signals and sensor noise, in which successive values of the output noise have correlation
+    /// 0.9.
     pub fn new(plant: Plant, movement: Movement, effect: f64) -> Self {
         Self { plant, movement, effect, phi: 0.9, extra: 0, sensor_noise: 0.0, question: Question::Setpoint }
     }

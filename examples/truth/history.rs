@@ -21,9 +21,9 @@ pub const STORAGE_COST: f64 = 0.01;
 /// The operation of a plant in one case of the scenario.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Operation {
-    /// The control has this value.
+    /// The control is held at this value.
     Hold(f64),
-    /// The level controller has this set-point.
+    /// The level controller follows this set-point.
     Level(f64),
 }
 
@@ -153,7 +153,7 @@ mod tests {
         // cases differ by 1 to 2 units.
         let part = saving(Plant::DeadBand, -60.0) / (120.0 * WEEK);
         assert!((0.5..=1.0).contains(&part), "{part}");
-        // Each additional item of demand in a step lowers the stock by one item in the next step, in which it is
+        // Each additional item of demand in a step lowers the stock by one item in the next step, in which the item is
         // reordered.
         let fewer = 1.2 * (steps - 1.0);
         assert!(close(saving(Plant::Inventory, -60.0), fewer * (ORDER_COST - STORAGE_COST)));

@@ -148,8 +148,8 @@ impl Plant {
         memory.past[0] = u;
     }
 
-    /// Simulates the plant. `start` is its memory at the first step of `weather`. At every step, `control` computes the
-    /// control from the number of the step and the state `x`.
+    /// Simulates the plant. `start` is the memory of the plant at the first step of `weather`. At every step, `control`
+    /// computes the control from the number of the step and the state `x`.
     pub fn simulate(
         self,
         effect: f64,
@@ -242,7 +242,7 @@ impl Weather {
         }
     }
 
-    /// The disturbances from step `from` on, for `steps` steps, without any noise.
+    /// The disturbances of `steps` steps, starting at step `from`, without any noise.
     pub fn without_noise(&self, from: usize, steps: usize) -> Self {
         Self {
             outdoor: self.outdoor[from..from + steps].to_vec(),

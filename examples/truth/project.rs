@@ -18,7 +18,7 @@ use crate::plant::{ORDER_UP_TO, Plant, STEPS_PER_DAY, USUAL};
 
 /// 2024-03-01T00:00:00Z.
 const LOG_START_MS: i64 = 1_709_251_200_000;
-/// The log starts 31 days earlier.
+/// Start of the scenario, 31 days after the start of the log.
 const SCENARIO_START: &str = "2024-04-01T00:00:00Z";
 const STEP_MS: i64 = 86_400_000 / STEPS_PER_DAY as i64;
 /// Length of a scenario with MPC.

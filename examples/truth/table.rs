@@ -87,7 +87,7 @@ pub fn summary(model: &str, scores: &[Score]) -> String {
     let (used, all) = (promises().filter(|p| p.model == model).count(), promises().count());
     if used < all {
         text += &format!(
-            "\n`twinopt` always fits `linear` as well and uses the more accurate model. It used `{model}` in {used} of \
+            "\n`twinopt` always fits `linear` as well and uses the more accurate model. The model `{model}` was used in {used} of \
              {all} runs.\n"
         );
     }

@@ -1,4 +1,4 @@
-//! Checks that plans cover the effects of their own moves.
+//! Checks that plans are long enough to include the effects of their moves.
 
 use indexmap::IndexMap;
 
@@ -11,7 +11,7 @@ use crate::resolve::Faults;
 use crate::scenario::{Compiled, Delay, Sight};
 use crate::schema::Signal;
 
-/// Checks the horizon and the moves of MPC with the `settings` that `spec` resolves to.
+/// Checks the horizon and the number of moves in the MPC table `spec`, which resolves to `settings`.
 pub(super) fn plan(
     faults: &mut Faults<'_>,
     scenario: Option<&ScenarioSpec>,

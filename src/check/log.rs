@@ -70,7 +70,7 @@ pub(super) fn log(faults: &mut Faults<'_>, plant: &Plant<'_>) {
 
 const NUMERIC: [ColumnKind; 3] = [ColumnKind::Float, ColumnKind::Integer, ColumnKind::Boolean];
 
-/// Whether a column contains numbers, or text, which may contain numbers.
+/// Whether a column may contain numbers, either directly or as text.
 fn may_hold_numbers(column: &Column) -> bool {
     NUMERIC.contains(&column.kind) || column.kind == ColumnKind::Text
 }
@@ -133,7 +133,7 @@ fn wide_column(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec, 
     }
 }
 
-/// Advice for a signal that is not logged; it depends on the role of the signal.
+/// Advice for a signal that is not logged, depending on the role of the signal.
 fn without_column(signal: &SignalSpec) -> &'static str {
     match (*signal.role, signal.next.is_some()) {
         (Role::Disturbance | Role::Setpoint, _) => ", or `value = …` for a constant",
@@ -182,8 +182,8 @@ fn shared_columns(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     }
 }
 
-/// Compares the limits of a signal with the range of its logged values, in the unit of the signal. `hard` and `soft`
-/// limit the value per step, which differs from the logged values of an amount or a counter.
+/// Compares the limits of a signal with the range of its logged values, in the unit of the signal. For amounts and
+/// counters, `hard` and `soft` limit the value per step, which differs from the logged values.
 fn ranges(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec, column: &At<String>) {
     let Some((min, max)) = plant.log.ranges.get(column.as_str()).copied() else { return };
     let Some(unit) = plant.unit(&signal.name) else { return };

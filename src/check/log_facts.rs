@@ -9,8 +9,7 @@ use crate::config::{Loaded, LogSpec, TimeSpan, TwinSpec};
 use crate::error::Error;
 use crate::log::{self, Column, ColumnKind};
 
-/// Logs with more values than this number are not read, so their ranges of values are not compared with limits (not
-/// tuned).
+/// Maximum number of values in a log whose value ranges are compared with the limits of its signals (not tuned).
 const MOST_VALUES: usize = 20_000_000;
 
 /// The columns, the time span and the ranges of values of a log.

@@ -246,7 +246,7 @@ fn retrain(faults: &mut Faults<'_>, plant: &Plant<'_>) {
              `blocks = \"14d\"`",
         );
     } else if **blocks < least && step.ms() > 0 {
-        // only `retrain` needs the gate, so the other commands accept this fault
+        // the other commands ignore this fault, because it affects only `retrain`
         let block = TimeSpan::from_steps(block_steps(model.horizon.steps(step, 1), step.ms()), step.ms());
         let message = format!(
             "the gate of `retrain` can never open: it compares two models on {MIN_BLOCKS} blocks of {block}, which \

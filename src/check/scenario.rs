@@ -233,7 +233,7 @@ pub fn same_name<'a>(
     Some(Fault::new("duplicate-name", &file.path, &file.text, None, message, help))
 }
 
-/// Checks, for each twin, that the `days_per_year` of all scenarios in a folder add up to a year.
+/// Checks that, for each twin, the `days_per_year` of all scenarios in a folder add up to a year.
 pub fn folder(files: &[&Loaded<ScenarioSpec>]) -> Vec<Fault> {
     let mut twins: BTreeMap<(&Path, &str), Vec<&Loaded<ScenarioSpec>>> = BTreeMap::new();
     for file in files {

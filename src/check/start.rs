@@ -16,13 +16,16 @@ pub(super) fn start(faults: &mut Faults<'_>, signal: &SignalSpec) {
         );
     }
     if let (Some(start), None, Role::State) = (&signal.start, &signal.next, *signal.role) {
-        let message = format!("the later values of `{}` are unknown, because it has no equation", signal.name.value);
+        let message =
+            format!("the later values of `{}` are unknown, because this state has no equation", signal.name.value);
         let help = "add `next = \"…\"`, the value at the next step, like `next = \"stock + receipt - sales\"`";
         faults.add("missing-key", &start.span, message, help);
     }
     if let (Some(start), Some(true)) = (&signal.start, signal.residual.as_ref().map(|r| r.value)) {
-        let message =
-            format!("the error of the equation of `{}` cannot be learned, because it is not logged", signal.name.value);
+        let message = format!(
+            "the error of the equation of `{}` cannot be learned, because this state is not logged",
+            signal.name.value
+        );
         faults.add("contradiction", &start.span, message, "remove `residual`, or give the state a `column`");
     }
 }

@@ -31,7 +31,7 @@ pub struct Args {
     pub allow_extrapolation: bool,
 }
 
-/// A note is printed if the log ended more than this many steps ago (not tuned).
+/// Age of the end of the log, in steps, above which a note is printed (not tuned).
 const OLD_STEPS: i64 = 10;
 
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {

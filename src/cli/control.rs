@@ -19,8 +19,8 @@ use crate::terminal::printable;
 /// Reads `{"describe": …}` first, then one `{"k": …, "obs": {…}}` per step of the plant. Replies to each step with
 /// `{"u": {…}, "decided_by": …, "support": …, "predicted": {…}, "ms": …}` until `{"end": …}`. Signals are named like
 /// their columns in the log. An invalid input line does not stop the loop. Missing, late and implausible values are
-/// flagged in the reply. If no new plan is available, the rest of the last plan is used, or else the safe policy, or
-/// else the present controls. Prints a summary on standard error at the end.
+/// flagged in the reply. If no new plan is available, the loop uses the rest of the last plan, then the safe policy,
+/// and finally the present controls. Prints a summary on standard error at the end.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  twinopt control data/plant1 --shadow --log loop.parquet\n  twinopt control data/plant1 --log loop.parquet"

@@ -31,7 +31,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         .args(std::env::args_os().skip(1))
         .env("POLARS_MAX_THREADS", threads.to_string())
         .env("MALLOC_ARENA_MAX", "2")
-        // the program ends when this process does, because its standard input is then closed
+        // the end of this process closes the standard input of the program, which then also ends
         .env("TWINOPT_IMPORT_PARENT", "1")
         .stdin(Stdio::piped())
         .stderr(Stdio::piped())
@@ -39,7 +39,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let mut child = child.map_err(|e| match e.kind() {
         ErrorKind::NotFound => Error::no_input(
             PROGRAM,
-            "it is neither beside `twinopt` nor in PATH; build it with `cargo build --release -p twinopt-import`",
+            "it is neither next to `twinopt` nor in PATH; build it with `cargo build --release -p twinopt-import`",
         ),
         _ => Error::no_input(&program, e),
     })?;

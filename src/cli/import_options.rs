@@ -7,8 +7,8 @@ use std::path::PathBuf;
 ///
 /// Detects delimiter, encoding, header, decimal sign, dates and the layout of the files, prints what was detected, and
 /// writes `DIR/log/YYYY-MM.parquet` with times in UTC, and the recipe `DIR/import.toml`. Without `--from`, the sources
-/// in the recipe are read again. Nothing is guessed if it could be read in two ways: the message then names the option
-/// that decides.
+/// in the recipe are read again. If the input can be read in two ways, the import stops with a message that names the
+/// option for this choice.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -66,7 +66,7 @@ pub struct Options {
     /// What to do if two rows with the same time differ (default: stop with an error)
     #[arg(long, value_name = "last|first|mean", value_parser = ["last", "first", "mean"])]
     pub keep: Option<String>,
-    /// Reduce to means over steps of this length, e.g. 10min
+    /// Average the samples over steps of this length, e.g. 10min
     #[arg(long, value_name = "SPAN")]
     pub every: Option<String>,
     /// Maximum age of a joined value (default: twice the step of its source)

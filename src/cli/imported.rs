@@ -32,7 +32,7 @@ impl Imported {
         text.and_then(|t| toml::from_str(&t).ok()).unwrap_or_default()
     }
 
-    /// The time zone that the first source with local times was imported with.
+    /// The time zone that was used to import the first source with local times.
     pub fn timezone(&self) -> Option<&str> {
         // twin.toml requires the name of a zone, not an offset
         self.source.iter().find_map(|s| s.timezone.as_deref()).filter(|zone| !zone.starts_with(['+', '-']))

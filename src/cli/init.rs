@@ -18,8 +18,8 @@ use crate::ops::project::Project;
 /// Write a commented twin.toml and a first scenario from a Parquet log.
 ///
 /// Guesses the role and unit of every column from its name and values, and marks every guess with `# guess`. Columns
-/// that are constant, incomplete or cannot be predicted are listed with the reason. Copies the log to `DIR/log`; without
-/// `--log`, the files in `DIR/log` are used. Existing files are never overwritten.
+/// that are constant or incomplete, or that cannot be predicted, are listed with the reason. Copies the log to
+/// `DIR/log`; without `--log`, the files in `DIR/log` are used. Existing files are never overwritten.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  twinopt init data/plant1 --log export.parquet\n  twinopt init data/demo --demo")]
 pub struct Args {
@@ -125,7 +125,7 @@ fn log_files(dir: &Path) -> Result<Vec<PathBuf>> {
         names.iter().filter(|n| n.ends_with(".parquet") && !n.starts_with('.')).map(|n| dir.join(n)).collect();
     files.sort();
     if files.is_empty() {
-        let text = "it contains no Parquet file; name the log with `--log`, or convert an export with `twinopt import`";
+        let text = "it contains no Parquet file; give the log with `--log`, or convert an export with `twinopt import`";
         return Err(Error::no_input(dir, text));
     }
     Ok(files)

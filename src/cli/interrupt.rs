@@ -34,7 +34,7 @@ pub(super) fn exit_code() -> u8 {
     }
 }
 
-/// Defers the first signal. The owner polls [`InterruptGuard::is_interrupted`] and returns
+/// Defers the first signal. The owner of the guard polls [`InterruptGuard::is_interrupted`] and returns
 /// [`crate::error::Error::Interrupted`]. A second signal ends the process at once. Without a guard, the first signal
 /// ends the process at once.
 #[derive(Debug)]
@@ -67,7 +67,8 @@ impl Drop for InterruptGuard {
 }
 
 /// Starts the thread that handles signals. If the thread cannot be started, signals keep their default action, which
-/// ends the process. If this default action ends the command `control`, only the newest rows of its log are lost.
+/// ends the process. If the default action of a signal ends the command `control`, only the newest rows of its log are
+/// lost.
 pub(super) fn listen() {
     let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) else { return };
     std::thread::spawn(move || {

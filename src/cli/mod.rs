@@ -159,7 +159,7 @@ mod tests {
         for command in commands {
             let words = ["twinopt"].into_iter().chain(command.split_whitespace());
             let fault = Cli::command().try_get_matches_from(words).err().map(|e| e.to_string());
-            // sentences may mention the name of a command without its arguments
+            // the text may mention a command without its arguments
             assert!(fault.is_none() || !command.contains(' '), "`twinopt {command}`: {}", fault.unwrap_or_default());
         }
     }

@@ -63,7 +63,7 @@ pub fn line(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{}", printable(text));
 }
 
-/// Prints the findings about data that are probably wrong, because the results depend on them.
+/// Prints a note on each finding about data that are probably wrong, because the results depend on these data.
 pub fn suspicions(globals: &Globals, quality: &Quality) {
     for finding in quality.suspicions() {
         note(globals, &format!("the log: {}", finding.sentence()));

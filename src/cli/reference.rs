@@ -1,5 +1,5 @@
 //! Generates the reference page `docs/reference.md` from the types: every key of `twin.toml` and of scenario files,
-//! every unit and every function. A test compares the page with the generated text.
+//! every unit and every function. A test compares the file `docs/reference.md` with the generated text.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -41,8 +41,8 @@ pub fn reference() -> String {
     for (usage, meaning) in expr::functions() {
         let _ = writeln!(text, "| `{usage}` | {meaning} |");
     }
-    text += "\n## Units\n\nUnits are products of symbols with exponents, like `W/(m^2*K)` or `EUR/MWh`. Every three-letter code \
-             of a currency is a unit, also in thousands (`kEUR`) and millions (`MEUR`).\n\n| symbols | in base units | prefixes |\n|---|---|---|\n";
+    text += "\n## Units\n\nUnits are products of symbols with exponents, like `W/(m^2*K)` or `EUR/MWh`. Every three-letter currency \
+             code is a unit, also in thousands (`kEUR`) and millions (`MEUR`).\n\n| symbols | in base units | prefixes |\n|---|---|---|\n";
     for (symbols, dimension, prefixes) in units::symbols() {
         let symbols: Vec<String> = symbols.iter().map(|s| format!("`{s}`")).collect();
         let _ = writeln!(text, "| {} | {dimension} | {prefixes} |", symbols.join(", "));

@@ -42,7 +42,7 @@ const GRACE_PERIOD: Duration = Duration::from_millis(600);
 /// Message about the saved files, printed after an interrupted run.
 const RESUMABLE: &str = "; finished scenarios are saved; continue with the same command and `--resume`";
 
-/// Output and errors of running the scenarios of one plant.
+/// Output and errors from running the scenarios of one plant.
 struct VerbOutput {
     summary: serde_json::Value,
     errors: Vec<Error>,

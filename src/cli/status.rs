@@ -70,7 +70,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     Err(Error::Attention(format!("not good: {}{reason}", bad.join(", "))))
 }
 
-/// The lines about one plant.
+/// The printed lines about one plant.
 fn line(s: &Status) -> String {
     let champion = s.champion.as_deref().unwrap_or("none");
     let last = s.last.as_ref().map_or_else(String::new, |n| format!(", last night: {} at {}", n.outcome, n.at));

@@ -14,12 +14,13 @@ use crate::terminal::printable;
 use crate::units::unit_suffix;
 use crate::verify::{self, Claim, Fitness, Length};
 
-/// Verify a saving after a change: the measured use against an adjusted baseline.
+/// Verify a saving after a change by comparing the measured use with an adjusted baseline.
 ///
-/// Fits a model of the use before the change to weather, load (the disturbances of the twin) and the calendar. The model
-/// predicts the use in the reporting period without the change. The difference from the measured use is the saving. Its
-/// 90 % interval is the widest of three, which are all printed. The baseline is frozen at its first use, in
-/// `verify/KPI.json` in the folder of the twin. If the model is not accurate enough for a statement, the exit code is 3.
+/// Fits a model of the use before the change, with the calendar and the disturbances of the twin, such as weather and
+/// load, as inputs. The model predicts the use in the reporting period without the change. The saving is the predicted
+/// use minus the measured use. The 90 % interval of the saving is the widest of three intervals, which are all printed.
+/// At its first use, the baseline is frozen and stored as `verify/KPI.json` in the folder of the twin. If the model is
+/// not accurate enough for a statement, the exit code is 3.
 #[derive(Debug, clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -38,7 +39,7 @@ pub struct Args {
     /// Period after the change, FROM..TO
     #[arg(long, value_name = "PERIOD", required = true)]
     pub reporting: Option<String>,
-    /// KPI that is verified, an integral or a sum (default: the priced one)
+    /// KPI to verify, which is an integral or a sum (default: the KPI that has a price)
     #[arg(long, value_name = "NAME")]
     pub kpi: Option<String>,
     /// Signals on which the use depends and which the change does not affect (default: all disturbances)
@@ -47,7 +48,7 @@ pub struct Args {
     /// Length of the intervals (default: hour, or the step of the log if that is longer)
     #[arg(long, value_enum)]
     pub interval: Option<Interval>,
-    /// TOML file with periods that are left out: `[[event]]` tables with `period` and `reason`
+    /// TOML file with the periods to leave out, as `[[event]]` tables with `period` and `reason`
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,
 }
@@ -83,7 +84,7 @@ pub struct TrialArgs {
     /// Schedule of the trial, as printed by `verify plan`
     #[arg(long, value_name = "FILE")]
     pub days: PathBuf,
-    /// KPI that is verified, an integral or a sum (default: the priced one)
+    /// KPI to verify, which is an integral or a sum (default: the KPI that has a price)
     #[arg(long, value_name = "NAME")]
     pub kpi: Option<String>,
 }
@@ -214,7 +215,7 @@ fn text(v: &Verification) -> String {
     out
 }
 
-/// Formats `value` without digits that are below a hundredth of `width`.
+/// Formats `value`, rounded to about a hundredth of `width`.
 fn rounded(value: f64, width: f64) -> String {
     let exponent = if width > 0.0 && width.is_finite() { width.log10().floor() as i32 - 2 } else { -3 };
     if exponent >= 0 {

@@ -117,11 +117,11 @@ pub struct MpcSpec {
     pub risk: Option<At<f64>>,
     /// Weight of the model's epistemic uncertainty in plans (default 1; with 0 the uncertainty is ignored). While the
     /// current state is at or beyond the edge of the training data, plans minimise the mean of the objective over up to
-    /// three ensemble members, plus this number of standard deviations. This setting has no effect if `risk` is set.
+    /// three ensemble members, plus this number of standard deviations. `pessimism` has no effect if `risk` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pessimism: Option<At<f64>>,
-    /// Number of simulated futures per plan (default 4, or 1 for planners that use derivatives). With 1, only the
-    /// expected future is simulated.
+    /// Number of simulated futures per plan (default 4, or 1 for planners that use derivatives). If the number is 1,
+    /// only the expected future is simulated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub particles: Option<At<usize>>,
     /// Number of free moves over the horizon; controls are held constant between moves (default: the tuned value, else
@@ -154,8 +154,8 @@ pub struct MpcSpec {
     /// Limits are tightened according to the spread of simulated futures (default: no tightening).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<At<f64>>,
-    /// KPI prices that apply in plans but not in reports: KPI name → price. For example, these prices can assign a
-    /// value to the stock remaining at the end of the horizon.
+    /// KPI prices that apply in plans but not in reports: KPI name → price. For example, a price in `terminal` can
+    /// assign a value to the stock that remains at the end of the horizon.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub terminal: IndexMap<String, At<f64>>,
     /// Whether plans include a terminal cost, which allows a shorter horizon (default: the tuned value, else false).

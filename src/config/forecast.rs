@@ -14,6 +14,6 @@ pub enum ForecastSpec {
     /// The value one season earlier plus a correction. The correction is initially the current value minus the value
     /// one season ago, and fades to zero over one season.
     Seasonal(TimeSpan),
-    /// The true future values. The report points out that such a forecast was used.
+    /// The true future values. The report points out that a controller used the true future values.
     Perfect,
 }

@@ -22,7 +22,8 @@ pub struct Loaded<T> {
 }
 
 impl<T> Loaded<T> {
-    /// Returns the file name without its extension. For a scenario file, this is also the name of the scenario.
+    /// Returns the file name without its extension. The name of a scenario is the name of its file without the
+    /// extension.
     pub fn stem(&self) -> &str {
         self.path.file_stem().and_then(|s| s.to_str()).unwrap_or("scenario")
     }
@@ -70,7 +71,8 @@ pub fn parse_twin(file: &Path) -> Result<Parsed<TwinSpec>> {
     Ok(parsed.map_or_else(|faults| faults, |text| named(parse(file, &text, &schema))))
 }
 
-/// Parses the text of a twin file that has not been written yet. `file` is its future path.
+/// Parses the text of a twin file that has not been written yet. `file` is the path of the file that will contain the
+/// text.
 pub fn parse_twin_text(file: &Path, text: &str) -> Parsed<TwinSpec> {
     named(parse(file, text, &super::twin_json_schema()))
 }

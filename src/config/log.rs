@@ -48,8 +48,8 @@ pub struct LogSpec {
     /// one column per signal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub long: Option<At<LongSpec>>,
-    /// Minimum fraction of usable rows for each learned signal and each control (default 0.8). If the
-    /// fraction of any of these signals is smaller, no model is fitted.
+    /// Minimum fraction of usable rows for each learned signal and each control (default 0.8). No model is fitted if
+    /// any learned signal or control has a smaller fraction of usable rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completeness: Option<At<f64>>,
 }

@@ -30,10 +30,10 @@ pub struct ModelSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub carry: Option<At<TimeSpan>>,
     /// Number of steps over which `linear` and `ensemble` are fitted in open loop, so that each step starts from the
-    /// model's own predictions of the states. With 1, the models are fitted to one-step predictions from measured
-    /// values. Such a model can still drift in open loop if states are slow, noisy or unmeasured. By default,
-    /// `linear` is fitted both over 1 step and over the horizon, and the fit with the lower out-of-fold error is used,
-    /// unless MPC is tuned. The default of `ensemble` is 1.
+    /// model's own predictions of the states. If the number is 1, the models are fitted to one-step predictions from
+    /// measured values. A model that is fitted to one-step predictions can drift in open loop if states are slow, noisy
+    /// or unmeasured. By default, `linear` is fitted both over 1 step and over the horizon, and the fit with the lower
+    /// out-of-fold error is used, unless MPC is tuned. The default number of steps for `ensemble` is 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rollout_loss: Option<At<usize>>,
     /// Seed of all random numbers in the fit (default 1).
@@ -57,8 +57,8 @@ pub struct EnsembleSpec {
     /// Maximum number of passes over the training rows, during which the learning rate decays to zero (default 40).
     pub epochs: At<usize>,
     /// Early stopping: training ends after this number of passes without improvement on held-out blocks, and the best
-    /// networks are used (default 10). With 0, which suits short logs, no blocks are held out and the networks of the
-    /// last pass are used.
+    /// networks are used (default 10). If the number is 0, which is suitable for short logs, no blocks are held out,
+    /// and the networks of the last pass are used.
     pub patience: At<usize>,
     /// Number of training rows per optimiser step (default 256).
     pub batch: At<usize>,

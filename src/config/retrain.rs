@@ -1,4 +1,4 @@
-//! Settings of nightly retraining, and the length of log that the comparison of two models needs.
+//! Settings of nightly retraining, and the length of the log that is needed to compare two models.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -36,8 +36,8 @@ pub fn block_steps(horizon: usize, step_ms: i64) -> usize {
     day.min(8 * horizon).max(horizon).max(1)
 }
 
-/// The shortest value of `blocks` with which the gate can compare two models every night: [`MIN_BLOCKS`] blocks, plus
-/// the rows before the first and after the last forecast start.
+/// The shortest value of `blocks` with which the gate can compare two models every night. The forecast starts fill
+/// [`MIN_BLOCKS`] − 1 blocks and begin another one. Rows before the first and after the last start are added.
 pub fn least_blocks(model: &ModelSpec, step: TimeSpan) -> TimeSpan {
     let horizon = model.horizon.steps(step, 1);
     let edges = 2 * horizon + *model.lags + 1;
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn the_gate_needs_eight_blocks_and_both_edges() {
-        // seven blocks of a day, two horizons of 5 h, one lag and one step
+        // 7 blocks of one day each, 2 horizons of 5 h each, 1 lag and 1 step
         let model =
             ModelSpec { horizon: "5h".parse::<TimeSpan>().unwrap().into(), lags: 1.into(), ..ModelSpec::default() };
         let step = "15min".parse().unwrap();

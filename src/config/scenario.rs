@@ -28,8 +28,9 @@ pub struct ScenarioSpec {
     /// add up to 365.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub days_per_year: Option<At<f64>>,
-    /// Number of simulations per case (default 20). All cases have the same noise. If the scenario changes nothing on
-    /// which the plant depends, the noise is that of the log, and there is at most one simulation per ensemble member.
+    /// Number of simulations per case (default 20). All cases have the same noise. If the scenario does not change any
+    /// input on which the plant depends, the noise is taken from the log, and there is at most one simulation per
+    /// ensemble member.
     #[serde(default = "particles")]
     pub particles: At<usize>,
     /// Seed of all random numbers (default 1).

@@ -393,7 +393,7 @@ impl<'s, 'i> Shape<'s, 'i> {
                     None if several > 1 => (
                         extra.get(1).map_or(span.clone(), |k| k.span()),
                         format!("`{}` must have one choice, but it has {}", spot.key, extra.len()),
-                        "keep one of them; to compare several choices, add one case for each".to_owned(),
+                        "keep one choice; to compare several choices, add one case for each choice".to_owned(),
                     ),
                     None => (
                         extra

@@ -6,7 +6,7 @@ use std::ops::Range;
 /// unknown, the returned message quotes it.
 pub(super) fn explain(message: &str) -> (String, String) {
     const KNOWN: [(&str, &str, &str); 15] = [
-        ("duplicate key", "this key or table is defined twice", "keep one of them and remove the other"),
+        ("duplicate key", "this key or table is defined twice", "keep one definition and remove the other one"),
         ("string values must be quoted", "a string needs quotes", "put the string in quotes, like `\"10min\"`"),
         (
             "invalid basic string",

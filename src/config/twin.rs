@@ -78,20 +78,21 @@ pub enum Kind {
     /// A quantity that exists at every moment, such as a temperature or a power. The value of a step is the mean over
     /// time.
     Level,
-    /// An amount per sample, such as the energy of an interval or the items of a sale. The value of a step is the sum.
+    /// An amount per sample, such as the energy of an interval or the items of a sale. The value of a step is the sum
+    /// of its samples.
     Amount,
     /// A reading that never falls unless it is reset, such as that of an energy meter. The value of a step is the
-    /// increase.
+    /// increase of the reading.
     Counter,
     /// A mode or an on/off state. The value of a step is the last value in the step.
     State,
 }
 
-/// How a step of a signal of kind `amount` or `counter` is treated if samples cover only a part of the step.
+/// How a step is treated if the samples of an `amount` or a `counter` cover only a part of the step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Partial {
-    /// The step has no value.
+    /// A step that is only partly covered has no value.
     Missing,
     /// The sum is divided by the covered fraction of the step.
     Scale,
@@ -101,8 +102,8 @@ pub enum Partial {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Resample {
-    /// Mean of the samples in the step (default for levels). If the samples are irregular, the mean is weighted by the
-    /// time for which each sample is the latest one.
+    /// Mean of the samples in the step (default for levels). If the samples are irregular, the weight of each sample in
+    /// the mean is the time for which it is the latest sample.
     Mean,
     /// The last value, which is held over empty steps for at most `max_gap` (default for signals of kind `state`).
     Hold,
@@ -178,7 +179,7 @@ pub struct SignalSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid: Option<At<[f64; 2]>>,
     /// Longest time for which a working sensor can show the same value. If a sensor stays constant for longer than this
-    /// time, its values are dropped and counted. If the key is absent, constant values are reported but not dropped.
+    /// time, its values are dropped and counted. If `flat` is absent, constant values are reported but not dropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flat: Option<At<TimeSpan>>,
     /// Largest change of a control from one step to the next: a number, or `{ up = 1.0, down = 0.5 }`.
@@ -222,15 +223,15 @@ pub struct SignalSpec {
     /// Expression for the value of a state at the next step, if the equation of the state is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<At<String>>,
-    /// Value of a state without a column at the first row of the log, such as a stock that is not logged. The later values
-    /// are computed with `next`.
+    /// Value at the first row of the log, for a state without a column, such as a stock that is not logged. The values
+    /// in all later rows are computed with `next`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<At<f64>>,
     /// Whether a model is learned for the error of the equation in `next`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub residual: Option<At<bool>>,
-    /// Known signs of steady-state effects: control name → `"+"`, `"-"` or `"0"`. A model that contradicts any of these
-    /// signs is rejected.
+    /// Known signs of steady-state effects: control name → `"+"`, `"-"` or `"0"`. A model that contradicts a known sign
+    /// is rejected.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub effects: IndexMap<String, At<Effect>>,
 }
@@ -297,7 +298,7 @@ pub enum KpiSpec {
     Travel(At<String>),
     /// Value of an expression at the end of the run.
     Final(At<String>),
-    /// Fraction of the demand that is served. The arguments are `[served, demanded]`, both per step.
+    /// Fraction of the demand that is served. The two arguments, `[served, demanded]`, are amounts per step.
     FillRate([At<String>; 2]),
     /// Fraction of steps in which the shortage, given as an expression, is zero.
     ServiceLevel(At<String>),

@@ -8,7 +8,7 @@ use crate::resolve::{Faults, Names, Wanted};
 use crate::schema::Signal;
 use crate::trajectory::Trajectory;
 
-/// The control that is the order, and the expressions of its policy, which are all in the unit of the order.
+/// The control that sets the order quantity, and the expressions of the policy, which are all in the unit of the order.
 #[derive(Debug, Clone)]
 pub struct BaseStockSettings {
     order: usize,

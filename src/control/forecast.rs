@@ -95,7 +95,8 @@ fn persistence(known: &[f64]) -> f64 {
 
 /// The forecast for a step is the value at the same time in the latest season, plus a correction. The correction is
 /// initially the current value minus the value one season ago, and fades linearly to zero over one season. A missing
-/// value is replaced by the value one season earlier. Without a full season of history, the forecast is persistence.
+/// value is replaced by the value one season earlier. Without a full season of history, the forecast repeats the last
+/// known value.
 fn seasonal(known: &[f64], season: usize, out: &mut [f64]) {
     let back = |at: usize| (0..=at).rev().step_by(season).map(|k| known[k]).find(|v| v.is_finite());
     let present = known.iter().rposition(|v| v.is_finite());

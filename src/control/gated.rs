@@ -28,8 +28,8 @@ pub struct GatedMpc<'a> {
     own: Box<dyn Controller + 'a>,
     /// All controls.
     controls: Vec<usize>,
-    /// The controls that are set by MPC or by `own`. The other controls keep their logged values, even outside their
-    /// limits.
+    /// The controls that are set by MPC or by `own`. Controls that are not in this list keep their logged values, even
+    /// outside their limits.
     set: Vec<usize>,
     used: GateUse,
 }

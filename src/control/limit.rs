@@ -12,9 +12,9 @@ const ROUNDING: f64 = 1e-9;
 /// A control with `min_on` is either 0 or at least `min_on`. `since` is the number of steps since the control was
 /// last switched on or off. No control is switched again before its minimum on-time or off-time has elapsed.
 ///
-/// If the hard limits, the multiple and the move limit contradict each other, they take precedence in this order. For
-/// example, the last logged value may be outside the hard limits, or too far from the nearest multiple to reach it in
-/// one move.
+/// If the hard limits, the multiple and the move limit contradict each other, they take precedence in this order. A
+/// contradiction occurs, for example, if the last logged value is outside the hard limits, or is too far from the
+/// nearest multiple to reach it in one move.
 pub fn limited(signal: &Signal, previous: f64, since: usize, wanted: f64) -> f64 {
     let hard = signal.hard;
     if wanted.is_nan() {
@@ -40,14 +40,14 @@ pub fn limited(signal: &Signal, previous: f64, since: usize, wanted: f64) -> f64
 
 /// Returns the smallest order that covers the shortage `missing`: an integer multiple of the order's `multiple`, and at
 /// least its `min_on`. If the hard limits do not allow an order that covers the shortage, returns the largest allowed
-/// order. Without a shortage, the order is zero. Rounding to the nearest multiple instead would leave small shortages
-/// uncovered forever.
+/// order. Without a shortage, the order is zero. An order that is rounded to the nearest multiple would leave small
+/// shortages uncovered forever.
 pub fn covering_order(order: &Signal, missing: f64) -> f64 {
     let (multiple, least) = (order.multiple, order.switching.least);
     if missing.is_nan() {
         return missing;
     }
-    // A shortage within rounding errors of zero needs no order.
+    // A shortage that differs from zero only by rounding errors needs no order.
     if missing <= ROUNDING * multiple.max(least) {
         return 0.0;
     }

@@ -60,7 +60,7 @@ fn week(faults: &mut Faults<'_>, name: &str, entries: &[At<ScheduleEntry>]) -> O
         taken.extend(minutes.iter().copied());
         if taken.len() < before + minutes.len() {
             let message = format!("`{name}` has two values at {} on the same day", entry.at.value);
-            faults.add("duplicate-name", &entry.at.span, message, "keep one of them, or give them different `days`");
+            faults.add("duplicate-name", &entry.at.span, message, "keep one value, or use different `days` for each");
             distinct = false;
         }
         week.extend(minutes.into_iter().map(|minute| (minute, entry.value.value.value)));

@@ -9,7 +9,7 @@ use crate::twin::Support;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FallbackLevel {
-    /// The plant's own controller, in shadow mode: a plan was computed but not used.
+    /// The plant's own controller, because the loop runs in shadow mode, in which plans are computed but not used.
     Shadow,
     /// The start of a run, when too few steps have been measured to make a plan. During this time, the controls are
     /// chosen in the same way as at the level `Safe` or `Hold`.

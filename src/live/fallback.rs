@@ -37,7 +37,7 @@ pub struct Fallback<'a> {
 
 /// The last successful plan, whose later moves can be used if no new plan is found.
 struct LastPlan {
-    /// Number of the row in the run for which the plan was made.
+    /// Row of the run for which the plan was made.
     row: usize,
     /// `[horizon][controls of the plan]`.
     moves: Vec<Vec<f64>>,
@@ -186,8 +186,8 @@ impl<'a> Fallback<'a> {
         Ok(Attempt::Planned(chosen))
     }
 
-    /// Returns the moves that may be made if `first` is the first move of the plan; see [`supported`]. If
-    /// plans may leave the range of the training data, `first` is the only result.
+    /// Returns the moves that may be made if `first` is the first move of the plan; see [`supported`]. If plans may
+    /// leave the range of the training data, only `first` is returned.
     fn supported(&self, past: &mut Past, own: Vec<f64>, in_force: &[f64], first: Vec<f64>) -> Result<Vec<Vec<f64>>> {
         if self.settings.extrapolate {
             return Ok(vec![first]);

@@ -26,7 +26,7 @@ pub struct Journal<'a> {
 }
 
 impl<'a> Journal<'a> {
-    /// Creates an empty journal. The log is written to `file`, if there is one.
+    /// Creates an empty journal. If `file` is given, the log is written to this file.
     pub fn new(file: Option<&'a Path>) -> Self {
         Self { file, loop_log: None, tally: Tally::default() }
     }

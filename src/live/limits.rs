@@ -74,8 +74,8 @@ impl ControlLimits {
         .collect()
     }
 
-    /// Returns the values nearest to `requested` that the limits at the newest row of `past` allow, given the controls
-    /// in force. A requested value that is not finite is replaced by the value in force.
+    /// Changes the values `requested` to the nearest values that are allowed at the newest row of `past`, given the
+    /// controls in force. A requested value that is not finite is replaced by the value in force.
     pub fn within(&self, past: &Past, in_force: &[f64], requested: &[f64]) -> Vec<f64> {
         let held = self.held(past, in_force);
         let each = self.controls.iter().zip(&self.signals).zip(in_force).zip(requested.iter().zip(&held));

@@ -31,7 +31,7 @@ pub struct Settings<'a> {
     /// Path of a new Parquet file for measurements, plans and predictions.
     pub log: Option<&'a Path>,
     pub seed: Option<u64>,
-    /// The clock that limits the computing time of plans. `None` means no limit.
+    /// Clock for limiting the computing time of plans. Without a clock, the computing time is not limited.
     pub clock: Option<&'a Clock>,
 }
 

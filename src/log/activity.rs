@@ -28,7 +28,7 @@ pub struct Entities {
     pub list: Vec<Entity>,
 }
 
-/// A combination of values in the distinguishing columns, such as one product.
+/// An entity, such as a product, given by its values in the columns that distinguish rows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entity {
     pub labels: Vec<String>,
@@ -72,8 +72,8 @@ fn add_times(column: &arrow_array::ArrayRef, texts: &mut Coded, out: &mut Vec<u6
     Some(())
 }
 
-/// Returns the columns that, together with the column `time`, identify the rows of the files: one column, or two if one is
-/// not sufficient. Returns `None` if there are none.
+/// Returns the columns that, together with the column `time`, identify the rows of the files: one column, or two if one
+/// is not sufficient. Returns `None` if no columns identify the rows.
 ///
 /// # Errors
 /// The errors of [`super::describe()`].

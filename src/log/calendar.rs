@@ -22,8 +22,8 @@ fn zone(spec: &TwinSpec) -> Result<TimeZone> {
 
 /// Returns the start (µs UTC) of each step from the step that contains `first` to the step that contains `last`,
 /// followed by the end of the last step. Days begin at local midnight and may have 23 or 25 hours, and weeks begin on
-/// Monday. Returns `None` if the size of the steps is neither a whole number of days nor a part of a day of more than
-/// one hour.
+/// Monday. The steps must be a whole number of days, or longer than one hour and an exact fraction of a day; otherwise,
+/// the function returns `None`.
 pub(super) fn bounds(first: i64, last: i64, step: i64, spec: &TwinSpec) -> Result<Option<Vec<i64>>> {
     if step % DAY_US != 0 && (step <= HOUR_US || DAY_US % step != 0) {
         return Ok(None);

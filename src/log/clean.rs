@@ -139,7 +139,7 @@ impl Unusable {
         dropped(
             &self.outside_window,
             FindingClass::StrayTime,
-            "a few rows whose times are years away from all others; the clock was probably not set".into(),
+            "a few rows whose times are years away from all other times; the clock was probably not set".into(),
         );
         if let (Some(valid), Some((low, high))) = (rule.mapping.valid, self.invalid_range) {
             let text =
@@ -228,14 +228,14 @@ fn count_increases(s: &Samples, rule: &Rule, note: &mut impl FnMut(Option<Findin
     counter(
         &falls,
         FindingAction::Dropped,
-        "falls of the counter, for example because a meter was replaced; the increase is unknown",
+        "falls of the counter reading, for example because a meter was replaced; the true increase is unknown",
     );
     note(jumps.finding(
         &rule.signal,
         FindingClass::CounterJump,
         FindingAction::Dropped,
-        "implausible rises of the counter, with unknown increases; check whether a meter was replaced, a reading was \
-         wrong, or the unit of the readings changed",
+        "implausible rises of the counter reading, whose true increase is unknown; check whether a meter was \
+         replaced, a reading was wrong, or the unit of the readings changed",
     ));
     samples
 }
@@ -329,7 +329,7 @@ fn examine(s: &Samples, rule: &Rule, note: &mut impl FnMut(Option<Finding>)) {
         );
         kept(occurrences, FindingClass::Dropout, text);
     } else if jumps.is_empty() {
-        let text = "single samples far from all others; if such values are impossible, set `valid`".to_owned();
+        let text = "single samples far from all other samples; if such values are impossible, set `valid`".to_owned();
         kept(detect::spikes(s), FindingClass::RateOfChange, text);
     }
     if let Some((interval, repeats)) = detect_oversampled(s, rule) {

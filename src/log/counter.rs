@@ -9,11 +9,11 @@ use super::samples::Samples;
 
 /// Minimum number of samples required to recognise a counter.
 const MIN_SAMPLES: usize = 50;
-/// After a fall, the first reading counts as an increase since a reset if it is at most this many times the 99th
-/// percentile of the increases (not tuned).
+/// If a counter falls to a reading of at most this many times the 99th percentile of the increases, this reading counts
+/// as the increase since a reset (not tuned).
 const PLAUSIBLE_INCREASES: f64 = 10.0;
-/// A rise of a counter is rejected as implausible if it exceeds this many times the 99th percentile of the increases,
-/// per sampling interval (not tuned).
+/// A rise of a counter is rejected as implausible if the rise per sampling interval exceeds this many times the 99th
+/// percentile of the increases (not tuned).
 const MAX_RISE: f64 = 100.0;
 
 /// The increases of a counter, and the peculiarities of its readings.
@@ -100,7 +100,7 @@ fn without_false_zeros(s: &Samples, zeros: &mut Occurrences) -> Vec<usize> {
     kept
 }
 
-/// Recognises a counter, whose readings only rise, except that they restart near zero.
+/// Recognises a counter, whose readings never fall, except when they restart near zero.
 #[derive(Debug, Default)]
 pub(super) struct Rises {
     readings: usize,

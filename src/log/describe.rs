@@ -55,8 +55,8 @@ pub struct ColumnSummary {
 /// How the times or numbers of a column are written, if this requires settings in `twin.toml`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Notation {
-    /// Formats in which the times can be read. If there is more than one, the formats
-    /// differ in the order of day and month.
+    /// Formats in which the times can be read. If there is more than one format, the formats differ in the order of day
+    /// and month.
     pub time_formats: Vec<String>,
     /// Whether the times have no time zone.
     pub without_zone: bool,

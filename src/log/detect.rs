@@ -21,7 +21,7 @@ pub(super) struct SampleRange {
 
 /// Minimum number of samples required to look for flat lines, spikes and counters that restart.
 const MIN_SAMPLES: usize = 50;
-/// A value is far from the others if its distance from them is more than this many times the range of the others.
+/// A value is far from the other values if its distance from them is more than this many times their range.
 const FAR_RANGES: f64 = 5.0;
 /// If a series has at least twice this number of values, its quantiles are computed from every n-th value.
 const MAX_VALUES: usize = 20_000;
@@ -48,7 +48,7 @@ pub(super) fn runs(s: &Samples, max_gap: i64) -> Vec<SampleRange> {
 }
 
 /// Finds flat lines in a signal that usually varies. A flat line is a run of equal values that is several times longer
-/// than the other long runs and than the longest run expected by chance. A flat line must also be several times longer
+/// than both the other long runs and the longest run expected by chance. A flat line must also be several times longer
 /// than other runs of the same value, because the signal may saturate at that value.
 ///
 /// If a fraction z of independent samples repeats the previous value, the longest run in n samples has an expected
@@ -106,8 +106,8 @@ struct Conversion {
 /// Values are assumed to be wrong by a factor of 1000 if they are above 50 times or below 2 % of the typical magnitude.
 const FAR_ABOVE: f64 = 50.0;
 const FAR_BELOW: f64 = 0.02;
-/// A temperature signal may have changed its unit at a sample if its value changes there by more than this many times
-/// the 99th percentile of its step changes, and by at least 5 units.
+/// The unit of a temperature signal may change at a sample if the value changes by more than this many times the 99th
+/// percentile of the step changes, and by at least 5 units.
 const JUMP_MOVES: f64 = 6.0;
 const MIN_JUMP: f64 = 5.0;
 /// Maximum number of unit changes reported per signal.

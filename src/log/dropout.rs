@@ -11,11 +11,11 @@ use super::samples::Samples;
 const MIN_SAMPLES: usize = 50;
 const MIN_DROPOUTS: usize = 3;
 const MIN_PERIODS: usize = 2;
-/// Minimum number of distinct values other than the dropout value. A signal with fewer distinct
-/// values is regarded as a mode or a count.
+/// Minimum number of distinct values other than the dropout value. A signal with fewer distinct values than this
+/// minimum is regarded as a mode or a count.
 const MIN_DISTINCT: usize = 20;
-/// The distance from the dropout value to all other values is at least this many times the 99th percentile of the step
-/// changes between other values, and at least this fraction of the range of other values.
+/// Minimum distance from the dropout value to all other values, as a multiple of the 99th percentile of the step
+/// changes between other values, and as a fraction of the range of other values.
 const MIN_MOVES: f64 = 10.0;
 const MIN_RANGE: f64 = 0.25;
 /// If half of the periods at 0 are longer than this number of samples, the plant was probably off.
@@ -86,7 +86,7 @@ pub(super) fn oversampled(s: &Samples) -> Option<(i64, f64)> {
     if n < MIN_CHANGES || s.value.len() < 2 * n {
         return None;
     }
-    // With more samples per change, there would be more changes than periods.
+    // The value changes at most once per interval, which limits the number of samples in an interval.
     let most = (2 * s.value.len() / n).min(1_000);
     let in_phase = |every: usize| {
         let mut count = vec![0_usize; every];
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn a_signal_that_changes_only_every_sixth_sample_is_found() {
         assert_eq!(oversampled(&series(1_200, |i| level(i / 6))).map(|o| o.0), Some(360_000_000));
-        // Two equal measurements in a row do not matter.
+        // The signal is also found if some consecutive measurements are equal.
         let coarse = series(1_200, |i| (10.0 * level(i / 6)).round());
         assert_eq!(oversampled(&coarse).map(|o| o.0), Some(360_000_000));
         assert_eq!(oversampled(&series(1_200, level)), None);

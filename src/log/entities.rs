@@ -1,4 +1,4 @@
-//! Recognises a log that contains the rows of several things, such as products or zones, at the same times.
+//! Recognises a log in which several entities, such as products or zones, have rows with the same times.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,7 +9,7 @@ use super::scan::RawSamples;
 use crate::config::LogSpec;
 use crate::error::{LogFault, LogKey, Result, plural};
 
-/// A log is refused if more than this fraction of its rows have the time of another row but different values (not
+/// A log is refused if more than this fraction of its rows have the same time as another row but different values (not
 /// tuned).
 const MAX_CONFLICTS: f64 = 0.1;
 /// Maximum number of distinct values of a column that distinguishes rows with equal times (not tuned).
@@ -19,8 +19,8 @@ const MAX_ROWS: usize = 500_000;
 /// Maximum number of values that a message lists (not tuned).
 const MAX_NAMES: usize = 4;
 
-/// Returns the fault if many rows of the log have the time of another row but different values. `events` states for
-/// each tag whether its samples are separate events, which may have equal times.
+/// Returns the fault if many rows of the log have the same time as another row but different values. `events` states
+/// for each tag whether its samples are separate events, which may have equal times.
 pub(super) fn several_rows_per_time(
     files: &[LogFile],
     spec: &LogSpec,
@@ -69,8 +69,8 @@ pub(super) fn several_rows_per_time(
     Ok(Some(fault))
 }
 
-/// Returns the number of rows that have the time of an earlier row but a different value of at least one tag, and the
-/// total number of rows. All tags have the same times.
+/// Returns the number of rows that have the same time as an earlier row but a different value of at least one tag, and
+/// the total number of rows. All tags have the same times.
 fn conflicts(tags: &[&RawSamples]) -> (usize, usize) {
     let Some(time) = tags.first().map(|t| &t.time) else { return (0, 0) };
     let repeated = |sorted: &[i64]| sorted.windows(2).filter(|w| w[0] == w[1]).count();

@@ -90,7 +90,7 @@ pub(super) fn episodes(
     if 20 * e.overlap.count > e.rows {
         let some: Vec<&str> = e.blocks.iter().take(2).map(|b| name(b.label)).collect();
         return Err(Error::Data(format!(
-            "episodes in column `{}` overlap in time ({} of {} rows, from {} to {}; for example episodes {}), but a log must have a single timeline. If the clock restarts with each episode, add the duration of all earlier episodes to the times of each episode; if the episodes ran in parallel, write a separate log for each",
+            "episodes in column `{}` overlap in time ({} of {} rows, from {} to {}; for example episodes {}), but a log must have a single timeline. If the clock restarts with each episode, add the duration of all earlier episodes to the times of each episode; if the episodes ran in parallel, write a separate log for each episode",
             column.value,
             e.overlap.count,
             e.rows,

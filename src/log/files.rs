@@ -1,8 +1,9 @@
 //! Finds the log files that match the patterns in `log.files`.
 //!
-//! A log may lie anywhere inside the project of its twin, that is, in the folder that contains `data/<plant>`, or in
+//! A log may lie anywhere inside the project of its twin. The project is the folder that contains `data/<plant>`, or
 //! the folder of the twin if that folder is not inside `data`. Folders outside the project have to be listed in the
-//! environment variable [`OUTSIDE`], so that a `twin.toml` from somebody else cannot read other files of the machine.
+//! environment variable [`OUTSIDE`], so that a `twin.toml` from an unknown source gives no access to other files on the
+//! machine.
 
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
@@ -13,7 +14,7 @@ use crate::config::LogSpec;
 use crate::disk::entries;
 use crate::error::{Error, Result};
 
-/// Environment variable that lists the folders outside the project from which logs may be read, as in `PATH`.
+/// Environment variable with the folders outside the project from which logs may be read, in the same format as `PATH`.
 pub const OUTSIDE: &str = "TWINOPT_LOG_FOLDERS";
 
 /// Maximum number of file names that a message lists (not tuned).
@@ -48,8 +49,8 @@ pub fn files(dir: &Path, spec: &LogSpec) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// The folders in which the log of the twin in `dir` may lie, as paths without symbolic links. The folder of the
-/// project is the first.
+/// The folders in which the log of the twin in `dir` may lie, as paths without symbolic links. The list begins with the
+/// folder of the project.
 fn allowed_folders(dir: &Path, outside: &OsString) -> Vec<PathBuf> {
     let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
     let own = dir.canonicalize().unwrap_or_else(|_| dir.to_path_buf());

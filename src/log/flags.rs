@@ -83,7 +83,7 @@ impl BadFlags {
         flags.iter().take(MAX_FLAGS).map(|(flag, n)| format!("`{flag}` ({n})")).collect::<Vec<_>>().join(", ")
     }
 
-    /// Returns the fault of a tag that has no good sample. `column` is the quality column.
+    /// Returns the fault to report for a tag that has no good sample. `column` is the quality column.
     pub fn fault(&self, names: &str, tag: &str, column: &str) -> LogFault {
         let what = format!(
             "{names}: no sample of the tag `{tag}` is good: the quality column `{column}` contains {}",

@@ -11,8 +11,8 @@ use super::text::{duration, rfc3339};
 use crate::config::TwinSpec;
 use crate::error::{Error, Result};
 
-/// Maximum number of steps in a grid (not tuned; 160 MB per signal). Exceeding this number of steps indicates a mistake
-/// in `step` or in a time stamp.
+/// Maximum number of steps in a grid (not tuned; 160 MB per signal). A larger number of steps indicates a mistake in
+/// `step` or in a time stamp.
 const MAX_STEPS: i64 = 20_000_000;
 /// Maximum number of time stamps from which the phase of the grid is computed (not tuned).
 const MAX_TIMES: usize = 100_000;
@@ -214,7 +214,7 @@ pub(super) fn steps_with_samples(samples: &[&Samples], grid: &Grid) -> Vec<bool>
     let mut steps_with_samples = vec![false; grid.steps];
     let mut done: Vec<*const Vec<i64>> = Vec::new();
     for s in samples {
-        // The columns of a wide log share their time stamps, so these need to be processed only once.
+        // All columns of a wide log have the same time stamps, so the time stamps are processed only once.
         let shared = Arc::as_ptr(&s.time);
         for (t, length) in s.time.iter().zip(&s.length) {
             let last = grid.step_of(t + length - 1).unwrap_or(grid.steps - 1);

@@ -9,8 +9,8 @@ use crate::error::{LogFault, LogKey};
 use crate::schema::Role;
 use crate::units::Unit;
 
-/// Returns true if values in this unit are usually amounts per sample or readings of a meter for a signal with this
-/// role. A state that is a volume, a mass or a number of items, such as a stock, is a level.
+/// Returns true if a signal with this role and this unit usually consists of amounts per sample or of meter readings. A
+/// state that is measured as a volume, a mass or a number of items, such as a stock, is a level and not an amount.
 pub fn is_amount(unit: &Unit, role: Role) -> bool {
     let is = |text: &str| Unit::parse(text).is_ok_and(|u| u.dimension == unit.dimension);
     let money = unit.dimension[6] == 1 && unit.dimension.iter().filter(|d| **d != 0).count() == 1;

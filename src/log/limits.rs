@@ -1,8 +1,8 @@
-//! Limits on the claims of a Parquet file, which are checked before the Parquet library acts on them.
+//! Compares the sizes stated in a Parquet file with limits, before the Parquet library relies on these sizes.
 //!
 //! The Parquet library (`parquet` 59) allocates memory for whatever the footer and the page headers claim, and recurses
-//! into nested columns. A file from an attacker, or a damaged one, can exhaust the memory or the stack, which aborts
-//! the process before any error handling. The limits are far above what logs of plants need (none of them is tuned).
+//! into nested columns. A hostile or damaged file can exhaust the memory or the stack, which aborts the process before
+//! any error is handled. The limits are far above what logs of plants need (none of them is tuned).
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -133,7 +133,7 @@ impl Footer {
     /// The number of columns, and the depth of the schema. Returns `None` if the numbers of children are inconsistent.
     fn shape(&self) -> Option<(usize, usize)> {
         let (root, elements) = self.children.split_first()?;
-        // number of children of each open element that have not been visited yet
+        // number of unvisited children of each open element
         let mut open = vec![*root];
         let (mut leaves, mut depth) = (0, 0);
         for children in elements {

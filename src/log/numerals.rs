@@ -24,7 +24,7 @@ const SEPARATORS: [char; 4] = ['\'', ' ', '\u{a0}', '\u{202f}'];
 /// How numbers are written as text.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Numerals {
-    /// The decimal separator. Groups of three digits may be separated only if this is given.
+    /// The decimal separator. Groups of three digits may be separated only if the decimal separator is given.
     pub decimal: Option<Decimal>,
     pub missing: Vec<String>,
 }
@@ -44,7 +44,7 @@ pub(super) enum Cell<'a> {
 /// How the numbers of a text column seem to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Written {
-    /// The numbers have this decimal separator. `None` if they can be read without a setting.
+    /// The numbers have this decimal separator. `None` if the numbers can be read without a setting.
     With(Option<Decimal>),
     /// The numbers have a comma that is either a decimal or a thousands separator. Contains an example.
     Ambiguous(String),
@@ -61,9 +61,10 @@ pub(super) struct OtherTexts {
     numbers: usize,
     /// The first [`Cell::Unclear`].
     unclear: Option<String>,
-    /// Whether there is a [`Cell::Decimal`].
+    /// Whether at least one row contains a [`Cell::Decimal`].
     decimal: bool,
-    /// Whether there is a [`Cell::Number`]. If all numbers have three digits after the point, it is a decimal point.
+    /// Whether at least one row contains a [`Cell::Number`]. If all numbers have three digits after the point, the
+    /// point is a decimal point.
     integer: bool,
 }
 
@@ -139,7 +140,7 @@ impl Numerals {
 }
 
 impl OtherTexts {
-    /// A number whose point may separate thousands, unless other numbers show that it does not.
+    /// A number whose point may separate thousands; `None` if the other numbers show that the point is a decimal point.
     fn unclear(&self) -> Option<&String> {
         self.unclear.as_ref().filter(|_| self.integer && !self.decimal)
     }

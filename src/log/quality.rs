@@ -89,7 +89,7 @@ pub enum FindingClass {
     TimeUnit,
     /// Values that are repeated until the next measurement of a slow sensor.
     Oversampled,
-    /// Samples at one value far from all others, which a logger writes if the sensor cannot be read.
+    /// Samples with a value that is far from all other values, and that a logger writes if the sensor cannot be read.
     Dropout,
     /// A signal that only rises.
     Counter,

@@ -128,7 +128,7 @@ pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajec
     Ok((trajectory, quality))
 }
 
-/// Whether the signal with the most samples has one sample per interval.
+/// Whether the signal with the most samples is sampled at regular intervals.
 fn is_regular(samples: &[&Samples]) -> bool {
     let longest = samples.iter().max_by_key(|s| s.time.len());
     longest.and_then(|s| typical_interval(&s.time)).is_some_and(|(_, share)| share >= REGULAR_SHARE)
@@ -169,8 +169,8 @@ fn require_samples(inputs: &[Input], cleaned: &[Cleaned]) -> Result<()> {
 const MIN_STEPS: usize = 10;
 const MAX_STEPS_PER_SAMPLE: i64 = 1_000;
 
-/// Returns an error if the time span of the log is implausible for the step. This indicates that the unit of the time
-/// stamps was not inferred correctly from the numbers.
+/// Returns an error if the time span of the log is implausible for the step. An implausible time span indicates that
+/// the unit of the time stamps was not inferred correctly from the numbers.
 fn require_plausible_span(grid: &Grid, samples: &[&Samples], unit: TimeUnit, spec: &TwinSpec) -> Result<()> {
     let rows = samples.iter().map(|s| s.time.len()).max().unwrap_or(0);
     let interval = samples.iter().filter_map(|s| typical_interval(&s.time)).map(|i| i.0).min().unwrap_or(0);

@@ -39,7 +39,7 @@ pub(super) struct Method {
     /// Whether each value is held until the next sample of its segment, without a time limit, because the tag is logged
     /// only when its value changes.
     pub hold_forever: bool,
-    /// Whether each sample is weighted in the mean by the time for which it is the latest sample.
+    /// Whether the mean weights each sample by the time until the next sample.
     pub weighted: bool,
     /// The interval (µs) of amounts that are split if they overlap several steps, or the typical interval of a counter.
     pub interval: Option<i64>,

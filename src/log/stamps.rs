@@ -47,8 +47,8 @@ pub(super) fn move_to_start(tags: &mut [RawSamples]) -> Result<()> {
 }
 
 /// Returns the starts of the intervals that end at `ends`; `sorted` contains the same times in ascending order. An
-/// interval of a day or more starts at the end of the preceding interval if that is one day earlier in local time,
-/// because the days on which the clocks change have 23 or 25 hours.
+/// interval of a day or more starts at the end of the preceding interval if the two ends are one interval apart in
+/// local time, because the days on which the clocks change have 23 or 25 hours.
 fn starts(ends: &[i64], sorted: &[i64], interval: i64) -> Vec<i64> {
     let start = |end: &i64| {
         let usual = end - interval;

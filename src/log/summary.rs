@@ -82,7 +82,7 @@ pub(super) fn resampling_findings(
             name,
             FindingClass::ReportOnChange,
             FindingAction::Held,
-            "the signal is logged only when it changes, so each value was held until the next one",
+            "the signal is logged only when it changes, so each value was held until the next value",
         ));
     } else if how != Resample::Mean {
         note(r.held.finding(
@@ -96,7 +96,7 @@ pub(super) fn resampling_findings(
         name,
         FindingClass::ReportOnChange,
         FindingAction::Held,
-        "the samples are irregular, so the mean of a step is weighted by the time for which each sample is the latest one",
+        "the samples are irregular, so the mean of a step weights each sample by the time until the next sample",
     ));
     note(r.partial.finding(
         name,

@@ -54,7 +54,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Reads a list of structs. `member` reads each of them.
+    /// Reads a list of structs. The function `member` reads one struct of the list.
     pub fn structures(&mut self, mut member: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
         let (members, kind) = self.list_header()?;
         (0..members).try_for_each(|_| if kind == STRUCT { member(self) } else { None })
@@ -114,7 +114,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The number and the type of the members of a list. Every member takes at least one byte.
+    /// The number and the type of the members of a list. Every member of the list takes at least one byte.
     fn list_header(&mut self) -> Option<(usize, u8)> {
         let header = self.byte()?;
         let members = match header >> 4 {

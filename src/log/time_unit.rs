@@ -8,13 +8,13 @@ use crate::config::TimeUnit;
 
 /// Days from 1899-12-30, the origin of spreadsheet dates, to 1970-01-01.
 const SPREADSHEET_EPOCH: f64 = 25_569.0;
-/// Numbers in this range are spreadsheet days (1990 to 2119) unless the column name states a unit other than days.
-/// Days since 1970 are smaller (20,000 is 2024-10-04).
+/// Numbers in this range are spreadsheet days (1990 to 2119) unless the column name states a unit other than days. If
+/// dates are given in days since 1970, the numbers are smaller (20,000 is 2024-10-04).
 const SPREADSHEET_DAYS: std::ops::RangeInclusive<f64> = 32_874.0..=80_000.0;
 /// The years 1990 to 2100, which contain almost every log, in seconds since 1970.
 const USUAL: std::ops::Range<f64> = 6.3e8..4.1e9;
-/// Spreadsheet times are rounded to whole seconds if they differ by at most this many µs, because a spreadsheet stores
-/// only about 11 digits of the day.
+/// A spreadsheet time is rounded to the nearest whole second if it differs from this second by at most this many µs,
+/// because a spreadsheet stores only about 11 digits of a date.
 const SPREADSHEET_ERROR: f64 = 50_000.0;
 
 impl TimeUnit {

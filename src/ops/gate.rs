@@ -110,8 +110,8 @@ pub fn compare(
         change: ratio(&|i| i),
         bound: changes[(changes.len() * 95) / 100],
         coverage,
-        // the tolerance is 1.96 standard errors of a coverage of 0.9 with one independent sample per block, clamped to
-        // bounds that are not tuned
+        // the tolerance is 1.96 times the standard error of a coverage of 0.9, if each block is one independent sample;
+        // the bounds of the tolerance are not tuned
         tolerance: (1.96 * (0.09 / blocks.len() as f64).sqrt()).clamp(0.03, 0.12),
         champion_coverage,
     })
@@ -123,7 +123,7 @@ const AGED_MARGIN: f64 = 0.02;
 const DRIFT_MARGIN: f64 = 0.05;
 
 /// Whether the intervals of the champion cover significantly fewer of the newest values than they did when it was
-/// fitted (`promised`). Such a loss of coverage means that the plant or its sensors have changed.
+/// fitted (`promised`). A significant loss of coverage means that the plant or its sensors have changed.
 pub fn has_drifted(c: &Comparison, promised: f64) -> bool {
     c.champion_coverage < promised.min(0.9) - DRIFT_MARGIN.max(c.tolerance)
 }

@@ -195,7 +195,7 @@ impl Source {
         Ok(movements)
     }
 
-    /// The scores of the model with the forecasts that controllers receive.
+    /// The scores of the model if disturbances are forecast in the same way as for the controllers.
     fn score_with_forecasts(&self, data: &TrainingData, learned: &Learned) -> Vec<ScoreRow> {
         let forecast = Forecast::new(&self.spec.value, Arc::new(data.log.clone()), 0, None);
         score_with_forecasts(data, learned, &|signal, row, out| {
@@ -204,8 +204,8 @@ impl Source {
         })
     }
 
-    /// A sentence that states which effect of its moves a plan of `advise` or `control` cannot see, and how to correct
-    /// this; `None` if there is no such effect.
+    /// A sentence that states which effect of a move occurs only after the end of a plan of `advise` or `control`, and
+    /// how to correct this; `None` if there is no such effect.
     fn unseen(&self, card: &ModelCard) -> Option<String> {
         let plans = !self.compiled.objective.terms.is_empty() && !self.schema.with_role(Role::Control).is_empty();
         let mpc = LiveSettings::from_twin(&self.spec).ok().filter(|_| plans)?.mpc;

@@ -116,7 +116,7 @@ fn attempt(
     Ok(verdict)
 }
 
-/// Time since the champion was first promoted. A rollback to the champion does not reset this time.
+/// Time since the champion was first promoted. The time does not restart after a rollback to the champion.
 fn champion_age(registry: &Registry) -> Result<TimeSpan> {
     let since = registry.champion_since()?.unwrap_or(Timestamp::MAX);
     Ok(TimeSpan::from_ms((Timestamp::now().as_millisecond() - since.as_millisecond()).max(0)))
@@ -130,7 +130,7 @@ fn judged(registry: &Registry) -> Vec<Night> {
     nights
 }
 
-/// Returns a verdict if the last night that judged a log had the same inputs.
+/// Returns a verdict if the inputs are the same as on the last night whose log was accepted.
 fn nothing_new(champion: &Champion, registry: &Registry, inputs: &str, seed: Option<u64>) -> Option<Verdict> {
     let Champion::Intact(stored) = champion else { return None };
     let nights = judged(registry);
@@ -230,7 +230,7 @@ fn challenge(
     Ok(verdict)
 }
 
-/// The reason why the gate can never open, if there is one. `model.holdout` contains the gate blocks.
+/// The reason why no challenger can ever pass the gate, if there is one. `model.holdout` contains the gate blocks.
 fn closed_for_good(spec: &TwinSpec, model: &ModelSpec) -> Option<String> {
     let (least, blocks) = (least_blocks(model, spec.step.value), model.holdout.value);
     let advice = match &spec.retrain {

@@ -154,7 +154,7 @@ pub struct CheckedRun {
     twin: Loaded<TwinSpec>,
     scenarios: Vec<Loaded<ScenarioSpec>>,
     failed: Vec<ScenarioOutcome>,
-    /// Report folder of the plant. It also contains the results of all finished scenarios.
+    /// Report folder of the plant. The folder also contains the results of all finished scenarios.
     plant_reports: PathBuf,
     /// Report folder of this run.
     report_dir: PathBuf,

@@ -18,8 +18,8 @@ pub struct Job {
     pub run: Option<String>,
     /// Global flags to add to the commands.
     pub flags: Vec<String>,
-    /// Value of the environment variable [`OUTSIDE`], which lists folders outside the project that may contain logs;
-    /// may be empty.
+    /// Value of the environment variable [`OUTSIDE`], which lists folders outside the project that may contain logs.
+    /// The value may be empty.
     pub outside: String,
 }
 

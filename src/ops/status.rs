@@ -29,7 +29,7 @@ pub struct Status {
     pub champion_since: Option<String>,
     /// Time of the newest row of the log (UTC).
     pub newest_row: Option<String>,
-    /// The last night that ended without a problem, and the last night.
+    /// Time of the last night that ended without a problem, and the record of the last night, whatever its outcome.
     pub last_good: Option<String>,
     pub last: Option<Night>,
 }

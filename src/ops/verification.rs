@@ -18,15 +18,15 @@ use crate::verify::{
     AdjustedBaseline, Fitness, Intervals, Length, Saving, Settings, Statistics, Trial, TrialDay, analyse,
 };
 
-/// A period between two times. The end is not included.
+/// A period between two times. The period does not include its end time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Period {
     pub from: Timestamp,
     pub to: Timestamp,
 }
 
-/// An event that changed the use but is unrelated to the saving, such as a new production line. The intervals in its
-/// period are left out.
+/// An event that changed the use but is unrelated to the saving, such as a new production line. The analysis leaves out
+/// all intervals in the period of the event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NonRoutineEvent {
@@ -43,7 +43,7 @@ struct EventFile {
     event: Vec<NonRoutineEvent>,
 }
 
-/// The settings of a verification. Each field that is `None` is chosen on the basis of the twin.
+/// The settings of a verification. For each field that is `None`, a value is chosen on the basis of the twin.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub baseline: String,
@@ -54,7 +54,8 @@ pub struct Request {
     pub events: Option<PathBuf>,
 }
 
-/// The settings and the data of a baseline that was used for a verification. They must not change afterwards.
+/// The settings and the data of a baseline that was used for a verification. The settings and the data must not change
+/// afterwards.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FrozenBaseline {
@@ -127,8 +128,8 @@ impl Period {
     }
 }
 
-/// Verifies a saving of the plant in the folder `dir`. The baseline is stored in that folder when it is used for the first
-/// time.
+/// Verifies a saving of the plant in the folder `dir`. The baseline is stored in the folder of the plant when it is
+/// used for the first time.
 ///
 /// # Errors
 /// [`Error::Usage`] if the request does not match the twin, and [`Error::Data`] if the log does not cover the periods or
@@ -227,8 +228,8 @@ pub fn verify(source: &Source, dir: &Path, request: &Request, seed: u64) -> Resu
     })
 }
 
-/// The KPI that is verified: the one with the given name, else the only priced integral or sum, else the only integral
-/// or sum.
+/// The KPI that is verified: the KPI with the given name, or else the only priced integral or sum, or else the only
+/// integral or sum.
 fn chosen_kpi<'a>(source: &'a Source, name: Option<&str>) -> Result<&'a Kpi> {
     let totals: Vec<&Kpi> = source.compiled.kpis.iter().filter(|k| k.kind() == KpiKind::Sum).collect();
     let list = || totals.iter().map(|k| format!("`{}`", k.name)).collect::<Vec<_>>().join(", ");
@@ -267,8 +268,8 @@ fn chosen_drivers(source: &Source, kpi: &Kpi, names: Option<&[String]>) -> Resul
         let signal = schema.find(name).ok_or_else(|| Error::Usage(format!("the twin has no signal `{name}`")))?;
         match schema.signals[signal].role {
             Role::Control | Role::Setpoint => Err(Error::Usage(format!(
-                "`{name}` is set by staff or by a controller, so the change itself may have moved it; a driver must not \
-                 depend on the change"
+                "`{name}` is set by staff or by a controller, so it may depend on the change that is verified; a \
+                 driver must be independent of this change"
             ))),
             _ if kpi.reads().contains(&signal) => {
                 Err(Error::Usage(format!("`{}` is computed from `{name}`, which cannot be a driver", kpi.name)))
@@ -320,7 +321,7 @@ fn require_equal(stored: &FrozenBaseline, now: &FrozenBaseline, file: &Path) -> 
         return Ok(());
     }
     Err(Error::Data(format!(
-        "the baseline of `{}` was frozen at its first use, but {} changed since then; use the frozen baseline (see {}), or \
+        "the baseline of `{}` was frozen at its first use, but {} changed later; use the frozen baseline (see {}), or \
          delete that file to start a new verification",
         now.kpi,
         found.join(" and "),

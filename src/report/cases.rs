@@ -48,8 +48,8 @@ pub struct RankedCase<'a> {
     pub runs: Vec<CaseRun<'a>>,
     /// Decrease in cost relative to the baseline; decrease in the objective if the results define no cost.
     pub saving: Saving,
-    /// Decrease of the objective, which also contains penalties. Both are scaled down if the plans of the case are
-    /// over-optimistic.
+    /// Decrease of the objective, which also contains penalties. The saving and the decrease of the objective are
+    /// scaled down if the plans of the case are over-optimistic.
     pub objective: Difference,
     /// Scores, over all runs, of the plans on ensemble members that were not used for planning.
     pub optimism_check: OptimismCheck,

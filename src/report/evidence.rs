@@ -21,7 +21,7 @@ pub fn evidence(results: &Results, pick: Option<&RankedCase<'_>>, clock: &Clock)
     let baseline = || runs::completed(results).next().and_then(|s| s.cases.first());
     let support = pick.map(|p| p.support).or_else(|| baseline().map(|c| c.support));
     if let Some(s) = support {
-        // The scenario that spends the most time outside the logged range shows which signal leaves it.
+        // The scenario that spends the most time outside the logged range shows which signals leave this range.
         let far = pick.and_then(|p| p.runs.iter().map(|r| r.case).max_by(|a, b| outside(a).total_cmp(&outside(b))));
         let beyond = far.or_else(baseline).map(beyond).filter(|text| !text.is_empty());
         let beyond = beyond.map_or_else(String::new, |text| format!(": {text}"));
@@ -124,8 +124,8 @@ fn forecasts(results: &Results, outside: f64) -> Vec<(&'static str, String)> {
     out
 }
 
-/// The lowest skill at horizon `h` of the chosen model with forecast inputs, among the signals whose skill with the
-/// logged inputs is positive.
+/// Considers the signals for which the chosen model has positive skill with the logged inputs, and returns their lowest
+/// skill at horizon `h` with forecast inputs.
 fn with_forecasts(results: &Results, h: usize) -> Option<f64> {
     let signals = caveats::scores_at_horizon(results).into_iter().filter(|s| s.skill > 0.0);
     signals.filter_map(|s| results.model.skill_with_forecasts(&s.signal, h)).min_by(f64::total_cmp)

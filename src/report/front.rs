@@ -69,8 +69,8 @@ pub struct Risk {
     pub signal: String,
     pub range: String,
     pub kind: LimitKind,
-    /// Fractions of the time beyond the limit: in the log over the same period, in the simulated baseline, and in the
-    /// case. `None` if the signal was not logged.
+    /// Fractions of the time in which the limit is violated: in the log over the same period, in the simulated
+    /// baseline, and in the case. `None` if the signal was not logged.
     pub measured: Option<Quantity>,
     pub now: Quantity,
     pub then: Quantity,
@@ -140,7 +140,7 @@ fn figures(results: &Results, pick: &RankedCase<'_>, money: &str, words: Words) 
     };
     let mut out = vec![ranged(&label, &pick.saving.unit, pick.saving.interval(), "90 % interval")];
     match pick.economics {
-        // The value of a saving that is not expected would contradict the headline.
+        // If the headline promises no saving, the economics of a saving would contradict the headline.
         Some(_) if !pick.saving.value.measurable || (!pick.answer.advises() && !pick.loses_money()) => {}
         Some(e) => {
             out.push(single("One-time cost", Some(number::plain(e.capex, PROSE)), money, ""));

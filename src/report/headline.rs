@@ -103,7 +103,7 @@ pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (
 }
 
 /// A sentence about the penalties that the case increases or reduces. Penalties have a price in the objective but are
-/// not paid, so they are reported in their own units beside the saving.
+/// not paid, so they are reported in their own units next to the saving.
 fn penalties(results: &Results, pick: &RankedCase<'_>) -> Option<String> {
     let cash = results.cash.as_ref()?;
     let run = pick.runs.iter().max_by(|a, b| a.weight.total_cmp(&b.weight))?;

@@ -8,8 +8,8 @@ use super::text::{readable, short};
 /// Prefix of the description of MPC controllers.
 const MPC: &str = "MPC";
 
-/// One sentence for each MPC case that performs worse than the baseline, or whose plans cannot see their own effect.
-/// The case of the headline is omitted if the headline already states the reason.
+/// One sentence for each MPC case that performs worse than the baseline, or whose plans end before their moves take
+/// effect. The case of the headline is omitted if the headline already states the reason.
 pub fn sentences(ranked: &[RankedCase<'_>], words: Words) -> Vec<String> {
     let others = ranked.iter().enumerate().filter(|(i, p)| *i > 0 || p.objective.mean > 0.0).map(|(_, p)| p);
     let sentence = |p: &RankedCase<'_>| {
@@ -44,7 +44,7 @@ pub fn reason(p: &RankedCase<'_>) -> Option<String> {
     )
 }
 
-/// Which effect the plans cannot see.
+/// A clause that states which effect occurs only after the end of the plans.
 fn unseen(p: &RankedCase<'_>) -> Option<String> {
     p.runs.iter().find_map(|r| r.case.unseen.clone())
 }

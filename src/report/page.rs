@@ -41,7 +41,7 @@ struct Page {
     provenance: Vec<(&'static str, String)>,
 }
 
-/// One way to sort the rows of the overview, as indices of the scenario sections.
+/// An order for the rows of the overview, given as indices of the scenario sections.
 #[derive(Debug)]
 struct Order {
     id: &'static str,

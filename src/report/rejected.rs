@@ -40,7 +40,8 @@ fn reason(p: &RankedCase<'_>, pick: &RankedCase<'_>, words: Words) -> String {
     if p.loses_money() {
         return format!("{saving}, which does not cover its cost");
     }
-    // The ranking follows the objective, so a larger saving means larger penalties.
+    // A rejected case with a larger saving than the best case must have larger penalties, because the objective
+    // determines the ranking.
     if p.saving.value.mean > pick.saving.value.mean || (p.saving.value.mean > 0.0 && p.objective.mean <= 0.0) {
         return format!("{saving}, but penalties outweigh this");
     }

@@ -22,7 +22,7 @@ pub fn failed(results: &Results) -> impl Iterator<Item = &ScenarioResult> {
     results.scenarios.iter().filter(|s| !(s.exit_code == 0 && s.error.is_none() && !s.cases.is_empty()))
 }
 
-/// Returns how often the plant violated the limit to which `used` refers in the period of `scenario`.
+/// Returns how often the plant itself violated the limit of `used` during the period of `scenario`.
 pub fn measured<'a>(used: &LimitUse, scenario: &'a ScenarioResult) -> Option<&'a LimitUse> {
     scenario.measured.limits.iter().find(|l| l.signal == used.signal && l.kind == used.kind)
 }

@@ -48,7 +48,7 @@ pub struct Best {
     pub low: Quantity,
     pub high: Quantity,
     pub measurable: bool,
-    /// False if there is only one simulation.
+    /// `false` if there is only one simulation, which gives no interval.
     pub has_interval: bool,
     pub outside: Quantity,
 }

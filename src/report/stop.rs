@@ -12,8 +12,8 @@ use super::text::{readable, short, tag};
 /// Maximum number of rules for limits.
 const MAX_LIMITS: usize = 2;
 
-/// The stop conditions as one clause, such as “`inlet` exceeds 27 °C for 30 min, or …”. None of them is true
-/// in the scenarios themselves.
+/// The stop conditions as one clause, such as “`inlet` exceeds 27 °C for 30 min, or …”. None of the conditions is true
+/// in the simulated scenarios.
 pub fn stop(results: &Results, pick: &RankedCase<'_>, words: Words) -> String {
     let mut rules = limits(pick);
     rules.extend(cost(results, pick, words));
@@ -25,8 +25,8 @@ pub fn stop(results: &Results, pick: &RankedCase<'_>, words: Words) -> String {
     }
 }
 
-/// One rule for each end of a limit. If several scenarios have a rule, the most tolerant one applies, so that no scenario
-/// triggers it.
+/// One rule for each end of a limit. If several scenarios have a rule for the same end, the most tolerant rule applies,
+/// so that no scenario triggers the rule.
 fn limits(pick: &RankedCase<'_>) -> Vec<String> {
     let controls: Vec<&str> = pick.runs.iter().flat_map(|r| &r.case.controls).map(|c| c.signal.as_str()).collect();
     let mut rules: Vec<(&LimitUse, StopRule)> = Vec::new();
@@ -88,7 +88,7 @@ fn conditions(pick: &RankedCase<'_>) -> Option<String> {
     let top = wide.max_by(|a, b| position(a).total_cmp(&position(b)))?;
     let all = inputs().filter(|i| i.signal == top.signal).map(|i| i.run[1]);
     let value = all.fold(top.logged[1], f64::max);
-    // Rounded upwards, so that the condition is not true in the scenario.
+    // The value is rounded upwards, so that the condition is not true in the scenario.
     let place = 10f64.powi(value.abs().max(1e-12).log10().floor() as i32 - 2);
     let value = (value / place - 1e-6).ceil() * place;
     Some(format!(

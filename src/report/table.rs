@@ -240,7 +240,7 @@ pub fn kpi_rows(columns: &[&[KpiResult]], currency: &str) -> Vec<Row> {
     first.iter().map(row).collect()
 }
 
-/// The economics of the cases in `annual` that have them.
+/// The economics of those cases in `annual` whose economics were computed.
 pub fn economics_rows(results: &Results, annual: &[&AnnualResult], noun: &str) -> Vec<Row> {
     let cases: Vec<(&AnnualResult, &Economics)> =
         annual.iter().filter_map(|a| Some((*a, a.economics.as_ref()?))).collect();
@@ -270,7 +270,7 @@ pub fn economics_rows(results: &Results, annual: &[&AnnualResult], noun: &str) -
         v => years(v),
     };
     let share = |e: &Economics, v: Option<f64>, none: &str| match v {
-        // An exact figure would not be credible for such a large value.
+        // An exact figure would not be credible for a value above 1000 %.
         Some(v) if v > 10.0 => Cell::note("above 1\u{202f}000\u{a0}%"),
         Some(v) => Cell { value: Some(number::percent(v)), ..Cell::default() },
         None if e.capex <= 0.0 => Cell::note("no investment"),

@@ -5,11 +5,11 @@
 //!   its gain covers its cost, and if it violates no limit more often than the baseline. Additional violations of a
 //!   soft limit in one scenario are tolerated if they last less than 1 % of the time and do not increase the total over
 //!   all scenarios. The candidate with the largest decrease in the objective is chosen.
-//! - The answer is **don't** if there is no candidate, or if neither its saving nor the decrease of its objective is
+//! - The answer is **don't** if there is no candidate, or if neither the saving nor the decrease in the objective is
 //!   measurable.
 //! - The answer is **unknown**, whatever the simulated saving, if the log does not identify the effect of a control,
-//!   and the case moves this control further than it moved independently in the log. In this case, the report shows no
-//!   saving.
+//!   and the case moves this control further than it moved independently in the log. If the answer is **unknown**, the
+//!   report shows no saving.
 //! - The answer is **try** if there is a caveat ([`RankedCase::caveats`]), and **do** otherwise.
 
 use crate::scenario::results::{AnnualResult, Difference, OptimismCheck, Results, SupportShare};

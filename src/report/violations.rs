@@ -10,7 +10,7 @@ const SLACK_SHARE: f64 = 0.001;
 /// A case may violate a soft limit for up to this additional fraction of the time in one scenario, provided that it
 /// does not violate the limit more often over all scenarios (not tuned).
 const SLACK_SOFT: f64 = 0.01;
-/// An increase of the time in violation by up to this factor is ignored (not tuned).
+/// An increase in the duration of violations by up to this factor is ignored (not tuned).
 const SLACK_FACTOR: f64 = 1.1;
 /// An increase in the probability of a violation is ignored if it corresponds to at most this number of particles (not
 /// tuned).

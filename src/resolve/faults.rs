@@ -99,13 +99,14 @@ impl<'a> Faults<'a> {
         }
     }
 
-    /// Reports every control that is named by two entries. `entries` is what the message calls them, such as "loops".
+    /// Reports every control that occurs in two entries of a list. `entries` is the word for such entries in the
+    /// message, for example "loops".
     pub fn require_distinct<'n>(&mut self, names: impl Iterator<Item = &'n At<String>>, entries: &str) {
         let mut known = HashSet::new();
         for name in names {
             if !known.insert(name.as_str()) {
                 let message = format!("two {entries} move `{}`", name.value);
-                self.add("duplicate-name", &name.span, message, "keep one of them and remove the other");
+                self.add("duplicate-name", &name.span, message, "remove one of the two entries");
             }
         }
     }

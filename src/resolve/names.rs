@@ -174,7 +174,8 @@ impl<'a> Names<'a> {
         self.column(name)
     }
 
-    /// Same as [`Names::control`], but for a `name` that is a key in the file. `value` is the byte range of its value.
+    /// Same as [`Names::control`], but for a `name` that is a key in the file. `value` is the byte range of the value
+    /// of this key.
     pub fn control_key(&self, faults: &mut Faults<'_>, name: &str, value: &Range<usize>) -> Option<usize> {
         let place = key_place(faults.text(), name, value);
         self.control(faults, name, &place)

@@ -91,7 +91,7 @@ pub fn failed(scenario: &Loaded<ScenarioSpec>, seed: Option<u64>, error: &Error)
     }
 }
 
-/// The result for a scenario file that cannot be read. Only the name of the scenario is known.
+/// The result for a scenario file that cannot be read. The result contains only the name of the scenario and the error.
 pub fn unreadable(file: &Path, error: &Error) -> ScenarioResult {
     let text = match error {
         Error::Config(faults) => {

@@ -114,7 +114,8 @@ pub struct StepResponse {
     pub agrees: bool,
 }
 
-/// One KPI in a replay of the logged controls through the twin, over segments of the hold-out (SUP-4).
+/// Comparison of the simulated and measured values of one KPI when the twin replays the logged controls over segments
+/// of the hold-out (requirement SUP-4).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ReplayCheck {
     pub kpi: String,

@@ -149,7 +149,7 @@ struct Case {
     kpis: Vec<Figures>,
     /// `[particles]`.
     objective: Vec<f64>,
-    /// `[particles]`; `None` if no KPI is a cost.
+    /// Cost as `[particles]`; `None` if no KPI is a cost.
     cash: Option<Vec<f64>>,
 }
 

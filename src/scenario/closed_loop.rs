@@ -29,8 +29,8 @@ pub struct ClosedLoop<'a> {
     pub seed: u64,
     /// Clock for enforcing the time budget of plans. Without a clock, plans have no time limit.
     pub clock: Option<&'a Clock>,
-    /// The plant's own controller, which applies if the support of the twin allows no move of MPC, and to the
-    /// controls that MPC does not plan.
+    /// The plant's own controller, which sets the controls that MPC does not plan, or all controls if the model
+    /// supports no move of MPC.
     pub own: &'a ControllerSettings,
     /// The twin with the recorded noise of the run; `None` if the noise is drawn.
     pub recorded: Option<&'a RecordedTwin<'a>>,
@@ -42,7 +42,8 @@ pub struct ClosedLoopRun {
     pub optimism_check: Option<OptimismCheck>,
     pub skill_horizon: Option<SkillHorizon>,
     pub gate_use: Option<GateUse>,
-    /// How much of their own effects the plans cover, and a clause that describes the effects beyond their end.
+    /// How much of the effects of their moves the plans cover, and a clause that describes the effects after the end of
+    /// the plans.
     pub sight: Option<(Sight, String)>,
 }
 
@@ -123,8 +124,8 @@ impl ClosedLoop<'_> {
     }
 }
 
-/// Computes the KPIs over `run`, which starts at row `past` of `realised`. Lags that reach back before the run read the
-/// history, which is the same for all particles.
+/// Computes the KPIs over `run`, which starts at row `past` of `realised`. A lag that reaches back before the run
+/// refers to the history, which is the same for all particles.
 pub fn run_figures(kpis: &[Kpi], run: &Trajectory, realised: &Trajectory, past: usize) -> Vec<Figures> {
     let depth = kpis.iter().map(Kpi::depth).max().unwrap_or(0).max(1).min(past);
     let (schema, steps) = (run.schema.clone(), depth + run.steps);

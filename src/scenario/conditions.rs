@@ -33,8 +33,8 @@ pub fn realise(
     let (needed, known) = (plant.twin.map.depth(), start + 1 - segment);
     if known < needed {
         return Err(Error::Data(format!(
-            "{} cannot start: the twin reads the last {}, but up to this start, the log contains only {} without a \
-             gap; move `start` to {} or later",
+            "{} cannot start: the twin reads the last {}, but the log contains only {} without a gap up to this time; \
+             move `start` to {} or later",
             place(),
             plural(needed, "step", "steps"),
             plural(known, "step", "steps"),

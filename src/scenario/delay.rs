@@ -1,8 +1,8 @@
 //! The delays after which the moves of a plan take effect.
 //!
-//! A plan that ends before a move takes effect sees only the cost of the move, or nothing at all. The delays follow
-//! from the structure of the equations (lags, dead times and integrations) and from the step responses of learned
-//! models.
+//! If a plan ends before a move takes effect, the plan includes only the cost of the move, or nothing at all. The
+//! delays follow from the structure of the equations (lags, dead times and integrations) and from the step responses of
+//! learned models.
 
 use std::collections::BTreeSet;
 
@@ -29,12 +29,12 @@ pub struct Delay {
     pub steps: usize,
 }
 
-/// How much of its own effect a plan sees.
+/// Whether the moves of a plan take effect before the plan ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sight {
     /// The plan ends before any of its moves changes the signal.
     None,
-    /// Only moves in the first half of the plan, or in an even shorter part, can change the signal within the plan.
+    /// Only moves in the first half of the plan, or in a shorter initial part, can change the signal within the plan.
     Partial,
     Full,
 }
@@ -59,8 +59,8 @@ impl Delay {
         format!("use a longer horizon, like `horizon = \"{}\"`", TimeSpan::from_steps(self.horizon(), step.ms()))
     }
 
-    /// A clause that states which effect of its moves a plan of `horizon` steps cannot see; `None` if the plan is long
-    /// enough.
+    /// A clause that states which effects occur only after the end of a plan of `horizon` steps; `None` if the plan is
+    /// long enough.
     pub fn text(&self, horizon: usize, schema: &Schema, step: TimeSpan) -> Option<String> {
         let name = |s: usize| &schema.signals[s].name;
         let (control, signal) = (name(self.control), name(self.signal));
@@ -116,9 +116,9 @@ impl Compiled {
         list
     }
 
-    /// Columns of the states that act as stores and whose content at the end of a plan has no price. These are known
-    /// balances that the planned controls change, and that affect the cost of a plan only through their own limits or
-    /// as limits of a control. The list is empty if the settings include a terminal cost or price.
+    /// Columns of the states that act as stores and whose content at the end of a plan has no price. Such a store is a
+    /// known balance that the planned controls change. It affects the cost of a plan only through its own limits or as
+    /// a limit of a control. The list is empty if the settings include a terminal cost or price.
     pub fn unpriced_stores(&self, schema: &Schema, model: &ModelSpec, settings: &ResolvedMpc) -> Vec<usize> {
         if settings.cost_to_go == Some(true) || !settings.terminal.is_empty() || self.objective.terms.is_empty() {
             return Vec::new();
@@ -147,7 +147,7 @@ impl Compiled {
     }
 
     /// The signals on which the cost of a plan depends, as pairs (signal, lag). A limit on a state applies to the next
-    /// value of the state, so its lag is −1.
+    /// value of the state, so the lag of the state is −1.
     fn cost_signals(&self, schema: &Schema, settings: &ResolvedMpc) -> Vec<(usize, isize)> {
         let mut found: BTreeSet<(usize, usize)> = BTreeSet::new();
         let own = self.objective.terms.iter().map(|(kpi, price)| (kpi, *price));
@@ -166,11 +166,11 @@ impl Compiled {
         found.into_iter().map(|(signal, lag)| (signal, lag.cast_signed())).chain(limits).collect()
     }
 
-    /// Adds the pairs (signal, lag) in `reads` to `found`. For each derived signal among them, the pairs that its
-    /// expression reads are added as well. `offset` is added to all lags. If a state, an output or an input is read
-    /// with several lags, only the smallest lag is added. For a control or a derived signal, the smallest lag of each
-    /// range of consecutive lags is added, because different ranges may be different effects. For example, an order has
-    /// a cost when it is placed, and it is received after the lead time.
+    /// Adds the pairs (signal, lag) in `reads` to `found`. If a pair refers to a derived signal, the pairs that the
+    /// expression of this signal reads are added as well. `offset` is added to all lags. If a state, an output or an
+    /// input is read with several lags, only the smallest lag is added. For a control or a derived signal, the smallest
+    /// lag of each range of consecutive lags is added, because different ranges may belong to different effects. For
+    /// example, an order causes a cost when it is placed, and the goods arrive after the lead time.
     fn expand(&self, schema: &Schema, reads: &[(usize, usize)], offset: usize, found: &mut BTreeSet<(usize, usize)>) {
         for &(signal, lag) in reads {
             let separate = matches!(schema.signals[signal].role, Role::Control | Role::Derived);

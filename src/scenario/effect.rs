@@ -1,5 +1,5 @@
 //! The effects of the controls according to the model and according to the log, and the correction of simulated cases
-//! by their difference.
+//! for the difference between model and log.
 //!
 //! The effect of a control on a signal is the mean change of the signal over a window after the control is raised by
 //! one unit. Let A be the average effect in the mean model, A_m the one in ensemble member m, and Ā the mean of A_m
@@ -17,8 +17,8 @@
 //! local effects (see `learn/average_effect.rs`). The members thus determine how the effect differs between operating
 //! points, and the log determines its average.
 //!
-//! The error of a slow state is larger long after a move than on average over the window. Δ is therefore the difference
-//! of the controls after a first-order filter, whose final value is the accumulation a of a constant error
+//! For a slow state, the error long after a move is larger than the mean error over the window. Δ is therefore the
+//! difference of the controls after a first-order filter, whose final value is the accumulation a of a constant error
 //! (`learn/average_effect.rs`) and whose mean over the window is one:
 //!
 //! ```text
@@ -43,8 +43,8 @@ use crate::value::json::number_or_nan;
 /// Identifier of the random stream that assigns the quantiles z_p to the particles.
 const STREAM: u64 = 0x6566_6665_6374;
 
-/// An error of at most this fraction of the effect in the model is not reported (not tuned). Savings are corrected for
-/// it.
+/// Errors up to this fraction of the modelled effect are not reported (not tuned). Savings are corrected for such small
+/// errors as well.
 const RELEVANT: f64 = 0.1;
 
 /// The effect of a control on a signal: the mean change of the signal over a window after the control is raised by one
@@ -60,7 +60,7 @@ pub struct ControlEffect {
     pub hours: f64,
     /// Average effect in the mean model.
     pub model: f64,
-    /// Average effect in each ensemble member minus `model`.
+    /// Deviation of the average effect in each ensemble member from `model`.
     pub members: Vec<f64>,
     /// Factor by which the members understate the spread of the effect between operating points.
     pub inflation: f64,

@@ -2,14 +2,15 @@
 //!
 //! If the scenario changes nothing on which the plant depends, and the log has the required values over the run, the
 //! noise is recorded ([`crate::twin::RecordedTwin`]): it consists of the errors of each ensemble member in predicting
-//! the next step of the log. All cases then share the actual disturbances of the plant, known or not, and a replay of
-//! the logged controls gives the measured run. In all other scenarios, the noise is drawn.
+//! the next step of the log. With recorded noise, all cases have the actual disturbances of the plant, including
+//! unknown ones, and a replay of the logged controls gives the measured run. In all other scenarios, the noise is
+//! drawn.
 //!
 //! With recorded noise, the particles of an ensemble member would be identical. There is therefore at most one particle
 //! per member, and the interval of a difference contains only the uncertainty of the model. If all effects of the
 //! controls follow from known equations, or if the model has a single member, there is one particle and no interval. If
-//! all these effects follow from known equations, noise is recorded only if the baseline is a replay, which would not
-//! react to drawn noise, or if the twin predicts nothing that has noise.
+//! all effects of the controls follow from known equations, noise is recorded only if the baseline is a replay, which
+//! would not react to drawn noise, or if the twin predicts nothing that has noise.
 
 use super::conditions::changed_inputs;
 use super::plant::Plant;
@@ -168,7 +169,7 @@ impl Gaps {
         Some(format!("`{name}` is missing in the log for {span} of the run"))
     }
 
-    /// A clause about short gaps; empty if there are none.
+    /// A clause about short gaps in the log; empty if the log has no gaps during the run.
     fn short(&self) -> String {
         let names: Vec<String> = self.signals.iter().map(|(name, ..)| name.clone()).collect();
         let most = self.signals.iter().map(|(_, missing, _)| *missing).max().unwrap_or(0);

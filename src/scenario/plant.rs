@@ -102,7 +102,7 @@ impl Plant {
         compiled.delays(&self.schema, model, &self.card.responses, settings).first().copied()
     }
 
-    /// Fraction of an additional unit in the `state` that is left after one step: the median derivative of the known
+    /// Fraction of an added unit of the `state` that remains after one step: the median derivative of the known
     /// equation over rows of the log.
     fn retention(&self, compiled: &Compiled, state: usize) -> f64 {
         let Some(equation) = compiled.equations.next.iter().find(|n| n.signal == state) else { return 0.0 };

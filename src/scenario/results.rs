@@ -26,8 +26,8 @@ pub struct Results {
     /// Currency of the objective and of the economics; `None` if the twin has no `[economics]`.
     #[serde(default)]
     pub currency: Option<String>,
-    /// The definition of a saving, which applies throughout the report; `None` if no KPI is a cost. The objective is
-    /// then reported instead.
+    /// The definition of a saving, which applies throughout the report; `None` if no KPI is a cost, in which case the
+    /// objective is reported instead.
     #[serde(default)]
     pub cash: Option<CashDefinition>,
     pub scenarios: Vec<ScenarioResult>,
@@ -42,10 +42,10 @@ pub struct Results {
     pub provenance: Provenance,
 }
 
-/// The KPIs whose sum is the cost. A saving is a decrease in this sum.
+/// The KPIs whose sum is the cost. A saving is a decrease in the cost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CashDefinition {
-    /// A currency, or the unit of a KPI if no KPI is in money.
+    /// A currency, or the unit of a KPI if no KPI is expressed in a currency.
     pub unit: String,
     pub kpis: Vec<String>,
 }
@@ -145,8 +145,8 @@ pub struct CaseResult {
     /// Remarks on the controller, e.g. that its horizon was shortened.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// Clause that states which effect the plans cannot see; `None` if they see at least the effect of their first
-    /// move.
+    /// Clause about the effects that occur after the end of the plans; `None` if at least the first move takes effect
+    /// within the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unseen: Option<String>,
     /// Result of re-scoring plans on other ensemble members; `None` if no plans were made, or if the model has only one
@@ -313,7 +313,8 @@ pub struct LimitUse {
     pub share_beyond: f64,
     /// Fraction of particles that violate the limit at least once.
     pub chance: f64,
-    /// Size of the largest violation, in the unit for differences between values of the signal.
+    /// Size of the largest violation, in the unit of a change in the signal (kelvins for a temperature in degrees
+    /// Celsius).
     #[serde(deserialize_with = "number_or_nan")]
     pub worst: f64,
     /// Time of the largest violation.
@@ -326,13 +327,13 @@ pub struct LimitUse {
 /// A stop condition that the run itself does not meet: the signal is beyond `value` for `hours`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StopRule {
-    /// True if the condition is met above `value`, false if below.
+    /// True if the condition is met by values above `value`, and false if it is met by values below `value`.
     pub above: bool,
     #[serde(deserialize_with = "number_or_nan")]
     pub value: f64,
     pub hours: f64,
-    /// The value that the run itself reaches, if the run is beyond the limit for too long for a stop rule at the limit.
-    /// In this case, `value` is beyond `reached`.
+    /// The value that the run itself reaches; `None` if `value` is the limit. If the run is beyond the limit for a long
+    /// time, the limit cannot be the stop condition, so `value` is chosen slightly beyond `reached`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reached: Option<f64>,
 }
@@ -370,7 +371,7 @@ pub struct AnnualResult {
     /// The cost and its paired difference, as in [`CaseResult`].
     pub cash: Option<Estimate>,
     pub cash_change: Option<Difference>,
-    /// Computed from the same decrease of the cost as `cash_change`.
+    /// Computed from the decrease in the cost that `cash_change` reports.
     pub economics: Option<Economics>,
 }
 

@@ -11,7 +11,7 @@ use crate::trajectory::Trajectory;
 
 /// Number of equal parts into which a day is divided to report typical values.
 const PARTS_OF_DAY: usize = 4;
-/// Number of steps at the start of a run whose orders are listed.
+/// Number of steps, counted from the start of a run, for which the orders are listed.
 const LISTED_ORDERS: usize = 5;
 
 /// Describes how `controller` sets the control `signal` in `run`.
@@ -73,8 +73,8 @@ pub fn setting(
     }
 }
 
-/// The 10th and the 90th percentile. Both are taken from the values themselves, so they are integers for an integer
-/// control.
+/// The 10th and the 90th percentile. The percentiles are not interpolated, so they are integers if the control is an
+/// integer.
 fn range(values: Vec<f64>) -> ValueRange {
     let sorted = sorted_finite(&values);
     match sorted.is_empty() {

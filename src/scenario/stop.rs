@@ -1,7 +1,8 @@
 //! Conditions under which staff should return to the present operation.
 //!
-//! A stop condition must not be met in the scenario itself, or staff would have to stop as soon as they start. The
-//! condition therefore consists of a value and a duration that are not both exceeded in 95 % of the simulated futures.
+//! A stop condition must not be met in the scenario itself, or staff would have to stop as soon as they start. A stop
+//! condition therefore consists of a value and a duration. In 95 % of the simulated futures, the signal does not stay
+//! beyond the value for this duration.
 
 use super::results::StopRule;
 use crate::stats::{quantile_higher, sorted_finite};
@@ -14,11 +15,11 @@ const MULTIPLES: [usize; 4] = [1, 2, 4, 8];
 /// Margin added to a value that replaces the limit, relative to the distance of this value from the limit (not tuned).
 const MARGIN: f64 = 0.1;
 
-/// The rule that stops a case if `signal` is above `bound`, or below it if `above` is false. If the run itself is beyond
-/// `bound` for longer than the longest duration, the value is the one that the run does not exceed.
+/// The rule that stops a case if `signal` is above `bound`, or below it if `above` is false. If the run itself stays
+/// beyond `bound` for too long, `bound` is replaced by a value that the run does not exceed.
 pub fn stop_rule(run: &Trajectory, signal: usize, bound: f64, above: bool) -> StopRule {
     let sign = if above { 1.0 } else { -1.0 };
-    // In a run shorter than the shortest duration, the duration is that of the run.
+    // If the run is shorter than the shortest duration, the length of the run is used as the shortest duration.
     let shortest = usize::try_from(SHORTEST_MS / run.step_ms.max(1)).unwrap_or(1).max(1).min(run.steps.max(1));
     let hours = |steps: usize| steps as f64 * run.step_seconds() / 3600.0;
     let mut reached = f64::NEG_INFINITY;
@@ -79,11 +80,11 @@ mod tests {
         // never beyond 27
         let calm = run(&[25.0; 100]);
         assert_eq!(stop_rule(&calm, 0, 27.0, true), StopRule { above: true, value: 27.0, hours: 0.5, reached: None });
-        // beyond 27 for 40 minutes, so half an hour is too short
+        // the run is beyond 27 for 40 minutes, so a duration of half an hour is too short
         let mut values = [25.0; 100];
         values[20..24].fill(28.0);
         assert_eq!(stop_rule(&run(&values), 0, 27.0, true).hours, 1.0);
-        // beyond 27 for most of the run: the value replaces the limit
+        // the run is beyond 27 most of the time, so a value above 27 replaces the limit
         let mut values = [25.0; 100];
         values[10..90].fill(28.0);
         let rule = stop_rule(&run(&values), 0, 27.0, true);

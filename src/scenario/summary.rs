@@ -59,8 +59,8 @@ fn rms_difference(t: &Trajectory, baseline: &Trajectory, signal: usize) -> f64 {
     (sum / n.max(1) as f64).sqrt()
 }
 
-/// Statistics of every control, compared with the baseline. `setting` returns what determines a control, and `zone`
-/// is the time zone of the plant.
+/// Statistics of every control, compared with the baseline. `setting` returns the source of the values of a control,
+/// and `zone` is the time zone of the plant.
 pub fn controls(
     t: &Trajectory,
     baseline: &Trajectory,

@@ -28,10 +28,10 @@ const FINALISTS: usize = 3;
 /// tie, the simpler one is chosen. If another value of a setting ties with the current value, the current value is
 /// kept. The corresponding rule of Breiman et al. (1984) uses 1 standard error; the value 0.5 is not tuned.
 const TIE_STANDARD_ERRORS: f64 = 0.5;
-/// A new replan interval or correction is used only if its gain is at least this fraction of MPC's gain over the log
-/// (not tuned). Frequent replanning and the correction both compensate for model errors. The closed-loop tests
-/// underestimate the benefit of such corrections, because two models differ less from each other than a model differs
-/// from the real plant.
+/// A new replan interval or correction is used only if its gain is at least this fraction of MPC's gain over the logged
+/// operation (not tuned). Frequent replanning and the correction both compensate for model errors. The closed-loop
+/// tests underestimate the benefit of such corrections, because two models differ less from each other than a model
+/// differs from the real plant.
 const MINIMUM_GAIN_SHARE: f64 = 0.01;
 
 /// Chooses the settings that are not given in `inputs`. Returns `None` if the log is too short for closed-loop tests on
@@ -57,7 +57,7 @@ pub fn tune(inputs: &TuningInputs, progress: &dyn Fn(&str)) -> Result<Option<Tun
                        the state at the end of a plan";
         return Err(Error::Data(message.into()));
     }
-    // A plan must look further ahead than the time after which its moves take effect.
+    // A plan must be longer than the time after which its moves take effect.
     let delay = inputs.compiled.delays(inputs.schema, inputs.model, &[], inputs.mpc).first().copied();
     let visible = delay.map_or(1, |d| d.steps + 1);
     let effective = delay.map_or(1, |d| d.horizon());
@@ -225,7 +225,8 @@ impl TuningSearch<'_> {
         mean(&self.objectives(i))
     }
 
-    /// Standard error of the paired difference between two candidates, over the runs completed by both.
+    /// Standard error of the paired difference between two candidates, computed from the runs that both candidates
+    /// completed.
     fn error(&self, a: usize, b: usize) -> f64 {
         let d: Vec<f64> = self.objectives(a).iter().zip(&self.objectives(b)).map(|(a, b)| a - b).collect();
         let (m, n) = (mean(&d), d.len() as f64);

@@ -99,7 +99,7 @@ pub trait Dynamics: Send + Sync {
     /// predicted.
     ///
     /// # Errors
-    /// [`crate::error::Error::Data`] if a state has been missing for more steps than predictions may fill.
+    /// [`crate::error::Error::Data`] if a state has been missing for more steps than may be filled with predictions.
     fn carry(&self, log: &mut Trajectory, _first: usize, _row: usize) -> Result<Vec<usize>> {
         Ok(vec![0; log.schema.len()])
     }

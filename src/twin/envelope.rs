@@ -9,8 +9,9 @@
 //! all training rows. D(q) ignores reference rows from the same period as q, because the state of a plant is always
 //! close to its recent states. A point is inside if D(z) ≤ max(95th percentile, ½ resolution), at the edge if D(z) ≤
 //! 99th percentile, and outside otherwise. The resolution is computed from the smallest difference between two logged
-//! values of each signal. Without this term, the value 20.5 would be outside if the log contained only whole numbers. A
-//! point is also outside if the value of any single signal is outside ([`MarginalSupport`]) or missing.
+//! values of each signal. Without the term ½ resolution, the value 20.5 would be outside if the log contained only
+//! whole numbers. A point is also outside if the value of any single signal is outside ([`MarginalSupport`]) or
+//! missing.
 //!
 //! For d signals, fitting takes O(3,000 · 6,000 · d) operations, and labelling a row takes at most O(6,000 · d). For
 //! most rows, labelling takes far fewer operations, because R is sorted by its first signal and the search ends at the

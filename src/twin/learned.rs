@@ -121,7 +121,7 @@ impl Dynamics for Twin {
         self.step_ms
     }
 
-    /// The depth is one frame more than the map reads, because [`Dynamics::begin`] repeats the last prediction.
+    /// Number of frames: one more than the map reads, because [`Dynamics::begin`] repeats the last prediction.
     fn depth(&self) -> usize {
         self.map.depth() + 1
     }

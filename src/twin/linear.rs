@@ -4,7 +4,8 @@ use crate::learn::{Derived, Equations, StepMap};
 use crate::schema::Role;
 
 /// Returns true if the states, the outputs and the given signals are affine functions of past states and controls,
-/// regardless of the values of the disturbances. This requires a linear learned model and affine equations.
+/// regardless of the values of the disturbances. A plant has this property only if its learned model is linear and its
+/// equations are affine.
 pub(super) fn is_linear(map: &StepMap, signals: &[usize]) -> bool {
     let Equations { constants, next, .. } = &map.equations;
     let roles = || map.schema.signals.iter().map(|s| s.role);

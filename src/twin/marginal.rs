@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::dynamics::Support;
 
-/// Minimum number of different values in a neighbourhood, and minimum number of periods of the log from which its rows
-/// must come (not tuned).
+/// A neighbourhood contains at least this number of different values, and rows from at least this number of periods of
+/// the log (not tuned).
 const VISITS: usize = 5;
 /// Minimum width of a gap, as a multiple of the width of the larger adjacent neighbourhood (not tuned).
 const GAP: f64 = 2.0;
@@ -89,8 +89,8 @@ impl MarginalSupport {
     }
 }
 
-/// Width of the neighbourhood of the first value in `values`. The pairs (value, row) are sorted by their distance from
-/// this value.
+/// Width of the neighbourhood of the first value in `values`. The pairs (value, row) in `values` are sorted by their
+/// distance from the first value.
 fn neighbourhood<'a>(values: impl Iterator<Item = &'a (f64, usize)>, apart: usize) -> f64 {
     let mut visits: Vec<usize> = Vec::with_capacity(VISITS);
     let (mut different, mut first, mut last) = (0, None, f64::NAN);

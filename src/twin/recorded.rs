@@ -8,8 +8,8 @@
 //! 3. Prediction: [`RecordedTwin::recorded`] adds the same noise in all cases.
 //!
 //! Noise is recorded for all targets of the model, and for the states with a known equation. If a measurement is
-//! missing, the noise is zero, so the particle follows the prediction. The step to the next measurement then contains
-//! the errors of all steps without measurements.
+//! missing, the noise is zero, so the particle follows the prediction. After a gap, the noise of the step to the next
+//! measurement contains the errors of all steps in the gap.
 //!
 //! The recorder adds the noise in the same way as the recorded twin. A replay of the logged controls therefore repeats
 //! the operations of the recorder, and rounding errors do not accumulate, even if the plant is unstable.
@@ -28,8 +28,8 @@ use crate::trajectory::{Frame, Trajectory, Window};
 struct StepNoise {
     /// `[targets][particles]`.
     targets: Vec<Vec<f64>>,
-    /// Noise of the states whose known equation has no learned residual: `[equations.next][particles]`. The column of
-    /// any other state is empty.
+    /// Noise of the states whose known equation has no learned residual: `[equations.next][particles]`. States with a
+    /// learned residual have an empty column.
     known: Vec<Vec<f64>>,
 }
 
@@ -147,7 +147,7 @@ impl Dynamics for RecordedTwin<'_> {
         }
     }
 
-    /// The labels of the twin. The recorder labels every row as inside, because its labels are not used.
+    /// Returns the support labels of the twin. A recorder labels every row as inside, because its labels are not used.
     fn support(&self, window: &Window) -> Vec<Support> {
         match self.noise {
             Noise::Recording { .. } => vec![Support::Inside; window.rows()],

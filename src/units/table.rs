@@ -206,7 +206,7 @@ pub(super) fn nearest(symbol: &str) -> Option<String> {
     if let Some((_, meant)) = CORRECTIONS.iter().find(|m| m.0 == lower) {
         return Some((*meant).to_owned());
     }
-    // a symbol of one or two letters is similar to too many others, so only its case is corrected
+    // a symbol of one or two letters is similar to too many other symbols, so only its case is corrected
     let by_case = suggestions().chain(CURRENCIES.map(str::to_owned)).find(|k| k.eq_ignore_ascii_case(symbol));
     if by_case.is_some() || symbol.chars().count() < 3 {
         return by_case;

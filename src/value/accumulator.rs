@@ -93,8 +93,8 @@ pub(super) fn tally_pair(x: &[f64], y: &[f64], sum: &mut [f64], denominator: &mu
 
 /// Largest mean of a signal over a sliding window of steps.
 ///
-/// A window is used if it has its full length within a segment and at least half of its values are known. If there is
-/// no such window, the largest mean of a segment shorter than the window is used.
+/// A window is used if it has its full length within a segment and at least half of its values are known. If no window
+/// meets these conditions, the largest mean of the segments that are shorter than the window is used.
 #[derive(Debug, Clone)]
 pub(super) struct Peak {
     window: usize,

@@ -11,15 +11,15 @@ use crate::units::Unit;
 /// The KPIs whose sum is the cost, each with the factor that converts it to `unit`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cash {
-    /// A currency, or the unit of the only priced KPI if no KPI is in money.
+    /// A currency, or the unit of the only priced KPI if no KPI is expressed in a currency.
     pub unit: String,
     /// Pairs (index of the KPI, factor).
     terms: Vec<(usize, f64)>,
 }
 
 impl Cash {
-    /// The cost consists of the benefit KPIs of the economics. Without economics, it consists of the priced KPIs in
-    /// money, or else of the only priced sum that is not a penalty. `None` if there is no such KPI.
+    /// The cost consists of the benefit KPIs of the economics. Without economics, the cost consists of the priced KPIs
+    /// in money, or else of the only priced sum that is not a penalty. Returns `None` if no KPI is a cost.
     pub fn new(kpis: &[Kpi], objective: &Objective, economics: Option<&EconomicsSpec>) -> Option<Self> {
         let convertible = |kpi: &Kpi, unit: &str| Unit::parse(unit).and_then(|unit| kpi.unit.factor(&unit)).ok();
         let in_unit = |unit: &str, listed: &dyn Fn(&Kpi) -> bool| {

@@ -147,7 +147,7 @@ fn variance_of_draw(differences: &[f64], members: usize) -> f64 {
     between + within * (1.0 - k / n)
 }
 
-/// Mean of values in ascending order, clamped to their range so that rounding cannot move it outside.
+/// Mean of values in ascending order, clamped so that rounding cannot move the mean outside the range of the values.
 fn mean(sorted: &[f64]) -> f64 {
     match (sorted.first(), sorted.last()) {
         (Some(first), Some(last)) => stats::mean(sorted).clamp(*first, *last),

@@ -40,7 +40,7 @@ pub struct Economics {
     /// Payback time in years; `None` if the investment never pays for itself.
     pub payback: Option<f64>,
     pub discounted_payback: Option<f64>,
-    /// Internal rate of return; `None` if there is none or if it is not uniquely determined.
+    /// Internal rate of return (IRR); `None` if the IRR does not exist or is not uniquely determined.
     pub irr: Option<f64>,
     /// The reason why there is no IRR.
     pub irr_note: Option<String>,

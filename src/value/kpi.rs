@@ -84,7 +84,7 @@ pub(super) enum Kind {
     Terminal(Box<TerminalTerms>),
 }
 
-/// A KPI as a sum over the steps of a run, if it can be written as such a sum.
+/// The form of a KPI as a sum over the steps of a run, if this form exists.
 pub enum PerStep<'a> {
     /// Sum of the expression over the steps, times the factor.
     Expression(&'a Program, f64),
@@ -177,8 +177,8 @@ impl Kpi {
         }
     }
 
-    /// Whether the KPI depends on `signal` other than as a limit of one of `controls`. `derived` returns the expression
-    /// of a derived signal.
+    /// Whether the KPI depends on `signal`, apart from expressions in which `signal` only limits one of the `controls`.
+    /// `derived` returns the expression of a derived signal.
     pub fn depends_beyond_limits<'a>(
         &self,
         signal: usize,
@@ -192,7 +192,7 @@ impl Kpi {
         }
     }
 
-    /// The KPI as a sum over the steps of a run with `steps` steps, if it can be written as such a sum.
+    /// Writes the KPI as a sum over the steps of a run with `steps` steps, if possible.
     pub fn per_step(&self, steps: usize) -> PerStep<'_> {
         match &self.kind {
             Kind::Sum(p) => PerStep::Expression(p, self.factor),

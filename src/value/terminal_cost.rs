@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::schema::Schema;
 use crate::trajectory::Frame;
 
-/// Maximum number of inputs for which the products of two different inputs are features (not tuned). If there are more
-/// inputs, their squares are the only quadratic features.
+/// Maximum number of inputs for which the products of two different inputs are features (not tuned). With a larger
+/// number of inputs, their squares are the only quadratic features.
 const MAX_PAIRED: usize = 16;
 
 /// An estimate of the objective over the next `steps` steps after a row: V(z) = w₀ + Σ wⱼ zⱼ + Σ wⱼₖ zⱼ zₖ, where z
@@ -25,7 +25,7 @@ pub struct TerminalCost {
     /// Means of the inputs.
     pub(super) mean: Vec<f64>,
     /// Two functions: one for the terms of the objective that are sums over time, and one for the terms that are means.
-    /// For a plan of n steps, the function for the terms that are means is divided by n.
+    /// For a plan of n steps, the second function is divided by n, because a mean is a sum divided by n.
     pub(super) parts: [Quadratic; 2],
 }
 

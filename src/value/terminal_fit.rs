@@ -12,7 +12,7 @@ use crate::schema::Role;
 use crate::stats::{mean_and_population_sd, mean_or_zero};
 use crate::trajectory::{Frame, Trajectory};
 
-/// Maximum number of rows used in the fit (not tuned). If the log has more rows, this many evenly spaced rows are used.
+/// Maximum number of rows used in the fit (not tuned). If the log has more rows, evenly spaced rows are selected.
 const ROWS: usize = 6000;
 /// Fraction of the rows used for validation, starting from the newest row (not tuned).
 const VALIDATION_SHARE: f64 = 0.25;
@@ -44,8 +44,8 @@ impl TerminalCost {
         // The costs used in the fit must not come from steps in the validation period.
         let from = sampled.get(old)?.0 + steps;
         let new = &sampled[sampled.partition_point(|(t, _)| *t < from)..];
-        // Neighbouring rows are nearly identical, so the minimum applies to the period covered by the rows, not to
-        // their number.
+        // Neighbouring rows are nearly identical, so a minimum applies to the period that the validation rows cover,
+        // not to the number of these rows.
         if new.last()?.0 < from + MIN_HORIZONS * steps {
             return None;
         }
@@ -159,7 +159,8 @@ fn rows_with_successors<'a>(
     log.segments.iter().flat_map(move |s| s.start.max(rows.start)..s.end.min(rows.end).saturating_sub(steps))
 }
 
-/// For each of the two kinds of cost, the sum over the `steps` rows after row `t`.
+/// The cost in the `steps` rows after row `t`, separately for the terms that are sums over time and the terms that are
+/// means.
 fn cost_after(costs: &[Vec<f64>; 2], t: usize, steps: usize) -> [f64; 2] {
     costs.each_ref().map(|c| c[t + 1..=t + steps].iter().sum())
 }

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::learn::model::{self, Family};
 use crate::learn::{Dataset, Fit, Layout, Particle, Regressor};
 
-/// The models that are compared. The one with the lower out-of-fold error is used.
+/// The model families that are compared. The family with the lower out-of-fold error is used.
 const FAMILIES: [Family; 2] = [Family::Linear, Family::Forest];
 /// Minimum number of days in the baseline period (not tuned).
 const MIN_DAYS: usize = 28;
@@ -46,9 +46,10 @@ pub struct AdjustedBaseline {
     pub statistics: Statistics,
     /// Number of intervals per fold.
     pub fold: usize,
-    /// Mean error of each forecast that is one fold long and made from all earlier intervals of the baseline.
+    /// Mean errors of forecasts with the length of one fold. Each forecast is made with a model that was fitted to all
+    /// earlier intervals of the baseline.
     pub forward: Vec<f64>,
-    /// Number of these forecasts that do not overlap.
+    /// Number of forecasts in `forward` that do not overlap.
     pub forecasts: usize,
     /// Predicted use in all intervals; NaN if a driver is missing.
     pub predicted: Vec<f64>,
@@ -139,7 +140,8 @@ impl AdjustedBaseline {
     }
 }
 
-/// The starts of the forecasts of `fold` intervals in the second half of `n` intervals, at least `stride` apart.
+/// Start positions of forecasts over `fold` intervals. The forecasts start in the second half of the `n` intervals, at
+/// least `stride` intervals apart.
 fn origins(n: usize, fold: usize, stride: usize) -> Vec<usize> {
     let (first, last) = (n / 2, n - fold.min(n));
     let count = ((last.saturating_sub(first)) / stride.max(1) + 1).min(MAX_ORIGINS);

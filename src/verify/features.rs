@@ -8,9 +8,9 @@ const KNOTS: usize = 5;
 
 /// The functions that compute the inputs of the model from the drivers and the calendar.
 ///
-/// The inputs are piecewise linear functions of each driver, with knots at its quantiles in the baseline period, the mean
-/// of each driver over the preceding day, and indicators of the hour (separately for Saturdays and Sundays) and of the
-/// day of the week.
+/// There are three kinds of inputs: piecewise linear functions of each driver (with knots at its quantiles in the
+/// baseline period), the mean of each driver over the preceding day, and indicators of the hour (separately for
+/// Saturdays and Sundays) and of the day of the week.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Features {
     knots: Vec<Vec<f64>>,

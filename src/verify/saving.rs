@@ -17,18 +17,18 @@ const SAMPLES: usize = 1_000;
 const BLOCK_DAYS: usize = 7;
 /// 75th percentile of the standard normal distribution.
 const NORMAL_75: f64 = 0.674_489_750;
-/// Largest half-width of the interval, relative to the saving, of a verified saving.
+/// Maximum half-width of the 90 % interval of a verified saving, as a fraction of the saving.
 const MAX_UNCERTAINTY: f64 = 0.5;
 /// Minimum number of standard errors between zero and a verified saving.
 const MIN_STANDARD_ERRORS: f64 = 2.0;
 /// A driver counts as outside its range in the baseline period if it is beyond the range by more than this fraction of
 /// the width of the range (not tuned).
 const MARGIN: f64 = 0.05;
-/// Largest fraction of intervals with a driver outside its range in the baseline period for a verified saving (not
-/// tuned).
+/// A saving is verified only if the fraction of intervals with a driver outside its range in the baseline period is at
+/// most this value (not tuned).
 const MAX_OUTSIDE: f64 = 0.1;
 
-/// The claim that the data support about a saving.
+/// The claim about a saving that is supported by the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Claim {
@@ -135,7 +135,7 @@ impl Saving {
 /// Politis & Romano 1992).
 fn bootstrap(errors: &[f64], m: usize, block: usize, seed: u64) -> [f64; 2] {
     let n = errors.len();
-    // prefix sums over two turns of the circle
+    // cumulative sums of the errors, continued over a second round of the circle
     let mut sums = vec![0.0; 2 * n + 1];
     for i in 0..2 * n {
         sums[i + 1] = sums[i] + errors[i % n];

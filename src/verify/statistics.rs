@@ -28,7 +28,7 @@ pub struct Statistics {
     pub autocorrelation: f64,
     /// Effective number of intervals n′ = n (1 − ρ)/(1 + ρ).
     pub effective_n: f64,
-    /// Mean error relative to the mean use. Positive values mean that the model predicts too little.
+    /// Mean error relative to the mean use. A positive value means that the predicted use is too low on average.
     pub nmbe: Option<f64>,
     /// Root mean square error relative to the mean use, with n and with n − p degrees of freedom.
     pub cv_rmse: Option<f64>,

@@ -1,9 +1,10 @@
 //! Randomised on/off trials (crossover design): the change is switched on and off in a random order, so that the saving
 //! does not depend on a model of the baseline.
 //!
-//! Days are grouped into pairs of the same weekday in consecutive weeks. One day of each pair, chosen at random, is on,
-//! and the other is off. The estimate is the mean over the pairs of the use on the off day minus the use on the on day.
-//! Under the hypothesis that the change has no effect, the sign of each difference is random, which gives the p-value.
+//! Days are grouped into pairs of the same weekday in consecutive weeks. In each pair, the change is on for one
+//! randomly chosen day and off for the other day. For each pair, the use with the change is subtracted from the use
+//! without it, and the estimated saving is the mean of these differences. Under the hypothesis that the change has no
+//! effect, the sign of each difference is random, which gives the p-value.
 
 use jiff::ToSpan;
 use jiff::civil::Date;
@@ -124,7 +125,7 @@ mod tests {
             Some(100.0 + n(d) - if on { 20.0 } else { 0.0 })
         };
         let found = analyse(&days, used, 1).unwrap();
-        // all seven differences are positive, so only the observed signs and their opposite reach the sum
+        // all seven differences are positive, so only the observed signs and the opposite signs give a sum of this size
         assert_eq!((found.pairs, found.p), (7, 2.0 / 128.0));
         let differences: Vec<f64> = (0..7)
             .map(|p| {

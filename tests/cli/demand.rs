@@ -109,7 +109,7 @@ fn write(room: &Room, days: &[Day], columns: &[usize]) {
     write_columns(&room.path("data/store/log/l.parquet"), &all);
 }
 
-/// A shop whose daily demand is independent gets the right fill rate, with the right range.
+/// If daily demand is independent, the simulated fill rate of a shop must have the correct mean and range.
 #[test]
 fn a_policy_is_simulated_against_independent_demand() {
     let room = Room::new();
@@ -128,7 +128,7 @@ fn a_policy_is_simulated_against_independent_demand() {
     assert!((samples[20] - low).abs() < 0.02 && (samples[180] - high).abs() < 0.01, "{low} {high} {samples:?}");
 }
 
-/// The stock and the backlog are not logged. They are computed from their start and the logged flows.
+/// If the stock and the backlog are not logged, they are computed from their initial values and the logged flows.
 #[test]
 fn a_stock_that_is_not_logged_has_a_start_and_an_equation() {
     let room = Room::new();
@@ -165,7 +165,8 @@ fn a_stock_that_is_not_logged_has_a_start_and_an_equation() {
     let replay = POLICY.replace("controller.base_stock = [ { order = \"order_qty\", position = \"on_hand + on_order - backlog\", level = \"26\" } ]", "controller.replay = {}");
     room.write("scenarios/store/replay.toml", &replay);
     room.run(&["run", "scenarios/store"]).expect(0);
-    // The stock at the start of each day. The orders before the log are taken as equal to the first one.
+    // The stock at the start of each day. Orders before the start of the log are assumed to equal the first logged
+    // order.
     let (mut stock, mut backlog, mut stocks) = (60.0, 0.0, Vec::new());
     for t in 0..ROWS {
         stocks.push(stock);

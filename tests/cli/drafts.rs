@@ -137,7 +137,7 @@ fn tags_of_a_control_system_get_roles_and_unrelated_tags_are_left_out() {
     run(&room, "loop");
 }
 
-/// Experiments of ten minutes, with a sample every second of which every tenth is missing.
+/// Experiments of ten minutes with one sample per second; every tenth sample is missing.
 #[test]
 fn short_experiments_with_missing_samples_get_a_longer_step() {
     let mut noise = Noise::new(9);
@@ -208,7 +208,7 @@ fn the_example_plant_is_complete() {
     room.run(&["init", "data/none"]).expect(66).says(&["--log"]);
 }
 
-/// Sales, of which several have the same time, are added per day. A temperature cannot be added.
+/// Several sales may have the same time; the sales of each day are added. The values of a temperature cannot be added.
 #[test]
 fn events_with_equal_times_are_added() {
     let mut noise = Noise::new(11);
@@ -243,7 +243,7 @@ fn events_with_equal_times_are_added() {
     assert!((mean - expected / 300.0).abs() < 0.05, "{mean} {}", expected / 300.0);
 }
 
-/// Nothing but a load with a daily and a weekly cycle is logged.
+/// The log contains only a load with a daily and a weekly cycle.
 #[test]
 fn cycles_of_the_day_and_of_the_week_are_encoded() {
     let mut noise = Noise::new(4);

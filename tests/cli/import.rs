@@ -1,11 +1,11 @@
-//! `twinopt import` without and with a program `twinopt-import`, and `init` on the log that an import writes.
+//! Tests of `twinopt import` with and without the program `twinopt-import`, and of `init` with an imported log.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::room::{Ended, HOUR_MS, ROWS, Room, START_MS, log, write_log, write_log_from};
 
-/// A copy of the binary in a folder of its own, in which no `twinopt-import` lies.
+/// A copy of the binary in a separate folder that does not contain `twinopt-import`.
 fn alone(dir: &Path) -> PathBuf {
     let binary = dir.join("twinopt");
     std::fs::copy(env!("CARGO_BIN_EXE_twinopt"), &binary).unwrap();
@@ -21,7 +21,7 @@ fn a_missing_program_is_named_with_the_command_that_builds_it() {
     let dir = tempfile::tempdir().unwrap();
     let binary = alone(dir.path());
     import(&binary, dir.path()).expect(66).says(&["twinopt-import", "cargo build --release -p twinopt-import"]);
-    // the help does not need the program
+    // `--help` works without the program `twinopt-import`
     let help = Ended::of(Command::new(&binary).args(["import", "--help"]).env("PATH", ""));
     help.expect(0);
 }
@@ -57,7 +57,7 @@ fn init_uses_the_files_in_the_folder_of_the_log() {
     assert!(ended.stdout.contains("data/fresh/log/*.parquet"), "{ended:?}");
     let twin = room.text("data/fresh/twin.toml");
     assert!(twin.contains("files = \"log/*.parquet\""), "{twin}");
-    // the same twin as from one file with all rows
+    // the twin must be the same as for a single file with all rows
     let one = room.path("export.parquet");
     write_log(&one, &whole);
     room.run(&["init", "data/single", "--log", one.to_str().unwrap()]).expect(0);

@@ -24,7 +24,7 @@ fn retrain_keeps_the_champion_unless_the_challenger_is_significantly_better() {
         assert_eq!(document["status"]["champion"], one.as_str());
         document["status"]["outcome"].as_str().unwrap().to_owned()
     };
-    // without new rows, nothing is fitted; another seed gives another challenger, which is not better
+    // without new rows, nothing is fitted unless the seed changes; the challenger with the new seed is not better
     assert_eq!(outcome(&[]), "nothing_new");
     assert_eq!(versions(&room), 1);
     assert_eq!(outcome(&["--seed", "5"]), "kept");

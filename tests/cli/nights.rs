@@ -31,7 +31,7 @@ fn a_failed_night_after_a_good_one_is_reported_until_it_is_repaired() {
     retrain(&room).expect(0);
     let one = champion(&room);
     room.run(&["status"]).expect(0);
-    // the next file is cut off
+    // the next log file is truncated
     let whole = room.read("data/room/log/room.parquet");
     room.write("data/room/log/more.parquet", "");
     std::fs::write(room.path("data/room/log/more.parquet"), &whole[..whole.len() / 2]).unwrap();
@@ -47,7 +47,7 @@ fn a_failed_night_after_a_good_one_is_reported_until_it_is_repaired() {
     std::fs::remove_file(room.path("data/room/log/more.parquet")).unwrap();
     assert!(retrain(&room).expect(0).stdout.contains("nothing new"));
     room.run(&["status"]).expect(0);
-    // a missing log is a failed night, too
+    // a night without a log counts as failed
     std::fs::remove_file(room.log_file()).unwrap();
     retrain(&room).expect(66);
     room.run(&["status"]).expect(3);
@@ -82,7 +82,7 @@ fn a_night_with_values_in_another_unit_is_refused_until_a_person_accepts_them() 
 fn a_gate_that_can_never_open_is_a_fault_and_needs_attention() {
     let room = Room::fitted();
     room.edit("data/room/twin.toml", "blocks  = \"14d\"", "blocks  = \"4d\"");
-    // 7 blocks of 24 h, 2 horizons of 6 h, 2 lags and 1 step
+    // 183 h are the sum of 7 blocks of 24 h, 2 horizons of 6 h, 2 lags and 1 step
     room.run(&["check", "data/room"]).expect(78).says(&[
         "8 blocks of 1d",
         "183h",
@@ -92,7 +92,7 @@ fn a_gate_that_can_never_open_is_a_fault_and_needs_attention() {
     ]);
     retrain(&room).expect(3).says(&["can never open", "4d", "blocks = \"8d\"", "champion unchanged"]);
     assert_eq!(history(&room).last().unwrap(), &("needs_attention".to_owned(), 3));
-    // the other commands do not need the gate
+    // `inspect` and `run` also work with settings under which no model can be promoted
     room.run(&["inspect", "data/room"]).expect(0);
     room.run(&["run", "scenarios/room/cold.toml"]).expect(0);
     room.edit("data/room/twin.toml", "blocks  = \"4d\"", "blocks  = \"8d\"");
@@ -108,7 +108,7 @@ fn drift_of_the_plant_needs_attention() {
     let room = Room::new();
     retrain(&room).expect(0);
     let one = champion(&room);
-    // in the newest 14 days, the sensor is ten times as noisy, which no model fitted to older rows can know
+    // in the newest 14 days, the sensor is ten times as noisy, which a model fitted to older rows cannot predict
     let mut columns = log(ROWS + 15 * 24, ROWS, 0.35);
     let mut noise = crate::room::Noise::new(5);
     columns[0].1[ROWS + 24..].iter_mut().for_each(|v| *v += 1.5 * noise.normal());
@@ -191,7 +191,7 @@ fn logs_outside_the_project_and_pipes_are_refused() {
     listed.expect(0);
     // `init` copies the log that the user names, wherever it is
     room.run(&["init", "data/fresh", "--log", file.to_str().unwrap()]).expect(0);
-    // opening a pipe would wait forever
+    // an attempt to open a pipe would never return
     let pipe = room.path("data/room/pipe.parquet");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     room.edit("data/room/twin.toml", file.to_str().unwrap(), "*");

@@ -64,7 +64,7 @@ fn noise_is_drawn_only_if_the_plant_depends_on_a_change() {
     }
     let (noise, note, caveat) = source("warm", "[disturbance]\noutdoor_temp = { add = 1.0 }");
     assert!(noise == "drawn" && caveat && note.contains("`outdoor_temp`") && note.contains("`rule`"), "{note}");
-    // The report shows the caveat, and the answer is at most “try”.
+    // The report shows the caveat, so the verdict must not be an unconditional recommendation.
     let page = room.text("reports/room/warm/index.html");
     assert!(page.contains("replays logged controls") && !page.contains("class=\"answer do\""));
     room.run(&["check", "scenarios/room/warm.toml"]).expect(0).says(&["replayed-baseline", "`outdoor_temp`"]);
@@ -120,7 +120,7 @@ fn a_twin_without_a_learned_part_has_no_interval() {
     assert!(page.contains("one simulated future cannot show") && page.contains("(no interval)"));
 }
 
-/// A tank with a demand; a slow controller with exploration sets its inflow.
+/// A tank with a varying demand. The inflow is set by a slow controller that adds small test moves.
 const TANK: &str = r#"
 name    = "room"
 step    = "1h"

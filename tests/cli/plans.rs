@@ -1,5 +1,5 @@
-//! Tests of orders, of minimum times, and of plans that cannot see their own effect. Each test computes the expected
-//! values.
+//! Tests of orders, of minimum times, and of plans that end before their moves take effect. Each test computes the
+//! expected values.
 
 use super::room::{Columns, Ended, Room};
 use serde_json::Value;
@@ -136,7 +136,7 @@ fn minimum_times_are_rounded_up_to_whole_steps() {
     assert_eq!((kpi(&results, "eager", "used"), kpi(&results, "eager", "switches")), (2.0, 20.0));
 }
 
-/// A loop that is to follow a reference of 40: x(t + 1) = x(t) + 0.2 (u(t) − x(t)).
+/// A control loop with the reference 40 and the plant x(t + 1) = x(t) + 0.2 (u(t) − x(t)).
 fn tracking(model_horizon: &str, cases: &str) -> Room {
     let mut columns: Columns = vec![("x", vec![30.0]), ("u", Vec::new()), ("ref", vec![40.0; 300])];
     for k in 0..300 {
@@ -175,7 +175,7 @@ fn a_plan_that_cannot_see_its_own_effect_is_reported_with_the_fix() {
     let (first, _) = html.split_once("</section>").unwrap_or((&html, ""));
     assert!(html.contains("cannot see its own effect"), "{first}");
 
-    // The control horizon of the model is too short, so plans without a horizon of their own look further ahead.
+    // The control horizon of the model is too short, so cases that specify no horizon use a longer one.
     let room = tracking("1h", "[case.default]\ncontroller.mpc = { particles = 1, within_log = false }\n");
     let report = check(&room);
     assert!(
@@ -257,13 +257,13 @@ fn a_battery_is_not_emptied_at_the_end_of_its_plans() {
     // With perfect foresight, the battery is charged from 5 to 10 and then discharged by 10 on the first day. On
     // each of the following days, the battery is charged and discharged by 10, except that 5 are left at the end.
     let optimum = 10.0 * 35.0 - 30.0 * 35.0;
-    // Energy that is left beyond the initial 5 is worth the mean price.
+    // The energy left at the end, minus the initial 5 units, is valued at the mean price.
     let cost = kpi(&results, "mpc", "cost") - 20.0 * (kpi(&results, "mpc", "left") - 5.0);
     assert!(cost <= 0.93 * optimum, "{cost} instead of {optimum}: {}", case(&results, "mpc")["controller"]);
 }
 
-/// Work costs the same at all times and has no deadline within the plan. If the backlog had no value at the end of the
-/// plan, deferring work would therefore be free.
+/// Work costs the same at all times and has no deadline within the plan. If the backlog at the end of the plan had no
+/// price, deferring work would therefore be free.
 #[test]
 fn work_is_not_deferred_for_ever() {
     let twin = "signals = [\n\

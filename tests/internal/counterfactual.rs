@@ -98,7 +98,8 @@ impl Controller for Shift {
     }
 }
 
-/// A feedback controller: u = 1.5 x + an integral of x, which starts at its value at the start of the run in the log.
+/// A feedback controller: u is 1.5 x plus an integral of x. The integral starts at the value that it has in the log at
+/// the start of the run.
 struct Feedback(Vec<f64>);
 
 impl Controller for Feedback {

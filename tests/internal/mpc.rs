@@ -39,7 +39,7 @@ kept = 1.0
 short = 9.0
 "#;
 
-/// The twin and the log of an inventory with a demand of 10 items a day and a standard deviation of 4.
+/// The twin and the log of an inventory whose daily demand has a mean of 10 items and a standard deviation of 4.
 fn stock(plant: &Plant) -> (Twin, Arc<Trajectory>) {
     let mut log = plant.log(70);
     for (name, value) in [("on_hand", 20.0), ("demand", 10.0), ("ordered", 10.0), ("usual", 10.0)] {
@@ -155,7 +155,7 @@ fn a_biased_model_reaches_its_setpoint_only_with_correction() {
     assert!(with < 1e-3, "{with}");
 }
 
-/// A twin that counts the simulated rows.
+/// A wrapper around a twin that counts the simulated rows.
 struct Counted<'a> {
     twin: &'a Twin,
     rows: AtomicUsize,

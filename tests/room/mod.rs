@@ -168,7 +168,7 @@ pub fn write_columns<N: AsRef<str>>(file: &Path, columns: &[(N, ArrayRef)]) {
     writer.close().unwrap();
 }
 
-/// Writes a log with one row per hour, of which the first has the time `start_ms`.
+/// Writes a log with one row per hour, starting at the time `start_ms`.
 pub fn write_log_from(file: &Path, columns: &Columns, start_ms: i64) {
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     let rows = columns[0].1.len() as i64;

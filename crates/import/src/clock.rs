@@ -104,7 +104,7 @@ fn series<'a>(frame: &'a FileFrame, name: &str) -> Result<&'a Series> {
     let column = frame.frame.column(name);
     let missing = |_| {
         Error::Data(format!(
-            "{}: there is no time column `{name}`, which other files have; name the files of each layout in a `--from` of its own",
+            "{}: there is no time column `{name}`, which other files have; give the files of each layout in a separate `--from`",
             frame.name
         ))
     };
@@ -158,8 +158,8 @@ fn numbers(frames: &[FileFrame], name: &str, expected: Unit) -> Result<Read> {
     let (min, max) = extremes(all.iter().flatten().flatten().copied());
     let unit = Unit::of(min, max).ok_or_else(|| {
         Error::Data(format!(
-            "{}: the numbers in the time column `{name}` run from {min} to {max}, which is {} for some rows but not for all; \
-             correct the rows or leave them out with `--where`",
+            "{}: the time column `{name}` contains numbers from {min} to {max}, of which only some can be read as {}; \
+             correct the other rows, or leave them out with `--where`",
             frames[0].name,
             expected.name()
         ))
@@ -222,8 +222,8 @@ fn order(frames: &[FileFrame], name: &str, columns: &[&StringChunked]) -> Result
     let place = &frames[0].name;
     match (&orders.only, &orders.unclear) {
         ([_, Some(a), Some(b)], _) => Err(Error::Data(format!(
-            "{place}: in the time column `{name}`, `{a}` begins with the day, and `{b}` begins with the month; export both kinds of files \
-             separately, and give each a `--from` of its own"
+            "{place}: in the time column `{name}`, `{a}` begins with the day, and `{b}` begins with the month; export the two kinds \
+             of files separately, and give each kind in a separate `--from`"
         ))),
         ([_, Some(_), None], _) => Ok(Order::Dmy),
         ([_, None, Some(_)], _) => Ok(Order::Mdy),
@@ -271,7 +271,7 @@ fn add_clock(
 /// Counts rows without a readable time.
 ///
 /// # Errors
-/// [`Error::Data`] if there are too many.
+/// [`Error::Data`] if too many rows have no readable time.
 fn count_missing(frames: &[FileFrame], name: &str, times: &PerRow<i64>, notes: &mut Vec<String>) -> Result<()> {
     let rows: usize = times.iter().map(Vec::len).sum();
     let (mut empty, mut unreadable) = (0, Vec::new());

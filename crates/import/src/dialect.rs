@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::number::{self, Class};
 use crate::stamp::{self, Order};
 
-/// Delimiters in the order in which they are tried. A comma is last, because it can also be a decimal sign.
+/// Delimiters in the order in which they are tried. The comma is last, because it can also be a decimal sign.
 const DELIMITERS: [u8; 4] = [b'\t', b';', b'|', b','];
 /// Number of bytes that are examined (not tuned).
 const SAMPLE: usize = 1 << 18;

@@ -117,7 +117,8 @@ impl Condition {
         }
     }
 
-    /// The condition as a polars expression; only for column types for which this does not change its meaning.
+    /// The condition as a polars expression, or `None` if the expression would have a different meaning for this column
+    /// type.
     pub fn pushed_down(&self, data_type: &DataType) -> Option<Expr> {
         let column = col(self.column.as_str());
         let value = match (&self.literal, data_type) {

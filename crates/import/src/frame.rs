@@ -143,7 +143,7 @@ fn parquet(name: &str, mut bytes: Vec<u8>) -> Result<Opened> {
         return Err(bad("the length of the footer is wrong"));
     }
     // The footer may contain an Arrow schema, which polars cannot read if a time zone is an offset such as `+05:30`.
-    // The Parquet types suffice, so the key of the Arrow schema is replaced by one that polars does not know.
+    // The Parquet types are sufficient, so the key of the Arrow schema is changed to make polars ignore the schema.
     const KEY: &[u8] = b"ARROW:schema";
     let start = end - 8 - footer;
     if let Some(at) = bytes[start..end].windows(KEY.len()).position(|w| w == KEY) {

@@ -194,7 +194,7 @@ fn written_months(log: &Path, known: bool) -> Result<Vec<String>> {
     match foreign {
         None => Ok(names),
         Some(name) => Err(Error::Usage(format!(
-            "{} contains {name}, which no import wrote; move it, and import it with `--from` if it belongs to the log",
+            "{} contains {name}, which was not written by an import; move it, and import it with `--from` if it belongs to the log",
             log.display()
         ))),
     }

@@ -17,8 +17,8 @@ const COMPRESSED: u64 = 8;
 const SECONDS: u64 = 10;
 const SECONDS_PER_MIB: u64 = 2;
 
-/// Control character that precedes, on standard error, the name of the file about to be read, so that `twinopt import`
-/// can name the file if this process is killed.
+/// Control character that is printed to standard error before the name of the next file to be read, so that `twinopt
+/// import` can name the file if this process is killed.
 pub const MARK: char = '\u{1f}';
 
 /// The file that is being read, and the time at which reading must be finished.
@@ -47,7 +47,7 @@ fn has_parent() -> bool {
 }
 
 /// Starts a thread that ends this process when standard input is closed, which happens when `twinopt import` ends.
-/// All files written up to that time are complete.
+/// Files that were written before the process ends are complete.
 pub fn end_with_parent(code: i32) {
     if has_parent() {
         std::thread::spawn(move || {

@@ -93,7 +93,7 @@ impl Signs {
         [&self.point, &self.comma, &self.unclear_point, &self.unclear_comma].into_iter().any(Option::is_some)
     }
 
-    /// The decimal sign that follows from the texts. `None` if no text has one.
+    /// The decimal sign that follows from the texts. `None` if no text has a decimal sign.
     ///
     /// # Errors
     /// The error contains two texts that contradict each other, or an ambiguous text and an empty string.

@@ -26,7 +26,7 @@ pub fn remove_temporary(folder: &Path) {
     }
 }
 
-/// A file that has been written under a temporary name. It is removed if it is not renamed.
+/// A file that has been written under a temporary name. The file is removed unless it is renamed.
 pub struct Staged {
     temporary: PathBuf,
     path: PathBuf,

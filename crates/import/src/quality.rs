@@ -93,8 +93,8 @@ impl Flags {
         match all.first() {
             None => Ok(None),
             Some((code, _)) if all.iter().map(|(_, n)| n).sum::<usize>() == samples => Err(Error::Data(format!(
-                "{source}: no sample of `{tag}` has a quality in `{column}` that counts as good: {}; if one of them is good, name it, such \
-                 as `--good {}`",
+                "{source}: no sample of `{tag}` has a quality flag in `{column}` that means good: {}; if one of these flags does mean \
+                 good, add it, such as `--good {}`",
                 list(&texts, 6),
                 name(code)
             ))),

@@ -26,8 +26,8 @@ pub struct Recipe {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<String>,
     pub source: Vec<Source>,
-    /// Units of the columns of the log, as written in the exports. They are used by `twinopt init`, and do not affect
-    /// the log.
+    /// Units of the columns of the log, as written in the exports. The units are used by `twinopt init`, and do not
+    /// affect the log.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unit: BTreeMap<String, String>,
 }
@@ -91,7 +91,7 @@ impl Recipe {
     }
 
     /// Adds the settings of `other` that this recipe lacks, such as a decimal sign that an earlier import detected.
-    /// Returns the name of the first setting in which the two differ.
+    /// Returns the name of the first setting in which the two recipes differ.
     pub fn complete(&mut self, other: &Self) -> Option<&'static str> {
         if self.source.len() != other.source.len() {
             return Some("from");

@@ -10,7 +10,8 @@ use crate::merge::Values;
 pub const TIME: &str = "timestamp";
 /// Ending of the names of columns with quality flags.
 pub const QUALITY: &str = ".quality";
-/// Minimum fraction of non-empty cells in a wide table (not tuned). Below this, the log has one row per sample.
+/// Minimum fraction of non-empty cells in a wide table (not tuned). If the fraction is lower, the log has one row per
+/// sample.
 const FILLED: f64 = 0.7;
 
 /// A column with strictly ascending times (µs since 1970).

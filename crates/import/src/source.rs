@@ -331,8 +331,8 @@ pub fn file_limit(address_space: u64) -> u64 {
     address_space / 4
 }
 
-/// The path `from` of a source. It is relative to the folder of the recipe if both are in the same project
-/// folder, which is the folder that contains `data`.
+/// The path `from` of a source. The path is relative to the folder of the recipe if the source and the recipe are in
+/// the same project folder, which is the folder that contains `data`.
 pub fn relative(from: &str, dir: &Path) -> String {
     let absolute = |path: &Path| std::path::absolute(path).map(|p| simplified(&p));
     let (Ok(from_path), Ok(dir)) = (absolute(Path::new(from)), absolute(dir)) else { return from.to_owned() };

@@ -139,7 +139,8 @@ pub fn parse_clock(text: &str) -> Option<i64> {
     }
 }
 
-/// Parses the digits at the start of a text. Returns their value, their number and the rest of the text.
+/// Parses the digits at the start of a text. Returns the value of the digits, the number of digits, and the rest of the
+/// text.
 fn digits(text: &str) -> Option<(u32, usize, &str)> {
     let end = text.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
     let value = if end == 0 || end > 9 { None } else { text[..end].parse().ok() };

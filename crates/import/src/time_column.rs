@@ -151,7 +151,7 @@ fn example(frame: &FileFrame, name: &str) -> String {
     text.map_or_else(String::new, |t| format!(" (e.g. `{t}`)"))
 }
 
-/// The candidate whose name is the most usual one for a time column.
+/// The candidate with the most common name for a time column.
 fn best(frame: &FileFrame, candidates: &[(String, Kind)]) -> Result<(String, Kind)> {
     let rank = |name: &str| layout::time_rank(name).unwrap_or(usize::MAX);
     let smallest = candidates.iter().map(|(name, _)| rank(name)).min().unwrap_or(0);

@@ -91,7 +91,7 @@ impl Texts {
         }
         let states: Vec<&String> = self.others.keys().filter(|t| !is_system(t, false)).collect();
         if self.numbers == 0 && states.is_empty() {
-            // an empty column, or one without a single number
+            // the column is empty or contains no numbers
             return if self.others.is_empty() { Conversion::Empty } else { Conversion::Numbers };
         }
         if self.numbers == 0 {

@@ -53,7 +53,7 @@ impl Zone {
                 Some(AmbiguousOffset::Unambiguous { offset }) => Some(i64::from(offset.seconds())),
                 _ => None,
             };
-            // if the offset changes on this day, it differs between the time before the day and the time after it
+            // if the offset changes on this day, the offsets before and after the day differ
             let (start, end) = (at((day - 1) * DAY_US), at((day + 2) * DAY_US));
             start.filter(|_| start == end && start == at(day * DAY_US))
         });
@@ -79,7 +79,7 @@ impl Zone {
     pub fn resolve(&mut self, file: &str, times: &mut [i64], series: &[u32]) -> Result<usize> {
         let mut repeated = 0;
         let tags = series.iter().filter(|tag| **tag != u32::MAX).max().map_or(0, |tag| *tag as usize + 1);
-        // rows without a tag share the last place
+        // all rows without a tag use the last index
         let tag = |row: usize| series.get(row).map_or(0, |tag| (*tag as usize).min(tags));
         let mut last = vec![NO_TIME; tags + 1];
         let downwards = direction(times, &tag, tags + 1);
@@ -96,7 +96,7 @@ impl Zone {
                     if downwards.is_none() {
                         let text = format!(
                             "{file}: {} occurs twice in {} (end of summer time), and the rows are not sorted by time, so \
-                             the two cannot be told apart; export times in UTC or sorted by time",
+                             the two occurrences cannot be distinguished; export times in UTC or sorted by time",
                             shown(local),
                             self.name
                         );
@@ -122,8 +122,8 @@ impl Zone {
     }
 }
 
-/// Whether the rows of each series run backwards in time. `None` if they are not sorted. The hour that is
-/// repeated at the end of summer time does not count as a violation of this order.
+/// Whether the rows of each series run backwards in time. `None` if the rows are not sorted. The hour that is repeated
+/// at the end of summer time is ignored in this check.
 fn direction(times: &[i64], tag: &impl Fn(usize) -> usize, tags: usize) -> Option<bool> {
     let mut last = vec![NO_TIME; tags];
     let (mut up, mut down, mut hours_up, mut hours_down) = (0_usize, 0_usize, 0_usize, 0_usize);

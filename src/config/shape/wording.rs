@@ -33,7 +33,7 @@ impl<'s> FileSchema<'s> {
                 format!("did you mean `{meant}`? That key is already present, so remove this line")
             }
             Some(meant) => format!("did you mean `{meant}`?"),
-            None if known.is_empty() => "remove it, because this table must be empty".to_owned(),
+            None if known.is_empty() => "remove this key, because the table must be empty".to_owned(),
             None => {
                 let elsewhere = self.home_of(name).filter(|_| movable);
                 let known = known.keys().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ");
@@ -91,7 +91,7 @@ impl<'s> FileSchema<'s> {
         }
     }
 
-    /// Name of the only table that can have the key `name`. `None` unless exactly one table can have the key.
+    /// Name of the only table that can have the key `name`. `None` if no table or more than one table can have the key.
     fn home_of(self, name: &str) -> Option<String> {
         let definitions = self.root["$defs"].as_object()?;
         let homes: Vec<&str> = definitions

@@ -22,8 +22,8 @@ use crate::trajectory::Frame;
 use crate::twin::Dynamics;
 use crate::value::{Kpi, Objective};
 
-/// On average, one in this many plans is re-scored (requirement SUP-5). With a Gaussian process, re-scoring takes ten
-/// times as long as planning.
+/// Average ratio of all plans to the plans that are re-scored (requirement SUP-5). With a Gaussian process, re-scoring
+/// takes ten times as long as planning.
 const RESCORED_ONE_IN: usize = 8;
 /// RNG stream that selects the plans to re-score.
 const RESCORING_STREAM: u64 = 3;
@@ -224,7 +224,7 @@ impl Mpc<'_> {
     }
 
     /// Evaluates the current plan of particle `row` with its next move replaced by each of the moves in `first`,
-    /// `[controls]`, and returns the index of the move that gives the lowest cost of the whole plan. The time budget
+    /// `[controls]`, and returns the index of the move for which the whole plan has the lowest cost. The time budget
     /// and the limits on totals are ignored. Returns `None` if there is no plan, if the plan has order-up-to levels, or
     /// if no cost is finite.
     pub fn cheapest(&mut self, observation: &Observation, row: usize, first: &[Vec<f64>]) -> Option<usize> {

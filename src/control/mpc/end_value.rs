@@ -8,10 +8,11 @@
 //!   λ = mean over moves k of (∂J/∂u_k) / (∂x_N/∂u_k),     V(x_N) = −λ x_N
 //! ```
 //!
-//! where J is the objective of the plan, x_N is the stored amount at its end, and only moves that affect both count.
-//! For a battery, λ is the mean price of charging. For a backlog of work, λ is negative, and −λ is the mean cost of
-//! doing the work. The default value applies only to stores that the objective does not price (see
-//! [`ResolvedMpc::stores`]), so J contains the cost of filling the store and not the benefit of using it.
+//! where J is the objective of the plan, x_N is the stored amount at the end of the plan, and the mean includes only
+//! moves that affect both J and x_N. For a battery, λ is the mean price of charging. For a backlog of work, λ is
+//! negative, and −λ is the mean cost of doing the work. The default value applies only to stores that the objective
+//! does not price (see [`ResolvedMpc::stores`]), so J contains the cost of filling the store and not the benefit of
+//! using it.
 //!
 //! [`ResolvedMpc::stores`]: super::resolved::ResolvedMpc::stores
 

@@ -7,7 +7,7 @@ pub(super) struct Futures {
     /// Ensemble member used in each future; `None` selects the ensemble mean.
     pub members: Vec<Option<usize>>,
     pub noise: Noise,
-    /// Multiple of the standard deviation of the cost over futures; this multiple is added to the mean cost.
+    /// Number of standard deviations of the cost over futures that are added to the mean cost.
     pub pessimism: f64,
 }
 

@@ -16,8 +16,8 @@ pub(super) struct Margins {
 }
 
 impl Margins {
-    /// The tightened bounds of `limit` at `step`, shifted by the deviation of the plan's simulated future number
-    /// `future`. If the tightened bounds cross, both are set to their midpoint before they are shifted.
+    /// The tightened bounds of `limit` at `step`, shifted by the deviation of the limited signal in future number
+    /// `future` of the plan. If the tightened bounds cross, both are set to their midpoint before they are shifted.
     pub fn tightened(&self, limit: usize, bounds: Bounds, step: usize, future: usize) -> Bounds {
         let Some(width) = self.widths.get(limit).map(|w| w[step]) else { return bounds };
         let deviation = self.deviations[limit][step * self.futures + future];

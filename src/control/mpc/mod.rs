@@ -106,7 +106,7 @@ pub use self::resolved::{ResolvedMpc, require_control, require_objective};
 pub use self::skill_horizon::SkillHorizon;
 pub use self::tuning::{ExpectedKpi, MpcSettings, TunedMpc, TuningTrial};
 
-/// Returns the length of the longest block of a plan. This length, `horizon` and `replan` are in steps.
+/// Returns the length of the longest block of a plan. The result, `horizon` and `replan` are in steps.
 pub fn longest_block(horizon: usize, replan: usize, moves: usize) -> usize {
     blocks::Blocks::new(horizon, replan, moves).longest()
 }

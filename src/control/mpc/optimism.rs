@@ -13,7 +13,7 @@ pub struct OptimismCheck {
     /// Saving in the futures for which the plans were optimised, in the unit of the objective.
     #[serde(alias = "promised")]
     pub predicted: f64,
-    /// Saving of the same plans in held-out futures.
+    /// Saving of the re-scored plans in held-out futures.
     #[serde(alias = "kept")]
     pub rescored: f64,
 }

@@ -1,8 +1,9 @@
 //! Orders that are planned through an order-up-to level.
 //!
 //! A plan of fixed orders cannot react to demand that becomes known only after the plan is made, so it orders too early
-//! or too much. If the plan sets order-up-to levels instead, the order in each future is the level minus the inventory
-//! position. Such base-stock policies are optimal for serial supply chains (Clark & Scarf 1960).
+//! or too much. If the plan sets order-up-to levels instead of orders, the order in each future is the level minus the
+//! inventory position. Base-stock policies, which order in this way, are optimal for serial supply chains (Clark &
+//! Scarf 1960).
 
 use super::resolved::PlannedStockSettings;
 use crate::control::covering_order;

@@ -212,8 +212,8 @@ fn numbers(faults: &mut Faults<'_>, owner: &str, spec: &MpcSpec) {
     }
 }
 
-/// Help text for a fraction that must be at least `low`. If the value looks like a percentage, the text suggests the
-/// corresponding fraction.
+/// Help text for a fraction that must be at least `low`. If the value looks like a percentage, the help text suggests
+/// the corresponding fraction.
 fn share(value: f64, low: f64, key: &str, otherwise: &str) -> String {
     if value > 1.0 && value < 100.0 && value / 100.0 >= low {
         format!("write it as a fraction, not in per cent: `{key} = {}`", value / 100.0)

@@ -66,8 +66,8 @@ pub(super) struct Sampling {
     pub particles: usize,
     /// Plans minimise this quantile of the objective over futures; `None` if they minimise the mean.
     pub risk: Option<f64>,
-    /// If the state is not inside the support, the mean cost is increased by this many standard deviations, computed
-    /// from the costs of the ensemble members.
+    /// Number of standard deviations of the cost over ensemble members that are added to the mean cost if the state is
+    /// not inside the support.
     pub pessimism: f64,
 }
 
@@ -125,7 +125,8 @@ impl<'a> Setup<'a> {
         setup
     }
 
-    /// For each order in `settings`, makes plans contain the order-up-to level instead of the order itself.
+    /// Changes the plans so that they contain the order-up-to level of each order in `settings` instead of the order
+    /// itself.
     fn plan_levels(&mut self, settings: &[PlannedStockSettings]) {
         for stock in settings {
             let Some(c) = self.controls.iter().position(|s| *s == stock.order) else { continue };
@@ -221,8 +222,8 @@ impl Setup<'_> {
     }
 }
 
-/// The weight of pessimism. The weight is zero for a model with one member, and for plans that minimise a quantile,
-/// because the quantile already accounts for uncertainty.
+/// The weight of pessimism, which is zero for a model with one member. It is also zero for plans that minimise a
+/// quantile, because the quantile already accounts for uncertainty.
 fn pessimism(settings: &ResolvedMpc, dynamics: &dyn Dynamics) -> f64 {
     if settings.risk.is_some() || dynamics.members() < 2 {
         return 0.0;

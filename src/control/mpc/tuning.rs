@@ -80,7 +80,7 @@ pub struct TuningTrial {
     /// infinite (`null` in JSON) if a run failed.
     #[serde(deserialize_with = "number_or_nan")]
     pub objective: f64,
-    /// Standard error of the paired difference between the objectives of this candidate and the chosen one.
+    /// Standard error of the paired difference between the objectives of this candidate and of the chosen candidate.
     #[serde(deserialize_with = "number_or_nan")]
     pub error: f64,
 }

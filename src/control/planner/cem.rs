@@ -6,7 +6,7 @@
 //!    the controls.
 //! 2. Select the elites: the fraction `elites` of the candidates (default 10 %; not tuned) with the lowest costs.
 //! 3. Set μ to α μ + (1 − α) × mean of the elites with α = `smoothing` (default 0.1, as in PETS). Update σ² in the same
-//!    way.
+//!    way as μ.
 //!
 //! Initially, μ is the last plan and σ is the typical variation of each control. The plan is the best sequence of all
 //! iterations.

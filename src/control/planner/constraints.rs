@@ -101,8 +101,8 @@ mod tests {
         assert_eq!(control(10.0, 1.0, 0.0).nearest(5.0, 0, 9.0), 6.0);
         assert_eq!(control(10.0, 1.0, 0.0).nearest(20.0, 0, 9.0), 19.0);
         assert_eq!(control(10.0, inf, 0.0).nearest(20.0, 0, 12.0), 10.0);
-        // The target is 9. From 4, the only multiple of 3 within reach of one move is 3. From 4.5, no multiple is
-        // within reach, so the control moves as far as possible towards 9.
+        // The target is 9. From 4, the only multiple of 3 that one move can reach is 3. From 4.5, no multiple can be
+        // reached in one move, so the control moves as far as possible towards 9.
         assert_eq!(control(10.0, 1.0, 3.0).nearest(4.0, 0, 9.0), 3.0);
         assert_eq!(control(10.0, 1.0, 3.0).nearest(4.5, 0, 9.0), 5.5);
         assert_eq!(control(10.0, 4.0, 3.0).nearest(0.0, 0, 4.6), 3.0);

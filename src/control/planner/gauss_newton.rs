@@ -3,8 +3,8 @@
 //! Algorithm:
 //! 1. Evaluate the initial candidates (the last plan, the held controls, and constant sequences) and keep the `starts`
 //!    candidates with the lowest cost (default 2; not tuned).
-//! 2. Run `iterations` iterations (default 5; not tuned): the first for each start u, the others only for the best one.
-//!    In each iteration:
+//! 2. Run `iterations` iterations (default 5; not tuned), the first from each start u and the later ones only from the
+//!    best start. In each iteration:
 //!    - compute the residuals r over the horizon, their Jacobian J and the gradient g of the rest of the cost in one
 //!      batch;
 //!    - for four damping factors λ, solve min ½ ‖r + Jδ‖² + gᵀδ + ½ λ δᵀDδ subject to bounds, move limits, totals and

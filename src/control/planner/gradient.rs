@@ -5,7 +5,7 @@
 //! 1. Compute the gradient g from the linearisation, or by forward differences in one batch.
 //! 2. Fix the values that are on a bound and that a step along the negative gradient would move beyond this bound.
 //! 3. Compute the direction −Hg by the two-loop recursion over the last `memory` curvature pairs (default 6; not
-//!    tuned). The second direction is −g.
+//!    tuned). Use −g as a second direction.
 //! 4. Project and evaluate the sequences at six step lengths along each direction in one batch, and take the best.
 //! 5. If the relative gain is below 10⁻¹⁰, discard the curvature pairs and try once more. If the gain is still too
 //!    small, stop.
@@ -30,8 +30,8 @@ pub struct Gradient {
     pub memory: usize,
 }
 
-/// Step lengths along the quasi-Newton direction, and along the negative gradient scaled to a maximum absolute element
-/// of 1 (not tuned).
+/// Step lengths along the quasi-Newton direction, and along the negative gradient scaled so that its largest absolute
+/// element is 1 (not tuned).
 const LENGTHS: [f64; 6] = [2.0, 1.0, 0.5, 0.2, 0.05, 0.01];
 const STEEPEST: [f64; 6] = [3.0, 1.0, 0.3, 0.1, 0.03, 0.003];
 /// Step size of the forward differences, in units of the control's scale.

@@ -39,7 +39,7 @@ pub struct Mcts {
 /// Minimum and maximum number of sequences per batch. Small batches use the best sequence sooner; large batches take
 /// less time.
 const BATCH: (usize, usize) = (2, 16);
-/// Number of batches in which the population is evaluated, if this does not make a batch too small or too large.
+/// Number of batches in which the population is evaluated, unless the batches would be too small or too large.
 const BATCHES: usize = 32;
 /// Constants of the pUCT bound, as in MuZero.
 const PUCT_C1: f64 = 1.25;
@@ -49,8 +49,8 @@ const WIDENING: f64 = 1.5;
 /// Maximum number of moves that a node considers (not tuned). If the number of possible moves is larger, the node
 /// considers a random sample of them.
 const MOST_CHILDREN: usize = 64;
-/// Maximum number of moves in which a selected sequence deviates from the best one (not tuned). If there is no such
-/// sequence, a path through the tree is selected.
+/// Maximum number of moves in which a selected sequence deviates from the best sequence (not tuned). If no sequence
+/// with so few deviations is found, a path through the tree is selected.
 const MOST_DEVIATIONS: usize = 3;
 /// Maximum number of nodes that are visited to find a sequence that deviates in few moves, so that large trees do not
 /// slow down the search (not tuned).
@@ -80,7 +80,7 @@ struct Node {
     closed: bool,
 }
 
-/// A search for a sequence that deviates from the best one.
+/// A search for a sequence that deviates from the best sequence.
 struct Deviation<'a, 'p> {
     problem: &'a Problem<'p>,
     best: &'a [f64],
@@ -260,7 +260,7 @@ impl Tree {
     }
 
     /// Appends the moves after node `at` to `sequence`, so that it deviates from the best sequence in at most `left`
-    /// moves. Returns `false` and leaves `sequence` unchanged if no such sequence was found outside the tree.
+    /// moves. Returns `false` and leaves `sequence` unchanged if no sequence outside the tree was found.
     fn deviate(&self, search: &mut Deviation, at: usize, left: usize, sequence: &mut Vec<f64>) -> bool {
         let Deviation { problem, best, from, .. } = *search;
         let (node, controls) = (&self.nodes[at], problem.controls());

@@ -3,8 +3,8 @@
 //! A planner minimises a [`CostFunction`] over sequences of moves. The samplers (random shooting, CEM, iCEM, MPPI,
 //! MCTS) use costs only. Gauss-Newton, QP and gradient descent also use derivatives ([`CostFunction::linearise`]).
 //!
-//! Every sequence is made feasible by [`project()`] before its cost is computed. Costs are therefore computed only for
-//! sequences that the plant can follow, and every plan satisfies the limits of its controls.
+//! Every sequence is made feasible by [`project()`] before its cost is computed. Costs are computed only for sequences
+//! that the plant can follow, and every plan satisfies the limits of its controls.
 
 mod candidates;
 mod cem;

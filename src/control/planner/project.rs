@@ -56,7 +56,7 @@ fn enforce_total(problem: &Problem, total: &TotalLimit, sequence: &mut [f64], su
         return;
     }
     // Because all moves are shifted by the same fraction of their distance to the bound, rounding to multiples of
-    // `multiple` may lower more moves than necessary. The loop therefore visits the moves in chronological order, and
+    // `multiple` may lower more moves than necessary. The following loop visits the moves in chronological order, and
     // raises each move by `multiple` if the raised move does not exceed its target and the total stays within its
     // limit.
     for i in (total.control..sequence.len()).step_by(problem.controls()) {

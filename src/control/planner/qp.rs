@@ -9,7 +9,7 @@
 //!    a time.
 //! 3. Evaluate u + λδ for λ ∈ {1, 0.5, 0.2, 0.05} and keep the best sequence.
 //! 4. Set r from the best step length, or reduce r if no step lowered the cost. Stop if two consecutive iterations have
-//!    a relative gain below 10⁻⁶, or if a full step has one below 10⁻⁹.
+//!    a relative gain below 10⁻⁶, or if a full step has a relative gain below 10⁻⁹.
 //!
 //! The two planners that solve quadratic programs use different solvers. The programs of this planner have a slack
 //! variable per violated limit and may have a singular Hessian (if the cost is linear), so a sparse interior-point

@@ -24,9 +24,9 @@ pub struct Undo {
 /// first-order process reaches 63 % after one time constant.
 const RESPONSE: f64 = 0.63;
 
-/// Returns the bounds of every state on which the plan has an effect, compared with the simulation `kept` of unchanged
-/// controls. The time of the bounds is the time scale of the process: the time after which the effect reaches 63 % of
-/// its largest value. At earlier times, most of the effect would still be missing.
+/// Returns the bounds of every state that the plan changes compared with `kept`, the simulation with unchanged
+/// controls. The bounds apply at the time at which the effect of the plan reaches 63 % of its largest value. At earlier
+/// times, most of the effect would still be missing.
 pub fn undo(plant: &Plant, ahead: &Ahead, planned: &Simulated, kept: &Simulated) -> Vec<Undo> {
     let steps = planned.trajectory.steps.min(kept.trajectory.steps);
     let states = plant.schema.with_role(Role::State).into_iter();

@@ -198,9 +198,9 @@ impl Past {
     }
 }
 
-/// Returns the mean prediction from row `row` of the trajectory `t`. This trajectory has one particle and known
-/// controls, and its usable past begins at row `first`. The result has one value per signal: states at the next step,
-/// and all other signals at this step.
+/// Returns the mean prediction from row `row` of the trajectory `t`. The trajectory `t` must have one particle and
+/// known controls, and its usable past must begin at row `first`. The result has one value per signal: states at the
+/// next step, and all other signals at this step.
 pub fn predicted(dynamics: &dyn Dynamics, t: &Trajectory, first: usize, row: usize) -> Vec<f64> {
     let window = Window::from_trajectory(t, row, first, dynamics.depth().max(2), 1);
     let mut batch = Batch::candidates(window, 1, dynamics.members(), None);

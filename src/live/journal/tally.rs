@@ -29,7 +29,7 @@ pub struct Tally {
     ms: Vec<f64>,
     /// KPI name → (sum, number of values).
     kpis: BTreeMap<String, (f64, usize)>,
-    /// Signal name → number and size of the violations of the signal's soft limits.
+    /// Signal name → number and size of the violations of its soft limits.
     soft_limits: BTreeMap<String, SoftLimit>,
 }
 

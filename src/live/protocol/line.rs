@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 
 use super::flag::{Flag, FlagKind};
 
-/// Maximum length of a line that is read, in bytes (not tuned). Longer lines are answered, but their content is
-/// ignored.
+/// Maximum length of a line that is read, in bytes (not tuned). A line above this maximum length is answered, but its
+/// content is ignored.
 pub const MAX_LINE_BYTES: usize = 1 << 20;
 /// Largest line number. Above 2^53 ≈ 9e15, an `f64` cannot represent every integer.
 const MAX_LINE_NUMBER: f64 = 9e15;
@@ -16,17 +16,17 @@ const MAX_LINE_NUMBER: f64 = 9e15;
 pub enum Line {
     /// The plant's description of itself.
     Describe(Map<String, Value>),
-    /// The plant's values at one moment.
+    /// The values that the plant sends in one line.
     Sample(Sample),
     End,
 }
 
-/// The plant's values at one moment. A table that is missing from the line is treated as empty.
+/// The values that the plant sends in one line. A table that is missing from the line is treated as empty.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sample {
     pub k: Option<i64>,
     pub time: Option<Timestamp>,
-    /// Values measured at this moment.
+    /// Values measured at the time of the line.
     pub obs: Map<String, Value>,
     /// KPIs of the interval that has just ended.
     pub kpi: Map<String, Value>,

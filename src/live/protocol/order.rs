@@ -9,8 +9,8 @@ const ACCEPT_AFTER_FROM_START: usize = 2;
 /// The position of a line in its run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// The line has the number `n` in its run, counted from 0. Earlier lines that were only assumed to be line `n`
-    /// or a later line must be dropped.
+    /// The line has the number `n` in its run, counted from 0. If the number of an earlier line was only assumed, and
+    /// is `n` or higher, this earlier line must be dropped.
     Step {
         n: i64,
         /// Whether lines are missing before this line.
@@ -38,10 +38,10 @@ pub struct Order {
 }
 
 impl Order {
-    /// Assigns a position to the line with the number `k`, or to an unnumbered line if `k` is `None`. A jump of more
-    /// than `most` lines is not accepted immediately. A line can replace up to `most` of the latest lines, if the
-    /// numbers of those lines were assumed. `fresh` means that the line reports nothing about an earlier interval, as
-    /// is the case for the first line of a run.
+    /// Assigns a position to the line with the number `k`, or to an unnumbered line if `k` is `None`. If the line
+    /// number jumps by more than `most`, the new number is not accepted immediately. A line can replace up to `most` of
+    /// the latest lines, but only lines whose numbers were assumed. `fresh` means that the line reports nothing about
+    /// an earlier interval, as is the case for the first line of a run.
     pub fn place(&mut self, k: Option<i64>, fresh: bool, most: i64) -> Place {
         let Some((first, last)) = self.span else {
             self.unnumbered = k.is_none();

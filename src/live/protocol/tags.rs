@@ -72,7 +72,7 @@ impl Tags {
                 tags.list.push(Tag { signal, role: own.role, mapping, plausible });
             }
         }
-        // If a tag is both the column of one signal and the name of another, the column takes precedence.
+        // If the column of one signal has the same name as another signal, the column takes precedence.
         for (i, tag) in tags.list.iter().enumerate() {
             tags.names.insert(tag.column().to_owned(), (i, true));
         }

@@ -6,8 +6,8 @@
 //! 1. A chart (`trend`, `skill`, …) draws each mark with an [`Ink`] that names its role, such as axis, grid or line of
 //!    a case.
 //! 2. `canvas` passes the ink to `plotters` as a colour whose blue channel is [`Ink::code`], for example `#000012`.
-//! 3. `svg` reads the SVG written by `plotters`, and replaces each of these colours with the CSS class of its ink.
-//!    `svg` also simplifies the paths, which makes a report several times smaller.
+//! 3. `svg` reads the SVG written by `plotters`, and replaces each colour with the CSS class of its ink. `svg` also
+//!    simplifies the paths, which makes a report several times smaller.
 
 mod canvas;
 mod coverage;

@@ -158,7 +158,7 @@ fn files_with_different_columns_and_times_make_one_log() {
         write(&dir.path().join(name), columns);
     };
     // Two exports overlap in time, and their chronological order differs from the order of their names. A third file
-    // contains the valve positions of the second half.
+    // contains the valve positions from the middle of the log onwards.
     part(480..1_000, "a.parquet", false);
     part(0..520, "b.parquet", true);
     write(&dir.path().join("c.parquet"), vec![times("timestamp", &m.time[480..]), floats("valve", &m.valve[480..])]);
@@ -218,7 +218,8 @@ fn columns_are_summarised_for_init() {
     assert!(valve.zero_moves > 0.95 && valve.distinct < 20 && valve.null_share == 0.0);
 }
 
-/// Two zones with one row each per hour, in local time without an offset, over the end of daylight saving time.
+/// The log has one row per hour for each of two zones. The time stamps are local times without an offset and include
+/// the end of daylight saving time.
 #[test]
 fn the_repeated_hour_is_read_for_the_selected_rows_alone() {
     let hour = 60 * MIN;

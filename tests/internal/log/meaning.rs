@@ -51,7 +51,7 @@ fn a_tag_that_is_logged_on_change_has_a_mean_over_time() {
     let dir = log(vec![times("time", &time), texts("tag", &tags), floats("value", &value)]);
     let long = ", max_gap = \"6h\", long = { tag = \"tag\", value = \"value\" }";
     let (t, q) = read(dir.path(), &twin("1h", long, "unit = \"degC\", column = \"freezer\"")).unwrap();
-    // 50 min at −18 °C, and 30 samples of 20 s whose mean is −18 + 10 / 2.
+    // Each hour contains 50 min at −18 °C, and 30 samples of 20 s whose mean is −18 + 10 / 2.
     let expected = (50.0 * -18.0 + 10.0 * -13.0) / 60.0;
     close(&values(&t), &[expected; 72]);
     assert_eq!((expected * 1e4).round(), -171_667.0);
@@ -73,7 +73,7 @@ fn energies_per_interval_are_added_and_never_averaged_unsaid() {
         data_error(dir.path(), &twin("5min", "", &format!("unit = \"{unit}\"")));
         read(dir.path(), &twin("15min", "", &format!("unit = \"{unit}\""))).unwrap();
     }
-    // A stored energy is a level.
+    // With `kind = "level"`, the unit kWh denotes stored energy.
     let level: Vec<f64> = hourly.iter().map(|v| v / 4.0).collect();
     close(&values(&read(dir.path(), &twin("1h", "", "unit = \"kWh\", kind = \"level\"")).unwrap().0), &level);
     // An amount per 15 min is split into steps of 3 min.
@@ -95,7 +95,7 @@ fn a_step_with_missing_parts_is_missing_or_scaled() {
 
 #[test]
 fn a_counter_is_differenced_across_resets_rollovers_and_zeros() {
-    // 3 per 10 min; the meter rolls over at 1000, and it shows 0 for two samples after a restart.
+    // The meter counts 3 units per 10 min, rolls over at 1000, and shows 0 for two samples after a restart.
     let mut reading: Vec<f64> = (0..=432).map(|i| f64::from((400 + 3 * i) % 1000)).collect();
     reading[20] = 0.0;
     reading[21] = 0.0;
@@ -110,7 +110,7 @@ fn a_counter_is_differenced_across_resets_rollovers_and_zeros() {
         let text = data_error(dir.path(), &twin("1h", "", &format!("unit = \"kWh\"{keys}")));
         assert!(text.contains("`kind = \"counter\"`"), "{text}");
     }
-    // A daily reset is one fall in every 144 samples.
+    // A counter with a daily reset falls once in 144 samples.
     let daily: Vec<f64> = (0..=432).map(|i| f64::from(i % 144)).collect();
     let dir = log(vec![times("time", &time), floats("x", &daily)]);
     assert!(data_error(dir.path(), &twin("1h", "", "unit = \"m^3\"")).contains("`kind = \"counter\"`"));
@@ -118,7 +118,7 @@ fn a_counter_is_differenced_across_resets_rollovers_and_zeros() {
 
 #[test]
 fn a_state_is_the_last_value_or_the_share_of_time() {
-    // On from minute 10 to minute 25 of every hour.
+    // The signal is on from minute 10 to minute 25 of every hour.
     let minutes: Vec<i64> = (0..48).flat_map(|h| [h * 60, h * 60 + 10, h * 60 + 25]).collect();
     let time: Vec<i64> = minutes.iter().map(|m| T0 + m * MIN).collect();
     let on: Vec<f64> = (0..time.len()).map(|i| f64::from(u8::from(i % 3 == 1))).collect();
@@ -144,10 +144,11 @@ fn a_step_without_a_row_may_be_zero() {
     assert!(data_error(dir.path(), &twin("1d", "", "unit = \"item\", kind = \"amount\"")).contains("`empty = 0`"));
 }
 
-/// Returns the log of a site in days, the number of whole local days, and the number of incomplete ones.
+/// Returns the log of a site with daily steps, the number of complete local days, and the number of incomplete local
+/// days.
 fn local_days(zone: &str) -> (Trajectory, Quality, [usize; 2]) {
     let tz = TimeZone::get(zone).unwrap();
-    // 40 days of half hours around a change of daylight-saving time, beginning at noon in UTC.
+    // 40 days of half-hourly samples around a change of daylight-saving time, beginning at noon in UTC.
     let begin: Timestamp = "2024-03-10T12:00:00Z".parse().unwrap();
     let time: Vec<i64> = (0..48 * 40).map(|i| begin.as_microsecond() + i * 30 * MIN).collect();
     let date = |t: &i64| tz.to_datetime(Timestamp::from_microsecond(*t).unwrap()).date();

@@ -56,7 +56,7 @@ fn other_orders_of_day_and_month_need_a_format_which_is_proposed() {
     for format in ["%d/%m/%Y %H:%M", "%d.%m.%Y %H:%M", "%m/%d/%Y %H:%M:%S", "%d-%b-%y %H:%M:%S"] {
         let dir = log(texts("time", &hourly(format, false)), vec![floats("x", &x()), floats("u", &u())]);
         let text = data_error(dir.path(), &twin("1h", ""));
-        // With only ten days of July, the order of day and month is unclear if slashes separate them.
+        // The log covers only the first days of July, so the order of day and month is ambiguous in dates with slashes.
         assert!(text.contains(&format!("time_format = \"{format}\"")), "{format}: {text}");
         assert_eq!(format.contains('/'), text.contains("order of day and month is unclear"), "{format}: {text}");
         let (t, _) = read(dir.path(), &twin("1h", &format!(", time_format = \"{format}\""))).unwrap();

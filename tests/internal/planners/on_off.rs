@@ -1,4 +1,4 @@
-//! Tests of planners on on/off problems whose optimum is found by pricing all sequences.
+//! Tests of planners on on/off problems whose optimum is found by computing the cost of every sequence.
 
 use std::collections::HashSet;
 
@@ -104,7 +104,7 @@ fn a_tree_search_is_near_the_optimum_and_never_worse_than_random_shooting() {
     }
 }
 
-/// If the cost is the same for any single switch, the plan switches as late as possible.
+/// If the cost does not depend on when the control is switched on, the plan switches it on as late as possible.
 #[test]
 fn of_equally_cheap_plans_the_one_that_waits_is_chosen() {
     let mut cost = |candidates: &[Vec<f64>], costs: &mut Vec<f64>| {

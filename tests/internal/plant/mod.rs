@@ -156,7 +156,7 @@ impl Plant {
         self.timed(dynamics, text, None)
     }
 
-    /// Builds the controller in `text`, which measures its time budget with `clock`.
+    /// Builds the controller that `text` describes. The controller measures its time budget with `clock`.
     pub fn timed<'a>(
         &'a self,
         dynamics: &'a dyn Dynamics,

@@ -16,7 +16,8 @@ fn numbers(value: &serde_json::Value, out: &mut Vec<f64>) {
     }
 }
 
-/// The amounts in a text that are followed by the currency or belong to its interval, with their decimal place.
+/// Amounts of money in a text, each with its decimal place: numbers followed by the currency, and the ends of intervals
+/// of such numbers.
 fn amounts(text: &str) -> Vec<(f64, f64)> {
     let words: Vec<&str> = text.split([' ', '\u{a0}', '(', ')']).filter(|w| !w.is_empty()).collect();
     let is_number = |w: &str| w.chars().any(|c| c.is_ascii_digit()) && w.chars().all(|c| !c.is_alphabetic());
@@ -34,7 +35,7 @@ fn amounts(text: &str) -> Vec<(f64, f64)> {
     out
 }
 
-/// Every money figure of the page is a number of the results, rounded.
+/// Every amount of money on the page must be a rounded number from the results.
 fn assert_money_is_in_the_results(results: &Results) -> usize {
     let html = render(results).unwrap();
     let mut known = Vec::new();
@@ -86,7 +87,7 @@ fn the_same_saving_is_printed_everywhere() {
     assert!(text.contains("K·h"), "{text}");
 }
 
-/// A saving that exists only as a penalty that is avoided is not money.
+/// Avoiding a penalty in the objective does not save money.
 #[test]
 fn a_case_that_avoids_only_penalties_costs_money() {
     let mut results = fixture::datacenter();
@@ -122,7 +123,8 @@ fn the_measured_value_is_printed_beside_the_baseline() {
     assert!(head.split_whitespace().collect::<Vec<_>>().join(" ").starts_with("KPI Unit measured baseline"), "{head}");
     assert!(printed(section).iter().any(|(v, _)| *v == measured.kpis[0].value));
     let text = front(&results);
-    // 0.4 % of the time in the log, which is not the chance of 100 % that the only logged future violates the limit
+    // the limit is violated during 0.4 % of the logged time; the probability of a violation, which is 100 % for a
+    // single logged future, is not shown
     let limits = text.split("Time beyond limits").nth(1).unwrap().split("Evidence").next().unwrap();
     assert!(limits.contains("Limit Kind Measured Baseline After change"), "{limits}");
     assert!(limits.contains("27 °C soft 0.4 %"), "{limits}");

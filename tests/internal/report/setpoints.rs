@@ -7,7 +7,7 @@ use twinopt::schema::Role;
 use super::fixture;
 use super::verdict::front;
 
-/// Results in which the recommended case sets its first control as `setting`.
+/// Results in which the first control of the recommended case has the given `setting`.
 fn with_setting(setting: Setting) -> Results {
     let mut results = fixture::datacenter();
     for s in &mut results.scenarios {
@@ -81,7 +81,8 @@ fn the_stop_rules_have_a_tag_a_value_and_a_time() {
         "{text}"
     );
     assert!(text.contains(cost), "{text}");
-    // The heat wave reaches 35.3 °C, which is above the log's 31 °C, so the rule must be above both.
+    // The heat wave reaches 35.3 °C, which is above the log's 31 °C, so the threshold of the stop rule must not be
+    // below 35.3 °C.
     assert!(text.contains("or outdoor_temp exceeds 35.3 °C."), "{text}");
     // The most tolerant rule of all scenarios applies, so that no scenario triggers it.
     results.scenarios[1].cases[2].limits[0].stop =
@@ -103,7 +104,8 @@ fn rejected_cases_are_named_with_the_reason() {
     assert!(text.contains("Not chosen “warmer” costs 600 EUR a year more."), "{text}");
 }
 
-/// Case 37: the baseline is the only case, and 92 % of its time is 14 K above everything in the log.
+/// Case 37: the baseline is the only case, and in 92 % of its steps the outdoor temperature is outside the logged
+/// range, by up to 14 K.
 #[test]
 fn a_baseline_outside_the_log_is_not_called_well_forecast() {
     let mut results = fixture::datacenter();

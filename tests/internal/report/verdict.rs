@@ -23,7 +23,8 @@ fn the_verdict_depends_on_savings_limits_and_caveats() {
     trial.scenarios[0].cases[1].perfect_forecast = vec!["cpu_load".into()];
     assert!(headline(&trial).starts_with("Try “mpc”. It saves about"), "{}", headline(&trial));
 
-    // If the plans are too optimistic, there is a caveat. The saving in the results is already reduced.
+    // If the plans are too optimistic, there is a caveat. The saving stored in the results already includes the
+    // reduction.
     let mut optimistic = good.clone();
     for s in optimistic.scenarios.iter_mut().filter(|s| s.cases.len() > 2) {
         s.cases[2].optimism_check = Some(OptimismCheck { plans: 10, predicted: 100.0, rescored: 90.0 });

@@ -41,8 +41,8 @@ fn intervals_cover_stationary_errors() {
         let (low, high) = c.interval(0, h, 0.9);
         assert!((high / h as f64 - 1.645).abs() < 0.12 && (low / h as f64 + 1.645).abs() < 0.12, "{low} {high}");
     }
-    // The errors are normal and stationary. A method that favours recent errors may therefore be selected only with the
-    // scaled normal shape.
+    // The errors are normal and stationary. For such errors, a method that favours recent errors may be selected only
+    // together with the scaled normal shape.
     assert!(c.method[0].iter().all(|m| !m.recent || m.shape == ErrorShape::ScaledNormal), "{:?}", c.method);
 }
 

@@ -92,7 +92,7 @@ fn a_control_that_follows_a_disturbance_is_not_identified() {
 
 #[test]
 fn a_control_that_follows_the_clock_is_not_identified() {
-    // a night set-back, and one that also differs on weekends
+    // the control follows a daily night set-back, or a set-back that also differs on weekends
     let night = |t: usize| (t / 2 % 24) < 6 || (t / 2 % 24) >= 22;
     let weekend = |t: usize| t / 48 % 7 >= 5;
     let daily = identified(&|t, _, _| if night(t) { 17.0 } else { 21.0 });

@@ -8,8 +8,8 @@ use crate::units::Unit;
 
 const STEPS: usize = 4_000;
 
-/// A log of one disturbance `load`, a random walk between 0.2 and 0.9, and one control with the value `rule`, which
-/// receives the step, the load and the previous value.
+/// A log of the disturbance `load`, which is a random walk between 0.2 and 0.9, and of one control. The function `rule`
+/// computes the control from the step, the load and the previous value of the control.
 fn log(rule: impl Fn(usize, f64, f64) -> f64) -> Trajectory {
     let signals =
         vec![Signal::open("load", Role::Disturbance, Unit::one()), Signal::open("valve", Role::Control, Unit::one())];
@@ -54,7 +54,7 @@ fn a_rule_on_the_load_and_the_clock_is_reproduced() {
         let value = acts(&imitation, load, time);
         assert!((value - expected).abs() < 0.8, "{load} {time}: {value} for {expected}");
     }
-    // It never leaves the logged range.
+    // The imitation must not leave the logged range.
     assert!(acts(&imitation, 5.0, "2024-02-01T12:00:00Z") <= 10.0 + 20.0 * 0.9 + 4.0);
 }
 

@@ -72,7 +72,7 @@ proptest! {
         for h in 1..=horizon {
             prop_assert!((0..=at).all(|s| a.at(0, h, s) == b.at(0, h, s)));
         }
-        // The first changed measurement is known one row later, and it then affects the width.
+        // The first changed measurement affects the interval width one row later, when it becomes known.
         prop_assert!(a.at(0, 1, at + 1) < b.at(0, 1, at + 1));
     }
 }

@@ -93,7 +93,7 @@ fn pages_that_claim_too_much_are_refused() {
         check_pages(&File::open(&path).unwrap(), 4, length - 4, length)
     };
     assert_eq!(check(&[page(100, 50), page(100, 3_000), page(0, 0)]), Ok(()));
-    // the limit applies to every page and to their sum
+    // the limit applies to each page and to the total size of all pages
     assert!(check(&[page(100, 50), page(MAX_PAGE + 1, 300_000)]).is_err());
     assert!(check(&[page(SMALL / 2, 100), page(SMALL / 2, 100)]).is_ok());
     assert!(check(&[page(SMALL, 100), page(SMALL, 100)]).is_err());

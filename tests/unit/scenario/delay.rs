@@ -43,13 +43,14 @@ fn delays_add_up_along_lags_and_integrations() {
     let cost = |text: &str| format!("{chain}{{ name = 'cost', role = 'derived', expr = '{text}' }},");
     assert_eq!(delays(&cost("order - cash"), OBJECTIVE, &[]), one("order", "cash", 7));
     assert_eq!(delays(&cost("order + stock"), OBJECTIVE, &[]), one("order", "stock", 5));
-    // The cost of an order and its receipt are different effects. A sum over consecutive orders is a single effect.
+    // The cost of an order and the receipt of the goods are different effects. A sum over consecutive orders counts as
+    // a single effect.
     assert_eq!(delays(&cost("order - lag(order, 24)"), OBJECTIVE, &[]), one("order", "order", 24));
     assert_eq!(delays(&cost("sum(order, 24)"), OBJECTIVE, &[])[0].2, 1);
     assert_eq!(delays(&cost("stock - lag(stock, 24)"), OBJECTIVE, &[]), one("order", "stock", 5));
     // A control without any effect on the cost has no delay.
     assert_eq!(delays(&cost("demand"), OBJECTIVE, &[]), Vec::new());
-    // Hard limits of the plant count as well; they apply to the next value of a state.
+    // Hard limits of a state also determine the cost of a plan; they apply to the next value of the state.
     let limited = cost("order").replacen("'cash', role = 'state',", "'cash', role = 'state', hard = [0, 9],", 1);
     assert_eq!(delays(&limited, OBJECTIVE, &[]), one("order", "cash", 6));
 }
@@ -102,17 +103,17 @@ fn a_store_is_unpriced_if_it_matters_only_through_limits() {
     let backlog = "{ name = 'x', role = 'state', next = 'x + price - flow' }";
     assert_eq!(stores(battery, "price * u", &open), ["x"]);
     assert_eq!(stores(backlog, "price * flow", &open), ["x"]);
-    // The content has a price, in the objective or at the end of the plan.
+    // The content of these stores has a price, either in the objective or at the end of the plan.
     assert!(stores(backlog, "price * flow + x", &open).is_empty());
     assert!(stores(backlog, "max(price - x, 0)", &open).is_empty());
     let priced = ResolvedMpc { terminal: vec![(0, 1.0)], ..ResolvedMpc::default() };
     let learned = ResolvedMpc { cost_to_go: Some(true), ..ResolvedMpc::default() };
     assert!(stores(battery, "price * u", &priced).is_empty() && stores(battery, "price * u", &learned).is_empty());
-    // A meter does not matter for the cost, and a store that the control does not change cannot be planned.
+    // A meter does not affect the cost, and a store that the control does not change is irrelevant for planning.
     assert!(stores("{ name = 'x', role = 'state', next = 'x + u' }", "price * u", &open).is_empty());
     assert!(
         stores("{ name = 'x', role = 'state', hard = [0, 10], next = 'x + price' }", "price * u", &open).is_empty()
     );
-    // A state that forgets its own value is not a store.
+    // A state is not a store if its next value does not depend on its present value.
     assert!(stores("{ name = 'x', role = 'state', hard = [0, 10], next = 'u' }", "price * u", &open).is_empty());
 }

@@ -59,8 +59,9 @@ fn one_particle_is_never_measurable_and_zero_particles_give_nan() {
 
 #[test]
 fn the_interval_among_members_covers_90_percent_of_new_members() {
-    // With repeated particles, the variance about the overall mean is too small: with 6 members and 20 particles, it
-    // covers 88 %. If there is noise within members, a new draw has a new member and new noise.
+    // If particles repeat members, the variance about the overall mean is too small: with 6 members and 20 particles,
+    // an interval based on this variance covers only 88 % of new draws. If there is noise within members, a new draw
+    // has a new member and new noise.
     for (members, particles, noise) in [(6u64, 20u64, 0.0), (6, 20, 1.0), (3, 8, 0.0), (16, 20, 0.5), (5, 5, 0.0)] {
         let (trials, mut inside) = (6000, 0);
         for trial in 0..trials {

@@ -1,4 +1,4 @@
-//! Tests of `src/verify/saving.rs` and `src/verify/baseline.rs` on a building whose use is known.
+//! Tests of `src/verify/saving.rs` and `src/verify/baseline.rs` with a simulated building whose energy use is known.
 
 use jiff::Timestamp;
 
@@ -9,8 +9,9 @@ use crate::verify::{Intervals, Settings};
 const HOURS: usize = 24 * 150;
 const BASELINE: usize = 24 * 120;
 
-/// 100 kWh/h, 4 more per kelvin above 12 °C, 30 more on working days from 8 to 18 h, with AR(1) noise, in summer. In the
-/// reporting period, the use is multiplied by `factor`, and the outdoor temperature rises by `warmer`.
+/// The use of a building in summer, with AR(1) noise: 100 kWh/h, plus 4 kWh/h per kelvin above 12 °C, plus 30 kWh/h on
+/// working days from 8 to 18 h. In the reporting period, the use is multiplied by `factor`, and the outdoor temperature
+/// rises by `warmer`.
 fn building(factor: f64, warmer: f64, seed: u64) -> Intervals {
     let start = "2024-05-06T00:00:00Z".parse::<Timestamp>().unwrap().as_second();
     let (key, mut weather, mut noise) = (Key::new(seed), 0.0, 0.0);
@@ -93,7 +94,7 @@ fn a_use_that_nothing_explains_is_not_fit_for_claims() {
     assert_eq!(saving(&intervals).claim, Claim::NotFit);
 }
 
-/// A sum of white errors has the standard deviation σ √m by bootstrap and by placebo windows.
+/// For a sum of m white errors, the bootstrap and the placebo windows must both give the standard deviation σ √m.
 #[test]
 fn sums_of_independent_errors_have_the_right_spread() {
     let key = Key::new(5);

@@ -120,7 +120,7 @@ fn thousands_and_decimals_that_can_be_read_in_two_ways_are_asked_for() {
     plant.refused("--from a.csv --timezone UTC", 2).says(&["`1.234` can be read", "--decimal"]);
     plant.imported("--from a.csv --timezone UTC --decimal comma");
     assert_numbers(&plant.numbers("Wert1"), &[1234.0, 5678.0]);
-    // with a point as the usual sign, three decimals are no thousands
+    // if the decimal point is usual, three digits after a point are decimals, not thousands
     let plant = Plant::new(&[("a.csv", "time,x\n2024-01-01T00:00Z,1.234\n2024-01-01T01:00Z,5.678\n")]);
     plant.imported("--from a.csv");
     assert_numbers(&plant.numbers("x"), &[1.234, 5.678]);

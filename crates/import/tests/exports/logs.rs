@@ -1,4 +1,4 @@
-//! The log as a whole: joins, means, recipe, repetition.
+//! Tests of complete logs: joins, means, recipes and repeated imports.
 
 use std::fmt::Write as _;
 
@@ -60,7 +60,7 @@ fn the_recipe_repeats_the_import_and_takes_new_files() {
     assert_eq!(plant.bytes()[0], bytes[0]);
     assert_eq!(modified(&plant.path("data/p/log/2024-01.parquet")), january);
     assert_eq!(plant.numbers("power").last(), Some(&1000.0));
-    // another recipe is not mixed with the old log
+    // an import with different settings does not change the old log
     let ended = plant.import("--from in/*.csv --since 2024-01-30");
     assert_eq!(ended.code, Some(2));
     ended.says(&["`since` was different", "--replace"]);
@@ -100,7 +100,7 @@ fn foreign_logs_and_unfinished_files_are_left_alone() {
     let ended = plant.import("--from p.csv --replace");
     assert_ne!(ended.code, Some(0));
     assert!(plant.files().iter().all(|f| !f.ends_with(".tmp")), "{:?}", plant.files());
-    // what a killed import left behind is removed by the next one
+    // an import removes the temporary files that a killed import left
     let plant = Plant::new(&[("p.csv", &plant_csv()), ("data/p/log/.2024-01.parquet.twinopt-import-7.tmp", "half")]);
     plant.imported("--from p.csv");
     assert_eq!(plant.files(), ["2024-01.parquet", "2024-02.parquet"]);

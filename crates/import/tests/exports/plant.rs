@@ -9,7 +9,7 @@ pub struct Plant {
     pub root: tempfile::TempDir,
 }
 
-/// The end of a process.
+/// The exit code and the output of a process that has ended.
 pub struct Ended {
     pub code: Option<i32>,
     pub out: String,
@@ -114,7 +114,7 @@ impl Plant {
         time.i64().unwrap().iter().map(|t| jiff::Timestamp::from_microsecond(t.unwrap()).unwrap().to_string()).collect()
     }
 
-    /// The numbers of a column; NaN stands for a missing one.
+    /// The numbers of a column, with NaN for missing values.
     pub fn numbers(&self, column: &str) -> Vec<f64> {
         let log = self.log();
         log.column(column).unwrap().f64().unwrap().iter().map(|v| v.unwrap_or(f64::NAN)).collect()
@@ -126,7 +126,7 @@ impl Plant {
     }
 }
 
-/// Compares numbers, of which NaN equals NaN.
+/// Asserts that two lists of numbers are equal; two NaN values count as equal.
 pub fn assert_numbers(found: &[f64], right: &[f64]) {
     let same = found.len() == right.len() && found.iter().zip(right).all(|(a, b)| a == b || (a.is_nan() && b.is_nan()));
     assert!(same, "{found:?} is not {right:?}");

@@ -25,7 +25,8 @@ use device::Device;
 /// Unless stated otherwise, the sizes are numbers of floating-point operations. The values are estimates for a PCIe GPU
 /// in a machine with 16 CPU cores, and were not measured.
 mod threshold {
-    /// This size counts elements of the kernel matrix, not operations, because the matrix is copied back to the host.
+    /// The size of a kernel matrix is given as a number of elements instead of operations, because the matrix is copied
+    /// back to the host.
     pub const KERNEL: f64 = 4e6;
     pub const CHOLESKY: f64 = 1e9;
     pub const SOLVE: f64 = 1e9;
@@ -86,8 +87,8 @@ impl Cuda {
     }
 
     fn enter(&self) -> Result<MutexGuard<'_, Device>> {
-        // A poisoned lock means that an operation panicked. Operations share no state, so the device can
-        // still be used after the panic.
+        // A poisoned lock means that an operation panicked. Operations share no state, so the device can still be used
+        // after a panic.
         let device = self.device.lock().unwrap_or_else(PoisonError::into_inner);
         device.enter()?;
         Ok(device)

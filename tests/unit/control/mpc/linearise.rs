@@ -87,7 +87,7 @@ fn the_gradient_equals_differences_of_the_cost() {
         (mean("3 * (temp - 22.03) ^ 2 + abs(heat - 4.14)"), 1e-6),
         (mean("abs(temp - 22.03) + 0.1 * heat"), 1e-6),
         (mean("ln(1 + abs(temp - 22.03) / 0.1) / ln(101)"), 1e-2),
-        // In the next two KPIs, the cost falls as the distance from the target grows.
+        // The following two KPIs decrease as the distance from the target grows.
         (mean("1 - ln(1 + abs(temp - 22.03) / 0.1) / ln(101)"), 1e-2),
         (mean("-abs(temp - 22.03)"), 1e-6),
         (KpiSpec::Exceedance("temp".to_owned().into()), 1e-6),
