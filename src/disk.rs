@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 const MARK: &str = ".twinopt-";
 const TEMPORARY: &str = ".tmp";
 
-/// A name for a temporary file or folder that will become `name`. The name contains the host, the process and random
-/// bits, so that processes on several hosts that share a folder never use the same name.
+/// A temporary name for a file or folder that will be renamed to `name`. The name contains the host, the process and
+/// random bits, so that processes on several hosts that share a folder never use the same name.
 pub fn temporary_name(name: &str) -> String {
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host: String = host.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(32).collect();
@@ -45,7 +45,7 @@ pub fn remove(path: &Path) {
 pub fn entries(dir: &Path) -> io::Result<Vec<OsString>> {
     // the standard library panics if the system reports an error when it closes a folder
     let read = catch(|| fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name())).collect());
-    read.unwrap_or_else(|| Err(io::Error::other("the folder cannot be closed after it was read")))
+    read.unwrap_or_else(|| Err(io::Error::other("the folder cannot be closed after reading")))
 }
 
 /// Names of the entries of `dir` that are valid UTF-8, or an empty list if the folder does not exist.

@@ -107,8 +107,8 @@ mod tests {
     fn the_largest_supported_share_of_a_move_is_made() {
         assert_eq!(up_to(5.0, false), Some(vec![5.0]));
         assert_eq!(up_to(3.5, true), Some(vec![3.0]));
-        assert_eq!(up_to(1.0, true), None, "`unplanned` is inside the support, but no fraction of the move is");
+        assert_eq!(up_to(1.0, true), None, "`unplanned` is supported, but no part of the move is supported");
         let both_outside = (up_to(0.0, true), up_to(0.0, false));
-        assert_eq!(both_outside, (Some(vec![5.0]), None), "if both moves are outside, only `states_known` matters");
+        assert_eq!(both_outside, (Some(vec![5.0]), None), "without a supported move, only `states_known` matters");
     }
 }

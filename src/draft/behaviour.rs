@@ -5,7 +5,7 @@ use crate::trajectory::Trajectory;
 /// Properties of the values of one signal.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Behaviour {
-    /// Fraction of the rows in segments that have a value.
+    /// Fraction of the rows in which the signal has a value; rows outside segments do not count.
     pub known: f64,
     pub min: f64,
     pub mean: f64,
@@ -14,7 +14,7 @@ pub(super) struct Behaviour {
     pub still: f64,
     /// Median size of the changes relative to the range of the values.
     pub jump: f64,
-    /// Correlation of each value with the next one.
+    /// Correlation between consecutive values.
     pub memory: f64,
 }
 

@@ -1,11 +1,13 @@
-//! Derived signals that encode the time of day and of week, added if other signals have a daily or weekly cycle.
+//! Adds derived signals that encode the time of day and the time of the week if other signals have a daily or weekly
+//! cycle.
 
 use super::behaviour::autocorrelation;
 use crate::config::TimeSpan;
 use crate::trajectory::Trajectory;
 
 const DAY: i64 = 86_400_000;
-/// Minimum difference between the correlation after one period and that after half a period (not tuned).
+/// A signal has a cycle if its autocorrelation after one period exceeds that after half a period by more than this
+/// value (not tuned).
 const MIN_CYCLE: f64 = 0.15;
 
 /// A derived signal that is an input of the model.
@@ -15,8 +17,8 @@ pub(super) struct Feature {
     pub expr: String,
 }
 
-/// The features for the signals in the columns `targets` of `log`. No features are needed if one of the `disturbances`
-/// has the same cycle.
+/// The features for the signals in the columns `targets` of `log`. A daily or weekly cycle needs no features if one of
+/// the `disturbances` has the same cycle.
 pub(super) fn features(log: &Trajectory, targets: &[usize], disturbances: &[usize], step: TimeSpan) -> Vec<Feature> {
     let longest = log.segments.iter().map(ExactSizeIterator::len).max().unwrap_or(0) as i64;
     let follows = |period: i64, periods: i64| {

@@ -55,7 +55,7 @@ pub(super) struct LogLines {
 pub(super) struct Long {
     tag: String,
     value: String,
-    /// The quality column, and the flag that marks good samples if this is not a default flag.
+    /// The quality column, and the flag that marks good samples; `None` for a default flag.
     quality: Option<(String, Option<&'static str>)>,
 }
 
@@ -233,7 +233,7 @@ fn round_outwards(v: f64, up: bool) -> f64 {
     } else {
         n.floor()
     };
-    // dividing by a power of ten that is an integer gives the floating-point number with the shortest decimal text
+    // n / 1000, unlike n * 0.001, gives the floating-point number with the shortest decimal text
     if unit < 1.0 { n / (1.0 / unit).round() } else { n * unit }
 }
 

@@ -4,7 +4,7 @@
 //! 2. `roles`, `units`, `tags`: the role, unit and name of each signal, from the name of its column.
 //! 3. The log is read with these settings. `behaviour`, `relevance`, `clock` and `spans` correct roles, leave signals
 //!    out, add the time of day, and choose the spans of `[model]`.
-//! 4. `trial`: a linear model is fitted to find signals that cannot be predicted, which are left out.
+//! 4. `trial`: a linear model is fitted, and the signals that it cannot predict are left out.
 //! 5. `objective` and `scenario` choose the first KPI and the first scenario.
 
 mod behaviour;
@@ -49,8 +49,8 @@ const MIN_ROWS: i64 = 20;
 const MIN_KNOWN: f64 = 0.8;
 /// Minimum fraction of the steps in which all signals must have a value (not tuned).
 const MIN_COMPLETE: f64 = 0.6;
-/// A signal whose successive values have a correlation below this value is an output, because it has no memory (not
-/// tuned).
+/// A signal is classified as an output if the correlation of its successive values is below this limit, because such a
+/// signal has no memory (not tuned).
 const MEMORY: f64 = 0.5;
 /// Maximum number of trials. Each trial leaves out the signals that the preceding trial could not predict.
 const MAX_TRIALS: usize = 7;
@@ -129,7 +129,7 @@ impl Draft {
         let mean = length / i64::try_from(time.rows).unwrap_or(i64::MAX).max(2).saturating_sub(1);
         let sampling = sampling.filter(|s| s.ms() > 0).unwrap_or_else(|| TimeSpan::from_ms(mean.max(1)));
         let events = several && entities.is_none();
-        // the tags of a log in long format may have their own times
+        // in a log in long format, each tag may have its own sample times
         let own = long.and_then(|(tag, ..)| spans::own_clock(tag, length, repeats));
         let (step, longer) = match own {
             Some(interval) => (spans::usual_step(interval), None),
@@ -166,7 +166,7 @@ impl Draft {
             features: Vec::new(),
             events,
             left_out: Vec::new(),
-            // this is used only if the log cannot be read
+            // this provisional run is used only if the log cannot be read
             run: Some((span.0, spans::round_span(length / 10, step))),
             room: None,
         };
@@ -213,12 +213,12 @@ impl Draft {
         self.signals.len()
     }
 
-    /// A sentence about the signals and rows that the draft does not use; empty if it uses all.
+    /// A sentence about the signals and rows that the draft does not use; empty if the draft uses all signals and rows.
     pub fn remark(&self) -> String {
         let only = self.lines.settings.iter().find(|l| l.starts_with("where = "));
         let only = only.and_then(|l| l.lines().next()).map_or(String::new(), |l| {
             let (setting, comment) = l.split_once("    # guess: ").unwrap_or((l, ""));
-            format!("several things are logged at the same times, so only one is used: {setting} ({comment})\n")
+            format!("several things are logged at the same times, so only one of them is used: {setting} ({comment})\n")
         });
         let out = match self.left_out.len() {
             0 => String::new(),
@@ -245,7 +245,7 @@ impl Draft {
         }
     }
 
-    /// If the rows are events, only amounts can be used, because they can be added.
+    /// If the rows are events, only amounts can be used, because amounts can be added up.
     fn add_events(&mut self, source: LogSource<'_>) -> Result<()> {
         if !self.events {
             return Ok(());
@@ -279,7 +279,7 @@ impl Draft {
             };
             let Some(guess) = self.signals.iter_mut().find(measured) else { continue };
             let (low, high) = guess.soft.unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
-            // The inner limits of HI and HIHI, LO and LOLO are used.
+            // The tighter limits are used: HI rather than HIHI, and LO rather than LOLO.
             guess.soft = Some(if upper { (low, high.min(column.min)) } else { (low.max(column.min), high) });
         }
         self.signals.iter_mut().for_each(|g| g.soft = g.soft.filter(|(low, high)| low < high));
@@ -308,7 +308,8 @@ impl Draft {
         }
     }
 
-    /// A twin needs a signal to predict. If there is none, the demand, or else the last disturbance, is predicted.
+    /// A twin needs a signal to predict. If no signal is a state or an output, the demand, or else the last
+    /// disturbance, is predicted.
     fn require_target(&mut self) {
         if self.signals.iter().any(|s| matches!(s.role, Role::State | Role::Output)) {
             return;
@@ -361,8 +362,8 @@ impl Draft {
         if sparse {
             let known = facts.iter().filter(|f| f.varies()).map(|f| f.known).fold(0.0, f64::max);
             return Err(Error::Data(format!(
-                "{}: no column that changes has a value in at least {:.0} % of the steps of {} (at most {:.0} %); export \
-                 more of the values, or a mean per longer step",
+                "{}: a column that changes must have a value in at least {:.0} % of the steps of {}, but the best \
+                 column has a value in only {:.0} %; export more values, or means over longer steps",
                 source.display(),
                 100.0 * MIN_KNOWN,
                 self.step,
@@ -391,7 +392,7 @@ impl Draft {
         self.signals.iter().zip(&grid.at).filter(|(s, _)| role(s.role)).map(|(_, at)| *at).collect()
     }
 
-    /// Removes the signals for which a reason to leave them out was found.
+    /// Removes each signal for which `reasons` contains a reason.
     fn leave_out(&mut self, grid: &mut Grid, mut reasons: Vec<Option<String>>) {
         let signals = std::mem::take(&mut self.signals);
         let at = std::mem::take(&mut grid.at);
@@ -437,7 +438,7 @@ impl Draft {
         Ok(())
     }
 
-    /// Leaves out the signals that a linear model cannot predict, if it can predict others.
+    /// Leaves out the signals that a linear model cannot predict, if the model can predict other signals.
     fn try_out(&mut self, grid: &mut Grid, source: LogSource<'_>) {
         for _ in 0..MAX_TRIALS {
             let Some((loaded, schema)) = self.parse(source) else { return };
@@ -462,7 +463,7 @@ impl Draft {
                 continue;
             }
             if trial.predicted.len() < trial.failed.len() {
-                // Shorter forecasts may have skill.
+                // The horizon is halved, because shorter forecasts may have skill.
                 let steps = self.spans.horizon.steps(self.step, 1);
                 if steps > 3 {
                     self.spans.horizon = TimeSpan::from_steps(steps / 2, self.step.ms());

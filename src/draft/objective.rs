@@ -17,7 +17,7 @@ pub(super) struct KpiLine {
     pub price: Option<f64>,
 }
 
-/// The index of the signal on which the objective depends, if the log contains one.
+/// The index of the signal on which the objective depends, if the log contains such a signal.
 pub(super) fn main_signal(signals: &[Guess]) -> Option<usize> {
     consumption(signals)
         .or_else(|| pairs(signals).map(|(signal, _)| signal))
@@ -44,7 +44,7 @@ fn money(signals: &[Guess]) -> Option<usize> {
     signals.iter().position(|s| s.role == Role::Output && (money(s) || s.name.contains("profit")))
 }
 
-/// The first signal whose set-point is logged, and that set-point.
+/// Indices of the first signal whose set-point is logged, and of this set-point.
 fn pairs(signals: &[Guess]) -> Option<(usize, usize)> {
     signals.iter().enumerate().filter(|(_, s)| s.role == Role::Setpoint).find_map(|(k, sp)| {
         let follows = |s: &Guess| {
@@ -63,8 +63,8 @@ fn pairs(signals: &[Guess]) -> Option<(usize, usize)> {
     })
 }
 
-/// Chooses the KPI: energy, the control error, or money, if the log contains them. Otherwise the KPI is the mean of an
-/// output or state, and has no price.
+/// Chooses the KPI: the first of energy, control error and money that the log contains. Otherwise the KPI is the mean
+/// of an output or state, and has no price.
 pub(super) fn kpi(signals: &[Guess]) -> Option<KpiLine> {
     let price = |name: &str| if MORE_IS_BETTER.iter().any(|w| name.contains(w)) { -1.0 } else { 1.0 };
     let sense = |price: f64| if price < 0.0 { ": more is better" } else { ": less is better" };

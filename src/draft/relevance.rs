@@ -81,7 +81,7 @@ pub(super) fn selection(guesses: &[Guess], at: &[usize], log: &Trajectory, main:
     reasons
 }
 
-/// Whether two signals have the same values wherever both have one.
+/// Whether two signals are equal in all rows in which both have a value, and there are more than 30 such rows.
 fn equal(a: &[f64], b: &[f64]) -> bool {
     let known = || a.iter().zip(b).filter(|(x, y)| x.is_finite() && y.is_finite());
     known().all(|(x, y)| x == y) && known().count() > 30

@@ -13,7 +13,7 @@ pub(super) struct Guess {
     pub column: String,
     pub role: Role,
     pub unit: String,
-    /// `amount` or `counter` if the samples are not levels.
+    /// `amount` or `counter`; `None` if the samples are momentary values.
     pub kind: Option<&'static str>,
     /// E.g. `role from "outdoor", unit from "_c"`.
     pub reason: String,
@@ -131,7 +131,7 @@ const MEASURED: [(&str, Role); 12] = [
     ("feedback", Role::Output),
     ("flow", Role::State),
 ];
-/// Units in which machines are measured, but not controlled.
+/// Units which suggest that a column is a measurement on a machine, not a control.
 const MEASURED_UNITS: [&str; 10] = ["W", "kW", "MW", "Wh", "kWh", "MWh", "A", "bar", "mbar", "kPa"];
 
 /// Names of columns that describe the log or an experiment instead of the plant.
@@ -184,8 +184,8 @@ const CALENDAR: [&str; 15] = [
     "is_weekend",
 ];
 
-/// Guesses a signal from a column and its unit in the export, if that is known. If the column is not a signal, the error
-/// gives the reason.
+/// Guesses a signal from a column and, if known, from the unit of the column in the export. If the column is not a
+/// signal, the error gives the reason.
 pub(super) fn signal(column: &ColumnSummary, exported: Option<&str>) -> Result<Guess, String> {
     let lower = name(&column.name);
     let tag = Tag::parse(&column.name);
@@ -266,7 +266,8 @@ pub(super) fn signal(column: &ColumnSummary, exported: Option<&str>) -> Result<G
     })
 }
 
-/// Guesses the role of a column, and the reason for it; no reason if the role is only the default.
+/// Returns the guessed role of a column and the reason for the guess; the reason is `None` if the role is only the
+/// default.
 fn role(lower: &str, tag: &Tag<'_>, unit: &str, is_air: bool, is_amount: bool) -> (Role, Option<String>) {
     let because = |role: Role, text: &str| (role, Some(format!("role from \"{text}\"")));
     match tag.attribute {

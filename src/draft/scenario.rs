@@ -17,7 +17,7 @@ const MAX_STEPS: i64 = 2_000;
 const ROOM: [(f64, f64); 3] = [(0.25, 0.75), (0.1, 0.9), (0.0, 1.0)];
 
 /// The rows over which the first scenario runs: the longest stretch in the hold-out in which the inputs are known, or
-/// the longest stretch of the log if the hold-out has none.
+/// the longest stretch of the log if the hold-out has no such stretch.
 pub(super) fn rows(log: &Trajectory, signals: &[(usize, Role)], spans: Spans, step: TimeSpan) -> Option<Range<usize>> {
     let total: usize = log.segments.iter().map(ExactSizeIterator::len).sum();
     let mut held_out = spans.holdout.steps(step, 1);

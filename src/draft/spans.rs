@@ -33,7 +33,8 @@ pub(super) struct Spans {
     pub horizon: TimeSpan,
 }
 
-/// The step of a log with `rows` rows, one every `sampling`, and why it is longer than the sampling interval.
+/// Returns the step for a log with `rows` rows at intervals of `sampling`, and the reason if the step is longer than
+/// this interval.
 pub(super) fn step(sampling: TimeSpan, rows: usize) -> (TimeSpan, Option<String>) {
     let nominal = nominal(sampling);
     let rows = i64::try_from(rows).unwrap_or(i64::MAX);
@@ -51,15 +52,15 @@ pub(super) fn step(sampling: TimeSpan, rows: usize) -> (TimeSpan, Option<String>
     }
 }
 
-/// The step of a log of events, such as sales, that covers `length` ms, and the reason for it.
+/// Returns the step for a log of events, such as sales, and the reason for the step. The log covers `length` ms.
 pub(super) fn step_of_events(length: i64) -> (TimeSpan, Option<String>) {
     let step = if length >= 60 * DAY { DAY } else { HOUR };
-    (TimeSpan::from_ms(step), Some("the rows are events, which are added per step".into()))
+    (TimeSpan::from_ms(step), Some("the rows are events, whose amounts are added up in each step".into()))
 }
 
 /// The mean interval between the samples of the most frequent tag (ms), if the tags of a long log have their own times.
-/// `repeats` is the fraction of the rows with the time of another row. If the tags share their times, only one row per
-/// time and tag has a new time.
+/// `repeats` is the fraction of the rows that repeat the time of an earlier row. If all tags are sampled at the same
+/// times, only one row per time has a new time.
 pub(super) fn own_clock(tag: &ColumnSummary, length: i64, repeats: f64) -> Option<i64> {
     let (_, samples) = tag.commonest.as_ref()?;
     let shared = 1.0 - 1.0 / tag.distinct.max(1) as f64;
@@ -67,7 +68,7 @@ pub(super) fn own_clock(tag: &ColumnSummary, length: i64, repeats: f64) -> Optio
     (tag.distinct > 1 && repeats < shared / 2.0).then(|| length / (samples - 1))
 }
 
-/// The usual sample time that is closest to `interval` (ms), because irregular samples have no nominal one.
+/// The usual sample time that is closest to `interval` (ms), because irregular samples have no nominal sample time.
 pub(super) fn usual_step(interval: i64) -> TimeSpan {
     let ratio = |s: &i64| (*s as f64 / interval.max(1) as f64).ln().abs();
     TimeSpan::from_ms(STEPS.into_iter().min_by(|a, b| ratio(a).total_cmp(&ratio(b))).unwrap_or(60_000))
@@ -76,7 +77,7 @@ pub(super) fn usual_step(interval: i64) -> TimeSpan {
 /// The next longer step if many steps within the segments have no sample; `None` if the current step can be kept.
 pub(super) fn without_holes(log: &Trajectory, step: TimeSpan) -> Option<TimeSpan> {
     let rows: usize = log.segments.iter().map(ExactSizeIterator::len).sum();
-    // The reader holds the values of controls and set-points, so these signals have no empty steps.
+    // The reader repeats the last values of controls and set-points, so these signals have no empty steps.
     let held = |role: Role| matches!(role, Role::Control | Role::Setpoint);
     let sampled: Vec<&Vec<f64>> =
         log.columns.iter().zip(&log.schema.signals).filter(|(_, s)| !held(s.role)).map(|(c, _)| c).collect();
@@ -100,7 +101,8 @@ fn nominal(step: TimeSpan) -> TimeSpan {
 }
 
 impl Spans {
-    /// Chooses the spans for a log with `rows` rows in segments, of which `complete` have all `inputs` and targets.
+    /// Chooses the spans for a log with `rows` rows in segments. In `complete` of these rows, all `inputs` and targets
+    /// have a value.
     ///
     /// # Errors
     /// [`Error::Data`] if the log is too short.
@@ -111,7 +113,7 @@ impl Spans {
             let needed = (2 * (inputs * lags + 1)).max(30) * 3 / 2;
             if complete < needed {
                 why = format!(
-                    "the {} have {complete} rows in which all of them have a value, but at least {needed} are needed",
+                    "only {complete} rows contain a value of each of the {}, but at least {needed} rows are needed",
                     plural(inputs, "signal", "signals")
                 );
                 continue;
@@ -178,7 +180,7 @@ mod tests {
 
     #[test]
     fn the_spans_satisfy_the_requirements_of_the_split() {
-        // 221 days with 6 signals: besides the hold-out, the split needs 10 · (lags + horizon) rows.
+        // A log of 221 days with 6 signals. In addition to the hold-out, the split needs 10 · (lags + horizon) rows.
         let spans = Spans::new(221, 221, 4, 221, span("1d")).unwrap();
         assert_eq!((spans.lags, spans.holdout, spans.horizon), (3, span("44d"), span("14d")));
         // Two months of hourly rows.

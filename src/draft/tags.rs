@@ -10,7 +10,7 @@ pub(super) enum Attribute<'a> {
     Setpoint(&'a str),
     /// The output of a controller.
     Output(&'a str),
-    /// An alarm limit: true for an upper limit.
+    /// An alarm limit; `true` denotes an upper limit.
     Alarm(bool),
     Mode,
 }
@@ -23,7 +23,7 @@ pub(super) struct Tag<'a> {
     pub attribute: Option<Attribute<'a>>,
     /// The ISA letters of the instrument; empty if there are none.
     pub letters: &'a str,
-    /// Whether the name is that of an attribute of a control loop, such as `TIC-101.SP`.
+    /// Whether the name denotes an attribute of a control loop, such as `TIC-101.SP`.
     pub is_loop: bool,
 }
 
@@ -45,7 +45,7 @@ impl<'a> Tag<'a> {
         Self { stem, attribute, letters: self::letters(stem), is_loop: is_tag && attribute.is_some() }
     }
 
-    /// The role that the ISA letters suggest, if they do.
+    /// The role that the ISA letters suggest; `None` if they suggest no role.
     pub fn isa_role(&self) -> Option<Role> {
         let mut letters = self.letters.chars();
         let first = letters.next()?;

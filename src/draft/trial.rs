@@ -16,16 +16,16 @@ use crate::trajectory::Trajectory;
 /// Maximum total number of input values in a trial (not tuned). If possible, a trial uses the whole log, so that it has
 /// the same hold-out as the fit.
 const MAX_VALUES: usize = 1_000_000;
-/// Largest error relative to persistence or to the mean at which a signal is regarded as predictable. The limit is
-/// lower than that of `fit`, because `fit` uses other rows.
+/// Largest error, relative to that of persistence or of the mean, at which a signal is regarded as predictable. The
+/// limit is lower than that of `fit`, because `fit` uses other rows.
 const SKILL_RATIO: f64 = 0.96;
 
 /// The result of a trial.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Trial {
-    /// Whether `fit` would refuse the model, or might refuse it.
+    /// Whether `fit` is likely to refuse the model.
     pub refused: bool,
-    /// Names of the targets that cannot be predicted, and names of the targets that can.
+    /// Names of the unpredictable targets (`failed`) and of the predictable targets (`predicted`).
     pub failed: Vec<String>,
     pub predicted: Vec<String>,
 }

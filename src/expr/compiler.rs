@@ -50,7 +50,7 @@ impl Compiler<'_> {
                 span: span.clone(),
                 message: format!(
                     "cannot {verb} the temperature `{}` in `{point}` and `{}` in `{other}`, because the \
-                     second may be a temperature difference",
+                     second value may be a temperature difference",
                     self.text(nodes[temperature]),
                     self.text(nodes[at])
                 ),

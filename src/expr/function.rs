@@ -80,7 +80,7 @@ impl Function {
             Self::Sqrt => "the square root",
             Self::Sin => "the sine of an angle in radians",
             Self::Cos => "the cosine of an angle in radians",
-            Self::Floor => "the next lower whole number",
+            Self::Floor => "the argument, rounded down to a whole number",
             Self::Round => "the nearest whole number; ties are rounded away from zero",
             Self::Lag => "the value of a signal some steps ago",
             Self::Sum => "the sum of a signal over the previous steps",

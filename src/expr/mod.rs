@@ -33,7 +33,7 @@
 //!   fractions.
 //! - The arguments of `exp ln sin cos`, the exponent of `^` and conditions must be dimensionless.
 //! - `degC - degC` is in K, and `degC ± K` is in degC. Operations whose result depends on the zero point of the
-//!   scale (`degC + degC`, `2 * degC`) are rejected.
+//!   temperature scale (`degC + degC`, `2 * degC`) are rejected.
 
 mod affine;
 mod compile;

@@ -7,8 +7,8 @@ use twinopt_kernels::rowwise::{self, Op, Values};
 use crate::trajectory::Frame;
 use crate::units::Unit;
 
-/// Number of rows in a block. All operations run on one block before they run on the next. A few registers with one
-/// value per row of a block fit into the L1 cache.
+/// Number of rows in a block. All operations are applied to one block before the next block is processed. A few
+/// registers with one value per row of a block fit into the L1 cache.
 const BLOCK: usize = 512;
 
 /// An operand of an operation.
@@ -133,8 +133,9 @@ pub(super) enum ValueKind {
     /// A value that is either a temperature difference or a temperature, depending on the context. For example, `degC −
     /// number` may be a temperature difference, or a temperature that is lower by that number. Likewise, `number +
     /// difference` may be a temperature difference or a temperature. The context of an ambiguous value determines
-    /// whether it is a temperature or a difference; without a context, it is a difference. The number is the same for
-    /// both meanings. An ambiguous value is stored with the unit that it would have as a temperature.
+    /// whether it is a temperature or a difference; without a context, it is a difference. The number that represents
+    /// an ambiguous value does not depend on the context. An ambiguous value is stored with the unit that it would have
+    /// as a temperature.
     Ambiguous,
 }
 

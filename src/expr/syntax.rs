@@ -210,7 +210,7 @@ impl<'a> Parser<'a> {
                 return Err(syntax(span, "the expression is incomplete", "add a name, a number or `(` here"));
             }
             TokenKind::Operator(operator) => {
-                let help = "write an operand on both sides of an operator, or remove it";
+                let help = "write an operand on both sides of the operator, or remove the operator";
                 return Err(syntax(span, format!("`{operator}` has no left operand"), help));
             }
             TokenKind::Close => {
@@ -306,10 +306,10 @@ impl<'a> Parser<'a> {
     /// Returns the fault for a token that appears where only an operator is valid.
     fn trailing(&self, token: &Token) -> ExprFault {
         let (message, help) = match token.kind {
-            TokenKind::Close => ("`)` has no matching `(`", "remove it, or add `(`"),
+            TokenKind::Close => ("`)` has no matching `(`", "remove `)`, or add `(`"),
             TokenKind::Comma => (
                 "`,` is only allowed between the arguments of a function",
-                "remove it; the decimal separator is a point: `0.5`",
+                "remove the comma; the decimal separator is a point, as in `0.5`",
             ),
             TokenKind::Unit(_) => {
                 ("only a number can have a unit here", "remove the unit; names have the units declared in twin.toml")

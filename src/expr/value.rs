@@ -43,11 +43,15 @@ impl Typed {
 pub(super) fn mismatch(verb: &str, a: (String, &Typed), b: (String, &Typed), span: &Range<usize>) -> ExprFault {
     let (l, r) = (a.1.clone().resolved().unit, b.1.clone().resolved().unit);
     let help = match (l.currency(), r.currency()) {
-        (Some(x), Some(y)) if x != y => "convert one of the operands to the currency of the other first".to_owned(),
+        (Some(x), Some(y)) if x != y => "first convert one operand to the currency of the other operand".to_owned(),
         _ if r.is_dimensionless() => format!("give the second operand a unit, like `3[{l}]`"),
         _ if l.is_dimensionless() => format!("give the first operand a unit, like `3[{r}]`"),
         _ => {
-            format!("`{l}` has the dimension {}, and `{r}` has {}; check the formula and the units", l.kind(), r.kind())
+            format!(
+                "`{l}` has the dimension {}, but `{r}` has the dimension {}; check the formula and the units",
+                l.kind(),
+                r.kind()
+            )
         }
     };
     ExprFault {

@@ -5,9 +5,9 @@
 //! difference of a signal over the window per unit of the control. The average effect is the mean of the local effects.
 //!
 //! The ensemble members describe how the local effects differ from their average, but they may understate it, for
-//! example if the noise is autocorrelated. The spread is compared with that of the leave-one-fold-out
-//! refits, because a fold is longer than the correlation of the noise. The variance of the refits is that of a
-//! delete-a-group jackknife (Kott 2001): (F − 1)/F · Σ_f (θ_f − θ̄)².
+//! example if the noise is autocorrelated. The spread of the members is therefore compared with that of the
+//! leave-one-fold-out refits, because a fold is longer than the correlation time of the noise. The variance of the
+//! refits is that of a delete-a-group jackknife (Kott 2001): (F − 1)/F · Σ_f (θ_f − θ̄)².
 
 use std::ops::Range;
 
@@ -143,7 +143,7 @@ fn local_effects(
     control: usize,
 ) -> Vec<Vec<f64>> {
     let moments = &data.moments[control];
-    // The change of the control is towards its mean.
+    // The control is moved towards its mean.
     let change: Vec<f64> = starts
         .iter()
         .map(|s| if data.log.at(control, s.row)[0] <= moments.mean { moments.sd } else { -moments.sd })
@@ -191,7 +191,8 @@ impl Pairs<'_> {
     }
 }
 
-/// The difference between the two simulations of each pair after a step: for a state, of its next value.
+/// Differences between paired simulations after a step: in the next value of a state, or in the current value of an
+/// output.
 fn differences(window: &Window, target: Target) -> impl Iterator<Item = f64> {
     window.column(target.signal(), usize::from(!target.is_next())).chunks(2).map(|pair| pair[1] - pair[0])
 }

@@ -132,7 +132,7 @@ impl Calibration {
     }
 
     /// Fraction of the calibration errors inside the closed interval [`Self::interval`]. If many errors have the same
-    /// value, such as zero, more than the fraction `level` of them lies in the interval.
+    /// value, such as zero, the fraction inside the interval can exceed `level`.
     pub fn expected_coverage(&self, k: usize, h: usize, level: f64) -> f64 {
         let shape = self.shape_at(k, h);
         let (low, high) = central(shape, level);

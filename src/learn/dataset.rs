@@ -100,7 +100,7 @@ impl Dataset {
 }
 
 impl Scaling {
-    /// Mean and standard deviation of each of `columns` over `rows`.
+    /// Mean and standard deviation of each column in `columns`, computed over `rows`.
     pub fn estimate(columns: &[Vec<f64>], rows: &[usize]) -> Self {
         let n = rows.len().max(1) as f64;
         let (mut mean, mut sd) = (Vec::with_capacity(columns.len()), Vec::with_capacity(columns.len()));

@@ -12,7 +12,8 @@
 //!
 //! The distribution with the highest logarithmic score on left-out blocks is used; a simpler one is preferred unless
 //! the difference exceeds [`MIN_GAIN`]. Quantities that are not counts always have the empirical distribution, which is
-//! described by quantiles. No distribution produces values outside its range, so a demand is never negative.
+//! described by quantiles. All values drawn from a distribution lie within its range, so a simulated demand is never
+//! negative.
 
 use serde::{Deserialize, Serialize};
 
@@ -23,11 +24,11 @@ use crate::stats::{normal_cdf, quantile_type_5};
 const MAX_COUNT: f64 = 500.0;
 /// Number of quantiles of an empirical distribution.
 const QUANTILES: usize = 512;
-/// Minimum gain of the total logarithmic score for which a more general distribution is chosen (not tuned).
+/// Minimum improvement of the total logarithmic score for which a more general distribution is chosen (not tuned).
 const MIN_GAIN: f64 = 2.0;
-/// Largest probability mass in the upper tail that the table of a count distribution leaves out.
+/// Largest probability of the upper tail that is left out of the table of a count distribution.
 const TAIL: f64 = 1e-9;
-/// Number of iterations of a golden-section search; each reduces the interval by the factor 0.618.
+/// Number of iterations of a golden-section search; each iteration multiplies the length of the interval by 0.618.
 const ITERATIONS: usize = 40;
 
 /// A family of distributions. The variants are ordered from the simplest to the most general.
@@ -68,7 +69,7 @@ pub struct Distribution {
     /// Mean of the values to which the distribution was fitted, rounded so that sums and differences with counts are
     /// exact.
     pub mean: f64,
-    /// Correlation τ of the normal scores of the values within one simulated run, which represents slow changes of the
+    /// Correlation τ between the normal scores of the values in a simulated run, which represents slow changes of the
     /// mean.
     pub drift: f64,
     /// P(X ≤ k) for k = 0, 1, … of a count; empty if the values are not counts.
@@ -81,7 +82,7 @@ pub struct Distribution {
 type Frequencies = Vec<f64>;
 
 impl Distribution {
-    /// Chooses and fits the distribution of `blocks` of values in chronological order, which must not be negative.
+    /// Chooses and fits a distribution for the non-negative values in `blocks`, which are in chronological order.
     /// Returns `None` if there are no values.
     pub fn fit(blocks: &[Vec<f64>]) -> Option<Self> {
         let all = blocks.concat();
@@ -227,7 +228,7 @@ impl Probabilities {
         let likelihood = |p: &Self| -> f64 {
             frequencies.iter().enumerate().filter(|(_, n)| **n > 0.0).map(|(k, n)| n * p.log(k)).sum()
         };
-        // The size is searched on a logarithmic scale from strong overdispersion to practically none.
+        // The size is searched on a logarithmic scale, from strong overdispersion to practically no overdispersion.
         let size = |zeros: f64| search(-4.0, 9.0, |s| likelihood(&with(zeros, s.exp()))).exp();
         match kind {
             DistributionKind::Poisson => with(0.0, f64::INFINITY),

@@ -1,4 +1,4 @@
-//! The error of the effects that a model predicts, estimated from its out-of-fold forecasts.
+//! Errors of the effects that a model predicts, estimated from its out-of-fold forecasts.
 //!
 //! From each start t in a fold, the refit that left out this fold forecasts a window of H steps with the logged
 //! controls and disturbances. Let e(t) be the mean forecast error of a signal over the window, and U_c(t) the mean of
@@ -12,8 +12,8 @@
 //! where δ_c is the error of the effect of control c: the missing change of the signal per unit of the control, as a
 //! mean over the window. A control may respond to the states, or to the disturbances that the model does not
 //! describe correctly. The equations are therefore solved with instrumental variables: the instrument of control c is
-//! v_c(t), the part of its movement at t that nothing in the log explains ([`super::identification`]). This is the
-//! moment condition of double machine learning (Chernozhukov et al. 2018) for the residual of a model:
+//! v_c(t), the part of its movement at t that nothing in the log explains ([`super::identification`]). The resulting
+//! equation is the moment condition of double machine learning (Chernozhukov et al. 2018) for the residual of a model:
 //!
 //! ```text
 //! Σ_t v_b(t) (e(t) − Σ_c δ_c U_c(t)) = 0   for every control b.
@@ -43,15 +43,16 @@ use crate::stats::{mean, mean_or_zero};
 
 /// Maximum number of starts over all folds (not tuned).
 const STARTS: usize = 2_000;
-/// Maximum total number of forecast steps (not tuned). With a long horizon, this limit reduces the number of starts.
+/// Maximum total number of forecast steps (not tuned). If the horizon is long, fewer starts are used to stay within the
+/// limit.
 const FORECAST_STEPS: usize = 60_000;
 /// Length of a block, in windows (not tuned).
 const WINDOWS_PER_BLOCK: usize = 2;
-/// Minimum effective number of blocks in which a control moved (not tuned). With fewer blocks, the error is not
-/// estimated.
+/// Minimum effective number of blocks in which a control moved (not tuned). If a control moved in fewer blocks, the
+/// error of its effect is not estimated.
 const MIN_BLOCKS: f64 = 2.0;
 
-/// The error of the effect of a control on a signal.
+/// Error of the predicted effect of a control on a signal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EffectError {
     /// Effect in the model.
@@ -75,8 +76,8 @@ struct Sample {
     moves: Vec<f64>,
 }
 
-/// Estimates the errors of the effects of all controls in `movements` on all targets of `map`. `refits` are the
-/// leave-one-fold-out refits of `map`, and `noise` is the noise process of their errors.
+/// For every control in `movements` and every target of `map`, estimates the error in the effect of the control on the
+/// target. `refits` are the leave-one-fold-out refits of `map`, and `noise` is the noise process of their errors.
 pub fn effect_errors(
     data: &TrainingData,
     map: &StepMap,
@@ -147,7 +148,7 @@ fn mean_move(control: &[f64], start: Start) -> f64 {
     start.row.checked_sub(1).map_or(f64::NAN, |before| mean(window) - control[before])
 }
 
-/// The error of the effect of a control on one target.
+/// Error of the predicted effect of a control on one target.
 #[derive(Debug, Clone, Copy)]
 struct Solved {
     error: f64,
@@ -155,7 +156,8 @@ struct Solved {
     blocks: f64,
 }
 
-/// Solves the moment conditions for target number `k`. The result of a control is `None` if it moved in too few blocks.
+/// Solves the moment conditions for target number `k`. The result for a control is `None` if the control moved in too
+/// few blocks.
 fn solve(runs: &[(Vec<Sample>, Rollouts)], k: usize, controls: usize, horizon: usize) -> Vec<Option<Solved>> {
     let mut rows: Vec<(usize, &Sample, f64)> = Vec::new();
     for (samples, run) in runs {

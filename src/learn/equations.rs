@@ -173,8 +173,8 @@ impl Equations {
         self.starts.iter().any(|s| s.signal == signal)
     }
 
-    /// Writes the constants, the derived signals and the states without a column into every row of a measured or simulated trajectory. Lagged values
-    /// are read only from the same segment.
+    /// Writes the constants, the derived signals and the states without a column into every row of a measured or
+    /// simulated trajectory. Lagged values are read only from the same segment.
     pub fn fill(&self, log: &mut Trajectory) {
         for &Constant { signal, value } in &self.constants {
             log.columns[signal].fill(value);
@@ -184,7 +184,7 @@ impl Equations {
         }
         let mut registers = Registers::default();
         let mut values = vec![0.0; log.particles];
-        // The states without a column. A gap does not change them.
+        // The states without a column, which keep their values across a gap in the log.
         let mut states: Vec<(Constant, Vec<f64>)> =
             self.starts.iter().map(|s| (*s, vec![s.value; log.particles])).collect();
         for segment in log.segments.clone() {

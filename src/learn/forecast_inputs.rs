@@ -8,7 +8,8 @@ use crate::schema::Role;
 
 /// Maximum number of starts on the hold-out (not tuned).
 const STARTS: usize = 300;
-/// Maximum total number of forecast steps (not tuned). This limit reduces the number of starts if the horizon is long.
+/// Maximum total number of forecast steps (not tuned). If the horizon is long, fewer starts are used to stay within the
+/// limit.
 const FORECAST_STEPS: usize = 50_000;
 
 /// Name of `model` in its scores with forecast inputs.
@@ -18,7 +19,7 @@ pub fn with_forecasts(model: &str) -> String {
 
 /// Scores the chosen model on the hold-out with forecasts of disturbances and set-points in place of their logged
 /// values. `forecast(signal, row, out)` writes the values for the rows after `row`, and returns false if the logged
-/// values are to be used. Returns no scores if the model reads no signal that is forecast.
+/// values are to be used. The result is empty if none of the signals that the model reads is forecast.
 pub fn score_with_forecasts(
     data: &TrainingData,
     learned: &Learned,

@@ -8,8 +8,8 @@
 //!
 //! > 1 − Σ v(t)² / Σ w(t)²
 //!
-//! where w(t) is the residual of a regression on u(t − 1) and u(t − 2) alone. Because both regressions contain the past
-//! of the control, a signal that merely responds to earlier moves explains nothing.
+//! where w(t) is the residual of a regression on u(t − 1) and u(t − 2) alone. Both regressions contain the past of the
+//! control, so a signal that merely responds to earlier moves does not increase the explained fraction.
 //!
 //! A second regression explains the level of the control by the disturbances, the other controls and the clock alone.
 //! The result is the larger of the two explained fractions: if a control slowly follows a disturbance, its changes from
@@ -52,8 +52,8 @@ pub struct Identification {
     /// Column of the control.
     pub control: usize,
     pub level: IdentificationLevel,
-    /// Fraction of the control's movement explained by other signals and the clock. A control that never moved has the
-    /// value 1.
+    /// Fraction of the control's movement explained by other signals and the clock. The fraction is 1 for a control
+    /// that never moved.
     pub explained: f64,
     /// Root mean square of the independent movement per step, in the unit of the control.
     pub own_movement: f64,
@@ -102,8 +102,8 @@ impl Movements {
 }
 
 /// Determines how well the log identifies the effect of each control that the model reads. Also returns the independent
-/// movements of each control whose movement other signals and the clock do not explain completely. Clock times are in
-/// `zone`.
+/// movements of each control, except for controls whose movement other signals and the clock explain completely. Clock
+/// times are in `zone`.
 ///
 /// # Errors
 /// Any error of a fit other than [`Error::Data`]. A control with too few rows for a fit is classified as weakly

@@ -4,9 +4,9 @@
 //!
 //! The regression is fitted with and without the previous value. Both variants are assessed in free-run
 //! simulation on blocks that were not used in their fit: the imitation receives the logged states and disturbances, but
-//! its own previous values. If it received the logged previous values, merely repeating them would look like a perfect
-//! imitation of a control that moves rarely. The variant without the previous value is preferred unless the other
-//! variant is clearly better.
+//! its own previous values. With logged previous values as inputs, an imitation that merely repeats the previous value
+//! would appear perfect for a control that moves rarely. The variant without the previous value is preferred unless the
+//! other variant is clearly better.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ const MIN_KNOWN: f64 = 0.98;
 const CLEARLY_BETTER: f64 = 0.95;
 /// An imitation that explains less than this fraction of the variance of a control is poor (not tuned).
 const POOR: f64 = 0.5;
-/// An error below this fraction of the logged range is negligible, whatever the explained fraction (not tuned).
+/// An error below this fraction of the logged range is negligible, regardless of the explained fraction (not tuned).
 const NEGLIGIBLE: f64 = 0.02;
 
 /// The imitation of one control.
@@ -48,7 +48,7 @@ pub struct Imitation {
     pub signal: usize,
     inputs: Vec<Input>,
     model: Arc<dyn Regressor>,
-    /// Smallest and largest logged value, which the imitation never leaves.
+    /// Range of the logged values, which the imitation never leaves.
     logged: Bounds,
     zone: TimeZone,
     pub quality: ImitationQuality,
@@ -140,8 +140,8 @@ impl Imitation {
     }
 }
 
-/// The states, disturbances and set-points that operators can see. Constants and signals without a value in almost
-/// every row are left out.
+/// The states, disturbances and set-points that operators can see. A signal is left out if it is constant or if too few
+/// of its values are known.
 fn visible(log: &Trajectory, equations: &Equations) -> Vec<usize> {
     let varies = |s: &usize| {
         let values = || log.columns[*s].iter().filter(|v| v.is_finite());
@@ -237,7 +237,8 @@ impl Fitting<'_> {
         )
     }
 
-    /// Root mean square error of the free run over all blocks, each imitated by a regression on the other blocks.
+    /// Root mean square error of the free run over all blocks. Each block is imitated by a regression that is fitted to
+    /// the other blocks.
     fn free_run_error(&self, columns: &Columns) -> Result<f64> {
         let n = columns.data.len();
         let (mut sum, mut count) = (0.0, 0usize);
@@ -257,7 +258,8 @@ impl Fitting<'_> {
     }
 }
 
-/// The imitated control over consecutive transitions. After a gap in the log, it continues from the logged value.
+/// The imitated control over consecutive transitions. After a gap in the log, the imitation continues from the logged
+/// value.
 fn free_run(columns: &Columns, model: &dyn Regressor, rows: Range<usize>) -> Vec<f64> {
     let data = &columns.data;
     let mut predicted = vec![vec![0.0; rows.len()]];

@@ -43,7 +43,7 @@ impl StepMap {
     }
 
     /// Whether the regressor predicts effects of the controls, directly or through derived signals and known equations.
-    /// If it predicts none, all members of the regressor have the same effect of a change to the controls.
+    /// If no effects are predicted, a change to the controls has the same effect in all members of the regressor.
     pub fn learns_effects(&self) -> bool {
         let mut moved: BTreeSet<usize> = self.schema.with_role(Role::Control).into_iter().collect();
         loop {

@@ -1,10 +1,11 @@
 //! The movement of a control that the rest of the log does not explain.
 //!
-//! The control is predicted by a regression with the forest model. Its additional inputs are piecewise linear functions
-//! of the most informative inputs, and the mean of the control at the same time of the day and of the week. The
-//! regression is fitted several times, leaving out one fold of the training rows each time, and the residuals are
-//! computed on the left-out fold. If a control usually stays constant, its regression uses the states one step earlier,
-//! because many measured values reach a new set-point within one step and would then explain the control.
+//! The control is predicted by a regression with the forest model. The additional inputs of this regression are
+//! piecewise linear functions of the most informative inputs, and the mean of the control at the same time of the day
+//! and of the week. The regression is fitted several times, leaving out one fold of the training rows each time, and
+//! the residuals are computed on the left-out fold. If a control usually stays constant, its regression uses the states
+//! one step earlier, because many measured values reach a new set-point within one step and would then explain the
+//! control.
 
 use std::ops::Range;
 
@@ -24,7 +25,7 @@ use crate::trajectory::Trajectory;
 /// A control is considered piecewise constant if it keeps each value for more than this number of steps on average (not
 /// tuned).
 const HELD_STEPS: f64 = 2.0;
-/// If there are at least twice as many training rows as this, only every n-th row is used (not tuned).
+/// Only every n-th training row is used if the number of training rows is at least twice this value (not tuned).
 const MAX_ROWS: usize = 20_000;
 /// Like [`MAX_ROWS`], but for the rows to which the regressions are fitted (not tuned).
 const MAX_FITTED_ROWS: usize = 4_000;
@@ -189,8 +190,8 @@ fn is_mostly_known(log: &Trajectory, signal: usize, train: &[Range<usize>]) -> b
 }
 
 /// Removes rows from a long data set, evenly over time. If `keep_moves` is true, all rows in which the control differs
-/// from its previous value (the input number `own_lag`) are kept. Returns, for each remaining row, whether regressions
-/// are fitted to it.
+/// from its previous value (input number `own_lag`) are kept. Returns, for each remaining row, whether regressions are
+/// fitted to it.
 fn thin(data: &mut Dataset, own_lag: usize, keep_moves: bool) -> Vec<bool> {
     let n = data.len();
     let stride = (n / MAX_ROWS).max(1);
@@ -205,8 +206,8 @@ fn thin(data: &mut Dataset, own_lag: usize, keep_moves: bool) -> Vec<bool> {
     kept.iter().map(|r| r % fitted_stride == 0).collect()
 }
 
-/// Pairs of a signal and the values of a piecewise linear function max(0, x − knot) of that signal. The functions are
-/// computed for the inputs that best explain the control, with at most one input per signal.
+/// Pairs of a signal and the values of a piecewise linear function max(0, x − knot) of that signal. Piecewise linear
+/// functions are computed for the inputs that best explain the control, with at most one input per signal.
 fn bent(data: &Dataset, inputs: usize) -> Vec<(usize, Vec<f64>)> {
     let u = &data.y[0];
     let columns = data.layout.inputs[..inputs].iter().zip(&data.x);
@@ -302,7 +303,7 @@ pub(super) fn movements(data: &TrainingData, columns: &mut Columns) -> Result<Ve
     Ok(out)
 }
 
-/// Mean of `values` over `rows`; 0 without rows.
+/// Mean of `values` over `rows`; 0 if there are no rows.
 fn mean_over(values: &[f64], rows: &[usize]) -> f64 {
     rows.iter().map(|r| values[*r]).sum::<f64>() / rows.len().max(1) as f64
 }

@@ -55,8 +55,8 @@ pub struct NoiseModel {
 }
 
 impl NoiseModel {
-    /// Estimates the noise process from one-step residuals in blocks of time. The inflation factors of the result are
-    /// one, and its calibration is empty. `is_output`: whether each target is an output. `distributions`: the
+    /// Estimates the noise process from one-step residuals in blocks of time. In the result, all inflation factors are
+    /// one and the calibration is empty. `is_output`: whether each target is an output. `distributions`: the
     /// distributions of the independent targets; empty if there are none.
     pub fn from_residuals(
         residuals: &[Residuals],

@@ -16,8 +16,9 @@
 //! output at horizon h is e(t + h) itself. For a state, φ is the lag-1 correlation of e, because the forecast error of
 //! a state is a sum of one-step errors.
 //!
-//! A target that depends on no input and no past value, such as the demand for a product, has a distribution instead:
-//! the error is a value drawn from that distribution minus its mean ([`Distribution`]).
+//! A target that depends on no input and no past value, such as the demand for a product, is described by a
+//! distribution instead of the autoregressive process: the error is a value drawn from the distribution, minus the mean
+//! of the distribution ([`Distribution`]).
 //!
 //! The variance of simulated particles may differ from that of the out-of-fold errors. [`super::NoiseModel::inflate`]
 //! therefore scales the rows of the matrix L.
@@ -34,8 +35,8 @@ use crate::stats::quantile_type_5;
 
 /// Number of particles per parallel task (not tuned).
 const CHUNK: usize = 1_024;
-/// Number of the random stream from which the offsets are drawn. Every other stream has the number of a
-/// simulation step, which is never this large.
+/// Number of the random stream from which the offsets are drawn. Every other stream has the number of a simulation
+/// step, and step numbers are never this large.
 const OFFSETS: u64 = u64::MAX;
 
 /// Autoregressive process of the one-step errors. The symbols are defined in the module documentation.
@@ -51,14 +52,14 @@ pub struct NoiseProcess {
     /// Standard deviation ω of the offset: `[targets]`. The offset of a particle is constant, so it represents a bias
     /// that does not average out over a long run.
     pub offset: Vec<f64>,
-    /// Distributions of the independent targets; empty if there are none: `[targets]`. The rows and columns of L that
-    /// belong to such a target are zero, and so are its φ and ω.
+    /// Distributions of the independent targets; empty if there are none: `[targets]`. For an independent target, φ, ω,
+    /// and the corresponding row and column of L are zero.
     pub distributions: Vec<Option<Distribution>>,
 }
 
 impl NoiseProcess {
     /// Estimates the noise process from the one-step errors in several blocks of the log. `is_output`: whether each
-    /// target is an output. `distributions`: those of the independent targets; empty if there are none.
+    /// target is an output. `distributions`: the distributions of the independent targets; empty if there are none.
     pub fn estimate(
         residuals: &[Residuals],
         is_output: &[bool],

@@ -52,7 +52,7 @@ impl ForecastPair {
     }
 }
 
-/// Forecasts of an input from every start, made at the start.
+/// Forecasts of an input, with one forecast made at each start.
 pub struct InputForecast {
     pub signal: usize,
     /// Values for 1, 2, … steps after the start: `[horizon * starts]`.

@@ -26,7 +26,7 @@ pub const LEVELS: [f64; 4] = [0.5, 0.8, 0.9, 0.95];
 /// Index in [`LEVELS`] of the 90 % interval, whose coverage is checked (CAL-1).
 pub(super) const INTERVAL_90: usize = 2;
 
-/// Lowest skill that is reported. Relative to a reference with zero error, the skill would be minus infinity.
+/// Lowest skill that is reported. If the error of the reference is zero, the skill would otherwise be minus infinity.
 const MIN_SKILL: f64 = -999.0;
 
 /// Scores of one model for one signal at one horizon, in the unit of the signal.
@@ -144,7 +144,7 @@ pub fn score(
     rows
 }
 
-/// Skill, 1 − MSE / reference MSE, but not below [`MIN_SKILL`]. The skill is zero if both errors are zero.
+/// Skill, 1 − MSE / reference MSE, but not below [`MIN_SKILL`]. The skill is zero if both mean squared errors are zero.
 pub fn skill((mse, reference): (f64, f64)) -> f64 {
     if mse <= 0.0 && reference <= 0.0 { 0.0 } else { (1.0 - mse / reference.max(f64::MIN_POSITIVE)).max(MIN_SKILL) }
 }

@@ -130,9 +130,9 @@ pub fn thin<T: Copy>(items: &[T], limit: usize) -> Vec<T> {
     (0..limit).map(|i| items[i * n / limit]).collect()
 }
 
-/// Creates a window with `copies` rows per start. The current frame is the log row `back` rows before the start.
-/// Outputs and derived signals of the current frame are not yet known, so they are set to their values in the previous
-/// frame.
+/// Creates a window with `copies` rows per start. The current frame contains the log row that is `back` rows before the
+/// start. Outputs and derived signals of the current frame are not yet known, so they are set to their values in the
+/// previous frame.
 pub(crate) fn window_at(map: &StepMap, log: &Trajectory, starts: &[Start], copies: usize, back: usize) -> Window {
     let depth = map.depth().max(2);
     let rows = starts.len() * copies;
@@ -154,8 +154,8 @@ pub(crate) fn window_at(map: &StepMap, log: &Trajectory, starts: &[Start], copie
     window
 }
 
-/// Writes logged inputs into the current frame: for each start, those of the row that is `ahead` rows after the start.
-/// A start with a shorter reach gets the inputs of the last row within its reach.
+/// For each start, writes the logged inputs of the row that is `ahead` rows after the start into the current frame. If
+/// `ahead` exceeds the reach of a start, the inputs of the last row within the reach are written.
 pub(crate) fn write_inputs(window: &mut Window, log: &Trajectory, starts: &[Start], copies: usize, ahead: usize) {
     for (signal, spec) in log.schema.signals.iter().enumerate() {
         if !is_exogenous(spec.role) {

@@ -1,4 +1,4 @@
-//! A model for closed-loop tuning, fitted on one part of the log and validated on another.
+//! A model for closed-loop tuning, fitted on one part of the log and validated on another part.
 
 use std::ops::Range;
 
@@ -20,7 +20,7 @@ const STARTS: usize = 120;
 /// Number of blocks into which the training part is divided for tuning hyper-parameters (not tuned).
 const BLOCKS: usize = 4;
 
-/// A model fitted on one part of the log and validated on another.
+/// A model fitted on one part of the log and validated on another part.
 #[derive(Debug, Clone)]
 pub struct ValidatedModel {
     pub map: StepMap,

@@ -157,7 +157,7 @@ fn cheapest(
     }
     best.map(|(_, moves, run)| (moves, run)).ok_or_else(|| {
         Error::Attention(
-            "the advised move leaves the range in which the model can be trusted, so nothing is advised \
+            "the planned move leaves the range in which the model can be trusted, so no move is advised \
              (`--allow-extrapolation` shows the move anyway)"
                 .into(),
         )

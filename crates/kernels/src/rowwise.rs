@@ -1,8 +1,8 @@
 //! Arithmetic, comparisons and functions on columns. Each operation is a loop over a block of rows.
 //!
-//! The loops have no branches, so that the compiler can vectorise them. They are compiled for several instruction sets,
-//! and the best one that the processor supports is used. The results are the same for all sets, because the compiler
-//! neither reorders operations nor fuses multiplications with additions.
+//! The loops have no branches, so that the compiler can vectorise them. The loops are compiled for several instruction
+//! sets, and the best set that the processor supports is used. The results are the same for all instruction sets,
+//! because the compiler neither reorders operations nor fuses multiplications with additions.
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -209,8 +209,8 @@ impl WithSimd for Run<'_> {
             Op::Powi(2) => unary(a, out, |a| a * a),
             Op::Powi(3) => unary(a, out, |a| a * (a * a)),
             Op::Powi(n) => unary(a, out, |a| powi(a, n)),
-            // if one operand is constant, the minimum instruction is sufficient, because it returns its second operand
-            // if either operand is NaN
+            // if one operand is a constant other than NaN, the minimum instruction is sufficient, because it returns
+            // `x` if `x` is NaN
             Op::Min => match (a, b) {
                 (Values::Constant(k), x) | (x, Values::Constant(k)) if !k.is_nan() => {
                     unary(x, out, |x| if k < x { k } else { x });

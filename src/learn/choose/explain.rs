@@ -161,7 +161,8 @@ pub(super) struct HoldoutSkill {
 }
 
 impl HoldoutSkill {
-    /// `independent`: whether each target is described by its mean, which is then not compared with itself.
+    /// `independent`: whether each target is described by its mean, in which case the comparison with the mean is
+    /// omitted.
     pub fn new(run: &Rollouts, baselines: &Baselines, independent: &[bool]) -> Self {
         let ratio = |baseline: &Rollouts, k: usize| {
             let (own, reference) = run.paired_mse(baseline, k, run.horizon);
@@ -182,7 +183,7 @@ impl HoldoutSkill {
         }
         let horizon = data.spec.horizon.to_string();
         let Some(ratio) = mean_of_known(&self.over_persistence) else {
-            // The states of exact balances may be constant.
+            // If all states have known equations, constant states are no reason to refuse the model.
             if name == "equations" {
                 return None;
             }

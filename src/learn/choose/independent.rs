@@ -1,12 +1,12 @@
 //! Outputs that no input explains and whose values are mutually independent, such as the independent demand for a
-//! product. Such an output is described by its mean and its distribution.
+//! product. An independent output is described by its mean and its distribution.
 //!
 //! An output is independent if all of the following conditions are satisfied out of fold:
 //!
-//! - Its values are never negative.
-//! - No candidate predicts it significantly better than the mean, by the rule of `compare` for the CRPS or the squared
-//!   error, and the mean predicts it better than persistence does.
-//! - Sums of its values over the horizon have the variance of sums of independent values.
+//! - The values of the output are never negative.
+//! - No candidate predicts the output significantly better than the mean, by the rule of `compare` for the CRPS or the
+//!   squared error, and the mean predicts the output better than persistence does.
+//! - Sums of the values over the horizon have the variance that is expected for independent values.
 //! - The central 90 % interval of the distribution has the right coverage.
 
 use std::sync::Arc;
@@ -25,10 +25,11 @@ use crate::learn::note::{Note, NoteKind};
 use crate::learn::rollouts::Rollouts;
 use crate::stats::{mean_and_population_sd, mean_or_zero};
 
-/// Largest loss of the mean relative to that of persistence. For independent values, this ratio is about 0.7.
+/// Largest loss of the mean relative to that of persistence. For independent values, the ratio of the two losses is
+/// about 0.7.
 const MAX_LOSS: f64 = 0.95;
-/// Largest ratio, in either direction, of the variance of sums over the horizon to that of sums of independent values
-/// (not tuned).
+/// Largest factor by which the variance of sums over the horizon may differ, in either direction, from the variance for
+/// independent values (not tuned).
 const VARIANCE_RATIO: f64 = 1.5;
 /// Maximum number of lags that are used to estimate the variance of sums.
 const MAX_LAGS: usize = 28;
@@ -137,7 +138,7 @@ fn mean_is_best(data: &TrainingData, judge: &Judge, candidates: &[Candidate], k:
     };
     let own = losses(&mean_runs, &calibration);
     // If most values are zero, the CRPS of a model may be higher than that of the mean although an input has an effect.
-    // The squared error shows such an effect.
+    // The squared error reveals the effect of the input.
     let own_errors: Vec<f64> = mean_runs.iter().filter_map(|run| squared_error(run, k)).collect();
     let better = |c: &Candidate| {
         let errors: Vec<f64> = c.runs.iter().filter_map(|run| squared_error(run, k)).collect();
@@ -166,7 +167,7 @@ fn covers(blocks: &[Vec<f64>], without: &[Distribution]) -> bool {
     (covered - expected).abs() <= COVERAGE * count
 }
 
-/// Ratio of the variance of the sum over `horizon` successive values to that of independent values:
+/// Variance of the sum of `horizon` successive values, relative to the variance for independent values:
 /// 1 + 2 Σ_h (1 − h / H) ρ_h.
 fn variance_ratio(deviations: &[Vec<f64>], horizon: usize) -> f64 {
     let correlation = |lag: usize| {
@@ -183,8 +184,8 @@ fn variance_ratio(deviations: &[Vec<f64>], horizon: usize) -> f64 {
     1.0 + 2.0 * (1..horizon).map(|lag| weight(lag) * correlation(lag)).sum::<f64>()
 }
 
-/// Strength of slow changes of the mean: the standard deviation of the means of long periods, after subtracting the
-/// variance expected from independent values, divided by the standard deviation of the values.
+/// Measures slow changes of the mean: the standard deviation of the means over long periods, relative to the standard
+/// deviation of the values. The variance expected for independent values is subtracted first.
 fn drift(deviations: &[Vec<f64>], horizon: usize, ratio: f64) -> f64 {
     let (_, sd) = mean_and_population_sd(deviations.iter().flatten().copied().filter(|d| d.is_finite()));
     let (mut squares, mut count) = (0.0, 0.0);

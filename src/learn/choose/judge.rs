@@ -1,7 +1,7 @@
 //! Evaluates fitted models by their open-loop forecasts of rows on which they were not fitted.
 //!
-//! Each leave-one-fold-out refit forecasts the fold that it left out. These out-of-fold errors determine the noise
-//! model, the calibration, and the loss of model m on fold f:
+//! Each leave-one-fold-out refit forecasts the fold that it left out. The out-of-fold forecast errors determine the
+//! noise model, the calibration, and the loss of model m on fold f:
 //!
 //! ```text
 //! ℓ_mf = mean over targets k of min(5, Σ_h Σ_s CRPS(m, k, h, s) / Σ_h Σ_s CRPS(persistence, k, h, s))
@@ -29,17 +29,17 @@ use crate::stats::mean_or_zero;
 const HOLDOUT_STARTS: usize = 600;
 /// Maximum number of starts over all folds (not tuned).
 const FOLD_STARTS: usize = 750;
-/// Maximum number of forecast steps per model on the hold-out, and also the maximum number on all folds together (not
-/// tuned). This limit reduces the number of starts if the horizon is long, which is acceptable because long forecasts
-/// overlap more.
+/// Maximum number of forecast steps per model, applied separately to the hold-out and to all folds together (not
+/// tuned). If the horizon is long, fewer starts are used, which is acceptable because long forecasts overlap more.
 const FORECAST_STEPS: usize = 100_000;
 /// Minimum number of starts, even if [`FORECAST_STEPS`] is exceeded (not tuned).
 const MIN_STARTS: usize = 100;
-/// Maximum loss of one target (not tuned). Without this limit, a signal that persistence predicts almost exactly would
+/// Maximum loss of one target (not tuned). Without a limit, a signal that persistence predicts almost exactly would
 /// dominate the mean loss.
 const MAX_LOSS: f64 = 5.0;
 
-/// The model of a plant whose states all have known equations. It predicts an error of zero for every equation.
+/// The model of a plant whose states all have known equations. The model `persistence` predicts an error of zero for
+/// every equation.
 pub(super) const EQUATIONS: &str = "persistence";
 
 /// A fitted model with its noise model and its out-of-fold losses.

@@ -4,10 +4,10 @@
 //!
 //! - `fit`: each model in the list is fitted on all training rows, and then refitted once per fold with that fold left
 //!   out. If the file does not set `rollout_loss`, `linear` is fitted to one-step predictions and to simulations over
-//!   the horizon, and the fit with the lower loss is used. With noisy measurements of a state, one-step predictions
-//!   give biased gains and time constants.
-//! - `judge`: each refit forecasts the fold that it left out. The errors of these forecasts determine the noise model
-//!   and the loss of the model.
+//!   the horizon, and the fit with the lower loss is used. If the measurements of a state are noisy, a fit to one-step
+//!   predictions gives biased gains and time constants.
+//! - `judge`: each refit forecasts the fold that it left out. The forecast errors of the refits determine the noise
+//!   model and the loss of the model.
 //! - `stacking`: if the list contains `stack`, a weighted mean of the models is added as a candidate.
 //! - `independent`: outputs that no model predicts better than their mean are described by their mean and distribution.
 //! - `compare`: the model with the lowest loss is chosen, or the linear model if the difference may be due to chance.

@@ -17,7 +17,7 @@ pub struct Feedback {
     pub increments: Vec<bool>,
 }
 
-/// An input that reads a predicted state, with a lag of `lag` frames. Target number `target` predicts this state.
+/// An input that reads, with a lag of `lag` frames, the state that target number `target` predicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FeedbackInput {
     pub input: usize,
@@ -52,9 +52,9 @@ pub fn longest_window(ends: &[usize], length: usize) -> usize {
     ends.iter().enumerate().map(|(i, end)| end - i).max().unwrap_or(1).min(length).max(1)
 }
 
-/// Start positions of windows of `length` consecutive transitions, `stride` positions apart, that begin in `block`. The
-/// first position is random, or the start of the block if `key` is `None`. A window may extend beyond the end of the
-/// block.
+/// Start positions in `block` of windows that contain `length` consecutive transitions. The starts are `stride`
+/// positions apart. The first position is random, or the start of the block if `key` is `None`. A window may extend
+/// beyond the end of the block.
 pub fn windows(
     block: Range<usize>,
     ends: &[usize],

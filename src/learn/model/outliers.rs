@@ -2,8 +2,9 @@
 //!
 //! A linear model is first fitted to the rows whose target values are not extreme. A row is an outlier if a residual of
 //! this model is more than six robust standard deviations from the median residual. A large change of a target that the
-//! inputs explain is therefore not an outlier. Rows for which a control moved exceptionally far within the lags of the
-//! model are not outliers either, because the first fit cannot know the effect of a control that rarely moves.
+//! inputs explain is therefore not an outlier. If a control moved exceptionally far in the lagged rows that the model
+//! reads, the row is not regarded as an outlier, because the first fit cannot determine the effect of a control that
+//! rarely moves.
 //!
 //! The robust standard deviation is the larger of the scaled median absolute deviation and the scaled distance between
 //! the 0.5th and 99.5th percentiles. Because of the percentiles, the rare changes of a mostly constant signal do not
@@ -75,7 +76,7 @@ pub fn inliers(data: &Dataset, rows: &[usize]) -> Result<Inliers> {
     Ok(Inliers { rows, outliers })
 }
 
-/// For each of `rows`, whether a control moved exceptionally far within the lags of the model.
+/// For each row in `rows`, whether a control moved exceptionally far in the lagged rows that the model reads.
 fn exceptional_moves(data: &Dataset, rows: &[usize]) -> Vec<bool> {
     let mut exceptional = vec![false; rows.len()];
     for moves in &data.control_moves {
@@ -90,7 +91,7 @@ fn exceptional_moves(data: &Dataset, rows: &[usize]) -> Vec<bool> {
     exceptional
 }
 
-/// The range outside of which a value is extreme. Unbounded if at least 99 % of the values are equal.
+/// The range outside which a value is extreme. The range is unbounded if at least 99 % of the values are equal.
 fn usual_range(mut values: Vec<f64>) -> (f64, f64) {
     if values.is_empty() {
         return (f64::NEG_INFINITY, f64::INFINITY);

@@ -57,7 +57,7 @@ impl Stack {
 
     pub(super) fn decode(bytes: &[u8], compute: &Compute) -> Result<Self> {
         let StoredStack { parts, weights } = artefact::decode(STACK, bytes)?;
-        // A stack must not contain another stack, because the nesting depth would be unlimited.
+        // A stack must not contain another stack, because the nesting depth would otherwise be unlimited.
         let known = |name: &str| super::NAMES.contains(&name);
         let part = |(name, bytes): &(String, Vec<u8>)| match known(name) {
             true => decode(name, bytes, compute),

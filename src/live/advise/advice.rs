@@ -27,11 +27,11 @@ pub struct Advice {
     pub confidence: f64,
     /// Mean change of the objective over the horizon if the plan is followed instead of keeping the controls unchanged.
     pub objective_change: f64,
-    /// 90 % interval of this change over simulated futures.
+    /// 90 % interval of the change of the objective over simulated futures.
     pub objective_interval: [f64; 2],
     /// KPI changes over the horizon due to the plan, sorted by their effect on the objective, largest first.
     pub kpis: Vec<KpiChange>,
-    /// Bounds of the states, each at the time at which most of the effect of the plan is visible. The move should be
+    /// Bounds for each state at the time when most of the plan's effect on that state is visible. The move should be
     /// undone if a state is outside its bounds.
     pub undo: Vec<Undo>,
     /// Reasons to distrust the advice.

@@ -7,7 +7,7 @@ use crate::twin::{Dynamics, Support};
 
 /// Returns warnings about the newest rows of the log, from which the twin starts; each warning is one sentence.
 /// There is a warning for each signal that is outside the range of all earlier rows or has no value in the newest row,
-/// and one if the newest row is outside the training data.
+/// and another warning if the newest row is outside the training data.
 pub fn warnings(plant: &Plant) -> Vec<String> {
     let (log, twin) = (&plant.log, &plant.twin);
     let depth = twin.depth().max(1);

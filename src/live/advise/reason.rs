@@ -26,7 +26,7 @@ pub struct ControlAdvice {
     pub change: f64,
     /// The first move of the plan, which differs from `advised` if the advice is to leave the controls as they are.
     pub planned: f64,
-    /// The value at which the ramp of the plan ends, if the first move is only its beginning.
+    /// The value at which the ramp of the plan ends, if the ramp continues after the first move.
     pub later: Option<Later>,
     /// The allowed range at the next step; `null` means unbounded. The range is determined by the hard limits, the move
     /// limits and, if `within_log` is `true`, the logged range.

@@ -20,7 +20,7 @@ pub struct Undo {
     pub at: String,
 }
 
-/// A state is checked when the effect of the plan on the state reaches this fraction of its largest value. A
+/// A state is checked at the time when the plan's effect on the state reaches this fraction of the largest effect. A
 /// first-order process reaches 63 % after one time constant.
 const RESPONSE: f64 = 0.63;
 

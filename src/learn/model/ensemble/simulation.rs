@@ -63,7 +63,7 @@ struct Step {
     pass: Pass,
     /// Deviations of the simulated states from the log before the step: `[members][targets][windows]`.
     before: Vec<f32>,
-    /// Deviations from the log: those of the simulated states after the step, and of the simulated outputs at the step.
+    /// Deviations of the simulated states after the step, and of the simulated outputs at the step, from the log.
     after: Vec<f32>,
     /// Inputs before clamping: `[members][inputs][windows]`.
     unclamped: Vec<f32>,
@@ -179,7 +179,7 @@ impl<'a> Simulation<'a> {
 
     /// Runs the backward pass of the last [`Simulation::forward`]. Overwrites `weight_grad` with the gradients of the
     /// loss, summed over members. The log-variances and their bounds are fitted to the likelihood of the first step
-    /// only. Its inputs are measured, whereas those of later steps are predicted.
+    /// only. The inputs of the first step are measured, whereas those of later steps are predicted.
     fn backward(&mut self, networks: &Networks, compute: &Compute, weight_grad: &mut [f32]) -> Result<()> {
         let (q, members, length) = (networks.targets(), networks.members, self.steps.len());
         let inputs = networks.inputs();

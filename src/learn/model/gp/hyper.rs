@@ -28,7 +28,8 @@ pub struct Observed<'a> {
     pub y: &'a [f64],
 }
 
-/// Hyper-parameters, with their log marginal likelihood or, for a sparse process, its lower bound.
+/// Hyper-parameters, with their log marginal likelihood or, for a sparse process, with a lower bound on this
+/// likelihood.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tuned {
     pub hyper: Hyper,

@@ -36,7 +36,7 @@ const FEATURES: usize = 256;
 /// Maximum number of points in a stored process (not tuned).
 const MAX_POINTS: usize = 50_000;
 
-/// A Gaussian process over those standardised inputs that are not constant. The target is divided by its standard
+/// A Gaussian process over the standardised inputs that are not constant. The target is divided by its standard
 /// deviation.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Process {
