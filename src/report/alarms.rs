@@ -7,7 +7,7 @@ use super::duration::hours_text;
 use super::losing;
 use super::number::{self, PROSE, with_unit};
 use super::saving::Words;
-use super::text::{lead, list, readable, short, tag};
+use super::text::{capitalised, lead, list, readable, short, tag};
 use super::{caveats, runs};
 
 /// Sentences for the section “Needs attention”, most serious first.
@@ -63,15 +63,15 @@ pub fn alarms(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> Vec
             ));
         }
     }
-    // Omits notes on models that were not chosen. Notes on coverage are omitted because another sentence reports
+    // Omits notes on models that were not chosen, and notes on how the chosen model was fitted. Notes on coverage are omitted because another sentence reports
     // intervals that are too narrow. Notes on effects are omitted because this function reports effects in its own
     // words.
     let omitted = |n: &&Note| {
         use NoteKind as K;
-        matches!(n.kind, K::Coverage | K::OtherContradiction | K::Outliers | K::Effect | K::Independent)
+        matches!(n.kind, K::Coverage | K::OtherContradiction | K::Outliers | K::Effect | K::Independent | K::Fit)
     };
     out.extend(results.model.effects.iter().filter(|e| !e.agrees()).take(2).map(contradicted_effect));
-    out.extend(results.model.notes.iter().filter(|n| !omitted(n)).map(|n| lead(&n.text, 160)));
+    out.extend(results.model.notes.iter().filter(|n| !omitted(n)).map(|n| capitalised(&lead(&n.text, 160))));
     out
 }
 

@@ -102,11 +102,19 @@ fn forecasts(results: &Results, outside: f64) -> Vec<(&'static str, String)> {
                 // The forecasts were tested on the log, so they say nothing about conditions outside it.
                 _ if outside > OUTSIDE_DONT => "not tested outside the logged range".into(),
                 true => {
-                    format!(
-                        "{grade}{range}{exceptions}: error² at least {} below “no change”, {ahead} ahead{}",
-                        p(lowest_skill),
-                        in_operation.map_or_else(String::new, |s| format!(" ({} with forecast inputs)", p(s.max(0.0))))
-                    )
+                    let error = |skill: f64| format!("error² at least {} below “no change”, {ahead} ahead", p(skill));
+                    match in_operation {
+                        None => format!("{grade}{range}{exceptions}: {}", error(lowest_skill)),
+                        Some(skill) if skill > 0.0 => format!(
+                            "{grade}{range}{exceptions}: {} ({} with known inputs)",
+                            error(skill),
+                            p(lowest_skill)
+                        ),
+                        Some(_) => format!(
+                            "{grade}{range}{exceptions}: no better than “no change”, {ahead} ahead ({} with known inputs)",
+                            p(lowest_skill)
+                        ),
+                    }
                 }
                 false => format!("no skill: forecasts {ahead} ahead are no better than “no change”"),
             },

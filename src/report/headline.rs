@@ -11,7 +11,7 @@ use super::losing;
 use super::number::{self, Interval, PROSE, with_unit};
 use super::runs::{completed, failed};
 use super::saving::Words;
-use super::text::{readable, short, tag};
+use super::text::{capitalised, readable, short, tag};
 
 /// The answer, the headline (which starts with the answer), and a few sentences with reasons.
 pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (Answer, String, Vec<String>) {
@@ -68,7 +68,7 @@ pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (
         Answer::Dont if pick.objective.mean <= 0.0 => {
             let outweighed = if pick.saving.value.mean > 0.0 { ", but penalties outweigh this saving" } else { "" };
             because.push(format!("The best case, “{case}”, {gain}{outweighed}."));
-            because.extend(losing::reason(pick).map(|why| format!("{}.", sentence_case(&why))));
+            because.extend(losing::reason(pick).map(|why| format!("{}.", capitalised(&why))));
             "Don’t change anything: no case is better than the present operation.".into()
         }
         Answer::Dont if !pick.is_better() => {
@@ -131,12 +131,6 @@ fn penalty(k: &KpiResult) -> Option<String> {
     let verb = if d.mean < 0.0 { "falls" } else { "rises" };
     let amount = with_unit(&i.value.text, &unit);
     Some(format!("{} {verb} by {amount} ({} to {})", tag(&k.name, 40), i.low.text, i.high.text))
-}
-
-/// Returns `text` with its first letter in upper case.
-fn sentence_case(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// A sentence stating that the gain is smaller than the cost.

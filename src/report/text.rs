@@ -107,6 +107,12 @@ pub fn lead(text: &str, limit: usize) -> String {
     ends.filter(fits).last().map_or_else(|| short(text, limit), |end| text[..end].to_owned())
 }
 
+/// `text` with a capital first letter. A name in backticks at the start stays as it is.
+pub fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 /// Joins names as `a`, `a and b`, or `a, b and c`. Lists at most `limit` names, followed by the number of remaining
 /// names.
 pub fn list(names: &[&str], limit: usize) -> String {

@@ -122,8 +122,11 @@ fn period(annual: Option<&AnnualResult>, runs: &[CaseRun<'_>]) -> String {
         Some(a) if (a.days - 365.0).abs() < 1.5 => "a year".into(),
         Some(a) => format!("over {} days of the year", number::plain(a.days, number::PROSE).text),
         None => {
-            let days = runs.iter().map(|r| r.scenario.hours).sum::<f64>() / 24.0;
-            format!("in {} simulated days", number::plain(days, number::PROSE).text)
+            let hours = runs.iter().map(|r| r.scenario.hours).sum::<f64>();
+            match hours < 48.0 {
+                true => format!("in {} simulated hours", number::plain(hours, number::PROSE).text),
+                false => format!("in {} simulated days", number::plain(hours / 24.0, number::PROSE).text),
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use super::colours::Colours;
 use super::number::{self, PROSE, Quantity, with_unit};
 use super::saving::{self, Words};
 use super::table::{Column, Table, cost_row, economics_rows, kpi_rows, objective_row};
-use super::text::readable;
+use super::text::{capitalised, readable};
 
 #[derive(Debug)]
 pub struct Year {
@@ -114,10 +114,8 @@ pub fn year(
 
 /// Turns `text` into a sentence with a capital letter and a full stop.
 fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    let first: String = chars.next().into_iter().flat_map(char::to_uppercase).collect();
     let stop = if text.ends_with('.') { "" } else { "." };
-    format!("{first}{}{stop}", chars.as_str())
+    format!("{}{stop}", capitalised(text))
 }
 
 /// Breaks down the saving of the case on the first page by paid KPI. Penalties are not part of a saving.

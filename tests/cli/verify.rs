@@ -81,7 +81,7 @@ fn events_are_left_out_and_wrong_requests_are_explained() {
     ]);
     std::fs::remove_file(room.path("data/room/verify/energy_cost.json")).unwrap();
     verify(&with(&[])).expect(0).prints(&["the use has increased"]);
-    verify(&with(&["--drivers", "heat"])).expect(2).says(&["`heat`", "must not depend on the change"]);
+    verify(&with(&["--drivers", "heat"])).expect(2).says(&["`heat`", "must be independent of this change"]);
     verify(&with(&["--kpi", "energy"])).expect(2).says(&["`energy`", "`energy_cost`"]);
     let periods = |baseline: &'static str| ["--baseline", baseline, "--reporting", "2024-04-01..2024-04-29"];
     verify(&periods("2024-01-01..2024-04-01")).expect(2).says(&["overlap"]);
