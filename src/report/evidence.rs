@@ -2,7 +2,7 @@
 
 use crate::error::plural;
 use crate::log::FindingClass;
-use crate::scenario::results::{CaseResult, Results};
+use crate::scenario::results::{CaseResult, Results, Setting};
 
 use super::cases::RankedCase;
 use super::caveats::{self, OUTSIDE_DONT, OUTSIDE_TRY};
@@ -31,7 +31,8 @@ pub fn evidence(results: &Results, pick: Option<&RankedCase<'_>>, clock: &Clock)
         ));
     }
     out.extend(pick.and_then(|p| measured(results, p)).map(|text| ("Measured", text)));
-    out.extend(forecasts(results, support.map_or(0.0, |s| s.outside)));
+    let planned = pick.is_some_and(|p| p.runs.iter().flat_map(|r| &r.case.controls).any(|u| u.setting == Setting::Plan));
+    out.extend(forecasts(results, support.map_or(0.0, |s| s.outside), planned));
     let m = &results.model;
     if !m.model.is_empty() {
         let age = clock
@@ -72,8 +73,9 @@ fn measured(results: &Results, pick: &RankedCase<'_>) -> Option<String> {
     ))
 }
 
-/// The accuracy of the forecasts and the coverage of their intervals.
-fn forecasts(results: &Results, outside: f64) -> Vec<(&'static str, String)> {
+/// The accuracy of the forecasts and the coverage of their intervals. If the case is planned from forecasts of the
+/// disturbances, their errors count as well.
+fn forecasts(results: &Results, outside: f64, planned: bool) -> Vec<(&'static str, String)> {
     let mut out = Vec::new();
     let p = number::percent_text;
     let m = &results.model;
@@ -82,8 +84,7 @@ fn forecasts(results: &Results, outside: f64) -> Vec<(&'static str, String)> {
         let ahead = ahead(h, &m.step);
         let without_skill: Vec<String> = scores.iter().filter(|s| s.skill <= 0.0).map(|s| tag(&s.signal, 40)).collect();
         let lowest_skill = scores.iter().map(|s| s.skill).filter(|v| *v > 0.0).fold(f64::INFINITY, f64::min);
-        // If disturbances are not known in advance, this is the skill with the forecasts that controllers receive.
-        let in_operation = with_forecasts(results, h);
+        let in_operation = with_forecasts(results, h).filter(|_| planned);
         let grade = match in_operation.unwrap_or(f64::INFINITY).min(lowest_skill) {
             v if v.is_infinite() => "none",
             v if v >= 0.5 => "good",

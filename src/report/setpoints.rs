@@ -68,9 +68,15 @@ fn row(used: &ControlUse, run: &CaseRun<'_>) -> SetPoint {
         signal: short(&used.signal, 60),
         now: marked(&before.map_or_else(|| "–".into(), |b| text(b, false))),
         advised: marked(&format!("{}{change}", text(used, true))),
-        allowed: with_unit(&allowed_range(used.low, used.high), &number::unit(&used.unit)),
+        allowed: allowed(used),
         ramp: used.max_move.map_or_else(|| "any".to_owned(), |m| number::exact(m).text),
     }
+}
+
+/// The permitted range. The settings of an order policy are stock levels, but its range limits the orders.
+fn allowed(used: &ControlUse) -> String {
+    let range = with_unit(&allowed_range(used.low, used.high), &number::unit(&used.unit));
+    if matches!(used.setting, Setting::Stock { .. }) { format!("orders of {range}") } else { range }
 }
 
 fn span(used: &ControlUse) -> Option<f64> {
@@ -85,6 +91,8 @@ fn text(used: &ControlUse, advised: bool) -> String {
     match &used.setting {
         Setting::Held { value } => one(*value),
         Setting::Timetable { entries } => timetable(entries, &one),
+        // A rule that repeats the logged values of the control is no information.
+        Setting::Rule { expression } if *expression == used.signal => range(&used.typical),
         Setting::Rule { expression } => {
             format!("{} (`{}`)", range(&used.typical), short(&expression.replace('`', "'"), 60))
         }
