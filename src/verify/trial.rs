@@ -18,7 +18,7 @@ use crate::stats::{mean_and_sample_sd, student_t_95};
 const DRAWS: usize = 20_000;
 /// Largest number of pairs for which all sign patterns are enumerated.
 const MAX_LISTED: usize = 14;
-/// Minimum number of pairs for a statement (p ≥ 1/32 with fewer pairs).
+/// Minimum number of pairs for a statement (with fewer pairs, the two-sided p-value is at least 1/16).
 const MIN_PAIRS: usize = 6;
 
 /// One day of a trial.
