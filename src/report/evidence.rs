@@ -31,7 +31,8 @@ pub fn evidence(results: &Results, pick: Option<&RankedCase<'_>>, clock: &Clock)
         ));
     }
     out.extend(pick.and_then(|p| measured(results, p)).map(|text| ("Measured", text)));
-    let planned = pick.is_some_and(|p| p.runs.iter().flat_map(|r| &r.case.controls).any(|u| u.setting == Setting::Plan));
+    let planned =
+        pick.is_some_and(|p| p.runs.iter().flat_map(|r| &r.case.controls).any(|u| u.setting == Setting::Plan));
     out.extend(forecasts(results, support.map_or(0.0, |s| s.outside), planned));
     let m = &results.model;
     if !m.model.is_empty() {
