@@ -134,11 +134,12 @@ fn figures(results: &Results, pick: &RankedCase<'_>, money: &str, words: Words) 
     if pick.answer == Answer::Unknown {
         return vec![single(words.noun, None, "", "unknown")];
     }
+    let (noun, amount) = words.figure(&pick.saving);
     let label = match pick.saving.per.as_str() {
-        "a year" => format!("Annual {}", words.noun.to_lowercase()),
-        _ => words.noun.to_owned(),
+        "a year" => format!("Annual {}", noun.to_lowercase()),
+        _ => noun.to_owned(),
     };
-    let mut out = vec![ranged(&label, &pick.saving.unit, pick.saving.interval(), "90 % interval")];
+    let mut out = vec![ranged(&label, &pick.saving.unit, amount, "90 % interval")];
     match pick.economics {
         // If the headline promises no saving, the economics of a saving would contradict the headline.
         Some(_) if !pick.saving.value.measurable || (!pick.answer.advises() && !pick.loses_money()) => {}

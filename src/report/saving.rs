@@ -66,6 +66,8 @@ impl Saving {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Words {
     pub noun: &'static str,
+    /// The noun for an increase in the cost.
+    opposite: &'static str,
     /// Wording of a gain: the verb that precedes the amount, and the words that follow the amount.
     gains: (&'static str, &'static str),
     loses: (&'static str, &'static str),
@@ -76,8 +78,8 @@ impl Words {
     /// gain.
     pub fn new(results: &Results) -> Self {
         if results.cash.is_none() {
-            let (gains, loses) = (("lowers the objective by", ""), ("raises the objective by", ""));
-            return Self { noun: "Improvement", gains, loses };
+            let (gains, loses) = (("improves the objective by", ""), ("worsens the objective by", ""));
+            return Self { noun: "Improvement", opposite: "Deterioration", gains, loses };
         }
         let cost = completed(results).filter_map(|s| {
             let weight = s.days_per_year.unwrap_or(1.0) / s.hours.max(1e-9);
@@ -86,13 +88,13 @@ impl Words {
         });
         match cost.sum::<f64>() < 0.0 {
             true => Self::income(),
-            false => Self { noun: "Saving", gains: ("saves", ""), loses: ("costs", " more") },
+            false => Self { noun: "Saving", opposite: "Extra cost", gains: ("saves", ""), loses: ("costs", " more") },
         }
     }
 
     /// The words for a plant whose cost is negative.
     pub fn income() -> Self {
-        Self { noun: "Gain", gains: ("earns", " more"), loses: ("earns", " less") }
+        Self { noun: "Gain", opposite: "Lost income", gains: ("earns", " more"), loses: ("earns", " less") }
     }
 
     /// `saves about 1 020 EUR a year (970 to 1 070 EUR)`.
@@ -110,6 +112,11 @@ impl Words {
         let value = self.shown(saving).interval().value;
         let (verb, more) = if saving.value.mean >= 0.0 { self.gains } else { self.loses };
         format!("{verb} {about}{} {}{more}", with_unit(&value.text, &saving.unit), saving.per)
+    }
+
+    /// The noun for the change of the cost in `saving`, and its amount, which is not negative.
+    pub fn figure(self, saving: &Saving) -> (&'static str, Interval) {
+        (if saving.value.mean >= 0.0 { self.noun } else { self.opposite }, self.shown(saving).interval())
     }
 
     /// The saving, or the additional cost if there is no saving.

@@ -46,8 +46,8 @@ pub fn setpoints(pick: &RankedCase<'_>, clock: &Clock) -> SetPoints {
     SetPoints {
         rows,
         note: match (planned, several) {
-            (true, true) => format!("follow the advice; typical ranges by hour in {scenario}"),
-            (true, false) => "follow the advice; typical ranges by hour".into(),
+            (true, true) => format!("follow “twinopt advise”; typical ranges by hour in {scenario}"),
+            (true, false) => "follow “twinopt advise”; typical ranges by hour".into(),
             (false, true) => format!("in {scenario}"),
             (false, false) => String::new(),
         },

@@ -73,18 +73,25 @@ fn cost(results: &Results, pick: &RankedCase<'_>, words: Words) -> Option<String
     };
     let (what, verb) = if income { ("the income".to_owned(), "falls below") } else { (what, "exceeds") };
     Some(format!(
-        "{what} {verb} {} in {} like “{}” (present operation)",
+        "{what} {verb} the {} of the present operation in {} like “{}”",
         with_unit(&text, &saving::unit(results)),
         hours_text(run.scenario.hours),
         short(&readable(&run.scenario.name), 30)
     ))
 }
 
-/// The disturbance that comes closest to the end of the logged range, with a value beyond both the log and the scenarios.
+/// The disturbance that comes closest to the end of the logged range, with a value beyond both the log and the
+/// scenarios. Disturbances that cannot exceed this value, such as a humidity of 100 %, are left out.
 fn conditions(pick: &RankedCase<'_>) -> Option<String> {
     let inputs = || pick.runs.iter().flat_map(|r| &r.case.inputs).filter(|i| i.role == Role::Disturbance);
     let position = |i: &InputRange| (i.run[1] - i.logged[0]) / (i.logged[1] - i.logged[0]);
-    let wide = inputs().filter(|i| i.logged[1] > i.logged[0]);
+    let highest = |i: &InputRange| i.run[1].max(i.logged[1]);
+    let is_full = |i: &InputRange| match i.unit.as_str() {
+        "%" => highest(i) >= 99.0,
+        "" | "1" => i.logged[0] >= 0.0 && (0.99..=1.0).contains(&highest(i)),
+        _ => false,
+    };
+    let wide = inputs().filter(|i| i.logged[1] > i.logged[0] && !is_full(i));
     let top = wide.max_by(|a, b| position(a).total_cmp(&position(b)))?;
     let all = inputs().filter(|i| i.signal == top.signal).map(|i| i.run[1]);
     let value = all.fold(top.logged[1], f64::max);

@@ -44,7 +44,7 @@ fn a_constant_shows_its_change_and_a_plan_its_range_by_hour() {
             vec![part(0, 13.2, 13.4), part(6, 13.2, 14.9), part(12, 15.0, 15.5), part(18, 13.2, 13.4)];
     }
     let text = front(&results);
-    assert!(text.contains("(follow the advice; typical ranges by hour)"), "{text}");
+    assert!(text.contains("(follow “twinopt advise”; typical ranges by hour)"), "{text}");
     assert!(
         text.contains("00–06 h: 13.2–13.4; 06–12 h: 13.2–14.9; 12–18 h: 15.0–15.5; 18–24 h: 13.2–13.4 °C"),
         "{text}"
@@ -75,7 +75,7 @@ fn orders_are_shown_with_levels_or_as_a_list() {
 fn the_stop_rules_have_a_tag_a_value_and_a_time() {
     let mut results = fixture::datacenter();
     let text = front(&results);
-    let cost = "energy_cost exceeds 1 270 EUR in 7 days like “summer” (present operation)";
+    let cost = "energy_cost exceeds the 1 270 EUR of the present operation in 7 days like “summer”";
     assert!(
         text.contains("Stop if server_inlet_temp exceeds 27 °C for 1 h, server_inlet_temp exceeds 32 °C for 30 min"),
         "{text}"
