@@ -107,8 +107,11 @@ pub fn lead(text: &str, limit: usize) -> String {
     ends.filter(fits).last().map_or_else(|| short(text, limit), |end| text[..end].to_owned())
 }
 
-/// `text` with a capital first letter. A name in backticks at the start stays as it is.
+/// `text` with a capital first letter, unless the text starts with a name such as `fan_speed`.
 pub fn capitalised(text: &str) -> String {
+    if text.split(' ').next().is_some_and(|word| word.contains('_')) {
+        return text.to_owned();
+    }
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
