@@ -81,13 +81,32 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&staged, path)?;
-        path.parent()
-            .map_or(Ok(()), |folder| sync_dir(if folder.as_os_str().is_empty() { Path::new(".") } else { folder }))
+        sync_parent(path)
     };
     write().map_err(|e| {
         remove(&staged);
         Error::write(path, e)
     })
+}
+
+/// Creates the file `path` atomically: a temporary file in the same folder is written, synced and then linked, so that
+/// readers find only a complete file.
+///
+/// # Errors
+/// An error if the file exists, even if another process creates it at the same time.
+pub fn create_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let staged = path.with_file_name(temporary_name(&name));
+    let write = || {
+        let mut file = File::create_new(&staged)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::hard_link(&staged, path)
+    };
+    let written = write();
+    // the file exists, even if its temporary name cannot be removed now
+    remove(&staged);
+    written.and_then(|()| sync_parent(path)).map_err(|e| Error::write(path, e))
 }
 
 /// Appends `line` and a line break to the file `path`, and syncs it. A last line without a line break, which a killed
@@ -102,7 +121,7 @@ pub fn append_line(path: &Path, line: &str) -> Result<()> {
         file.seek(SeekFrom::Start(complete as u64))?;
         file.write_all(format!("{line}\n").as_bytes())?;
         file.sync_all()?;
-        path.parent().map_or(Ok(()), sync_dir)
+        sync_parent(path)
     };
     append().map_err(|e| Error::write(path, e))
 }
@@ -128,6 +147,11 @@ pub fn make_dir(dir: &Path) -> io::Result<()> {
     sync_dir(parent_dir)
 }
 
+/// Syncs the entry of the file `path` to disk.
+fn sync_parent(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |folder| sync_dir(if folder.as_os_str().is_empty() { Path::new(".") } else { folder }))
+}
+
 /// Syncs the entries of `dir` to disk after a file has been created, renamed or removed.
 pub fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
@@ -150,6 +174,15 @@ mod tests {
         let mut left = names_in(dir.path()).unwrap();
         left.sort();
         assert_eq!(left, ["a.json", "of the user.tmp"]);
+    }
+
+    #[test]
+    fn a_file_is_created_only_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("frozen.json");
+        create_file(&path, b"first").unwrap();
+        assert!(matches!(create_file(&path, b"second"), Err(Error::Write { .. })));
+        assert_eq!((fs::read(&path).unwrap(), names_in(dir.path()).unwrap().len()), (b"first".to_vec(), 1));
     }
 
     #[test]

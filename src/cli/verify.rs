@@ -9,18 +9,20 @@ use super::plant::PlantFolder;
 use super::{output, progress};
 use crate::error::{Error, Result};
 use crate::ops::plant;
-use crate::ops::verification::{Request, Verification, verify};
+use crate::ops::project::Project;
+use crate::ops::verification::{Request, verify, write_page};
 use crate::terminal::printable;
 use crate::units::unit_suffix;
-use crate::verify::{self, Claim, Fitness, Length};
+use crate::verify::{self, Fitness, Length, Outcome, TrackRecord, Verification};
 
 /// Verify a saving after a change by comparing the measured use with an adjusted baseline.
 ///
 /// Fits a model of the use before the change, with the calendar and the disturbances of the twin, such as weather and
 /// load, as inputs. The model predicts the use in the reporting period without the change. The saving is the predicted
 /// use minus the measured use. The 90 % interval of the saving is the widest of three intervals, which are all printed.
-/// At its first use, the baseline is frozen and stored as `verify/KPI.json` in the folder of the twin. If the model is
-/// not accurate enough for a statement, the exit code is 3.
+/// At its first use, the baseline is frozen and stored as `verify/KPI.json` in the folder of the twin. Each verification
+/// appends a line to `verify/ledger.jsonl` in that folder, and writes the page `reports/<plant>/verification-KPI.html`.
+/// If the model is not accurate enough for a statement, the exit code is 3.
 #[derive(Debug, clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -48,9 +50,16 @@ pub struct Args {
     /// Length of the intervals (default: hour, or the step of the log if that is longer)
     #[arg(long, value_enum)]
     pub interval: Option<Interval>,
-    /// TOML file with the periods to leave out, as `[[event]]` tables with `period` and `reason`
+    /// TOML file with the periods to leave out, as `[[event]]` tables with `period` and `reason`, and with public
+    /// `holidays`, which the model treats as Sundays
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,
+    /// Folder of the report that promised this saving, e.g. reports/datacenter
+    #[arg(long, value_name = "DIR")]
+    pub promise: Option<PathBuf>,
+    /// Case of that report which was put into operation (default: its only case)
+    #[arg(long, value_name = "NAME", requires = "promise")]
+    pub case: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -113,6 +122,8 @@ fn print_saving(args: &Args, globals: &Globals) -> Result<()> {
             Interval::Day => Length::Day,
         }),
         events: args.events.clone(),
+        promise: args.promise.clone(),
+        case: args.case.clone(),
     };
     let seed = globals.seed.unwrap_or(spec.value.model.seed.value);
     let found = progress::with_spinner(globals, &name, |progress, _| {
@@ -120,10 +131,12 @@ fn print_saving(args: &Args, globals: &Globals) -> Result<()> {
         progress("fitting the adjusted baseline");
         verify(&source, dir, &request, seed)
     })?;
+    let page = write_page(&Project::find(dir)?.report_dir(&name), &found)?;
     if globals.json {
         output::versioned(&found)?;
     } else {
         output::print(&printable(&text(&found)))?;
+        output::note(globals, &format!("report: {}", page.display()));
     }
     match found.fitness {
         Fitness::NotFit => Err(Error::Attention(
@@ -141,24 +154,15 @@ fn text(v: &Verification) -> String {
     let unit = unit_suffix(&v.unit);
     let number = |value: f64| format!("{}{unit}", rounded(value, s.high - s.low));
     let percent = |share: Option<f64>| share.map_or("n/a".to_owned(), |v| format!("{:.1} %", 100.0 * v));
-    let relative = |value: f64| percent((s.adjusted_baseline != 0.0).then(|| value / s.adjusted_baseline.abs()));
-    let verdict = match s.claim {
-        Claim::Verified => "verified saving",
-        Claim::Indicated => "indicated, not verified",
-        Claim::Extrapolated => "no claim: the adjusted baseline is extrapolated",
-        Claim::NotShown => "no saving shown: the interval contains zero",
-        Claim::Increase => "the use has increased",
-        Claim::NotFit => "not fit for savings claims",
-    };
     let mut out = format!(
         "{}: `{}`, {}\n  saving             {} ({} to {}), {} of the adjusted baseline\n  adjusted baseline  {}\n  measured           {}\n",
         v.plant,
         v.frozen.kpi,
-        verdict,
+        s.claim.as_str(),
         number(s.saving),
         number(s.low),
         number(s.high),
-        relative(s.saving),
+        percent(s.relative),
         number(s.adjusted_baseline),
         number(s.measured),
     );
@@ -167,6 +171,26 @@ fn text(v: &Verification) -> String {
         let money = |m: f64| format!("{}{currency}", rounded(m, high - low));
         out +=
             &format!("  in money           {} ({} to {})\n", money(value), money(low.min(high)), money(high.max(low)));
+    }
+    if let Some(check) = &v.promise {
+        let outcome = match check.outcome {
+            Outcome::Kept => "the measured saving lies within the promised interval",
+            Outcome::Undecided => "the measured saving lies outside the promised interval, but the intervals overlap",
+            Outcome::Missed => "the intervals do not overlap",
+            Outcome::NotMeasured => "the verification supports no statement",
+        };
+        out += &format!(
+            "  promised           {} ({} to {}) in {:.0} days by `{}`: {outcome}\n",
+            number(check.saving),
+            number(check.low),
+            number(check.high),
+            check.days,
+            check.promise.case,
+        );
+    }
+    if v.record != TrackRecord::default() {
+        let TrackRecord { kept, undecided, missed } = v.record;
+        out += &format!("  all promises       {kept} kept, {undecided} undecided, {missed} missed\n");
     }
     let side = |[below, above]: [f64; 2]| format!("−{} / +{}", rounded(below, below), rounded(above, above));
     out += &format!(

@@ -6,12 +6,14 @@ mod lock;
 pub mod night;
 pub mod plant;
 pub mod project;
+mod promise;
 pub mod publish;
 mod registry;
 pub mod retrain;
 pub mod run;
 pub mod schedule;
 pub mod status;
+pub mod stored;
 pub mod verification;
 
 pub use lock::Lock;

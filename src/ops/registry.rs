@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Lock;
-use crate::disk::{make_dir, names_in, remove, remove_temporary, sync_dir, temporary_name};
+use crate::disk::{create_file, make_dir, names_in, remove, remove_temporary, sync_dir, temporary_name};
 use crate::error::{Error, Result};
 
 /// The files of a version.
@@ -151,19 +151,8 @@ impl Registry {
         let number = self.event_files()?.last().map_or(1, |(n, _)| n + 1);
         let path = folder.join(format!("{number:08}.json"));
         let text = serde_json::to_vec_pretty(event).map_err(|e| Error::Internal(e.to_string()))?;
-        // the event is written to a temporary file and then linked, so that readers see only complete events, and
         // reusing a number fails
-        let staged = folder.join(temporary_name(&format!("{number:08}")));
-        let write = || -> std::io::Result<()> {
-            let mut f = File::create_new(&staged)?;
-            f.write_all(&text)?;
-            f.sync_all()?;
-            fs::hard_link(&staged, &path)
-        };
-        let written = write();
-        // the event exists, even if its temporary name cannot be removed now
-        remove(&staged);
-        written.and_then(|()| sync_dir(&folder)).map_err(|e| Error::write(&path, e))
+        create_file(&path, &text)
     }
 
     /// All events, oldest first.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 
 use super::project::Project;
-use super::{Lock, Registry, plant, publish};
+use super::{Lock, Registry, plant, promise, publish};
 use crate::check;
 use crate::compute::Compute;
 use crate::config::{self, Loaded, ScenarioSpec, TwinSpec};
@@ -17,6 +17,7 @@ use crate::error::{Error, Fault, Result};
 use crate::report;
 use crate::scenario::results::{self, Provenance, Results, ScenarioResult};
 use crate::scenario::{self, Batch, Plant, Progress, ScenarioOutcome, annual, join};
+use crate::verify::Entry;
 
 /// Maximum length in bytes of the folder name of a report on some scenarios of a plant.
 const LONGEST_NAME: usize = 120;
@@ -205,6 +206,7 @@ impl CheckedRun {
     /// Returns the errors of [`publish::open`], and [`Error::Busy`] if another run of this plant is in progress.
     pub fn open(self, compute: Compute, report_progress: &dyn Fn(&str), note: &dyn Fn(&str)) -> Result<OpenRun> {
         let Self { registry, twin, scenarios, failed, plant_reports, report_dir, seed } = self;
+        let promises = promise::ledger(twin.path.parent().unwrap_or(Path::new("")))?.promises();
         let source = plant::read(twin, compute, report_progress)?;
         let plant = publish::open(source, &registry, seed, report_progress, note)?;
         std::fs::create_dir_all(&report_dir).map_err(|e| Error::write(&report_dir, e))?;
@@ -212,7 +214,7 @@ impl CheckedRun {
         let parts = scenario::parts_folder(&plant_reports);
         let lock = Lock::take(&parts, "run")?;
         [&parts, &plant_reports, &report_dir].into_iter().for_each(|dir| remove_temporary(dir));
-        Ok(OpenRun { plant, scenarios, failed, plant_reports, report_dir, seed, _lock: lock })
+        Ok(OpenRun { plant, scenarios, failed, plant_reports, report_dir, seed, promises, _lock: lock })
     }
 }
 
@@ -224,6 +226,8 @@ pub struct OpenRun {
     plant_reports: PathBuf,
     report_dir: PathBuf,
     seed: Option<u64>,
+    /// The promises of earlier reports that were verified.
+    promises: Vec<Entry>,
     _lock: Lock,
 }
 
@@ -271,7 +275,8 @@ impl OpenRun {
         let several = scenarios.len() > 1;
         let named = |(s, e): (&ScenarioResult, Option<Error>)| e.map(|e| with_scenario(&s.name, several, e));
         let errors = scenarios.iter().zip(errors).filter_map(named).collect();
-        let results = assemble(&self.plant, &self.scenarios, scenarios, self.seed)?;
+        let results =
+            Results { promises: self.promises, ..assemble(&self.plant, &self.scenarios, scenarios, self.seed)? };
         write_all(&self.plant_reports, &self.report_dir, &results)?;
         Ok(RunReport { results, errors, index: self.report_dir.join("index.html") })
     }
@@ -319,6 +324,7 @@ fn assemble(
         annual_baseline,
         model: plant.card.clone(),
         quality: plant.quality.clone(),
+        promises: Vec::new(),
         provenance: Provenance {
             crate_version: env!("CARGO_PKG_VERSION").into(),
             config_hash: plant.config_hash.clone(),

@@ -1,44 +1,35 @@
 //! Verifies a saving in a plant: chooses the KPI and the drivers, freezes the baseline, and assembles the result.
 
+mod warnings;
+
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
-use jiff::civil::{Date, Time};
-use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
+use jiff::civil::Date;
+use serde::Deserialize;
 
 use super::plant::Source;
-use crate::disk::{make_dir, read_if_present, write_file};
+use super::{Lock, promise};
+use crate::disk::{create_file, make_dir, read_if_present, write_file};
 use crate::error::{Error, Result};
 use crate::learn::model::Family;
-use crate::log::FindingClass;
+use crate::report;
 use crate::schema::Role;
 use crate::value::{Kpi, KpiKind};
 use crate::verify::{
-    AdjustedBaseline, Fitness, Intervals, Length, Saving, Settings, Statistics, Trial, TrialDay, analyse,
+    AdjustedBaseline, Entry, FrozenBaseline, Intervals, Length, NonRoutineEvent, Period, PromiseCheck, Saving,
+    Settings, TrackRecord, Trial, TrialDay, Verification, analyse, days, hash, outliers,
 };
 
-/// A period between two times. The period does not include its end time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Period {
-    pub from: Timestamp,
-    pub to: Timestamp,
-}
-
-/// An event that changed the use but is unrelated to the saving, such as a new production line. The analysis leaves out
-/// all intervals in the period of the event.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NonRoutineEvent {
-    /// The period, like `2024-05-01..2024-05-07`.
-    pub period: String,
-    pub reason: String,
-}
+/// Sunday as a day of the week, counted from Monday.
+const SUNDAY: usize = 6;
 
 /// The file with the events.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct EventFile {
+    /// Public holidays, which the model treats as Sundays.
+    #[serde(default)]
+    holidays: Vec<Date>,
     #[serde(default)]
     event: Vec<NonRoutineEvent>,
 }
@@ -52,88 +43,17 @@ pub struct Request {
     pub drivers: Option<Vec<String>>,
     pub length: Option<Length>,
     pub events: Option<PathBuf>,
-}
-
-/// The settings and the data of a baseline that was used for a verification. The settings and the data must not change
-/// afterwards.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FrozenBaseline {
-    pub kpi: String,
-    pub baseline: Period,
-    pub length: Length,
-    pub drivers: Vec<String>,
-    /// The events in the baseline period.
-    pub events: Vec<NonRoutineEvent>,
-    /// The model family, and the number of intervals per fold.
-    pub model: String,
-    pub fold: usize,
-    /// Hash of the use and the drivers in the baseline period, and hash of the use that the model predicts for this
-    /// period.
-    pub data: String,
-    pub fit: String,
-}
-
-/// The result of a verification.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Verification {
-    pub plant: String,
-    pub unit: String,
-    pub reporting: Period,
-    pub frozen: FrozenBaseline,
-    /// All events whose periods are left out.
-    pub events: Vec<NonRoutineEvent>,
-    /// The file that contains the frozen baseline.
-    pub file: PathBuf,
-    pub statistics: Statistics,
-    pub fitness: Fitness,
-    pub saving: Saving,
-    /// The saving and its interval in money, if the objective prices the KPI.
-    pub money: Option<[f64; 3]>,
-    pub currency: Option<String>,
-    pub warnings: Vec<String>,
-}
-
-impl Period {
-    /// Parses `FROM..TO`. If `TO` is a date, the period includes that day.
-    pub fn parse(text: &str, zone: &TimeZone) -> Result<Self> {
-        let invalid = |part: &str| {
-            Error::Usage(format!(
-                "`{part}` in the period `{text}` is neither a date nor a time; write it like `2024-01-01..2024-03-31` or \
-                 `2024-01-01T00:00:00Z..2024-04-01T00:00:00Z`"
-            ))
-        };
-        let (from, to) = text.split_once("..").ok_or_else(|| invalid(text))?;
-        let midnight = |date: Date| zone.to_ambiguous_timestamp(date.to_datetime(Time::midnight())).compatible();
-        let at = |part: &str, end: bool| {
-            let date = part.trim().parse::<Date>();
-            match (part.trim().parse::<Timestamp>(), date) {
-                (Ok(time), _) => Ok(time),
-                (_, Ok(date)) if !part.contains(':') => {
-                    let date = if end { date.tomorrow().unwrap_or(date) } else { date };
-                    midnight(date).map_err(|_| invalid(part))
-                }
-                _ => Err(invalid(part)),
-            }
-        };
-        let period = Self { from: at(from, false)?, to: at(to, true)? };
-        if period.from >= period.to {
-            return Err(Error::Usage(format!("the period `{text}` ends before it begins")));
-        }
-        Ok(period)
-    }
-
-    fn overlaps(&self, other: &Self) -> bool {
-        self.from < other.to && other.from < self.to
-    }
+    /// The report whose promise is checked, and the case of that report.
+    pub promise: Option<PathBuf>,
+    pub case: Option<String>,
 }
 
 /// Verifies a saving of the plant in the folder `dir`. The baseline is stored in the folder of the plant when it is
-/// used for the first time.
+/// used for the first time, and a line is appended to the ledger in this folder.
 ///
 /// # Errors
-/// [`Error::Usage`] if the request does not match the twin, and [`Error::Data`] if the log does not cover the periods or
-/// if the frozen baseline has changed.
+/// [`Error::Usage`] if the request does not match the twin, [`Error::Data`] if the log does not cover the periods or
+/// if the frozen baseline has changed, and [`Error::Busy`] if another verification of the plant is in progress.
 pub fn verify(source: &Source, dir: &Path, request: &Request, seed: u64) -> Result<Verification> {
     let spec = &source.spec.value;
     let zone = spec.zone()?;
@@ -147,18 +67,19 @@ pub fn verify(source: &Source, dir: &Path, request: &Request, seed: u64) -> Resu
     let kpi = chosen_kpi(source, request.kpi.as_deref())?;
     let drivers = chosen_drivers(source, kpi, request.drivers.as_deref())?;
     let length = request.length.unwrap_or(if spec.step.ms() < 3_600_000 { Length::Hour } else { Length::Step });
-    let events = events(request.events.as_deref())?;
+    let EventFile { holidays, event: events } = events(request.events.as_deref())?;
+    let promise =
+        request.promise.as_ref().map(|report| promise::promise(report, request.case.as_deref(), source.name(), kpi));
+    let promise = promise.transpose()?;
     let mut intervals = Intervals::new(&source.log, kpi, &drivers, length, &zone);
-    let mut before_change = Vec::new();
-    for event in &events {
-        let period = Period::parse(&event.period, &zone)?;
-        if period.overlaps(&baseline) {
-            before_change.push(event.clone());
+    let of_events: Vec<Period> = events.iter().map(|e| Period::parse(&e.period, &zone)).collect::<Result<_>>()?;
+    let date = |at| zone.to_datetime(at).date();
+    for i in 0..intervals.len() {
+        if of_events.iter().any(|event| intervals.start[i] < event.to && event.from < intervals.end[i]) {
+            intervals.used[i] = f64::NAN;
         }
-        for i in 0..intervals.len() {
-            if intervals.start[i] < period.to && period.from < intervals.end[i] {
-                intervals.used[i] = f64::NAN;
-            }
+        if holidays.contains(&date(intervals.start[i])) {
+            intervals.weekday[i] = SUNDAY;
         }
     }
     let inside = |name: &str, period: &Period| {
@@ -173,59 +94,117 @@ pub fn verify(source: &Source, dir: &Path, request: &Request, seed: u64) -> Resu
     };
     let (before, after) = (inside("baseline", &baseline)?, inside("reporting", &reporting)?);
     let folder = dir.join("verify");
+    // Two first calls at the same time would freeze different baselines.
+    let _lock = Lock::take(&folder, "verify")?;
+    let mut ledger = promise::ledger(dir)?;
     let file = folder.join(format!("{}.json", kpi.name));
     let stored = stored(&file)?;
     let settings = Settings {
         reporting: after.len(),
         frozen: match &stored {
-            Some(frozen) => Some((Family::from_name(&frozen.model)?, frozen.fold)),
+            Some((frozen, _)) => Some((Family::from_name(&frozen.model)?, frozen.fold)),
             None => None,
         },
         seed,
         compute: &source.compute,
     };
-    let fitted = AdjustedBaseline::fit(&intervals, before, &settings)?;
-    let names = drivers.iter().map(|&d| source.schema.signals[d].name.clone()).collect();
+    let fitted = AdjustedBaseline::fit(&intervals, before.clone(), &settings)?;
+    let signal = |s: &usize| source.schema.signals[*s].name.clone();
     let frozen = FrozenBaseline {
         kpi: kpi.name.clone(),
         baseline,
         length,
-        drivers: names,
-        events: before_change,
+        drivers: drivers.iter().map(signal).collect(),
+        events: events.iter().zip(&of_events).filter(|(_, p)| p.overlaps(&baseline)).map(|(e, _)| e.clone()).collect(),
+        holidays: holidays
+            .iter()
+            .copied()
+            .filter(|day| before.clone().any(|i| date(intervals.start[i]) == *day))
+            .collect(),
         model: fitted.model.to_owned(),
         fold: fitted.fold,
-        data: fitted.data_hash(&intervals),
+        data: AdjustedBaseline::data_hash(&intervals, &fitted.rows),
         fit: fitted.fit_hash(),
     };
-    match &stored {
-        Some(stored) => require_equal(stored, &frozen, &file)?,
+    let frozen_hash = match &stored {
+        Some((stored, hash)) => {
+            require_equal(stored, &frozen, &file)?;
+            hash.clone()
+        }
         None => {
             let text = serde_json::to_string_pretty(&frozen).map_err(|e| Error::Internal(e.to_string()))?;
-            make_dir(&folder).map_err(|e| Error::write(&folder, e))?;
-            write_file(&file, text.as_bytes())?;
+            create_file(&file, text.as_bytes())?;
+            hash(text.as_bytes())
         }
-    }
-    let doubts = doubts(source, kpi, &frozen.drivers);
-    let saving = Saving::new(&fitted, &intervals, after, !doubts.is_empty(), seed)?;
-    let mut warnings = warnings(&frozen, &saving);
+    };
+    let doubts = warnings::doubts(source, kpi, &frozen.drivers);
+    let saving = Saving::new(&fitted, &intervals, after.clone(), !doubts.is_empty(), seed)?;
+    let promise = promise.map(|promise| PromiseCheck::new(promise, &saving));
+    let days = days(&intervals, &fitted, [before, after.clone()], &of_events, &zone);
+    let mut warnings = warnings::about_saving(&frozen, &saving);
+    warnings.extend(warnings::unusual(&outliers(&days)));
     warnings.extend(doubts);
-    warnings.extend(outside_log(&intervals, &baseline, &reporting));
+    warnings.extend(warnings::outside_log(&intervals, &baseline, &reporting));
+    warnings.extend(promise.iter().flat_map(|check| warnings::about_promise(check, &reporting)));
+    let data_hash = AdjustedBaseline::data_hash(&intervals, &intervals.known(after));
+    let entry = Entry {
+        schema_version: 0,
+        version: String::new(),
+        kpi: kpi.name.clone(),
+        unit: kpi.unit.text.clone(),
+        baseline,
+        reporting,
+        adjusted_baseline: saving.adjusted_baseline,
+        measured: saving.measured,
+        saving: saving.saving,
+        low: saving.low,
+        high: saving.high,
+        claim: saving.claim,
+        frozen: frozen_hash.clone(),
+        data: data_hash.clone(),
+        promise: promise.clone(),
+        previous: String::new(),
+    };
+    promise::append(dir, &mut ledger, entry)?;
+    let promises = ledger.promises();
+    let mut boundary: Vec<String> = kpi.reads().iter().map(signal).collect();
+    boundary.sort_unstable();
+    boundary.dedup();
     let currency = spec.economics.as_ref().map(|e| e.currency.value.clone());
     let price = source.compiled.objective.terms.iter().find(|t| t.0.name == kpi.name).map(|t| t.1);
     Ok(Verification {
         plant: source.name().to_owned(),
+        timezone: spec.timezone.as_ref().map_or_else(|| "UTC".to_owned(), |z| z.value.clone()),
         unit: kpi.unit.text.clone(),
+        formula: kpi.formula.clone(),
+        boundary,
         reporting,
         file,
         fitness: fitted.statistics.fitness(),
         statistics: fitted.statistics,
         money: price.filter(|_| currency.is_some()).map(|p| [saving.saving, saving.low, saving.high].map(|v| p * v)),
         currency,
+        promise,
+        record: TrackRecord::new(&promises),
+        promises,
+        frozen_hash,
+        data_hash,
         warnings,
         events,
+        holidays,
         frozen,
         saving,
+        days,
     })
+}
+
+/// Writes the page of a verification to the folder `reports` of the plant, and returns its path.
+pub fn write_page(reports: &Path, verification: &Verification) -> Result<PathBuf> {
+    let page = report::verification(verification)?;
+    make_dir(reports).map_err(|e| Error::write(reports, e))?;
+    let file = reports.join(format!("verification-{}.html", verification.frozen.kpi));
+    write_file(&file, page.as_bytes())?;
+    Ok(file)
 }
 
 /// The KPI that is verified: the KPI with the given name, or else the only priced integral or sum, or else the only
@@ -280,24 +259,26 @@ fn chosen_drivers(source: &Source, kpi: &Kpi, names: Option<&[String]>) -> Resul
     names.iter().map(find).collect()
 }
 
-fn events(file: Option<&Path>) -> Result<Vec<NonRoutineEvent>> {
-    let Some(file) = file else { return Ok(Vec::new()) };
+fn events(file: Option<&Path>) -> Result<EventFile> {
+    let Some(file) = file else { return Ok(EventFile::default()) };
     let text = std::fs::read_to_string(file).map_err(|e| Error::no_input(file, e.to_string()))?;
-    let events: EventFile = toml::from_str(&text).map_err(|e| {
+    toml::from_str(&text).map_err(|e| {
         Error::Usage(format!(
-            "{}: {}; an event is written like `[[event]]`, `period = \"2024-05-01..2024-05-07\"`, `reason = \"…\"`",
+            "{}: {}; an event is written like `[[event]]`, `period = \"2024-05-01..2024-05-07\"`, `reason = \"…\"`, and \
+             public holidays like `holidays = [\"2024-05-01\"]`",
             file.display(),
             e.message()
         ))
-    })?;
-    Ok(events.event)
+    })
 }
 
-/// The baseline that was frozen earlier.
-fn stored(file: &Path) -> Result<Option<FrozenBaseline>> {
+/// The baseline that was frozen earlier, and the hash of its file.
+fn stored(file: &Path) -> Result<Option<(FrozenBaseline, String)>> {
     let bytes = read_if_present(file).map_err(|e| Error::no_input(file, e.to_string()))?;
     let parse = |bytes: Vec<u8>| {
-        serde_json::from_slice(&bytes).map_err(|e| Error::Data(format!("{} is damaged: {e}", file.display())))
+        let frozen = serde_json::from_slice(&bytes);
+        let frozen = frozen.map_err(|e| Error::Data(format!("{} is damaged: {e}", file.display())))?;
+        Ok((frozen, hash(&bytes)))
     };
     bytes.map(parse).transpose()
 }
@@ -309,6 +290,7 @@ fn require_equal(stored: &FrozenBaseline, now: &FrozenBaseline, file: &Path) -> 
         ("the length of the intervals", stored.length != now.length),
         ("the drivers", stored.drivers != now.drivers),
         ("the non-routine events in the baseline period", stored.events != now.events),
+        ("the holidays in the baseline period", stored.holidays != now.holidays),
     ];
     let mut found: Vec<&str> = differs.iter().filter(|d| d.1).map(|d| d.0).collect();
     match (stored.data != now.data, stored.fit != now.fit) {
@@ -327,57 +309,6 @@ fn require_equal(stored: &FrozenBaseline, now: &FrozenBaseline, file: &Path) -> 
         found.join(" and "),
         file.display()
     )))
-}
-
-/// Findings about the quality of the log that concern the KPI or a driver.
-fn doubts(source: &Source, kpi: &Kpi, drivers: &[String]) -> Vec<String> {
-    let read: Vec<&str> = kpi.reads().iter().map(|s| source.schema.signals[*s].name.as_str()).collect();
-    let flat = source.quality.findings.iter().filter(|f| f.class == FindingClass::FlatLine);
-    let all = source.quality.suspicions().chain(flat);
-    let found = all.filter(|f| read.contains(&f.signal.as_str()) || drivers.contains(&f.signal));
-    found.map(|f| format!("`{}`: {} ({}, {} to {})", f.signal, f.note, f.count, f.first, f.last)).collect()
-}
-
-/// Warnings about periods that the log does not fully cover, and about periods in the wrong order.
-fn outside_log(intervals: &Intervals, baseline: &Period, reporting: &Period) -> Vec<String> {
-    let mut out = Vec::new();
-    let (Some(first), Some(last)) = (intervals.start.first(), intervals.end.last()) else { return out };
-    for (name, period) in [("baseline", baseline), ("reporting", reporting)] {
-        if period.from < *first || period.to > *last {
-            out.push(format!("the log, which covers {first} to {last}, contains only a part of the {name} period"));
-        }
-    }
-    if reporting.from < baseline.from {
-        out.push("the reporting period is before the baseline period".to_owned());
-    }
-    out
-}
-
-fn warnings(frozen: &FrozenBaseline, saving: &Saving) -> Vec<String> {
-    let mut out = Vec::new();
-    if frozen.drivers.is_empty() {
-        out.push(
-            "the adjusted baseline depends on the calendar only, because the twin has no disturbances; weather and load \
-             are not accounted for"
-                .to_owned(),
-        );
-    }
-    if saving.outside > 0.0 {
-        let percent = (100.0 * saving.outside).ceil();
-        out.push(format!(
-            "in {percent} % of the reporting period, a driver is outside its range in the baseline period, so the adjusted \
-             baseline is extrapolated"
-        ));
-    }
-    let missing = saving.all_intervals - saving.intervals;
-    if missing > 0 {
-        out.push(format!(
-            "{missing} of {} intervals of the reporting period are missing, incomplete or left out by `--events`; the saving \
-             covers only the other intervals",
-            saving.all_intervals
-        ));
-    }
-    out
 }
 
 /// Analyses the trial in `file`, as printed by `twinopt verify plan`.

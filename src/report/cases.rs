@@ -57,6 +57,9 @@ pub struct RankedCase<'a> {
     pub annual: Option<&'a AnnualResult>,
     pub economics: Option<&'a Economics>,
     pub support: SupportShare,
+    /// Fractions of the saving inside, at the edge of, and outside the logged range. `None` if there is no saving, or if it
+    /// cannot be divided among the steps. A fraction is negative if the case costs money there.
+    pub saving_support: Option<SupportShare>,
     /// Limits that the case violates more often than the baseline.
     pub violated: Vec<(CaseRun<'a>, &'a LimitUse)>,
     /// Soft limits that the case violates more often than the baseline in one scenario, but not over all scenarios.

@@ -1,7 +1,10 @@
 //! Formats UTC times as local times.
 
+use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
+
+use crate::verify::Period;
 
 /// The plant's time zone.
 #[derive(Debug, Clone)]
@@ -42,6 +45,28 @@ impl Clock {
     /// The local time without the year, such as `Mon 15 Jul 14:30`, for the axes and tables of a run.
     pub fn within_run(&self, utc: &str) -> String {
         self.format(utc, "%a %-d %b %H:%M")
+    }
+
+    /// First and last day of a period, such as `1 Apr 2024 to 29 Apr 2024`, with times unless they are midnight.
+    pub fn period(&self, period: &Period) -> String {
+        let midnight = |at: Timestamp| at.to_zoned_datetime(self.zone.clone()).time() == Time::midnight();
+        let text = |at: Timestamp| at.to_string();
+        let from = if midnight(period.from) { self.date(&text(period.from)) } else { self.moment(&text(period.from)) };
+        // The end is not part of the period.
+        let last = period.to - SignedDuration::from_secs(1);
+        let to = if midnight(period.to) { self.date(&text(last)) } else { self.moment(&text(period.to)) };
+        format!("{from} to {to}")
+    }
+
+    /// The start of a local day in UTC.
+    pub fn midnight(&self, day: Date) -> String {
+        let start = day.to_datetime(Time::midnight()).to_zoned_datetime(self.zone.clone());
+        start.map_or_else(|_| day.to_string(), |z| z.timestamp().to_string())
+    }
+
+    /// Hours from `a` to `b`.
+    pub fn hours_between(&self, a: &str, b: &str) -> Option<f64> {
+        self.days_between(a, b).map(|days| 24.0 * days)
     }
 
     /// The local day and, unless it is midnight, the time: `15 Jul` or `15 Jul 14:30`.

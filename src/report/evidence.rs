@@ -2,7 +2,8 @@
 
 use crate::error::plural;
 use crate::log::FindingClass;
-use crate::scenario::results::{CaseResult, Results, Setting};
+use crate::scenario::results::{CaseResult, Results, Setting, SupportShare};
+use crate::verify::TrackRecord;
 
 use super::cases::RankedCase;
 use super::caveats::{self, OUTSIDE_DONT, OUTSIDE_TRY};
@@ -11,6 +12,7 @@ use super::display::Display;
 use super::duration::ahead;
 use super::experience::beyond;
 use super::number::{self, PROSE};
+use super::promises::summary;
 use super::runs;
 use super::text::{readable, short, tag};
 
@@ -25,10 +27,9 @@ pub fn evidence(results: &Results, pick: Option<&RankedCase<'_>>, clock: &Clock)
         let far = pick.and_then(|p| p.runs.iter().map(|r| r.case).max_by(|a, b| outside(a).total_cmp(&outside(b))));
         let beyond = far.or_else(baseline).map(beyond).filter(|text| !text.is_empty());
         let beyond = beyond.map_or_else(String::new, |text| format!(": {text}"));
-        out.push((
-            "Logged range",
-            format!("{} inside, {} edge, {} outside{beyond}", p(s.inside), p(s.edge), p(s.outside)),
-        ));
+        let shares = |s: &SupportShare| format!("{} inside, {} edge, {} outside", p(s.inside), p(s.edge), p(s.outside));
+        out.push(("Logged range", format!("{}{beyond}", shares(&s))));
+        out.extend(pick.and_then(|p| p.saving_support).map(|money| ("Money", shares(&money))));
     }
     out.extend(pick.and_then(|p| measured(results, p)).map(|text| ("Measured", text)));
     let planned =
@@ -48,6 +49,9 @@ pub fn evidence(results: &Results, pick: Option<&RankedCase<'_>>, clock: &Clock)
         ));
     }
     out.push(("Data", data(results)));
+    if !results.promises.is_empty() {
+        out.push(("Promises", summary(TrackRecord::new(&results.promises))));
+    }
     out
 }
 

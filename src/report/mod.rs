@@ -1,4 +1,5 @@
-//! Writes the report as one offline HTML file and the KPIs as CSV, and compares two reports.
+//! Writes the report and the page of a verification, each as one offline HTML file, and the KPIs as CSV, and compares two
+//! reports.
 //!
 //! The module `page` and one module per section convert the [`Results`](crate::scenario::results::Results) to the data
 //! of the askama templates in `templates/`. Reports are created without access to files, the clock or the twin, because
@@ -24,7 +25,9 @@ mod losing;
 mod model;
 mod number;
 mod page;
+mod promises;
 mod rejected;
+mod risk;
 mod runs;
 mod saving;
 mod scenario;
@@ -34,6 +37,7 @@ mod table;
 mod text;
 mod trends;
 mod verdict;
+mod verification;
 mod violations;
 mod year;
 
@@ -41,3 +45,4 @@ pub use csv::kpi_csv;
 pub use diff::diff;
 pub use experience::warning as outside_warning;
 pub use page::render;
+pub use verification::verification;

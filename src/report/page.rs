@@ -10,12 +10,14 @@ use super::data::{self, Data};
 use super::front::{self, Front};
 use super::model::{self, Model};
 use super::number;
+use super::promises::{Promises, promises};
 use super::saving::Words;
 use super::scenario::{self, Section};
 use super::year::{self, Year};
 use super::{runs, saving, verdict};
 
-const STYLE: &str = include_str!("../../templates/style.css");
+/// The style sheet of all pages.
+pub(super) const STYLE: &str = include_str!("../../templates/style.css");
 
 /// The data of the template `report.html`.
 #[derive(Debug, Template)]
@@ -34,6 +36,7 @@ struct Page {
     year: Option<Year>,
     noun: &'static str,
     no_year: String,
+    promises: Option<Promises>,
     model: Model,
     data: Data,
     formulas: Vec<Formula>,
@@ -54,6 +57,10 @@ struct Formula {
     name: String,
     unit: String,
     formula: super::text::Markup,
+    /// The signals from which the KPI is computed.
+    signals: super::text::Markup,
+    /// Largest fraction of missing values over the scenarios; `None` if the KPI was not measured.
+    missing: Option<number::Quantity>,
     price: String,
 }
 
@@ -80,6 +87,7 @@ pub fn render(results: &Results) -> Result<String> {
         noun: Words::new(results).noun,
         no_year: front::no_year(results),
         year,
+        promises: promises(&results.promises, &clock),
         model: model::model(results, &clock)?,
         data: data::data(results, &clock),
         formulas: formulas(results, &currency),
@@ -112,8 +120,12 @@ fn formulas(results: &Results, currency: &str) -> Vec<Formula> {
             let unit = number::unit(&k.unit);
             let share = k.kind.is_share();
             let per = if unit.is_empty() { String::new() } else { format!(" per {unit}") };
+            let signals: Vec<String> = k.signals.iter().map(|s| super::text::tag(s, 40)).collect();
+            let measured = runs::completed(results).flat_map(|s| &s.measured.kpis).filter(|m| m.name == k.name);
             out.push(Formula {
                 name: k.name.clone(),
+                signals: super::text::marked(&signals.join(", ")),
+                missing: measured.map(|m| m.missing).reduce(f64::max).map(number::percent),
                 formula: super::text::marked(&k.formula),
                 price: k.price.map_or_else(
                     || "not priced".to_owned(),

@@ -1,6 +1,7 @@
 //! Tables of KPIs and economics with one column per case.
 
 use crate::scenario::results::{AnnualResult, Difference, Economics, Estimate, KpiResult, MeasuredKpi, Results};
+use crate::value::Risk;
 
 use super::display::Display;
 use super::number::{self, Interval, PROSE, Quantity, TABLE};
@@ -276,14 +277,28 @@ pub fn economics_rows(results: &Results, annual: &[&AnnualResult], noun: &str) -
         None if e.capex <= 0.0 => Cell::note("no investment"),
         None => Cell::note(none),
     };
-    vec![
+    let risk = |e: &Economics, cell: &dyn Fn(&Risk) -> Cell| e.risk.as_ref().map_or_else(|| Cell::note("–"), cell);
+    let fraction = |v: f64| Cell { value: Some(number::percent(v)), ..Cell::default() };
+    let mut out = vec![
         saved,
         row("One-time cost (CAPEX)", &currency, &|e| Cell::plain(e.capex)),
         row("Running cost per year (OPEX)", &currency, &|e| Cell::plain(e.opex_per_year)),
-        row("Net present value (NPV)", &currency, &|e| Cell::estimate(&e.npv, None)),
+        Row {
+            priced: "median, P10 to P90".into(),
+            ..row("Net present value (NPV)", &currency, &|e| Cell::estimate(&e.npv, None))
+        },
+        row("Probability of a negative NPV", "", &|e| risk(e, &|r| fraction(r.chance_of_loss))),
+        row("Mean NPV of the worst 5 % (CVaR)", &currency, &|e| risk(e, &|r| Cell::plain(r.worst))),
         row("Payback", "years", &|e| payback(e, e.payback)),
         row("Payback, discounted", "years", &|e| payback(e, e.discounted_payback)),
         row("Internal rate of return (IRR)", "per year", &|e| share(e, e.irr, e.irr_note.as_deref().unwrap_or("none"))),
         row("Return on investment (ROI)", "", &|e| share(e, e.roi, "none")),
-    ]
+    ];
+    let rates = first.risk.iter().flat_map(|r| r.acceptance.iter().map(|a| a.rate)).collect::<Vec<_>>();
+    for (i, rate) in rates.into_iter().enumerate().filter(|(_, rate)| *rate < 1.0) {
+        let name = format!("NPV if {} of the advice is followed", number::percent_text(rate));
+        let cell = |r: &Risk| r.acceptance.get(i).map_or_else(|| Cell::note("–"), |a| Cell::estimate(&a.npv, None));
+        out.push(Row { priced: "median, P10 to P90".into(), ..row(&name, &currency, &|e| risk(e, &cell)) });
+    }
+    out
 }

@@ -91,6 +91,12 @@ pub fn readable(name: &str) -> String {
     name.replace('_', " ")
 }
 
+/// Turns `text` into a sentence with a capital letter and a full stop.
+pub fn sentence(text: &str) -> String {
+    let stop = if text.ends_with('.') { "" } else { "." };
+    format!("{}{stop}", capitalised(text))
+}
+
 /// At most `limit` characters of `text`, with an ellipsis if some are left out.
 pub fn short(text: &str, limit: usize) -> String {
     match text.char_indices().nth(limit) {

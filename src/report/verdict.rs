@@ -86,6 +86,7 @@ fn assess<'a>(results: &'a Results, name: &'a str) -> Option<RankedCase<'a>> {
         economics: annual.and_then(|a| a.economics.as_ref()),
         annual,
         support,
+        saving_support: saving_support(&runs, annual.is_some()),
         violated,
         tolerated,
         unidentified: unidentified(results, &runs),
@@ -132,13 +133,17 @@ fn period(annual: Option<&AnnualResult>, runs: &[CaseRun<'_>]) -> String {
 }
 
 fn mean_support(runs: &[CaseRun<'_>]) -> SupportShare {
-    let mut s = SupportShare { inside: 0.0, edge: 0.0, outside: 0.0 };
     let total: f64 = runs.iter().map(|r| r.weight).sum();
-    for r in runs {
-        let w = if total > 0.0 { r.weight / total } else { 1.0 / runs.len() as f64 };
-        s.inside += w * r.case.support.inside;
-        s.edge += w * r.case.support.edge;
-        s.outside += w * r.case.support.outside;
-    }
-    s
+    let weight = |r: &CaseRun<'_>| if total > 0.0 { r.weight / total } else { 1.0 / runs.len() as f64 };
+    runs.iter().fold(SupportShare::default(), |sum, r| sum.plus(r.case.support.scaled(weight(r))))
+}
+
+/// The fractions of the saving inside, at the edge of, and outside the logged range. `weighted` is true if each scenario
+/// counts as often as it occurs in the year.
+fn saving_support(runs: &[CaseRun<'_>], weighted: bool) -> Option<SupportShare> {
+    let times = |r: &CaseRun<'_>| if weighted { r.weight / r.scenario.hours } else { 1.0 };
+    let saved: Option<Vec<SupportShare>> =
+        runs.iter().map(|r| r.case.saving_support.map(|s| s.scaled(times(r)))).collect();
+    let sum = saved?.into_iter().fold(SupportShare::default(), SupportShare::plus);
+    (sum.total() > 0.0).then(|| sum.scaled(1.0 / sum.total()))
 }

@@ -8,9 +8,10 @@ use super::cases::RankedCase;
 use super::chart::{self, Head, Whisker};
 use super::colours::Colours;
 use super::number::{self, PROSE, Quantity, with_unit};
+use super::risk::{Tornado, tornado};
 use super::saving::{self, Words};
 use super::table::{Column, Table, cost_row, economics_rows, kpi_rows, objective_row};
-use super::text::{capitalised, readable};
+use super::text::{readable, sentence};
 
 #[derive(Debug)]
 pub struct Year {
@@ -26,6 +27,7 @@ pub struct Year {
     pub sources: Option<(String, String)>,
     pub kpis: Table,
     pub money: Table,
+    pub tornado: Option<Tornado>,
     pub assumptions: Vec<String>,
 }
 
@@ -37,6 +39,8 @@ pub struct Support {
     pub inside: Quantity,
     pub edge: Quantity,
     pub outside: Quantity,
+    /// The same fractions of the saving.
+    pub saving: Option<[Quantity; 3]>,
 }
 
 /// Builds the section “Year and economics”. Returns `None` if the scenarios have no weights.
@@ -99,6 +103,7 @@ pub fn year(
                 inside: number::percent(p.support.inside),
                 edge: number::percent(p.support.edge),
                 outside: number::percent(p.support.outside),
+                saving: p.saving_support.map(|s| [s.inside, s.edge, s.outside].map(number::percent)),
             })
             .collect(),
         savings,
@@ -108,14 +113,12 @@ pub fn year(
             columns: with_economics.iter().map(|a| column(&a.case)).collect(),
             rows: economics_rows(results, &with_economics, noun),
         },
+        tornado: match ranked.iter().find_map(|p| Some((p, p.economics?))) {
+            Some((p, economics)) => tornado(p.case, colours.get(p.case), economics, noun)?,
+            None => None,
+        },
         assumptions: economics.first().map(|e| e.assumptions.iter().map(|a| sentence(a)).collect()).unwrap_or_default(),
     }))
-}
-
-/// Turns `text` into a sentence with a capital letter and a full stop.
-fn sentence(text: &str) -> String {
-    let stop = if text.ends_with('.') { "" } else { "." };
-    format!("{}{stop}", capitalised(text))
 }
 
 /// Breaks down the saving of the case on the first page by paid KPI. Penalties are not part of a saving.

@@ -5,8 +5,12 @@ use super::results::{AnnualBaseline, AnnualResult, CaseResult, KpiResult, Scenar
 use super::{case, summary};
 use crate::config::{BASELINE, Loaded, ScenarioSpec};
 use crate::control::OptimismCheck;
+use crate::rng::Key;
 use crate::twin::Dynamics;
 use crate::value::{Difference, Economics, Estimate, Figures, Kpi, WeightedScenario, annualise};
+
+/// Identifier of the random stream that draws the net present value.
+const STREAM: u64 = 0x65_636f_6e6f;
 
 /// The annual results of the baseline and of each case that is included in every scenario with `days_per_year`. `None`
 /// if no scenario has `days_per_year`, or if one of these scenarios failed.
@@ -69,7 +73,7 @@ pub fn annual(
             objective_change: Difference::paired_among(&after, &objective_before, members),
             cash: spent.as_deref().map(Estimate::over),
             cash_change: paired.map(|(before, after)| Difference::paired_among(after, before, members).scaled(share)),
-            economics: saved.and_then(|saved| economics(plant, specs, name, &saved, days)),
+            economics: saved.and_then(|saved| economics(plant, specs, name, &saved, days, Key::new(first.seed))),
         })
     });
     let annual = annual.collect();
@@ -83,7 +87,14 @@ pub fn annual(
 
 /// Economics of a case from `saved`, the annual decrease of the cost for each particle. `None` if the twin has no
 /// `[economics]`.
-fn economics(plant: &Plant, specs: &[Loaded<ScenarioSpec>], case: &str, saved: &[f64], days: f64) -> Option<Economics> {
+fn economics(
+    plant: &Plant,
+    specs: &[Loaded<ScenarioSpec>],
+    case: &str,
+    saved: &[f64],
+    days: f64,
+    key: Key,
+) -> Option<Economics> {
     let spec = &plant.spec.value.economics.as_ref()?.value;
     // All scenarios use the same equipment, so its cost counts only once. If the scenarios specify different costs, the
     // highest cost is used.
@@ -92,7 +103,7 @@ fn economics(plant: &Plant, specs: &[Loaded<ScenarioSpec>], case: &str, saved: &
     };
     let capex = cost(|c| c.capex.as_ref().map(|v| v.value));
     let opex = cost(|c| c.opex_per_year.as_ref().map(|v| v.value));
-    let mut economics = Economics::new(spec, capex, opex, saved);
+    let mut economics = Economics::new(spec, capex, opex, saved, plant.twin.members(), key.fold(STREAM));
     if days < 364.0 {
         let season = format!("the case saves money on {days:.0} days of each year and nothing on the other days");
         economics.assumptions.insert(0, season);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use rayon::prelude::*;
 
-use super::closed_loop::{ClosedLoop, ClosedLoopRun, run_figures};
+use super::closed_loop::{ClosedLoop, ClosedLoopRun, with_history};
 use super::delay::Sight;
 use super::noise::ScenarioNoise;
 use super::plant::{Compiled, Plant};
@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::rng::Key;
 use crate::trajectory::Trajectory;
 use crate::twin::Dynamics;
-use crate::value::{Cash, Difference, Estimate, Figures};
+use crate::value::{Cash, Difference, Estimate, Figures, figures};
 
 /// The trajectories of a scenario, one for each case.
 pub type Trajectories = Vec<(String, Trajectory)>;
@@ -151,17 +151,24 @@ struct Case {
     objective: Vec<f64>,
     /// Cost as `[particles]`; `None` if no KPI is a cost.
     cash: Option<Vec<f64>>,
+    /// Cost of each step: `[steps × particles]`.
+    cash_by_step: Option<Vec<f64>>,
 }
 
 impl Case {
     fn evaluate(closed_loop: &ClosedLoop, run: ClosedLoopRun) -> Self {
         let compiled = closed_loop.compiled;
-        let kpis = run_figures(&compiled.kpis, &run.simulated.trajectory, closed_loop.realised, closed_loop.past);
+        let cash = cash(closed_loop.plant, compiled);
+        let trajectory = &run.simulated.trajectory;
+        let (joined, period) = with_history(&compiled.kpis, trajectory, closed_loop.realised, closed_loop.past);
+        let kpis = figures(&compiled.kpis, &joined, std::slice::from_ref(&period));
+        let cash_by_step = cash.as_ref().and_then(|cash| cash.by_step(&compiled.kpis, &joined, &period));
         let values: Vec<Vec<f64>> = kpis.iter().map(|k| k.values.clone()).collect();
         Self {
             run,
             objective: compiled.objective.value_of(&compiled.kpis, &values),
-            cash: cash(closed_loop.plant, compiled).map(|cash| cash.value(&values)),
+            cash: cash.map(|cash| cash.value(&values)),
+            cash_by_step,
             kpis,
         }
     }
@@ -217,6 +224,11 @@ impl Case {
             ),
             limits: summary::limits_of_case(&simulated.trajectory),
             support: summary::support(&simulated.support),
+            saving_support: compared
+                .and_then(|b| {
+                    summary::saving_support(&simulated.support, self.cash_by_step.as_ref(), b.cash_by_step.as_ref())
+                })
+                .map(|s| s.scaled(share / simulated.trajectory.particles as f64)),
             inputs: experience::inputs(&plant.twin, &simulated.trajectory),
             imitations: imitation::uses(controller.settings),
             trends: summary::trends(&simulated.trajectory),

@@ -1,5 +1,6 @@
 //! Runs one controller in closed loop with the twin.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::delay::{Delay, Sight};
@@ -127,6 +128,12 @@ impl ClosedLoop<'_> {
 /// Computes the KPIs over `run`, which starts at row `past` of `realised`. A lag that reaches back before the run
 /// refers to the history, which is the same for all particles.
 pub fn run_figures(kpis: &[Kpi], run: &Trajectory, realised: &Trajectory, past: usize) -> Vec<Figures> {
+    let (joined, period) = with_history(kpis, run, realised, past);
+    figures(kpis, &joined, &[period])
+}
+
+/// `run` preceded by the history that the KPIs read, and the steps of the run in the result.
+pub fn with_history(kpis: &[Kpi], run: &Trajectory, realised: &Trajectory, past: usize) -> (Trajectory, Range<usize>) {
     let depth = kpis.iter().map(Kpi::depth).max().unwrap_or(0).max(1).min(past);
     let (schema, steps) = (run.schema.clone(), depth + run.steps);
     let mut joined = Trajectory::empty(schema, realised.time(past - depth), run.step_ms, steps, run.particles);
@@ -138,5 +145,5 @@ pub fn run_figures(kpis: &[Kpi], run: &Trajectory, realised: &Trajectory, past: 
         }
         during.copy_from_slice(&run.columns[i]);
     }
-    figures(kpis, &joined, &[depth..steps])
+    (joined, depth..steps)
 }

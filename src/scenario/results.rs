@@ -13,6 +13,7 @@ use crate::log::Quality;
 use crate::schema::Role;
 use crate::value::json::number_or_nan;
 pub use crate::value::{Difference, Economics, Estimate, KpiKind};
+use crate::verify::Entry;
 
 /// Version of the `results.json` format.
 pub const SCHEMA_VERSION: u32 = 3;
@@ -39,6 +40,9 @@ pub struct Results {
     pub annual_baseline: Option<AnnualBaseline>,
     pub model: ModelCard,
     pub quality: Quality,
+    /// The promises of earlier reports that were verified, with their newest verifications.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub promises: Vec<Entry>,
     pub provenance: Provenance,
 }
 
@@ -134,6 +138,11 @@ pub struct CaseResult {
     pub controls: Vec<ControlUse>,
     pub limits: Vec<LimitUse>,
     pub support: SupportShare,
+    /// The saving inside, at the edge of, and outside the support, in the unit of the cost. The sum is the mean of
+    /// `cash_change` with the opposite sign.
+    /// `None` for the baseline, or if the cost is not a sum over steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saving_support: Option<SupportShare>,
     /// Ranges of the model inputs in the log and in the case.
     #[serde(default)]
     pub inputs: Vec<InputRange>,
@@ -338,12 +347,31 @@ pub struct StopRule {
     pub reached: Option<f64>,
 }
 
-/// Fractions of all (particle, step) pairs inside, at the edge of, and outside the support.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// Fractions of all (particle, step) pairs, or of a total, inside, at the edge of, and outside the support.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct SupportShare {
     pub inside: f64,
     pub edge: f64,
     pub outside: f64,
+}
+
+impl SupportShare {
+    /// All three values multiplied by `factor`.
+    #[must_use]
+    pub fn scaled(self, factor: f64) -> Self {
+        Self { inside: factor * self.inside, edge: factor * self.edge, outside: factor * self.outside }
+    }
+
+    /// The sum of two shares, such as those of two scenarios.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        let Self { inside, edge, outside } = self;
+        Self { inside: inside + other.inside, edge: edge + other.edge, outside: outside + other.outside }
+    }
+
+    pub fn total(&self) -> f64 {
+        self.inside + self.edge + self.outside
+    }
 }
 
 /// One signal over the run, thinned to at most about 600 points.

@@ -160,6 +160,17 @@ pub fn support(labels: &[Support]) -> SupportShare {
     SupportShare { inside: share(Support::Inside), edge: share(Support::Edge), outside: share(Support::Outside) }
 }
 
+/// The saving in the steps with each label, added up over all particles, from the cost of each step in the case and in the
+/// baseline: `[steps × particles]`. Steps with missing values are left out. `None` if the cost is not a sum over steps.
+pub fn saving_support(labels: &[Support], after: Option<&Vec<f64>>, before: Option<&Vec<f64>>) -> Option<SupportShare> {
+    let (after, before) = after.zip(before)?;
+    let saved = |label: Support| {
+        let steps = labels.iter().zip(after.iter().zip(before)).filter(|(l, _)| **l == label);
+        steps.map(|(_, (after, before))| before - after).filter(|v| v.is_finite()).sum::<f64>()
+    };
+    Some(SupportShare { inside: saved(Support::Inside), edge: saved(Support::Edge), outside: saved(Support::Outside) })
+}
+
 /// Quantiles of every signal over particles. A long run is thinned by dividing it into intervals and keeping only the
 /// lowest and the highest value in each interval.
 pub fn trends(t: &Trajectory) -> Vec<Trend> {
@@ -203,6 +214,16 @@ fn thinned(path: &[f64]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_saving_is_divided_among_the_labels() {
+        use Support::{Edge, Inside, Outside};
+        let labels = [Inside, Inside, Edge, Outside, Outside, Inside];
+        let (before, after) = (vec![5.0, 5.0, 5.0, 5.0, 5.0, 5.0], vec![4.0, 2.0, 6.0, 1.0, f64::NAN, 5.0]);
+        let found = saving_support(&labels, Some(&after), Some(&before)).unwrap();
+        assert_eq!(found, SupportShare { inside: 4.0, edge: -1.0, outside: 4.0 });
+        assert_eq!(saving_support(&labels, Some(&after), None), None);
+    }
 
     #[test]
     fn thinning_keeps_the_extremes_in_order() {

@@ -3,9 +3,12 @@
 //! The objective also contains penalties, which are prices that nobody pays. If a report called a decrease in
 //! the objective a saving, it would promise money that nobody receives.
 
-use super::kpi::{Kpi, KpiKind};
+use std::ops::Range;
+
+use super::kpi::{Kpi, KpiKind, by_step};
 use super::objective::Objective;
 use crate::config::EconomicsSpec;
+use crate::trajectory::Trajectory;
 use crate::units::Unit;
 
 /// The KPIs whose sum is the cost, each with the factor that converts it to `unit`.
@@ -56,6 +59,17 @@ impl Cash {
             out.iter_mut().zip(&values[*kpi]).for_each(|(o, v)| *o += factor * v);
         }
         out
+    }
+
+    /// The cost of each step in `period` of `trajectory`: `[steps × particles]`. `None` if a KPI of the cost is not a sum over
+    /// steps, such as a peak.
+    pub fn by_step(&self, kpis: &[Kpi], trajectory: &Trajectory, period: &Range<usize>) -> Option<Vec<f64>> {
+        let mut out = vec![0.0; period.len() * trajectory.particles];
+        for (kpi, factor) in &self.terms {
+            let steps = by_step(&kpis[*kpi], trajectory, period.clone())?;
+            out.iter_mut().zip(&steps).for_each(|(o, v)| *o += factor * v);
+        }
+        Some(out)
     }
 
     /// Indices of the KPIs whose sum is the cost.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::json::number_or_nan;
 
+use crate::rng::Key;
 use crate::stats::{self, quantile_type_6, sorted_finite};
 
 /// Mean, median and 80 % interval over particles.
@@ -103,11 +104,32 @@ impl Difference {
         Self::among(differences, scale, usize::MAX)
     }
 
+    /// Draws `count` values from the prediction distribution of one further difference, whose 90 % interval is that of
+    /// [`Self::paired_among`]. If the interval is unknown, all draws equal the mean.
+    pub fn draws(differences: &[f64], members: usize, key: Key, count: usize) -> Vec<f64> {
+        let sorted = sorted_finite(differences);
+        let independent = independent(sorted.len(), members);
+        let mean = mean(&sorted);
+        match independent {
+            0 | 1 => vec![mean; count],
+            2..19 => {
+                let variance = variance_of_draw(differences, if members > 1 { members } else { usize::MAX });
+                let sd = (variance * (1.0 + 1.0 / independent as f64)).sqrt();
+                let dof = independent - 1;
+                let student = |i: usize| {
+                    let squares = (0..dof).map(|j| key.fold(1).normal((i * dof + j) as u64).powi(2)).sum::<f64>();
+                    key.normal(i as u64) / (squares / dof as f64).sqrt()
+                };
+                (0..count).map(|i| mean + sd * student(i)).collect()
+            }
+            _ => (0..count).map(|i| quantile_type_6(&sorted, key.uniform(i as u64))).collect(),
+        }
+    }
+
     fn among(differences: &[f64], scale: f64, members: usize) -> Self {
         let sorted = sorted_finite(differences);
         let n = sorted.len();
-        // With one member, the particles differ only in their noise, which is independent.
-        let independent = if members > 1 { n.min(members) } else { n };
+        let independent = independent(n, members);
         let mean = mean(&sorted);
         let (low, high) = match independent {
             // Identical values differ by exactly zero.
@@ -124,6 +146,12 @@ impl Difference {
         let measurable = n > 1 && (low > 0.0 || high < 0.0) && mean.abs() > 1e-9 * scale;
         Self { mean, low, high, measurable }
     }
+}
+
+/// Number of independent particles among `n` particles that belong to `members` ensemble members.
+fn independent(n: usize, members: usize) -> usize {
+    // With one member, the particles differ only in their noise, which is independent.
+    if members > 1 { n.min(members) } else { n }
 }
 
 /// Variance of the difference in one draw of an ensemble member and of its noise, estimated by a one-way analysis of

@@ -1,30 +1,12 @@
-//! Economics over the lifetime of an investment: NPV, payback, IRR, SIR, AIRR and ROI.
-//!
-//! The capital is spent in year 0. The benefit and the running cost of a year are paid at the end of that year. If the
-//! lifetime is not a whole number of years, the cash flows of the last, partial year are reduced in proportion and paid
-//! at the end of the lifetime. SIR and AIRR follow NIST Handbook 135. NPV, payback, IRR and ROI follow Ruegg &
-//! Marshall.
+//! Economics of a case over the lifetime of an investment.
 
 use serde::{Deserialize, Serialize};
 
-use super::compare::Estimate;
+use super::compare::{Difference, Estimate};
+use super::investment::{Investment, irr, payback};
+use super::risk::{DRAWS, Risk};
 use crate::config::{EconomicsSpec, PriceBasis};
-
-/// The costs of an investment and the growth of its benefit.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Investment {
-    /// One-time cost, spent now.
-    pub capex: f64,
-    /// Running cost, paid at the end of each year.
-    pub opex_per_year: f64,
-    /// Per year, e.g. 0.08.
-    pub discount_rate: f64,
-    pub lifetime_years: f64,
-    /// Annual rate of increase of the prices that determine the benefit.
-    pub escalation: f64,
-    /// Fraction of the saving that persists from one year to the next.
-    pub persistence: f64,
-}
+use crate::rng::Key;
 
 /// Economics of a case over its lifetime.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,18 +27,28 @@ pub struct Economics {
     /// The reason why there is no IRR.
     pub irr_note: Option<String>,
     pub roi: Option<f64>,
+    /// Risk, sensitivities and break-even values; absent in results of older versions.
+    #[serde(default)]
+    pub risk: Option<Risk>,
     /// The assumptions in words: price base, basis, price escalation and persistence of the saving.
     pub assumptions: Vec<String>,
 }
 
 impl Economics {
     /// Computes the economics from `benefit`, the benefit of each particle in the first year: `[particles]`, in the
-    /// currency of `spec`.
+    /// currency of `spec`. The particles belong to `members` ensemble members.
     ///
-    /// A particle's model error is assumed to be the same in every year. Independent errors in different years would
-    /// partly cancel and make the result look too certain. Payback, IRR and ROI are computed from
-    /// the median benefit.
-    pub fn new(spec: &EconomicsSpec, capex: f64, opex_per_year: f64, benefit: &[f64]) -> Self {
+    /// The benefit in the first year is drawn with `key` from the distribution of one further particle, and kept for all
+    /// years of the draw. Independent model errors in different years would partly cancel and make the result look too
+    /// certain. Payback, IRR and ROI are computed from the median benefit.
+    pub fn new(
+        spec: &EconomicsSpec,
+        capex: f64,
+        opex_per_year: f64,
+        benefit: &[f64],
+        members: usize,
+        key: Key,
+    ) -> Self {
         let investment = Investment {
             capex,
             opex_per_year,
@@ -65,8 +57,9 @@ impl Economics {
             escalation: spec.escalation.value,
             persistence: spec.persistence.value,
         };
-        let npv: Vec<f64> = benefit.iter().map(|b| investment.npv(*b)).collect();
-        let benefit_per_year = Estimate::over(benefit);
+        let draws = Difference::draws(benefit, members, key, DRAWS);
+        let npv: Vec<f64> = draws.iter().map(|b| investment.npv(*b)).collect();
+        let benefit_per_year = Estimate::over(&draws);
         let flows = investment.flows(benefit_per_year.p50);
         let (irr, irr_note) = match irr(&flows) {
             Ok(rate) => (Some(rate), None),
@@ -84,6 +77,7 @@ impl Economics {
             opex_per_year,
             discount_rate: investment.discount_rate,
             lifetime_years: investment.lifetime_years,
+            risk: Some(Risk::new(&investment, &draws, &npv, benefit_per_year)),
             npv: Estimate::over(&npv),
             payback: payback(&flows, 0.0),
             discounted_payback: payback(&flows, investment.discount_rate),
@@ -119,7 +113,9 @@ fn assumptions(spec: &EconomicsSpec, investment: &Investment) -> Vec<String> {
         format!("the lifetime is {} years, with no residual value", short_number(investment.lifetime_years)),
         format!("the prices that determine the benefit {escalation}"),
         format!("{} % of the saving persists from one year to the next", percent(investment.persistence)),
-        "the model error of each simulated future is the same in all years".to_owned(),
+        format!(
+            "the net present value is computed from {DRAWS} draws, in each of which the model error is the same in all years"
+        ),
         "payback, IRR and ROI are computed from the median benefit minus the running cost".to_owned(),
     ]
 }
@@ -127,119 +123,6 @@ fn assumptions(spec: &EconomicsSpec, investment: &Investment) -> Vec<String> {
 fn short_number(v: f64) -> String {
     let text = format!("{v:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-/// A cash flow `year` years after the investment.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Flow {
-    pub year: f64,
-    pub amount: f64,
-}
-
-impl Investment {
-    /// The cash flows: the capital, followed by one net flow per year. If the lifetime is not a whole number of years,
-    /// the last flow covers only a fraction of a year.
-    pub fn flows(&self, benefit: f64) -> Vec<Flow> {
-        let mut flows = vec![Flow { year: 0.0, amount: -self.capex }];
-        let mut year = 0.0;
-        let mut growth = 1.0;
-        // A remainder of less than a thousandth of a year is attributed to rounding of the lifetime.
-        while self.lifetime_years - year > 1e-3 {
-            let share = (self.lifetime_years - year).min(1.0);
-            year += share;
-            flows.push(Flow { year, amount: share * (benefit * growth - self.opex_per_year) });
-            growth *= (1.0 + self.escalation) * self.persistence;
-        }
-        flows
-    }
-
-    /// Net present value, including the capital.
-    pub fn npv(&self, benefit: f64) -> f64 {
-        npv(&self.flows(benefit), self.discount_rate)
-    }
-
-    /// Savings-to-investment ratio: present value of annual net flows divided by the capital; `None` without capital.
-    pub fn sir(&self, benefit: f64) -> Option<f64> {
-        (self.capex > 0.0).then(|| (self.npv(benefit) + self.capex) / self.capex)
-    }
-
-    /// Adjusted internal rate of return, which assumes that annual net flows are reinvested at the discount rate.
-    /// `None` if there is no capital, no lifetime or no saving.
-    pub fn airr(&self, benefit: f64) -> Option<f64> {
-        let sir = self.sir(benefit)?;
-        (sir > 0.0 && self.lifetime_years > 0.0)
-            .then(|| (1.0 + self.discount_rate) * sir.powf(1.0 / self.lifetime_years) - 1.0)
-    }
-
-    /// Undiscounted gain over the lifetime divided by the capital; `None` without capital.
-    pub fn roi(&self, benefit: f64) -> Option<f64> {
-        let gain: f64 = self.flows(benefit).iter().map(|f| f.amount).sum();
-        (self.capex > 0.0).then(|| gain / self.capex)
-    }
-}
-
-/// Present value of `flows` at `rate` per year.
-pub fn npv(flows: &[Flow], rate: f64) -> f64 {
-    flows.iter().map(|f| f.amount * (1.0 + rate).powf(-f.year)).sum()
-}
-
-/// Number of years until the cumulative cash flow, discounted at `rate`, first reaches zero; `None` if it never does. A
-/// rate of 0 gives the simple payback time.
-///
-/// Within a year, the cash flow is spread evenly and discounted continuously. For a constant annual flow A and a
-/// capital C, the result is the annuity formula −ln(1 − r·C/A)/ln(1 + r).
-pub fn payback(flows: &[Flow], rate: f64) -> Option<f64> {
-    let growth = (1.0 + rate).ln();
-    let mut sum = 0.0;
-    let mut before = 0.0;
-    for flow in flows {
-        let present = flow.amount * (1.0 + rate).powf(-flow.year);
-        if sum + present >= 0.0 && present > 0.0 {
-            let share = -sum / present;
-            let length = flow.year - before;
-            let within = if growth.abs() < 1e-12 {
-                share * length
-            } else {
-                -(1.0 - share * (1.0 - (-growth * length).exp())).ln() / growth
-            };
-            return Some(before + within.clamp(0.0, length));
-        }
-        sum += present;
-        before = flow.year;
-    }
-    None
-}
-
-/// The rate at which the net present value of the flows is zero. A unique rate is guaranteed only if the flows change
-/// sign exactly once (Descartes' rule of signs). If no internal rate of return exists, or if it may not be unique, the
-/// error gives the reason.
-pub fn irr(flows: &[Flow]) -> Result<f64, String> {
-    let signs: Vec<bool> = flows.iter().filter(|f| f.amount != 0.0).map(|f| f.amount > 0.0).collect();
-    match signs.windows(2).filter(|w| w[0] != w[1]).count() {
-        0 => return Err("no IRR: the cash flow never changes sign".into()),
-        1 => {}
-        n => return Err(format!("IRR not uniquely determined: the cash flow changes sign {n} times")),
-    }
-    if flows.iter().any(|f| !f.amount.is_finite()) {
-        return Err("no IRR: the cash flow is not finite".into());
-    }
-    // The root is found by bisection in g = ln(1 + rate). The search range extends from −99.99 % to far above the rate
-    // of any real project.
-    let value = |g: f64| flows.iter().map(|f| f.amount * (-g * f.year).exp()).sum::<f64>();
-    let (mut low, mut high) = (1e-4f64.ln(), 1e6f64.ln());
-    let rising = value(low) < 0.0;
-    if rising == (value(high) < 0.0) {
-        return Err("no IRR between −99.99 % and 1,000,000 % a year".into());
-    }
-    for _ in 0..200 {
-        let middle = 0.5 * (low + high);
-        if (value(middle) < 0.0) == rising {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    Ok((0.5 * (low + high)).exp_m1())
 }
 
 #[cfg(test)]

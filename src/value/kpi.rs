@@ -365,3 +365,20 @@ pub fn figures(kpis: &[Kpi], trajectory: &Trajectory, periods: &[Range<usize>]) 
     }
     kpis.iter().zip(&accs).map(|(kpi, acc)| kpi.figures(acc)).collect()
 }
+
+/// The contributions of the steps in `period` to a sum: `[steps × particles]`, NaN if a value is missing. `None` if `kpi`
+/// is not a sum over steps.
+pub fn by_step(kpi: &Kpi, trajectory: &Trajectory, period: Range<usize>) -> Option<Vec<f64>> {
+    if kpi.kind() != KpiKind::Sum {
+        return None;
+    }
+    let mut registers = Registers::default();
+    let first = trajectory.segment_at(period.start).map_or(period.start, |s| s.start);
+    let mut out = vec![f64::NAN; period.len() * trajectory.particles];
+    for (t, row) in period.zip(out.chunks_mut(trajectory.particles.max(1))) {
+        let mut acc = kpi.start(trajectory.particles);
+        kpi.add(&mut acc, &trajectory.frame(t, first), &mut registers);
+        kpi.value(&acc, row);
+    }
+    Some(out)
+}

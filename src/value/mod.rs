@@ -8,10 +8,12 @@ pub mod annual;
 pub mod cash;
 pub mod compare;
 pub mod economics;
+mod investment;
 pub mod json;
 pub mod kpi;
 mod kpi_compile;
 pub mod objective;
+pub mod risk;
 pub mod terminal_cost;
 mod terminal_fit;
 
@@ -24,4 +26,5 @@ pub use economics::Economics;
 pub use kpi::Aggregation;
 pub use kpi::{Figures, Kpi, KpiKind, PerStep, evaluate, figures};
 pub use objective::{Objective, resolve_prices};
+pub use risk::{Input, Risk, Sensitivity};
 pub use terminal_cost::TerminalCost;

@@ -126,10 +126,10 @@ impl AdjustedBaseline {
         hash.finalize().to_hex()[..32].to_owned()
     }
 
-    /// Hash of the use and the drivers in the baseline period.
-    pub fn data_hash(&self, intervals: &Intervals) -> String {
+    /// Hash of the use and the drivers in the intervals `rows`.
+    pub fn data_hash(intervals: &Intervals, rows: &[usize]) -> String {
         let mut hash = blake3::Hasher::new();
-        for &r in &self.rows {
+        for &r in rows {
             hash.update(&intervals.start[r].as_millisecond().to_le_bytes());
             let values = std::iter::once(&intervals.used).chain(&intervals.drivers);
             values.for_each(|column| {

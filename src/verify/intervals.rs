@@ -109,6 +109,11 @@ impl Intervals {
         self.used.len()
     }
 
+    /// Length of interval `i` in days.
+    pub fn days(&self, i: usize) -> f64 {
+        (self.end[i].as_millisecond() - self.start[i].as_millisecond()) as f64 / (24 * HOUR_MS) as f64
+    }
+
     /// The intervals that lie between two times.
     pub fn between(&self, from: Timestamp, to: Timestamp) -> Range<usize> {
         let first = self.start.partition_point(|t| *t < from);

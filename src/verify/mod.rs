@@ -31,17 +31,31 @@
 //! | `baseline` | the fit of the model, and its out-of-fold errors |
 //! | `statistics` | goodness of fit |
 //! | `saving` | the saving, its interval, and the claim that it supports |
+//! | `days` | the use and the adjusted baseline per day |
+//! | `outliers` | weeks and days whose use is far from the prediction |
+//! | `ledger` | all verifications of a plant, compared with the promises of reports |
+//! | `result` | the result of a verification |
 //! | `trial` | the schedule and the analysis of a randomised on/off trial |
 
 mod baseline;
+mod days;
 mod features;
 mod intervals;
+mod ledger;
+mod outliers;
+mod period;
+mod result;
 mod saving;
 mod statistics;
 mod trial;
 
 pub use baseline::{AdjustedBaseline, Settings};
+pub use days::{Day, days};
 pub use intervals::{Intervals, Length};
+pub use ledger::{Entry, Ledger, Outcome, Promise, PromiseCheck, TrackRecord, hash};
+pub use outliers::{Outlier, outliers};
+pub use period::{NonRoutineEvent, Period};
+pub use result::{FrozenBaseline, Verification};
 pub use saving::{Claim, Saving};
-pub use statistics::{Fitness, Statistics};
+pub use statistics::Fitness;
 pub use trial::{Trial, TrialDay, analyse, plan};

@@ -47,12 +47,28 @@ pub enum Claim {
     NotFit,
 }
 
+impl Claim {
+    /// The claim in words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Verified => "verified saving",
+            Self::Indicated => "indicated, not verified",
+            Self::Extrapolated => "no claim: the adjusted baseline is extrapolated",
+            Self::NotShown => "no saving shown: the interval contains zero",
+            Self::Increase => "the use has increased",
+            Self::NotFit => "not fit for savings claims",
+        }
+    }
+}
+
 /// The saving in the reporting period.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Saving {
     /// Number of intervals in which the use and all drivers were measured, and total number of intervals.
     pub intervals: usize,
     pub all_intervals: usize,
+    /// Total length of the measured intervals in days.
+    pub days: f64,
     /// Measured use, and the use that is predicted without the change.
     pub measured: f64,
     pub adjusted_baseline: f64,
@@ -60,6 +76,8 @@ pub struct Saving {
     pub saving: f64,
     pub low: f64,
     pub high: f64,
+    /// The saving relative to the adjusted baseline; `None` if the adjusted baseline is zero.
+    pub relative: Option<f64>,
     /// Distances from the saving to the ends of the interval, for each of the three methods.
     pub formula: [f64; 2],
     pub bootstrap: [f64; 2],
@@ -102,9 +120,9 @@ impl Saving {
         let (low, high) = (saving - widest(0), saving + widest(1));
         let outside = outside(baseline, intervals, &rows);
         let standard_error = widest(0).max(widest(1)) / NORMAL_95;
-        let relative = widest(0).max(widest(1)) / saving.abs();
+        let uncertainty = widest(0).max(widest(1)) / saving.abs();
         let verified =
-            saving > MIN_STANDARD_ERRORS * standard_error && relative <= MAX_UNCERTAINTY && outside <= MAX_OUTSIDE;
+            saving > MIN_STANDARD_ERRORS * standard_error && uncertainty <= MAX_UNCERTAINTY && outside <= MAX_OUTSIDE;
         let claim = match baseline.statistics.fitness() {
             Fitness::NotFit => Claim::NotFit,
             _ if low <= 0.0 && high >= 0.0 => Claim::NotShown,
@@ -116,11 +134,13 @@ impl Saving {
         Ok(Self {
             intervals: m,
             all_intervals: reporting.len(),
+            days: rows.iter().map(|r| intervals.days(*r)).sum(),
             measured,
             adjusted_baseline,
             saving,
             low,
             high,
+            relative: (adjusted_baseline != 0.0).then(|| saving / adjusted_baseline.abs()),
             formula: [formula; 2],
             bootstrap,
             placebo: [placebo; 2],

@@ -51,6 +51,14 @@ pub enum Fitness {
     Unknown,
 }
 
+/// A statistic that must not exceed a limit. For the NMBE, the limit applies to its absolute value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Criterion {
+    pub name: &'static str,
+    pub value: f64,
+    pub limit: f64,
+}
+
 impl Statistics {
     pub(super) fn new(intervals: &Intervals, rows: &[usize], errors: &[f64], p: usize) -> Self {
         let used: Vec<f64> = rows.iter().map(|r| intervals.used[*r]).collect();
@@ -79,9 +87,25 @@ impl Statistics {
     }
 
     pub fn fitness(&self) -> Fitness {
-        let (Some(bias), Some(cv)) = (self.nmbe, self.cv_rmse_adjusted) else { return Fitness::Unknown };
-        let monthly = self.monthly.is_none_or(|(bias, cv)| bias.abs() <= MAX_MONTHLY_BIAS && cv <= MAX_MONTHLY_CV);
-        if cv <= MAX_CV && bias.abs() <= MAX_BIAS && monthly { Fitness::Fit } else { Fitness::NotFit }
+        let criteria = self.criteria();
+        match criteria.iter().all(|c| c.value.abs() <= c.limit) {
+            _ if criteria.is_empty() => Fitness::Unknown,
+            true => Fitness::Fit,
+            false => Fitness::NotFit,
+        }
+    }
+
+    /// The statistics that decide whether the model is accurate enough, with their limits. Empty if relative errors are
+    /// undefined.
+    pub fn criteria(&self) -> Vec<Criterion> {
+        let (Some(bias), Some(cv)) = (self.nmbe, self.cv_rmse_adjusted) else { return Vec::new() };
+        let criterion = |name, value, limit| Criterion { name, value, limit };
+        let mut out = vec![criterion("CV(RMSE)", cv, MAX_CV), criterion("NMBE", bias, MAX_BIAS)];
+        if let Some((bias, cv)) = self.monthly {
+            out.push(criterion("CV(RMSE) by month", cv, MAX_MONTHLY_CV));
+            out.push(criterion("NMBE by month", bias, MAX_MONTHLY_BIAS));
+        }
+        out
     }
 
     /// Half-width U of the 90 % interval of the saving over `m` intervals with the adjusted baseline `total`, by the

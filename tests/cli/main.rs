@@ -14,6 +14,7 @@ mod plans;
 #[path = "../room/mod.rs"]
 mod room;
 mod run;
+mod verification;
 mod verify;
 
 use room::Room;

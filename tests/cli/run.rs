@@ -213,3 +213,31 @@ fn plans_are_rescored_on_other_members_of_the_model() {
     let [predicted, rescored] = ["predicted", "rescored"].map(|key| check[key].as_f64().unwrap());
     assert!(predicted > 0.0 && rescored != predicted && (rescored - predicted).abs() < predicted, "{check}");
 }
+
+#[test]
+fn the_saving_is_divided_among_steps_and_drawn_for_the_net_present_value() {
+    let room = Room::fitted();
+    room.run(&["run", "scenarios/room/winter.toml", "--quiet"]).expect(0);
+    let results = room.json("reports/room/winter/results.json");
+    let cases = results["scenarios"][0]["cases"].as_array().unwrap();
+    assert!(cases[0].get("saving_support").is_none(), "the baseline saves nothing");
+    for case in &cases[1..] {
+        let [sum, saved] = [&case["saving_support"], &case["cash_change"]];
+        let sum: f64 = ["inside", "edge", "outside"].iter().map(|key| sum[key].as_f64().unwrap()).sum();
+        let saved = -saved["mean"].as_f64().unwrap();
+        assert!((sum - saved).abs() < 1e-9 * saved.abs().max(1.0), "{sum} {saved}");
+    }
+    let pid = results["annual"].as_array().unwrap().iter().find(|a| a["case"] == "pid").unwrap();
+    let [risk, npv] = [&pid["economics"]["risk"], &pid["economics"]["npv"]];
+    let number = |value: &serde_json::Value, key: &str| value[key].as_f64().unwrap();
+    let width = number(npv, "p90") - number(npv, "p10");
+    assert!(number(risk, "draws") >= 10_000.0 && width > 0.0, "{risk}");
+    assert!(number(risk, "standard_error") <= 0.01 * width, "{risk} {width}");
+    // 900 EUR for a saving of a few EUR is a loss
+    assert!(number(npv, "p90") < 0.0 && number(risk, "chance_of_loss") == 1.0, "{npv} {risk}");
+    assert!(number(risk, "worst") < number(npv, "p10"), "{npv} {risk}");
+    let report = room.text("reports/room/winter/index.html");
+    for text in ["What must be true", "Probability of a negative NPV", "NPV if 25\u{a0}% of the advice is followed"] {
+        assert!(report.contains(text), "{text}");
+    }
+}

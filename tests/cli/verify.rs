@@ -6,19 +6,24 @@ use crate::room::{Columns, Noise, Room, write_log};
 
 const DAYS: usize = 120;
 /// First day of the reporting period, counted from 2024-01-01: 1 April.
-const CHANGE: usize = 91;
-const PERIODS: [&str; 4] = ["--baseline", "2024-01-01..2024-03-31", "--reporting", "2024-04-01..2024-04-29"];
+pub const CHANGE: usize = 91;
+pub const PERIODS: [&str; 4] = ["--baseline", "2024-01-01..2024-03-31", "--reporting", "2024-04-01..2024-04-29"];
 
 /// The log of a room whose power depends on the weather and on working hours, multiplied by `factor(day)`. Returns the
 /// log, and the power before the multiplication.
-fn log(factor: impl Fn(usize) -> f64) -> (Columns, Vec<f64>) {
+pub fn log(factor: impl Fn(usize) -> f64) -> (Columns, Vec<f64>) {
+    log_with_holidays(factor, |_| false)
+}
+
+/// Like [`log`], with days on which nobody works.
+pub fn log_with_holidays(factor: impl Fn(usize) -> f64, holiday: impl Fn(usize) -> bool) -> (Columns, Vec<f64>) {
     let mut noise = Noise::new(3);
     let (mut drift, mut before) = (0.0, Vec::new());
     let mut columns: [Vec<f64>; 4] = Default::default();
     for k in 0..24 * DAYS {
         drift = 0.97 * drift + 0.5 * noise.normal();
         let outdoor = 8.0 + 5.0 * (k as f64 * TAU / 24.0).sin() + drift;
-        let office = k / 24 % 7 < 5 && (8..18).contains(&(k % 24));
+        let office = k / 24 % 7 < 5 && (8..18).contains(&(k % 24)) && !holiday(k / 24);
         let power = 20.0 + 1.5 * (15.0 - outdoor).max(0.0) + if office { 8.0 } else { 0.0 } + noise.normal();
         before.push(power);
         columns[0].push(20.0 + noise.normal());

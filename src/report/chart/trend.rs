@@ -37,11 +37,20 @@ pub struct TrendChart<'a> {
     /// The baseline first.
     pub bands: Vec<Band<'a>>,
     pub limits: Vec<Limit>,
+    /// Shaded periods, in hours since the start, with a palette entry.
+    pub spans: Vec<(f64, f64, usize)>,
 }
 
 impl<'a> TrendChart<'a> {
     pub fn new(id: &'a str, title: &'a str, description: &'a str, hours: f64, ticks: &'a [(f64, String)]) -> Self {
-        Self { head: Head { id, title, description }, hours, ticks, bands: Vec::new(), limits: Vec::new() }
+        Self {
+            head: Head { id, title, description },
+            hours,
+            ticks,
+            bands: Vec::new(),
+            limits: Vec::new(),
+            spans: Vec::new(),
+        }
     }
 }
 
@@ -50,6 +59,9 @@ pub fn trend(chart: &TrendChart<'_>) -> Result<String> {
     let (low, high) = extent(chart);
     canvas::draw(chart.head, WIDTH, HEIGHT, |root| {
         let mut plot = canvas::plot(root, MARGINS, (0.0, chart.hours), (low, high))?;
+        for &(from, to, colour) in &chart.spans {
+            canvas::area(&mut plot, vec![(from, low), (from, high), (to, high), (to, low)], Ink::Fill(colour))?;
+        }
         axes(root, &plot, chart, low, high)?;
         for b in &chart.bands {
             band(&mut plot, b)?;
@@ -58,7 +70,12 @@ pub fn trend(chart: &TrendChart<'_>) -> Result<String> {
             canvas::line(&mut plot, [(0.0, l.value), (chart.hours, l.value)], Ink::Limit)?;
         }
         for b in &chart.bands {
-            canvas::line(&mut plot, thinned(b.hours, b.p50), Ink::Line(b.colour))?;
+            // A line is interrupted where values are missing.
+            let all: Vec<usize> = (0..b.p50.len().min(b.hours.len())).collect();
+            for part in all.chunk_by(|i, j| b.p50[*i].is_finite() == b.p50[*j].is_finite()) {
+                let part = part[0]..part[part.len() - 1] + 1;
+                canvas::line(&mut plot, thinned(&b.hours[part.clone()], &b.p50[part]), Ink::Line(b.colour))?;
+            }
         }
         names(root, &plot, chart, (low, high))
     })

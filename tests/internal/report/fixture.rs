@@ -3,6 +3,7 @@
 
 use twinopt::scenario::results::*;
 use twinopt::schema::Role;
+use twinopt::value::risk::{Acceptance, Input, Risk, Sensitivity};
 
 #[path = "fixture_model.rs"]
 mod model;
@@ -327,6 +328,7 @@ fn case(w: &Weather, k: usize) -> CaseResult {
             SupportShare { inside: 0.914, edge: 0.071, outside: 0.015 },
             SupportShare { inside: 0.931, edge: 0.052, outside: 0.017 },
         ][k],
+        saving_support: (k > 0).then_some(SupportShare { inside: 81.0, edge: 8.0, outside: 3.0 }),
         inputs: vec![InputRange {
             signal: "outdoor_temp".into(),
             unit: "degC".into(),
@@ -421,12 +423,57 @@ fn annual(k: usize) -> AnnualResult {
             irr: (capex > 0.0).then(|| (benefit - opex) / capex * 0.93),
             irr_note: (capex == 0.0).then(|| "no investment".to_owned()),
             roi: (capex > 0.0).then(|| ((benefit - opex) * 10.0 * 0.9 - capex) / capex),
+            risk: Some(risk(benefit, opex, capex, factor)),
             assumptions: vec![
                 "All prices are real 2024 prices (without inflation).".into(),
                 "Energy prices stay constant.".into(),
                 "97 % of the saving persists from one year to the next.".into(),
             ],
         }),
+    }
+}
+
+fn risk(benefit: f64, opex: f64, capex: f64, factor: f64) -> Risk {
+    let npv = |benefit: f64, capex: f64| (benefit - opex) * factor * 0.93 - capex;
+    let sensitivity = |input, low, base, high, npv_low, npv_high, break_even| Sensitivity {
+        input,
+        low,
+        base,
+        high,
+        npv_low,
+        npv_high,
+        break_even,
+    };
+    let (low, high) = (0.84 * benefit, 1.176 * benefit);
+    let zero = opex + capex / (0.93 * factor);
+    let middle = npv(benefit, capex);
+    let mut sensitivities = vec![
+        sensitivity(Input::Acceptance, 0.5, 1.0, 1.0, npv(0.5 * benefit, capex), middle, Some(zero / benefit)),
+        sensitivity(Input::Saving, low, benefit, high, npv(low, capex), npv(high, capex), Some(zero)),
+        sensitivity(Input::Lifetime, 8.0, 10.0, 12.0, 0.85 * middle, 1.1 * middle, None),
+    ];
+    if capex > 0.0 {
+        let costs = [npv(benefit, 0.8 * capex), npv(benefit, 1.2 * capex)];
+        sensitivities.push(sensitivity(
+            Input::Capex,
+            0.8 * capex,
+            capex,
+            1.2 * capex,
+            costs[0],
+            costs[1],
+            Some(capex + middle),
+        ));
+    }
+    Risk {
+        draws: 20_000,
+        standard_error: 0.002 * benefit,
+        chance_of_loss: if capex > 0.0 { 0.004 } else { 0.0 },
+        worst: npv(0.75 * benefit, capex),
+        npv: middle,
+        sensitivities,
+        acceptance: [1.0, 0.5, 0.25]
+            .map(|rate| Acceptance { rate, npv: estimate(npv(rate * benefit, capex), 0.16 * rate * benefit * factor) })
+            .to_vec(),
     }
 }
 
@@ -501,6 +548,7 @@ pub fn datacenter() -> Results {
             }],
         },
         quality: quality(),
+        promises: Vec::new(),
         provenance: Provenance {
             crate_version: "0.1.0".into(),
             config_hash: "b1946ac92492d2347c6235b4d2611184".into(),

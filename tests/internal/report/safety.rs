@@ -19,7 +19,7 @@ const HOSTILE: [&str; 9] = [
 ];
 
 /// Keys of `results.json` whose values are enums.
-const ENUMS: [&str; 6] = ["kind", "role", "expected", "class", "action", "noise"];
+const ENUMS: [&str; 7] = ["kind", "role", "expected", "class", "action", "noise", "input"];
 
 /// The results with every string replaced by `text` and a number that depends on the string, so that different names
 /// remain different.

@@ -1,93 +1,15 @@
-//! Tests of `src/value/economics.rs`.
+//! Tests of `src/value/economics.rs` and `src/value/risk.rs`.
 
 use super::*;
 use crate::config::TimeSpan;
-
-const REFERENCE: Investment = Investment {
-    capex: 100_000.0,
-    opex_per_year: 0.0,
-    discount_rate: 0.03,
-    lifetime_years: 10.0,
-    escalation: 0.0,
-    persistence: 1.0,
-};
-
-/// The constant annual payment that repays a loan of 1 in `years` years: r / (1 − (1 + r)^−n).
-fn capital_recovery_factor(rate: f64, years: f64) -> f64 {
-    rate / (1.0 - (1.0 + rate).powf(-years))
-}
+use crate::value::risk::Input;
 
 fn near(a: f64, b: f64, tolerance: f64) {
     assert!((a - b).abs() < tolerance, "{a} is not close to {b}");
 }
 
-fn flows(amounts: &[f64]) -> Vec<Flow> {
-    amounts.iter().enumerate().map(|(year, amount)| Flow { year: year as f64, amount: *amount }).collect()
-}
-
-#[test]
-fn figures_of_a_reference_investment_are_correct() {
-    let b = 25_000.0;
-    let f = REFERENCE.flows(b);
-    near(REFERENCE.npv(b), 113_255.07, 0.005);
-    near(REFERENCE.sir(b).unwrap(), 2.132_551, 5e-7);
-    near(REFERENCE.airr(b).unwrap(), 0.111_034, 5e-7);
-    near(irr(&f).unwrap(), 0.214_065, 5e-7);
-    near(payback(&f, 0.0).unwrap(), 4.0, 1e-12);
-    near(payback(&f, 0.03).unwrap(), 4.3247, 5e-5);
-    near(capital_recovery_factor(0.03, 10.0), 0.117_230_5, 5e-8);
-    near(REFERENCE.roi(b).unwrap(), 1.5, 1e-12);
-}
-
-#[test]
-fn flows_that_change_their_sign_twice_have_no_unique_irr() {
-    let two = flows(&[-1600.0, 10_000.0, -10_000.0]);
-    near(npv(&two, 0.25), 0.0, 1e-9);
-    near(npv(&two, 4.0), 0.0, 1e-9);
-    assert!(irr(&two).unwrap_err().contains("not unique"));
-    assert!(irr(&flows(&[-100.0, -5.0])).unwrap_err().contains("never changes sign"));
-    assert!(irr(&flows(&[100.0, 5.0])).is_err());
-}
-
-#[test]
-fn a_loss_has_a_negative_irr_and_no_payback() {
-    let loss = flows(&[-100.0, 30.0, 30.0, 30.0]);
-    let rate = irr(&loss).unwrap();
-    assert!(rate < 0.0);
-    near(npv(&loss, rate), 0.0, 1e-6);
-    assert_eq!(payback(&loss, 0.0), None);
-    assert_eq!(payback(&REFERENCE.flows(-5.0), 0.0), None);
-}
-
-#[test]
-fn an_investment_without_capital_pays_back_at_once() {
-    let free = Investment { capex: 0.0, ..REFERENCE };
-    assert_eq!(payback(&free.flows(10.0), 0.03), Some(0.0));
-    assert_eq!(payback(&free.flows(-10.0), 0.03), None);
-    assert_eq!((free.sir(10.0), free.roi(10.0)), (None, None));
-}
-
-#[test]
-fn a_fractional_last_year_counts_in_proportion() {
-    let short = Investment { lifetime_years: 2.5, opex_per_year: 10.0, ..REFERENCE };
-    let f = short.flows(110.0);
-    assert_eq!(f.len(), 4);
-    near(f[3].year, 2.5, 1e-12);
-    near(f[3].amount, 50.0, 1e-9);
-}
-
-#[test]
-fn escalation_and_persistence_apply_from_the_second_year_on() {
-    let fading = Investment { escalation: 0.1, persistence: 0.5, lifetime_years: 3.0, ..REFERENCE };
-    let amounts: Vec<f64> = fading.flows(100.0)[1..].iter().map(|f| f.amount).collect();
-    for (a, b) in amounts.iter().zip([100.0, 55.0, 30.25]) {
-        near(*a, b, 1e-9);
-    }
-}
-
-#[test]
-fn the_model_error_does_not_cancel_over_the_years() {
-    let spec = EconomicsSpec {
+fn spec() -> EconomicsSpec {
+    EconomicsSpec {
         currency: "EUR".to_owned().into(),
         benefit: vec![],
         discount_rate: 0.03.into(),
@@ -96,15 +18,94 @@ fn the_model_error_does_not_cancel_over_the_years() {
         basis: PriceBasis::Real.into(),
         escalation: 0.0.into(),
         persistence: 1.0.into(),
-    };
+    }
+}
+
+fn economics(capex: f64, opex: f64, benefit: &[f64]) -> Economics {
+    Economics::new(&spec(), capex, opex, benefit, usize::MAX, Key::new(1))
+}
+
+/// Present value of 1 a year for ten years at 3 %.
+const FACTOR: f64 = 8.530_202_837;
+
+#[test]
+fn the_model_error_does_not_cancel_over_the_years() {
     let benefit: Vec<f64> = (0..21).map(|i| 20_000.0 + 500.0 * f64::from(i)).collect();
-    let e = Economics::new(&spec, 100_000.0, 0.0, &benefit);
-    let factor = 1.0 / capital_recovery_factor(0.03, 10.0);
-    near(e.npv.p50, 25_000.0 * factor - 100_000.0, 1e-6);
-    near(e.npv.p90 - e.npv.p10, (e.benefit_per_year.p90 - e.benefit_per_year.p10) * factor, 1e-6);
-    near(e.irr.unwrap(), 0.214_065, 5e-7);
+    let e = economics(100_000.0, 0.0, &benefit);
+    near(e.npv.p50, e.benefit_per_year.p50 * FACTOR - 100_000.0, 1e-3);
+    near(e.npv.p90 - e.npv.p10, (e.benefit_per_year.p90 - e.benefit_per_year.p10) * FACTOR, 1e-3);
+    // the quantiles of 21 equally spaced values, at the ranks 2.2, 11 and 19.8
+    near(e.benefit_per_year.p10, 20_600.0, 100.0);
+    near(e.benefit_per_year.p50, 25_000.0, 100.0);
+    near(e.benefit_per_year.p90, 29_400.0, 100.0);
+    near(e.irr.unwrap(), 0.214_065, 5e-3);
     assert!(e.assumptions[0].contains("2024"));
-    let nothing = Economics::new(&spec, 100_000.0, 0.0, &[0.0; 20]);
+    let nothing = economics(100_000.0, 0.0, &[0.0; 20]);
     assert_eq!(nothing.payback, None);
     assert!(nothing.irr_note.unwrap().contains("never changes"));
+}
+
+/// The benefit of few members has the distribution mean + t s √(1 + 1/n). For the members 10, 20 and 30 thousand, s is 10
+/// thousand, and the 90 % quantile of Student's t with two degrees of freedom is 1.885618.
+#[test]
+fn the_risk_of_few_members_follows_students_t() {
+    let e = economics(50_000.0, 0.0, &[10_000.0, 20_000.0, 30_000.0]);
+    let half = 1.885_618 * 10_000.0 * (4.0f64 / 3.0).sqrt() * FACTOR;
+    let middle = 20_000.0 * FACTOR - 50_000.0;
+    let risk = e.risk.unwrap();
+    assert!(risk.draws >= 10_000 && risk.standard_error < 0.01 * (e.npv.p90 - e.npv.p10), "{risk:?}");
+    near(e.npv.p10, middle - half, 4.0 * risk.standard_error);
+    near(e.npv.p50, middle, 4.0 * risk.standard_error);
+    near(e.npv.p90, middle + half, 4.0 * risk.standard_error);
+    // P(t₂ < −x) = ½ − x / (2 √(2 + x²)), where x is the distance of the break-even saving from the mean
+    let x = (20_000.0 - 50_000.0 / FACTOR) / (10_000.0 * (4.0f64 / 3.0).sqrt());
+    near(risk.chance_of_loss, 0.5 - x / (2.0 * (2.0 + x * x).sqrt()), 0.015);
+    assert!(risk.worst < middle - half, "{risk:?}");
+    // equal seeds give equal draws
+    assert_eq!(economics(50_000.0, 0.0, &[10_000.0, 20_000.0, 30_000.0]).npv, e.npv);
+}
+
+#[test]
+fn break_even_values_make_the_net_present_value_zero() {
+    let e = economics(100_000.0, 1_000.0, &[25_000.0; 30]);
+    let risk = e.risk.unwrap();
+    let npv = 24_000.0 * FACTOR - 100_000.0;
+    near(e.npv.p50, npv, 1e-3);
+    assert_eq!((risk.chance_of_loss, risk.standard_error), (0.0, 0.0));
+    near(risk.worst, npv, 1e-3);
+    let of = |input| risk.sensitivities.iter().find(|s| s.input == input).unwrap();
+    near(of(Input::Capex).break_even.unwrap(), 24_000.0 * FACTOR, 1e-3);
+    // the annual payment that repays 100,000 is 0.1172305 × 100,000
+    near(of(Input::Saving).break_even.unwrap(), 11_723.05 + 1_000.0, 0.01);
+    near(of(Input::Opex).break_even.unwrap(), 25_000.0 - 11_723.05, 0.01);
+    near(of(Input::Acceptance).break_even.unwrap(), 12_723.05 / 25_000.0, 1e-6);
+    near(of(Input::DiscountRate).break_even.unwrap(), e.irr.unwrap(), 1e-9);
+    // −ln(1 − r C/A) / ln(1 + r) years, if flows within a year were continuous
+    near(of(Input::Lifetime).break_even.unwrap(), 4.5, 0.15);
+    for s in &risk.sensitivities {
+        assert!(s.low <= s.base && s.base <= s.high, "{s:?}");
+    }
+    near(of(Input::Capex).npv_high, npv - 20_000.0, 1e-3);
+    near(of(Input::Capex).npv_low, npv + 20_000.0, 1e-3);
+    near(of(Input::Lifetime).npv_low, 24_000.0 * 7.019_692_19 - 100_000.0, 1.0);
+    // the input with the largest effect comes first
+    let effects: Vec<f64> = risk.sensitivities.iter().map(|s| (s.npv_high - s.npv_low).abs()).collect();
+    assert!(effects.windows(2).all(|w| w[0] >= w[1]), "{effects:?}");
+}
+
+#[test]
+fn the_saving_is_multiplied_by_the_acceptance_rate() {
+    let e = economics(10_000.0, 0.0, &[9_000.0, 10_000.0, 11_000.0]);
+    let risk = e.risk.unwrap();
+    let rates: Vec<f64> = risk.acceptance.iter().map(|a| a.rate).collect();
+    assert_eq!(rates, [1.0, 0.5, 0.25]);
+    for a in &risk.acceptance {
+        near(a.npv.p10, a.rate * e.benefit_per_year.p10 * FACTOR - 10_000.0, 1e-3);
+        near(a.npv.p50, a.rate * e.benefit_per_year.p50 * FACTOR - 10_000.0, 1e-3);
+    }
+    assert_eq!(risk.acceptance[0].npv, e.npv);
+    // without a capital, the saving breaks even at zero, and no capital can be repaid by a loss
+    let loss = economics(1_000.0, 0.0, &[-5.0; 30]).risk.unwrap();
+    assert_eq!(loss.chance_of_loss, 1.0);
+    assert_eq!(loss.sensitivities.iter().find(|s| s.input == Input::Capex).unwrap().break_even, None);
 }

@@ -1,0 +1,225 @@
+//! The risk of an investment: the distribution of its net present value, sensitivities and break-even values.
+
+use serde::{Deserialize, Serialize};
+
+use super::compare::Estimate;
+use super::investment::{Investment, irr};
+use crate::stats::mean_and_sample_sd;
+
+/// Number of draws from which the net present value is computed.
+pub const DRAWS: usize = 20_000;
+/// Number of batches of draws from which the standard error of the quantiles is computed.
+const BATCHES: usize = 20;
+/// Fraction of the draws that count as the worst ones.
+const WORST: f64 = 0.05;
+/// Fractions of the advice that is followed.
+const RATES: [f64; 3] = [1.0, 0.5, 0.25];
+/// Range of an amount or a duration, relative to its value (not tuned).
+const RELATIVE: f64 = 0.2;
+/// Ranges of the discount rate, the price escalation and the persistence, in absolute terms (not tuned).
+const DISCOUNT: f64 = 0.02;
+const ESCALATION: f64 = 0.01;
+const PERSISTENCE: f64 = 0.02;
+/// Longest lifetime in years, and range of the escalation, in which a break-even value is searched.
+const MAX_YEARS: f64 = 100.0;
+const ESCALATIONS: [f64; 2] = [-0.5, 0.5];
+
+/// An input of the net present value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Input {
+    Saving,
+    Capex,
+    Opex,
+    Lifetime,
+    DiscountRate,
+    Escalation,
+    Persistence,
+    Acceptance,
+}
+
+/// The net present value if one input changes and all others keep their values.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Sensitivity {
+    pub input: Input,
+    /// The value of the input, and the range in which it is varied: P10 to P90 for the saving.
+    pub low: f64,
+    pub base: f64,
+    pub high: f64,
+    /// Net present values at `low` and at `high`.
+    pub npv_low: f64,
+    pub npv_high: f64,
+    /// Value of the input at which the net present value is zero; `None` if there is none.
+    pub break_even: Option<f64>,
+}
+
+/// The net present value if only a fraction of the advice is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Acceptance {
+    pub rate: f64,
+    pub npv: Estimate,
+}
+
+/// The distribution of the net present value over draws of the benefit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Risk {
+    pub draws: usize,
+    /// Largest standard error of P10, P50 and P90 that is due to the finite number of draws.
+    pub standard_error: f64,
+    /// Fraction of the draws with a negative net present value.
+    pub chance_of_loss: f64,
+    /// Mean of the worst 5 % of the draws (conditional value at risk).
+    pub worst: f64,
+    /// Net present value at the median saving.
+    pub npv: f64,
+    /// The inputs with the largest effect first.
+    pub sensitivities: Vec<Sensitivity>,
+    pub acceptance: Vec<Acceptance>,
+}
+
+/// The inputs of the net present value.
+#[derive(Debug, Clone, Copy)]
+struct Inputs {
+    investment: Investment,
+    saving: f64,
+    acceptance: f64,
+}
+
+impl Risk {
+    /// Computes the risk of `investment` from the `benefit` in the first year and the net present value `npv` of each
+    /// draw. `saving` summarises `benefit`.
+    pub fn new(investment: &Investment, benefit: &[f64], npv: &[f64], saving: Estimate) -> Self {
+        let batches: Vec<Estimate> = npv.chunks(npv.len().div_ceil(BATCHES).max(1)).map(Estimate::over).collect();
+        let error = |quantile: fn(&Estimate) -> f64| {
+            mean_and_sample_sd(batches.iter().map(quantile)).1 / (batches.len() as f64).sqrt()
+        };
+        let mut sorted = npv.to_vec();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let worst = &sorted[..((WORST * sorted.len() as f64) as usize).clamp(1, sorted.len().max(1)).min(sorted.len())];
+        let inputs = Inputs { investment: *investment, saving: saving.p50, acceptance: 1.0 };
+        let mut sensitivities: Vec<Sensitivity> = Input::ALL
+            .into_iter()
+            .filter(|input| !matches!(input, Input::Capex | Input::Opex) || inputs.get(*input) != 0.0)
+            .map(|input| inputs.sensitivity(input, &saving))
+            .collect();
+        let effect = |s: &Sensitivity| (s.npv_high - s.npv_low).abs();
+        sensitivities.sort_by(|a, b| effect(b).total_cmp(&effect(a)));
+        let acceptance = RATES.map(|rate| {
+            let npv: Vec<f64> = benefit.iter().map(|b| investment.npv(rate * b)).collect();
+            Acceptance { rate, npv: Estimate::over(&npv) }
+        });
+        Self {
+            draws: npv.len(),
+            standard_error: error(|e| e.p10).max(error(|e| e.p50)).max(error(|e| e.p90)),
+            chance_of_loss: npv.iter().filter(|v| **v < 0.0).count() as f64 / npv.len() as f64,
+            worst: worst.iter().sum::<f64>() / worst.len() as f64,
+            npv: inputs.npv(),
+            sensitivities,
+            acceptance: acceptance.to_vec(),
+        }
+    }
+}
+
+impl Input {
+    const ALL: [Self; 8] = [
+        Self::Saving,
+        Self::Capex,
+        Self::Opex,
+        Self::Lifetime,
+        Self::DiscountRate,
+        Self::Escalation,
+        Self::Persistence,
+        Self::Acceptance,
+    ];
+}
+
+impl Inputs {
+    fn npv(&self) -> f64 {
+        self.investment.npv(self.acceptance * self.saving)
+    }
+
+    fn get(&self, input: Input) -> f64 {
+        let investment = &self.investment;
+        match input {
+            Input::Saving => self.saving,
+            Input::Capex => investment.capex,
+            Input::Opex => investment.opex_per_year,
+            Input::Lifetime => investment.lifetime_years,
+            Input::DiscountRate => investment.discount_rate,
+            Input::Escalation => investment.escalation,
+            Input::Persistence => investment.persistence,
+            Input::Acceptance => self.acceptance,
+        }
+    }
+
+    /// The inputs with another value of `input`.
+    fn with(mut self, input: Input, value: f64) -> Self {
+        let place = match input {
+            Input::Saving => &mut self.saving,
+            Input::Capex => &mut self.investment.capex,
+            Input::Opex => &mut self.investment.opex_per_year,
+            Input::Lifetime => &mut self.investment.lifetime_years,
+            Input::DiscountRate => &mut self.investment.discount_rate,
+            Input::Escalation => &mut self.investment.escalation,
+            Input::Persistence => &mut self.investment.persistence,
+            Input::Acceptance => &mut self.acceptance,
+        };
+        *place = value;
+        self
+    }
+
+    fn sensitivity(self, input: Input, saving: &Estimate) -> Sensitivity {
+        let base = self.get(input);
+        let (low, high) = match input {
+            Input::Saving => (saving.p10, saving.p90),
+            Input::Capex | Input::Opex | Input::Lifetime => ((1.0 - RELATIVE) * base, (1.0 + RELATIVE) * base),
+            Input::DiscountRate => ((base - DISCOUNT).max(0.0).min(base), base + DISCOUNT),
+            Input::Escalation => (base - ESCALATION, base + ESCALATION),
+            Input::Persistence => ((base - PERSISTENCE).max(0.0), (base + PERSISTENCE).min(1.0).max(base)),
+            Input::Acceptance => (0.5, 1.0),
+        };
+        let npv = |value: f64| self.with(input, value).npv();
+        Sensitivity {
+            input,
+            low,
+            base,
+            high,
+            npv_low: npv(low),
+            npv_high: npv(high),
+            break_even: self.break_even(input).filter(|v| v.is_finite()),
+        }
+    }
+
+    /// The value of `input` at which the net present value is zero.
+    fn break_even(self, input: Input) -> Option<f64> {
+        let npv = |value: f64| self.with(input, value).npv();
+        // The net present value is a linear function of amounts and of the acceptance rate.
+        let linear = || -npv(0.0) / (npv(1.0) - npv(0.0));
+        match input {
+            Input::Saving => Some(linear()),
+            Input::Capex | Input::Opex => Some(linear()).filter(|v| *v >= 0.0),
+            Input::Acceptance => Some(linear()).filter(|v| (0.0..=1.0).contains(v)),
+            Input::DiscountRate => irr(&self.investment.flows(self.acceptance * self.saving)).ok(),
+            Input::Lifetime => root(npv, [0.0, MAX_YEARS]),
+            Input::Escalation => root(npv, ESCALATIONS),
+            Input::Persistence => root(npv, [0.0, 1.0]),
+        }
+    }
+}
+
+/// A zero of `f` between two values at which `f` has different signs, by bisection.
+fn root(f: impl Fn(f64) -> f64, [mut low, mut high]: [f64; 2]) -> Option<f64> {
+    let rises = f(low) < 0.0;
+    if rises == (f(high) < 0.0) {
+        return None;
+    }
+    for _ in 0..60 {
+        let middle = 0.5 * (low + high);
+        if (f(middle) < 0.0) == rises {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    Some(0.5 * (low + high))
+}

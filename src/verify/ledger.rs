@@ -1,0 +1,189 @@
+//! The ledger of a plant: one line per verification, with the promise that a report made about the same saving.
+//!
+//! The ledger is a file of JSON lines to which lines are only appended. Each line contains the hash of the line before it,
+//! so that a line that is changed, removed or inserted later is detected.
+
+use serde::{Deserialize, Serialize};
+
+use super::period::Period;
+use super::saving::{Claim, Saving};
+use crate::error::{Error, Result};
+
+/// Version of the format of a line.
+const SCHEMA_VERSION: u32 = 1;
+
+/// The saving of a KPI that a report promises for a case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Promise {
+    /// Hash of the file `results.json` of the report, and the run that wrote it.
+    pub report: String,
+    pub run: String,
+    pub case: String,
+    pub kpi: String,
+    pub unit: String,
+    /// End of the data from which the promise was made.
+    pub data_end: String,
+    /// The saving and its 90 % interval over `days` days.
+    pub saving: f64,
+    pub low: f64,
+    pub high: f64,
+    pub days: f64,
+}
+
+/// Whether the measured saving agrees with the promise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The measured saving lies within the promised interval.
+    Kept,
+    /// The measured saving lies outside the promised interval, but the two intervals overlap.
+    Undecided,
+    /// The two intervals do not overlap.
+    Missed,
+    /// The verification supports no statement about the saving.
+    NotMeasured,
+}
+
+/// A promise, scaled to the days that were measured in the reporting period, and its outcome.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PromiseCheck {
+    pub promise: Promise,
+    /// Length in days of the measured part of the reporting period.
+    pub days: f64,
+    /// The promised saving over these days, with its 90 % interval.
+    pub saving: f64,
+    pub low: f64,
+    pub high: f64,
+    pub outcome: Outcome,
+}
+
+/// One line of the ledger.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    pub schema_version: u32,
+    /// Version of twinopt.
+    pub version: String,
+    pub kpi: String,
+    pub unit: String,
+    pub baseline: Period,
+    pub reporting: Period,
+    pub adjusted_baseline: f64,
+    pub measured: f64,
+    pub saving: f64,
+    pub low: f64,
+    pub high: f64,
+    pub claim: Claim,
+    /// Hashes of the file with the frozen baseline, and of the use and the drivers in the reporting period.
+    pub frozen: String,
+    pub data: String,
+    pub promise: Option<PromiseCheck>,
+    /// Hash of the preceding line; empty in the first line.
+    pub previous: String,
+}
+
+/// How many promises were kept. Each promise counts once, with its newest verification.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrackRecord {
+    pub kept: usize,
+    pub undecided: usize,
+    pub missed: usize,
+}
+
+impl PromiseCheck {
+    /// Compares `promise` with the measured `saving`. The promise is scaled in proportion to the number of days.
+    pub fn new(promise: Promise, saving: &Saving) -> Self {
+        let scale = saving.days / promise.days;
+        let [promised, low, high] = [promise.saving, promise.low, promise.high].map(|v| scale * v);
+        let outcome = match saving.claim {
+            Claim::NotFit | Claim::Extrapolated => Outcome::NotMeasured,
+            _ if low <= saving.saving && saving.saving <= high => Outcome::Kept,
+            _ if saving.low <= high && low <= saving.high => Outcome::Undecided,
+            _ => Outcome::Missed,
+        };
+        Self { promise, days: saving.days, saving: promised, low, high, outcome }
+    }
+}
+
+/// The lines of a ledger, oldest first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Ledger {
+    pub entries: Vec<Entry>,
+    /// Hash of the last line; empty if there is none.
+    last: String,
+}
+
+impl Ledger {
+    /// Parses the content of the file `name`. A last line without a line break is ignored, because it was not written
+    /// completely.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if a line is damaged, or if a line does not follow the line before it.
+    pub fn parse(text: &str, name: &str) -> Result<Self> {
+        let complete = text.rfind('\n').map_or("", |end| &text[..end]);
+        let mut out = Self::default();
+        for (i, line) in complete.lines().enumerate() {
+            let damaged = |why: String| {
+                Error::Data(format!(
+                    "{name}:{}: {why}; restore the file from a copy, or move it away to start a new ledger",
+                    i + 1
+                ))
+            };
+            let entry: Entry = serde_json::from_str(line).map_err(|e| damaged(format!("the line is damaged ({e})")))?;
+            if entry.schema_version != SCHEMA_VERSION {
+                return Err(damaged(format!(
+                    "the line has the schema version {}, not {SCHEMA_VERSION}",
+                    entry.schema_version
+                )));
+            }
+            if entry.previous != out.last {
+                return Err(damaged("a preceding line was changed, removed or inserted after it was written".into()));
+            }
+            out.last = hash(line.as_bytes());
+            out.entries.push(entry);
+        }
+        Ok(out)
+    }
+
+    /// Adds an entry and returns its line, without the line break. The fields `schema_version`, `version` and `previous`
+    /// of the entry are set.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if the entry cannot be written as JSON.
+    pub fn append(&mut self, entry: Entry) -> Result<String> {
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let entry = Entry { schema_version: SCHEMA_VERSION, version, previous: self.last.clone(), ..entry };
+        let line = serde_json::to_string(&entry).map_err(|e| Error::Internal(e.to_string()))?;
+        self.last = hash(line.as_bytes());
+        self.entries.push(entry);
+        Ok(line)
+    }
+
+    /// The newest entry of each promise, oldest first.
+    pub fn promises(&self) -> Vec<Entry> {
+        let key =
+            |e: &Entry| e.promise.as_ref().map(|p| (p.promise.report.clone(), p.promise.case.clone(), e.kpi.clone()));
+        let newest = |(i, e): &(usize, &Entry)| {
+            let key_of_entry = key(e);
+            key_of_entry.is_some() && !self.entries[i + 1..].iter().any(|later| key(later) == key_of_entry)
+        };
+        self.entries.iter().enumerate().filter(newest).map(|(_, e)| e.clone()).collect()
+    }
+}
+
+impl TrackRecord {
+    /// Counts the outcomes of `promises`, which contain each promise once.
+    pub fn new(promises: &[Entry]) -> Self {
+        let count =
+            |outcome| promises.iter().filter_map(|e| e.promise.as_ref()).filter(|p| p.outcome == outcome).count();
+        Self { kept: count(Outcome::Kept), undecided: count(Outcome::Undecided), missed: count(Outcome::Missed) }
+    }
+}
+
+/// Hash with 32 hexadecimal digits.
+pub fn hash(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex()[..32].to_owned()
+}
+
+#[cfg(test)]
+#[path = "../../tests/unit/verify/ledger.rs"]
+mod tests;
