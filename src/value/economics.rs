@@ -58,7 +58,7 @@ impl Economics {
             persistence: spec.persistence.value,
         };
         let draws = Difference::draws(benefit, members, key, DRAWS);
-        let npv: Vec<f64> = draws.iter().map(|b| investment.npv(*b)).collect();
+        let npv = investment.npv_of(&draws);
         let benefit_per_year = Estimate::over(&draws);
         let flows = investment.flows(benefit_per_year.p50);
         let (irr, irr_note) = match irr(&flows) {

@@ -50,6 +50,13 @@ impl Investment {
         npv(&self.flows(benefit), self.discount_rate)
     }
 
+    /// Net present values for several `benefits`. The net present value is a linear function of the benefit.
+    pub fn npv_of(&self, benefits: &[f64]) -> Vec<f64> {
+        let costs = self.npv(0.0);
+        let per_unit = Self { capex: 0.0, opex_per_year: 0.0, ..*self }.npv(1.0);
+        benefits.iter().map(|b| costs + per_unit * b).collect()
+    }
+
     /// Savings-to-investment ratio: present value of annual net flows divided by the capital; `None` without capital.
     pub fn sir(&self, benefit: f64) -> Option<f64> {
         (self.capex > 0.0).then(|| (self.npv(benefit) + self.capex) / self.capex)

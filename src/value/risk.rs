@@ -7,7 +7,7 @@ use super::investment::{Investment, irr};
 use crate::stats::mean_and_sample_sd;
 
 /// Number of draws from which the net present value is computed.
-pub const DRAWS: usize = 20_000;
+pub const DRAWS: usize = 40_000;
 /// Number of batches of draws from which the standard error of the quantiles is computed.
 const BATCHES: usize = 20;
 /// Fraction of the draws that count as the worst ones.
@@ -105,8 +105,8 @@ impl Risk {
         let effect = |s: &Sensitivity| (s.npv_high - s.npv_low).abs();
         sensitivities.sort_by(|a, b| effect(b).total_cmp(&effect(a)));
         let acceptance = RATES.map(|rate| {
-            let npv: Vec<f64> = benefit.iter().map(|b| investment.npv(rate * b)).collect();
-            Acceptance { rate, npv: Estimate::over(&npv) }
+            let scaled: Vec<f64> = benefit.iter().map(|b| rate * b).collect();
+            Acceptance { rate, npv: Estimate::over(&investment.npv_of(&scaled)) }
         });
         Self {
             draws: npv.len(),
