@@ -69,6 +69,13 @@ bench-loop shared="../shared" peers="target/peers" python="target/plants/venv/bi
     cargo build --release
     env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE {{peers}}/v2/bin/python benches/mbrl_cstr.py --shared {{shared}} --python {{python}} --twinopt "${CARGO_TARGET_DIR:-target}/release/twinopt" --project target/plants
 
+# Imports objects from a local S3 service (moto), and compares the logs with imports of the same files from the disk.
+import-check:
+    cargo build --release -p twinopt-import
+    mkdir -p target
+    test -x target/moto/bin/moto_server || (python3.11 -m venv target/moto && target/moto/bin/pip install -q 'moto[server]==5.2.5' boto3==1.44.8)
+    target/moto/bin/python crates/import/tests/moto_check.py "${CARGO_TARGET_DIR:-target}/release/twinopt-import"
+
 deny:
     command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
     cargo deny --workspace check

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::globals::Globals;
+use super::progress::Stages;
 use super::{output, render};
 use crate::check::{self, Plant};
 use crate::config::{self, Loaded, Parsed, ScenarioSpec, TwinSpec};
@@ -33,7 +34,10 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     for path in paths {
         files.add(path)?;
     }
-    let faults = files.check()?;
+    let faults = {
+        let _stages = Stages::of_quick_command(globals, "checking files and logs");
+        files.check()?
+    };
     if faults.iter().any(|f| !f.warning) {
         return Err(Error::Config(faults));
     }

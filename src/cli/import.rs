@@ -3,18 +3,28 @@
 //! Exports are read in a separate process, because the reader can abort on a damaged file and because the address space
 //! of that process is limited.
 
-use std::io::{BufRead, BufReader, ErrorKind, Write as _};
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, ErrorKind, Read as _, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use super::globals::Globals;
 pub use super::import_options::Options as Args;
+use super::output;
+use super::progress::Stages;
 use crate::error::{Error, Result};
 
 /// Name of the program.
 const PROGRAM: &str = "twinopt-import";
+/// Name of the recipe of an import in the folder of a plant.
+pub const RECIPE: &str = "import.toml";
 /// Control character that precedes the name of the file that `twinopt-import` is about to read.
-const MARK: u8 = 0x1f;
+const READING: u8 = 0x1f;
+/// Control character that precedes the progress of a stage: the work done, the total work and the name of the stage,
+/// separated by tabs.
+const STAGE: u8 = 0x1e;
+/// Advice if an import before a retraining fails.
+const NO_IMPORT: &str = "`twinopt retrain --no-import` uses the log as it is";
 /// Maximum number of threads (not tuned). Each thread needs address space, which is limited.
 const MAX_THREADS: usize = 8;
 
@@ -23,17 +33,66 @@ const MAX_THREADS: usize = 8;
 /// # Errors
 /// [`Error::NoInput`] if the program is missing, and [`Error::Data`] if it was killed by a signal.
 pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
+    let stages = Stages::of_quick_command(globals, "import");
+    let arguments = std::env::args_os().skip(1).collect();
+    let print = |line: &[u8]| {
+        stages.suspend(|| {
+            let _ = std::io::stderr().lock().write_all(line);
+        });
+    };
+    let (code, report) = start(arguments, &args.dir, globals, &stages, print)?;
+    drop(stages);
+    if !report.is_empty() {
+        output::print(&report)?;
+    }
+    Ok(ExitCode::from(code))
+}
+
+/// Repeats the import whose recipe is in the folder `dir` of a plant.
+///
+/// # Errors
+/// Those of [`run`], and an error with the exit code of the program if it fails.
+pub fn repeat(dir: &Path, globals: &Globals, stages: &Stages<'_>) -> Result<()> {
+    let arguments = vec!["import".into(), dir.into()];
+    let mut errors = String::new();
+    let keep = |line: &[u8]| errors += &String::from_utf8_lossy(line);
+    let ended = start(arguments, dir, globals, stages, keep).map_err(|error| match error {
+        Error::NoInput { path, reason } => Error::NoInput { path, reason: format!("{reason}; {NO_IMPORT}") },
+        other => other,
+    });
+    let text = errors.trim().trim_start_matches("error: ");
+    let recipe = dir.join(RECIPE);
+    let text = format!("{text}\nchampion unchanged; {NO_IMPORT}");
+    match ended?.0 {
+        0 => Ok(()),
+        65 => Err(Error::Data(format!("the import of {} failed: {text}", recipe.display()))),
+        73 | 74 => Err(Error::write(dir.join("log"), std::io::Error::other(text))),
+        130 | 143 => Err(Error::Interrupted),
+        _ => Err(Error::no_input(format!("the sources in {}", recipe.display()), text)),
+    }
+}
+
+/// Runs the program, and returns its exit code and its standard output. Shows its progress in `stages`, and passes all
+/// other lines on its standard error to `other`.
+fn start(
+    arguments: Vec<OsString>,
+    dir: &Path,
+    globals: &Globals,
+    stages: &Stages<'_>,
+    mut other: impl FnMut(&[u8]),
+) -> Result<(u8, String)> {
     let beside = std::env::current_exe().ok().and_then(|p| p.parent().map(|dir| dir.join(PROGRAM)));
     let program = beside.filter(|p| p.is_file()).unwrap_or_else(|| PathBuf::from(PROGRAM));
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
     let threads = globals.jobs.map_or(threads, usize::from);
     let child = Command::new(&program)
-        .args(std::env::args_os().skip(1))
+        .args(arguments)
         .env("POLARS_MAX_THREADS", threads.to_string())
         .env("MALLOC_ARENA_MAX", "2")
         // the end of this process closes the standard input of the program, which then also ends
         .env("TWINOPT_IMPORT_PARENT", "1")
         .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn();
     let mut child = child.map_err(|e| match e.kind() {
@@ -45,16 +104,23 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     })?;
     // the pipe stays open until the program has ended
     let input = child.stdin.take();
+    // both pipes are read at the same time, because the program waits if one of them is full
+    let report = child.stdout.take().map(|mut out| {
+        std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            let _ = out.read_to_end(&mut bytes);
+            String::from_utf8_lossy(&bytes).into_owned()
+        })
+    });
     let mut file = None;
     if let Some(errors) = child.stderr.take() {
         let mut errors = BufReader::new(errors);
         let mut line = Vec::new();
         while errors.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
-            match line.strip_prefix(&[MARK]) {
-                Some(name) => file = Some(String::from_utf8_lossy(name).trim_end().to_owned()),
-                None => {
-                    let _ = std::io::stderr().lock().write_all(&line);
-                }
+            match line.split_first() {
+                Some((&READING, name)) => file = Some(String::from_utf8_lossy(name).trim_end().to_owned()),
+                Some((&STAGE, stage)) => show(&String::from_utf8_lossy(stage), stages),
+                _ => other(&line),
             }
             line.clear();
         }
@@ -62,13 +128,26 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let status = child.wait().map_err(|e| Error::no_input(&program, e))?;
     drop(input);
     match status.code() {
-        Some(code) => Ok(ExitCode::from(u8::try_from(code).unwrap_or(1))),
+        Some(code) => {
+            let report = report.and_then(|thread| thread.join().ok()).unwrap_or_default();
+            Ok((u8::try_from(code).unwrap_or(1), report))
+        }
         None => {
-            let file = file.unwrap_or_else(|| args.dir.display().to_string());
+            let file = file.unwrap_or_else(|| dir.display().to_string());
             Err(Error::Data(format!(
                 "{file}: the program that reads the file was stopped ({status}); the file is damaged, or it needs more memory than \
                  `--memory` allows"
             )))
         }
+    }
+}
+
+/// Shows a stage of `twinopt-import`, which is written as work done, total work and name, separated by tabs.
+fn show(stage: &str, stages: &Stages<'_>) {
+    let mut parts = stage.trim_end().splitn(3, '\t');
+    let mut next = || parts.next().unwrap_or_default();
+    let (done, total, name) = (next(), next(), next());
+    if let (Ok(done), Ok(total)) = (done.parse(), total.parse()) {
+        stages.show(name, done, total);
     }
 }

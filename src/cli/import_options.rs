@@ -14,13 +14,15 @@ use std::path::PathBuf;
 Examples:
   twinopt import data/plant1 --from 'export/**/*.csv' --timezone Europe/Berlin
   twinopt import data/plant1 --from plant.csv.gz --from weather.parquet --as weather
+  twinopt import data/plant1 --from s3://bucket/site=7/
   twinopt import data/plant1                      read the sources in import.toml again
 
 Read more in docs/import.md.")]
 pub struct Options {
     /// Folder of the plant, `data/<plant>`
     pub dir: PathBuf,
-    /// File, folder or pattern such as 'export/**/*.csv'; several sources are joined by time
+    /// File, folder or pattern such as 'export/**/*.csv', or an address such as s3://bucket/site=7/; several sources are
+    /// joined by time
     #[arg(long, value_name = "FILES")]
     pub from: Vec<String>,
     /// Prefix for the columns of the preceding `--from`

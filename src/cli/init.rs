@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::globals::Globals;
 use super::imported::Imported;
+use super::progress::Stages;
 use super::{output, render};
 use crate::check::{self, Plant};
 use crate::config;
@@ -66,12 +67,15 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     };
     written.extend(log_file.as_ref());
     require_absent(written)?;
-    output::note(globals, &format!("reading {}", args.log.as_ref().unwrap_or(&log_dir).display()));
+    let stages = Stages::new(globals, &name);
+    stages.show(&format!("reading {}", args.log.as_ref().unwrap_or(&log_dir).display()), 0, 0);
     let imported = if args.log.is_none() { Imported::load(&args.dir) } else { Imported::default() };
     let unit = |column: &str| imported.unit(column);
     let timezone = imported.timezone().unwrap_or("UTC");
     let source = LogSource { files: &sources, pattern: &pattern, timezone, unit: &unit };
-    let draft = Draft::new(&name, source, &log::describe(&sources)?)?;
+    let described = log::describe(&sources)?;
+    stages.show("choosing roles, step and lags", 0, 0);
+    let draft = Draft::new(&name, source, &described)?;
     let (twin, scenario) = (draft.twin(&pattern)?, draft.scenario()?);
     if let Some(log_file) = &log_file {
         let mut from = std::fs::File::open(&sources[0]).map_err(|e| Error::no_input(&sources[0], e))?;
@@ -80,6 +84,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     write(&twin_file, &mut twin.as_bytes())?;
     write(&scenario_file, &mut scenario.as_bytes())?;
 
+    stages.show("checking the drafts", 0, 0);
     let loaded = config::load_twin(&args.dir)?;
     let plant = Plant::new(&loaded);
     let mut faults = check::twin(&plant);
@@ -89,6 +94,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     }
     faults.retain(|f| !f.warning);
     let errors = faults.len();
+    drop(stages);
     if globals.json {
         return output::json(&json!({
             "schema_version": output::SCHEMA_VERSION,

@@ -3,6 +3,7 @@
 mod advise;
 mod check;
 mod clock;
+mod completions;
 mod control;
 mod failure;
 mod fit;
@@ -13,6 +14,7 @@ mod imported;
 mod init;
 mod inspect;
 pub mod interrupt;
+mod man;
 mod models;
 pub mod output;
 mod plant;
@@ -34,9 +36,12 @@ use crate::error::{Error, Result};
 use globals::Globals;
 pub use reference::reference;
 
+/// Name of the program.
+const PROGRAM: &str = "twinopt";
+
 /// Turn the logs of a plant into a digital twin, what-if scenarios, model-predictive control and a report.
 #[derive(Debug, Parser)]
-#[command(name = "twinopt", version, propagate_version = true, arg_required_else_help = true, after_help = EXAMPLES)]
+#[command(name = PROGRAM, version, propagate_version = true, arg_required_else_help = true, after_help = EXAMPLES)]
 struct Cli {
     #[command(flatten)]
     globals: Globals,
@@ -73,6 +78,8 @@ enum Verb {
     Verify(verify::Args),
     Advise(advise::Args),
     Control(control::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// Parses the command line, runs the command and returns the exit code.
@@ -126,6 +133,8 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Verb::Verify(args) => verify::run(args, globals),
         Verb::Advise(args) => advise::run(args, globals),
         Verb::Control(args) => control::run(args, globals),
+        Verb::Completions(args) => completions::run(args, globals),
+        Verb::Man(args) => man::run(args, globals),
     };
     done.map(|()| ExitCode::SUCCESS)
 }

@@ -1,39 +1,147 @@
-//! Shows progress as a bar or spinner on a terminal, and as one line per stage elsewhere.
+//! Shows the present stage of a command: as a bar or spinner on a terminal, and as lines elsewhere.
 
 use std::io::IsTerminal;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::globals::Globals;
 use super::output::{line, note};
 
-/// Interval between consecutive frames of a spinner.
+/// Interval between consecutive frames of a spinner or bar.
 const TICK: Duration = Duration::from_millis(120);
-
+/// Time after which a command that printed nothing prints its stage.
+const FIRST: Duration = Duration::from_secs(2);
 /// Interval between the lines that show that a long stage is still in progress.
 const BEAT: Duration = Duration::from_secs(10);
 
+/// Style of a stage of known length.
+const BAR: &str = "{msg} {bar:30} {percent} %, {eta} left";
+/// Style of a stage of unknown length.
+const SPINNER: &str = "{spinner} {msg} ({elapsed})";
+
+/// Shows the present stage of a command, on standard error. Shows nothing with `--quiet`.
+pub struct Stages<'a> {
+    globals: &'a Globals,
+    bar: ProgressBar,
+    /// True if a line is printed at the start of each stage.
+    announced: bool,
+    _heartbeat: Heartbeat,
+}
+
+impl<'a> Stages<'a> {
+    /// Shows `label` until the first stage starts.
+    pub fn new(globals: &'a Globals, label: &str) -> Self {
+        Self::start(globals, label, BEAT)
+    }
+
+    /// The stages of a command that usually ends at once. Without a terminal, nothing is printed in the first two
+    /// seconds.
+    pub fn of_quick_command(globals: &'a Globals, label: &str) -> Self {
+        Self::start(globals, label, FIRST)
+    }
+
+    fn start(globals: &'a Globals, label: &str, first: Duration) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let target = match terminal && !globals.quiet {
+            true => ProgressDrawTarget::stderr(),
+            false => ProgressDrawTarget::hidden(),
+        };
+        let bar = ProgressBar::with_draw_target(None, target);
+        restart(&bar, label, 0);
+        if !bar.is_hidden() {
+            bar.enable_steady_tick(TICK);
+        }
+        let lines = !terminal && !globals.quiet;
+        let shown = bar.clone();
+        let heartbeat = if lines { Heartbeat::new(first, move || state(&shown)) } else { Heartbeat::none() };
+        Self { globals, bar, announced: lines && first == BEAT, _heartbeat: heartbeat }
+    }
+
+    /// Shows that `done` of `total` units of the work in the stage `name` are done. `total` is 0 if it is unknown.
+    pub fn show(&self, name: &str, done: u64, total: u64) {
+        if self.bar.message() != name || self.bar.length().unwrap_or(0) != total {
+            restart(&self.bar, name, total);
+            if self.announced {
+                note(self.globals, name);
+            }
+        }
+        if total > 0 {
+            self.bar.set_position(done);
+        }
+    }
+
+    /// Adds finished units of work to the present stage.
+    pub fn add(&self, units: u64) {
+        self.bar.inc(units);
+    }
+
+    /// Runs `work`, which prints, while the bar is hidden.
+    pub fn suspend(&self, work: impl FnOnce()) {
+        self.bar.suspend(work);
+    }
+}
+
+impl Drop for Stages<'_> {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Starts a stage at zero. `total` is 0 if its length is unknown.
+fn restart(bar: &ProgressBar, name: &str, total: u64) {
+    bar.reset();
+    if let Ok(style) = ProgressStyle::with_template(if total > 0 { BAR } else { SPINNER }) {
+        bar.set_style(style);
+    }
+    if total > 0 {
+        bar.set_length(total);
+    } else {
+        bar.unset_length();
+    }
+    bar.set_message(name.to_owned());
+}
+
+/// The present stage as one line of text.
+fn state(bar: &ProgressBar) -> String {
+    let (name, so_far) = (bar.message(), bar.elapsed().as_secs());
+    match bar.length().filter(|total| *total > 0) {
+        Some(total) if bar.position() > 0 => {
+            let percent = 100.0 * bar.position() as f64 / total as f64;
+            format!("{name}: {percent:.0} %, {so_far} s so far, about {} s left", bar.eta().as_secs())
+        }
+        _ => format!("{name}: {so_far} s so far"),
+    }
+}
+
+/// Runs `work` with a spinner. `work` receives two functions: the first shows the present stage, and the second prints
+/// a note to the user.
+pub fn with_spinner<T>(globals: &Globals, label: &str, work: impl FnOnce(&dyn Fn(&str), &dyn Fn(&str)) -> T) -> T {
+    let stages = Stages::new(globals, label);
+    work(&|name| stages.show(name, 0, 0), &|text| stages.suspend(|| note(globals, text)))
+}
+
 /// Prints a line every ten seconds until it is dropped.
-pub struct Heartbeat {
+struct Heartbeat {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Heartbeat {
-    /// Starts to print the text that `text` returns. Prints nothing with `--quiet` or on a terminal, where a bar or a
-    /// spinner shows the progress.
-    pub fn new(globals: &Globals, text: impl Fn() -> String + Send + 'static) -> Self {
-        if !prints_lines(globals) {
-            return Self { stop: None, thread: None };
-        }
+    fn none() -> Self {
+        Self { stop: None, thread: None }
+    }
+
+    /// Prints the text that `text` returns, for the first time after `first`.
+    fn new(first: Duration, text: impl Fn() -> String + Send + 'static) -> Self {
         let (stop, stopped) = channel();
         let beat = move || {
-            while stopped.recv_timeout(BEAT) == Err(RecvTimeoutError::Timeout) {
+            let mut wait = first;
+            while stopped.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
                 line(&text());
+                wait = BEAT;
             }
         };
         Self { stop: Some(stop), thread: std::thread::Builder::new().spawn(beat).ok() }
@@ -49,52 +157,20 @@ impl Drop for Heartbeat {
     }
 }
 
-fn prints_lines(globals: &Globals) -> bool {
-    !globals.quiet && !std::io::stderr().is_terminal()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A progress bar with the remaining time, on standard error. Hidden with `--quiet`, or if standard error is not a
-/// terminal.
-pub fn bar(globals: &Globals, total: u64, label: &str) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(total), target(globals));
-    if let Ok(style) = ProgressStyle::with_template("{msg} {bar:30} {pos}/{len}, {eta} left") {
-        bar.set_style(style);
+    #[test]
+    fn the_state_of_a_stage_has_a_share_only_if_its_length_is_known() {
+        let bar = ProgressBar::hidden();
+        restart(&bar, "reading", 0);
+        assert_eq!(state(&bar), "reading: 0 s so far");
+        restart(&bar, "simulating", 200);
+        assert_eq!(state(&bar), "simulating: 0 s so far");
+        bar.inc(50);
+        assert!(state(&bar).starts_with("simulating: 25 %, 0 s so far, about "), "{}", state(&bar));
+        restart(&bar, "writing", 0);
+        assert_eq!(state(&bar), "writing: 0 s so far");
     }
-    bar.with_message(label.to_owned())
-}
-
-/// Runs `work` with a spinner. `work` receives two functions: the first shows the present stage, and the second prints
-/// a note to the user.
-pub fn with_spinner<T>(globals: &Globals, label: &str, work: impl FnOnce(&dyn Fn(&str), &dyn Fn(&str)) -> T) -> T {
-    let spinner = spinner(globals, label);
-    let stage = Arc::new(Mutex::new((label.to_owned(), Instant::now())));
-    let shown = stage.clone();
-    let _heartbeat = Heartbeat::new(globals, move || {
-        let (stage, since) = &*shown.lock().unwrap_or_else(PoisonError::into_inner);
-        format!("{stage}: {} s so far", since.elapsed().as_secs())
-    });
-    let progress = |text: &str| {
-        spinner.set_message(text.to_owned());
-        *stage.lock().unwrap_or_else(PoisonError::into_inner) = (text.to_owned(), Instant::now());
-        if prints_lines(globals) {
-            note(globals, text);
-        }
-    };
-    let result = work(&progress, &|text| spinner.suspend(|| note(globals, text)));
-    spinner.finish_and_clear();
-    result
-}
-
-/// A spinner for work of unknown length.
-pub fn spinner(globals: &Globals, label: &str) -> ProgressBar {
-    let spinner = ProgressBar::with_draw_target(None, target(globals)).with_message(label.to_owned());
-    if !spinner.is_hidden() {
-        spinner.enable_steady_tick(TICK);
-    }
-    spinner
-}
-
-fn target(globals: &Globals) -> ProgressDrawTarget {
-    let visible = !globals.quiet && std::io::stderr().is_terminal();
-    if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }
 }

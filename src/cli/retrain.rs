@@ -5,14 +5,17 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::globals::Globals;
+use super::import;
 use super::output::{self, SCHEMA_VERSION};
 use super::plant::PlantFolder;
-use super::progress;
+use super::progress::Stages;
 use crate::error::{Error, Result};
 use crate::ops::retrain::retrain;
 
 /// Fit a challenger and promote it if it beats the champion.
 ///
+/// If the folder contains import.toml, the sources in it are imported first (`twinopt import`). If this fails, the
+/// champion is unchanged and the exit code is that of the import.
 /// Both models forecast the newest blocks of the log, which were not used to fit either of them. The champion is
 /// replaced only if the loss of the challenger is significantly lower and its intervals have the right coverage.
 /// The exit code is 0 if the challenger was promoted, if it is not better, or if the log and the settings are the same
@@ -24,13 +27,19 @@ use crate::ops::retrain::retrain;
 pub struct Args {
     /// Folder of the twin, e.g. data/datacenter
     pub dir: PathBuf,
+    /// Use the log as it is, even if the plant has an import.toml
+    #[arg(long)]
+    pub no_import: bool,
 }
 
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let PlantFolder { name, spec, registry, compute } = PlantFolder::open(&args.dir, globals)?;
-    let night = progress::with_spinner(globals, &name, |progress, _| {
-        retrain(spec, compute, &registry, globals.seed, progress)
-    })?;
+    let night = {
+        let stages = Stages::new(globals, &name);
+        let is_imported = !args.no_import && args.dir.join(import::RECIPE).exists();
+        let update = || if is_imported { import::repeat(&args.dir, globals, &stages) } else { Ok(()) };
+        retrain(spec, compute, &registry, globals.seed, &update, &|stage| stages.show(stage, 0, 0))?
+    };
     let good = night.outcome.is_good();
     if globals.json {
         output::json(&json!({ "schema_version": SCHEMA_VERSION, "status": night, "comparison": night.comparison }))?;

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::globals::Globals;
 use super::output::{self, SCHEMA_VERSION, note};
+use super::progress::Stages;
 use super::{clock, failure, interrupt, progress};
 use crate::error::{Error, Result};
 use crate::ops::project::{Project, distinct};
@@ -21,6 +22,7 @@ use crate::scenario::results::{NoteKind, Results, ScenarioResult};
 /// of the worst failure. The new index.html, kpi.csv, results.json, runs.parquet and provenance.json replace the old
 /// files in `reports/<plant>`. If only some of the scenario files in a folder are given, their results go to
 /// `reports/<plant>/<scenario>` (several names are joined by `+`), and the report on the whole folder does not change.
+/// The report on a folder that is not named after the plant goes to `reports/<plant>-<folder>`.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  twinopt run scenarios/datacenter\n  twinopt run scenarios/datacenter/heatwave.toml --seed 7\n  twinopt run scenarios/datacenter --resume"
@@ -29,6 +31,9 @@ pub struct Args {
     /// Scenario files, or folders of scenario files
     #[arg(required = true)]
     pub scenarios: Vec<PathBuf>,
+    /// Folder of the report (default: in `reports`); with several plants, a folder in it for each of them
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
     /// Only simulate scenarios whose results are missing or out of date
     #[arg(long)]
     pub resume: bool,
@@ -55,8 +60,10 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     }
     let mut summaries = Vec::new();
     let (plants, mut errors) = group_by_plant(&distinct(files), globals.seed)?;
+    let several = plants.len() > 1;
     for ((root, name), scenarios) in plants {
-        match run_plant(&Project { root }, &name, scenarios, args, globals) {
+        let out = args.out.as_ref().map(|out| if several { out.join(&name) } else { out.clone() });
+        match run_plant(&Project { root }, &name, scenarios, out, args, globals) {
             Ok(output) => {
                 summaries.push(output.summary);
                 errors.extend(output.errors);
@@ -107,10 +114,14 @@ fn run_plant(
     project: &Project,
     name: &str,
     scenarios: PlantScenarios,
+    out: Option<PathBuf>,
     args: &Args,
     globals: &Globals,
 ) -> Result<VerbOutput> {
-    let checked = CheckedRun::new(project, name, scenarios, globals.seed)?;
+    let checked = {
+        let _stages = Stages::of_quick_command(globals, &format!("checking {name}"));
+        CheckedRun::new(project, name, scenarios, out, globals.seed)?
+    };
     if args.dry_run {
         return list(name, checked, globals);
     }
@@ -122,16 +133,12 @@ fn run_plant(
     guard.set_message(RESUMABLE);
     let clock = clock::start();
     let batch = open.batch(args.resume, Some(&clock));
-    let bar = progress::bar(globals, batch.steps(), name);
-    let shown = bar.clone();
-    let heartbeat = progress::Heartbeat::new(globals, {
-        let name = name.to_owned();
-        move || format!("{name}: {} of {} simulation steps", shown.position(), shown.length().unwrap_or(0))
-    });
-    let outcomes = OpenRun::simulate(&batch, &Progress::new(&|steps| bar.inc(steps)), &|| guard.is_interrupted());
-    drop(heartbeat);
-    bar.finish_and_clear();
+    let stages = Stages::new(globals, name);
+    stages.show(&format!("simulating {name}"), 0, batch.steps());
+    let outcomes = OpenRun::simulate(&batch, &Progress::new(&|steps| stages.add(steps)), &|| guard.is_interrupted());
+    stages.show(&format!("writing the report on {name}"), 0, 0);
     let finished = open.report(outcomes?)?;
+    drop(stages);
     drop(guard);
 
     let results = &finished.results;

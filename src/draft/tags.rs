@@ -30,16 +30,19 @@ pub(super) struct Tag<'a> {
 impl<'a> Tag<'a> {
     pub fn parse(name: &'a str) -> Self {
         let name = name.trim();
-        let (stem, last) = match name.rfind(['.', '/', ':', '_', '-', ' ']) {
-            Some(at) if at > 0 && at + 1 < name.len() => (&name[..at], &name[at + 1..]),
-            _ => (name, ""),
-        };
+        let name = without_value(name);
+        let (stem, last) = split(name);
         let letters = letters(stem);
-        let dotted = name[stem.len()..].starts_with(['.', '/', ':']);
+        let dotted = name[stem.len()..].starts_with(PATH);
         let is_tag = dotted || !letters.is_empty();
         let attribute = attribute(last).filter(|a| match a {
             Attribute::Alarm(_) | Attribute::Mode | Attribute::Measurement(_) | Attribute::Output(_) => is_tag,
             Attribute::Setpoint(_) => true,
+        });
+        let attribute = attribute.map(|a| match a {
+            // the output of a function block for an analogue input
+            Attribute::Output(text) if is_sensor(letters) => Attribute::Measurement(text),
+            other => other,
         });
         let stem = if attribute.is_some() { stem } else { name };
         Self { stem, attribute, letters: self::letters(stem), is_loop: is_tag && attribute.is_some() }
@@ -62,6 +65,40 @@ impl<'a> Tag<'a> {
     }
 }
 
+/// Separators between the parts of a path, such as `UNIT1.AREA2.FIC-101` or `\\server\unit1\FIC-101|OP`.
+const PATH: [char; 6] = ['.', '/', ':', '|', '\\', '!'];
+/// Separators inside a part of a path.
+const WORDS: [char; 3] = ['_', '-', ' '];
+/// Endings that denote the value of the tag or of the attribute in front of them.
+const VALUES: [&str; 5] = [".F_CV", ".CV", ".VALUE", ".VAL", "/VALUE"];
+
+/// Splits a name before its last part.
+fn split(name: &str) -> (&str, &str) {
+    match name.rfind(|c| PATH.contains(&c) || WORDS.contains(&c)) {
+        Some(at) if at > 0 && at + 1 < name.len() => (&name[..at], &name[at + 1..]),
+        _ => (name, ""),
+    }
+}
+
+/// Removes an ending such as the `.CV` of `FIC-101/PID1/PV.CV`. Without another attribute in front of it, `.CV` denotes
+/// the output of a controller.
+fn without_value(name: &str) -> &str {
+    let end = |ending: &str| name.len().checked_sub(ending.len()).filter(|end| name.is_char_boundary(*end));
+    let found = VALUES.iter().find_map(|v| end(v).filter(|e| name[*e..].eq_ignore_ascii_case(v)).map(|e| (*v, e)));
+    match found {
+        Some((".CV", end)) if attribute(split(&name[..end]).1).is_none() => name,
+        Some((_, end)) if end > 0 => &name[..end],
+        _ => name,
+    }
+}
+
+/// Whether ISA letters denote an indicator or a transmitter.
+fn is_sensor(letters: &str) -> bool {
+    letters.starts_with(['F', 'L', 'T', 'P', 'A', 'S', 'W', 'J', 'I', 'E', 'D'])
+        && letters.ends_with(['I', 'T'])
+        && letters.chars().skip(1).all(|c| "DIRT".contains(c))
+}
+
 fn attribute(text: &str) -> Option<Attribute<'_>> {
     Some(match text.to_ascii_uppercase().as_str() {
         "PV" | "MEAS" => Attribute::Measurement(text),
@@ -78,8 +115,22 @@ fn attribute(text: &str) -> Option<Attribute<'_>> {
     })
 }
 
-/// The ISA letters of an instrument name such as `TIC-101` or `11FCV_0042`; empty if the name is not of this form.
+/// The ISA letters of the last instrument in a name such as `TIC-101`, `11FCV_0042` or `UNIT1.AREA_FIC101`; empty if
+/// there is none.
 fn letters(name: &str) -> &str {
+    let part = name.rsplit(PATH).next().unwrap_or(name);
+    let starts = part.match_indices(WORDS).map(|(at, _)| at + 1).rev().chain([0]);
+    let found = starts.map(|at| instrument(&part[at..])).find(|letters| !letters.is_empty());
+    match (found, part.len() < name.len()) {
+        (Some(letters), _) => letters,
+        // the instrument can be followed by a block, as in `FIC-101/PID1`
+        (None, true) => letters(&name[..name.len() - part.len() - 1]),
+        (None, false) => "",
+    }
+}
+
+/// The ISA letters at the start of a text; empty if it is not the name of an instrument.
+fn instrument(name: &str) -> &str {
     let start = name.find(|c: char| !c.is_ascii_digit()).unwrap_or(name.len());
     let rest = name[start..].trim_start_matches(['-', '_']);
     let end = rest.find(|c: char| !c.is_ascii_uppercase()).unwrap_or(rest.len());
@@ -101,6 +152,23 @@ mod tests {
         assert_eq!(parse("TIC-101.PV"), ("TIC-101", Some(Attribute::Measurement("PV")), "TIC"));
         assert_eq!(parse("11FIC_0042_SP"), ("11FIC_0042", Some(Attribute::Setpoint("SP")), "FIC"));
         assert_eq!(parse("boiler.OUT"), ("boiler", Some(Attribute::Output("OUT")), ""));
+        for (name, stem, attribute, letters) in [
+            ("UNIT1.AREA.FIC101.OP", "UNIT1.AREA.FIC101", Attribute::Output("OP"), "FIC"),
+            ("UNIT1_AREA_FIC101_OP", "UNIT1_AREA_FIC101", Attribute::Output("OP"), "FIC"),
+            ("AREA_FIC-101_OUT", "AREA_FIC-101", Attribute::Output("OUT"), "FIC"),
+            (r"\\srv\unit 1\FIC101|OP", r"\\srv\unit 1\FIC101", Attribute::Output("OP"), "FIC"),
+            ("plant!reactor:TC7.out", "plant!reactor:TC7", Attribute::Output("out"), "TC"),
+            ("U1/FIC-101/PID1/OUT.CV", "U1/FIC-101/PID1", Attribute::Output("OUT"), "PID"),
+            ("U1/FIC-101/PID1/PV.CV", "U1/FIC-101/PID1", Attribute::Measurement("PV"), "PID"),
+            ("FIC-101/LOOP/SP.CV", "FIC-101/LOOP", Attribute::Setpoint("SP"), "FIC"),
+            ("FIC-101.OP.Value", "FIC-101", Attribute::Output("OP"), "FIC"),
+            ("FIC101.CV", "FIC101", Attribute::Output("CV"), "FIC"),
+            ("LIT-3.OUT", "LIT-3", Attribute::Measurement("OUT"), "LIT"),
+        ] {
+            assert_eq!(parse(name), (stem, Some(attribute), letters));
+        }
+        assert_eq!(parse("UNIT1.AREA.TI300"), ("UNIT1.AREA.TI300", None, "TI"));
+        assert_eq!(parse("TI300.F_CV"), ("TI300", None, "TI"));
         assert_eq!(parse("LI-7.HH"), ("LI-7", Some(Attribute::Alarm(true)), "LI"));
         assert_eq!(parse("level_l"), ("level_l", None, ""), "litres, not a lower limit");
         assert_eq!(parse("room_temp_c"), ("room_temp_c", None, ""));
@@ -108,6 +176,8 @@ mod tests {
             ("TI-101", Some(Role::State)),
             ("FCV-3", Some(Role::Control)),
             ("JI-2", Some(Role::Output)),
+            ("UNIT1.AREA2.HV204", Some(Role::Control)),
+            ("SITE_7.AREA_2.JI-2", Some(Role::Output)),
             ("XS-1", None),
             ("SKU-1", None),
         ] {

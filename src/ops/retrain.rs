@@ -40,17 +40,18 @@ impl Verdict {
 }
 
 /// Fits a challenger on the newest window of the log, promotes it if it beats the champion on blocks that were not used
-/// to fit either of them, and records the night. `seed` overrides the seed in the twin. `progress` is called with the
-/// name of each stage.
+/// to fit either of them, and records the night. `seed` overrides the seed in the twin. `update` is called first, and
+/// adds new rows to the log. `progress` is called with the name of each stage.
 ///
 /// # Errors
 /// Returns [`Error::Busy`] at once if another process holds the lock of the registry, and the errors that
-/// occur when the log is read and the challenger is fitted. If an error occurs, the champion stays unchanged.
+/// occur when the log is updated and read, and when the challenger is fitted. If an error occurs, the champion stays unchanged.
 pub fn retrain(
     spec: Loaded<TwinSpec>,
     compute: Compute,
     registry: &Registry,
     seed: Option<u64>,
+    update: &dyn Fn() -> Result<()>,
     progress: &dyn Fn(&str),
 ) -> Result<Night> {
     let clock = Instant::now();
@@ -58,7 +59,7 @@ pub fn retrain(
     let _lock = registry.lock("retrain")?;
     let plant = spec.value.name.value.clone();
     let mut log = LogFacts::default();
-    let result = attempt(spec, compute, registry, seed, progress, &mut log);
+    let result = update().and_then(|()| attempt(spec, compute, registry, seed, progress, &mut log));
     let (outcome, exit_code, reason, comparison) = match &result {
         Ok(Verdict { outcome, reason, comparison }) => {
             let code = if outcome.is_good() { 0 } else { Error::Attention(String::new()).exit_code() };

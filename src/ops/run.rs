@@ -22,6 +22,9 @@ use crate::verify::Entry;
 /// Maximum length in bytes of the folder name of a report on some scenarios of a plant.
 const LONGEST_NAME: usize = 120;
 
+/// Folder of a project that contains the folders of scenarios.
+const SCENARIOS: &str = "scenarios";
+
 /// The requested scenarios of one plant.
 #[derive(Default)]
 pub struct PlantScenarios {
@@ -29,6 +32,8 @@ pub struct PlantScenarios {
     failed: Vec<ScenarioOutcome>,
     /// Whether the folder of a requested scenario also contains scenarios that were not requested.
     partial: bool,
+    /// The names of the folders in `scenarios` that contain the requested scenarios.
+    folders: BTreeSet<String>,
 }
 
 impl PlantScenarios {
@@ -48,11 +53,18 @@ impl PlantScenarios {
         self.failed.push((scenario::unreadable(file, &error), Some(error)));
     }
 
-    /// Folder of the report on these scenarios: the report folder of the plant, or a folder inside it if only some
-    /// scenarios were requested.
-    fn report_dir(&self, plant_reports: &Path) -> PathBuf {
+    /// Folder of the report on these scenarios of plant `name`: the report folder of the plant, or another one if the
+    /// scenarios are in a folder that is not named after the plant. If only some scenarios of a folder were requested, it
+    /// is a folder inside that folder.
+    fn report_dir(&self, project: &Project, name: &str) -> PathBuf {
+        let folders: Vec<&str> = self.folders.iter().map(String::as_str).collect();
+        let own = folders == [name] || (folders == [SCENARIOS] && !project.scenario_dir(name).is_dir());
+        let plant_reports = match own {
+            true => project.report_dir(name),
+            false => project.report_dir(&format!("{name}-{}", folder_name(&folders))),
+        };
         if !self.partial {
-            return plant_reports.to_path_buf();
+            return plant_reports;
         }
         let mut names: Vec<&str> = self.runnable.iter().map(Loaded::stem).collect();
         names.extend(self.failed.iter().map(|(result, _)| result.name.as_str()));
@@ -93,12 +105,12 @@ pub fn group_by_plant(files: &[PathBuf], seed: Option<u64>) -> Result<(Scenarios
         // if `twin` does not name a known plant, the folder of the file determines the plant
         let folder = file.parent().and_then(Path::file_name).and_then(|n| n.to_str()).unwrap_or("").to_owned();
         let by_folder = known.contains(&folder).then(|| (project.root.clone(), folder));
-        let partial = has_other_scenarios(file, &requested);
+        let place = Place::of(file, &project, &requested);
         let (loaded, faults) = match config::parse_scenario(file) {
             Ok(parsed) => (parsed.loaded, parsed.faults),
             Err(error) => {
                 match by_folder {
-                    Some(key) => of_plant(&mut plants, key, partial).reject_file(file, error),
+                    Some(key) => of_plant(&mut plants, key, place).reject_file(file, error),
                     None => errors.push(error),
                 }
                 continue;
@@ -106,7 +118,7 @@ pub fn group_by_plant(files: &[PathBuf], seed: Option<u64>) -> Result<(Scenarios
         };
         let Some(loaded) = loaded else {
             match by_folder {
-                Some(key) => of_plant(&mut plants, key, partial).reject_file(file, Error::Config(faults)),
+                Some(key) => of_plant(&mut plants, key, place).reject_file(file, Error::Config(faults)),
                 None => errors.push(Error::Config(faults)),
             }
             continue;
@@ -115,20 +127,47 @@ pub fn group_by_plant(files: &[PathBuf], seed: Option<u64>) -> Result<(Scenarios
         let key = named.then(|| (project.root, loaded.value.twin.value.clone())).or(by_folder);
         let faults = if named || !faults.is_empty() { faults } else { check::scenario_without_twin(&loaded, &known) };
         match key {
-            Some(key) if faults.is_empty() => of_plant(&mut plants, key, partial).add(loaded, seed),
-            Some(key) => of_plant(&mut plants, key, partial).reject(&loaded, faults, seed),
+            Some(key) if faults.is_empty() => of_plant(&mut plants, key, place).add(loaded, seed),
+            Some(key) => of_plant(&mut plants, key, place).reject(&loaded, faults, seed),
             None => errors.push(Error::Config(faults)),
         }
     }
     Ok((plants, errors))
 }
 
-/// Returns the requested scenarios of a plant. `partial` is true if the plant also has scenarios that were not
-/// requested.
-fn of_plant(plants: &mut ScenariosByPlant, key: (PathBuf, String), partial: bool) -> &mut PlantScenarios {
+/// Returns the requested scenarios of a plant, of which one is at `place`.
+fn of_plant(plants: &mut ScenariosByPlant, key: (PathBuf, String), place: Place) -> &mut PlantScenarios {
     let plant = plants.entry(key).or_default();
-    plant.partial |= partial;
+    plant.partial |= place.partial;
+    plant.folders.insert(place.folder);
     plant
+}
+
+/// The folder of a scenario.
+struct Place {
+    /// Its name in `scenarios`.
+    folder: String,
+    /// Whether it contains scenarios that were not requested.
+    partial: bool,
+}
+
+impl Place {
+    fn of(file: &Path, project: &Project, requested: &BTreeSet<PathBuf>) -> Self {
+        let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_path_buf());
+        let all = project.root.join(SCENARIOS).canonicalize().ok();
+        let inside = all.as_ref().and_then(|all| dir.strip_prefix(all).ok()?.components().next());
+        let top = match (&all, inside) {
+            (Some(all), Some(first)) => all.join(first),
+            _ => dir.clone(),
+        };
+        // the folder `scenarios` itself also contains the folders of other plants
+        let belongs = |f: &Path| inside.is_some() || f.parent() == Some(&dir);
+        let others = Project::scenario_files(&top).unwrap_or_default();
+        let partial = others.iter().any(|f| belongs(f) && f.canonicalize().is_ok_and(|f| !requested.contains(&f)));
+        let folder = top.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Self { folder, partial }
+    }
 }
 
 /// Returns the folder name for a report on the scenarios `names`. A long name is shortened, and a hash of all names is
@@ -140,13 +179,6 @@ fn folder_name(names: &[&str]) -> String {
     }
     let kept: String = joined.chars().take(LONGEST_NAME / 4).collect();
     format!("{kept}-{}", &blake3::hash(joined.as_bytes()).to_hex()[..16])
-}
-
-/// Whether the folder of `file` contains scenarios that were not requested.
-fn has_other_scenarios(file: &Path, requested: &BTreeSet<PathBuf>) -> bool {
-    let Some(dir) = file.canonicalize().ok().and_then(|f| f.parent().map(Path::to_path_buf)) else { return false };
-    Project::scenario_files(&dir)
-        .is_ok_and(|all| all.iter().any(|f| f.parent() == Some(&dir) && !requested.contains(f)))
 }
 
 /// The scenarios of a plant whose twin has no fault.
@@ -163,11 +195,18 @@ pub struct CheckedRun {
 }
 
 impl CheckedRun {
-    /// Checks the twin of plant `name` and its scenarios before any expensive work.
+    /// Checks the twin of plant `name` and its scenarios before any expensive work. `out` is the folder of the report;
+    /// by default, it is in the folder `reports` of the project.
     ///
     /// # Errors
     /// Returns [`Error::Config`] if the twin has faults. A scenario with faults does not stop the others.
-    pub fn new(project: &Project, name: &str, mut scenarios: PlantScenarios, seed: Option<u64>) -> Result<Self> {
+    pub fn new(
+        project: &Project,
+        name: &str,
+        mut scenarios: PlantScenarios,
+        out: Option<PathBuf>,
+        seed: Option<u64>,
+    ) -> Result<Self> {
         let parsed = config::parse_twin(&config::twin_file(&project.twin_dir(name)))?;
         let faults = match &parsed.loaded {
             None => Vec::new(),
@@ -179,7 +218,7 @@ impl CheckedRun {
         };
         let (twin, _) = check::without_faults(parsed, faults)?;
         let plant_reports = project.report_dir(name);
-        let report_dir = scenarios.report_dir(&plant_reports);
+        let report_dir = out.unwrap_or_else(|| scenarios.report_dir(project, name));
         let PlantScenarios { runnable, failed, .. } = scenarios;
         let registry = Registry::open(project.model_dir(name));
         Ok(Self { registry, twin, scenarios: runnable, failed, plant_reports, report_dir, seed })

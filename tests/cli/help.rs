@@ -23,8 +23,22 @@ fn twinopt(args: &[&str]) -> Command {
 fn help_of_every_verb_equals_its_snapshot() {
     twinopt(&["--help"]).assert().success().stdout_eq(snapshot("help.txt"));
     for verb in [
-        "import", "init", "check", "inspect", "fit", "run", "report", "retrain", "schedule", "models", "status",
-        "verify", "advise", "control",
+        "import",
+        "init",
+        "check",
+        "inspect",
+        "fit",
+        "run",
+        "report",
+        "retrain",
+        "schedule",
+        "models",
+        "status",
+        "verify",
+        "advise",
+        "control",
+        "completions",
+        "man",
     ] {
         twinopt(&[verb, "--help"]).assert().success().stdout_eq(snapshot(&format!("{verb}.txt")));
     }

@@ -1,12 +1,14 @@
 //! Tests of the compiled binary, with one module per topic.
 
 mod demand;
+mod documents;
 mod drafts;
 mod environment;
 mod exit_codes;
 mod help;
 mod import;
 mod models;
+mod nightly_import;
 mod nights;
 mod noise;
 mod output;

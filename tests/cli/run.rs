@@ -200,6 +200,50 @@ fn running_one_file_does_not_change_the_report_of_its_folder() {
 }
 
 #[test]
+fn reports_on_two_folders_of_one_twin_are_separate() {
+    let room = Room::fitted();
+    room.run(&["run", "scenarios/room", "--quiet"]).expect(0);
+    let all = room.outputs();
+    room.write("scenarios/other/mild.toml", &room.text("scenarios/room/cold.toml"));
+    room.write("scenarios/other/deep/frost.toml", &room.text("scenarios/room/cold.toml"));
+    room.run(&["run", "scenarios/other"]).expect(0).says(&["reports/room-other/index.html"]);
+    let names = |file: &str| -> Vec<String> {
+        let results = room.json(file);
+        results["scenarios"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names("reports/room-other/results.json"), ["frost", "mild"]);
+    assert!(room.outputs() == all, "the report on the other folder must not change");
+    // a folder inside that folder is a part of it
+    room.run(&["run", "scenarios/other/deep"]).expect(0).says(&["reports/room-other/frost/index.html"]);
+    room.run(&["run", "scenarios"]).expect(0).says(&["reports/room-other+room/index.html"]);
+    assert_eq!(names("reports/room-other+room/results.json"), ["cold", "frost", "mild", "planned", "winter"]);
+    assert_eq!(names("reports/room-other/results.json"), ["frost", "mild"]);
+    assert!(room.outputs() == all, "a run of all folders must not change the report on one of them");
+}
+
+#[test]
+fn the_report_goes_to_the_folder_given_by_out() {
+    let room = Room::fitted();
+    room.run(&["run", "scenarios/room", "--out", "elsewhere/x"]).expect(0).says(&["elsewhere/x/index.html"]);
+    assert!(!room.path("reports/room/index.html").exists());
+    let out = room.read("elsewhere/x/results.json");
+    room.run(&["run", "scenarios/room", "--resume", "--quiet"]).expect(0);
+    assert!(room.read("reports/room/results.json") == out, "the folder must not affect the results");
+    assert!(room.read("reports/room/runs.parquet") == room.read("elsewhere/x/runs.parquet"));
+    room.run(&["report", "elsewhere/x"]).expect(0).says(&["elsewhere/x/index.html"]);
+    // with several plants, each has a folder in it
+    room.write("data/second/twin.toml", &room.text("data/room/twin.toml").replace("\"room\"", "\"second\""));
+    std::fs::create_dir_all(room.path("data/second/log")).unwrap();
+    std::fs::copy(room.log_file(), room.path("data/second/log/room.parquet")).unwrap();
+    room.write("scenarios/second/mild.toml", &room.text("scenarios/room/cold.toml").replace("\"room\"", "\"second\""));
+    let both = ["run", "scenarios/room/cold.toml", "scenarios/second", "--out", "both"];
+    room.run(&both).expect(0).says(&["both/room/index.html", "both/second/index.html"]);
+    assert_eq!(room.json("both/room/results.json")["scenarios"].as_array().unwrap().len(), 1);
+    // a file cannot be a folder
+    room.run(&["run", "scenarios/second", "--out", "data/room/twin.toml"]).expect(73);
+}
+
+#[test]
 fn plans_are_rescored_on_other_members_of_the_model() {
     let room = Room::fitted();
     room.run(&["run", "scenarios/room/planned.toml", "--quiet"]).expect(0);

@@ -35,29 +35,31 @@ pub struct FileFrame {
     pub units: Vec<(String, String)>,
 }
 
+/// Whether the file can contain rows that satisfy `conditions`. False if its folder or its name rules out all rows.
+pub fn is_needed(file: &SourceFile, source: &Source, conditions: &[Condition]) -> bool {
+    let keys = keys(file, source);
+    conditions.iter().all(|c| keys.iter().find(|(key, _)| *key == c.column).is_none_or(|(_, value)| c.text(value)))
+}
+
 /// Reads a file of a source. Rows that do not satisfy `conditions` and columns that are not needed are left out.
-/// Returns `None` if the folder name of the file already rules out all of its rows.
 ///
 /// # Errors
 /// [`Error::NoInput`] or [`Error::Data`] with the name of the file.
-pub fn read(file: &SourceFile, source: &Source, conditions: &[Condition], limit: u64) -> Result<Option<FileFrame>> {
+pub fn read(file: &SourceFile, source: &Source, conditions: &[Condition], limit: u64) -> Result<FileFrame> {
     let keys = keys(file, source);
-    let on_folder = |c: &&Condition| keys.iter().any(|(key, _)| *key == c.column);
-    let value = |c: &Condition| keys.iter().find(|(key, _)| *key == c.column).map(|(_, v)| v.clone());
-    if !conditions.iter().filter(on_folder).all(|c| value(c).is_some_and(|v| c.text(&v))) {
-        return Ok(None);
-    }
-    let conditions: Vec<&Condition> = conditions.iter().filter(|c| !on_folder(c)).collect();
-    limits::reading(&file.path, file.length);
-    let name = file.path.display().to_string();
-    let content = text::read(&file.path, limit)?;
+    // `is_needed` has decided the conditions on folder names
+    let conditions: Vec<&Condition> =
+        conditions.iter().filter(|c| !keys.iter().any(|(key, _)| *key == c.column)).collect();
+    let name = file.name.clone();
+    limits::reading(Path::new(&name), file.length);
+    let content = text::read(&file.path, &name, limit)?;
     let bad = |e: PolarsError| Error::Data(format!("{name}: {}", reason(&e)));
     let mut out = match () {
         () if content.bytes.starts_with(b"PAR1") => parquet(&name, content.bytes)?,
         () if content.bytes.starts_with(b"ARROW1") => ipc(content.bytes).map_err(bad)?,
         () => {
             let (text, encoding) = text::utf8(content.bytes);
-            if is_json(&file.path, &text) {
+            if is_json(&name, &text) {
                 ndjson(text).map_err(bad)?
             } else {
                 csv(&name, text, encoding, (source, &keys, &conditions))?
@@ -97,15 +99,15 @@ pub fn read(file: &SourceFile, source: &Source, conditions: &[Condition], limit:
     };
     limits::done();
     let folders = keys.iter().map(|(key, _)| key.clone()).collect();
-    Ok(Some(FileFrame { folders, name, frame, format, notes: out.notes, delimiter: out.delimiter, units: out.units }))
+    Ok(FileFrame { folders, name, frame, format, notes: out.notes, delimiter: out.delimiter, units: out.units })
 }
 
 /// Columns whose values come from folder names or, with `--long file,…`, from the file name.
 fn keys(file: &SourceFile, source: &Source) -> Vec<(String, String)> {
     let mut keys = file.folders.clone();
     if source.long.first().is_some_and(|tag| tag == FILE) {
-        let name = file.path.file_name().unwrap_or_default().to_string_lossy();
-        let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
+        let name = file.name.rsplit('/').next().unwrap_or("");
+        let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(name);
         keys.push((FILE.into(), name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_owned()));
     }
     keys
@@ -161,9 +163,9 @@ fn ipc(bytes: Vec<u8>) -> PolarsResult<Opened> {
     Ok(Opened::new(lazy, "Arrow IPC"))
 }
 
-fn is_json(path: &Path, text: &str) -> bool {
+fn is_json(name: &str, text: &str) -> bool {
     let first = text.bytes().find(|b| !b.is_ascii_whitespace());
-    let name = path.to_string_lossy().to_lowercase();
+    let name = name.to_lowercase();
     first == Some(b'{') || ([".json", "jsonl"].iter().any(|e| name.contains(e)) && first == Some(b'['))
 }
 

@@ -6,16 +6,20 @@ use std::path::Path;
 
 use polars::prelude::DataFrame;
 
+use crate::address::{self, Address};
 use crate::error::{Error, Result, list};
 use crate::limits;
 use crate::merge::Keep;
 use crate::options::Options;
 use crate::output::{self, Staged};
 use crate::recipe::{self, Recipe, Source};
+use crate::remote;
 use crate::report::{Report, shown_span};
+use crate::scratch::Scratch;
 use crate::series;
 use crate::source;
 use crate::sources::{self, SourceFile};
+use crate::{filter, frame, progress};
 use crate::{join, join::as_of};
 
 /// The options, and the `--from` to which each `--as` belongs.
@@ -40,10 +44,11 @@ pub fn run(request: &Request) -> Result<Report> {
     let every = recipe.every.as_deref().map(|t| span(t, "--every")).transpose()?;
     let tolerance = recipe.tolerance.as_deref().map(|t| span(t, "--tolerance")).transpose()?;
     let keep = recipe.keep.as_deref().and_then(Keep::parse);
-    let all = recipe.source.iter().map(|s| sources::files(&located(&s.from, dir), &log));
+    let mut scratch = None;
+    let all = recipe.source.iter().map(|s| source_files(s, dir, &log, &mut scratch));
     let all = all.collect::<Result<Vec<Vec<SourceFile>>>>()?;
     let address_space =
-        limits::address_space(all.iter().flatten().map(|f| (f.path.as_path(), f.length)), options.memory);
+        limits::address_space(all.iter().flatten().map(|f| (Path::new(&f.name), f.length)), options.memory);
     limits::limit_address_space(address_space);
 
     let mut report = Report::new(dir, options.dry_run);
@@ -97,6 +102,7 @@ pub fn run(request: &Request) -> Result<Report> {
     report.rows = frame.height();
     report.columns = frame.width() - 1;
     if !options.dry_run {
+        progress::stage("writing the log", 0, 0);
         write(dir, &log, &recipe, &frame, &months, options.replace, &mut report)?;
     }
     Ok(report)
@@ -177,6 +183,26 @@ fn located(from: &str, dir: &Path) -> String {
         return from.to_owned();
     }
     source::simplified(&dir.join(from)).display().to_string()
+}
+
+/// The files of a source, without those whose folders rule out all of their rows. Objects are downloaded to `scratch`.
+fn source_files(source: &Source, dir: &Path, log: &Path, scratch: &mut Option<Scratch>) -> Result<Vec<SourceFile>> {
+    let conditions = source.condition.as_deref().map_or(Ok(Vec::new()), filter::parse)?;
+    let is_needed = |file: &SourceFile| frame::is_needed(file, source, &conditions);
+    match address::parse(&located(&source.from, dir))? {
+        Address::Local(pattern) => {
+            let mut files = sources::files(&pattern, log)?;
+            files.retain(is_needed);
+            Ok(files)
+        }
+        Address::Remote { store, root, pattern } => {
+            let scratch = match scratch {
+                Some(scratch) => scratch,
+                None => scratch.insert(Scratch::new()?),
+            };
+            remote::files(store, &root, &pattern, scratch, &is_needed)
+        }
+    }
 }
 
 /// The files that earlier imports wrote.

@@ -4,6 +4,7 @@
 //! `03/04` is in April. All rows together determine how a file is read. If this is ambiguous, the import stops and
 //! names the option that resolves the ambiguity.
 
+mod address;
 mod clock;
 mod dialect;
 pub mod error;
@@ -19,9 +20,13 @@ mod number;
 #[path = "../../../src/cli/import_options.rs"]
 pub mod options;
 mod output;
+pub mod progress;
 mod quality;
 pub mod recipe;
+mod remote;
+mod remote_error;
 pub mod report;
+pub mod scratch;
 mod series;
 mod source;
 mod sources;

@@ -1,11 +1,12 @@
 //! Limits of address space and time, so that a damaged file cannot stop the machine.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, setrlimit};
+
+use crate::{progress, scratch};
 
 /// Address space in addition to the space needed for the input.
 const BASE: u64 = 1 << 30;
@@ -16,10 +17,6 @@ const COMPRESSED: u64 = 8;
 /// Time limit for reading a file: a fixed part, and an additional part per MiB (not tuned).
 const SECONDS: u64 = 10;
 const SECONDS_PER_MIB: u64 = 2;
-
-/// Control character that is printed to standard error before the name of the next file to be read, so that `twinopt
-/// import` can name the file if this process is killed.
-pub const MARK: char = '\u{1f}';
 
 /// The file that is being read, and the time at which reading must be finished.
 static READING: Mutex<Option<(PathBuf, Instant)>> = Mutex::new(None);
@@ -41,17 +38,13 @@ pub fn limit_address_space(bytes: u64) {
     let _ = setrlimit(Resource::As, limit);
 }
 
-/// Whether this process was started by `twinopt import`.
-fn has_parent() -> bool {
-    std::env::var_os("TWINOPT_IMPORT_PARENT").is_some()
-}
-
 /// Starts a thread that ends this process when standard input is closed, which happens when `twinopt import` ends.
 /// Files that were written before the process ends are complete.
 pub fn end_with_parent(code: i32) {
-    if has_parent() {
+    if progress::has_parent() {
         std::thread::spawn(move || {
             let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+            scratch::remove();
             std::process::exit(code);
         });
     }
@@ -59,9 +52,7 @@ pub fn end_with_parent(code: i32) {
 
 /// Announces that a file is about to be read.
 pub fn reading(path: &Path, length: u64) {
-    if has_parent() {
-        let _ = writeln!(std::io::stderr().lock(), "{MARK}{}", path.display());
-    }
+    progress::reading(path);
     let time = Duration::from_secs(SECONDS + SECONDS_PER_MIB * (length >> 20));
     if let Ok(mut reading) = READING.lock() {
         *reading = Some((path.to_path_buf(), Instant::now() + time));

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use twinopt_import::options::Options;
-use twinopt_import::{Request, limits, run};
+use twinopt_import::{Request, limits, progress, run, scratch};
 
 /// Convert exports into the Parquet log of a plant. Use it as `twinopt import`.
 #[derive(Debug, Parser)]
@@ -58,6 +58,9 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if cli.quiet {
+        progress::be_quiet();
+    }
     let Verb::Import(options) = cli.verb;
     let prefixes = matches.subcommand().map(|(_, m)| prefixes(m, &options)).unwrap_or_default();
     if options.prefix.len() != prefixes.iter().flatten().count() {
@@ -109,6 +112,7 @@ fn too_slow(path: &Path) {
         "error: {}: reading takes too long for the size of the file; it is probably damaged",
         path.display()
     );
+    scratch::remove();
     std::process::exit(i32::from(BAD_DATA));
 }
 

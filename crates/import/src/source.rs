@@ -10,6 +10,7 @@ use crate::layout::{self, Long};
 use crate::long::{self, Reading};
 use crate::merge::Keep;
 use crate::number::{Decimal, Signs};
+use crate::progress;
 use crate::quality::Good;
 use crate::recipe::Source;
 use crate::series::{self, QUALITY, Series, TIME};
@@ -52,9 +53,14 @@ pub fn read(
 ) -> Result<(Vec<Series>, Summary)> {
     let conditions = source.condition.as_deref().map_or(Ok(Vec::new()), filter::parse)?;
     let mut frames = Vec::new();
+    let total = files.iter().map(|f| f.length).sum();
+    let mut done = 0;
     for file in files {
-        frames.extend(frame::read(file, source, &conditions, limit)?);
+        progress::stage(&format!("reading {from}"), done, total);
+        frames.push(frame::read(file, source, &conditions, limit)?);
+        done += file.length;
     }
+    progress::stage(&format!("converting {from}"), 0, 0);
     let mut notes = Vec::new();
     drop_constant_folders(files, &mut frames, &mut notes);
     let rows = frames.iter().map(|f| f.frame.height()).sum();
@@ -91,11 +97,9 @@ pub fn read(
 
 /// Leaves out the columns from folder names that have the same value for all files.
 fn drop_constant_folders(files: &[SourceFile], frames: &mut [FileFrame], notes: &mut Vec<String>) {
-    let is_read = |f: &&SourceFile| frames.iter().any(|frame| frame.name == f.path.display().to_string());
-    let read: Vec<&SourceFile> = files.iter().filter(is_read).collect();
-    let Some(first) = read.first() else { return };
+    let Some(first) = files.first() else { return };
     for (key, value) in &first.folders {
-        let constant = read.iter().all(|f| f.folders.iter().any(|(k, v)| k == key && v == value));
+        let constant = files.iter().all(|f| f.folders.iter().any(|(k, v)| k == key && v == value));
         if constant {
             notes.push(format!("the folder `{key}` is `{value}` for all files, so it does not become a column"));
             for frame in frames.iter_mut() {

@@ -4,19 +4,23 @@ use std::path::{Component, Path, PathBuf};
 
 use glob::MatchOptions;
 
+use crate::address::decoded;
 use crate::error::{Error, Result};
 
 /// Extensions of the files that are read from a folder; `.gz` or `.zst` may follow.
 const ENDINGS: [&str; 12] =
     ["csv", "tsv", "txt", "tab", "parquet", "pq", "arrow", "ipc", "feather", "ndjson", "jsonl", "json"];
 
-const OPTIONS: MatchOptions =
+pub const OPTIONS: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 
 /// One file of a source.
 #[derive(Debug, Clone)]
 pub struct SourceFile {
+    /// The file with the content, which is a temporary file if the source is in an object store.
     pub path: PathBuf,
+    /// Path or address, as shown to the user.
+    pub name: String,
     pub length: u64,
     /// Columns whose values come from folder names such as `site=7`.
     pub folders: Vec<(String, String)>,
@@ -27,13 +31,6 @@ pub struct SourceFile {
 /// # Errors
 /// [`Error::NoInput`] if there is no such file.
 pub fn files(pattern: &str, log: &Path) -> Result<Vec<SourceFile>> {
-    if let Some((scheme, _)) = pattern.split_once("://") {
-        let text = format!(
-            "`{pattern}`: this build cannot read `{scheme}://` addresses; copy the files to this machine first \
-             (for example with `aws s3 sync`), and give their folder"
-        );
-        return Err(Error::Usage(text));
-    }
     let path = Path::new(pattern);
     let mut paths = Vec::new();
     if path.is_dir() {
@@ -64,8 +61,14 @@ fn source_file(path: PathBuf) -> Result<SourceFile> {
     if !meta.is_file() {
         return Err(Error::no_input(&path, "it is not a regular file"));
     }
+    let folders = folders(path.parent());
+    Ok(SourceFile { length: meta.len(), name: path.display().to_string(), path, folders })
+}
+
+/// The columns whose values come from the names of folders.
+pub fn folders(parent: Option<&Path>) -> Vec<(String, String)> {
     let mut folders: Vec<(String, String)> = Vec::new();
-    for part in path.parent().unwrap_or(Path::new("")).components() {
+    for part in parent.unwrap_or(Path::new("")).components() {
         if let Component::Normal(part) = part
             && let Some((key, value)) = part.to_string_lossy().split_once('=')
             && !key.is_empty()
@@ -73,18 +76,7 @@ fn source_file(path: PathBuf) -> Result<SourceFile> {
             folders.push((key.to_owned(), decoded(value)));
         }
     }
-    Ok(SourceFile { length: meta.len(), path, folders })
-}
-
-/// Replaces escapes such as `%20` in the name of a folder.
-fn decoded(text: &str) -> String {
-    let (bytes, mut out, mut i) = (text.as_bytes(), Vec::new(), 0);
-    while i < bytes.len() {
-        let escape = text.get(i + 1..i + 3).filter(|_| bytes[i] == b'%').and_then(|h| u8::from_str_radix(h, 16).ok());
-        out.push(escape.unwrap_or(bytes[i]));
-        i += if escape.is_some() { 3 } else { 1 };
-    }
-    String::from_utf8_lossy(&out).into_owned()
+    folders
 }
 
 /// Adds the data files in a folder and in the folders inside it.
@@ -92,7 +84,7 @@ fn below(folder: &Path, out: &mut Vec<PathBuf>) -> Result<()> {
     let entries = std::fs::read_dir(folder).map_err(|e| Error::no_input(folder, e))?;
     for entry in entries {
         let entry = entry.map_err(|e| Error::no_input(folder, e))?;
-        let (path, name) = (entry.path(), entry.file_name().to_string_lossy().to_lowercase());
+        let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
         if name.starts_with('.') {
             continue;
         }
@@ -106,8 +98,9 @@ fn below(folder: &Path, out: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-fn is_data(name: &str) -> bool {
-    let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(name);
+pub fn is_data(name: &str) -> bool {
+    let name = name.to_lowercase();
+    let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
     name.rsplit_once('.').is_some_and(|(_, ending)| ENDINGS.contains(&ending))
 }
 
@@ -152,6 +145,5 @@ mod tests {
         assert_eq!(files(&format!("{root}/**/*.csv"), &log).unwrap().len(), 1);
         let error = files(&format!("{root}/x/*.csv"), &log).unwrap_err().to_string();
         assert!(error.contains("contains notes.md"), "{error}");
-        assert!(matches!(files("s3://bucket/site=7/", &log), Err(Error::Usage(_))));
     }
 }

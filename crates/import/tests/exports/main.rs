@@ -5,4 +5,5 @@ mod historians;
 mod logs;
 mod plant;
 mod refusals;
+mod stores;
 mod times;

@@ -51,10 +51,15 @@ impl Plant {
 
     /// Runs an import of `data/p` with the given arguments, which are separated by spaces; `|` stands for a space.
     pub fn import(&self, args: &str) -> Ended {
+        self.import_with(args, &[])
+    }
+
+    /// Runs an import with additional environment variables.
+    pub fn import_with(&self, args: &str, variables: &[(&str, &str)]) -> Ended {
         let args = args.split_whitespace().map(|a| a.replace('|', " "));
         let mut command = Command::new(env!("CARGO_BIN_EXE_twinopt-import"));
         command.current_dir(self.root.path()).args(["import", "data/p"]).args(args).env("POLARS_MAX_THREADS", "2");
-        command.env("MALLOC_ARENA_MAX", "2");
+        command.env("MALLOC_ARENA_MAX", "2").envs(variables.iter().copied());
         let Output { status, stdout, stderr } = command.output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         Ended { code: status.code(), out: text(stdout), err: text(stderr) }

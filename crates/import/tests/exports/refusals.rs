@@ -25,7 +25,7 @@ fn messages_name_the_file_and_what_to_do() {
         ("--from wide.csv", 65, &["wide.csv: line 26 has more fields than the header"]),
         ("--from book.xlsx", 65, &["save the sheet as CSV"]),
         ("--from absent/*.csv", 66, &["absent/*.csv", "there is no folder absent"]),
-        ("--from s3://bucket/a", 2, &["s3://bucket/a", "copy the files to this machine"]),
+        ("--from ftp://host/a.csv", 2, &["ftp://host/a.csv", "copy the files to this machine"]),
         ("--from two.csv --time begin --timezone Mars", 0, &[]),
         ("", 2, &["--replace"]),
     ] {

@@ -1,0 +1,32 @@
+//! `twinopt completions`: prints the completions for a shell.
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+use serde_json::json;
+
+use super::globals::Globals;
+use super::output::{self, SCHEMA_VERSION};
+use super::{Cli, PROGRAM};
+use crate::error::Result;
+
+/// Print the completions of commands and options for a shell.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  twinopt completions bash > ~/.local/share/bash-completion/completions/twinopt\n  twinopt completions zsh > \"${fpath[1]}/_twinopt\"\n  twinopt completions fish > ~/.config/fish/completions/twinopt.fish"
+)]
+pub struct Args {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), PROGRAM, &mut script);
+    let script = String::from_utf8_lossy(&script);
+    if globals.json {
+        let shell = args.shell.to_string();
+        return output::json(&json!({ "schema_version": SCHEMA_VERSION, "shell": shell, "script": script }));
+    }
+    output::print(&script)
+}
