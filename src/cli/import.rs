@@ -56,16 +56,18 @@ pub fn repeat(dir: &Path, globals: &Globals, stages: &Stages<'_>) -> Result<()> 
     let arguments = vec!["import".into(), dir.into()];
     let mut errors = String::new();
     let keep = |line: &[u8]| errors += &String::from_utf8_lossy(line);
+    let recipe = dir.join(RECIPE);
+    let failed = |text: &str| format!("the import of {} failed: {text}", recipe.display());
     let ended = start(arguments, dir, globals, stages, keep).map_err(|error| match error {
+        Error::Data(text) => Error::Data(failed(&text)),
         Error::NoInput { path, reason } => Error::NoInput { path, reason: format!("{reason}; {NO_IMPORT}") },
         other => other,
     });
     let text = errors.trim().trim_start_matches("error: ");
-    let recipe = dir.join(RECIPE);
     let text = format!("{text}\nchampion unchanged; {NO_IMPORT}");
     match ended?.0 {
         0 => Ok(()),
-        65 => Err(Error::Data(format!("the import of {} failed: {text}", recipe.display()))),
+        65 => Err(Error::Data(failed(&text))),
         73 | 74 => Err(Error::write(dir.join("log"), std::io::Error::other(text))),
         130 | 143 => Err(Error::Interrupted),
         _ => Err(Error::no_input(format!("the sources in {}", recipe.display()), text)),

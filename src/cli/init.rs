@@ -60,6 +60,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let mut written = vec![&twin_file, &scenario_file];
     let (sources, pattern, log_file) = match &args.log {
         Some(file) => {
+            require_parquet(file, &args.dir)?;
             let file_name = file.file_name().ok_or_else(|| Error::no_input(file, "it is not a file"))?;
             (vec![file.clone()], file_name.to_string_lossy().into_owned(), Some(log_dir.join(file_name)))
         }
@@ -122,6 +123,21 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let _ = writeln!(text, "  twinopt inspect {dir}");
     let _ = writeln!(text, "  twinopt run {}", project.scenario_dir(&name).display());
     if globals.quiet { Ok(()) } else { output::print(&text) }
+}
+
+/// # Errors
+/// [`Error::Data`] with the command that converts the file if it is not a Parquet file.
+fn require_parquet(file: &Path, dir: &Path) -> Result<()> {
+    let mut start = [0; 4];
+    let read = std::fs::File::open(file).and_then(|mut f| std::io::Read::read_exact(&mut f, &mut start));
+    if !file.is_file() || read.is_err() || start.starts_with(b"PAR") {
+        return Ok(());
+    }
+    let (file, dir) = (file.display(), dir.display());
+    Err(Error::Data(format!(
+        "{file}: this is not a Parquet file; convert it with `twinopt import {dir} --from {file}` (save the sheet of a \
+         workbook as CSV first), and then run `twinopt init {dir}`"
+    )))
 }
 
 /// The Parquet files in the folder of the log, sorted by name.

@@ -49,8 +49,10 @@ impl<'a> Stages<'a> {
             true => ProgressDrawTarget::stderr(),
             false => ProgressDrawTarget::hidden(),
         };
-        let bar = ProgressBar::with_draw_target(None, target);
+        let bar = ProgressBar::hidden();
         restart(&bar, label, 0);
+        // the first frame must not be the default bar, which shows `0/0`
+        bar.set_draw_target(target);
         if !bar.is_hidden() {
             bar.enable_steady_tick(TICK);
         }
@@ -92,7 +94,6 @@ impl Drop for Stages<'_> {
 
 /// Starts a stage at zero. `total` is 0 if its length is unknown.
 fn restart(bar: &ProgressBar, name: &str, total: u64) {
-    bar.reset();
     if let Ok(style) = ProgressStyle::with_template(if total > 0 { BAR } else { SPINNER }) {
         bar.set_style(style);
     }
@@ -102,6 +103,7 @@ fn restart(bar: &ProgressBar, name: &str, total: u64) {
         bar.unset_length();
     }
     bar.set_message(name.to_owned());
+    bar.reset();
 }
 
 /// The present stage as one line of text.

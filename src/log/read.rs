@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::clean::{Cleaned, clean};
 use super::clock::{REGULAR_SHARE, typical_interval};
 use super::entities::several_rows_per_time;
-use super::episodes::episodes;
+use super::episodes::{Episodes, episodes};
 use super::footer::{self, LogFile};
 use super::grid::{Grid, grid, steps_with_samples};
 use super::input::{Input, inputs};
@@ -18,7 +18,7 @@ use super::occurrences::Occurrences;
 use super::quality::{Finding, FindingAction, FindingClass, Quality};
 use super::resample::{Method, Resampled, resample};
 use super::samples::Samples;
-use super::scan::Scan;
+use super::scan::{RawSamples, Scan};
 use super::segments::{Segments, split};
 use super::stamps::move_to_start;
 use super::summary::{ResampledSignal, merge_shared, resampling_findings, segment_findings, signal_quality};
@@ -81,8 +81,7 @@ pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajec
     inputs.iter_mut().for_each(|i| i.rule.window = window);
     let episodes = episodes(&tags, is_long, &labels, spec, max_gap, &mut findings)?;
 
-    let cleaned: Vec<Cleaned> = inputs.par_iter().map(|i| clean(&tags[i.column], &i.rule, episodes.as_ref())).collect();
-    drop(tags);
+    let cleaned = clean_all(tags, &inputs, episodes.as_ref());
     require_samples(&inputs, &cleaned)?;
     let contradictions = inputs.par_iter().zip(&cleaned).filter_map(|(i, c)| contradiction(&c.samples, &i.rule));
     let contradictions: Vec<LogFault> = contradictions.collect();
@@ -126,6 +125,18 @@ pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajec
     findings.sort_by_key(|f| !f.signal.is_empty());
     quality.findings = findings;
     Ok((trajectory, quality))
+}
+
+/// The clean samples of every input. The raw samples of each tag are freed when its inputs are clean, because a long log
+/// can have many samples.
+fn clean_all(tags: Vec<RawSamples>, inputs: &[Input], episodes: Option<&Episodes>) -> Vec<Cleaned> {
+    let of_tag = |(column, raw): (usize, RawSamples)| {
+        let own = inputs.iter().enumerate().filter(|(_, input)| input.column == column);
+        own.map(|(i, input)| (i, clean(&raw, &input.rule, episodes))).collect::<Vec<_>>()
+    };
+    let mut cleaned: Vec<(usize, Cleaned)> = tags.into_par_iter().enumerate().flat_map_iter(of_tag).collect();
+    cleaned.sort_by_key(|(i, _)| *i);
+    cleaned.into_iter().map(|(_, cleaned)| cleaned).collect()
 }
 
 /// Whether the signal with the most samples is sampled at regular intervals.

@@ -45,6 +45,15 @@ fn the_exit_code_is_passed_on_and_a_killed_program_is_bad_data() {
 }
 
 #[test]
+fn init_names_the_command_that_converts_another_format() {
+    let room = Room::new();
+    room.write("export/a.csv", "time,x\n2024-01-01T00:00Z,1\n");
+    let ended = room.run(&["init", "data/fresh", "--log", "export/a.csv"]).expect(65);
+    ended.says(&["export/a.csv: this is not a Parquet file", "`twinopt import data/fresh --from export/a.csv`"]);
+    assert!(!room.path("data/fresh").exists());
+}
+
+#[test]
 fn init_uses_the_files_in_the_folder_of_the_log() {
     let room = Room::new();
     room.run(&["init", "data/fresh"]).expect(66).says(&["data/fresh/log", "twinopt import"]);

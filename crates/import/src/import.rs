@@ -18,7 +18,7 @@ use crate::report::{Report, shown_span};
 use crate::scratch::Scratch;
 use crate::series;
 use crate::source;
-use crate::sources::{self, SourceFile};
+use crate::sources::{self, Found, SourceFile};
 use crate::{filter, frame, progress};
 use crate::{join, join::as_of};
 
@@ -46,16 +46,18 @@ pub fn run(request: &Request) -> Result<Report> {
     let keep = recipe.keep.as_deref().and_then(Keep::parse);
     let mut scratch = None;
     let all = recipe.source.iter().map(|s| source_files(s, dir, &log, &mut scratch));
-    let all = all.collect::<Result<Vec<Vec<SourceFile>>>>()?;
-    let address_space =
-        limits::address_space(all.iter().flatten().map(|f| (Path::new(&f.name), f.length)), options.memory);
+    let all = all.collect::<Result<Vec<Found>>>()?;
+    let address_space = limits::address_space(
+        all.iter().flat_map(|found| &found.files).map(|f| (Path::new(&f.name), f.length)),
+        options.memory,
+    );
     limits::limit_address_space(address_space);
 
     let mut report = Report::new(dir, options.dry_run);
     let mut joined: Option<DataFrame> = None;
     let since = recipe.since.clone();
     let mut units = BTreeMap::new();
-    for (source, files) in recipe.source.iter_mut().zip(&all) {
+    for (source, Found { files, others }) in recipe.source.iter_mut().zip(&all) {
         let from = located(&source.from, dir);
         let limit = source::file_limit(address_space);
         let (mut columns, summary) = source::read(files, &from, source, since.as_deref(), keep, limit)?;
@@ -66,6 +68,9 @@ pub fn run(request: &Request) -> Result<Report> {
         }
         let bad = |e| Error::Data(format!("{from}: {e}"));
         units.extend(summary.units.clone());
+        if !others.is_empty() {
+            report.notes.push(format!("not read, because of their extension: {}", list(others, 5)));
+        }
         report.sources.push(summary);
         let mut frame = if series::have_own_clocks(&columns) && all.len() == 1 && every.is_none() {
             let mut left_out = Vec::new();
@@ -186,14 +191,14 @@ fn located(from: &str, dir: &Path) -> String {
 }
 
 /// The files of a source, without those whose folders rule out all of their rows. Objects are downloaded to `scratch`.
-fn source_files(source: &Source, dir: &Path, log: &Path, scratch: &mut Option<Scratch>) -> Result<Vec<SourceFile>> {
+fn source_files(source: &Source, dir: &Path, log: &Path, scratch: &mut Option<Scratch>) -> Result<Found> {
     let conditions = source.condition.as_deref().map_or(Ok(Vec::new()), filter::parse)?;
     let is_needed = |file: &SourceFile| frame::is_needed(file, source, &conditions);
     match address::parse(&located(&source.from, dir))? {
         Address::Local(pattern) => {
-            let mut files = sources::files(&pattern, log)?;
-            files.retain(is_needed);
-            Ok(files)
+            let mut found = sources::files(&pattern, log)?;
+            found.files.retain(is_needed);
+            Ok(found)
         }
         Address::Remote { store, root, pattern } => {
             let scratch = match scratch {

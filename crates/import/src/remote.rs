@@ -43,7 +43,7 @@ pub fn files(
     pattern: &str,
     scratch: &mut Scratch,
     is_needed: &dyn Fn(&SourceFile) -> bool,
-) -> Result<Vec<SourceFile>> {
+) -> Result<sources::Found> {
     let failed = |cause| explain(store, root, pattern, cause);
     let client = open(store, root).map_err(|e| failed(Cause::Settings(e)))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -72,7 +72,9 @@ pub fn files(
     let stage = format!("downloading {} from {root}", plural(files.len(), "object", "objects"));
     let pairs = objects.iter().zip(&files).map(|(object, file)| (object, file.path.as_path()));
     runtime.block_on(download(client.as_ref(), pairs, &stage, total, SILENCE)).map_err(failed)?;
-    Ok(files)
+    let is_folder = fixed_part(pattern) == pattern;
+    let others = found.others.iter().filter(|_| is_folder).map(|key| format!("{root}/{key}")).collect();
+    Ok(sources::Found { files, others })
 }
 
 /// The client of a store, with the credentials in the environment.

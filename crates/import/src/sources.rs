@@ -11,6 +11,9 @@ use crate::error::{Error, Result};
 const ENDINGS: [&str; 12] =
     ["csv", "tsv", "txt", "tab", "parquet", "pq", "arrow", "ipc", "feather", "ndjson", "jsonl", "json"];
 
+/// Extensions of workbooks, which are not read.
+const WORKBOOKS: [&str; 4] = [".xlsx", ".xls", ".xlsm", ".ods"];
+
 pub const OPTIONS: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 
@@ -26,15 +29,23 @@ pub struct SourceFile {
     pub folders: Vec<(String, String)>,
 }
 
-/// Returns the files that match `pattern`, sorted by name. The folder `log`, into which the import writes, is left out.
+/// The files of a source, sorted by name.
+#[derive(Debug, Default)]
+pub struct Found {
+    pub files: Vec<SourceFile>,
+    /// Names of files that are in the folder of the source, but are not read because of their extension.
+    pub others: Vec<String>,
+}
+
+/// Returns the files that match `pattern`. The folder `log`, into which the import writes, is left out.
 ///
 /// # Errors
 /// [`Error::NoInput`] if there is no such file.
-pub fn files(pattern: &str, log: &Path) -> Result<Vec<SourceFile>> {
+pub fn files(pattern: &str, log: &Path) -> Result<Found> {
     let path = Path::new(pattern);
-    let mut paths = Vec::new();
+    let (mut paths, mut others) = (Vec::new(), Vec::new());
     if path.is_dir() {
-        below(path, &mut paths)?;
+        below(path, &mut paths, &mut others)?;
     } else if path.exists() {
         paths.push(path.to_path_buf());
     } else {
@@ -53,7 +64,9 @@ pub fn files(pattern: &str, log: &Path) -> Result<Vec<SourceFile>> {
     if paths.is_empty() {
         return Err(Error::no_input(path, no_match(pattern)));
     }
-    paths.into_iter().map(source_file).collect()
+    others.sort();
+    let others = others.iter().map(|p| p.display().to_string()).collect();
+    Ok(Found { files: paths.into_iter().map(source_file).collect::<Result<_>>()?, others })
 }
 
 fn source_file(path: PathBuf) -> Result<SourceFile> {
@@ -79,8 +92,8 @@ pub fn folders(parent: Option<&Path>) -> Vec<(String, String)> {
     folders
 }
 
-/// Adds the data files in a folder and in the folders inside it.
-fn below(folder: &Path, out: &mut Vec<PathBuf>) -> Result<()> {
+/// Adds the data files in a folder and in the folders inside it to `out`, and all other files to `others`.
+fn below(folder: &Path, out: &mut Vec<PathBuf>, others: &mut Vec<PathBuf>) -> Result<()> {
     let entries = std::fs::read_dir(folder).map_err(|e| Error::no_input(folder, e))?;
     for entry in entries {
         let entry = entry.map_err(|e| Error::no_input(folder, e))?;
@@ -90,9 +103,11 @@ fn below(folder: &Path, out: &mut Vec<PathBuf>) -> Result<()> {
         }
         // links to folders are not followed, because they can form a cycle
         if entry.file_type().map_err(|e| Error::no_input(&path, e))?.is_dir() {
-            below(&path, out)?;
+            below(&path, out, others)?;
         } else if is_data(&name) {
             out.push(path);
+        } else {
+            others.push(path);
         }
     }
     Ok(())
@@ -109,7 +124,8 @@ fn no_match(pattern: &str) -> String {
         .components()
         .take_while(|c| !c.as_os_str().to_string_lossy().contains(['*', '?', '[']))
         .collect();
-    let folder = if fixed == Path::new(pattern) { fixed.parent().unwrap_or(&fixed) } else { &fixed };
+    let is_parent = fixed == Path::new(pattern) && !fixed.is_dir();
+    let folder = if is_parent { fixed.parent().unwrap_or(&fixed) } else { &fixed };
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     match std::fs::read_dir(folder) {
         Err(_) => format!("there is no folder {}", folder.display()),
@@ -120,7 +136,9 @@ fn no_match(pattern: &str) -> String {
             if names.is_empty() {
                 return format!("the folder {} is empty", folder.display());
             }
-            format!("no file matches; {} contains {}", folder.display(), crate::error::list(&names, 5))
+            let is_workbook = |n: &String| WORKBOOKS.iter().any(|ending| n.to_lowercase().ends_with(ending));
+            let hint = if names.iter().any(is_workbook) { "; save the sheet of a workbook as CSV" } else { "" };
+            format!("no file matches; {} contains {}{hint}", folder.display(), crate::error::list(&names, 5))
         }
     }
 }
@@ -139,11 +157,17 @@ mod tests {
         }
         let root = dir.path().to_str().unwrap();
         let log = dir.path().join("log");
-        let found = files(root, &log).unwrap();
+        let Found { files: found, others } = files(root, &log).unwrap();
         assert_eq!(found.len(), 2, "{found:?}");
+        assert!(others.len() == 1 && others[0].ends_with("notes.md"), "{others:?}");
         assert_eq!(found[0].folders, [("site".to_owned(), "7".to_owned())]);
-        assert_eq!(files(&format!("{root}/**/*.csv"), &log).unwrap().len(), 1);
+        assert_eq!(files(&format!("{root}/**/*.csv"), &log).unwrap().files.len(), 1);
         let error = files(&format!("{root}/x/*.csv"), &log).unwrap_err().to_string();
         assert!(error.contains("contains notes.md"), "{error}");
+        let error = files(&format!("{root}/x"), &log).unwrap_err().to_string();
+        assert!(error.contains("x contains notes.md") && !error.contains("workbook"), "{error}");
+        std::fs::write(dir.path().join("x/book.XLSX"), "x").unwrap();
+        let error = files(&format!("{root}/x/"), &log).unwrap_err().to_string();
+        assert!(error.contains("contains book.XLSX, notes.md; save the sheet"), "{error}");
     }
 }
