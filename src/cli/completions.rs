@@ -1,12 +1,11 @@
 //! `twinopt completions`: prints the completions for a shell.
 
-use clap::CommandFactory;
+use clap::Command;
 use clap_complete::Shell;
 use serde_json::json;
 
 use super::globals::Globals;
 use super::output::{self, SCHEMA_VERSION};
-use super::{Cli, PROGRAM};
 use crate::error::Result;
 
 /// Print the completions of commands and options for a shell.
@@ -20,9 +19,11 @@ pub struct Args {
     pub shell: Shell,
 }
 
-pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+/// Prints the completions of `command`.
+pub fn run(args: &Args, globals: &Globals, mut command: Command) -> Result<()> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), PROGRAM, &mut script);
+    let name = command.get_name().to_owned();
+    clap_complete::generate(args.shell, &mut command, name, &mut script);
     let script = String::from_utf8_lossy(&script);
     if globals.json {
         let shell = args.shell.to_string();

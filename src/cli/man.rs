@@ -1,14 +1,13 @@
 //! `twinopt man`: prints or writes the manual pages.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::{Command, CommandFactory};
+use clap::Command;
 use clap_mangen::Man;
 use serde_json::json;
 
 use super::globals::Globals;
 use super::output::{self, SCHEMA_VERSION};
-use super::{Cli, PROGRAM};
 use crate::disk::{make_dir, write_file};
 use crate::error::{Error, Result};
 
@@ -20,8 +19,8 @@ pub struct Args {
     pub dir: Option<PathBuf>,
 }
 
-pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    let mut command = Cli::command().name(PROGRAM);
+/// Prints or writes the pages of `command`.
+pub fn run(args: &Args, globals: &Globals, mut command: Command) -> Result<()> {
     command.build();
     let Some(dir) = &args.dir else {
         let page = page(&command)?;
@@ -43,7 +42,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
 
 /// Writes the page of `command` and those of its subcommands. The names of the subcommands contain those of the
 /// commands above, as in `twinopt-report-diff`.
-fn write_pages(command: &Command, dir: &std::path::Path, files: &mut Vec<PathBuf>) -> Result<()> {
+fn write_pages(command: &Command, dir: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     let name = command.get_display_name().unwrap_or_else(|| command.get_name());
     let file = dir.join(format!("{name}.1"));
     write_file(&file, page(command)?.as_bytes())?;

@@ -30,18 +30,15 @@ mod verify;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::error::{Error, Result};
 use globals::Globals;
 pub use reference::reference;
 
-/// Name of the program.
-const PROGRAM: &str = "twinopt";
-
 /// Turn the logs of a plant into a digital twin, what-if scenarios, model-predictive control and a report.
 #[derive(Debug, Parser)]
-#[command(name = PROGRAM, version, propagate_version = true, arg_required_else_help = true, after_help = EXAMPLES)]
+#[command(name = "twinopt", version, propagate_version = true, arg_required_else_help = true, after_help = EXAMPLES)]
 struct Cli {
     #[command(flatten)]
     globals: Globals,
@@ -133,16 +130,14 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Verb::Verify(args) => verify::run(args, globals),
         Verb::Advise(args) => advise::run(args, globals),
         Verb::Control(args) => control::run(args, globals),
-        Verb::Completions(args) => completions::run(args, globals),
-        Verb::Man(args) => man::run(args, globals),
+        Verb::Completions(args) => completions::run(args, globals, Cli::command()),
+        Verb::Man(args) => man::run(args, globals, Cli::command()),
     };
     done.map(|()| ExitCode::SUCCESS)
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
