@@ -113,9 +113,7 @@ fn assumptions(spec: &EconomicsSpec, investment: &Investment) -> Vec<String> {
         format!("the lifetime is {} years, with no residual value", short_number(investment.lifetime_years)),
         format!("the prices that determine the benefit {escalation}"),
         format!("{} % of the saving persists from one year to the next", percent(investment.persistence)),
-        format!(
-            "the net present value is computed from {DRAWS} draws, in each of which the model error is the same in all years"
-        ),
+        "the model error of each draw of the net present value is the same in all years".to_owned(),
         "payback, IRR and ROI are computed from the median benefit minus the running cost".to_owned(),
     ]
 }

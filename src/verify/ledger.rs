@@ -158,10 +158,10 @@ impl Ledger {
         Ok(line)
     }
 
-    /// The newest entry of each promise, oldest first.
+    /// The newest entry of each promise, oldest first. If a run is repeated with the same inputs, its promises are the same.
     pub fn promises(&self) -> Vec<Entry> {
         let key =
-            |e: &Entry| e.promise.as_ref().map(|p| (p.promise.report.clone(), p.promise.case.clone(), e.kpi.clone()));
+            |e: &Entry| e.promise.as_ref().map(|p| (p.promise.run.clone(), p.promise.case.clone(), e.kpi.clone()));
         let newest = |(i, e): &(usize, &Entry)| {
             let key_of_entry = key(e);
             key_of_entry.is_some() && !self.entries[i + 1..].iter().any(|later| key(later) == key_of_entry)

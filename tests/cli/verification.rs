@@ -81,7 +81,6 @@ fn every_number_on_the_page_equals_that_of_json() {
 #[test]
 fn promises_are_checked_and_kept_in_a_ledger() {
     let room = saving_room();
-    // 1 and 2 are the cases `steady` and `pid`
     room.run(&["run", "scenarios/room/winter.toml", "--quiet"]).expect(0);
     let results = room.json("reports/room/winter/results.json");
     let annual = results["annual"].as_array().unwrap().iter().find(|a| a["case"] == "steady").unwrap();
@@ -119,6 +118,10 @@ fn promises_are_checked_and_kept_in_a_ledger() {
     assert_eq!(room.json("reports/room/winter/results.json")["promises"].as_array().unwrap().len(), 1);
     let report = room.text("reports/room/winter/index.html");
     assert!(report.contains("Promised and measured") && report.contains("of 1 promise kept"), "{report}");
+    // the same run with the same inputs makes the same promise, although its report has changed
+    let same = verify(&room, &promise).expect(0).document();
+    assert_ne!(same["promise"]["promise"]["report"], check["promise"]["report"]);
+    assert_eq!(same["promises"].as_array().unwrap().len(), 1);
     // a changed line of the ledger is found
     let hash = again["data_hash"].as_str().unwrap();
     room.write("data/room/verify/ledger.jsonl", &ledger.replacen(hash, &"0".repeat(32), 1));

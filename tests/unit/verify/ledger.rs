@@ -23,8 +23,8 @@ fn saving(value: f64, half: f64, claim: Claim) -> Saving {
 
 fn promise(report: &str, per_year: f64) -> Promise {
     Promise {
-        report: report.into(),
-        run: "r".into(),
+        report: "h".into(),
+        run: report.into(),
         case: "mpc".into(),
         kpi: "energy".into(),
         unit: "kWh".into(),
@@ -82,7 +82,7 @@ fn each_promise_counts_once_with_its_newest_verification() {
         ledger.append(entry(promise)).unwrap();
     }
     let promises = ledger.promises();
-    let reports: Vec<_> = promises.iter().map(|e| e.promise.as_ref().unwrap().promise.report.as_str()).collect();
+    let reports: Vec<_> = promises.iter().map(|e| e.promise.as_ref().unwrap().promise.run.as_str()).collect();
     assert_eq!(reports, ["b", "a", "c"]);
     assert_eq!(TrackRecord::new(&promises), TrackRecord { kept: 1, undecided: 0, missed: 2 });
 }
