@@ -1,4 +1,4 @@
-//! Sources in object stores. A thread answers the requests that a client of S3 sends.
+//! Sources in object stores. A thread answers the requests of the clients.
 
 use std::io::{BufRead, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -49,11 +49,18 @@ impl Service {
                 ("AWS_ENDPOINT_URL", self.address.as_str()),
                 ("AWS_ACCESS_KEY_ID", "key"),
                 ("AWS_SECRET_ACCESS_KEY", "topsecret"),
+                ("GOOGLE_BASE_URL", self.address.as_str()),
+                ("GOOGLE_SKIP_SIGNATURE", "true"),
+                ("AZURE_STORAGE_ENDPOINT", self.address.as_str()),
+                ("AZURE_STORAGE_ACCOUNT", "account"),
+                ("AZURE_STORAGE_KEY", "dG9wc2VjcmV0"),
                 ("TMPDIR", temporary.to_str().unwrap()),
             ],
         );
         assert_eq!(std::fs::read_dir(temporary).unwrap().count(), 0, "the downloaded objects are removed");
-        assert!(!ended.err.contains("topsecret") && !ended.out.contains("topsecret"));
+        for secret in ["topsecret", "dG9wc2VjcmV0"] {
+            assert!(!ended.err.contains(secret) && !ended.out.contains(secret));
+        }
         ended
     }
 
@@ -102,13 +109,24 @@ fn serve(stream: TcpStream, objects: &[(String, String)], behaviour: Behaviour, 
 fn listing(objects: &[(String, String)], query: &str) -> String {
     let query = query.replace("%2F", "/").replace("%3D", "=").replace("%20", " ").replace('+', " ");
     let prefix = query.split('&').find_map(|p| p.strip_prefix("prefix=")).unwrap_or("").to_owned();
+    let azure = query.contains("comp=list");
     let entry = |(key, content): &(String, String)| {
+        if azure {
+            return format!(
+                "<Blob><Name>{key}</Name><Properties><Last-Modified>Tue, 02 Jan 2024 00:00:00 GMT</Last-Modified>\
+                 <Content-Length>{}</Content-Length><Content-Type>text</Content-Type></Properties></Blob>",
+                content.len()
+            );
+        }
         format!(
             "<Contents><Key>{key}</Key><Size>{}</Size><LastModified>2024-01-02T00:00:00.000Z</LastModified><ETag>\"1\"</ETag></Contents>",
             content.len()
         )
     };
     let entries: String = objects.iter().filter(|(key, _)| key.starts_with(&prefix)).map(entry).collect();
+    if azure {
+        return format!("<EnumerationResults><Blobs>{entries}</Blobs><NextMarker/></EnumerationResults>");
+    }
     format!("<ListBucketResult><IsTruncated>false</IsTruncated>{entries}</ListBucketResult>")
 }
 
@@ -150,6 +168,28 @@ fn objects_are_read_like_local_files() {
     let plant = Plant::new(&[]);
     service.import(&plant, "--from s3://logs/single").says(&["1 row"]);
     assert_eq!(plant.numbers("flow"), [7.0]);
+}
+
+#[test]
+fn all_kinds_of_stores_are_read() {
+    let service = Service::new(&OBJECTS, Behaviour::Good);
+    let local = Plant::new(&OBJECTS);
+    local.imported("--from export/**/*.csv");
+    for store in ["s3", "gs", "az"] {
+        let plant = Plant::new(&[]);
+        let ended = service.import(&plant, &format!("--from {store}://logs/export/**/*.csv"));
+        assert_eq!(ended.code, Some(0), "{store}: {}", ended.err);
+        assert_eq!(plant.bytes(), local.bytes(), "{store}");
+    }
+    for (store, texts) in [
+        ("gs", &["access is denied", "storage.objects.list"][..]),
+        ("az", &["access is denied", "Storage Blob Data Reader"]),
+    ] {
+        let service = Service::new(&OBJECTS, Behaviour::Refuses(403, "Denied"));
+        let ended = service.import(&Plant::new(&[]), &format!("--from {store}://logs/export/"));
+        assert_eq!(ended.code, Some(66), "{}", ended.err);
+        ended.says(texts);
+    }
 }
 
 #[test]
