@@ -7,9 +7,10 @@ use serde_json::json;
 use super::globals::Globals;
 use super::output::{self, SCHEMA_VERSION};
 use super::plant::PlantFolder;
-use super::progress;
+use super::progress::Stages;
 use crate::control::mpc::{MpcSettings, TunedMpc};
 use crate::error::{Error, Result, plural};
+use crate::ops::night::last_duration;
 use crate::ops::{plant, publish};
 use crate::scenario::results::ModelCard;
 
@@ -29,7 +30,8 @@ pub struct Args {
 
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let PlantFolder { name, spec, registry, compute } = PlantFolder::open(&args.dir, globals)?;
-    let (plant, refused) = progress::with_spinner(globals, &name, |progress, _| -> Result<_> {
+    let fit = |stages: &Stages<'_>| -> Result<_> {
+        let progress: &dyn Fn(&str) = &|stage| stages.show(stage, 0, 0);
         if args.dry_run {
             let source = plant::read(spec, compute, progress)?;
             let mut fitted = source.fit(&source.log, &source.spec.value.model, None, globals.seed, progress)?;
@@ -39,7 +41,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         // take the lock before the fit, so that a second process fails at once
         let _lock = registry.lock("fit")?;
         publish::fit_and_publish(plant::read(spec, compute, progress)?, &registry, globals.seed, progress)
-    })?;
+    };
+    let (plant, refused) = fit(&Stages::of_repeated_command(globals, &name, last_duration(registry.dir())))?;
     output::suspicions(globals, &plant.quality);
     if globals.json {
         output::json(&json!({

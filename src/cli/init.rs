@@ -128,9 +128,13 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
 /// # Errors
 /// [`Error::Data`] with the command that converts the file if it is not a Parquet file.
 fn require_parquet(file: &Path, dir: &Path) -> Result<()> {
+    // opening a pipe would wait forever; the reader refuses it
+    if !file.is_file() {
+        return Ok(());
+    }
     let mut start = [0; 4];
     let read = std::fs::File::open(file).and_then(|mut f| std::io::Read::read_exact(&mut f, &mut start));
-    if !file.is_file() || read.is_err() || start.starts_with(b"PAR") {
+    if read.is_err() || start.starts_with(b"PAR") {
         return Ok(());
     }
     let (file, dir) = (file.display(), dir.display());

@@ -1,11 +1,12 @@
 //! Shows the present stage of a command: as a bar or spinner on a terminal, and as lines elsewhere.
 
+use std::fmt::Write;
 use std::io::IsTerminal;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::globals::Globals;
 use super::output::{line, note};
@@ -20,12 +21,28 @@ const BEAT: Duration = Duration::from_secs(10);
 /// Style of a stage of known length.
 const BAR: &str = "{msg} {bar:30} {percent} %, {eta} left";
 /// Style of a stage of unknown length.
-const SPINNER: &str = "{spinner} {msg} ({elapsed})";
+const SPINNER: &str = "{spinner} {msg} ({elapsed}{left})";
+
+/// The time left, if the command has run before and took longer than it has taken so far.
+#[derive(Debug, Clone, Copy)]
+struct TimeLeft {
+    start: Instant,
+    /// How long the command took the last time.
+    last: Option<Duration>,
+}
+
+impl TimeLeft {
+    fn text(self) -> String {
+        let left = self.last.and_then(|last| last.checked_sub(self.start.elapsed()));
+        left.map_or_else(String::new, |left| format!("; about {} s left, going by the last time", left.as_secs()))
+    }
+}
 
 /// Shows the present stage of a command, on standard error. Shows nothing with `--quiet`.
 pub struct Stages<'a> {
     globals: &'a Globals,
     bar: ProgressBar,
+    left: TimeLeft,
     /// True if a line is printed at the start of each stage.
     announced: bool,
     _heartbeat: Heartbeat,
@@ -34,23 +51,29 @@ pub struct Stages<'a> {
 impl<'a> Stages<'a> {
     /// Shows `label` until the first stage starts.
     pub fn new(globals: &'a Globals, label: &str) -> Self {
-        Self::start(globals, label, BEAT)
+        Self::start(globals, label, BEAT, None)
+    }
+
+    /// Like [`Stages::new`], for a command that took the time `last` when it was last run.
+    pub fn of_repeated_command(globals: &'a Globals, label: &str, last: Option<Duration>) -> Self {
+        Self::start(globals, label, BEAT, last)
     }
 
     /// The stages of a command that usually ends at once. Without a terminal, nothing is printed in the first two
     /// seconds.
     pub fn of_quick_command(globals: &'a Globals, label: &str) -> Self {
-        Self::start(globals, label, FIRST)
+        Self::start(globals, label, FIRST, None)
     }
 
-    fn start(globals: &'a Globals, label: &str, first: Duration) -> Self {
+    fn start(globals: &'a Globals, label: &str, first: Duration, last: Option<Duration>) -> Self {
+        let left = TimeLeft { start: Instant::now(), last };
         let terminal = std::io::stderr().is_terminal();
         let target = match terminal && !globals.quiet {
             true => ProgressDrawTarget::stderr(),
             false => ProgressDrawTarget::hidden(),
         };
         let bar = ProgressBar::hidden();
-        restart(&bar, label, 0);
+        restart(&bar, label, 0, left);
         // the first frame must not be the default bar, which shows `0/0`
         bar.set_draw_target(target);
         if !bar.is_hidden() {
@@ -58,14 +81,14 @@ impl<'a> Stages<'a> {
         }
         let lines = !terminal && !globals.quiet;
         let shown = bar.clone();
-        let heartbeat = if lines { Heartbeat::new(first, move || state(&shown)) } else { Heartbeat::none() };
-        Self { globals, bar, announced: lines && first == BEAT, _heartbeat: heartbeat }
+        let heartbeat = if lines { Heartbeat::new(first, move || state(&shown, left)) } else { Heartbeat::none() };
+        Self { globals, bar, left, announced: lines && first == BEAT, _heartbeat: heartbeat }
     }
 
     /// Shows that `done` of `total` units of the work in the stage `name` are done. `total` is 0 if it is unknown.
     pub fn show(&self, name: &str, done: u64, total: u64) {
         if self.bar.message() != name || self.bar.length().unwrap_or(0) != total {
-            restart(&self.bar, name, total);
+            restart(&self.bar, name, total, self.left);
             if self.announced {
                 note(self.globals, name);
             }
@@ -93,9 +116,11 @@ impl Drop for Stages<'_> {
 }
 
 /// Starts a stage at zero. `total` is 0 if its length is unknown.
-fn restart(bar: &ProgressBar, name: &str, total: u64) {
+fn restart(bar: &ProgressBar, name: &str, total: u64, left: TimeLeft) {
     if let Ok(style) = ProgressStyle::with_template(if total > 0 { BAR } else { SPINNER }) {
-        bar.set_style(style);
+        bar.set_style(style.with_key("left", move |_: &ProgressState, out: &mut dyn Write| {
+            let _ = out.write_str(&left.text());
+        }));
     }
     if total > 0 {
         bar.set_length(total);
@@ -107,14 +132,14 @@ fn restart(bar: &ProgressBar, name: &str, total: u64) {
 }
 
 /// The present stage as one line of text.
-fn state(bar: &ProgressBar) -> String {
+fn state(bar: &ProgressBar, left: TimeLeft) -> String {
     let (name, so_far) = (bar.message(), bar.elapsed().as_secs());
     match bar.length().filter(|total| *total > 0) {
         Some(total) if bar.position() > 0 => {
             let percent = 100.0 * bar.position() as f64 / total as f64;
             format!("{name}: {percent:.0} %, {so_far} s so far, about {} s left", bar.eta().as_secs())
         }
-        _ => format!("{name}: {so_far} s so far"),
+        _ => format!("{name}: {so_far} s so far{}", left.text()),
     }
 }
 
@@ -166,13 +191,23 @@ mod tests {
     #[test]
     fn the_state_of_a_stage_has_a_share_only_if_its_length_is_known() {
         let bar = ProgressBar::hidden();
-        restart(&bar, "reading", 0);
-        assert_eq!(state(&bar), "reading: 0 s so far");
-        restart(&bar, "simulating", 200);
-        assert_eq!(state(&bar), "simulating: 0 s so far");
+        let new = TimeLeft { start: Instant::now(), last: None };
+        let shown = |bar: &ProgressBar| state(bar, new);
+        restart(&bar, "reading", 0, new);
+        assert_eq!(shown(&bar), "reading: 0 s so far");
+        restart(&bar, "simulating", 200, new);
+        assert_eq!(shown(&bar), "simulating: 0 s so far");
         bar.inc(50);
-        assert!(state(&bar).starts_with("simulating: 25 %, 0 s so far, about "), "{}", state(&bar));
-        restart(&bar, "writing", 0);
-        assert_eq!(state(&bar), "writing: 0 s so far");
+        assert!(shown(&bar).starts_with("simulating: 25 %, 0 s so far, about "), "{}", shown(&bar));
+        restart(&bar, "writing", 0, new);
+        assert_eq!(shown(&bar), "writing: 0 s so far");
+    }
+
+    #[test]
+    fn the_time_left_is_known_only_if_the_command_took_longer_the_last_time() {
+        let text = |last: f64| TimeLeft { start: Instant::now(), last: Some(Duration::from_secs_f64(last)) }.text();
+        assert_eq!(text(90.9), "; about 90 s left, going by the last time");
+        assert_eq!(text(0.0), "");
+        assert_eq!(TimeLeft { start: Instant::now(), last: None }.text(), "");
     }
 }

@@ -10,6 +10,7 @@ use super::output::{self, SCHEMA_VERSION};
 use super::plant::PlantFolder;
 use super::progress::Stages;
 use crate::error::{Error, Result};
+use crate::ops::night::last_duration;
 use crate::ops::retrain::retrain;
 
 /// Fit a challenger and promote it if it beats the champion.
@@ -35,7 +36,7 @@ pub struct Args {
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let PlantFolder { name, spec, registry, compute } = PlantFolder::open(&args.dir, globals)?;
     let night = {
-        let stages = Stages::new(globals, &name);
+        let stages = Stages::of_repeated_command(globals, &name, last_duration(registry.dir()));
         let is_imported = !args.no_import && args.dir.join(import::RECIPE).exists();
         let update = || if is_imported { import::repeat(&args.dir, globals, &stages) } else { Ok(()) };
         retrain(spec, compute, &registry, globals.seed, &update, &|stage| stages.show(stage, 0, 0))?

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -137,6 +138,15 @@ pub fn history(dir: &Path) -> Result<Vec<Night>> {
     lines.map(parse).collect()
 }
 
+/// How long the last fit or retraining took that fitted a model. `None` if there was none, or if the history is damaged.
+pub fn last_duration(dir: &Path) -> Option<Duration> {
+    let fitted = |n: &Night| {
+        matches!(n.outcome, Outcome::Fitted | Outcome::Promoted | Outcome::First | Outcome::Replaced | Outcome::Kept)
+    };
+    let last = history(dir).ok()?.into_iter().rev().find(fitted)?;
+    Duration::try_from_secs_f64(last.seconds).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,11 +172,15 @@ mod tests {
     fn records_are_appended_and_a_torn_last_line_is_ignored() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(history(dir.path()).unwrap(), []);
+        assert_eq!(last_duration(dir.path()), None);
         night(Outcome::First).append(dir.path()).unwrap();
         let path = file(dir.path());
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, [&whole[..], &whole[..20]].concat()).unwrap();
         assert_eq!(history(dir.path()).unwrap(), [night(Outcome::First)]);
+        night(Outcome::NothingNew).append(dir.path()).unwrap();
+        assert_eq!(last_duration(dir.path()), Some(Duration::from_secs(1)));
+        std::fs::write(&path, [&whole[..], &whole[..20]].concat()).unwrap();
         // the next record replaces the torn line
         night(Outcome::Kept).append(dir.path()).unwrap();
         assert_eq!(history(dir.path()).unwrap(), [night(Outcome::First), night(Outcome::Kept)]);
