@@ -59,7 +59,10 @@ fn place(spec: &TwinSpec, key: &LogKey) -> Range<usize> {
     match key {
         LogKey::Files => log.files.span.clone(),
         LogKey::Time => log.time.span.clone(),
-        LogKey::Where => log.only.values().next().map_or(log.files.span.clone(), |l| l.span.clone()),
+        LogKey::Where => {
+            let filters = log.only.values().chain(spec.signals.iter().flat_map(|s| s.only.values()));
+            filters.map(|l| l.span.clone()).next().unwrap_or(log.files.span.clone())
+        }
         LogKey::Value => long.map_or(log.files.span.clone(), |l| l.value.span.clone()),
         LogKey::Quality => long.and_then(|l| l.quality.as_ref()).map_or(log.files.span.clone(), |q| q.span.clone()),
         LogKey::Signal(name) => of_signal(spec, name),
@@ -67,7 +70,9 @@ fn place(spec: &TwinSpec, key: &LogKey) -> Range<usize> {
             let reads = |s: &&SignalSpec| s.column.as_ref().unwrap_or(&s.name).value == *name;
             let signal = spec.signals.iter().map(|s| &s.value).find(reads);
             let column = signal.map(|s| s.column.as_ref().unwrap_or(&s.name).span.clone());
-            column.or_else(|| log.only.get(name).map(|l| l.span.clone())).unwrap_or(log.files.span.clone())
+            let mut filters = std::iter::once(&log.only).chain(spec.signals.iter().map(|s| &s.only));
+            let filter = || filters.find_map(|only| only.get(name)).map(|l| l.span.clone());
+            column.or_else(filter).unwrap_or(log.files.span.clone())
         }
     }
 }

@@ -1,6 +1,5 @@
 //! Checks the files and columns of the log against the twin.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
 use super::model::timezone;
@@ -41,6 +40,9 @@ pub(super) fn log(faults: &mut Faults<'_>, plant: &Plant<'_>) {
         columns.iter().filter(|c| kinds.contains(&c.kind)).map(|c| c.name.as_str()).collect()
     };
     let all: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
+    if let Some(fault) = &plant.log.implausible {
+        faults.add_about_log("unreadable-log", &spec.time.span, &fault.message, &fault.help);
+    }
     time_column(faults, plant, &spec.time, &names(&[ColumnKind::Time]), &all);
     if let Some(episode) = spec.episode.as_ref().filter(|e| !all.contains(&e.as_str())) {
         missing(faults, episode, "episode column", &all);
@@ -129,6 +131,8 @@ fn wide_column(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec, 
             faults.add("unknown-column", &column.span, message, help);
         }
         Some(found) if !may_hold_numbers(found) => not_numbers(faults, &column.span, found, numeric),
+        // The range of the column is not that of the selected rows.
+        Some(_) if !signal.only.is_empty() || !plant.spec().log.only.is_empty() => {}
         Some(_) => ranges(faults, plant, signal, column),
     }
 }
@@ -172,10 +176,13 @@ fn contents(kind: ColumnKind) -> &'static str {
 
 /// Warns about signals that read the same column.
 fn shared_columns(faults: &mut Faults<'_>, plant: &Plant<'_>) {
-    let mut readers: HashMap<&str, &str> = HashMap::new();
+    let mut readers: Vec<&SignalSpec> = Vec::new();
     for signal in plant.signals.values() {
         let Some(column) = &signal.column else { continue };
-        if let Some(other) = readers.insert(column.as_str(), signal.name.as_str()) {
+        let reads = |r: &&&SignalSpec| r.column == signal.column && r.only == signal.only;
+        let other = readers.iter().find(reads).map(|r| &r.name.value);
+        readers.push(signal);
+        if let Some(other) = other {
             let message = format!("`{other}` and `{}` read the same column `{}`", signal.name.value, column.value);
             faults.warn("duplicate-column", &column.span, message, "give each signal its own column");
         }

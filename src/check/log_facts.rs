@@ -6,7 +6,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use crate::config::{Loaded, LogSpec, TimeSpan, TwinSpec};
-use crate::error::Error;
+use crate::error::{Error, LogFault};
 use crate::log::{self, Column, ColumnKind};
 
 /// Maximum number of values in a log whose value ranges are compared with the limits of its signals (not tuned).
@@ -18,6 +18,8 @@ pub(super) struct LogFacts {
     /// `None` if the files of the log cannot be read.
     pub(super) columns: Option<Vec<Column>>,
     pub(super) failure: Option<Error>,
+    /// The fault of times that were probably read in a wrong unit.
+    pub(super) implausible: Option<LogFault>,
     span: Option<(Timestamp, Timestamp)>,
     /// Typical time between two rows of a wide log.
     pub(super) sampling: Option<TimeSpan>,
@@ -41,9 +43,13 @@ impl LogFacts {
         if facts.find(&spec.time).is_some_and(|c| !any_times || matches!(c.kind, ColumnKind::Time | ColumnKind::Text))
             && let Ok(span) = log::time_span(dir, spec)
         {
-            facts.span = Some((span.first, span.last));
-            facts.sampling = span.sampling.filter(|_| spec.long.is_none());
             facts.rows = span.rows;
+            facts.implausible = span.implausible(&file.value);
+            // Spans of time cannot be compared with times that were read in a wrong unit.
+            if facts.implausible.is_none() {
+                facts.span = Some((span.first, span.last));
+                facts.sampling = span.sampling.filter(|_| spec.long.is_none());
+            }
         }
         let limited = file.value.signals.iter().any(|s| s.soft.is_some() || s.hard.is_some() || s.valid.is_some());
         if limited

@@ -25,6 +25,7 @@ pub(super) fn signals(faults: &mut Faults<'_>, plant: &Plant<'_>) {
         kind(faults, signal);
         effects(faults, plant, signal);
         equations(faults, plant, signal);
+        censored(faults, plant, signal);
         if let Some(m) = signal.multiple.as_ref().filter(|m| !(***m > 0.0 && m.is_finite())) {
             let message = "`multiple` must be above 0";
             let help = "write the lot size, like `multiple = 10`";
@@ -75,7 +76,8 @@ fn keys_of_role(faults: &mut Faults<'_>, signal: &SignalSpec) {
     }
     let role = *signal.role;
     let effects = signal.effects.values().next().map(|e| e.span.clone());
-    let rules: [Rule; 16] = [
+    let only = signal.only.values().next().map(|o| o.span.clone());
+    let rules: [Rule; 18] = [
         ("max_move", span(&signal.max_move), &[Control]),
         ("multiple", span(&signal.multiple), &[Control]),
         ("min_on", span(&signal.min_on), &[Control]),
@@ -90,6 +92,8 @@ fn keys_of_role(faults: &mut Faults<'_>, signal: &SignalSpec) {
         ("value", span(&signal.value), &[Disturbance, Setpoint]),
         ("column", span(&signal.column), &[State, Output, Control, Disturbance, Setpoint]),
         ("column_unit", span(&signal.column_unit), &[State, Output, Control, Disturbance, Setpoint]),
+        ("where", only, &[State, Output, Control, Disturbance, Setpoint]),
+        ("censored", span(&signal.censored), &[State, Output, Disturbance]),
         ("valid", span(&signal.valid), &[State, Output, Control, Disturbance, Setpoint]),
         ("hard", span(&signal.hard), &[State, Output, Control, Derived]),
     ];
@@ -311,6 +315,10 @@ fn kind(faults: &mut Faults<'_>, signal: &SignalSpec) {
             faults.add("contradiction", &resample.span, message, help);
         }
     }
+    if let (Some(Kind::Counter), Some(empty)) = (signal.kind.as_ref().map(|k| k.value), &signal.empty) {
+        let message = format!("`empty` of `{name}` contradicts its `kind`: a meter can run while it is not read");
+        faults.add("contradiction", &empty.span, message, "remove `empty`");
+    }
     let empty = signal.empty.as_ref().map(|e| ("empty", &e.span));
     for (key, place) in
         empty.into_iter().chain(signal.partial.as_ref().map(|p| ("partial", &p.span))).filter(|_| !summed)
@@ -367,6 +375,22 @@ fn equations(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec) {
         let declared = own.as_ref().filter(|_| signal.unit.is_some() || role == Role::State);
         let wanted = Wanted { what: format!("`{key}` of `{}`", signal.name.value), unit: declared };
         plant.expression(faults, expr, &wanted);
+    }
+}
+
+/// Checks the condition under which a value is only a lower bound. It is evaluated while the log is read, so it may use
+/// only signals whose values are logged or constant.
+fn censored(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec) {
+    let Some(condition) = &signal.censored else { return };
+    let wanted = Wanted { what: format!("`censored` of `{}`", signal.name.value), unit: Some(&Unit::one()) };
+    let Some(program) = plant.expression(faults, condition, &wanted) else { return };
+    let computed = |s: &&SignalSpec| *s.role == Role::Derived || s.start.is_some();
+    let read = program.reads.iter().filter_map(|(i, _)| plant.spec().signals.get(*i).map(|s| &s.value));
+    if let Some(other) = read.clone().find(computed) {
+        let message =
+            format!("`censored` of `{}` reads `{}`, which is not logged", signal.name.value, other.name.value);
+        let help = "use logged signals, like `censored = \"stock <= 0\"`";
+        faults.add("not-logged", &condition.span, message, help);
     }
 }
 

@@ -86,6 +86,10 @@ impl Files {
             }
             return Ok(());
         }
+        if path.is_file() && path.extension().is_none_or(|e| e != "toml") {
+            let help = "the file is not a twin or scenario file, because its name does not end with `.toml`";
+            return Err(Error::no_input(path, help));
+        }
         let entries = crate::disk::entries(path).unwrap_or_default().into_iter().map(|name| path.join(name));
         let twins: Vec<PathBuf> = entries.filter(|p| p.join("twin.toml").is_file()).collect();
         if !twins.is_empty() {

@@ -10,11 +10,13 @@ use crate::config::{scenario_json_schema, twin_json_schema};
 use crate::{expr, units};
 
 /// Definitions that are described in one phrase instead of a section.
-const PHRASES: [(&str, &str); 4] = [
+const PHRASES: [(&str, &str); 6] = [
     ("TimeSpan", "time span, like `10min`"),
     ("TimeOfDay", "time of day, like `06:30`"),
     ("Weekdays", "days, like `mon-fri`"),
     ("Files", "text, or list of texts"),
+    ("Labels", "text, or list of texts"),
+    ("TimeFormats", "text, or list of texts"),
 ];
 
 /// The text of `docs/reference.md`.

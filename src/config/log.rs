@@ -21,10 +21,10 @@ pub struct LogSpec {
     /// IANA time zone of time stamps without a time zone (default `UTC`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timezone: Option<At<String>>,
-    /// Format of time stamps that are text, in the notation of strftime, such as `%d.%m.%Y %H:%M`. ISO 8601 text and
-    /// dates that begin with the year need no format.
+    /// Format of time stamps that are text, in the notation of strftime, such as `%d.%m.%Y %H:%M`, or a list of formats
+    /// that are tried in order. ISO 8601 text and dates that begin with the year need no format.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time_format: Option<At<String>>,
+    pub time_format: Option<At<TimeFormats>>,
     /// Unit of time stamps that are numbers. By default, the unit is inferred from the size of the numbers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_unit: Option<At<TimeUnit>>,
@@ -139,6 +139,23 @@ impl Labels {
         match self {
             Self::One(l) => l == label,
             Self::Many(l) => l.iter().any(|l| l == label),
+        }
+    }
+}
+
+/// One or more formats of time stamps.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum TimeFormats {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl TimeFormats {
+    pub fn list(&self) -> &[String] {
+        match self {
+            Self::One(format) => std::slice::from_ref(format),
+            Self::Many(formats) => formats,
         }
     }
 }

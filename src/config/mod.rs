@@ -36,7 +36,7 @@ pub use json_schema::{scenario_json_schema, twin_json_schema};
 pub use load::{
     Loaded, Parsed, is_plant_name, load_scenario, load_twin, parse_scenario, parse_twin, parse_twin_text, twin_file,
 };
-pub use log::{Decimal, Labels, LogSpec, LongSpec, Stamps, TimeUnit};
+pub use log::{Decimal, Labels, LogSpec, LongSpec, Stamps, TimeFormats, TimeUnit};
 pub use model::{EnsembleSpec, GpKernel, GpSpec, MeanSpec, ModelSpec};
 pub use place::{inner_place, key_place};
 pub use planner::PlannerSpec;

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{At, ForecastSpec, LogSpec, ModelSpec, MpcSpec, RetrainSpec, TimeSpan};
+use super::{At, ForecastSpec, Labels, LogSpec, ModelSpec, MpcSpec, RetrainSpec, TimeSpan};
 use crate::error::{Error, Result};
 use crate::schema::Role;
 use crate::zone::{ZoneFault, zone};
@@ -94,7 +94,8 @@ pub enum Kind {
 pub enum Partial {
     /// A step that is only partly covered has no value.
     Missing,
-    /// The sum is divided by the covered fraction of the step.
+    /// The sum is divided by the covered fraction of the step. The increase of a counter over missing readings is spread
+    /// evenly over the time between the readings.
     Scale,
 }
 
@@ -165,6 +166,10 @@ pub struct SignalSpec {
     /// Column name in a wide log or tag in a long log (default: the name of the signal).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<At<String>>,
+    /// Selects the rows that are read for this signal, in addition to `log.where`: column → value or list of values, such
+    /// as `{ zone = "north" }`.
+    #[serde(default, rename = "where", skip_serializing_if = "IndexMap::is_empty")]
+    pub only: IndexMap<String, At<Labels>>,
     /// Unit of the column, if it differs from `unit`. Values are converted when the log is read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column_unit: Option<At<String>>,
@@ -211,6 +216,10 @@ pub struct SignalSpec {
     /// How a step is treated if the samples of an amount or counter cover only a part of it (default `missing`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partial: Option<At<Partial>>,
+    /// Condition under which a logged value is only a lower bound, such as the sales during a stock-out. In these steps,
+    /// the value counts as missing. The condition may use logged signals, constants and parameters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub censored: Option<At<String>>,
     /// How controllers forecast a disturbance (default `persistence`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forecast: Option<At<ForecastSpec>>,

@@ -59,6 +59,7 @@ pub(super) fn example(key: &str) -> Option<&'static str> {
         "where" => "{ sku = \"A12\" }",
         "kind" => "\"amount\"",
         "empty" => "0",
+        "censored" => "\"stock <= 0\"",
         "partial" => "\"scale\"",
         "signals" => "[{ name = \"outdoor_temp\", role = \"disturbance\", unit = \"degC\" }]",
         "role" => "\"state\"",

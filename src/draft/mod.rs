@@ -10,6 +10,7 @@
 mod behaviour;
 mod clock;
 mod columns;
+mod control_loops;
 mod file;
 mod notation;
 mod objective;
@@ -31,7 +32,6 @@ use file::{LogLines, Long};
 use notation::Settings;
 use roles::Guess;
 use spans::Spans;
-use tags::{Attribute, Tag};
 
 use crate::config::{self, Loaded, LogSpec, TimeSpan, TwinSpec};
 use crate::error::{Error, Result, plural};
@@ -95,6 +95,17 @@ impl Draft {
     /// # Errors
     /// [`Error::Data`] if no twin can be drafted from the log. The message states in one sentence what the log lacks.
     pub fn new(name: &str, source: LogSource<'_>, columns: &[ColumnSummary]) -> Result<Self> {
+        Self::of_entity(name, source, columns, None)
+    }
+
+    /// Drafts the twin. If `alternating` is the column that distinguishes several entities whose rows have different times,
+    /// only the most active entity is used.
+    fn of_entity(
+        name: &str,
+        source: LogSource<'_>,
+        columns: &[ColumnSummary],
+        alternating: Option<&str>,
+    ) -> Result<Self> {
         let time = columns::time(columns).ok_or_else(|| {
             let names = columns.iter().take(20).map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
             Error::Data(format!(
@@ -109,7 +120,7 @@ impl Draft {
             None => {
                 let spec = LogSpec::wide(source.pattern.to_owned(), time.name.clone());
                 let span = log::time_span(source.folder(), &spec)?;
-                notation.time_unit(span.unit);
+                notation.time_unit(span.numbers.filter(|n| !n.given).map(|n| n.unit));
                 let repeats = 1.0 - span.distinct as f64 / span.rows.max(1) as f64;
                 ((span.first, span.last), span.rows, repeats, span.sampling)
             }
@@ -117,7 +128,10 @@ impl Draft {
         // If many rows have equal times, some columns distinguish several entities. Only the most active entity is
         // used.
         let several = long.is_none() && repeats > MAX_REPEATS;
-        let entities = if several { log::entities(source.files, &time.name)? } else { None };
+        let entities = match several || alternating.is_some() {
+            true => log::entities(source.files, &time.name, alternating)?,
+            false => None,
+        };
         if let Some(entities) = &entities {
             notation.only(entities);
             rows = entities.list[0].rows;
@@ -131,7 +145,8 @@ impl Draft {
         let events = several && entities.is_none();
         // in a log in long format, each tag may have its own sample times
         let own = long.and_then(|(tag, ..)| spans::own_clock(tag, length, repeats));
-        let (step, longer) = match own {
+        let of_entity = alternating.map(|_| length / i64::try_from(rows).unwrap_or(i64::MAX).max(2).saturating_sub(1));
+        let (step, longer) = match own.or(of_entity) {
             Some(interval) => (spans::usual_step(interval), None),
             None if events => spans::step_of_events(length),
             None => spans::step(sampling, rows),
@@ -196,6 +211,13 @@ impl Draft {
         draft.limits(columns);
         draft.loops();
         draft.require_target();
+        if long.is_none()
+            && entities.is_none()
+            && let Some((loaded, schema)) = draft.parse(source)
+            && let Ok(Some(column)) = log::alternating(source.folder(), &loaded.value, &schema)
+        {
+            return Self::of_entity(name, source, columns, Some(&column));
+        }
         let mut read = draft.read(source);
         while let Some(longer) = read.as_ref().and_then(|grid| spans::without_holes(&grid.log, draft.step)) {
             draft.step = longer;
@@ -218,7 +240,7 @@ impl Draft {
         let only = self.lines.settings.iter().find(|l| l.starts_with("where = "));
         let only = only.and_then(|l| l.lines().next()).map_or(String::new(), |l| {
             let (setting, comment) = l.split_once("    # guess: ").unwrap_or((l, ""));
-            format!("several things are logged at the same times, so only one of them is used: {setting} ({comment})\n")
+            format!("the log contains the rows of several things, so only one of them is used: {setting} ({comment})\n")
         });
         let out = match self.left_out.len() {
             0 => String::new(),
@@ -266,46 +288,6 @@ impl Draft {
             )));
         }
         Ok(())
-    }
-
-    /// Uses constant alarm limits in the log as soft limits of the measurement whose tag has the same stem.
-    fn limits(&mut self, columns: &[ColumnSummary]) {
-        for column in columns.iter().filter(|c| c.distinct == 1 && c.min.is_finite()) {
-            let limit = Tag::parse(&column.name);
-            let Some(Attribute::Alarm(upper)) = limit.attribute else { continue };
-            let measured = |g: &&mut Guess| {
-                let tag = Tag::parse(&g.column);
-                tag.stem == limit.stem && matches!(tag.attribute, None | Some(Attribute::Measurement(_)))
-            };
-            let Some(guess) = self.signals.iter_mut().find(measured) else { continue };
-            let (low, high) = guess.soft.unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
-            // The tighter limits are used: HI rather than HIHI, and LO rather than LOLO.
-            guess.soft = Some(if upper { (low, high.min(column.min)) } else { (low.max(column.min), high) });
-        }
-        self.signals.iter_mut().for_each(|g| g.soft = g.soft.filter(|(low, high)| low < high));
-    }
-
-    /// In a control loop whose set-point moves, the set-point is the control and the controller output is an output.
-    fn loops(&mut self) {
-        let moved: Vec<String> = self
-            .signals
-            .iter()
-            .map(|g| (Tag::parse(&g.column), g))
-            .filter(|(tag, g)| matches!(tag.attribute, Some(Attribute::Setpoint(_))) && g.role == Role::Control)
-            .map(|(tag, _)| tag.stem.to_owned())
-            .collect();
-        for g in &mut self.signals {
-            let tag = Tag::parse(&g.column);
-            if matches!(tag.attribute, Some(Attribute::Output(_))) && moved.iter().any(|m| m == tag.stem) {
-                g.role = Role::Output;
-                g.reason = format!("role from the set-point that it follows, {}", g.reason);
-            }
-        }
-        if !self.signals.iter().any(|s| s.role == Role::Control) {
-            for g in self.signals.iter_mut().filter(|s| s.role == Role::Setpoint) {
-                g.role = Role::Control;
-            }
-        }
     }
 
     /// A twin needs a signal to predict. If no signal is a state or an output, the demand, or else the last

@@ -73,11 +73,12 @@ fn add_times(column: &arrow_array::ArrayRef, texts: &mut Coded, out: &mut Vec<u6
 }
 
 /// Returns the columns that, together with the column `time`, identify the rows of the files: one column, or two if one
-/// is not sufficient. Returns `None` if no columns identify the rows.
+/// is not sufficient. Returns `None` if no columns identify the rows. If the column `given` is known to distinguish the
+/// entities, only this column is used.
 ///
 /// # Errors
 /// The errors of [`super::describe()`].
-pub fn entities(files: &[PathBuf], time: &str) -> Result<Option<Entities>> {
+pub fn entities(files: &[PathBuf], time: &str, given: Option<&str>) -> Result<Option<Entities>> {
     let folder = |file: &Path| file.parent().unwrap_or_else(|| Path::new("")).to_path_buf();
     let files = files.iter().map(|f| LogFile::open(&folder(f), f)).collect::<Result<Vec<LogFile>>>()?;
     let Some(file) = files.last() else { return Ok(None) };
@@ -119,7 +120,11 @@ pub fn entities(files: &[PathBuf], time: &str) -> Result<Option<Entities>> {
         let keys: HashSet<(u64, Vec<u32>)> = (0..rows).map(|r| (times[r], key(set, r))).collect();
         keys.len() as f64 >= IDENTIFIED * rows as f64
     };
-    let Some(set) = sets.find(identifies) else { return Ok(None) };
+    let set = match given {
+        Some(name) => labels.iter().position(|l| *l == name).map(|i| vec![i]),
+        None => sets.find(identifies),
+    };
+    let Some(set) = set else { return Ok(None) };
 
     let mut active = vec![0usize; rows];
     let names: Vec<&str> = numbers.into_iter().filter(|n| !set.iter().any(|i| labels[*i] == *n)).collect();

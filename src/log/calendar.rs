@@ -13,7 +13,7 @@ const DAY_US: i64 = 24 * HOUR_US;
 const WEEK_US: i64 = 7 * DAY_US;
 
 /// Returns the time zone in which steps are built: that of the plant or, if it is not given, that of the log.
-fn zone(spec: &TwinSpec) -> Result<TimeZone> {
+pub(super) fn zone(spec: &TwinSpec) -> Result<TimeZone> {
     match (&spec.timezone, &spec.log.timezone) {
         (None, Some(_)) => time::zone(&spec.log),
         _ => spec.zone(),

@@ -16,6 +16,7 @@ use super::render::short;
 use super::samples::Samples;
 use super::scan::RawSamples;
 use super::text::{duration, percent};
+use super::unit_jumps::{OtherUnits, unit_jumps};
 use crate::config::{Kind, TimeSpan};
 use crate::schema::Role;
 
@@ -30,8 +31,8 @@ pub(super) struct Rule {
     /// Unit of the signal, for messages.
     pub unit: String,
     pub mapping: ColumnMapping,
-    /// Whether the signal is a temperature, which may have been logged in degC, degF or K.
-    pub temperature: bool,
+    /// Units in which a part of the values may have been logged.
+    pub other_units: OtherUnits,
     /// Absolute zero in the unit of the signal, if that unit is degC or degF.
     pub absolute_zero: Option<f64>,
     /// Whether values in the unit of the signal are usually amounts per sample.
@@ -215,7 +216,14 @@ fn sort(s: &mut Samples) {
 
 /// Converts the readings of a counter to increases.
 fn count_increases(s: &Samples, rule: &Rule, note: &mut impl FnMut(Option<Finding>)) -> Samples {
-    let Increases { samples, zeros, resets, rollovers, falls, jumps } = increases(s, rule.max_gap);
+    // The readings may be farther apart than `max_gap` if the step is shorter than the interval of the readings.
+    let longest = rule.max_gap.max(s.interval().map_or(0, |interval| interval + interval / 2));
+    let Increases { samples, zeros, resets, rollovers, falls, jumps, gaps } = increases(s, longest);
+    let help = format!(
+        ", which is more than `max_gap` ({}); a longer `max_gap` with `partial = \"scale\"` spreads the increase evenly",
+        duration(rule.max_gap)
+    );
+    note(gaps.finding(&rule.signal, &rule.unit, FindingAction::Dropped, &help));
     let mut counter =
         |o: &Occurrences, action, text: &str| note(o.finding(&rule.signal, FindingClass::CounterRestart, action, text));
     counter(&zeros, FindingAction::Dropped, "readings of 0, after which the counter continued at its last reading");
@@ -291,12 +299,20 @@ fn examine(s: &Samples, rule: &Rule, note: &mut impl FnMut(Option<Finding>)) {
     let name = rule.signal.as_str();
     let mut kept = |o: Occurrences, class, text: String| note(o.finding(name, class, FindingAction::Kept, text));
     let (Some(first), Some(last)) = (s.time.first(), s.time.last()) else { return };
+    let codes = detect::missing_value_codes(s);
+    if let Some((code, all)) = codes.as_ref().filter(|c| c.1.count == s.value.len()) {
+        let text = format!(
+            "the value is always {code}, which looks like a code for a missing value; set `valid` so that it is dropped, or correct the column"
+        );
+        kept(*all, FindingClass::OutOfRange, text);
+        return;
+    }
     if s.value.len() > 1 && !rule.mapping.holds && s.value.windows(2).all(|w| w[0] == w[1]) {
         let all = Occurrences::between(s.value.len(), *first, *last);
         kept(all, FindingClass::Constant, format!("the value never changes; it is always {}", s.value[0]));
         return;
     }
-    let jumps = detect::unit_jumps(s, rule.temperature);
+    let jumps = unit_jumps(s, &rule.other_units);
     let mut kinds: Vec<&str> = jumps.iter().map(|j| j.1).collect();
     kinds.sort_unstable();
     kinds.dedup();
@@ -315,7 +331,7 @@ fn examine(s: &Samples, rule: &Rule, note: &mut impl FnMut(Option<Finding>)) {
             ),
         );
     }
-    if let Some((code, occurrences)) = detect::missing_value_codes(s) {
+    if let Some((code, occurrences)) = codes {
         let text = format!("{code} looks like a code for a missing value; set `valid` so that it is dropped");
         kept(occurrences, FindingClass::OutOfRange, text);
     } else if let Some(out) = detect_dropout(s, rule) {

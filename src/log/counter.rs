@@ -5,7 +5,10 @@ use std::sync::Arc;
 use super::clock::typical_interval;
 use super::detect::quantiles;
 use super::occurrences::Occurrences;
+use super::quality::{Finding, FindingAction, FindingClass};
+use super::render::short;
 use super::samples::Samples;
+use super::text::rfc3339;
 
 /// Minimum number of samples required to recognise a counter.
 const MIN_SAMPLES: usize = 50;
@@ -31,6 +34,46 @@ pub(super) struct Increases {
     pub falls: Occurrences,
     /// Implausible rises, for example because the meter was replaced or its unit changed. The increase is unknown.
     pub jumps: Occurrences,
+    /// Increases between readings that are more than `max_gap` apart, which were not used.
+    pub gaps: LongIncreases,
+}
+
+/// Increases of a counter between readings that are far apart. Their sum is known, but it is unknown how they are
+/// distributed over the steps in between.
+#[derive(Debug, Default)]
+pub(super) struct LongIncreases {
+    occurrences: Occurrences,
+    total: f64,
+    /// Times of the readings before and after the longest interval, and the increase between them.
+    longest: Option<(i64, i64, f64)>,
+}
+
+impl LongIncreases {
+    pub fn add(&mut self, from: i64, to: i64, increase: f64) {
+        self.occurrences.merge(&Occurrences::between(1, from, to));
+        self.total += increase;
+        if self.longest.is_none_or(|l| to - from > l.1 - l.0) {
+            self.longest = Some((from, to, increase));
+        }
+    }
+
+    /// Returns the finding about these increases of a signal with the given unit. `help` names the setting that changes
+    /// how the increases are treated.
+    pub fn finding(&self, signal: &str, unit: &str, action: FindingAction, help: &str) -> Option<Finding> {
+        let (from, to, increase) = self.longest?;
+        let amount = |v: f64| format!("{} {unit}", short(v));
+        let text = match self.occurrences.count {
+            1 => format!("an increase of {} between {} and {}", amount(increase), rfc3339(from), rfc3339(to)),
+            _ => format!(
+                "increases of {} in total between readings that are far apart, the longest of them {} between {} and {}",
+                amount(self.total),
+                amount(increase),
+                rfc3339(from),
+                rfc3339(to)
+            ),
+        };
+        self.occurrences.finding(signal, FindingClass::CounterGap, action, format!("{text}{help}"))
+    }
 }
 
 /// Returns the increase between consecutive readings that are at most `max_gap` µs apart.
@@ -70,11 +113,13 @@ pub(super) fn increases(s: &Samples, max_gap: i64) -> Increases {
                 continue;
             }
         };
-        if at - s.time[a] <= max_gap {
-            time.push(s.time[a]);
-            value.push(increase);
-            length.push(at - s.time[a]);
+        if at - s.time[a] > max_gap {
+            out.gaps.add(s.time[a], at, increase);
+            continue;
         }
+        time.push(s.time[a]);
+        value.push(increase);
+        length.push(at - s.time[a]);
     }
     out.samples = Samples { time: Arc::new(time), value, length };
     out
@@ -179,7 +224,8 @@ mod tests {
         assert_eq!(found(&[9_990.0, 9_995.0, 2.0, 7.0]), (vec![5.0, 7.0, 5.0], [0, 0, 1, 0]));
         assert_eq!(found(&[500.0, 502.0, 300.0, 302.0]), (vec![2.0, 2.0], [0, 0, 0, 1]));
         let gap = Samples { time: Arc::new(vec![0, MIN, 100 * MIN]), ..readings(&[1.0, 2.0, 9.0]) };
-        assert_eq!(increases(&gap, 10 * MIN).samples.value, [1.0]);
+        let found = increases(&gap, 10 * MIN);
+        assert_eq!((found.samples.value, found.gaps.longest), (vec![1.0], Some((MIN, 100 * MIN, 7.0))));
     }
 
     #[test]

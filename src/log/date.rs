@@ -1,11 +1,15 @@
 //! Reads dates and times that are written as text, and proposes a format for texts that cannot be read without one.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::fmt::strtime;
 use jiff::tz::Offset;
 
 const DAY_US: i64 = 86_400_000_000;
+/// Minimum number of times on each date from which the order of day and month is judged (not tuned).
+const MIN_TIMES: usize = 4;
 
 /// A time that was written as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,8 +23,10 @@ pub(super) enum Civil {
 /// Formats that need no setting, because a date that begins with the year can be read in only one way.
 const YEAR_FIRST: [&str; 5] =
     ["%Y/%m/%d", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S%.f", "%Y.%m.%d %H:%M", "%Y.%m.%d %H:%M:%S%.f"];
+/// How a format begins if it begins with the year.
+const YEARS: [&str; 5] = ["%Y", "%y", "%F", "%C", "%G"];
 /// Date formats that are proposed to the user.
-const DATES: [&str; 13] = [
+const DATES: [&str; 15] = [
     "%d.%m.%Y",
     "%d/%m/%Y",
     "%m/%d/%Y",
@@ -34,20 +40,29 @@ const DATES: [&str; 13] = [
     "%d %b %Y",
     "%b %d %Y",
     "%b %d, %Y",
+    "%Y-%d-%m",
+    "%Y/%d/%m",
 ];
 /// Time-of-day formats that are proposed to the user.
 const CLOCKS: [&str; 6] = ["", " %H:%M", " %H:%M:%S", " %H:%M:%S%.f", " %I:%M %p", " %I:%M:%S %p"];
 
-/// Reads a time in the given format. Without a format, reads ISO 8601 and dates that begin with the year. `24:00` is
-/// midnight at the end of the day.
-pub(super) fn parse(text: &str, format: Option<&str>) -> Option<Civil> {
-    let text = text.trim();
-    within_day(text, format).or_else(|| {
+/// Reads a time in the first of the given formats that fits. ISO 8601 and dates that begin with the year are read without
+/// a format, unless a given format begins with the year. `24:00` is midnight at the end of the day.
+pub(super) fn parse(text: &str, formats: &[String]) -> Option<Civil> {
+    // A date that begins with the year cannot be confused with a date that begins with the day or the month.
+    let iso = !formats.iter().any(|f| YEARS.iter().any(|y| f.starts_with(y)));
+    let given = |text: &str| formats.iter().find_map(|f| formatted(text, f));
+    with_day_end(text.trim(), |text| given(text).or_else(|| if iso { year_first(text) } else { None }))
+}
+
+/// Reads a time with `read`, where `24:00` is midnight at the end of the day.
+fn with_day_end(text: &str, read: impl Fn(&str) -> Option<Civil>) -> Option<Civil> {
+    read(text).or_else(|| {
         let at = day_end(text)?;
         let same_day = format!("{}00{}", &text[..at], &text[at + 2..]);
         let rest = text[at + 5..].trim_start_matches(":00");
         let fraction = rest.strip_prefix('.').map_or("", |f| f.trim_start_matches('0'));
-        match within_day(&same_day, format)? {
+        match read(&same_day)? {
             _ if rest.starts_with(':') || fraction.starts_with(|c: char| c.is_ascii_digit()) => None,
             Civil::Instant(us) => Some(Civil::Instant(us + DAY_US)),
             Civil::Local(us) => Some(Civil::Local(us + DAY_US)),
@@ -65,11 +80,8 @@ pub(super) fn is_day_end(text: &str) -> bool {
     day_end(text).is_some()
 }
 
-/// Reads a time between 00:00 and 23:59.
-fn within_day(text: &str, format: Option<&str>) -> Option<Civil> {
-    if let Some(format) = format {
-        return formatted(text, format);
-    }
+/// Reads a time between 00:00 and 23:59 whose date begins with the year.
+fn year_first(text: &str) -> Option<Civil> {
     if let Ok(t) = text.parse::<Timestamp>() {
         return Some(Civil::Instant(t.as_microsecond()));
     }
@@ -90,51 +102,58 @@ pub(super) fn local(time: DateTime) -> Option<Civil> {
     Offset::UTC.to_timestamp(time).ok().map(|t| Civil::Local(t.as_microsecond()))
 }
 
-/// The formats in which all texts of a column can be read.
-#[derive(Debug, Default)]
-pub(super) struct Formats {
-    /// `None` until the first text has been added.
-    fitting: Option<Vec<String>>,
+/// Whether `text` can be read in `format`.
+pub(super) fn fits(text: &str, format: &str) -> bool {
+    // A year with two digits must not be read as a year of the first century.
+    let read = with_day_end(text.trim(), |text| formatted(text, format));
+    matches!(read, Some(Civil::Local(us)) if us > -2_208_988_800_000_000)
 }
 
-impl Formats {
-    /// Drops the formats in which `text` cannot be read. A text without a digit, such as `n/a`, is ignored.
-    pub fn add(&mut self, text: &str) {
-        if !text.contains(|c: char| c.is_ascii_digit()) {
-            return;
+/// Returns the formats in which `text` can be read, among those that are proposed to the user.
+pub(super) fn formats(text: &str) -> Vec<String> {
+    if !text.contains(|c: char| c.is_ascii_digit()) {
+        return Vec::new();
+    }
+    let all = DATES.iter().flat_map(|date| CLOCKS.iter().map(move |clock| format!("{date}{clock}")));
+    all.filter(|f| fits(text, f)).collect()
+}
+
+/// Returns one of the `formats` for each order of day, month and year.
+pub(super) fn distinct(formats: &[String]) -> Vec<&str> {
+    let mut out: Vec<&str> = Vec::new();
+    let date = |f: &str| DATES.iter().position(|d| f.starts_with(d) && !f[d.len()..].starts_with(','));
+    for format in formats {
+        if !out.iter().any(|o| date(o) == date(format)) {
+            out.push(format);
         }
-        // A year with two digits must not be read as a year of the first century.
-        let fits = |f: &str| matches!(parse(text, Some(f)), Some(Civil::Local(us)) if us > -2_208_988_800_000_000);
-        match &mut self.fitting {
-            Some(formats) => formats.retain(|f| fits(f)),
-            None => {
-                let all = DATES.iter().flat_map(|date| CLOCKS.iter().map(move |clock| format!("{date}{clock}")));
-                self.fitting = Some(all.filter(|f| fits(f)).collect());
-            }
+    }
+    out
+}
+
+/// Recognises dates whose day and month are exchanged although they begin with the year, like `2023-31-01`.
+#[derive(Debug, Default)]
+pub(super) struct DateOrder {
+    /// Number of times on each date (in days since 1970). Only the first few dates are kept.
+    times: BTreeMap<i64, usize>,
+}
+
+impl DateOrder {
+    /// Adds a local time.
+    pub fn add(&mut self, us: i64) {
+        let day = us.div_euclid(DAY_US);
+        if self.times.len() <= 12 || self.times.contains_key(&day) {
+            *self.times.entry(day).or_default() += 1;
         }
     }
 
-    /// Returns the remaining formats, one for each order of day, month and year.
-    pub fn list(&self) -> Vec<&str> {
-        let mut out: Vec<&str> = Vec::new();
-        let date = |f: &str| DATES.iter().position(|d| f.starts_with(d) && !f[d.len()..].starts_with(','));
-        for format in self.fitting.iter().flatten() {
-            if !out.iter().any(|o| date(o) == date(format)) {
-                out.push(format);
-            }
-        }
-        out
-    }
-
-    /// Returns advice for times that cannot be read.
-    pub fn advice(&self) -> String {
-        match self.list()[..] {
-            [] => "export time stamps, ISO 8601 text such as 2024-06-01T12:00:00Z or seconds since 1970, or describe the text with `time_format` in `log`".into(),
-            [one] => format!("set `time_format = \"{one}\"` in `log`"),
-            [one, other, ..] => format!(
-                "the order of day and month is unclear, so set either `time_format = \"{one}\"` or `time_format = \"{other}\"` in `log`"
-            ),
-        }
+    /// Returns true if all times lie on the same day of consecutive months, and several times on each of these days.
+    pub fn is_exchanged(&self) -> bool {
+        let at = |day: i64| Timestamp::from_microsecond(day * DAY_US).ok().map(|t| Offset::UTC.to_datetime(t));
+        let dates: Vec<DateTime> = self.times.keys().filter_map(|d| at(*d)).collect();
+        let consecutive = |w: &[DateTime]| w[0].day() == w[1].day() && w[0].month() + 1 == w[1].month();
+        (3..=12).contains(&dates.len())
+            && dates.windows(2).all(consecutive)
+            && self.times.values().all(|n| *n >= MIN_TIMES)
     }
 }
 
@@ -157,7 +176,7 @@ mod tests {
             "2022/7/2 0:00:00.0",
             "2022/07/02",
         ] {
-            assert_eq!(parse(text, None), at("2022-07-02T00:00:00"), "{text}");
+            assert_eq!(parse(text, &[]), at("2022-07-02T00:00:00"), "{text}");
         }
         for text in [
             "2022-07-01 24:01",
@@ -168,24 +187,33 @@ mod tests {
             "24:00",
             "",
         ] {
-            assert_eq!(parse(text, None), None, "{text}");
+            assert_eq!(parse(text, &[]), None, "{text}");
         }
-        assert_eq!(parse("01.02.2022 24:00", Some("%d.%m.%Y %H:%M")), at("2022-02-02T00:00:00"));
+        // a format that begins with the day does not exclude dates that begin with the year
+        let formats = ["%d.%m.%Y".to_owned(), "%m/%d/%Y".to_owned()];
+        for text in ["31.12.2022", "12/31/2022", "2022-12-31"] {
+            assert_eq!(parse(text, &formats), at("2022-12-31T00:00:00"), "{text}");
+        }
+        assert_eq!(parse("2022-13-01", &["%Y-%d-%m".into()]), at("2022-01-13T00:00:00"));
+        assert_eq!(parse("2022-01-13", &["%Y-%d-%m".into()]), None);
+        assert_eq!(parse("01.02.2022 24:00", &["%d.%m.%Y %H:%M".into()]), at("2022-02-02T00:00:00"));
     }
 
     #[test]
     fn a_format_is_proposed_and_an_unclear_order_of_day_and_month_is_stated() {
         let formats = |texts: &[&str]| {
-            let mut f = Formats::default();
-            texts.iter().for_each(|t| f.add(t));
-            f.list().join("|")
+            let mut all = super::formats(texts[0]);
+            all.retain(|f| texts.iter().all(|t| fits(t, f)));
+            distinct(&all).join("|")
         };
         assert_eq!(formats(&["01/07/2022 01:00"]), "%d/%m/%Y %H:%M|%m/%d/%Y %H:%M");
         assert_eq!(formats(&["01/07/2022 01:00", "13/07/2022 24:00"]), "%d/%m/%Y %H:%M");
         assert_eq!(formats(&["24.12.2011 00:00:00"]), "%d.%m.%Y %H:%M:%S");
         assert_eq!(formats(&["24.12.11"]), "%d.%m.%y");
+        assert_eq!(formats(&["01/03/23 00:00"]), "%d/%m/%y %H:%M|%m/%d/%y %H:%M");
         assert_eq!(formats(&["01-Feb-24 00:00:00.25"]), "%d-%b-%y %H:%M:%S%.f");
         assert_eq!(formats(&["1/31/2024 1:05 PM"]), "%m/%d/%Y %I:%M %p");
         assert_eq!(formats(&["yesterday"]), "");
+        assert_eq!(formats(&["2023-13-03 00:15"]), "%Y-%d-%m %H:%M");
     }
 }

@@ -11,13 +11,14 @@ use super::batches::{Batches, Decoding, each_batch};
 use super::cast;
 use super::clock::typical_interval;
 use super::counter::Rises;
-use super::date::{self, Formats};
+use super::date;
 use super::footer::{self, ColumnKind, FileColumn, LogFile};
 use super::numerals::{Numerals, OtherTexts, Written};
-use super::scan::{read_times, time_kind, unreadable_times, wrong_type};
-use super::time::{NO_TIME, TimeReader};
-use crate::config::{Decimal, LogSpec, TimeSpan, TimeUnit};
-use crate::error::{Error, Result};
+use super::scan::{read_times, time_kind, wrong_type};
+use super::time::{NO_TIME, NumericTimes, TimeReader};
+use super::time_span::{Span, implausible};
+use crate::config::{At, Decimal, LogSpec, TimeFormats, TimeSpan, TwinSpec};
+use crate::error::{Error, LogFault, Result};
 
 /// Summary of one column. Statistics that do not apply to the kind of the column are NaN.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,17 +68,27 @@ pub struct Notation {
 }
 
 /// First and last time stamp of a log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LogSpan {
     pub first: Timestamp,
     pub last: Timestamp,
     pub rows: usize,
     /// Number of distinct time stamps.
     pub distinct: usize,
-    /// Typical interval between rows.
+    /// Typical interval between rows, also in µs.
     pub sampling: Option<TimeSpan>,
-    /// Unit of the numbers in the time column, if it was inferred.
-    pub unit: Option<TimeUnit>,
+    interval: i64,
+    /// The numbers in the time column, if there are any.
+    pub numbers: Option<NumericTimes>,
+}
+
+impl LogSpan {
+    /// Returns the fault if the time span is implausible for the step, which indicates that the times were read in a wrong
+    /// unit.
+    pub fn implausible(&self, spec: &TwinSpec) -> Option<LogFault> {
+        let (first, last) = (self.first.as_microsecond(), self.last.as_microsecond());
+        implausible(&Span { first, last, rows: self.distinct, interval: self.interval }, self.numbers, spec)
+    }
 }
 
 /// Maximum number of distinct values that are counted (not tuned).
@@ -264,21 +275,19 @@ fn summarise_texts(files: &[LogFile], out: &mut ColumnSummary) -> Result<()> {
 }
 
 fn reads_as_time(text: &str) -> bool {
-    let mut formats = Formats::default();
-    formats.add(text);
-    date::parse(text, None).is_some() || !formats.list().is_empty()
+    date::parse(text, &[]).is_some() || !date::formats(text).is_empty()
 }
 
 fn summarise_times(files: &[LogFile], out: &mut ColumnSummary) {
     let mut spec = LogSpec::wide(String::new(), out.name.clone());
     let Ok(mut read) = times(files, &spec) else { return };
-    let formats: Vec<String> = read.reader.formats().list().into_iter().map(str::to_owned).collect();
+    let formats: Vec<String> = read.reader.unreadable().common_formats().into_iter().map(str::to_owned).collect();
     if read.times.is_empty() {
         // If the order of day and month is unclear, the order that gives the shorter log is the more likely one.
         let span = |t: &Times| t.times.iter().max().zip(t.times.iter().min()).map_or(i64::MAX, |(a, b)| a - b);
         let mut all: Vec<(String, Times)> = Vec::new();
         for format in formats {
-            spec.time_format = Some(format.clone().into());
+            spec.time_format = Some(At::from(TimeFormats::One(format.clone())));
             let Ok(again) = times(files, &spec) else { return };
             all.push((format, again));
         }
@@ -351,8 +360,9 @@ pub fn time_span(dir: &Path, spec: &LogSpec) -> Result<LogSpan> {
             rows,
             distinct: times.len(),
             sampling: interval(&times),
-            unit: reader.inferred_unit(),
+            interval: typical_interval(&times).map_or(0, |i| i.0),
+            numbers: reader.numbers(),
         }),
-        _ => Err(Error::Log(unreadable_times(&files, &reader, 0).into_iter().collect())),
+        _ => Err(Error::Log(reader.fault(&files, 0).into_iter().collect())),
     }
 }

@@ -1,6 +1,5 @@
-//! Detects values that look wrong in a clean series of samples: flat lines, changes of unit, spikes, counters that
-//! restart, and codes for missing values. Suspicious values are only reported, because the user must decide what to
-//! repair.
+//! Detects values that look wrong in a clean series of samples: flat lines, spikes, counters that restart, and codes for
+//! missing values. Suspicious values are only reported, because the user must decide what to repair.
 //!
 //! The thresholds of the detectors are not tuned. Tests that inject faults (`tests/internal/log`) check that each class
 //! of fault is found in at least 95 % of the trials, and that clean logs produce at most one false finding per signal
@@ -94,128 +93,6 @@ pub(super) fn flat_lines(s: &Samples) -> Vec<SampleRange> {
     out
 }
 
-/// A unit conversion, `v' = gain * v + shift`.
-#[derive(Debug, Clone, Copy)]
-struct Conversion {
-    gain: f64,
-    shift: f64,
-    /// Text that completes the message "some values seem to be …".
-    name: &'static str,
-}
-
-/// Values are assumed to be wrong by a factor of 1000 if they are above 50 times or below 2 % of the typical magnitude.
-const FAR_ABOVE: f64 = 50.0;
-const FAR_BELOW: f64 = 0.02;
-/// The unit of a temperature signal may change at a sample if the value changes by more than this many times the 99th
-/// percentile of the step changes, and by at least 5 units.
-const JUMP_MOVES: f64 = 6.0;
-const MIN_JUMP: f64 = 5.0;
-/// Maximum number of unit changes reported per signal.
-const MAX_JUMPS: usize = 64;
-
-const SCALES: [Conversion; 2] = [
-    Conversion { gain: 1e3, shift: 0.0, name: "1000 times too large" },
-    Conversion { gain: 1e-3, shift: 0.0, name: "1000 times too small" },
-];
-
-const TEMPERATURES: [Conversion; 4] = [
-    Conversion { gain: 1.8, shift: 32.0, name: "in degF instead of degC" },
-    Conversion { gain: 1.0 / 1.8, shift: -32.0 / 1.8, name: "in degC instead of degF" },
-    Conversion { gain: 1.0, shift: 273.15, name: "in K instead of degC" },
-    Conversion { gain: 1.0, shift: -273.15, name: "in degC instead of K" },
-];
-
-/// Finds ranges that seem to have been logged in another unit. Where the unit changes, the level jumps in a way that
-/// the unit conversion explains. Values logged in another unit differ from the rest of the series, but have the
-/// same level and variability once they are converted back.
-pub(super) fn unit_jumps(s: &Samples, temperature: bool) -> Vec<(SampleRange, &'static str)> {
-    let v = &s.value;
-    let n = v.len();
-    if n < 20 {
-        return Vec::new();
-    }
-    let [_, move99] = quantiles(v.windows(2).map(|w| (w[1] - w[0]).abs()), n, [0.5, 0.99]);
-    let [size40, size60] = quantiles(v.iter().map(|v| v.abs()), n, [0.4, 0.6]);
-    let mut out: Vec<(SampleRange, &'static str)> = Vec::new();
-    let mut i = 1;
-    while i < n && out.len() < MAX_JUMPS {
-        let other_scale = || if temperature { temperature_jump(v, i, move99) } else { None };
-        match scale_jump(v, i, size40, size60).or_else(other_scale) {
-            Some((to, c)) if is_converted(v, i, to, c) => {
-                out.push((SampleRange { from: i, to }, c.name));
-                i = to + 1;
-            }
-            _ => i += 1,
-        }
-    }
-    out
-}
-
-/// Returns the end of a range that begins at sample `i` and whose values are wrong by a factor of 1000. `size40` and
-/// `size60` are the 40 % and 60 % quantiles of the absolute values.
-fn scale_jump(v: &[f64], i: usize, size40: f64, size60: f64) -> Option<(usize, Conversion)> {
-    let (a, b) = (v[i - 1].abs(), v[i].abs());
-    SCALES.iter().find_map(|c| {
-        let large = c.gain > 1.0;
-        let begins = if large {
-            b > FAR_ABOVE * size60 && size60 > 0.0 && a < b / FAR_ABOVE
-        } else {
-            b < FAR_BELOW * size40 && a > FAR_ABOVE * b && size40 > 0.0
-        };
-        let beyond = |x: f64| if large { x.abs() > FAR_ABOVE * size60 } else { x.abs() < FAR_BELOW * size40 };
-        let end = || (i..v.len()).find(|j| !beyond(v[*j])).unwrap_or(v.len());
-        begins.then(|| (end(), *c))
-    })
-}
-
-/// Returns the end of a range that begins at sample `i` and was logged on another temperature scale. `move99` is the
-/// 99th percentile of the absolute step changes.
-fn temperature_jump(v: &[f64], i: usize, move99: f64) -> Option<(usize, Conversion)> {
-    let (a, b) = (v[i - 1], v[i]);
-    let jump = (b - a).abs();
-    if jump <= JUMP_MOVES * move99 || jump < MIN_JUMP {
-        return None;
-    }
-    let fits = |from: f64, to: f64, c: &Conversion| {
-        let moved = (c.gain * from + c.shift - from).abs();
-        let slack = 2.5 * move99 * (1.0 + c.gain);
-        (to - (c.gain * from + c.shift)).abs() <= slack.max(1e-3 * moved) && slack < 0.4 * moved
-    };
-    TEMPERATURES.iter().find_map(|c| {
-        let back = Conversion { gain: 1.0 / c.gain, shift: -c.shift / c.gain, name: c.name };
-        let end = || (i + 1..v.len()).find(|j| fits(v[*j - 1], v[*j], &back)).unwrap_or(v.len());
-        fits(a, b, c).then(|| (end(), *c))
-    })
-}
-
-/// Returns true if the samples `from..to` lie outside the range of the other samples but, after conversion, lie within
-/// that range and vary by a similar amount.
-fn is_converted(v: &[f64], from: usize, to: usize, c: Conversion) -> bool {
-    let length = to - from;
-    if length < 3 || v.len() - length < 10 {
-        return false;
-    }
-    let rest = || v[..from].iter().chain(&v[to..]).copied();
-    let [low, q01, q99, high] = quantiles(rest(), v.len() - length, [0.0, 0.01, 0.99, 1.0]);
-    let [middle] = quantiles(v[from..to].iter().copied(), length, [0.5]);
-    let back = (middle - c.shift) / c.gain;
-    let margin = 0.1 * (high - low);
-    if (q01..=q99).contains(&middle) || !(low - margin..=high + margin).contains(&back) {
-        return false;
-    }
-    // A signal can also fall to a thousandth of its level because the plant shuts down, but a shutdown does not reduce
-    // the noise by the same factor.
-    let variability = |w: &[f64]| quantiles(w.windows(2).map(|w| (w[1] - w[0]).abs()), w.len(), [0.75])[0];
-    let window = &v[from..to];
-    if length < 6 {
-        return c.gain >= 1.0;
-    }
-    let own = variability(window) / c.gain;
-    let others = variability(&v[..from]).max(variability(&v[to..])).max(f64::MIN_POSITIVE);
-    let ratio = own / others;
-    (0.05..=20.0).contains(&ratio)
-}
-
 /// Finds single samples that lie far outside the range of the other samples and whose two neighbours agree.
 pub(super) fn spikes(s: &Samples) -> Occurrences {
     let v = &s.value;
@@ -257,36 +134,40 @@ pub(super) fn rollovers(s: &Samples) -> Occurrences {
     found
 }
 
+/// Numbers that loggers write for a missing value.
+const CODES: [f64; 12] = [
+    -9999.0,
+    -999.0,
+    -999.25,
+    -99999.0,
+    9999.0,
+    99999.0,
+    999999.0,
+    -999999.0,
+    32767.0,
+    -32768.0,
+    65535.0,
+    2147483647.0,
+];
+
 /// Finds a code that loggers write for a missing value: one of several known numbers, if it lies far outside the range
-/// of the other values.
+/// of the other values or if there are no other values.
 pub(super) fn missing_value_codes(s: &Samples) -> Option<(f64, Occurrences)> {
-    const CODES: [f64; 12] = [
-        -9999.0,
-        -999.0,
-        -999.25,
-        -99999.0,
-        9999.0,
-        99999.0,
-        999999.0,
-        -999999.0,
-        32767.0,
-        -32768.0,
-        65535.0,
-        2147483647.0,
-    ];
     let v = &s.value;
     let suspects: Vec<f64> = CODES.iter().copied().filter(|c| v.contains(c)).collect();
     if suspects.is_empty() || v.len() < 20 {
         return None;
     }
     let rest = v.iter().copied().filter(|v| !suspects.contains(v));
-    let [low, high] = quantiles(rest, v.len(), [0.01, 0.99]);
-    let range = high - low;
+    let n = rest.clone().count();
+    let [low, high] = quantiles(rest, n, [0.01, 0.99]);
+    // If the other values are constant, their size is used instead of their range.
+    let range = if high > low { high - low } else { 0.01 * high.abs() };
     suspects.into_iter().find_map(|code| {
-        let beyond = code < low - FAR_RANGES * range || code > high + FAR_RANGES * range;
+        let beyond = n == 0 || code < low - FAR_RANGES * range || code > high + FAR_RANGES * range;
         let mut found = Occurrences::default();
         v.iter().zip(s.time.iter()).filter(|(v, _)| **v == code).for_each(|(_, t)| found.add(*t));
-        (beyond && range > 0.0 && 10 * found.count < 9 * v.len()).then_some((code, found))
+        (beyond && (n == 0 || range > 0.0)).then_some((code, found))
     })
 }
 
@@ -334,23 +215,6 @@ mod tests {
     }
 
     #[test]
-    fn changes_of_unit_are_found() {
-        for (f, name) in [
-            ((|v| v * 1000.0) as fn(f64) -> f64, "1000 times too large"),
-            (|v| v / 1000.0, "1000 times too small"),
-            (|v| 1.8 * v + 32.0, "in degF instead of degC"),
-            (|v| v + 273.15, "in K instead of degC"),
-        ] {
-            let s = series(2000, |i| if (700..800).contains(&i) { f(temperature(i)) } else { temperature(i) });
-            let found = unit_jumps(&s, true);
-            assert_eq!(found, [(SampleRange { from: 700, to: 800 }, name)]);
-        }
-        assert_eq!(unit_jumps(&series(2000, temperature), true), []);
-        let stopped = |i: usize| if (700..800).contains(&i) { 0.0 } else { temperature(i) };
-        assert_eq!(unit_jumps(&series(2000, stopped), true), []);
-    }
-
-    #[test]
     fn spikes_counter_restarts_and_codes_for_missing_values_are_found() {
         let s = series(500, |i| if i == 100 { 300.0 } else { temperature(i) });
         assert_eq!(spikes(&s).count, 1);
@@ -358,5 +222,14 @@ mod tests {
         assert_eq!(rollovers(&s).count, 1);
         let s = series(500, |i| if i % 50 == 3 { -9999.0 } else { temperature(i) });
         assert_eq!(missing_value_codes(&s).map(|(c, t)| (c, t.count)), Some((-9999.0, 10)));
+        // in most rows, in all rows, and beside a constant
+        for good in [|i: usize| i % 50 == 3, |_| false] {
+            let s = series(500, |i| if good(i) { temperature(i) } else { -9999.0 });
+            let n = (0..500).filter(|i| !good(*i)).count();
+            assert_eq!(missing_value_codes(&s).map(|(c, t)| (c, t.count)), Some((-9999.0, n)));
+        }
+        let s = series(500, |i| if i < 480 { 32767.0 } else { 5.0 });
+        assert_eq!(missing_value_codes(&s).map(|(c, t)| (c, t.count)), Some((32767.0, 480)));
+        assert_eq!(missing_value_codes(&series(500, |i| 9_990.0 + (i % 20) as f64)), None);
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::batches::{Decoding, each_batch};
 use super::cast;
 use super::footer::{ColumnKind, LogFile};
-use super::scan::RawSamples;
+use super::scan::{RawSamples, Scan, Wanted};
 use crate::config::LogSpec;
 use crate::error::{LogFault, LogKey, Result, plural};
 
@@ -19,54 +19,79 @@ const MAX_ROWS: usize = 500_000;
 /// Maximum number of values that a message lists (not tuned).
 const MAX_NAMES: usize = 4;
 
-/// Returns the fault if many rows of the log have the same time as another row but different values. `events` states
-/// for each tag whether its samples are separate events, which may have equal times.
+/// Returns the fault if many rows of the log have the same time as another row but different values. `read` describes the
+/// tags of `scan`.
 pub(super) fn several_rows_per_time(
     files: &[LogFile],
     spec: &LogSpec,
-    tags: &[RawSamples],
-    events: &[bool],
-    long: bool,
+    scan: &Scan,
+    read: &[&Wanted],
 ) -> Result<Option<LogFault>> {
     if spec.episode.is_some() {
         return Ok(None);
     }
-    let used: Vec<&RawSamples> = tags.iter().zip(events).filter(|(_, e)| !**e).map(|(t, _)| t).collect();
+    let used: Vec<&RawSamples> = scan.tags.iter().zip(read).filter(|(_, w)| !w.events).map(|(t, _)| t).collect();
+    let names = |amounts: bool| -> Vec<String> {
+        read.iter().filter(|w| !w.events && w.amounts == amounts).map(|w| w.column.clone()).collect()
+    };
     let fraction = |c: &(usize, usize)| c.0 as f64 / c.1.max(1) as f64;
-    let conflicts = match long {
+    let conflicts = match scan.long {
         true => used.iter().map(|t| conflicts(&[t])).max_by(|a, b| fraction(a).total_cmp(&fraction(b))),
         false => Some(conflicts(&used)),
     };
     let Some((conflicts, rows)) = conflicts.filter(|c| c.0 as f64 > MAX_CONFLICTS * c.1 as f64) else {
         return Ok(None);
     };
-    let what = format!("{conflicts} of {rows} rows have the same time as another row but different values");
+    let (levels, amounts) = (names(false), names(true));
+    let what = format!(
+        "{conflicts} of {rows} rows have the same time as another row but different values of {}",
+        listed(&if levels.is_empty() { amounts.clone() } else { levels.clone() })
+    );
+    // Only the rows of amounts can be added.
+    let add = match levels.is_empty() {
+        true => ", or add `empty = 0` to signals whose rows are events to be added".to_owned(),
+        false => String::new(),
+    };
     let column = match files.first() {
         Some(file) => telling_column(file, spec)?,
         None => None,
     };
     let fault = match column {
+        Some((name, values)) if values.iter().all(|v| is_clock(v)) => LogFault::new(
+            LogKey::Time,
+            format!("{what}; the column `{name}` contains the time of day ({})", listed(&values)),
+            "write the date and the time of day in one time column, as `twinopt import` does",
+        ),
         Some((name, values)) => {
-            let some = values.iter().take(MAX_NAMES).map(|v| format!("`{v}`")).collect::<Vec<_>>().join(", ");
             let n = plural(values.len(), "value", "values");
-            let more = if values.len() > MAX_NAMES { ", …" } else { "" };
-            let first = values.first().map_or("", String::as_str);
-            let example = toml::Value::String(first.to_owned());
             LogFault::new(
                 LogKey::Where,
-                format!("{what}; the column `{name}` tells them apart ({n}: {some}{more})"),
-                format!(
-                    "select the rows of one of them, like `where = {{ {name} = {example} }}` in `log`, or add `empty = 0` to signals whose rows are events to be added"
-                ),
+                format!("{what}; the column `{name}` tells them apart ({n}: {})", listed(&values)),
+                select_one(&name, &values) + &add,
             )
         }
-        None => LogFault::new(
-            LogKey::Files,
-            what,
-            "export one row per time, or add `empty = 0` to signals whose rows are events to be added",
-        ),
+        None => LogFault::new(LogKey::Files, what, format!("export one row per time{add}")),
     };
     Ok(Some(fault))
+}
+
+/// Advice to select the rows with one of the given values of column `name`.
+pub(super) fn select_one(name: &str, values: &[String]) -> String {
+    let example = toml::Value::String(values.first().cloned().unwrap_or_default());
+    format!(
+        "select the rows of one of them, like `where = {{ {name} = {example} }}` in `log`, or in each signal to use several of them"
+    )
+}
+
+/// Lists the first few names.
+pub(super) fn listed(names: &[String]) -> String {
+    let some = names.iter().take(MAX_NAMES).map(|v| format!("`{v}`")).collect::<Vec<_>>().join(", ");
+    if names.len() > MAX_NAMES { some + ", …" } else { some }
+}
+
+/// Whether a text is a time of day, such as `08:15`.
+fn is_clock(text: &str) -> bool {
+    text.trim().parse::<jiff::civil::Time>().is_ok()
 }
 
 /// Returns the number of rows that have the same time as an earlier row but a different value of at least one tag, and

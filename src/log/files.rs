@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 pub const OUTSIDE: &str = "TWINOPT_LOG_FOLDERS";
 
 /// Maximum number of file names that a message lists (not tuned).
-const MAX_NAMES: usize = 5;
+pub(super) const MAX_NAMES: usize = 5;
 
 /// Hidden files are filtered separately, because `glob` with `require_literal_leading_dot` would never match them.
 const OPTIONS: MatchOptions =

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use super::calendar;
-use super::clock::{REGULAR_SHARE, typical_interval};
+use super::clock::typical_interval;
+use super::detect::quantiles;
 use super::occurrences::Occurrences;
 use super::quality::{Finding, FindingAction, FindingClass};
 use super::samples::Samples;
 use super::text::{duration, rfc3339};
+use super::weekdays::FreeDays;
 use crate::config::TwinSpec;
 use crate::error::{Error, Result};
 
@@ -117,7 +119,8 @@ fn phase(signals: &[&Samples], step: i64) -> Phase {
 }
 
 /// Returns the grid that spans all clean samples. `events` is true if a signal consists of events, whose irregular
-/// times do not determine when steps begin.
+/// times do not determine when steps begin. The first and the last step are complete although the log has no rows on
+/// `free` days.
 ///
 /// # Errors
 /// [`Error::Data`] if no sample is left, or if the time stamps span too many steps.
@@ -126,6 +129,7 @@ pub(super) fn grid(
     events: bool,
     step: i64,
     spec: &TwinSpec,
+    free: &FreeDays,
     findings: &mut Vec<Finding>,
 ) -> Result<Grid> {
     let first = samples.iter().filter_map(|s| s.time.first()).min();
@@ -174,13 +178,32 @@ pub(super) fn grid(
     if !grid.bounds.is_empty() {
         (grid.start, grid.steps) = (grid.bounds[0], grid.bounds.len() - 1);
     }
-    if let Some((dt, share)) = interval
-        && combines
-        && share >= REGULAR_SHARE
-    {
-        drop_incomplete(&mut grid, *first, last + dt, dt, findings);
+    if let Some(longest) = samples.iter().max_by_key(|s| s.time.len()).filter(|_| combines) {
+        if let Some(dt) = longest.interval() {
+            let (from, to) = free.extend(*first, last + dt);
+            drop_incomplete(&mut grid, from, to, dt / 2, findings);
+        } else if events && let Some(pause) = usual_pause(&longest.time) {
+            let (from, to) = free.extend(*first, last);
+            drop_incomplete(&mut grid, from, to, pause, findings);
+        }
     }
     Ok(grid)
+}
+
+/// Returns the longest usual interval between events, such as a night or a weekend: the 75th percentile of the longest
+/// intervals in 20 equal parts of the log. If no event was logged for a longer time at the start or at the end of a step,
+/// the log probably covers only a part of the step.
+fn usual_pause(time: &[i64]) -> Option<i64> {
+    const PARTS: usize = 20;
+    let size = time.len() / PARTS;
+    if size < 2 {
+        return None;
+    }
+    let longest = |part: &[i64]| part.windows(2).map(|w| w[1] - w[0]).max().unwrap_or(0) as f64;
+    // Each part also contains the first event of the next one.
+    let parts = (0..PARTS).map(|p| longest(&time[p * size..(p * size + size + 1).min(time.len())]));
+    let [pause] = quantiles(parts, PARTS, [0.75]);
+    Some(pause as i64)
 }
 
 /// Returns true if at least 90 % of the samples lie at the start of a step.
@@ -189,17 +212,16 @@ fn begins_in(samples: &[&Samples], bounds: &[i64]) -> bool {
     10 * times().filter(|t| bounds.binary_search(t).is_ok()).count() >= 9 * times().count()
 }
 
-/// Drops the first and the last step if the log covers only a part of them. `dt` is the sampling interval, and at least
-/// one sample must be missing.
-fn drop_incomplete(grid: &mut Grid, from: i64, to: i64, dt: i64, findings: &mut Vec<Finding>) {
+/// Drops the first and the last step if more than `tolerance` (µs) of them lies before `from` or after `to`.
+fn drop_incomplete(grid: &mut Grid, from: i64, to: i64, tolerance: i64, findings: &mut Vec<Finding>) {
     let mut dropped = Occurrences::default();
-    if grid.steps > 2 && from - grid.time(0) > dt / 2 {
+    if grid.steps > 2 && from - grid.time(0) > tolerance {
         dropped.add(grid.time(0));
         grid.start = grid.time(1);
         grid.steps -= 1;
         grid.bounds.drain(..grid.bounds.len().min(1));
     }
-    if grid.steps > 2 && grid.time(grid.steps) - to > dt / 2 {
+    if grid.steps > 2 && grid.time(grid.steps) - to > tolerance {
         dropped.add(grid.time(grid.steps - 1));
         grid.steps -= 1;
         grid.bounds.pop();

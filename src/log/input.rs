@@ -3,7 +3,9 @@
 use super::clean::Rule;
 use super::column::ColumnMapping;
 use super::kind::{is_amount, is_counted};
-use crate::config::TwinSpec;
+use super::scan::Wanted;
+use super::unit_jumps::OtherUnits;
+use crate::config::{Kind, TwinSpec};
 use crate::error::{Error, Result};
 use crate::schema::{Role, Schema};
 use crate::units::Unit;
@@ -17,9 +19,9 @@ pub(super) struct Input {
     pub column: usize,
 }
 
-/// Returns the signals that have a column in the log, and the names of the columns to read.
-pub(super) fn inputs(spec: &TwinSpec, schema: &Schema, max_gap: i64) -> Result<(Vec<Input>, Vec<String>)> {
-    let mut columns: Vec<String> = Vec::new();
+/// Returns the signals that have a column in the log, and the columns to read.
+pub(super) fn inputs(spec: &TwinSpec, schema: &Schema, max_gap: i64) -> Result<(Vec<Input>, Vec<Wanted>)> {
+    let mut columns: Vec<Wanted> = Vec::new();
     let mut out = Vec::new();
     for s in &spec.signals {
         let s = &s.value;
@@ -31,17 +33,15 @@ pub(super) fn inputs(spec: &TwinSpec, schema: &Schema, max_gap: i64) -> Result<(
             .ok_or_else(|| Error::Internal(format!("the schema lacks the signal `{}`", s.name.value)))?;
         let unit = &schema.signals[signal].unit;
         let mapping = ColumnMapping::new(s, unit)?;
-        let column = columns.iter().position(|c| *c == mapping.column).unwrap_or_else(|| {
-            columns.push(mapping.column.clone());
-            columns.len() - 1
-        });
         let amount =
             is_amount(unit, s.role.value) || (s.role.value != Role::State && is_counted(&mapping.column, unit));
+        let counter = mapping.kind == Kind::Counter;
         let rule = Rule {
             signal: s.name.value.clone(),
             unit: unit.text.clone(),
             mapping,
-            temperature: is_temperature(unit),
+            // The readings of a counter grow by any factor.
+            other_units: if counter { OtherUnits::default() } else { OtherUnits::new(unit) },
             absolute_zero: absolute_zero(unit),
             amount,
             role: s.role.value,
@@ -49,6 +49,17 @@ pub(super) fn inputs(spec: &TwinSpec, schema: &Schema, max_gap: i64) -> Result<(
             max_gap,
             window: (i64::MIN, i64::MAX),
         };
+        let (events, amounts) = (rule.is_event(), amount || rule.mapping.kind == Kind::Amount);
+        let column = match columns.iter().position(|c| c.column == rule.mapping.column && c.only == s.only) {
+            Some(known) => known,
+            None => {
+                let (column, only) = (rule.mapping.column.clone(), s.only.clone());
+                columns.push(Wanted { column, only, events, amounts });
+                columns.len() - 1
+            }
+        };
+        columns[column].events &= events;
+        columns[column].amounts &= amounts;
         out.push(Input { signal, rule, column });
     }
     Ok((out, columns))
@@ -58,9 +69,4 @@ pub(super) fn inputs(spec: &TwinSpec, schema: &Schema, max_gap: i64) -> Result<(
 /// may be a temperature difference.
 fn absolute_zero(unit: &Unit) -> Option<f64> {
     (unit.offset != 0.0 && unit.scale > 0.0).then(|| -unit.offset / unit.scale)
-}
-
-/// Returns true if a signal with this unit is a temperature, which may have been logged on another scale.
-fn is_temperature(unit: &Unit) -> bool {
-    unit.dimension == [0, 0, 0, 1, 0, 0, 0, 0]
 }

@@ -13,8 +13,7 @@ use super::numerals::{Cell, Numerals, OtherTexts};
 use super::occurrences::Occurrences;
 use super::row_filter::RowFilter;
 use super::scan::{
-    RawSamples, Scan, read_labels, read_times, require, require_labels, sort_labels, time_kind, unreadable_times,
-    wrong_type,
+    RawSamples, Scan, read_labels, read_times, require, require_labels, sort_labels, time_kind, wrong_type,
 };
 use super::text::suggestion;
 use super::time::{NO_TIME, TimeReader};
@@ -79,8 +78,8 @@ pub(super) fn read(files: &[LogFile], spec: &LogSpec, long: &LongSpec, wanted: &
     if !faults.is_empty() {
         return Err(Error::Log(faults));
     }
-    let findings = reader.times.findings();
-    let (unit, without_zone) = (reader.times.inferred_unit(), reader.times.without_zone());
+    let findings = reader.times.findings(files);
+    let (numbers, without_zone) = (reader.times.numbers(), reader.times.without_zone());
     let (labels, new_codes) = sort_labels(reader.labels);
     let tags = reader.tags.into_iter().map(|mut s| {
         s.episode.iter_mut().for_each(|c| *c = new_codes[*c as usize]);
@@ -94,7 +93,8 @@ pub(super) fn read(files: &[LogFile], spec: &LogSpec, long: &LongSpec, wanted: &
             bad_flags: s.bad_flags.list(),
         }
     });
-    Ok(Scan { tags: tags.collect(), labels, findings, long: true, unit, without_zone })
+    let first_file = Vec::new();
+    Ok(Scan { tags: tags.collect(), labels, findings, long: true, own_times: true, first_file, numbers, without_zone })
 }
 
 impl LongReader<'_> {
@@ -178,8 +178,8 @@ impl LongReader<'_> {
     /// Returns the reasons why the log cannot be read: no readable time, a missing tag, a tag without a good sample, or
     /// a tag with texts among its values.
     fn faults(&self, files: &[LogFile], wanted: &[String]) -> Vec<LogFault> {
-        let readable = files.iter().map(|f| f.rows).sum::<usize>().saturating_sub(self.times.bad().0);
-        let mut faults: Vec<LogFault> = unreadable_times(files, &self.times, readable).into_iter().collect();
+        let readable = files.iter().map(|f| f.rows).sum::<usize>().saturating_sub(self.times.unreadable().count());
+        let mut faults: Vec<LogFault> = self.times.fault(files, readable).into_iter().collect();
         let names = files.iter().map(|f| f.name.as_str()).take(3).collect::<Vec<_>>().join(", ");
         for (name, samples) in wanted.iter().zip(&self.tags) {
             let texts = samples.other_texts.fault(LogKey::Value, &format!("{names}: the tag `{name}`"));

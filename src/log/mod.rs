@@ -5,15 +5,17 @@
 //!
 //! 1. `files` finds the files and `footer` reads their footers.
 //! 2. `batches` decodes the required columns, `cast` and `numerals` convert them to plain numbers and strings, and
-//!    `time` converts time stamps to UTC (`date`, `time_unit`). `wide` and `long` read the two log layouts,
+//!    `time` converts time stamps to UTC (`date`, `time_unit`, `time_span`, `unreadable`). `wide` and `long` read the two log layouts,
 //!    `row_filter` and `flags` select rows and samples, and `scan` contains code that both layouts use.
-//! 3. `stamps` moves time stamps to the start of their intervals, and `entities` refuses a log with several rows per
-//!    time. `column` maps the values of a column to its signal, and `clean` drops unusable samples (`duplicates`),
-//!    converts counters (`counter`) and looks for faults (`clock`, `detect`, `dropout`). `kind` refuses samples that
+//!    `selection` reads the columns once for each selection of rows, and `entities` and `interleaved` refuse a log that
+//!    contains the rows of several things.
+//! 3. `stamps` moves time stamps to the start of their intervals. `column` maps the values of a column to its signal, and `clean` drops unusable samples (`duplicates`),
+//!    converts counters (`counter`) and looks for faults (`clock`, `detect`, `dropout`, `unit_jumps`). `kind` refuses samples that
 //!    would be combined contrary to their meaning. `window` limits the timeline, and `episodes` divides it into
 //!    episodes.
 //! 4. `grid` and `calendar` determine the time steps, `segments` splits them at gaps and changes of episode, and
-//!    `resample` and `spread` compute the value of each step.
+//!    `resample` and `spread` compute the value of each step. `weekdays` finds weekdays without
+//!    rows, and `censored` drops values that are only lower bounds.
 //! 5. `summary` collects the results of all stages in a [`Quality`], which `render` formats as text.
 //!
 //! `limits` and `pages` detect hostile or damaged files that could otherwise make the Parquet reader run out of memory.
@@ -23,6 +25,7 @@ mod activity;
 mod batches;
 mod calendar;
 mod cast;
+mod censored;
 mod clean;
 mod clock;
 mod column;
@@ -39,6 +42,7 @@ mod flags;
 mod footer;
 mod grid;
 mod input;
+mod interleaved;
 mod kind;
 mod limits;
 mod long;
@@ -54,13 +58,18 @@ mod row_filter;
 mod samples;
 mod scan;
 mod segments;
+mod selection;
 mod spread;
 mod stamps;
 mod summary;
 mod text;
 mod thrift;
 mod time;
+mod time_span;
 mod time_unit;
+mod unit_jumps;
+mod unreadable;
+mod weekdays;
 mod wide;
 mod window;
 
@@ -73,5 +82,5 @@ pub use kind::{is_amount, is_counted};
 #[cfg(test)]
 pub use quality::{Excitation, Finding, SignalQuality};
 pub use quality::{FindingClass, Quality, SourceFile};
-pub use read::read;
+pub use read::{alternating, read};
 pub use render::render;

@@ -97,6 +97,8 @@ pub enum FindingClass {
     CounterRestart,
     /// Implausible rises of a signal with `kind = "counter"`.
     CounterJump,
+    /// Increases of a counter between readings that are far apart.
+    CounterGap,
     /// Time stamps without a time zone, which were read as UTC.
     TimeZone,
     /// Steps that are only partly covered by samples.
@@ -105,6 +107,10 @@ pub enum FindingClass {
     EmptyStep,
     /// Events with equal time stamps, whose values were added.
     Events,
+    /// Steps whose values are only lower bounds.
+    Censored,
+    /// Weekdays on which the log never has rows.
+    FreeDays,
     /// Time stamps that seem to mark the end of an interval.
     EndStamps,
 }
@@ -144,10 +150,13 @@ impl FindingClass {
             Self::Counter => "counter",
             Self::CounterRestart => "counter-restart",
             Self::CounterJump => "counter-jump",
+            Self::CounterGap => "counter-gap",
             Self::TimeZone => "time-zone",
             Self::PartialStep => "partial-step",
             Self::EmptyStep => "empty-step",
             Self::Events => "events",
+            Self::Censored => "censored",
+            Self::FreeDays => "free-days",
             Self::EndStamps => "end-stamps",
         }
     }
@@ -282,8 +291,10 @@ impl Quality {
             Some(s) => format!("`{name}` has no value in the whole log ({} samples)", s.samples),
             None => format!("`{name}` has no value in the whole log"),
         };
-        let findings = self.findings.iter().filter(|f| f.signal == name);
-        if let Some(f) = findings.max_by_key(|f| (f.class == FindingClass::SlowSamples, f.count)) {
+        let findings = self.findings.iter().filter(|f| f.signal == name || f.class == FindingClass::FreeDays);
+        let order = [FindingClass::SlowSamples, FindingClass::FreeDays];
+        let rank = |f: &Finding| order.iter().rposition(|c| *c == f.class);
+        if let Some(f) = findings.max_by_key(|f| (rank(f), f.count)) {
             text.push_str(&format!("; {}: {}", f.class.as_str(), f.note));
         }
         text
@@ -292,7 +303,7 @@ impl Quality {
     /// Returns the findings about data that are probably wrong but are used, or about rows that were lost.
     pub fn suspicions(&self) -> impl Iterator<Item = &Finding> {
         use FindingClass as C;
-        let lost = [C::BadTime, C::StrayTime, C::DuplicateConflict, C::ClockStep, C::CounterJump];
+        let lost = [C::BadTime, C::StrayTime, C::DuplicateConflict, C::ClockStep, C::CounterJump, C::CounterGap];
         let used = [
             C::OutOfRange,
             C::UnitJump,
@@ -305,7 +316,10 @@ impl Quality {
             C::EmptyStep,
             C::EndStamps,
         ];
-        let kept = move |f: &&Finding| f.action == FindingAction::Kept && used.contains(&f.class);
+        let complete = |f: &Finding| self.signals.iter().any(|s| s.signal == f.signal && s.coverage == 1.0);
+        // Files may have different columns if they cover the same time.
+        let absent = move |f: &Finding| f.class == C::SchemaChange && !complete(f);
+        let kept = move |f: &&Finding| f.action == FindingAction::Kept && used.contains(&f.class) || absent(f);
         self.findings.iter().filter(move |f| lost.contains(&f.class) || kept(f))
     }
 }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rayon::prelude::*;
 
+use super::calendar;
+use super::censored::censor;
 use super::clean::{Cleaned, clean};
 use super::clock::{REGULAR_SHARE, typical_interval};
-use super::entities::several_rows_per_time;
 use super::episodes::{Episodes, episodes};
 use super::footer::{self, LogFile};
 use super::grid::{Grid, grid, steps_with_samples};
@@ -20,12 +21,15 @@ use super::resample::{Method, Resampled, resample};
 use super::samples::Samples;
 use super::scan::{RawSamples, Scan};
 use super::segments::{Segments, split};
+use super::selection;
 use super::stamps::move_to_start;
 use super::summary::{ResampledSignal, merge_shared, resampling_findings, segment_findings, signal_quality};
-use super::text::{duration, rfc3339};
+use super::text::rfc3339;
+use super::time::NumericTimes;
+use super::time_span::{Span, implausible};
+use super::weekdays::FreeDays;
 use super::window::plausible_window;
-use super::{long, wide};
-use crate::config::{Stamps, TimeUnit, TwinSpec};
+use crate::config::{Stamps, TwinSpec};
 use crate::error::{Error, LogFault, LogKey, Result};
 use crate::schema::{Role, Schema};
 use crate::trajectory::Trajectory;
@@ -54,11 +58,13 @@ pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajec
             "no signal has a column in the log; add at least one signal without `value` or `expr`".into(),
         ));
     }
-    let scan = match &spec.log.long {
-        Some(layout) => long::read(&files, &spec.log, layout, &columns)?,
-        None => wide::read(&files, &spec.log, &columns)?,
-    };
-    let Scan { mut tags, labels, mut findings, long: is_long, unit, without_zone } = scan;
+    let scan = selection::read(&files, &spec.log, &columns)?;
+    let Scan { mut tags, labels, mut findings, long: is_long, own_times, numbers, without_zone, .. } = scan;
+    // The readers know only the names of columns.
+    for finding in &mut findings {
+        let reader = inputs.iter().find(|i| !finding.signal.is_empty() && i.rule.mapping.column == finding.signal);
+        finding.signal = reader.map_or_else(String::new, |i| i.rule.signal.clone());
+    }
     require_zone(spec, without_zone)?;
     if spec.timezone.is_none() && spec.log.timezone.is_none() {
         findings.extend(Occurrences::between(without_zone, 0, 0).finding(
@@ -72,14 +78,9 @@ pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajec
     if spec.log.stamps.as_ref().is_some_and(|s| s.value == Stamps::End) {
         move_to_start(&mut tags)?;
     }
-    let events: Vec<bool> =
-        (0..tags.len()).map(|t| inputs.iter().filter(|i| i.column == t).all(|i| i.rule.is_event())).collect();
-    if let Some(fault) = several_rows_per_time(&files, &spec.log, &tags, &events, is_long)? {
-        return Err(Error::Log(vec![fault]));
-    }
-    let window = plausible_window(&tags, is_long);
+    let window = plausible_window(&tags, own_times);
     inputs.iter_mut().for_each(|i| i.rule.window = window);
-    let episodes = episodes(&tags, is_long, &labels, spec, max_gap, &mut findings)?;
+    let episodes = episodes(&tags, own_times, &labels, spec, max_gap, &mut findings)?;
 
     let cleaned = clean_all(tags, &inputs, episodes.as_ref());
     require_samples(&inputs, &cleaned)?;
@@ -89,10 +90,10 @@ pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajec
         return Err(Error::Log(contradictions));
     }
     let samples: Vec<&Samples> = cleaned.iter().map(|c| &c.samples).collect();
-    let grid = grid(&samples, inputs.iter().any(|i| i.rule.is_event()), step, spec, &mut findings)?;
-    if let Some(unit) = unit {
-        require_plausible_span(&grid, &samples, unit, spec)?;
-    }
+    require_plausible_span(&samples, numbers, spec)?;
+    let longest = samples.iter().max_by_key(|s| s.time.len()).map_or(&[][..], |s| &s.time);
+    let free = FreeDays::new(longest, calendar::zone(spec)?);
+    let grid = grid(&samples, inputs.iter().any(|i| i.rule.is_event()), step, spec, &free, &mut findings)?;
     // If all signals are events, or if the rows of a wide log are irregular because they are events, a step without a
     // row is not a gap.
     let continuous: Vec<&Samples> =
@@ -103,23 +104,41 @@ pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajec
     let segments = split(&grid, &steps_with_samples, episodes.as_ref(), max_gap);
     segment_findings(&segments, &grid, episodes.as_ref(), spec, max_gap, &mut findings);
 
-    let on_grid =
-        OnGrid { last_step: steps_with_samples.iter().rposition(|a| *a).unwrap_or(0), grid, segments, max_gap };
-    let resampled: Vec<ResampledInput> =
+    let last_step = steps_with_samples.iter().rposition(|a| *a).unwrap_or(0);
+    let free = free.list().filter(|_| step >= DAY_US);
+    if let Some(days) = &free {
+        let other = match step {
+            DAY_US => {
+                ", and otherwise split the log at these days with `max_gap = \"1d\"`, or continue the last value with `resample = \"hold\"`"
+            }
+            _ => "",
+        };
+        let text = format!("no rows on {days}; for amounts that are 0 on these days, write `empty = 0`{other}");
+        let all = Occurrences::between(grid.steps, grid.time(0), grid.time(grid.steps));
+        findings.extend(all.finding("", FindingClass::FreeDays, FindingAction::Kept, text));
+    }
+    let on_grid = OnGrid { last_step, grid, segments, max_gap, free };
+    let mut resampled: Vec<ResampledInput> =
         inputs.par_iter().zip(&cleaned).map(|(i, c)| on_grid.resample(i, c, is_long)).collect();
     let mut trajectory = Trajectory::empty(Arc::clone(schema), on_grid.start()?, spec.step.ms(), on_grid.grid.steps, 1);
     trajectory.segments = on_grid.segments.segments.clone();
     trajectory.set_bounds(on_grid.grid.bounds.iter().map(|us| us.div_euclid(1_000)).collect());
     let mut quality = on_grid.quality(&files, spec)?;
     let mut of_signals = Vec::new();
-    for ((input, c), r) in inputs.iter().zip(cleaned).zip(resampled) {
-        of_signals.extend(on_grid.summarise(input, c, &r, schema, &mut quality));
-        trajectory.columns[input.signal] = r.resampled.value;
-    }
     for s in &spec.signals {
         if let (Some(value), Some(signal)) = (&s.value.value, schema.find(&s.value.name)) {
             trajectory.columns[signal].fill(value.value);
         }
+    }
+    for (input, r) in inputs.iter().zip(&mut resampled) {
+        trajectory.columns[input.signal] = std::mem::take(&mut r.resampled.value);
+    }
+    let of_inputs = inputs.iter().map(|i| i.signal).zip(resampled.iter_mut().map(|r| &mut r.resampled));
+    censor(spec, schema, &mut trajectory, of_inputs)?;
+    for ((input, c), mut r) in inputs.iter().zip(cleaned).zip(resampled) {
+        r.resampled.value = std::mem::take(&mut trajectory.columns[input.signal]);
+        of_signals.extend(on_grid.summarise(input, c, &r, schema, &mut quality));
+        trajectory.columns[input.signal] = r.resampled.value;
     }
     findings.extend(merge_shared(&of_signals, inputs.len()));
     findings.sort_by_key(|f| !f.signal.is_empty());
@@ -138,6 +157,17 @@ fn clean_all(tags: Vec<RawSamples>, inputs: &[Input], episodes: Option<&Episodes
     cleaned.sort_by_key(|(i, _)| *i);
     cleaned.into_iter().map(|(_, cleaned)| cleaned).collect()
 }
+
+/// Returns the column that distinguishes the things whose rows alternate in a wide log, if there is one.
+///
+/// # Errors
+/// Returns the same errors as [`read()`] if the log cannot be read.
+pub fn alternating(dir: &Path, spec: &TwinSpec, schema: &Schema) -> Result<Option<String>> {
+    let files = footer::open(dir, &spec.log)?;
+    selection::alternating(&files, &spec.log, &inputs(spec, schema, 0)?.1)
+}
+
+const DAY_US: i64 = 86_400_000_000;
 
 /// Whether the signal with the most samples is sampled at regular intervals.
 fn is_regular(samples: &[&Samples]) -> bool {
@@ -175,34 +205,18 @@ fn require_samples(inputs: &[Input], cleaned: &[Cleaned]) -> Result<()> {
     Err(Error::Log(inputs.iter().zip(cleaned).map(fault).collect()))
 }
 
-/// Minimum number of steps of a log whose time unit was inferred, and the maximum number of steps between two of its
-/// samples (not tuned).
-const MIN_STEPS: usize = 10;
-const MAX_STEPS_PER_SAMPLE: i64 = 1_000;
-
-/// Returns an error if the time span of the log is implausible for the step. An implausible time span indicates that
-/// the unit of the time stamps was not inferred correctly from the numbers.
-fn require_plausible_span(grid: &Grid, samples: &[&Samples], unit: TimeUnit, spec: &TwinSpec) -> Result<()> {
+/// Returns an error if the time span of the log is implausible for the step.
+fn require_plausible_span(samples: &[&Samples], numbers: Option<NumericTimes>, spec: &TwinSpec) -> Result<()> {
+    let (Some(first), Some(last)) = (
+        samples.iter().filter_map(|s| s.time.first().copied()).min(),
+        samples.iter().filter_map(|s| s.time.last().copied()).max(),
+    ) else {
+        return Ok(());
+    };
     let rows = samples.iter().map(|s| s.time.len()).max().unwrap_or(0);
     let interval = samples.iter().filter_map(|s| typical_interval(&s.time)).map(|i| i.0).min().unwrap_or(0);
-    let too_short = grid.steps < MIN_STEPS && rows > 5 * grid.steps;
-    if !too_short && interval < MAX_STEPS_PER_SAMPLE.saturating_mul(grid.step) {
-        return Ok(());
-    }
-    let time = |us: Option<i64>| us.map_or(String::new(), rfc3339);
-    let first = time(samples.iter().filter_map(|s| s.time.first().copied()).min());
-    let last = time(samples.iter().filter_map(|s| s.time.last().copied()).max());
-    Err(Error::log(
-        LogKey::Time,
-        format!(
-            "the numbers in `{}` were read as {}, so the log extends from {first} to {last}, with a sample every {}, although a step is {}",
-            spec.log.time.value,
-            unit.names().1,
-            duration(interval),
-            spec.step.value
-        ),
-        "correct `step`, or set `time_unit` in `log` to the unit of these numbers, like `time_unit = \"min\"`",
-    ))
+    let fault = implausible(&Span { first, last, rows, interval }, numbers, spec);
+    fault.map_or(Ok(()), |fault| Err(Error::Log(vec![fault])))
 }
 
 /// A signal that was resampled onto the grid.
@@ -218,6 +232,8 @@ struct OnGrid {
     /// The last step that contains a sample of any signal.
     last_step: usize,
     max_gap: i64,
+    /// The weekdays on which the log has no rows, if steps are days or longer.
+    free: Option<String>,
 }
 
 impl OnGrid {
@@ -260,11 +276,15 @@ impl OnGrid {
         let mut findings = cleaned.findings;
         let resampled = ResampledSignal {
             name: &signal.name,
+            unit: &input.rule.unit,
             how: input.rule.mapping.resample,
+            kind: input.rule.mapping.kind,
+            partial: input.rule.mapping.partial,
             samples: &cleaned.samples,
             resampled: &on_grid.resampled,
             hold_forever: on_grid.hold_forever,
             coverage: row.coverage,
+            free: self.free.as_deref(),
         };
         resampling_findings(&resampled, &self.grid, self.last_step, self.max_gap, &mut findings);
         let is_required = matches!(signal.role, Role::State | Role::Output | Role::Control);

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::clean::Rule;
 use super::clock::typical_interval;
+use super::counter::LongIncreases;
 use super::grid::Grid;
 use super::occurrences::Occurrences;
 use super::samples::Samples;
@@ -25,8 +26,12 @@ pub(super) struct Resampled {
     pub sampled: usize,
     /// Steps that are only partly covered by amounts.
     pub partial: Occurrences,
+    /// Increases of a counter over lost readings that span several steps.
+    pub across: LongIncreases,
     /// Steps without a sample, whose value is `empty`.
     pub empty: Occurrences,
+    /// Steps whose value is only a lower bound and was dropped.
+    pub censored: Occurrences,
     /// Steps whose mean is weighted by time.
     pub weighted: Occurrences,
 }
@@ -43,6 +48,9 @@ pub(super) struct Method {
     pub weighted: bool,
     /// The interval (µs) of amounts that are split if they overlap several steps, or the typical interval of a counter.
     pub interval: Option<i64>,
+    /// An increase of a counter over a longer interval (µs) is split only if `partial` is `Scale`, because readings are
+    /// missing in between.
+    pub longest: i64,
     pub partial: Partial,
     pub empty: Option<f64>,
 }
@@ -61,7 +69,10 @@ impl Method {
             _ => None,
         };
         let hold_forever = on_change && (weighted || how == Resample::Hold);
-        Self { how, max_gap, hold_forever, weighted, interval, partial: mapping.partial, empty: mapping.empty }
+        let regular = s.interval().filter(|_| kind == Kind::Counter);
+        let longest = regular.map_or(i64::MAX, |interval| interval + interval / 2);
+        let (partial, empty) = (mapping.partial, mapping.empty);
+        Self { how, max_gap, hold_forever, weighted, interval, longest, partial, empty }
     }
 }
 
@@ -152,14 +163,23 @@ fn weighted_mean(
     }
 }
 
-/// Computes the sum of the amounts in each step. An amount whose interval overlaps several steps is split.
+/// Computes the sum of the amounts in each step. An amount whose interval overlaps several steps is split, unless
+/// readings of a counter are missing in this interval.
 fn amounts(s: &Samples, rows: Range<usize>, grid: &Grid, segment: &Range<usize>, method: &Method, out: &mut Resampled) {
     let interval = method.interval.unwrap_or(0);
     let length = |i: usize| s.length.get(i).copied().unwrap_or(interval);
     // The interval of the last sample before the segment may end in the segment.
     let rows = rows.start.saturating_sub(1)..rows.end;
-    let Spread { sum, covered } =
-        spread(grid, segment, rows.map(|i| (s.time[i], s.time[i] + length(i), s.value[i])), part);
+    let mut intervals: Vec<(i64, i64, f64)> = rows.map(|i| (s.time[i], s.time[i] + length(i), s.value[i])).collect();
+    intervals.retain(|&(from, to, value)| {
+        let is_long = to - from > method.longest && grid.step_of(from) != grid.step_of(to - 1);
+        // An interval that began before the segment was counted in the preceding segment.
+        if is_long && from >= grid.time(segment.start) {
+            out.across.add(from, to, value);
+        }
+        !is_long || method.partial == Partial::Scale
+    });
+    let Spread { sum, covered } = spread(grid, segment, intervals.into_iter(), part);
     for k in segment.clone() {
         let (sum, covered, step) =
             (sum[k - segment.start], covered[k - segment.start], grid.time(k + 1) - grid.time(k));

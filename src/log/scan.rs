@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::Array;
 use arrow_schema::{DataType, TimeUnit};
+use indexmap::IndexMap;
 
 use super::cast::{self, Integers, Texts};
 use super::footer::{ColumnKind, FileColumn, LogFile};
@@ -12,9 +13,9 @@ use super::missing::non_null;
 use super::occurrences::Occurrences;
 use super::quality::Finding;
 use super::text::suggestion;
-use super::time::{NO_TIME, TimeKind, TimeReader};
-use crate::config;
-use crate::error::{Error, LogFault, LogKey, Result};
+use super::time::{NO_TIME, NumericTimes, TimeKind, TimeReader};
+use crate::config::{At, Labels};
+use crate::error::{Error, LogKey, Result};
 
 /// The samples of one column or tag, in the order of the files. The module [`super::missing`] describes how missing
 /// values are represented.
@@ -34,6 +35,18 @@ pub(super) struct RawSamples {
     pub bad_flags: String,
 }
 
+/// A column or tag to read.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    pub column: String,
+    /// The rows in which it is read, in addition to `log.where`.
+    pub only: IndexMap<String, At<Labels>>,
+    /// Whether the rows are separate events, which may have equal times.
+    pub events: bool,
+    /// Whether the values seem to be amounts, which could be added.
+    pub amounts: bool,
+}
+
 /// The content of a log, before cleaning.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
@@ -42,8 +55,12 @@ pub(super) struct Scan {
     pub labels: Vec<String>,
     pub findings: Vec<Finding>,
     pub long: bool,
-    /// Unit of the numbers in the time column, if it was inferred.
-    pub unit: Option<config::TimeUnit>,
+    /// Whether the tags have different times, as in a long log, or if the signals are read from different rows.
+    pub own_times: bool,
+    /// For a wide log, which rows of the first file were read.
+    pub first_file: Vec<bool>,
+    /// The numbers in the time column, if there are any.
+    pub numbers: Option<NumericTimes>,
     /// Number of time stamps without a time zone, or 0 if the time zone of the log is given.
     pub without_zone: usize,
 }
@@ -84,8 +101,10 @@ pub(super) fn read_times(
     clock: impl Fn(usize) -> Option<usize>,
     out: &mut Vec<i64>,
 ) -> Option<()> {
+    reader.unreadable_mut().count_rows((0..array.len()).filter(|row| clock(*row).is_some()).count());
     if reader.kind() == TimeKind::Text {
         let texts = Texts::new(array)?;
+        reader.learn_from_texts(texts.iter().enumerate().filter(|(row, _)| clock(*row).is_some()).filter_map(|t| t.1));
         out.extend(texts.iter().enumerate().map(|(i, v)| clock(i).map_or(NO_TIME, |c| reader.text(v, c))));
     } else if let Some(integers) = Integers::new(array) {
         if reader.kind() == TimeKind::Number {
@@ -126,40 +145,6 @@ pub(super) fn sort_labels(labels: HashMap<String, u32>) -> (Vec<String>, Vec<u32
         place[*old as usize] = new as u32;
     }
     (pairs.into_iter().map(|(l, _)| l).collect(), place)
-}
-
-/// Largest fraction of rows without a readable time at which a log is still read (not tuned).
-const MAX_UNREADABLE: f64 = 0.2;
-
-/// Returns the fault if no row or too few rows of the log have a readable time. `readable` is the number of rows
-/// with a readable time.
-pub(super) fn unreadable_times(files: &[LogFile], times: &TimeReader, readable: usize) -> Option<LogFault> {
-    let rows: usize = files.iter().map(|f| f.rows).sum();
-    let names = files.iter().map(|f| f.name.as_str()).take(3).collect::<Vec<_>>().join(", ");
-    let (bad, example) = times.bad();
-    if rows == 0 {
-        return Some(LogFault::new(
-            LogKey::Files,
-            format!("{names}: the log has no rows"),
-            "export it again with data",
-        ));
-    }
-    if readable > 0 && bad as f64 <= MAX_UNREADABLE * rows as f64 {
-        return None;
-    }
-    let Some(example) = example else {
-        return Some(LogFault::new(
-            LogKey::Files,
-            format!("{names}: the log has no rows for any signal"),
-            "correct the columns or tags of the signals",
-        ));
-    };
-    let none = if bad == rows { "no row".to_owned() } else { format!("only {} of {rows} rows", rows - bad) };
-    let what = format!(
-        "{names}: {none} of the time column `{}` can be read as a time, for example `{example}`",
-        times.column()
-    );
-    Some(LogFault::new(LogKey::Time, what, times.formats().advice()))
 }
 
 /// Returns the column `name`, or an error that states the `role` of the column if the file has no column of this name.

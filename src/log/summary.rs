@@ -12,7 +12,7 @@ use super::resample::Resampled;
 use super::samples::Samples;
 use super::segments::Segments;
 use super::text::duration;
-use crate::config::{Resample, TwinSpec};
+use crate::config::{Kind, Partial, Resample, TwinSpec};
 use crate::schema::{Role, Signal};
 
 /// Adds findings about the gaps and changes of episode that split the timeline.
@@ -56,15 +56,22 @@ pub(super) fn segment_findings(
     }
 }
 
+const DAY_US: i64 = 86_400_000_000;
+
 /// One signal, cleaned and resampled.
 pub(super) struct ResampledSignal<'a> {
     pub name: &'a str,
+    pub unit: &'a str,
     pub how: Resample,
+    pub kind: Kind,
+    pub partial: Partial,
     pub samples: &'a Samples,
     pub resampled: &'a Resampled,
     /// Whether each value was held until the next sample, regardless of the time between the samples.
     pub hold_forever: bool,
     pub coverage: f64,
+    /// The weekdays on which the log has no rows, if there are any.
+    pub free: Option<&'a str>,
 }
 
 /// Adds findings about the resampling of one signal.
@@ -75,7 +82,8 @@ pub(super) fn resampling_findings(
     max_gap: i64,
     findings: &mut Vec<Finding>,
 ) {
-    let ResampledSignal { name, how, samples: s, resampled: r, hold_forever, coverage } = *signal;
+    let ResampledSignal { name, unit, how, kind, partial, samples: s, resampled: r, hold_forever, coverage, free } =
+        *signal;
     let mut note = |f: Option<Finding>| findings.extend(f);
     if hold_forever {
         note(r.held.finding(
@@ -98,12 +106,32 @@ pub(super) fn resampling_findings(
         FindingAction::Held,
         "the samples are irregular, so the mean of a step weights each sample by the time until the next sample",
     ));
+    let why = match free.filter(|_| grid.step > DAY_US) {
+        Some(days) => format!(
+            ", because there are no rows on {days}; if the amount is 0 on these days, write `empty = 0`, and otherwise `partial = \"scale\"`"
+        ),
+        None => "; they have no value, or are scaled if `partial = \"scale\"`".to_owned(),
+    };
     note(r.partial.finding(
         name,
         FindingClass::PartialStep,
         FindingAction::Dropped,
-        "steps of which the samples cover only a part; they have no value, or are scaled if `partial = \"scale\"`",
+        format!("steps of which the samples cover only a part{why}"),
     ));
+    note(r.censored.finding(
+        name,
+        FindingClass::Censored,
+        FindingAction::Dropped,
+        "steps in which the condition `censored` holds, so that the value is only a lower bound; they count as missing",
+    ));
+    let (action, help) = match partial {
+        Partial::Missing => (
+            FindingAction::Dropped,
+            "; readings in between are missing, so the steps have no value; `partial = \"scale\"` spreads the increase evenly",
+        ),
+        Partial::Scale => (FindingAction::Interpolated, ", which was spread evenly over the steps"),
+    };
+    note(r.across.finding(name, unit, action, help));
     note(r.empty.finding(
         name,
         FindingClass::EmptyStep,
@@ -117,7 +145,7 @@ pub(super) fn resampling_findings(
         format!("steps without a sample, interpolated between samples at most {} apart", duration(max_gap)),
     ));
     let interval = typical_interval(&s.time).map_or(0, |i| i.0);
-    if how == Resample::Sum && coverage < 0.9 && s.length.is_empty() && r.partial.count == 0 {
+    if how == Resample::Sum && kind != Kind::Counter && coverage < 0.9 && s.length.is_empty() && r.partial.count == 0 {
         note(r.missing.finding(
             name,
             FindingClass::EmptyStep,

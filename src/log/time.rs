@@ -6,12 +6,14 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
-use super::date::{self, Civil, Formats};
+use super::date::{self, Civil, DateOrder};
+use super::footer::LogFile;
 use super::occurrences::Occurrences;
 use super::quality::{Finding, FindingAction, FindingClass};
 use super::time_unit;
+use super::unreadable::UnreadableTimes;
 use crate::config::{LogSpec, TimeUnit};
-use crate::error::{Error, LogKey, Result};
+use crate::error::{Error, LogFault, LogKey, Result};
 use crate::zone::{self, ZoneFault};
 
 /// Marks a row without a usable time.
@@ -42,6 +44,18 @@ pub(super) enum TimeKind {
     Text,
 }
 
+/// Numbers in a time column.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NumericTimes {
+    pub unit: TimeUnit,
+    /// Whether the unit is given in `twin.toml`; otherwise it was inferred.
+    pub given: bool,
+    pub rows: usize,
+    /// The smallest and the largest number.
+    pub min: f64,
+    pub max: f64,
+}
+
 /// Clock state of a log or a tag while a file in local time is being read.
 #[derive(Debug, Clone, Copy, Default)]
 struct ClockState {
@@ -57,14 +71,13 @@ pub(super) struct TimeReader {
     kind: TimeKind,
     /// Name of the time column.
     column: String,
-    /// Format of time stamps written as text, if it is given in `twin.toml`.
-    format: Option<String>,
+    /// Formats of time stamps written as text that are given in `twin.toml`.
+    given_formats: Vec<String>,
     /// Unit of numeric time stamps, if it is given in `twin.toml`.
     given_unit: Option<TimeUnit>,
-    /// Unit of the numbers in the current file ([`TimeKind::Number`]), or `None` until it has been inferred.
+    /// Unit of the numbers in the current file, or `None` until it has been inferred.
     unit: Option<TimeUnit>,
-    /// The inferred unit, the number of rows in which it was used, and the smallest and the largest number.
-    inferred: Option<(TimeUnit, usize, f64, f64)>,
+    numbers: Option<NumericTimes>,
     /// Number of time stamps written as `24:00`, if `stamps` is not given.
     day_ends: usize,
     stamps_given: bool,
@@ -74,10 +87,8 @@ pub(super) struct TimeReader {
     clocks: Vec<ClockState>,
     quarter: Option<(i64, AmbiguousOffset)>,
     texts: HashMap<String, Option<Civil>>,
-    bad: usize,
-    example: Option<String>,
-    /// Formats that match all texts that could not be read.
-    formats: Formats,
+    unreadable: UnreadableTimes,
+    order: DateOrder,
     fold: Occurrences,
     gap: Occurrences,
 }
@@ -90,10 +101,10 @@ impl TimeReader {
             zone,
             kind: TimeKind::Number,
             column: String::new(),
-            format: None,
+            given_formats: Vec::new(),
             given_unit: None,
             unit: None,
-            inferred: None,
+            numbers: None,
             day_ends: 0,
             stamps_given: false,
             without_zone: 0,
@@ -101,9 +112,8 @@ impl TimeReader {
             clocks: vec![ClockState::default(); clocks.max(1)],
             quarter: None,
             texts: HashMap::new(),
-            bad: 0,
-            example: None,
-            formats: Formats::default(),
+            unreadable: UnreadableTimes::default(),
+            order: DateOrder::default(),
             fold: Occurrences::default(),
             gap: Occurrences::default(),
         }
@@ -113,7 +123,7 @@ impl TimeReader {
     pub fn with_settings(spec: &LogSpec, clocks: usize) -> Result<Self> {
         Ok(Self {
             column: spec.time.value.clone(),
-            format: spec.time_format.as_ref().map(|f| f.value.clone()),
+            given_formats: spec.time_format.as_ref().map_or(Vec::new(), |f| f.list().to_vec()),
             given_unit: spec.time_unit.as_ref().map(|u| u.value),
             zone_given: spec.timezone.is_some(),
             stamps_given: spec.stamps.is_some(),
@@ -125,7 +135,8 @@ impl TimeReader {
     pub fn start(&mut self, kind: TimeKind) {
         self.kind = kind;
         // numeric time stamps have the same unit in all files of a log
-        self.unit = self.given_unit.or(self.inferred_unit());
+        self.unit = self.given_unit.or(self.numbers.map(|n| n.unit));
+        self.unreadable.start();
         self.clocks.fill(ClockState::default());
         self.texts.clear();
     }
@@ -136,27 +147,61 @@ impl TimeReader {
 
     /// Infers the unit of a column of numbers from the first values of a file, unless it is given in `twin.toml`.
     pub fn learn_unit(&mut self, values: &[f64]) {
-        if self.given_unit.is_some() || !values.iter().any(|v| v.is_finite()) {
+        if !values.iter().any(|v| v.is_finite()) {
             return;
         }
         let unit = *self.unit.get_or_insert_with(|| time_unit::infer(&self.column, values));
-        let (_, rows, min, max) = self.inferred.unwrap_or((unit, 0, f64::INFINITY, f64::NEG_INFINITY));
-        let range = values.iter().filter(|v| v.is_finite()).fold((min, max), |(a, b), v| (a.min(*v), b.max(*v)));
-        self.inferred = Some((unit, rows + values.len(), range.0, range.1));
+        let NumericTimes { rows, min, max, .. } = self.numbers.unwrap_or(NumericTimes {
+            unit,
+            given: self.given_unit.is_some(),
+            rows: 0,
+            min: f64::INFINITY,
+            max: f64::NEG_INFINITY,
+        });
+        let (min, max) = values.iter().filter(|v| v.is_finite()).fold((min, max), |(a, b), v| (a.min(*v), b.max(*v)));
+        let given = self.given_unit.is_some();
+        self.numbers = Some(NumericTimes { unit, given, rows: rows + values.len(), min, max });
     }
 
-    pub fn column(&self) -> &str {
-        &self.column
+    /// Infers the unit of numbers that are written as text, if most of the texts are numbers. `texts` are texts of the
+    /// current file.
+    pub fn learn_from_texts<'t>(&mut self, texts: impl Iterator<Item = &'t str>) {
+        let (mut values, mut n) = (Vec::new(), 0);
+        for text in texts {
+            n += 1;
+            values.extend(
+                numeral(text).filter(|_| self.unit.is_some() || date::parse(text, &self.given_formats).is_none()),
+            );
+        }
+        if 2 * values.len() > n {
+            self.learn_unit(&values);
+        }
     }
 
-    /// Returns the unit of numbers, if it was inferred.
-    pub fn inferred_unit(&self) -> Option<TimeUnit> {
-        self.inferred.map(|i| i.0)
+    /// Returns the numbers in the time column, if there are any.
+    pub fn numbers(&self) -> Option<NumericTimes> {
+        self.numbers
     }
 
-    /// Returns the formats that match all texts that could not be read.
-    pub fn formats(&self) -> &Formats {
-        &self.formats
+    pub fn unreadable(&self) -> &UnreadableTimes {
+        &self.unreadable
+    }
+
+    pub fn unreadable_mut(&mut self) -> &mut UnreadableTimes {
+        &mut self.unreadable
+    }
+
+    /// Returns the fault if no row or too few rows of the log have a readable time.
+    pub fn fault(&self, files: &[LogFile], readable: usize) -> Option<LogFault> {
+        let exchanged = || {
+            let what = format!(
+                "the times in `{}` lie on the same day of several consecutive months, so day and month seem to be exchanged",
+                self.column
+            );
+            let help = "set `time_format = \"%Y-%d-%m %H:%M\"` in `log`, in the notation of the texts, or `time_format = \"%Y-%m-%d %H:%M\"` if they are right";
+            self.order.is_exchanged().then(|| LogFault::new(LogKey::Time, what, help))
+        };
+        self.unreadable.fault(files, &self.column, &self.given_formats, readable).or_else(exchanged)
     }
 
     /// Number of time stamps without a time zone, or 0 if the time zone of the log is given.
@@ -210,12 +255,18 @@ impl TimeReader {
     /// Converts one string in a time column to a UTC time in µs. `clock` is the index of the tag, or 0 for a wide log.
     pub fn text(&mut self, value: Option<&str>, clock: usize) -> i64 {
         let Some(text) = value else { return self.reject("null".into()) };
+        if let Some(v) = numeral(text).filter(|_| self.unit.is_some()) {
+            return match v.fract() == 0.0 && self.unit == Some(TimeUnit::Ns) {
+                true => self.plausible((v / 1e3) as i64, || text.into()),
+                false => self.number(Some(v), clock),
+            };
+        }
         let civil = match self.texts.get(text) {
             Some(known) => *known,
             None => {
-                let civil = date::parse(text, self.format.as_deref());
-                if civil.is_none() {
-                    self.formats.add(text);
+                let civil = date::parse(text, &self.given_formats);
+                if let (Some(Civil::Local(us)), true) = (civil, self.given_formats.is_empty()) {
+                    self.order.add(us);
                 }
                 // A log in long format repeats each time stamp for every tag, so a small cache saves most of the
                 // parsing.
@@ -242,8 +293,7 @@ impl TimeReader {
     }
 
     fn reject(&mut self, shown: String) -> i64 {
-        self.bad += 1;
-        self.example.get_or_insert(shown);
+        self.unreadable.add(shown);
         NO_TIME
     }
 
@@ -299,25 +349,19 @@ impl TimeReader {
         us
     }
 
-    /// Returns the number of rows without a usable time, and an example of an unusable time as written in the file.
-    pub fn bad(&self) -> (usize, Option<&str>) {
-        (self.bad, self.example.as_deref())
-    }
-
-    pub fn findings(&self) -> Vec<Finding> {
+    pub fn findings(&self, files: &[LogFile]) -> Vec<Finding> {
         let column = &self.column;
         let zone = self.zone.iana_name().unwrap_or("the time zone of the log").to_owned();
         let mut out = Vec::new();
-        if self.bad > 0 {
-            let example = self.example.as_deref().unwrap_or("");
-            out.extend(Occurrences::between(self.bad, 0, 0).finding(
-                "",
-                FindingClass::BadTime,
-                FindingAction::Dropped,
-                format!("rows in which `{column}` is missing or is not a time between 1900 and 2200, for example `{example}`; {}", self.formats.advice()),
-            ));
-        }
-        if let Some((unit, rows, min, max)) = self.inferred {
+        let list = self.unreadable.list(|file| files.get(file).map_or_else(String::new, |f| f.name.clone()));
+        let advice = self.unreadable.advice(&self.given_formats);
+        out.extend(Occurrences::between(self.unreadable.count(), 0, 0).finding(
+            "",
+            FindingClass::BadTime,
+            FindingAction::Dropped,
+            format!("rows in which `{column}` is missing or is not a time between 1900 and 2200: {list}; {advice}"),
+        ));
+        if let Some(NumericTimes { unit, rows, min, max, .. }) = self.numbers.filter(|n| !n.given) {
             let (name, meaning) = unit.names();
             out.extend(Occurrences::between(rows, 0, 0).finding(
                 "",
@@ -369,6 +413,15 @@ pub(super) fn zone(spec: &LogSpec) -> Result<TimeZone> {
             }
         }),
     }
+}
+
+/// Reads a positive number that is written as text, with a decimal point or a decimal comma.
+fn numeral(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let is_number = text.starts_with(|c: char| c.is_ascii_digit())
+        && text.chars().all(|c| c.is_ascii_digit() || c == '.' || c == ',')
+        && text.matches(['.', ',']).count() <= 1;
+    if is_number { text.replace(',', ".").parse().ok() } else { None }
 }
 
 fn to_us(v: i64, per_second: i64) -> i64 {

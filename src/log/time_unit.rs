@@ -67,6 +67,16 @@ pub(super) fn infer(name: &str, values: &[f64]) -> TimeUnit {
         return by_size;
     }
     let named = named(name);
+    if named.is_none() && min <= max {
+        let usual = |unit: &TimeUnit| {
+            let seconds = |v: f64| unit.us().map_or(0.0, |us| v * us / 1e6);
+            // MATLAB date numbers would be hours after 2050.
+            (USUAL.start..2.5e9).contains(&seconds(min)) && (USUAL.start..2.5e9).contains(&seconds(max))
+        };
+        if let Some(unit) = [TimeUnit::Min, TimeUnit::H].into_iter().find(usual) {
+            return unit;
+        }
+    }
     if named.is_none_or(|n| n == TimeUnit::D)
         && min <= max
         && SPREADSHEET_DAYS.contains(&min)
@@ -143,6 +153,10 @@ mod tests {
             ("hour", 0.0, 743.0, TimeUnit::H),
             ("t_min", 0.0, 5_000.0, TimeUnit::Min),
             ("time", 0.0, 5_000.0, TimeUnit::S),
+            ("time", 0.0, 28_000_000.0, TimeUnit::S),
+            ("time", 27_960_480.0, 27_973_965.0, TimeUnit::Min),
+            ("time", 466_008.0, 466_908.0, TimeUnit::H),
+            ("time_s", 466_008.0, 466_908.0, TimeUnit::S),
             ("hour", 1.7e9, 1.8e9, TimeUnit::S),
             ("time", 1.7e12, 1.8e12, TimeUnit::Ms),
             ("time", 1.7e15, 1.8e15, TimeUnit::Us),

@@ -12,9 +12,7 @@ use super::numerals::{Cell, Numerals, OtherTexts};
 use super::occurrences::Occurrences;
 use super::quality::{Finding, FindingAction, FindingClass};
 use super::row_filter::RowFilter;
-use super::scan::{
-    RawSamples, Scan, read_labels, read_times, require_labels, sort_labels, time_kind, unreadable_times, wrong_type,
-};
+use super::scan::{RawSamples, Scan, read_labels, read_times, require_labels, sort_labels, time_kind, wrong_type};
 use super::text::suggestion;
 use super::time::{NO_TIME, TimeReader};
 use crate::config::LogSpec;
@@ -36,6 +34,8 @@ struct Rows<'a> {
     filter: RowFilter<'a>,
     /// Index of the first row of each file.
     breaks: Vec<usize>,
+    /// Which rows of the first file are read.
+    first_file: Vec<bool>,
 }
 
 /// Reads the columns `wanted` from a wide log.
@@ -53,6 +53,7 @@ pub(super) fn read(files: &[LogFile], spec: &LogSpec, wanted: &[String]) -> Resu
         other_texts: wanted.iter().map(|_| OtherTexts::default()).collect(),
         filter: RowFilter::new(&spec.only),
         breaks: Vec::new(),
+        first_file: Vec::new(),
     };
     files.iter().try_for_each(|file| rows.read(file))?;
     let names = files.iter().map(|f| f.name.as_str()).take(3).collect::<Vec<_>>().join(", ");
@@ -61,11 +62,11 @@ pub(super) fn read(files: &[LogFile], spec: &LogSpec, wanted: &[String]) -> Resu
         .filter_map(|(name, o)| o.fault(LogKey::Column(name.clone()), &format!("{names}: the column `{name}`")))
         .collect();
     rows.filter.require_rows()?;
-    faults.extend(unreadable_times(files, &rows.times, rows.time.len()));
+    faults.extend(rows.times.fault(files, rows.time.len()));
     if !faults.is_empty() {
         return Err(Error::Log(faults));
     }
-    findings.extend(rows.times.findings());
+    findings.extend(rows.times.findings(files));
     let (labels, new_codes) = sort_labels(rows.labels);
     rows.episode.iter_mut().for_each(|c| *c = new_codes[*c as usize]);
     let (time, breaks) = (Arc::new(rows.time), Arc::new(rows.breaks));
@@ -79,8 +80,18 @@ pub(super) fn read(files: &[LogFile], spec: &LogSpec, wanted: &[String]) -> Resu
         flagged_times: Vec::new(),
         bad_flags: String::new(),
     });
-    let (unit, without_zone) = (rows.times.inferred_unit(), rows.times.without_zone());
-    Ok(Scan { tags: tags.collect(), labels, findings, long: false, unit, without_zone })
+    let (numbers, without_zone) = (rows.times.numbers(), rows.times.without_zone());
+    let first_file = rows.first_file;
+    Ok(Scan {
+        tags: tags.collect(),
+        labels,
+        findings,
+        long: false,
+        own_times: false,
+        first_file,
+        numbers,
+        without_zone,
+    })
 }
 
 impl Rows<'_> {
@@ -129,6 +140,9 @@ impl Rows<'_> {
             drop_rows(&mut self.episode, before, &keep);
             self.values.par_iter_mut().for_each(|v| drop_rows(v, before, &keep));
         }
+        if self.breaks.len() == 1 {
+            self.first_file = keep;
+        }
         Ok(())
     }
 }
@@ -152,7 +166,10 @@ fn absent_columns(files: &[LogFile], wanted: &[String]) -> Result<Vec<Finding>> 
                 first: String::new(),
                 last: String::new(),
                 action: FindingAction::Kept,
-                note: format!("the column `{name}` is missing from {}", lacking.join(", ")),
+                note: format!(
+                    "the column `{name}` is missing from {}; add it to these files, or leave the files out of `log.files`",
+                    lacking.join(", ")
+                ),
             });
         }
     }

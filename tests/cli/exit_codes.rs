@@ -70,6 +70,9 @@ fn bad_data_exits_with_65() {
 fn missing_input_exits_with_66() {
     let room = Room::new();
     room.run(&["run", "scenarios/room/wintr.toml"]).expect(66).says(&["did you mean `winter.toml`"]);
+    std::fs::write(room.path("README.md"), "# Room\n\nThis is *not* a twin.\n").unwrap();
+    let ended = room.run(&["check", "README.md"]).expect(66).says(&["README.md", "not a twin or scenario file"]);
+    assert_eq!(ended.stderr.trim().lines().count(), 1, "{ended:?}");
     room.run(&["fit", "data/rom"]).expect(66).says(&["rom"]);
     room.run(&["report", "reports/room"]).expect(66).says(&["twinopt run"]);
     room.run(&["schedule", "data/room", "--cron", "--run", "scenarios/rom"]).expect(66);

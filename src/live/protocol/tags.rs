@@ -68,7 +68,11 @@ impl Tags {
             if spec.value.is_none() && spec.role.value != Role::Derived {
                 let own = &schema.signals[signal];
                 let plausible = plausible(own.role, logged(signal));
-                let mapping = ColumnMapping::new(spec, &own.unit)?;
+                let mut mapping = ColumnMapping::new(spec, &own.unit)?;
+                // Signals that differ only in `where` share a column, so lines use the names of these signals.
+                if !spec.only.is_empty() {
+                    mapping.column = spec.name.value.clone();
+                }
                 tags.list.push(Tag { signal, role: own.role, mapping, plausible });
             }
         }

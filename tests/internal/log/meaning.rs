@@ -116,6 +116,69 @@ fn a_counter_is_differenced_across_resets_rollovers_and_zeros() {
     assert!(data_error(dir.path(), &twin("1h", "", "unit = \"m^3\"")).contains("`kind = \"counter\"`"));
 }
 
+/// The meter of a site that uses 240 on even days and 4800 on odd days, in equal parts per hour. The readings at `lost`
+/// hours are missing.
+fn site(lost: &[std::ops::Range<i64>]) -> TempDir {
+    let hours: Vec<i64> = (0..24 * 40).filter(|h| !lost.iter().any(|l| l.contains(h))).collect();
+    let reading = |h: i64| (0..h).map(|h| if h / 24 % 2 == 0 { 10.0 } else { 200.0 }).sum::<f64>() + 50_000.0;
+    let other = vec![1.0; hours.len()];
+    log(vec![
+        times("time", &hours.iter().map(|h| T0 + h * HOUR).collect::<Vec<_>>()),
+        floats("x", &hours.iter().map(|h| reading(*h)).collect::<Vec<_>>()),
+        floats("other", &other),
+    ])
+}
+
+#[test]
+fn an_increase_over_missing_readings_is_known_in_total_but_not_by_step() {
+    let days = |lost: &[std::ops::Range<i64>], log: &str, keys: &str| {
+        let text = twin("1d", log, &format!("unit = \"kWh\", kind = \"counter\"{keys}"));
+        let (t, q) = read(site(lost).path(), &text).unwrap();
+        let found = q.findings.iter().find(|f| f.class.as_str() == "counter-gap").cloned();
+        (values(&t)[..39].to_vec(), q, found)
+    };
+    let full: Vec<f64> = (0..39).map(|d| if d % 2 == 0 { 240.0 } else { 4800.0 }).collect();
+    let without = |missing: &[usize]| -> Vec<f64> {
+        (0..39).map(|d| if missing.contains(&d) { f64::NAN } else { full[d] }).collect()
+    };
+    // Readings lost within a day do not matter, but the total of 44 hours is not divided between days 17 and 18.
+    close(&days(std::slice::from_ref(&(24 * 17 + 5..24 * 17 + 15)), "", "").0, &full);
+    let gap = [24 * 17 + 2..24 * 18 + 22];
+    let (found, q, finding) = days(&gap, "", "");
+    close(&found, &without(&[17, 18]));
+    assert_eq!(q.signals[0].missing, 3, "the last day also lacks its last hour");
+    let finding = finding.unwrap();
+    // from 01:00 of day 17: 23 hours at 200, then 22 hours at 10
+    let note = "an increase of 4820 kWh between 2024-01-18T01:00:00Z and 2024-01-19T22:00:00Z";
+    assert!(finding.note.contains(note) && finding.note.contains("`partial = \"scale\"`"), "{}", finding.note);
+    assert_eq!((finding.count, finding.action.as_str()), (1, "dropped"));
+    assert!(q.suspicions().any(|f| f.class.as_str() == "counter-gap"));
+    // With `scale`, the total is spread evenly: 23 of its 45 hours lie in day 17.
+    let (found, _, finding) = days(&gap, "", ", partial = \"scale\"");
+    let mut expected = full.clone();
+    (expected[17], expected[18]) = (200.0 + 4820.0 * 23.0 / 45.0, 4820.0 * 22.0 / 45.0 + 2.0 * 10.0);
+    close(&found, &expected);
+    assert_eq!(finding.unwrap().action.as_str(), "interpolated");
+    // Two gaps are added up, and a gap of more than `max_gap` is reported with that setting.
+    let (found, _, finding) = days(&[24 * 17 + 2..24 * 18 + 22, 24 * 30..24 * 30 + 1], "", "");
+    close(&found, &without(&[17, 18, 29, 30]));
+    let note = finding.unwrap().note;
+    assert!(note.starts_with("increases of 5030 kWh in total") && note.contains("4820 kWh between"), "{note}");
+    let (found, q, finding) = days(&gap, ", max_gap = \"1d\"", ", partial = \"scale\"");
+    let note = finding.unwrap().note;
+    assert!(note.contains("4820 kWh") && note.contains("more than `max_gap` (24 h)"), "{note}");
+    assert!(found[19] == 4800.0 && q.segments == 1, "{found:?}");
+}
+
+#[test]
+fn hourly_readings_of_a_meter_are_split_into_quarters_of_an_hour() {
+    let text = twin("15min", "", "unit = \"kWh\", kind = \"counter\"");
+    let (t, q) = read(site(&[]).path(), &text).unwrap();
+    let expected: Vec<f64> = (0..4 * 24 * 39).map(|k| if k / 96 % 2 == 0 { 2.5 } else { 50.0 }).collect();
+    close(&values(&t)[..expected.len()], &expected);
+    assert!(count(&q, "counter-gap") == 0 && count(&q, "empty-step") == 0);
+}
+
 #[test]
 fn a_state_is_the_last_value_or_the_share_of_time() {
     // The signal is on from minute 10 to minute 25 of every hour.

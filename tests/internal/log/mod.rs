@@ -8,4 +8,6 @@ mod long_logs;
 mod meaning;
 mod notation;
 mod real_logs;
+mod several;
+mod weeks;
 use super::table;

@@ -90,6 +90,104 @@ fn numbers_in_the_time_column_are_judged() {
 }
 
 #[test]
+fn numbers_written_as_text_in_the_time_column_are_read() {
+    // 900 rows of 15 min from 2023-03-01, which is 1,677,628,800 s since 1970 and spreadsheet day 44,986
+    let seconds = |i: usize| 1_677_628_800 + 900 * i as i64;
+    let digits =
+        |i: usize| (20_230_301 + i as i64 / 96) * 1_000_000 + i as i64 / 4 % 24 * 10_000 + i as i64 % 4 * 1_500;
+    let day = |i: usize| format!("{:.6}", 44_986.0 + i as f64 / 96.0);
+    let all: [(&str, &dyn Fn(usize) -> String); 6] = [
+        ("s", &|i| seconds(i).to_string()),
+        ("ms", &|i| (seconds(i) * 1_000).to_string()),
+        ("ns", &|i| (seconds(i) * 1_000_000_000).to_string()),
+        ("digits", &|i| digits(i).to_string()),
+        ("spreadsheet", &day),
+        ("spreadsheet", &|i| day(i).replace('.', ",")),
+    ];
+    for (unit, text) in all {
+        let column: Vec<String> = (0..N).map(text).collect();
+        let dir = log(texts("time", &column), vec![floats("x", &x()), floats("u", &u())]);
+        for given in ["", &format!(", time_unit = \"{unit}\"")] {
+            let (t, q) = read(dir.path(), &twin("15min", &format!("{given}, timezone = \"UTC\""))).unwrap();
+            let start = "2023-03-01T00:00:00Z".to_owned();
+            assert_eq!((t.start.to_string(), t.steps, &t.columns[0]), (start, N, &x()), "{unit} {given}");
+            assert_eq!(count(&q, "time-unit"), if given.is_empty() { N } else { 0 }, "{unit}");
+        }
+    }
+}
+
+#[test]
+fn several_date_formats_are_named_with_their_files_and_read_with_the_proposed_setting() {
+    let half = N / 2;
+    let write_half = |dir: &TempDir, file: &str, rows: std::ops::Range<usize>, format: &str| {
+        let (x, u) = (x()[rows.clone()].to_vec(), u()[rows.clone()].to_vec());
+        let time = hourly(format, false)[rows].to_vec();
+        write(&dir.path().join(file), vec![texts("time", &time), floats("x", &x), floats("u", &u)]);
+    };
+    for (first, second, setting) in [
+        ("%Y-%m-%d %H:%M", "%d.%m.%Y %H:%M", "time_format = \"%d.%m.%Y %H:%M\""),
+        ("%d-%b-%Y %H:%M", "%d.%m.%Y %H:%M", "time_format = [\"%d-%b-%Y %H:%M\", \"%d.%m.%Y %H:%M\"]"),
+    ] {
+        let dir = TempDir::new().unwrap();
+        write_half(&dir, "a.parquet", 0..half, first);
+        write_half(&dir, "b.parquet", half..N, second);
+        let text = data_error(dir.path(), &twin("1h", ""));
+        let rows = format!("({} rows of b.parquet)", N - half);
+        assert!(text.contains(setting) && text.contains(&rows) && text.contains("`time`"), "{text}");
+        let (t, _) = read(dir.path(), &twin("1h", &format!(", {setting}"))).unwrap();
+        assert_eq!((t.start.to_string(), t.steps, &t.columns[0]), ("2022-07-01T00:00:00Z".into(), N, &x()));
+    }
+    // one short file in another format is refused, because all of its rows would be lost
+    let dir = TempDir::new().unwrap();
+    write_half(&dir, "a.parquet", 0..N - 3, "%Y-%m-%d %H:%M");
+    write_half(&dir, "b.parquet", N - 3..N, "%d.%m.%Y %H:%M");
+    assert!(data_error(dir.path(), &twin("1h", "")).contains("(3 rows of b.parquet)"));
+}
+
+#[test]
+fn an_exchanged_day_and_month_is_noticed() {
+    for rows in [N, 3 * 24] {
+        let time = hourly("%Y-%d-%m %H:%M", false);
+        let columns = vec![floats("x", &x()[..rows]), floats("u", &u()[..rows])];
+        let dir = log(texts("time", &time[..rows]), columns);
+        let text = data_error(dir.path(), &twin("1h", ""));
+        assert!(text.contains("day and month seem to be exchanged"), "{text}");
+        let (t, _) = read(dir.path(), &twin("1h", ", time_format = \"%Y-%d-%m %H:%M\"")).unwrap();
+        assert_eq!((t.start.to_string(), t.steps), ("2022-07-01T00:00:00Z".into(), rows));
+    }
+}
+
+#[test]
+fn numberings_of_time_that_cannot_be_read_are_named() {
+    let seconds = |i: usize| 1_677_628_800.0 + 900.0 * i as f64;
+    let all: [(&str, &dyn Fn(usize) -> f64); 5] = [
+        ("number / 1e7 - 11644473600", &|i| (seconds(i) + 11_644_473_600.0) * 1e7),
+        ("number / 1e7 - 62135596800", &|i| (seconds(i) + 62_135_596_800.0) * 1e7),
+        ("number - 2082844800", &|i| seconds(i) + 2_082_844_800.0),
+        ("(number - 719529) * 86400", &|i| seconds(i) / 86_400.0 + 719_529.0),
+        ("(number - 2440587.5) * 86400", &|i| seconds(i) / 86_400.0 + 2_440_587.5),
+    ];
+    for (formula, number) in all {
+        let numbers: Vec<f64> = (0..N).map(number).collect();
+        let dir = log(floats("time", &numbers), vec![floats("x", &x()), floats("u", &u())]);
+        let text = data_error(dir.path(), &twin("15min", ""));
+        assert!(text.contains(formula) && text.contains("`time`"), "{formula}: {text}");
+    }
+    // quarters of an hour since the start, numbers of rows, and times that were made from numbers in a wrong unit
+    let quarters: Vec<f64> = (0..N).map(|i| 0.25 * i as f64).collect();
+    let dir = log(floats("time", &quarters), vec![floats("x", &x()), floats("u", &u())]);
+    assert!(data_error(dir.path(), &twin("15min", "")).contains("set `time_unit = \"h\"`"));
+    let dir = log(integers("time", (0..N as i64).collect()), vec![floats("x", &x()), floats("u", &u())]);
+    assert!(data_error(dir.path(), &twin("15min", "")).contains("only count the rows"));
+    let micros: Vec<i64> = (0..N).map(|i| seconds(i) as i64).collect();
+    let dir = log(times("time", &micros), vec![floats("x", &x()), floats("u", &u())]);
+    assert!(data_error(dir.path(), &twin("15min", "")).contains("converted to times in the wrong unit"));
+    let minutes: Vec<f64> = (0..N).map(|i| seconds(i) / 60.0).collect();
+    let dir = log(floats("time", &minutes), vec![floats("x", &x()), floats("u", &u())]);
+    assert_eq!(read(dir.path(), &twin("15min", "")).unwrap().0.start.to_string(), "2023-03-01T00:00:00Z");
+}
+
+#[test]
 fn local_times_without_a_zone_are_asked_for() {
     let naive: Vec<i64> = (0..N as i64).map(|i| T0 + i * 60 * MIN).collect();
     let dir = log(column("time", TimestampMicrosecondArray::from(naive)), vec![floats("x", &x()), floats("u", &u())]);

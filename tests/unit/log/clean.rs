@@ -11,7 +11,7 @@ fn rule(keys: &str) -> Rule {
         signal: "x".into(),
         unit: "degC".into(),
         mapping: ColumnMapping::new(&spec, &Unit::parse("degC").unwrap()).unwrap(),
-        temperature: false,
+        other_units: OtherUnits::default(),
         absolute_zero: None,
         amount: false,
         role: Role::State,

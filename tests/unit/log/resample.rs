@@ -26,6 +26,7 @@ fn with(pairs: &[(i64, f64)], change: impl Fn(&mut Method)) -> Resampled {
         hold_forever: false,
         weighted: false,
         interval: None,
+        longest: i64::MAX,
         partial: Partial::Missing,
         empty: None,
     };

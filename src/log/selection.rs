@@ -1,0 +1,88 @@
+//! Reads the columns of the signals, once for each selection of rows (`where`).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::entities::several_rows_per_time;
+use super::footer::LogFile;
+use super::interleaved::{distinguishing_column, interleaved};
+use super::scan::{RawSamples, Scan, Wanted};
+use super::{long, wide};
+use crate::config::LogSpec;
+use crate::error::{Error, Result};
+
+/// Reads the columns `wanted`. The tags of the result are in the same order.
+///
+/// # Errors
+/// In addition to the errors of the readers, [`Error::Log`] if a selection contains the rows of several things.
+pub(super) fn read(files: &[LogFile], spec: &LogSpec, wanted: &[Wanted]) -> Result<Scan> {
+    // The indices of the columns that are read in the same rows.
+    let mut selections: Vec<Vec<usize>> = Vec::new();
+    for (i, w) in wanted.iter().enumerate() {
+        match selections.iter_mut().find(|members| wanted[members[0]].only == w.only) {
+            Some(members) => members.push(i),
+            None => selections.push(vec![i]),
+        }
+    }
+    let mut all = Scan::default();
+    all.tags.resize_with(wanted.len(), RawSamples::default);
+    all.own_times = selections.len() > 1;
+    for members in selections {
+        let mut own = spec.clone();
+        own.only.extend(wanted[members[0]].only.clone());
+        let columns: Vec<String> = members.iter().map(|i| wanted[*i].column.clone()).collect();
+        let scan = match &own.long {
+            Some(layout) => long::read(files, &own, layout, &columns)?,
+            None => wide::read(files, &own, &columns)?,
+        };
+        let read: Vec<&Wanted> = members.iter().map(|i| &wanted[*i]).collect();
+        let several = several_rows_per_time(files, &own, &scan, &read)?;
+        if let Some(fault) = several.map_or_else(|| interleaved(files, &own, &scan, &read), |f| Ok(Some(f)))? {
+            return Err(Error::Log(vec![fault]));
+        }
+        add(&mut all, scan, &members);
+    }
+    Ok(all)
+}
+
+/// Returns the column that distinguishes the things whose rows alternate in a wide log, if there is one.
+pub(super) fn alternating(files: &[LogFile], spec: &LogSpec, wanted: &[Wanted]) -> Result<Option<String>> {
+    let columns: Vec<String> = wanted.iter().map(|w| w.column.clone()).collect();
+    let scan = wide::read(files, spec, &columns)?;
+    let read: Vec<&Wanted> = wanted.iter().collect();
+    Ok(distinguishing_column(files, spec, &scan, &read)?.map(|(name, _)| name))
+}
+
+/// Adds the tags `members` that were read with one selection.
+fn add(all: &mut Scan, scan: Scan, members: &[usize]) {
+    let codes: Vec<u32> = scan
+        .labels
+        .into_iter()
+        .map(|label| {
+            let known = all.labels.iter().position(|l| *l == label);
+            known.unwrap_or_else(|| {
+                all.labels.push(label);
+                all.labels.len() - 1
+            }) as u32
+        })
+        .collect();
+    let mut renumbered: HashMap<*const Vec<u32>, Arc<Vec<u32>>> = HashMap::new();
+    for (i, mut tag) in members.iter().zip(scan.tags) {
+        tag.episode = tag.episode.map(|e| {
+            let new = renumbered
+                .entry(Arc::as_ptr(&e))
+                .or_insert_with(|| Arc::new(e.iter().map(|c| codes[*c as usize]).collect()));
+            Arc::clone(new)
+        });
+        all.tags[*i] = tag;
+    }
+    for finding in scan.findings {
+        if !all.findings.contains(&finding) {
+            all.findings.push(finding);
+        }
+    }
+    all.long = scan.long;
+    all.own_times |= scan.long;
+    all.numbers = all.numbers.or(scan.numbers);
+    all.without_zone = all.without_zone.max(scan.without_zone);
+}
