@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::entities::several_rows_per_time;
-use super::footer::LogFile;
+use super::footer::{ColumnKind, FileColumn, LogFile};
 use super::interleaved::{distinguishing_column, interleaved};
 use super::scan::{RawSamples, Scan, Wanted};
 use super::{long, wide};
@@ -48,6 +48,15 @@ pub(super) fn read(files: &[LogFile], spec: &LogSpec, wanted: &[Wanted]) -> Resu
 /// Returns the column that distinguishes the things whose rows alternate in a wide log, if there is one.
 pub(super) fn alternating(files: &[LogFile], spec: &LogSpec, wanted: &[Wanted]) -> Result<Option<String>> {
     let columns: Vec<String> = wanted.iter().map(|w| w.column.clone()).collect();
+    let is_label = |c: &FileColumn| {
+        matches!(c.kind, ColumnKind::Text | ColumnKind::Integer)
+            && c.name != spec.time.value
+            && !columns.contains(&c.name)
+    };
+    // Without such a column, the values need not be read.
+    if !files.iter().take(1).any(|f| f.columns.iter().any(is_label)) {
+        return Ok(None);
+    }
     let scan = wide::read(files, spec, &columns)?;
     let read: Vec<&Wanted> = wanted.iter().collect();
     Ok(distinguishing_column(files, spec, &scan, &read)?.map(|(name, _)| name))
