@@ -14,7 +14,7 @@ use crate::config::{LogSpec, LongSpec};
 use crate::error::{LogFault, LogKey, Result, plural};
 
 /// Number of rows at the start of the log that are examined.
-const MAX_ROWS: usize = 500_000;
+pub(super) const MAX_ROWS: usize = 500_000;
 /// Maximum number of things, and minimum mean number of rows of each.
 const MAX_THINGS: usize = 1_000;
 const MIN_ROWS: usize = 5;

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::batches::{Batches, Decoding, each_batch};
 use super::footer::LogFile;
+use super::interleaved;
 use super::missing::ABSENT;
 use super::numerals::{Cell, Numerals, OtherTexts};
 use super::occurrences::Occurrences;
@@ -142,6 +143,7 @@ impl Rows<'_> {
         }
         if self.breaks.len() == 1 {
             self.first_file = keep;
+            self.first_file.truncate(interleaved::MAX_ROWS);
         }
         Ok(())
     }
