@@ -12,6 +12,7 @@ mod log;
 mod log_facts;
 mod model;
 mod plant;
+mod samples;
 mod scenario;
 mod signals;
 mod start;

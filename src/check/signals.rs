@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::plant::Plant;
+use super::samples::{censored, kind};
 use super::start::start;
-use crate::config::{At, Effect, ForecastSpec, Kind, Resample, SignalSpec, key_place};
+use crate::config::{At, Effect, ForecastSpec, SignalSpec, key_place};
 use crate::expr::{Program, is_name};
 use crate::resolve::{Faults, Wanted, listed, role_name, suggest};
 use crate::schema::Role;
@@ -296,38 +297,6 @@ fn times(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec) {
     }
 }
 
-/// Reports contradictions between the keys that determine how samples are combined.
-fn kind(faults: &mut Faults<'_>, signal: &SignalSpec) {
-    let name = &signal.name.value;
-    let summed = matches!(
-        (signal.kind.as_ref().map(|k| k.value), signal.resample.as_ref().map(|r| r.value)),
-        (Some(Kind::Amount | Kind::Counter), _) | (None, Some(Resample::Sum))
-    );
-    if let (Some(kind), Some(resample)) = (&signal.kind, &signal.resample) {
-        let fits = match kind.value {
-            Kind::Amount | Kind::Counter => resample.value == Resample::Sum,
-            Kind::Level => resample.value != Resample::Sum,
-            Kind::State => matches!(resample.value, Resample::Hold | Resample::Mean),
-        };
-        if !fits {
-            let message = format!("`resample` of `{name}` contradicts its `kind`");
-            let help = "remove `resample`: amounts and counters are added, levels are averaged, and states are held";
-            faults.add("contradiction", &resample.span, message, help);
-        }
-    }
-    if let (Some(Kind::Counter), Some(empty)) = (signal.kind.as_ref().map(|k| k.value), &signal.empty) {
-        let message = format!("`empty` of `{name}` contradicts its `kind`: a meter can run while it is not read");
-        faults.add("contradiction", &empty.span, message, "remove `empty`");
-    }
-    let empty = signal.empty.as_ref().map(|e| ("empty", &e.span));
-    for (key, place) in
-        empty.into_iter().chain(signal.partial.as_ref().map(|p| ("partial", &p.span))).filter(|_| !summed)
-    {
-        let message = format!("`{key}` of `{name}` is valid only for amounts and counters");
-        faults.add("contradiction", place, message, format!("write `kind = \"amount\"`, or remove `{key}`"));
-    }
-}
-
 fn forecast(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec) {
     if let Some(at) = &signal.forecast {
         season(faults, plant, at, &format!("the forecast of `{}`", signal.name.value));
@@ -375,22 +344,6 @@ fn equations(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec) {
         let declared = own.as_ref().filter(|_| signal.unit.is_some() || role == Role::State);
         let wanted = Wanted { what: format!("`{key}` of `{}`", signal.name.value), unit: declared };
         plant.expression(faults, expr, &wanted);
-    }
-}
-
-/// Checks the condition under which a value is only a lower bound. It is evaluated while the log is read, so it may use
-/// only signals whose values are logged or constant.
-fn censored(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec) {
-    let Some(condition) = &signal.censored else { return };
-    let wanted = Wanted { what: format!("`censored` of `{}`", signal.name.value), unit: Some(&Unit::one()) };
-    let Some(program) = plant.expression(faults, condition, &wanted) else { return };
-    let computed = |s: &&SignalSpec| *s.role == Role::Derived || s.start.is_some();
-    let read = program.reads.iter().filter_map(|(i, _)| plant.spec().signals.get(*i).map(|s| &s.value));
-    if let Some(other) = read.clone().find(computed) {
-        let message =
-            format!("`censored` of `{}` reads `{}`, which is not logged", signal.name.value, other.name.value);
-        let help = "use logged signals, like `censored = \"stock <= 0\"`";
-        faults.add("not-logged", &condition.span, message, help);
     }
 }
 

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::detect::{SampleRange, quantiles};
+use super::render::short;
 use super::samples::Samples;
 use crate::units::Unit;
 
@@ -72,7 +73,7 @@ impl OtherUnits {
         let conversion = |gain: f64, name: String| Conversion { gain, shift: 0.0, name: name.into() };
         let by = |gain: f64| {
             let (factor, way) = if gain > 1.0 { (gain, "large") } else { (1.0 / gain, "small") };
-            format!("about {factor:.3} times too {way}")
+            format!("about {} times too {way}", short(factor))
         };
         let mut factors: Vec<Conversion> =
             alike.iter().map(|(gain, text)| conversion(*gain, format!("in {text} instead of {}", unit.text))).collect();

@@ -93,9 +93,16 @@ impl UnreadableTimes {
     pub fn advice(&self, given: &[String]) -> String {
         let orders: Vec<Vec<&str>> =
             self.notations.iter().map(|n| date::distinct(&n.formats)).filter(|f| !f.is_empty()).collect();
+        let sorted = |f: &str| {
+            let mut parts: Vec<char> = f.chars().collect();
+            parts.sort_unstable();
+            parts
+        };
         let setting = |choice: usize| {
-            let new = orders.iter().map(|o| o[choice.min(o.len() - 1)]);
-            let all: Vec<String> = given.iter().map(String::as_str).chain(new).map(|f| format!("{f:?}")).collect();
+            let new: Vec<&str> = orders.iter().map(|o| o[choice.min(o.len() - 1)]).collect();
+            // A given format that differs only in the order of day and month is wrong for all entries.
+            let given = given.iter().map(String::as_str).filter(|g| new.iter().all(|n| sorted(n) != sorted(g)));
+            let all: Vec<String> = given.chain(new.iter().copied()).map(|f| format!("{f:?}")).collect();
             match &all[..] {
                 [one] => format!("`time_format = {one}`"),
                 several => format!("`time_format = [{}]`", several.join(", ")),
@@ -157,6 +164,8 @@ mod tests {
         let expected = "set `time_format = [\"%d.%m.%Y %H:%M\", \"%m/%d/%Y\"]` in `log`";
         assert_eq!(advice(&two, &[]), expected);
         assert_eq!(advice(&two[1..3], &["%d.%m.%Y %H:%M".into()]), expected);
+        // the given order of day and month is wrong
+        assert_eq!(advice(&["12/31/2011"], &["%d/%m/%Y".into()]), "set `time_format = \"%m/%d/%Y\"` in `log`");
         let unclear = advice(&["01/03/23 00:00", "02/03/23 00:15"], &[]);
         assert!(unclear.contains("either `time_format = \"%d/%m/%y %H:%M\"` or `time_format = \"%m/%d/%y %H:%M\"`"));
         assert!(advice(&["yesterday", "x1"], &[]).contains("export time stamps"));

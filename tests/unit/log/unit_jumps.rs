@@ -62,7 +62,7 @@ fn changes_between_units_that_are_often_confused_are_found() {
         ("kWh", 3.6, "in MJ instead of kWh"),
         ("m/s", 3.6, "in km/h instead of m/s"),
         ("m^3/h", 4.402_868, "in gpm instead of m^3/h"),
-        ("m^3/h", 3.6, "about 3.600 times too large, as if all others were in L/s"),
+        ("m^3/h", 3.6, "about 3.6 times too large, as if all others were in L/s"),
         ("L/min", 1.0 / 3.785_412, "in gpm instead of L/min"),
         ("W", 3.412_142, "in BTU/h instead of W"),
         ("MW", 1e6, "in W instead of MW"),
@@ -71,13 +71,13 @@ fn changes_between_units_that_are_often_confused_are_found() {
         (
             "1",
             100.0,
-            "about 100.000 times too large, like the factor between a fraction and a percentage, or EUR and cents",
+            "about 100 times too large, like the factor between a fraction and a percentage, or EUR and cents",
         ),
-        ("1", 3.6, "about 3.600 times too large, like the factor between kWh and MJ, or m/s and km/h"),
+        ("1", 3.6, "about 3.6 times too large, like the factor between kWh and MJ, or m/s and km/h"),
         (
             "EUR/h",
             1.0 / 60.0,
-            "about 60.000 times too small, like the factor between hours and minutes, or a rate per minute and per hour",
+            "about 60 times too small, like the factor between hours and minutes, or a rate per minute and per hour",
         ),
     ] {
         let units = units(unit);
