@@ -23,7 +23,7 @@ use twinopt::rng::Key;
 const TEST_ROWS: usize = 10_000;
 const ROUNDS: usize = 3;
 
-/// The data of the workload, stored by column. The last column is the target.
+/// The data of the workload, stored column by column. The last column is the target.
 struct Workload {
     columns: Vec<Vec<f64>>,
     rows: usize,

@@ -8,7 +8,7 @@
 //! The part `step` runs MPC in closed loop on the twin itself, with the settings in the example and a given planner.
 //! Each plan is warm-started from the previous one. The part `step` reports the median wall-clock time of `Mpc::act` on
 //! one thread. FOLDER contains `nmpc_cstr.py` and its Python environment `v1`. With `--peers`, rounds of twinopt and
-//! do-mpc alternate. The rounds of do-mpc use its NMPC example, a stirred reactor with four states, two inputs and a
+//! do-mpc alternate. The library do-mpc runs its own NMPC example, a stirred reactor with four states, two inputs and a
 //! horizon of 20 steps. The example is run once with its scenario tree of nine futures and once without the tree.
 //!
 //! The part `whatif` simulates 10,000 particles of the ensemble twin of the four-tank example over 288 steps with

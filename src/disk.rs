@@ -104,7 +104,7 @@ pub fn create_file(path: &Path, bytes: &[u8]) -> Result<()> {
         fs::hard_link(&staged, path)
     };
     let written = write();
-    // the file exists, even if its temporary name cannot be removed now
+    // the file is complete, even if its temporary name cannot be removed
     remove(&staged);
     written.and_then(|()| sync_parent(path)).map_err(|e| Error::write(path, e))
 }

@@ -23,8 +23,8 @@ pub struct Fault {
     pub help: String,
     /// Whether the fault is only a warning, which does not make `check` fail.
     pub warning: bool,
-    /// Whether the fault concerns the log, for example because the log is missing or too short. Commands that cannot
-    /// work because of such a fault report the fault themselves.
+    /// Whether the fault concerns the log, for example because the log is missing or too short. A command that cannot
+    /// work because of a fault in the log reports the fault itself.
     #[serde(skip)]
     pub about_log: bool,
 }

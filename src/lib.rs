@@ -1,7 +1,7 @@
 //! Turns the logs of an operating plant into decisions for its staff.
 //!
-//! The following example uses the supply-chain data included in the crate. It reads a log as a trajectory and
-//! learns a model from the trajectory. KPIs are computed in the same way from measured and simulated trajectories.
+//! The following example uses the supply-chain data included in the crate. The example reads a log as a trajectory and
+//! learns a model from this trajectory. KPIs are computed in the same way from measured and simulated trajectories.
 //!
 //! ```
 //! use std::path::Path;

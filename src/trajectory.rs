@@ -171,7 +171,8 @@ pub struct Window {
     steps: usize,
     /// Time of the current frame in seconds since 1970, `[rows]`; empty if all rows have the same time.
     seconds: Vec<f64>,
-    /// Number of distinct frames, including the current one. Frames before the oldest distinct frame are copies of it.
+    /// Number of distinct frames, including the current one. Frames before the oldest distinct frame are copies of
+    /// this frame.
     known: usize,
 }
 
@@ -232,7 +233,8 @@ impl Window {
         self.depth
     }
 
-    /// Number of distinct frames, including the current one. Frames before the oldest distinct frame are copies of it.
+    /// Number of distinct frames, including the current one. Frames before the oldest distinct frame are copies of
+    /// this frame.
     pub fn known(&self) -> usize {
         self.known
     }

@@ -71,7 +71,7 @@ fn zone_in(folders: &[PathBuf], name: &str) -> Result<TimeZone, ZoneFault> {
     if !found {
         return Err(ZoneFault::NoData);
     }
-    // a name that differs only in upper and lower case is found by a search of all names
+    // if only the case of the letters in a name is wrong, a search of all names finds the correct name
     let search = || names().into_iter().find(|n| n.eq_ignore_ascii_case(name) && n != name);
     search().map_or(Err(ZoneFault::Unknown), |n| zone_in(folders, &n))
 }

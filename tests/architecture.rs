@@ -88,7 +88,7 @@ fn imports(text: &str) -> Vec<(usize, String)> {
                 c if begins && !c.is_whitespace() => add(start + i),
                 _ => {}
             }
-            // only direct members of the import list are modules, not those of a nested list
+            // only the direct members of the import list are modules; the members of a nested list are not
             begins = depth == 1 && (matches!(c, '{' | ',') || begins && c.is_whitespace());
             if depth == 0 {
                 break;

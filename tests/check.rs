@@ -406,7 +406,7 @@ fn all_commands_report_the_same_faults() {
     }
 }
 
-/// Number of lines before the edit: the leading lines that the replaced text shares with its replacement.
+/// Number of lines before the edit, which are the leading lines that `find` and `write` have in common.
 fn common_lines(find: &str, write: &str) -> u64 {
     find.lines().zip(write.lines()).take_while(|(a, b)| a == b).count() as u64
 }
@@ -632,7 +632,7 @@ fn the_reference_page_is_up_to_date() {
     }
 }
 
-/// A project with a log in which times and numbers are German text, and with energies per 15 min.
+/// A project whose log contains times and numbers in German notation, and energies per 15 min.
 fn german_project(keys: &str, signal: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let rows = 400;

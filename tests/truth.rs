@@ -1,6 +1,6 @@
 //! Part of the table in docs/truth.md: savings that the compiled binary promises for plants with known effects.
 //! The unit tests in the modules of the example also run here.
-#![allow(dead_code, reason = "only the example uses all items of these modules")]
+#![allow(dead_code, reason = "this test does not use all items of the included modules")]
 
 #[path = "../examples/truth/cell.rs"]
 mod cell;

@@ -2,10 +2,10 @@
 //! --example device_check -- [--quick] [OPERATION]`.
 //!
 //! First, the results of every operation on the processor and on the GPU are compared with plain loops in f64. Unless
-//! `--quick` is given, both devices are then timed at realistic sizes. The error in the table of times is the distance
-//! between the results of the GPU and the processor. Without a GPU, the table of times contains no errors. The exit
-//! status is 1 if an error exceeds its tolerance. The binary can be copied to another machine and run there without the
-//! repository.
+//! `--quick` is given, both devices are then timed at realistic sizes. In the table of times, the error is the distance
+//! between the results of the GPU and those of the processor. Without a GPU, the table of times contains no errors. The
+//! exit status is 1 if an error exceeds its tolerance. The binary can be copied to another machine and run there
+//! without the repository.
 
 mod conformance;
 mod timing;

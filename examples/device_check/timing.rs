@@ -17,7 +17,7 @@ type Run = Box<dyn Fn(&dyn Backend) -> Result<(f64, Vec<f64>)>>;
 pub struct Timing {
     pub operation: &'static str,
     pub size: String,
-    /// Tolerance for the distance between the results of two devices, equal to twice the tolerance of one device.
+    /// Tolerance for the difference between the results of two devices, which is twice the tolerance of one device.
     pub tolerance: f64,
     run: Run,
 }

@@ -28,7 +28,7 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// A cell without extra signals and sensor noise, in which successive values of the output noise have correlation
+    /// A cell without extra signals or sensor noise, in which successive values of the output noise have correlation
     /// 0.9.
     pub fn new(plant: Plant, movement: Movement, effect: f64) -> Self {
         Self { plant, movement, effect, phi: 0.9, extra: 0, sensor_noise: 0.0, question: Question::Setpoint }
@@ -55,7 +55,7 @@ impl Cell {
         self.effect == 0.0
     }
 
-    /// Name that distinguishes the cell from all others.
+    /// Name that distinguishes the cell from all other cells.
     pub fn name(&self) -> String {
         let mut name = format!("{} / {} / {:+}", self.plant.name(), self.movement.words(), self.effect);
         if self.phi == 0.0 {

@@ -8,7 +8,7 @@ pub fn machine() -> String {
     format!("{cores} cores ({})", model.map_or(std::env::consts::ARCH, |m| m.1))
 }
 
-/// CPU time in seconds of all ended child processes; `None` if the operating system does not report it.
+/// CPU time in seconds of all finished child processes; `None` if the operating system does not report it.
 pub fn cpu_seconds() -> Option<f64> {
     /// Clock ticks per second in `/proc`.
     const TICKS: f64 = 100.0;

@@ -3,7 +3,7 @@
 //!
 //! For every cell (a plant, the way its control moved, and its noise) and seed, the program simulates a log, runs the
 //! binary `twinopt` in a temporary folder as a user would, and compares the promised saving, its 90 % interval and the
-//! answer on the first page with the saving that the plant itself gives. The environment variable `TWINOPT` names the
+//! answer on the first page with the true saving of the simulated plant. The environment variable `TWINOPT` names the
 //! binary. By default, the binary in the folder above this program is used.
 
 mod arguments;

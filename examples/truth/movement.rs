@@ -14,7 +14,7 @@ pub enum Movement {
     Dither,
     /// The control follows the weather exactly.
     Weather,
-    /// The control has one value from 06:00 to 18:00 and another at night.
+    /// The control has one value from 06:00 to 18:00 and another value at night.
     Clock,
     /// Operators choose a new value every 10 days.
     Seldom,

@@ -3,7 +3,7 @@
 use twinopt::rng::Key;
 
 /// A stationary AR(1) process with mean 0 and standard deviation `sd`, in which successive values have correlation
-/// `phi`. With `phi` = 0, it is white noise.
+/// `phi`. With `phi` = 0, the process is white noise.
 pub fn autoregressive(key: Key, steps: usize, phi: f64, sd: f64) -> Vec<f64> {
     let mut value = 0.0;
     let mut series = Vec::with_capacity(steps);

@@ -49,8 +49,8 @@ pub enum Plant {
     KnownLevel,
     /// Like `KnownLevel`, but the twin learns the balance from the log.
     LearnedLevel,
-    /// The control is a price that changes the demand. The demand empties a stock, whose balance equation is known,
-    /// and orders fill it up.
+    /// The control is a price that changes the demand. The demand depletes a stock whose balance equation is known, and
+    /// orders replenish the stock.
     Inventory,
 }
 
@@ -148,7 +148,8 @@ impl Plant {
         memory.past[0] = u;
     }
 
-    /// Simulates the plant. `start` is the memory of the plant at the first step of `weather`. At every step, `control`
+    /// Simulates the plant. `start` contains the internal states of the plant at the first step of `weather`.
+    /// At every step, `control`
     /// computes the control from the number of the step and the state `x`.
     pub fn simulate(
         self,
@@ -191,7 +192,7 @@ struct Inputs {
 pub struct Memory {
     /// The state `x`, which is in the log.
     pub state: f64,
-    /// A state that is not in the log: the position of the valve, or the first of two time constants.
+    /// A state that is not in the log: the position of the valve, or the output of the first of two first-order lags.
     inner: f64,
     /// Past values of the control, newest first.
     past: [f64; DEAD_TIME],
@@ -224,7 +225,7 @@ pub struct Weather {
 }
 
 impl Weather {
-    /// Weather in spring: each day and each week differ, and the mean rises by 7 K in 60 days. `phi` is the
+    /// Weather in spring: all days and all weeks differ, and the mean temperature rises by 7 K in 60 days. `phi` is the
     /// correlation between successive values of the output noise.
     pub fn new(key: Key, steps: usize, phi: f64) -> Self {
         let days = |t: usize| t as f64 / STEPS_PER_DAY as f64;

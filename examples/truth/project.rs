@@ -1,4 +1,5 @@
-//! A project folder of a cell, in which the binary `twinopt` runs as it would for any user.
+//! A project folder for one combination of plant, operation and noise (a cell), in which the binary `twinopt` runs as
+//! it would for any user.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -50,7 +51,7 @@ impl Answer {
     }
 }
 
-/// What `twinopt` promises about a case, and the true saving.
+/// The saving that `twinopt` promises for a case, and the true saving.
 #[derive(Debug, Clone)]
 pub struct Promise {
     /// The saving and its 90 % interval.
@@ -70,7 +71,7 @@ impl Promise {
         self.low <= self.truth && self.truth <= self.high
     }
 
-    /// Whether the interval excludes zero, on the side of the true saving.
+    /// Whether the interval excludes zero and lies on the same side of zero as the true saving.
     pub fn finds_the_sign(&self) -> bool {
         if self.truth > 0.0 { self.low > 0.0 } else { self.high < 0.0 }
     }

@@ -1,15 +1,15 @@
-//! Statistics of the promises of a cell, and the criteria that they must satisfy.
+//! Statistics of the savings promised in one test cell, and the criteria for passing the test.
 
 use crate::cell::Cell;
 use crate::project::{Answer, Promise};
 
 /// Permitted range of the coverage of 90 % intervals.
 const COVERAGE: [f64; 2] = [0.85, 0.95];
-/// Largest permitted fraction of the answer "Do" if the control has no effect, or if the change costs money.
+/// Largest permitted fraction of runs with the answer "Do" if the control has no effect, or if the change costs money.
 const FALSE_DO: f64 = 0.025;
 /// Permitted range of the median of promised / true saving.
 const RATIO: [f64; 2] = [0.95, 1.05];
-/// Minimum fraction of runs that find an effect of at least [`STANDARD_ERRORS`] standard errors.
+/// Minimum fraction of runs in which an effect of at least [`STANDARD_ERRORS`] standard errors is found.
 const POWER: f64 = 0.8;
 const STANDARD_ERRORS: f64 = 3.0;
 /// A cell fails if the probability that its values are due to chance is lower than this.
@@ -88,7 +88,7 @@ impl Score {
         self.mean(|p| (p.high - p.low) / 2.0)
     }
 
-    /// Standard deviation of promised minus true saving; `None` with fewer than two promises.
+    /// Standard deviation of the promised minus the true saving; `None` if there are fewer than two promises.
     pub fn error_sd(&self) -> Option<f64> {
         let error = |p: &Promise| p.saving - p.truth;
         let mean = self.mean(error);
@@ -97,7 +97,8 @@ impl Score {
         (n > 1.0).then(|| (squares / (n - 1.0)).sqrt())
     }
 
-    /// Promised / true savings in ascending order, unless the true saving is zero.
+    /// Ratios of promised to true savings, in ascending order; `None` if the true saving is zero or if there are no
+    /// promises.
     fn ratios(&self) -> Option<Vec<f64>> {
         let mut ratios: Vec<f64> = self.promises.iter().map(|p| p.saving / p.truth).collect();
         ratios.sort_by(f64::total_cmp);
@@ -109,8 +110,8 @@ impl Score {
         self.ratios().map(|r| (r[(r.len() - 1) / 2] + r[r.len() / 2]) / 2.0)
     }
 
-    /// The fraction of runs that find the effect. `None` unless the log identifies the effect and the true saving is at
-    /// least three times the standard deviation of its error.
+    /// The fraction of runs that find the effect. `None` if the log does not identify the effect, or if the true saving
+    /// is less than three times the standard deviation of promised minus true saving.
     pub fn power(&self) -> Option<f64> {
         self.has_a_large_effect().then(|| self.share(found))
     }
@@ -157,8 +158,8 @@ impl Score {
     }
 }
 
-/// Whether a promise finds an effect: the interval contains only values with the correct sign, and the report advises a
-/// change that saves.
+/// Whether a promise finds an effect: all values in the interval have the correct sign, and the report recommends a
+/// change if it saves and advises against it otherwise.
 fn found(promise: &Promise) -> bool {
     let said = match promise.truth > 0.0 {
         true => matches!(promise.answer, Answer::Do | Answer::Try),
@@ -167,8 +168,8 @@ fn found(promise: &Promise) -> bool {
     promise.finds_the_sign() && said
 }
 
-/// Compares `k` of `n` with a range of probabilities. The outcome is undecided if `k` is not significantly too low or
-/// too high (one-sided exact binomial test).
+/// Compares `k` of `n` with a range of probabilities. The outcome is undecided if `k` / `n` is outside the range, but
+/// not significantly so (one-sided exact binomial test).
 fn within(k: usize, n: usize, [low, high]: [f64; 2]) -> Outcome {
     let share = k as f64 / n as f64;
     let chance = if share < low {
@@ -235,7 +236,7 @@ mod tests {
         assert_eq!(within(18, 20, COVERAGE), Outcome::Passes);
         assert_eq!(within(15, 20, COVERAGE), Outcome::Undecided);
         assert_eq!(within(13, 20, COVERAGE), Outcome::Fails);
-        // Full coverage is evidence that the intervals are too wide with 200 seeds, but not with 20 seeds.
+        // With 200 seeds, but not with 20 seeds, full coverage is evidence that the intervals are too wide.
         assert_eq!([within(20, 20, COVERAGE), within(200, 200, COVERAGE)], [Outcome::Undecided, Outcome::Fails]);
         assert_eq!([within(2, 20, [0.0, 0.025]), within(3, 20, [0.0, 0.025])], [Outcome::Undecided, Outcome::Fails]);
     }

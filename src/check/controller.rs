@@ -8,7 +8,7 @@ use crate::config::{At, ControllerSpec, MpcSpec, ScenarioSpec, TimeSpan};
 use crate::control::{ControllerSettings, LiveSettings};
 use crate::resolve::Faults;
 
-/// Checks the controller of a case of a scenario.
+/// Checks the controller of one case in a scenario.
 pub(super) fn controller(
     faults: &mut Faults<'_>,
     scenario: &ScenarioSpec,
@@ -41,8 +41,8 @@ pub(super) fn live(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     }
 }
 
-/// Checks the MPC horizon against the lengths of the scenario and the hold-out, and the season of the forecast against
-/// the length of the log.
+/// Checks the MPC horizon against the lengths of the scenario and the hold-out, and the season of a seasonal forecast
+/// against the length of the log.
 fn mpc(faults: &mut Faults<'_>, scenario: Option<&ScenarioSpec>, plant: &Plant<'_>, owner: &str, spec: &MpcSpec) {
     if let Some(horizon) = &spec.horizon {
         reach(faults, scenario, plant, owner, horizon);

@@ -131,7 +131,7 @@ fn wide_column(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec, 
             faults.add("unknown-column", &column.span, message, help);
         }
         Some(found) if !may_hold_numbers(found) => not_numbers(faults, &column.span, found, numeric),
-        // The range of the column is not that of the selected rows.
+        // The range of the column also covers rows that are not selected.
         Some(_) if !signal.only.is_empty() || !plant.spec().log.only.is_empty() => {}
         Some(_) => ranges(faults, plant, signal, column),
     }

@@ -9,7 +9,7 @@ use crate::config::{Loaded, LogSpec, TimeSpan, TwinSpec};
 use crate::error::{Error, LogFault};
 use crate::log::{self, Column, ColumnKind};
 
-/// Maximum number of values in a log whose value ranges are compared with the limits of its signals (not tuned).
+/// In logs with more values than this, the limits of signals are not compared with the logged ranges (not tuned).
 const MOST_VALUES: usize = 20_000_000;
 
 /// The columns, the time span and the ranges of values of a log.
@@ -18,7 +18,7 @@ pub(super) struct LogFacts {
     /// `None` if the files of the log cannot be read.
     pub(super) columns: Option<Vec<Column>>,
     pub(super) failure: Option<Error>,
-    /// The fault of times that were probably read in a wrong unit.
+    /// The fault if the times were probably read in the wrong unit.
     pub(super) implausible: Option<LogFault>,
     span: Option<(Timestamp, Timestamp)>,
     /// Typical time between two rows of a wide log.
@@ -45,7 +45,7 @@ impl LogFacts {
         {
             facts.rows = span.rows;
             facts.implausible = span.implausible(&file.value);
-            // Spans of time cannot be compared with times that were read in a wrong unit.
+            // Time spans cannot be compared if the times were read in the wrong unit.
             if facts.implausible.is_none() {
                 facts.span = Some((span.first, span.last));
                 facts.sampling = span.sampling.filter(|_| spec.long.is_none());

@@ -38,8 +38,8 @@ pub(super) fn kind(faults: &mut Faults<'_>, signal: &SignalSpec) {
     }
 }
 
-/// Checks the condition under which a value is only a lower bound. It is evaluated while the log is read, so it may use
-/// only signals whose values are logged or constant.
+/// Checks the condition under which a value is only a lower bound. The condition is evaluated while the log is read, so
+/// it may use only signals whose values are logged or constant.
 pub(super) fn censored(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec) {
     let Some(condition) = &signal.censored else { return };
     let wanted = Wanted { what: format!("`censored` of `{}`", signal.name.value), unit: Some(&Unit::one()) };

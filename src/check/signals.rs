@@ -217,7 +217,7 @@ fn limits(faults: &mut Faults<'_>, signal: &SignalSpec) {
                 "`max_move` of `{name}` is less than its `multiple` of {}, so the control can never move",
                 **multiple
             );
-            let help = "increase `max_move` to at least the value of `multiple`, or remove one of the two";
+            let help = "increase `max_move` to at least the value of `multiple`, or remove one of the two keys";
             faults.add("out-of-range", &max_move.span, message, help);
         } else if let Some(hard) = &signal.hard
             && hard[1] > hard[0]

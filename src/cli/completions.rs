@@ -8,7 +8,7 @@ use super::globals::Globals;
 use super::output::{self, SCHEMA_VERSION};
 use crate::error::Result;
 
-/// Print the completions of commands and options for a shell.
+/// Print shell completions for commands and options.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  twinopt completions bash > ~/.local/share/bash-completion/completions/twinopt\n  twinopt completions zsh > \"${fpath[1]}/_twinopt\"\n  twinopt completions fish > ~/.config/fish/completions/twinopt.fish"

@@ -77,7 +77,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
 /// The bytes of a line, and whether the line was too long. The bytes of a line that is too long are discarded.
 type InputLine = (Vec<u8>, bool);
 
-/// Reads the lines of standard input on another thread, so that interrupts are handled while no line arrives.
+/// Reads the lines of standard input on a separate thread, so that the program handles interrupts even while it waits
+/// for a line.
 fn read_lines() -> Receiver<InputLine> {
     let (sender, receiver) = sync_channel(16);
     std::thread::spawn(move || {

@@ -51,7 +51,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
 /// Repeats the import whose recipe is in the folder `dir` of a plant.
 ///
 /// # Errors
-/// Those of [`run`], and an error with the exit code of the program if it fails.
+/// The errors of [`run`], and an error with the exit code of `twinopt-import` if that program fails.
 pub fn repeat(dir: &Path, globals: &Globals, stages: &Stages<'_>) -> Result<()> {
     let arguments = vec!["import".into(), dir.into()];
     let mut errors = String::new();
@@ -74,8 +74,8 @@ pub fn repeat(dir: &Path, globals: &Globals, stages: &Stages<'_>) -> Result<()> 
     }
 }
 
-/// Runs the program, and returns its exit code and its standard output. Shows its progress in `stages`, and passes all
-/// other lines on its standard error to `other`.
+/// Runs the program, and returns its exit code and its standard output. Shows the progress of the program in `stages`,
+/// and passes all other lines from its standard error to `other`.
 fn start(
     arguments: Vec<OsString>,
     dir: &Path,
@@ -91,7 +91,8 @@ fn start(
         .args(arguments)
         .env("POLARS_MAX_THREADS", threads.to_string())
         .env("MALLOC_ARENA_MAX", "2")
-        // the end of this process closes the standard input of the program, which then also ends
+        // when this process ends, the standard input of the import program is closed, so that the import program also
+        // ends
         .env("TWINOPT_IMPORT_PARENT", "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -43,8 +43,8 @@ pub struct Options {
     /// Delimiter of CSV files: `,`, `;`, `|` or `tab`
     #[arg(long, value_name = "CHAR", value_parser = [",", ";", "|", "tab"])]
     pub delimiter: Option<String>,
-    /// Columns of an export with one sample per row: tag, value and, if there is one, quality. The tag `file` is the
-    /// name of the file
+    /// Columns of an export with one sample per row: tag, value and, if there is one, quality. If TAG is `file`, the
+    /// name of the file is the tag
     #[arg(long, value_name = "TAG,VALUE[,QUALITY]", value_delimiter = ',', num_args = 1)]
     pub long: Vec<String>,
     /// Do not pivot, even if the columns look like tag and value

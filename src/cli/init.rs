@@ -126,7 +126,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
 }
 
 /// # Errors
-/// [`Error::Data`] with the command that converts the file if it is not a Parquet file.
+/// [`Error::Data`] with a command for converting the file if it is not a Parquet file.
 fn require_parquet(file: &Path, dir: &Path) -> Result<()> {
     // opening a pipe would wait forever; the reader refuses it
     if !file.is_file() {

@@ -70,7 +70,7 @@ fn table(controls: &[ControlIdentification], not_assessed: Option<&str>) -> Stri
         };
         let why = why.unwrap_or_else(|| {
             let explained = c.explained_text();
-            format!("{:.0} independent moves; other signals and the clock explain {explained} of its moves", c.moves)
+            format!("{:.0} independent moves; other signals and the clock explain {explained} of all moves", c.moves)
         });
         format!("  {:<20} {level:<15} {why}\n", c.control)
     };

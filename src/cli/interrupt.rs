@@ -21,7 +21,7 @@ static GUARDED: AtomicBool = AtomicBool::new(false);
 /// Text to print after "interrupted", and the time within which the work must stop after the first signal.
 static WORK: Mutex<(&str, Duration)> = Mutex::new(("", Duration::ZERO));
 
-/// Text to print after "interrupted", about the files that the interrupted work leaves behind.
+/// Text about the files that the interrupted work leaves behind, which is printed after "interrupted".
 pub(super) fn message() -> &'static str {
     WORK.lock().unwrap_or_else(PoisonError::into_inner).0
 }

@@ -40,8 +40,8 @@ pub fn run(args: &Args, globals: &Globals, mut command: Command) -> Result<()> {
     Ok(())
 }
 
-/// Writes the page of `command` and those of its subcommands. The names of the subcommands contain those of the
-/// commands above, as in `twinopt-report-diff`.
+/// Writes the pages of `command` and its subcommands. The name of a page contains the names of all parent commands, as
+/// in `twinopt-report-diff`.
 fn write_pages(command: &Command, dir: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     let name = command.get_display_name().unwrap_or_else(|| command.get_name());
     let file = dir.join(format!("{name}.1"));

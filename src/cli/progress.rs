@@ -23,18 +23,18 @@ const BAR: &str = "{msg} {bar:30} {percent} %, {eta} left";
 /// Style of a stage of unknown length.
 const SPINNER: &str = "{spinner} {msg} ({elapsed}{left})";
 
-/// The time left, if the command has run before and took longer than it has taken so far.
+/// The estimated time left; unknown if the command has not run before or has already taken longer than its last run.
 #[derive(Debug, Clone, Copy)]
 struct TimeLeft {
     start: Instant,
-    /// How long the command took the last time.
+    /// Duration of the last run of the command.
     last: Option<Duration>,
 }
 
 impl TimeLeft {
     fn text(self) -> String {
         let left = self.last.and_then(|last| last.checked_sub(self.start.elapsed()));
-        left.map_or_else(String::new, |left| format!("; about {} s left, going by the last time", left.as_secs()))
+        left.map_or_else(String::new, |left| format!("; about {} s left, going by the last run", left.as_secs()))
     }
 }
 
@@ -54,12 +54,12 @@ impl<'a> Stages<'a> {
         Self::start(globals, label, BEAT, None)
     }
 
-    /// Like [`Stages::new`], for a command that took the time `last` when it was last run.
+    /// Like [`Stages::new`], for a command whose last run took the time `last`.
     pub fn of_repeated_command(globals: &'a Globals, label: &str, last: Option<Duration>) -> Self {
         Self::start(globals, label, BEAT, last)
     }
 
-    /// The stages of a command that usually ends at once. Without a terminal, nothing is printed in the first two
+    /// The stages of a command that usually ends immediately. Without a terminal, nothing is printed in the first two
     /// seconds.
     pub fn of_quick_command(globals: &'a Globals, label: &str) -> Self {
         Self::start(globals, label, FIRST, None)
@@ -85,7 +85,8 @@ impl<'a> Stages<'a> {
         Self { globals, bar, left, announced: lines && first == BEAT, _heartbeat: heartbeat }
     }
 
-    /// Shows that `done` of `total` units of the work in the stage `name` are done. `total` is 0 if it is unknown.
+    /// Shows that `done` of `total` units of work in the stage `name` are done. `total` is 0 if the total work is
+    /// unknown.
     pub fn show(&self, name: &str, done: u64, total: u64) {
         if self.bar.message() != name || self.bar.length().unwrap_or(0) != total {
             restart(&self.bar, name, total, self.left);
@@ -103,7 +104,7 @@ impl<'a> Stages<'a> {
         self.bar.inc(units);
     }
 
-    /// Runs `work`, which prints, while the bar is hidden.
+    /// Hides the bar while `work` runs, because `work` prints.
     pub fn suspend(&self, work: impl FnOnce()) {
         self.bar.suspend(work);
     }
@@ -115,7 +116,7 @@ impl Drop for Stages<'_> {
     }
 }
 
-/// Starts a stage at zero. `total` is 0 if its length is unknown.
+/// Starts a stage at zero. `total` is 0 if the length of the stage is unknown.
 fn restart(bar: &ProgressBar, name: &str, total: u64, left: TimeLeft) {
     if let Ok(style) = ProgressStyle::with_template(if total > 0 { BAR } else { SPINNER }) {
         bar.set_style(style.with_key("left", move |_: &ProgressState, out: &mut dyn Write| {
@@ -150,7 +151,7 @@ pub fn with_spinner<T>(globals: &Globals, label: &str, work: impl FnOnce(&dyn Fn
     work(&|name| stages.show(name, 0, 0), &|text| stages.suspend(|| note(globals, text)))
 }
 
-/// Prints a line every ten seconds until it is dropped.
+/// Prints a line every ten seconds until this value is dropped.
 struct Heartbeat {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -161,7 +162,7 @@ impl Heartbeat {
         Self { stop: None, thread: None }
     }
 
-    /// Prints the text that `text` returns, for the first time after `first`.
+    /// Prints the text that `text` returns, first after the time `first`, and then at intervals of [`BEAT`].
     fn new(first: Duration, text: impl Fn() -> String + Send + 'static) -> Self {
         let (stop, stopped) = channel();
         let beat = move || {
@@ -206,7 +207,7 @@ mod tests {
     #[test]
     fn the_time_left_is_known_only_if_the_command_took_longer_the_last_time() {
         let text = |last: f64| TimeLeft { start: Instant::now(), last: Some(Duration::from_secs_f64(last)) }.text();
-        assert_eq!(text(90.9), "; about 90 s left, going by the last time");
+        assert_eq!(text(90.9), "; about 90 s left, going by the last run");
         assert_eq!(text(0.0), "");
         assert_eq!(TimeLeft { start: Instant::now(), last: None }.text(), "");
     }

@@ -182,7 +182,7 @@ fn one_line(schema: &Value) -> String {
     schema["description"].as_str().unwrap_or("").replace('\n', " ")
 }
 
-/// The description of a schema for a cell of a table.
+/// Description of a schema, formatted as a table cell.
 fn cell(schema: &Value) -> String {
     one_line(schema).replace('|', "\\|")
 }

@@ -19,10 +19,10 @@ use crate::ops::retrain::retrain;
 /// champion is unchanged and the exit code is that of the import.
 /// Both models forecast the newest blocks of the log, which were not used to fit either of them. The champion is
 /// replaced only if the loss of the challenger is significantly lower and its intervals have the right coverage.
-/// The exit code is 0 if the challenger was promoted, if it is not better, or if the log and the settings are the same
-/// as before (then nothing is fitted). The exit code is 65 if the log is unsuitable, and 3 if a person must act: the
-/// champion has drifted or is older than `retrain.max_age`, the gate can never open, or the challenger has no skill.
-/// Every outcome is appended to `models/<plant>/history.jsonl`.
+/// The exit code is 0 if the challenger was promoted, if it is not better than the champion, or if nothing was fitted
+/// because the log and the settings are unchanged. The exit code is 65 if the log is unsuitable, and 3 if a person must
+/// act: the champion has drifted or is older than `retrain.max_age`, the gate can never open, or the challenger has no
+/// skill. Every outcome is appended to `models/<plant>/history.jsonl`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  twinopt retrain data/datacenter")]
 pub struct Args {

@@ -18,8 +18,9 @@ use crate::scenario::results::{NoteKind, Results, ScenarioResult};
 
 /// Simulate all cases of the given scenarios and write the report.
 ///
-/// Fits a model first if the plant has none. A scenario that fails does not stop the others, and the exit code is that
-/// of the worst failure. The new index.html, kpi.csv, results.json, runs.parquet and provenance.json replace the old
+/// Fits a model first if the plant has none. If a scenario fails, the other scenarios still run, and the exit code is
+/// that of the worst failure.
+/// The new index.html, kpi.csv, results.json, runs.parquet and provenance.json replace the old
 /// files in `reports/<plant>`. If only some of the scenario files in a folder are given, their results go to
 /// `reports/<plant>/<scenario>` (several names are joined by `+`), and the report on the whole folder does not change.
 /// The report on a folder that is not named after the plant goes to `reports/<plant>-<folder>`.
@@ -31,7 +32,7 @@ pub struct Args {
     /// Scenario files, or folders of scenario files
     #[arg(required = true)]
     pub scenarios: Vec<PathBuf>,
-    /// Folder of the report (default: in `reports`); with several plants, a folder in it for each of them
+    /// Folder for the report (default: a folder in `reports`); with several plants, each report is in a subfolder
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Only simulate scenarios whose results are missing or out of date
@@ -168,7 +169,7 @@ fn run_plant(
     Ok(VerbOutput { summary, errors: finished.errors })
 }
 
-/// Prints the scenarios that would run.
+/// Prints the names of the scenarios that would be run.
 fn list(name: &str, checked: CheckedRun, globals: &Globals) -> Result<VerbOutput> {
     let names = checked.names();
     if !globals.json && !globals.quiet {

@@ -15,8 +15,8 @@ use crate::ops::status::{self, Status, examine, metrics};
 
 /// Show whether each plant has a good model and recent data.
 ///
-/// A plant is good if its champion is usable and younger than `retrain.max_age` (default 90d), the last fit or
-/// retraining had a good outcome, and both the last good outcome and the newest row of the log are younger than
+/// The status of a plant is good if its champion is usable and younger than `retrain.max_age` (default 90d), the last
+/// fit or retraining had a good outcome, and both the last good outcome and the newest row of the log are younger than
 /// `--max-age`. If any plant is not good, the exit code is 3.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  twinopt status\n  twinopt status data/datacenter --max-age 8d")]
@@ -70,7 +70,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     Err(Error::Attention(format!("not good: {}{reason}", bad.join(", "))))
 }
 
-/// The printed lines about one plant.
+/// The lines to print for one plant.
 fn line(s: &Status) -> String {
     let champion = s.champion.as_deref().unwrap_or("none");
     let last = s.last.as_ref().map_or_else(String::new, |n| format!(", last night: {} at {}", n.outcome, n.at));

@@ -57,7 +57,7 @@ pub struct Args {
     /// Folder of the report that promised this saving, e.g. reports/datacenter
     #[arg(long, value_name = "DIR")]
     pub promise: Option<PathBuf>,
-    /// Case of that report which was put into operation (default: its only case)
+    /// Case of the `--promise` report that was put into operation (default: the only case of the report)
     #[arg(long, value_name = "NAME", requires = "promise")]
     pub case: Option<String>,
 }

@@ -87,7 +87,7 @@ pub fn is_plant_name(name: &str) -> bool {
 fn named(mut parsed: Parsed<TwinSpec>) -> Parsed<TwinSpec> {
     let Some(loaded) = &parsed.loaded else { return parsed };
     let name = &loaded.value.name;
-    // a name that is missing, or is on a line with a syntax error, has already been reported
+    // a missing name, or a name on a line with a syntax error, has already been reported
     let reported = name.span.is_empty() && loaded.damage.any
         || loaded.damage.lines.contains(&line_column(&loaded.text, name.span.start).0);
     if !is_plant_name(name) && !reported {

@@ -177,7 +177,7 @@ impl Files {
     }
 }
 
-/// Column names of a long log.
+/// Column names of a log in long format.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LongSpec {

@@ -57,7 +57,7 @@ pub struct EnsembleSpec {
     /// Maximum number of passes over the training rows, during which the learning rate decays to zero (default 40).
     pub epochs: At<usize>,
     /// Early stopping: training ends after this number of passes without improvement on held-out blocks, and the best
-    /// networks are used (default 10). If the number is 0, which is suitable for short logs, no blocks are held out,
+    /// networks are used (default 10). If `patience` is 0, which is suitable for short logs, no blocks are held out,
     /// and the networks of the last pass are used.
     pub patience: At<usize>,
     /// Number of training rows per optimiser step (default 256).

@@ -37,7 +37,8 @@ pub fn block_steps(horizon: usize, step_ms: i64) -> usize {
 }
 
 /// The shortest value of `blocks` with which the gate can compare two models every night. The forecast starts fill
-/// [`MIN_BLOCKS`] − 1 blocks and begin another one. Rows before the first and after the last start are added.
+/// [`MIN_BLOCKS`] − 1 blocks and extend into one more block. The rows that forecasts need before the first start and
+/// after the last start are added.
 pub fn least_blocks(model: &ModelSpec, step: TimeSpan) -> TimeSpan {
     let horizon = model.horizon.steps(step, 1);
     let edges = 2 * horizon + *model.lags + 1;
@@ -45,7 +46,7 @@ pub fn least_blocks(model: &ModelSpec, step: TimeSpan) -> TimeSpan {
     TimeSpan::from_steps(starts + edges, step.ms())
 }
 
-/// [`least_blocks`], rounded up to a value that a user would choose.
+/// [`least_blocks`], rounded up to a whole number of days, hours or minutes.
 pub fn suggested_blocks(model: &ModelSpec, step: TimeSpan) -> TimeSpan {
     let least = least_blocks(model, step).ms();
     let unit = [DAY_MS, 3_600_000, 60_000].into_iter().find(|unit| least >= 2 * unit).unwrap_or(1);

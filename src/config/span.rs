@@ -38,7 +38,7 @@ impl TimeSpan {
         Self::from_ms(i64::try_from(steps).unwrap_or(i64::MAX).saturating_mul(step_ms))
     }
 
-    /// Smallest number of steps that is at least as long as this time span.
+    /// Smallest number of steps whose total length is at least this time span.
     pub fn steps_up(self, step: Self) -> usize {
         let step = step.0.max(1);
         usize::try_from((self.0 + step - 1).div_euclid(step)).unwrap_or(0)

@@ -8,7 +8,7 @@ use super::{At, SignalSpec, TwinSpec};
 use crate::schema::{self, Schema, Signal};
 use crate::units::Unit;
 
-/// A message, and the byte range of the file that it refers to.
+/// A message, and the byte range in the file to which the message refers.
 pub type Complaint = (String, Range<usize>);
 
 /// Converts the tag list to a schema. Absent limits become infinite.

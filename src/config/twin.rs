@@ -94,8 +94,8 @@ pub enum Kind {
 pub enum Partial {
     /// A step that is only partly covered has no value.
     Missing,
-    /// The sum is divided by the covered fraction of the step. The increase of a counter over missing readings is spread
-    /// evenly over the time between the readings.
+    /// The sum of the samples is divided by the fraction of the step that the samples cover. If readings of a counter are missing, the increase is
+    /// spread evenly over the time between the known readings.
     Scale,
 }
 
@@ -134,7 +134,7 @@ pub enum MaxMove {
     Apart(UpDown),
 }
 
-/// Largest upward and downward changes.
+/// Largest upward and downward changes of a control per step.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpDown {
@@ -216,8 +216,9 @@ pub struct SignalSpec {
     /// How a step is treated if the samples of an amount or counter cover only a part of it (default `missing`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partial: Option<At<Partial>>,
-    /// Condition under which a logged value is only a lower bound, such as the sales during a stock-out. In these steps,
-    /// the value counts as missing. The condition may use logged signals, constants and parameters.
+    /// Condition under which a logged value is only a lower bound, such as the sales during a stock-out. The value
+    /// counts as missing in steps in which the condition is true. The condition may use logged signals, constants and
+    /// parameters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub censored: Option<At<String>>,
     /// How controllers forecast a disturbance (default `persistence`).
@@ -233,7 +234,7 @@ pub struct SignalSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<At<String>>,
     /// Value at the first row of the log, for a state without a column, such as a stock that is not logged. The values
-    /// in all later rows are computed with `next`.
+    /// in the rows after the first are computed with `next`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<At<f64>>,
     /// Whether a model is learned for the error of the equation in `next`.

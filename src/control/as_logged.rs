@@ -27,8 +27,8 @@ pub struct ImitationUse {
     pub poor: bool,
 }
 
-/// A regression of a control on the signals that operators see. Regressions are learned in another module, because
-/// controllers do not depend on models.
+/// A regression of a control on the signals that operators see. The regressions are learned in another module, because
+/// controllers must not depend on models.
 pub trait Imitate: Send + Sync + Debug {
     /// Schema column of the control.
     fn signal(&self) -> usize;

@@ -9,7 +9,7 @@ use crate::trajectory::Trajectory;
 /// Forecasts of all disturbances and set-points, made at each step from the values known at that step.
 #[derive(Debug, Clone)]
 pub struct Forecast {
-    /// Realised signals of the run, preceded by its history, with one particle.
+    /// The realised values of all signals, with one particle: the history, followed by the run.
     pub realised: Arc<Trajectory>,
     pub present: Present,
     /// (signal, forecast method).

@@ -13,8 +13,8 @@ const ROUNDING: f64 = 1e-9;
 /// last switched on or off. No control is switched again before its minimum on-time or off-time has elapsed.
 ///
 /// If the hard limits, the multiple and the move limit contradict each other, they take precedence in this order. A
-/// contradiction occurs, for example, if the last logged value is outside the hard limits, or is too far from the
-/// nearest multiple to reach it in one move.
+/// contradiction occurs, for example, if the last logged value is outside the hard limits, or if the nearest multiple
+/// is too far away to be reached in one move.
 pub fn limited(signal: &Signal, previous: f64, since: usize, wanted: f64) -> f64 {
     let hard = signal.hard;
     if wanted.is_nan() {

@@ -13,10 +13,10 @@ const SHARES: [f64; 3] = [0.75, 0.5, 0.25];
 /// - If `requested` leaves the support, the results are reduced moves. A reduced move covers the largest supported
 ///   fraction of the way from an origin to `requested`. Possible origins are `unplanned` (the controls that apply
 ///   without a plan) and the supported moves in `others`. For each origin, one result reduces the changes of all
-///   controls by the same factor, and further results reduce the change of only one control.
+///   controls by the same factor, and each further result reduces the change of only one control.
 /// - If `unplanned` also leaves the support, for example because of weather that the log does not contain, `requested`
-///   is not the cause of the extrapolation. The result then contains only `requested` if `states_known` is `true`, and
-///   is empty otherwise; see the function [`states_known`].
+///   is not the cause of the extrapolation. Therefore, if `unplanned` leaves the support, the result is `requested`
+///   alone if `states_known` is `true`, and empty otherwise; see the function [`states_known`].
 /// - If no supported move exists, the result is empty.
 ///
 /// The function `judge` clamps controls to their limits, and returns their position relative to the support at the
@@ -107,7 +107,7 @@ mod tests {
     fn the_largest_supported_share_of_a_move_is_made() {
         assert_eq!(up_to(5.0, false), Some(vec![5.0]));
         assert_eq!(up_to(3.5, true), Some(vec![3.0]));
-        assert_eq!(up_to(1.0, true), None, "`unplanned` is supported, but no part of the move is supported");
+        assert_eq!(up_to(1.0, true), None, "`unplanned` is supported, but no fraction of the move is supported");
         let both_outside = (up_to(0.0, true), up_to(0.0, false));
         assert_eq!(both_outside, (Some(vec![5.0]), None), "without a supported move, only `states_known` matters");
     }

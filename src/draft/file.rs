@@ -218,7 +218,7 @@ fn signal_line(signal: &Guess, events: bool) -> SignalLine {
     SignalLine { keys, reason }
 }
 
-/// `v` rounded to two significant digits: down for a lower limit, up for an upper one.
+/// `v` rounded to two significant digits: downwards for a lower limit, and upwards for an upper limit.
 fn round_outwards(v: f64, up: bool) -> f64 {
     if v == 0.0 || !v.is_finite() {
         return 0.0;

@@ -2,8 +2,8 @@
 //!
 //! 1. `columns`, `notation`: the columns with the time, episodes and entities, and the notation of times and numbers.
 //! 2. `roles`, `units`, `tags`: the role, unit and name of each signal, from the name of its column.
-//! 3. The log is read with these settings. `behaviour`, `relevance`, `clock` and `spans` correct roles, leave signals
-//!    out, add the time of day, and choose the spans of `[model]`.
+//! 3. The log is read with these settings. `behaviour` corrects roles, `relevance` leaves signals out, `clock` adds the
+//!    time of day, and `spans` chooses the spans of `[model]`.
 //! 4. `trial`: a linear model is fitted, and the signals that it cannot predict are left out.
 //! 5. `objective` and `scenario` choose the first KPI and the first scenario.
 
@@ -98,8 +98,8 @@ impl Draft {
         Self::of_entity(name, source, columns, None)
     }
 
-    /// Drafts the twin. If `alternating` is the column that distinguishes several entities whose rows have different times,
-    /// only the most active entity is used.
+    /// Drafts the twin. `alternating` is the column, if any, that distinguishes entities whose rows have different
+    /// times. In this case, only the most active entity is used.
     fn of_entity(
         name: &str,
         source: LogSource<'_>,
@@ -125,8 +125,8 @@ impl Draft {
                 ((span.first, span.last), span.rows, repeats, span.sampling)
             }
         };
-        // If many rows have equal times, some columns distinguish several entities. Only the most active entity is
-        // used.
+        // If many rows have equal times, the log contains several entities, which some columns distinguish. Only the
+        // most active entity is used.
         let several = long.is_none() && repeats > MAX_REPEATS;
         let entities = match several || alternating.is_some() {
             true => log::entities(source.files, &time.name, alternating)?,
@@ -240,7 +240,7 @@ impl Draft {
         let only = self.lines.settings.iter().find(|l| l.starts_with("where = "));
         let only = only.and_then(|l| l.lines().next()).map_or(String::new(), |l| {
             let (setting, comment) = l.split_once("    # guess: ").unwrap_or((l, ""));
-            format!("the log contains the rows of several things, so only one of them is used: {setting} ({comment})\n")
+            format!("the log contains rows of several entities, so only one entity is used: {setting} ({comment})\n")
         });
         let out = match self.left_out.len() {
             0 => String::new(),
@@ -282,8 +282,9 @@ impl Draft {
         }
         if self.signals.is_empty() {
             return Err(Error::Data(format!(
-                "{}: many rows share their time with another row, and neither one nor two columns distinguish \
-                 these rows; export one row per time, or add a column that names the thing to which a row belongs",
+                "{}: many rows share their time with another row, and no column or pair of columns \
+                 distinguishes these rows; export one row per time, or add a column that identifies the machine, \
+                 product or place to which a row belongs",
                 source.display()
             )));
         }
@@ -337,7 +338,7 @@ impl Draft {
                 guess.reason = guess.reason.replace("role by default", "role from its rare, large steps");
             } else if guess.by_default && fact.memory < MEMORY && guess.role == Role::State {
                 guess.role = Role::Output;
-                guess.reason = guess.reason.replace("role by default", "role from the lack of memory");
+                guess.reason = guess.reason.replace("role by default", "role from its low autocorrelation");
             }
         }
         let sparse = reasons.iter().all(Option::is_some);
@@ -420,7 +421,8 @@ impl Draft {
         Ok(())
     }
 
-    /// Leaves out the signals that a linear model cannot predict, if the model can predict other signals.
+    /// Leaves out the signals that a linear model cannot predict, provided that the model can predict at least one
+    /// signal.
     fn try_out(&mut self, grid: &mut Grid, source: LogSource<'_>) {
         for _ in 0..MAX_TRIALS {
             let Some((loaded, schema)) = self.parse(source) else { return };

@@ -25,7 +25,7 @@ impl Settings {
             [one, other, ..] => add(
                 "time_format",
                 quoted(one),
-                &format!("{other} also fits all times, but the log would cover a longer period"),
+                &format!("{other} also fits all times, but the log would then cover a longer period"),
             ),
         }
         if time.notation.without_zone {
@@ -47,7 +47,7 @@ impl Settings {
         Self { lines }
     }
 
-    /// Adds the unit of numbers in the time column.
+    /// Adds a line that specifies the unit of the numbers in the time column.
     pub fn time_unit(&mut self, unit: Option<TimeUnit>) {
         if let Some((name, meaning)) = unit.map(TimeUnit::names) {
             self.lines.push(format!("time_unit = {}    # guess: {meaning}", quoted(name)));

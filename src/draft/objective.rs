@@ -1,4 +1,4 @@
-//! Chooses the first KPI of a draft, and whether it has a price.
+//! Chooses the first KPI of a draft, and decides whether this KPI has a price.
 
 use super::roles::Guess;
 use crate::schema::Role;
@@ -38,7 +38,7 @@ fn consumption(signals: &[Guess]) -> Option<usize> {
         .or_else(|| signals.iter().position(is))
 }
 
-/// The first signal in money.
+/// The first output that is an amount of money.
 fn money(signals: &[Guess]) -> Option<usize> {
     let money = |s: &Guess| ["EUR", "USD", "GBP"].contains(&s.unit.as_str()) && s.kind.is_some();
     signals.iter().position(|s| s.role == Role::Output && (money(s) || s.name.contains("profit")))
@@ -63,8 +63,8 @@ fn pairs(signals: &[Guess]) -> Option<(usize, usize)> {
     })
 }
 
-/// Chooses the KPI: the first of energy, control error and money that the log contains. Otherwise the KPI is the mean
-/// of an output or state, and has no price.
+/// Chooses the KPI: the first of energy, control error and money that the log contains. If the log contains none of
+/// these, the KPI is the mean of an output or state, and has no price.
 pub(super) fn kpi(signals: &[Guess]) -> Option<KpiLine> {
     let price = |name: &str| if MORE_IS_BETTER.iter().any(|w| name.contains(w)) { -1.0 } else { 1.0 };
     let sense = |price: f64| if price < 0.0 { ": more is better" } else { ": less is better" };

@@ -14,7 +14,7 @@ const MAX_ROWS: usize = 4_000;
 /// Absolute correlation above which two signals are regarded as the same (not tuned).
 const SAME: f64 = 0.9999;
 
-/// Evenly spaced values of the signals.
+/// Values of the signals at evenly spaced rows.
 struct Sample(Vec<Vec<f64>>);
 
 impl Sample {
@@ -51,7 +51,7 @@ pub(super) fn selection(guesses: &[Guess], at: &[usize], log: &Trajectory, main:
     if kept(&reasons).len() <= MAX_SIGNALS {
         return reasons;
     }
-    // The main signal, or else the signal that is most closely related to all others.
+    // The main signal or, if there is none, the signal that is most closely related to all other signals.
     let main = main.unwrap_or_else(|| {
         let total = |i: usize| kept(&reasons).iter().map(|j| sample.correlation(i, *j).abs()).sum::<f64>();
         let targets = kept(&reasons).into_iter().filter(|i| matches!(guesses[*i].role, Role::State | Role::Output));
@@ -81,7 +81,7 @@ pub(super) fn selection(guesses: &[Guess], at: &[usize], log: &Trajectory, main:
     reasons
 }
 
-/// Whether two signals are equal in all rows in which both have a value, and there are more than 30 such rows.
+/// Whether more than 30 rows contain values of both signals, and the two values are equal in all these rows.
 fn equal(a: &[f64], b: &[f64]) -> bool {
     let known = || a.iter().zip(b).filter(|(x, y)| x.is_finite() && y.is_finite());
     known().all(|(x, y)| x == y) && known().count() > 30

@@ -19,14 +19,14 @@ pub(super) struct Guess {
     pub reason: String,
     /// Whether the role is only the default.
     pub by_default: bool,
-    /// Limits from alarm limits in the log.
+    /// Soft limits that are derived from alarm limits in the log.
     pub soft: Option<(f64, f64)>,
     pub min: f64,
     pub mean: f64,
     pub max: f64,
 }
 
-/// Words in column names and the roles that they suggest. The first match is used.
+/// Words in column names and the roles that they suggest. The first word in this list that occurs in the name is used.
 const WORDS: [(&str, Role); 84] = [
     ("außen", Role::Disturbance),
     ("aussen", Role::Disturbance),
@@ -151,7 +151,7 @@ const NOT_SIGNALS: [&str; 14] = [
     "unnamed_0",
     "level_0",
 ];
-/// Words in the names of label columns, whose values were assigned to the rows after the measurement.
+/// Words in the names of label columns, which contain values that were assigned to the rows after the measurement.
 const LABELS: [&str; 11] = [
     "anomaly",
     "changepoint",

@@ -1,4 +1,4 @@
-//! The first scenario of a draft: a stretch of the hold-out with data, and a control with enough variation in the log.
+//! The first scenario of a draft: a period of the hold-out with data, and a control that varies enough in the log.
 
 use std::ops::Range;
 
@@ -58,7 +58,7 @@ pub(super) fn rows(log: &Trajectory, signals: &[(usize, Role)], spans: Spans, st
     let found = found.filter(|r| r.len() > past + 1 && total > 0)?;
     let (mut start, end) = (found.start + past, found.end);
     let length = |start: usize| (end - start) as i64 * step.ms();
-    // The scenario starts at midnight if the stretch is long enough.
+    // The scenario starts at midnight if the available stretch of data is long enough.
     if length(start) >= 2 * DAY && step.ms() < DAY {
         let late = (DAY - log.time(start).as_millisecond().rem_euclid(DAY)) % DAY;
         if late % step.ms() == 0 {

@@ -60,7 +60,7 @@ pub(super) fn step_of_events(length: i64) -> (TimeSpan, Option<String>) {
 
 /// The mean interval between the samples of the most frequent tag (ms), if the tags of a long log have their own times.
 /// `repeats` is the fraction of the rows that repeat the time of an earlier row. If all tags are sampled at the same
-/// times, only one row per time has a new time.
+/// times, every row except the first row of each time repeats an earlier time.
 pub(super) fn own_clock(tag: &ColumnSummary, length: i64, repeats: f64) -> Option<i64> {
     let (_, samples) = tag.commonest.as_ref()?;
     let shared = 1.0 - 1.0 / tag.distinct.max(1) as f64;
@@ -68,7 +68,8 @@ pub(super) fn own_clock(tag: &ColumnSummary, length: i64, repeats: f64) -> Optio
     (tag.distinct > 1 && repeats < shared / 2.0).then(|| length / (samples - 1))
 }
 
-/// The usual sample time that is closest to `interval` (ms), because irregular samples have no nominal sample time.
+/// The usual sample time that is closest to `interval` (ms). It replaces the nominal sample time, which irregular
+/// samples do not have.
 pub(super) fn usual_step(interval: i64) -> TimeSpan {
     let ratio = |s: &i64| (*s as f64 / interval.max(1) as f64).ln().abs();
     TimeSpan::from_ms(STEPS.into_iter().min_by(|a, b| ratio(a).total_cmp(&ratio(b))).unwrap_or(60_000))
@@ -101,8 +102,8 @@ fn nominal(step: TimeSpan) -> TimeSpan {
 }
 
 impl Spans {
-    /// Chooses the spans for a log with `rows` rows in segments. In `complete` of these rows, all `inputs` and targets
-    /// have a value.
+    /// Chooses the spans for a log with `rows` rows in segments. `complete` is the number of rows in which all `inputs`
+    /// and targets have a value.
     ///
     /// # Errors
     /// [`Error::Data`] if the log is too short.

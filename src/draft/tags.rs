@@ -69,7 +69,7 @@ impl<'a> Tag<'a> {
 const PATH: [char; 6] = ['.', '/', ':', '|', '\\', '!'];
 /// Separators inside a part of a path.
 const WORDS: [char; 3] = ['_', '-', ' '];
-/// Endings that denote the value of the tag or of the attribute in front of them.
+/// Endings that denote the value of the preceding tag or attribute.
 const VALUES: [&str; 5] = [".F_CV", ".CV", ".VALUE", ".VAL", "/VALUE"];
 
 /// Splits a name before its last part.
@@ -80,8 +80,8 @@ fn split(name: &str) -> (&str, &str) {
     }
 }
 
-/// Removes an ending such as the `.CV` of `FIC-101/PID1/PV.CV`. Without another attribute in front of it, `.CV` denotes
-/// the output of a controller.
+/// Removes an ending such as the `.CV` of `FIC-101/PID1/PV.CV`. If no other attribute precedes it, `.CV` denotes the
+/// output of a controller.
 fn without_value(name: &str) -> &str {
     let end = |ending: &str| name.len().checked_sub(ending.len()).filter(|end| name.is_char_boundary(*end));
     let found = VALUES.iter().find_map(|v| end(v).filter(|e| name[*e..].eq_ignore_ascii_case(v)).map(|e| (*v, e)));
@@ -129,7 +129,7 @@ fn letters(name: &str) -> &str {
     }
 }
 
-/// The ISA letters at the start of a text; empty if it is not the name of an instrument.
+/// The ISA letters at the start of a text; empty if the text is not the name of an instrument.
 fn instrument(name: &str) -> &str {
     let start = name.find(|c: char| !c.is_ascii_digit()).unwrap_or(name.len());
     let rest = name[start..].trim_start_matches(['-', '_']);
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(parse("UNIT1.AREA.TI300"), ("UNIT1.AREA.TI300", None, "TI"));
         assert_eq!(parse("TI300.F_CV"), ("TI300", None, "TI"));
         assert_eq!(parse("LI-7.HH"), ("LI-7", Some(Attribute::Alarm(true)), "LI"));
-        assert_eq!(parse("level_l"), ("level_l", None, ""), "litres, not a lower limit");
+        assert_eq!(parse("level_l"), ("level_l", None, ""), "`l` denotes litres, not a lower limit");
         assert_eq!(parse("room_temp_c"), ("room_temp_c", None, ""));
         for (name, role) in [
             ("TI-101", Some(Role::State)),

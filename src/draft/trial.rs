@@ -16,8 +16,8 @@ use crate::trajectory::Trajectory;
 /// Maximum total number of input values in a trial (not tuned). If possible, a trial uses the whole log, so that it has
 /// the same hold-out as the fit.
 const MAX_VALUES: usize = 1_000_000;
-/// Largest error, relative to that of persistence or of the mean, at which a signal is regarded as predictable. The
-/// limit is lower than that of `fit`, because `fit` uses other rows.
+/// Largest error, relative to that of persistence or of the mean, at which a signal is regarded as predictable. This
+/// limit is stricter than the limit of `fit`, because `fit` uses other rows and may find a larger error.
 const SKILL_RATIO: f64 = 0.96;
 
 /// The result of a trial.

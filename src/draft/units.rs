@@ -2,7 +2,8 @@
 
 use crate::units::Unit;
 
-/// Endings of column names and the units that they suggest. The first match is used, so longer endings come first.
+/// Endings of column names and the units that they suggest. The first matching ending is used, so longer endings come
+/// first.
 const ENDINGS: [(&str, &str); 70] = [
     ("_eur_per_mwh", "EUR/MWh"),
     ("_g_per_kwh", "g/kWh"),

@@ -134,7 +134,7 @@ pub(super) enum ValueKind {
     /// number` may be a temperature difference, or a temperature that is lower by that number. Likewise, `number +
     /// difference` may be a temperature difference or a temperature. The context of an ambiguous value determines
     /// whether it is a temperature or a difference; without a context, it is a difference. The number that represents
-    /// an ambiguous value does not depend on the context. An ambiguous value is stored with the unit that it would have
+    /// an ambiguous value is the same in every context. An ambiguous value is stored with the unit that it would have
     /// as a temperature.
     Ambiguous,
 }

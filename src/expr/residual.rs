@@ -61,8 +61,8 @@ impl Program {
     /// `min(order, stock)`, for example, `stock` only limits the control `order`. `controls` are the columns of the
     /// controls.
     pub fn depends_beyond_limits(&self, signal: usize, controls: &[usize]) -> bool {
-        // For each operation: whether `signal` affects the result other than as a limit, and whether a control affects
-        // the result.
+        // For each operation: whether `signal` affects the result in any way other than as a limit, and whether a
+        // control affects the result.
         let mut depends: Vec<(bool, bool)> = Vec::with_capacity(self.operations.len());
         let of = |operand: Operand, depends: &[(bool, bool)]| match operand {
             Operand::Column { signal: s, lag: 0 } => (s == signal, controls.contains(&s)),

@@ -1,4 +1,4 @@
-//! Values of nodes during compilation, and faults in their units.
+//! Values of the nodes of an expression during compilation, and faults in the units of these values.
 
 use std::ops::Range;
 
@@ -29,7 +29,8 @@ impl Typed {
         self.kind == ValueKind::Quantity && self.unit.is_affine()
     }
 
-    /// Converts a value of kind [`ValueKind::Ambiguous`] to a difference. Values of other kinds are unchanged.
+    /// Converts a value of kind [`ValueKind::Ambiguous`] to a difference, and returns values of all other kinds
+    /// unchanged.
     pub fn resolved(self) -> Self {
         match self.kind {
             ValueKind::Ambiguous => Self { kind: ValueKind::Difference, unit: self.unit.difference(), ..self },

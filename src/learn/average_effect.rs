@@ -2,11 +2,13 @@
 //!
 //! From each of many start rows, the model is simulated twice over a window, with the logged disturbances: once with
 //! the logged controls, and once with one control raised or lowered by a constant. The local effect is the mean
-//! difference of a signal over the window per unit of the control. The average effect is the mean of the local effects.
+//! difference in a signal over the window, divided by the change of the control. The average effect is the mean of the
+//! local effects.
 //!
 //! The ensemble members describe how the local effects differ from their average, but they may understate it, for
-//! example if the noise is autocorrelated. The spread of the members is therefore compared with that of the
-//! leave-one-fold-out refits, because a fold is longer than the correlation time of the noise. The variance of the
+//! example if the noise is autocorrelated. Therefore, the spread of the members is compared with the spread of the
+//! leave-one-fold-out refits, which includes the effect of autocorrelation because a fold is longer than the
+//! correlation time of the noise. The variance of the
 //! refits is that of a delete-a-group jackknife (Kott 2001): (F − 1)/F · Σ_f (θ_f − θ̄)².
 
 use std::ops::Range;
@@ -31,7 +33,7 @@ const PREDICTIONS: usize = 150_000;
 const MAX_INFLATION: f64 = 10.0;
 /// Number of starts from which the accumulation of errors is simulated (not tuned).
 const ACCUMULATION_STARTS: usize = 10;
-/// Length of the simulations that show how errors accumulate, in horizons (not tuned).
+/// Length (in horizons) of the simulations that show how errors accumulate (not tuned).
 const LONGEST: usize = 12;
 /// Size of the error whose accumulation is simulated, in standard deviations of the signal (not tuned).
 const ERROR: f64 = 0.01;
@@ -143,7 +145,7 @@ fn local_effects(
     control: usize,
 ) -> Vec<Vec<f64>> {
     let moments = &data.moments[control];
-    // The control is moved towards its mean.
+    // The control is moved in the direction of its mean.
     let change: Vec<f64> = starts
         .iter()
         .map(|s| if data.log.at(control, s.row)[0] <= moments.mean { moments.sd } else { -moments.sd })
@@ -191,8 +193,8 @@ impl Pairs<'_> {
     }
 }
 
-/// Differences between paired simulations after a step: in the next value of a state, or in the current value of an
-/// output.
+/// Differences between paired simulations after a step. For a state, its next values are compared; for an output, its
+/// current values.
 fn differences(window: &Window, target: Target) -> impl Iterator<Item = f64> {
     window.column(target.signal(), usize::from(!target.is_next())).chunks(2).map(|pair| pair[1] - pair[0])
 }

@@ -45,7 +45,7 @@ pub struct Calibration {
     pub shape: Vec<Vec<Vec<f64>>>,
     /// The selected methods: `[signals][bands]`.
     pub method: Vec<Vec<RecalibrationMethod>>,
-    /// Local width w of each signal: `[signals]`.
+    /// Local width w of the error distribution of each signal: `[signals]`.
     pub local: Vec<LocalWidth>,
 }
 

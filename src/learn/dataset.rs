@@ -120,7 +120,8 @@ impl Scaling {
     }
 }
 
-/// For a residual target, the next value predicted by its known equation at every row; `None` for other targets.
+/// For a target that is the residual of a known equation, the next value that the equation predicts at every row;
+/// `None` for other targets.
 fn known_next(log: &Trajectory, target: Target, equations: &Equations) -> Option<Vec<f64>> {
     let Target::Residual(s) = target else { return None };
     let program = &equations.next.iter().find(|n| n.signal == s)?.program;

@@ -11,9 +11,9 @@
 //! | empirical | the relative frequency of k |
 //!
 //! The distribution with the highest logarithmic score on left-out blocks is used; a simpler one is preferred unless
-//! the difference exceeds [`MIN_GAIN`]. Quantities that are not counts always have the empirical distribution, which is
-//! described by quantiles. All values drawn from a distribution lie within its range, so a simulated demand is never
-//! negative.
+//! the difference exceeds [`MIN_GAIN`]. For quantities that are not counts, the empirical distribution is always used
+//! and is described by its quantiles. All values drawn from a distribution lie within its range, so a simulated demand
+//! is never negative.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,7 @@ const MAX_COUNT: f64 = 500.0;
 const QUANTILES: usize = 512;
 /// Minimum improvement of the total logarithmic score for which a more general distribution is chosen (not tuned).
 const MIN_GAIN: f64 = 2.0;
-/// Largest probability of the upper tail that is left out of the table of a count distribution.
+/// The table of a count distribution ends when the probability of all larger counts is at most this value.
 const TAIL: f64 = 1e-9;
 /// Number of iterations of a golden-section search; each iteration multiplies the length of the interval by 0.618.
 const ITERATIONS: usize = 40;
@@ -228,7 +228,8 @@ impl Probabilities {
         let likelihood = |p: &Self| -> f64 {
             frequencies.iter().enumerate().filter(|(_, n)| **n > 0.0).map(|(k, n)| n * p.log(k)).sum()
         };
-        // The size is searched on a logarithmic scale, from strong overdispersion to practically no overdispersion.
+        // The parameter size is searched on a logarithmic scale, from strong overdispersion to almost no
+        // overdispersion.
         let size = |zeros: f64| search(-4.0, 9.0, |s| likelihood(&with(zeros, s.exp()))).exp();
         match kind {
             DistributionKind::Poisson => with(0.0, f64::INFINITY),

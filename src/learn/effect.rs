@@ -10,7 +10,7 @@
 //! ```
 //!
 //! where δ_c is the error of the effect of control c: the missing change of the signal per unit of the control, as a
-//! mean over the window. A control may respond to the states, or to the disturbances that the model does not
+//! mean over the window. A control may respond to the states, or to disturbances whose effects the model does not
 //! describe correctly. The equations are therefore solved with instrumental variables: the instrument of control c is
 //! v_c(t), the part of its movement at t that nothing in the log explains ([`super::identification`]). The resulting
 //! equation is the moment condition of double machine learning (Chernozhukov et al. 2018) for the residual of a model:
@@ -19,12 +19,13 @@
 //! Σ_t v_b(t) (e(t) − Σ_c δ_c U_c(t)) = 0   for every control b.
 //! ```
 //!
-//! The effect of the model plus δ is an estimate of the effect that does not depend on the assumptions of the model.
+//! The sum of δ and the effect in the model is an estimate of the effect that does not depend on the assumptions of the
+//! model.
 //! The standard error is robust to autocorrelation: the terms of the sum are added within blocks of at least two
 //! windows, and only the blocks count as independent (Liang & Zeger 1986).
 //!
 //! The instruments are adjusted only for the inputs of the model. If a control responds to the noise of an output that
-//! is not an input, the estimate is biased.
+//! is not an input of the model, the estimate is biased.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -48,8 +49,8 @@ const STARTS: usize = 2_000;
 const FORECAST_STEPS: usize = 60_000;
 /// Length of a block, in windows (not tuned).
 const WINDOWS_PER_BLOCK: usize = 2;
-/// Minimum effective number of blocks in which a control moved (not tuned). If a control moved in fewer blocks, the
-/// error of its effect is not estimated.
+/// Minimum effective number of blocks in which a control moved (not tuned). The error of a control's effect is not
+/// estimated if the control moved in fewer blocks than this minimum.
 const MIN_BLOCKS: f64 = 2.0;
 
 /// Error of the predicted effect of a control on a signal.
@@ -116,8 +117,8 @@ pub fn effect_errors(
     targets.flat_map(error).collect()
 }
 
-/// The starts of one fold at which all instruments are known. If there are too many starts, those with the largest
-/// instruments are used.
+/// The starts of one fold at which all instruments are known. If there are too many starts, only the starts with the
+/// largest instruments are used.
 fn samples(
     data: &TrainingData,
     map: &StepMap,

@@ -1,4 +1,4 @@
-//! Scores of a model whose disturbances are forecast, as they are in operation, instead of known.
+//! Scores of a model that receives forecasts of the disturbances, as in operation, instead of their logged values.
 
 use super::choose::{Learned, TrainingData};
 use super::rollouts::{InputForecast, rollouts_with};
@@ -12,7 +12,7 @@ const STARTS: usize = 300;
 /// limit.
 const FORECAST_STEPS: usize = 50_000;
 
-/// Name of `model` in its scores with forecast inputs.
+/// Name under which the scores of `model` with forecast inputs are listed.
 pub fn with_forecasts(model: &str) -> String {
     format!("{model} (forecast inputs)")
 }

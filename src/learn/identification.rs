@@ -12,8 +12,9 @@
 //! control, so a signal that merely responds to earlier moves does not increase the explained fraction.
 //!
 //! A second regression explains the level of the control by the disturbances, the other controls and the clock alone.
-//! The result is the larger of the two explained fractions: if a control slowly follows a disturbance, its changes from
-//! one step to the next are mostly rounding errors or noise, which the first regression cannot explain.
+//! The explained fraction of a control is the larger result of the two regressions. The second regression is needed if
+//! a control slowly follows a disturbance: the changes from one step to the next are then mostly rounding errors or
+//! noise, which the first regression cannot explain.
 //!
 //! Both regressions are described in [`super::movement`].
 
@@ -40,9 +41,9 @@ const WEAK_MOVES: f64 = 10.0;
 pub enum IdentificationLevel {
     /// The control moved often and independently of everything else.
     Identified,
-    /// The control moved rarely, or mostly together with other signals or the clock.
+    /// The control moved rarely, or other signals and the clock explain most of its movement.
     Weak,
-    /// The control did not move, or moved only together with other signals or the clock.
+    /// The control did not move, or other signals and the clock explain all of its movement.
     NotIdentified,
 }
 
@@ -86,7 +87,7 @@ impl Identification {
 pub struct Movements {
     /// Column of the control.
     pub control: usize,
-    /// Pairs of a row of the log and the movement at this row, in ascending order of rows.
+    /// Pairs (row of the log, movement in this row), in ascending order of rows.
     rows: Vec<(usize, f64)>,
 }
 
@@ -102,7 +103,8 @@ impl Movements {
 }
 
 /// Determines how well the log identifies the effect of each control that the model reads. Also returns the independent
-/// movements of each control, except for controls whose movement other signals and the clock explain completely. Clock
+/// movements of each control, except for controls whose movement is completely explained by other signals and the
+/// clock. Clock
 /// times are in `zone`.
 ///
 /// # Errors
@@ -136,7 +138,7 @@ pub fn identify(data: &TrainingData, zone: &TimeZone) -> Result<(Vec<Identificat
     Ok((found, movements))
 }
 
-/// Assesses one control, and returns its independent movement at every row as well.
+/// Assesses one control, and also returns its independent movement at every row.
 fn assess(
     data: &TrainingData,
     layout: &Layout,

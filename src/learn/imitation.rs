@@ -34,8 +34,8 @@ const GAP: usize = 48;
 const ASSESSED_ROWS: usize = 4_000;
 /// A disturbance is used as an input only if at least this fraction of its values is known (not tuned).
 const MIN_KNOWN: f64 = 0.98;
-/// The variant with the previous value is used only if its error is below this fraction of the error of the other
-/// variant (not tuned).
+/// The variant with the previous value is used only if its error, relative to that of the variant without the previous
+/// value, is below this fraction (not tuned).
 const CLEARLY_BETTER: f64 = 0.95;
 /// An imitation that explains less than this fraction of the variance of a control is poor (not tuned).
 const POOR: f64 = 0.5;

@@ -4,8 +4,8 @@
 //! piecewise linear functions of the most informative inputs, and the mean of the control at the same time of the day
 //! and of the week. The regression is fitted several times, leaving out one fold of the training rows each time, and
 //! the residuals are computed on the left-out fold. If a control usually stays constant, its regression uses the states
-//! one step earlier, because many measured values reach a new set-point within one step and would then explain the
-//! control.
+//! one step earlier, because many measured values reach a new set-point within one step, so the current states would
+//! explain the control.
 
 use std::ops::Range;
 
@@ -39,7 +39,8 @@ const KNOTS: usize = 16;
 /// group means explain (not tuned).
 const GROUPS: usize = 20;
 
-/// The signal or time that best explains the movement of a control on its own.
+/// The signal that explains the largest part of the movement of a control on its own, or the time of day or week if it
+/// explains more than any signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Companion {
     /// Column of the signal.
@@ -58,7 +59,7 @@ pub(super) struct ClockColumns {
 }
 
 impl ClockColumns {
-    /// A slot has the length of a step, limited to the range from 1 minute to 1 hour.
+    /// A slot is as long as a step, but at least 1 minute and at most 1 hour.
     pub(super) fn new(log: &Trajectory, zone: &TimeZone) -> Self {
         let minutes = usize::try_from(log.step_ms / 60_000).unwrap_or(1).clamp(1, 60);
         let slots_per_day = 1440_usize.div_ceil(minutes);
@@ -88,7 +89,8 @@ pub(super) struct Columns {
     slots: [Vec<usize>; 2],
     /// Number of time slots per day and per week.
     slot_counts: [usize; 2],
-    /// Positions of the regressors that contain the mean of the control at the same time of the day and of the week.
+    /// Positions of two regressors: the mean of the control at the same time of day, and its mean at the same time of
+    /// week.
     slot_means: [usize; 2],
 }
 
@@ -123,7 +125,7 @@ impl Columns {
         Self { data, is_fitted, own_lag, signals, periods, slots, slot_counts, slot_means }
     }
 
-    /// Replaces every regressor that is computed from a state or from the control by a constant.
+    /// Sets every regressor that is computed from a state or from the control to a constant.
     pub(super) fn keep_exogenous(&mut self, schema: &Schema) {
         let control = self.data.layout.inputs[self.own_lag].0;
         for (column, signal) in self.data.x.iter_mut().zip(&self.signals) {
@@ -190,8 +192,8 @@ fn is_mostly_known(log: &Trajectory, signal: usize, train: &[Range<usize>]) -> b
 }
 
 /// Removes rows from a long data set, evenly over time. If `keep_moves` is true, all rows in which the control differs
-/// from its previous value (input number `own_lag`) are kept. Returns, for each remaining row, whether regressions are
-/// fitted to it.
+/// from its previous value (input number `own_lag`) are kept. Returns, for each remaining row, whether the regressions
+/// use the row.
 fn thin(data: &mut Dataset, own_lag: usize, keep_moves: bool) -> Vec<bool> {
     let n = data.len();
     let stride = (n / MAX_ROWS).max(1);
@@ -257,7 +259,7 @@ pub(super) struct Movement {
     pub(super) total: f64,
 }
 
-/// The residuals of the regressions on the folds that were left out.
+/// The residuals of each regression on the fold that was left out of its fit.
 pub(super) fn movements(data: &TrainingData, columns: &mut Columns) -> Result<Vec<Movement>> {
     let options = ModelSpec { rollout_loss: Some(1.into()), ..data.spec.clone() };
     let mut out = Vec::new();
@@ -308,7 +310,7 @@ fn mean_over(values: &[f64], rows: &[usize]) -> f64 {
     rows.iter().map(|r| values[*r]).sum::<f64>() / rows.len().max(1) as f64
 }
 
-/// `y` minus the least-squares line of `y` on `x`, which is fitted over `rows`.
+/// Residuals of `y` after subtraction of its least-squares line on `x`, which is fitted over `rows`.
 fn without_line(x: &[f64], y: &[f64], rows: &[usize]) -> Vec<f64> {
     let (mx, my) = (mean_over(x, rows), mean_over(y, rows));
     let xx: f64 = rows.iter().map(|r| (x[*r] - mx).powi(2)).sum();

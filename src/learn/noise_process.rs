@@ -35,8 +35,8 @@ use crate::stats::quantile_type_5;
 
 /// Number of particles per parallel task (not tuned).
 const CHUNK: usize = 1_024;
-/// Number of the random stream from which the offsets are drawn. Every other stream has the number of a simulation
-/// step, and step numbers are never this large.
+/// Number of the random stream from which the offsets are drawn. All other streams are numbered by simulation step, and
+/// step numbers never reach `u64::MAX`.
 const OFFSETS: u64 = u64::MAX;
 
 /// Autoregressive process of the one-step errors. The symbols are defined in the module documentation.
@@ -92,7 +92,7 @@ impl NoiseProcess {
         self.distributions.get(i).is_some_and(Option::is_some)
     }
 
-    /// Advances `noise` (`[targets][particles]`) from the errors of the previous step to those of step `step`.
+    /// Advances `noise` (`[targets][particles]`) from the previous step to step `step`.
     ///
     /// For target `j`, particle `p` uses the random number with index `p` in the stream (step, j). When scenarios are
     /// compared, particle `p` therefore has the same noise in every scenario.

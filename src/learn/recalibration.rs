@@ -9,8 +9,8 @@
 //! z = u / σ_h                                      sample that gives the quantiles of Z
 //! ```
 //!
-//! The block weights ω are either all 1, or each is half the weight of the next newer block. A single outlier therefore
-//! widens the distribution at all horizons of the band, not only at its own horizon.
+//! Either all block weights ω are 1, or the weight halves from each block to the next older block. A single outlier
+//! therefore widens the distribution at all horizons of the band, not only at its own horizon.
 
 use std::ops::Range;
 

@@ -177,7 +177,7 @@ fn shape(mut z: Vec<f64>) -> Vec<f64> {
 }
 
 /// Lower-triangular Cholesky factor L of a covariance matrix. A column is set to zero if its pivot is no larger than
-/// rounding error, which happens if a target is a linear function of other targets. The Cholesky factorisations in
+/// the rounding error, which happens if a target is a linear function of other targets. The Cholesky factorisations in
 /// nalgebra and faer reject singular matrices.
 pub(super) fn cholesky(covariance: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let q = covariance.len();

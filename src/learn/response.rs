@@ -22,7 +22,7 @@ const OUTSIDE: f64 = 4.0;
 const SETTLED: f64 = 5e-3;
 
 /// Response of one signal to a step change of one control. The plant starts at rest at the training means, and all
-/// other inputs are constant.
+/// inputs except the control are constant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Response {
     /// Columns of the schema.
@@ -31,8 +31,8 @@ pub struct Response {
     /// Size of the step change, in the unit of the control. The step is negative if only a downward step stays within
     /// the training data.
     pub step: f64,
-    /// Number of time steps since the step change of the control: `[points]`. After k steps, the
-    /// response of a state is the change of x(k), and the response of an output is that of y(k).
+    /// Number of time steps since the step change of the control: `[points]`. The response after k steps is the change
+    /// of x(k) for a state, and the change of y(k) for an output.
     pub at: Vec<usize>,
     /// Change of the signal per unit of the control: `[points]`. `mean` is the response of the mean model; `low` and
     /// `high` are the 10th and 90th percentiles over the ensemble members.
@@ -84,7 +84,7 @@ impl SignalMoments {
 /// The model is first simulated at the training means until it is at rest. Each control is then raised by one standard
 /// deviation in a separate run. The step is reduced or reversed if the control would otherwise leave the range between
 /// its 1st and 99th percentiles. The response is the difference from a run without the step. A run lasts until the
-/// response has settled, with a minimum of three and a maximum of twelve horizons.
+/// response has settled, but at least three and at most twelve horizons.
 pub fn responses(map: &StepMap, log: &Trajectory, moments: &[SignalMoments], horizon: usize) -> Vec<Response> {
     let steps: Vec<(usize, f64)> = map
         .schema

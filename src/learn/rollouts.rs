@@ -1,5 +1,5 @@
-//! Open-loop runs over a log. From each of many start rows, the model predicts several steps ahead, using its own
-//! predictions of the states and the logged controls and disturbances.
+//! Open-loop runs over a log. From each of many start rows, the model predicts several steps ahead, using the logged
+//! controls and disturbances and its own predictions of the states.
 //!
 //! The prediction at horizon `h` from start row `s` is x(s + h) for a state and y(s + h − 1) for an output, because a
 //! step from row t gives y(t) and x(t + 1). The persistence forecast is the last value known at the start, which is

@@ -26,7 +26,8 @@ pub const LEVELS: [f64; 4] = [0.5, 0.8, 0.9, 0.95];
 /// Index in [`LEVELS`] of the 90 % interval, whose coverage is checked (CAL-1).
 pub(super) const INTERVAL_90: usize = 2;
 
-/// Lowest skill that is reported. If the error of the reference is zero, the skill would otherwise be minus infinity.
+/// Lowest skill that is reported. Without this limit, the skill would be minus infinity if the error of the reference
+/// is zero.
 const MIN_SKILL: f64 = -999.0;
 
 /// Scores of one model for one signal at one horizon, in the unit of the signal.
@@ -76,7 +77,7 @@ impl ScoreRow {
 pub struct Baselines {
     pub persistence: Rollouts,
     pub linear: Rollouts,
-    /// Constant forecast of the training mean.
+    /// A constant forecast that equals the training mean.
     pub mean: Rollouts,
 }
 

@@ -154,7 +154,7 @@ pub(crate) fn window_at(map: &StepMap, log: &Trajectory, starts: &[Start], copie
     window
 }
 
-/// For each start, writes the logged inputs of the row that is `ahead` rows after the start into the current frame. If
+/// For each start, copies the logged inputs of the row `ahead` rows after the start into the current frame. If
 /// `ahead` exceeds the reach of a start, the inputs of the last row within the reach are written.
 pub(crate) fn write_inputs(window: &mut Window, log: &Trajectory, starts: &[Start], copies: usize, ahead: usize) {
     for (signal, spec) in log.schema.signals.iter().enumerate() {

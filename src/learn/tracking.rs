@@ -45,7 +45,7 @@ pub struct Tracking {
     theta: Vec<Vec<f64>>,
 }
 
-/// Factors e^θ by which the calibrated interval widths are multiplied at the time of each forecast.
+/// For each forecast, the factors e^θ by which the calibrated interval widths are multiplied.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TrackedWidths {
     starts: usize,

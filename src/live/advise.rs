@@ -164,7 +164,8 @@ fn cheapest(
     })
 }
 
-/// For each control, returns the most important KPI change that its move causes if the other controls move as advised.
+/// For each control, returns the most important KPI change that the move of this control causes if all other controls
+/// move as advised.
 fn effects_alone(
     compiled: &Compiled,
     ahead: &Ahead,

@@ -85,9 +85,9 @@ impl<'a> Estimator<'a> {
         self.collected.clear();
     }
 
-    /// Adds the values of a line to the current step. Corrects applied controls outside the hard limits, and drops the
-    /// values of stuck sensors. `after_start` is `false` for the first line of a run. `dt_ms` is the number of
-    /// milliseconds between lines.
+    /// Adds the values of a line to the current step. Corrects applied controls that are outside the hard limits, and
+    /// drops the values of stuck sensors. `after_start` is `false` for the first line of a run. `dt_ms` is the number
+    /// of milliseconds between lines.
     pub fn collect(
         &mut self,
         tags: &Tags,

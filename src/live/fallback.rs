@@ -242,8 +242,8 @@ impl<'a> Fallback<'a> {
         let Some(safe) = &mut self.safe else { return Ok(None) };
         let mut control = Control::new(safe.signals().to_vec(), 1);
         let window = past.window(self.dynamics.depth().max(safe.depth()).max(2));
-        // At step 0, a policy resets its state to the controls in force. A reset is necessary if another fallback level
-        // made the last decision.
+        // At step 0, a policy resets its state to the controls in force. A reset is necessary if a different fallback
+        // level made the last decision.
         let step = if self.on_safe { past.rows() } else { 0 };
         safe.act(&Observation { window: &window, step, forecast: past.forecast() }, &mut control)?;
         if control.values.iter().flatten().any(|v| !v.is_finite()) {

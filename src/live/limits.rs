@@ -87,7 +87,8 @@ impl ControlLimits {
     }
 
     /// Returns the values of the plant's own controller without any limits, because shadow mode must not affect the
-    /// plant. A missing value is replaced by the value in force, or by the initial value if that is also unknown.
+    /// plant. A missing value is replaced by the value in force or, if the value in force is unknown too, by the
+    /// initial value.
     pub fn unlimited(&self, baseline: &[f64], in_force: &[f64]) -> Vec<f64> {
         let each = baseline.iter().zip(in_force).zip(&self.initial);
         each.map(|((v, force), initial)| [*v, *force].into_iter().find(|v| v.is_finite()).unwrap_or(*initial)).collect()

@@ -34,7 +34,7 @@ pub struct Protocol<'a> {
     /// Names of the plant's KPIs that are not signals.
     pub kpis: Vec<String>,
     notes: Vec<String>,
-    /// Whether the next answer has to contain a flag for an ignored description.
+    /// Whether the next answer must contain a flag because a description was ignored.
     flag_ignored_description: bool,
     /// Whether the user has been notified that a description was ignored.
     noted_ignored_description: bool,
@@ -193,8 +193,8 @@ impl<'a> Protocol<'a> {
         Some(place)
     }
 
-    /// Returns the assumed start time of a run that follows another run and has no time stamps. The assumed time is
-    /// later than the end of the previous run.
+    /// Returns the assumed start time of a run that follows another run and has no time stamps. The assumed start time
+    /// is later than the end of the previous run.
     pub fn next_start(&self) -> Option<Timestamp> {
         let ms = self.line_ms(0) + (self.run.line + 1).saturating_mul(self.pace.dt_ms) + self.plant.log.step_ms;
         (self.run.count > 0).then(|| Timestamp::from_millisecond(ms).ok())?

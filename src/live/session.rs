@@ -1,4 +1,4 @@
-//! A live loop, which reads the lines of the plant one at a time and answers each sample.
+//! A live loop, which reads the lines from the plant one at a time and answers each sample.
 
 use std::path::Path;
 
@@ -35,7 +35,7 @@ pub struct Settings<'a> {
     pub clock: Option<&'a Clock>,
 }
 
-/// The reply to a line.
+/// The reply to one input line.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reply {
     Answer(Answer),
@@ -83,8 +83,9 @@ impl<'a> Session<'a> {
     /// Processes one line, given without its line ending. `flags` are the faults already found in the line.
     ///
     /// # Errors
-    /// Returns [`crate::error::Error::Data`] if the plant, before its first sample, sends a description with a sample
-    /// time that does not divide the twin's step. Returns [`crate::error::Error::Write`] if the log cannot be written.
+    /// Returns [`crate::error::Error::Data`] if the plant sends a description before its first sample, and the sample
+    /// time in the description does not divide the twin's step.
+    /// Returns [`crate::error::Error::Write`] if the log cannot be written.
     /// Faults in a line that do not cause an error become flags.
     pub fn take(&mut self, bytes: &[u8], mut flags: Vec<Flag>) -> Result<Reply> {
         match Line::parse(bytes, &mut flags) {

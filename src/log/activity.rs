@@ -28,7 +28,7 @@ pub struct Entities {
     pub list: Vec<Entity>,
 }
 
-/// An entity, such as a product, given by its values in the columns that distinguish rows.
+/// An entity, such as a product, identified by its values in the columns that distinguish rows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entity {
     pub labels: Vec<String>,

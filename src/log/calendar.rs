@@ -12,7 +12,7 @@ const HOUR_US: i64 = 3_600_000_000;
 const DAY_US: i64 = 24 * HOUR_US;
 const WEEK_US: i64 = 7 * DAY_US;
 
-/// Returns the time zone in which steps are built: that of the plant or, if it is not given, that of the log.
+/// Returns the time zone in which steps are built: the plant's time zone or, if none is given, the log's time zone.
 pub(super) fn zone(spec: &TwinSpec) -> Result<TimeZone> {
     match (&spec.timezone, &spec.log.timezone) {
         (None, Some(_)) => time::zone(&spec.log),
@@ -22,8 +22,8 @@ pub(super) fn zone(spec: &TwinSpec) -> Result<TimeZone> {
 
 /// Returns the start (µs UTC) of each step from the step that contains `first` to the step that contains `last`,
 /// followed by the end of the last step. Days begin at local midnight and may have 23 or 25 hours, and weeks begin on
-/// Monday. The steps must be a whole number of days, or longer than one hour and an exact fraction of a day; otherwise,
-/// the function returns `None`.
+/// Monday. Returns `None` unless the step is a whole number of days, or a part of a day that is longer than one hour
+/// and divides the day evenly.
 pub(super) fn bounds(first: i64, last: i64, step: i64, spec: &TwinSpec) -> Result<Option<Vec<i64>>> {
     if step % DAY_US != 0 && (step <= HOUR_US || DAY_US % step != 0) {
         return Ok(None);
@@ -52,7 +52,7 @@ pub(super) fn bounds(first: i64, last: i64, step: i64, spec: &TwinSpec) -> Resul
     }
 }
 
-/// Returns the offset (µs) from UTC of the time zone in which steps are built, modulo `step`.
+/// Returns the UTC offset (µs), modulo `step`, of the time zone in which steps are built.
 pub(super) fn phase(first: i64, step: i64, spec: &TwinSpec) -> Result<i64> {
     let at = Timestamp::from_microsecond(first).unwrap_or(Timestamp::UNIX_EPOCH);
     let offset: Offset = zone(spec)?.to_offset(at);

@@ -9,8 +9,8 @@ use crate::expr::{Program, Registers, Scope};
 use crate::schema::Schema;
 use crate::trajectory::Trajectory;
 
-/// Sets the values of each signal to NaN in all steps in which its condition `censored` is true. `resampled` contains the
-/// index of each logged signal, and the counts of its steps. A missing value in a condition makes the condition false.
+/// Sets the values of each signal to NaN in all steps in which its condition `censored` is true. `resampled` contains
+/// the index and the step counts of each logged signal. A missing value in a condition makes the condition false.
 ///
 /// # Errors
 /// [`Error::Data`] if a condition cannot be compiled.

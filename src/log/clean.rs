@@ -216,7 +216,7 @@ fn sort(s: &mut Samples) {
 
 /// Converts the readings of a counter to increases.
 fn count_increases(s: &Samples, rule: &Rule, note: &mut impl FnMut(Option<Finding>)) -> Samples {
-    // The readings may be farther apart than `max_gap` if the step is shorter than the interval of the readings.
+    // If the usual interval between readings is longer than `max_gap`, a gap is judged by that interval instead.
     let longest = rule.max_gap.max(s.interval().map_or(0, |interval| interval + interval / 2));
     let Increases { samples, zeros, resets, rollovers, falls, jumps, gaps } = increases(s, longest);
     let help = format!(
@@ -227,7 +227,11 @@ fn count_increases(s: &Samples, rule: &Rule, note: &mut impl FnMut(Option<Findin
     let mut counter =
         |o: &Occurrences, action, text: &str| note(o.finding(&rule.signal, FindingClass::CounterRestart, action, text));
     counter(&zeros, FindingAction::Dropped, "readings of 0, after which the counter continued at its last reading");
-    counter(&resets, FindingAction::Kept, "restarts of the counter from 0; the first reading counts as the increase");
+    counter(
+        &resets,
+        FindingAction::Kept,
+        "restarts of the counter from 0; the first reading after a restart counts as the increase",
+    );
     counter(
         &rollovers,
         FindingAction::Kept,
@@ -390,7 +394,7 @@ fn detect_dropout(s: &Samples, rule: &Rule) -> Option<Dropout> {
 }
 
 /// Looks for a measured state or output that is sampled more often than it changes. Disturbances such as prices may
-/// change at a longer interval than the step.
+/// change less often than once per step.
 fn detect_oversampled(s: &Samples, rule: &Rule) -> Option<(i64, f64)> {
     let measured =
         matches!(rule.role, Role::State | Role::Output) && !rule.mapping.holds && rule.mapping.kind == Kind::Level;

@@ -29,17 +29,17 @@ pub(super) struct Increases {
     pub resets: Occurrences,
     /// Restarts from 0 after the counter has reached a power of ten or of two.
     pub rollovers: Occurrences,
-    /// Falls that are neither resets nor rollovers, for example because the meter was replaced. The increase is
-    /// unknown.
+    /// Falls of the reading that are neither resets nor rollovers, for example after the meter was replaced. The
+    /// increase is unknown.
     pub falls: Occurrences,
     /// Implausible rises, for example because the meter was replaced or its unit changed. The increase is unknown.
     pub jumps: Occurrences,
-    /// Increases between readings that are more than `max_gap` apart, which were not used.
+    /// Unused increases between readings that are more than `max_gap` apart.
     pub gaps: LongIncreases,
 }
 
-/// Increases of a counter between readings that are far apart. Their sum is known, but it is unknown how they are
-/// distributed over the steps in between.
+/// Increases of a counter between readings that are far apart. The sum of the increases is known, but not their
+/// distribution over the steps in between.
 #[derive(Debug, Default)]
 pub(super) struct LongIncreases {
     occurrences: Occurrences,
@@ -57,8 +57,8 @@ impl LongIncreases {
         }
     }
 
-    /// Returns the finding about these increases of a signal with the given unit. `help` names the setting that changes
-    /// how the increases are treated.
+    /// Returns the finding about increases over long gaps of a signal with the given unit. `help` names the setting
+    /// that changes how the increases are treated.
     pub fn finding(&self, signal: &str, unit: &str, action: FindingAction, help: &str) -> Option<Finding> {
         let (from, to, increase) = self.longest?;
         let amount = |v: f64| format!("{} {unit}", short(v));

@@ -8,7 +8,7 @@ use jiff::fmt::strtime;
 use jiff::tz::Offset;
 
 const DAY_US: i64 = 86_400_000_000;
-/// Minimum number of times on each date from which the order of day and month is judged (not tuned).
+/// Minimum number of time stamps per date that is required to judge the order of day and month (not tuned).
 const MIN_TIMES: usize = 4;
 
 /// A time that was written as text.
@@ -23,7 +23,7 @@ pub(super) enum Civil {
 /// Formats that need no setting, because a date that begins with the year can be read in only one way.
 const YEAR_FIRST: [&str; 5] =
     ["%Y/%m/%d", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S%.f", "%Y.%m.%d %H:%M", "%Y.%m.%d %H:%M:%S%.f"];
-/// How a format begins if it begins with the year.
+/// Possible beginnings of a format that starts with the year.
 const YEARS: [&str; 5] = ["%Y", "%y", "%F", "%C", "%G"];
 /// Date formats that are proposed to the user.
 const DATES: [&str; 15] = [
@@ -55,7 +55,7 @@ pub(super) fn parse(text: &str, formats: &[String]) -> Option<Civil> {
     with_day_end(text.trim(), |text| given(text).or_else(|| if iso { year_first(text) } else { None }))
 }
 
-/// Reads a time with `read`, where `24:00` is midnight at the end of the day.
+/// Reads a time with `read`, and interprets `24:00` as midnight at the end of the day.
 fn with_day_end(text: &str, read: impl Fn(&str) -> Option<Civil>) -> Option<Civil> {
     read(text).or_else(|| {
         let at = day_end(text)?;
@@ -109,7 +109,7 @@ pub(super) fn fits(text: &str, format: &str) -> bool {
     matches!(read, Some(Civil::Local(us)) if us > -2_208_988_800_000_000)
 }
 
-/// Returns the formats in which `text` can be read, among those that are proposed to the user.
+/// Returns those formats among the ones proposed to the user in which `text` can be read.
 pub(super) fn formats(text: &str) -> Vec<String> {
     if !text.contains(|c: char| c.is_ascii_digit()) {
         return Vec::new();
@@ -133,7 +133,7 @@ pub(super) fn distinct(formats: &[String]) -> Vec<&str> {
 /// Recognises dates whose day and month are exchanged although they begin with the year, like `2023-31-01`.
 #[derive(Debug, Default)]
 pub(super) struct DateOrder {
-    /// Number of times on each date (in days since 1970). Only the first few dates are kept.
+    /// Number of time stamps on each date, which is given in days since 1970. Only the first few dates are kept.
     times: BTreeMap<i64, usize>,
 }
 

@@ -46,7 +46,8 @@ pub struct ColumnSummary {
     pub stretch: Option<(Timestamp, Timestamp)>,
     /// Up to 1,000 distinct values in sorted order, for a text column.
     pub examples: Vec<String>,
-    /// The most frequent value of a text column with at most 1,000 distinct values, and its number of rows.
+    /// The most frequent value of a text column with at most 1,000 distinct values, and the number of rows with this
+    /// value.
     pub commonest: Option<(String, usize)>,
     /// Whether the numbers look like readings of a counter.
     pub counts: bool,
@@ -59,7 +60,7 @@ pub struct Notation {
     /// Formats in which the times can be read. If there is more than one format, the formats differ in the order of day
     /// and month.
     pub time_formats: Vec<String>,
-    /// Whether the times have no time zone.
+    /// Whether the times lack a time zone.
     pub without_zone: bool,
     /// The decimal separator; `None` if the numbers can be read without the setting `decimal`.
     pub decimal: Option<Decimal>,
@@ -75,7 +76,7 @@ pub struct LogSpan {
     pub rows: usize,
     /// Number of distinct time stamps.
     pub distinct: usize,
-    /// Typical interval between rows, also in µs.
+    /// Typical interval between rows, as a time span and in µs.
     pub sampling: Option<TimeSpan>,
     interval: i64,
     /// The numbers in the time column, if there are any.
@@ -161,7 +162,7 @@ impl Texts {
     }
 }
 
-/// Summarises every column of Parquet files that all have the columns of the last file.
+/// Summarises every column of the given Parquet files. Every file must have the columns of the last file.
 ///
 /// # Errors
 /// [`Error::NoInput`] if a file cannot be read, and [`Error::Data`] if it is damaged or if its columns differ.

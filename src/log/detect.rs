@@ -161,7 +161,7 @@ pub(super) fn missing_value_codes(s: &Samples) -> Option<(f64, Occurrences)> {
     let rest = v.iter().copied().filter(|v| !suspects.contains(v));
     let n = rest.clone().count();
     let [low, high] = quantiles(rest, n, [0.01, 0.99]);
-    // If the other values are constant, their size is used instead of their range.
+    // If the other values are constant, their magnitude is used instead of their range.
     let range = if high > low { high - low } else { 0.01 * high.abs() };
     suspects.into_iter().find_map(|code| {
         let beyond = n == 0 || code < low - FAR_RANGES * range || code > high + FAR_RANGES * range;
@@ -222,7 +222,7 @@ mod tests {
         assert_eq!(rollovers(&s).count, 1);
         let s = series(500, |i| if i % 50 == 3 { -9999.0 } else { temperature(i) });
         assert_eq!(missing_value_codes(&s).map(|(c, t)| (c, t.count)), Some((-9999.0, 10)));
-        // in most rows, in all rows, and beside a constant
+        // the code is in most rows, in all rows, or in a column that is otherwise constant
         for good in [|i: usize| i % 50 == 3, |_| false] {
             let s = series(500, |i| if good(i) { temperature(i) } else { -9999.0 });
             let n = (0..500).filter(|i| !good(*i)).count();

@@ -7,15 +7,16 @@ use super::detect::quantiles;
 use super::occurrences::Occurrences;
 use super::samples::Samples;
 
-/// Minimum numbers of samples, of samples with the dropout value and of periods with the dropout value.
+/// Minimum number of samples, minimum number of samples with the dropout value, and minimum number of periods with the
+/// dropout value.
 const MIN_SAMPLES: usize = 50;
 const MIN_DROPOUTS: usize = 3;
 const MIN_PERIODS: usize = 2;
 /// Minimum number of distinct values other than the dropout value. A signal with fewer distinct values than this
 /// minimum is regarded as a mode or a count.
 const MIN_DISTINCT: usize = 20;
-/// Minimum distance from the dropout value to all other values, as a multiple of the 99th percentile of the step
-/// changes between other values, and as a fraction of the range of other values.
+/// Minimum distance of the dropout value from all other values, both as a multiple of the 99th percentile of their step
+/// changes and as a fraction of their range.
 const MIN_MOVES: f64 = 10.0;
 const MIN_RANGE: f64 = 0.25;
 /// If half of the periods at 0 are longer than this number of samples, the plant was probably off.
@@ -71,8 +72,8 @@ pub(super) fn dropout(s: &Samples) -> Option<Dropout> {
     })
 }
 
-/// Returns the interval (µs) at which the value of a regular signal changes, and the fraction of samples that repeat
-/// the previous value, if the value changes only every n-th sample.
+/// If the value of a regular signal changes only every n-th sample, returns the interval (µs) between two changes, and
+/// the fraction of samples that repeat the previous value.
 pub(super) fn oversampled(s: &Samples) -> Option<(i64, f64)> {
     /// Minimum number of changes.
     const MIN_CHANGES: usize = 20;
@@ -86,7 +87,8 @@ pub(super) fn oversampled(s: &Samples) -> Option<(i64, f64)> {
     if n < MIN_CHANGES || s.value.len() < 2 * n {
         return None;
     }
-    // The value changes at most once per interval, which limits the number of samples in an interval.
+    // The value changes at most once per interval, so the number of changes limits the number of samples in an
+    // interval.
     let most = (2 * s.value.len() / n).min(1_000);
     let in_phase = |every: usize| {
         let mut count = vec![0_usize; every];

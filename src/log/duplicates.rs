@@ -7,7 +7,7 @@ use super::quality::{Finding, FindingAction, FindingClass};
 use super::samples::Samples;
 
 /// Drops rows that repeat the time stamp of another row. If the rows are events, the values of events with equal time
-/// stamps are added instead. Returns the number of events that were added to another event.
+/// stamps are added instead. Returns the number of events that were merged into other events.
 pub(super) fn drop_duplicates(
     s: &mut Samples,
     name: &str,

@@ -19,8 +19,8 @@ const MAX_ROWS: usize = 500_000;
 /// Maximum number of values that a message lists (not tuned).
 const MAX_NAMES: usize = 4;
 
-/// Returns the fault if many rows of the log have the same time as another row but different values. `read` describes the
-/// tags of `scan`.
+/// Returns the fault if many rows of the log have the same time as another row but different values. `read` describes
+/// the tags in `scan`.
 pub(super) fn several_rows_per_time(
     files: &[LogFile],
     spec: &LogSpec,
@@ -47,7 +47,7 @@ pub(super) fn several_rows_per_time(
         "{conflicts} of {rows} rows have the same time as another row but different values of {}",
         listed(&if levels.is_empty() { amounts.clone() } else { levels.clone() })
     );
-    // Only the rows of amounts can be added.
+    // Rows can be added only if they contain amounts.
     let add = match levels.is_empty() {
         true => ", or add `empty = 0` to signals whose rows are events to be added".to_owned(),
         false => String::new(),
@@ -60,13 +60,13 @@ pub(super) fn several_rows_per_time(
         Some((name, values)) if values.iter().all(|v| is_clock(v)) => LogFault::new(
             LogKey::Time,
             format!("{what}; the column `{name}` contains the time of day ({})", listed(&values)),
-            "write the date and the time of day in one time column, as `twinopt import` does",
+            "put the date and the time of day into one time column, as `twinopt import` does",
         ),
         Some((name, values)) => {
             let n = plural(values.len(), "value", "values");
             LogFault::new(
                 LogKey::Where,
-                format!("{what}; the column `{name}` tells them apart ({n}: {})", listed(&values)),
+                format!("{what}; the column `{name}` distinguishes these rows ({n}: {})", listed(&values)),
                 select_one(&name, &values) + &add,
             )
         }

@@ -49,8 +49,8 @@ pub fn files(dir: &Path, spec: &LogSpec) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// The folders in which the log of the twin in `dir` may lie, as paths without symbolic links. The list begins with the
-/// folder of the project.
+/// The folders in which the log of the twin in `dir` may be located, as paths without symbolic links. The list begins
+/// with the folder of the project.
 fn allowed_folders(dir: &Path, outside: &OsString) -> Vec<PathBuf> {
     let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
     let own = dir.canonicalize().unwrap_or_else(|_| dir.to_path_buf());
@@ -95,7 +95,7 @@ fn matching(dir: &Path, pattern: &str) -> Result<Vec<PathBuf>> {
                 chosen = true;
             }
             Component::CurDir => {}
-            // an absolute path replaces the folder
+            // the root of an absolute path replaces the folders found so far
             other => {
                 found.iter_mut().for_each(|path| path.push(other));
                 chosen = false;

@@ -55,7 +55,7 @@ impl GoodFlags {
         self.texts.iter().any(|g| g.eq_ignore_ascii_case(flag)) || flag.parse().is_ok_and(in_range)
     }
 
-    /// Reads the flags of a batch. A null counts as bad. Returns `None` if the column contains no flags.
+    /// Reads the flags of a batch. A null flag counts as bad. Returns `None` if the column contains no flags.
     pub fn read(&self, array: &dyn Array) -> Option<BatchFlags> {
         let mut flags: Vec<(String, bool)> = Vec::new();
         let codes = cast::codes(array, |flag| {

@@ -163,7 +163,7 @@ pub(super) fn open(dir: &Path, spec: &LogSpec) -> Result<Vec<LogFile>> {
     files(dir, spec)?.iter().map(|path| LogFile::open(dir, path)).collect()
 }
 
-/// Returns the columns of all log files, in order of first appearance. Only the footers are read.
+/// Returns the columns of all log files, in order of first appearance. Only the footers of the files are read.
 ///
 /// # Errors
 /// [`Error::NoInput`] if no file matches, and [`Error::Data`] if a matching file is not a Parquet file.

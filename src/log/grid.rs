@@ -63,7 +63,7 @@ struct Phase {
 ///
 /// - If at least half of the samples have the same phase, the grid has that phase.
 /// - If the log has about one sample per step, and at least 90 % of the samples are at most a tenth of a step early or
-///   late, the grid has the mean phase of the samples. Deviations of up to `slack` are tolerated.
+///   late, the grid has the mean phase of the samples. The samples may deviate from this phase by up to `slack`.
 /// - Otherwise, the steps begin at whole multiples of the step size.
 ///
 /// The thresholds for the phase of the grid are not tuned.
@@ -119,8 +119,8 @@ fn phase(signals: &[&Samples], step: i64) -> Phase {
 }
 
 /// Returns the grid that spans all clean samples. `events` is true if a signal consists of events, whose irregular
-/// times do not determine when steps begin. The first and the last step are complete although the log has no rows on
-/// `free` days.
+/// times do not determine when steps begin. Days in `free`, on which the log has no rows, do not make the first or the
+/// last step incomplete.
 ///
 /// # Errors
 /// [`Error::Data`] if no sample is left, or if the time stamps span too many steps.
@@ -200,7 +200,7 @@ fn usual_pause(time: &[i64]) -> Option<i64> {
         return None;
     }
     let longest = |part: &[i64]| part.windows(2).map(|w| w[1] - w[0]).max().unwrap_or(0) as f64;
-    // Each part also contains the first event of the next one.
+    // Each part also contains the first event of the next part.
     let parts = (0..PARTS).map(|p| longest(&time[p * size..(p * size + size + 1).min(time.len())]));
     let [pause] = quantiles(parts, PARTS, [0.75]);
     Some(pause as i64)
@@ -212,7 +212,7 @@ fn begins_in(samples: &[&Samples], bounds: &[i64]) -> bool {
     10 * times().filter(|t| bounds.binary_search(t).is_ok()).count() >= 9 * times().count()
 }
 
-/// Drops the first and the last step if more than `tolerance` (µs) of them lies before `from` or after `to`.
+/// Drops the first or last step if more than `tolerance` (µs) of it lies before `from` or after `to`.
 fn drop_incomplete(grid: &mut Grid, from: i64, to: i64, tolerance: i64, findings: &mut Vec<Finding>) {
     let mut dropped = Occurrences::default();
     if grid.steps > 2 && from - grid.time(0) > tolerance {

@@ -65,8 +65,8 @@ pub(super) fn inputs(spec: &TwinSpec, schema: &Schema, max_gap: i64) -> Result<(
     Ok((out, columns))
 }
 
-/// Returns absolute zero in a temperature unit with an offset (degC, degF). Returns `None` for K, because a value in K
-/// may be a temperature difference.
+/// Returns absolute zero in a temperature unit with an offset (degC, degF). Returns `None` for the unit K, because a
+/// value in K may be a temperature difference.
 fn absolute_zero(unit: &Unit) -> Option<f64> {
     (unit.offset != 0.0 && unit.scale > 0.0).then(|| -unit.offset / unit.scale)
 }

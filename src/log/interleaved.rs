@@ -15,16 +15,16 @@ use crate::error::{LogFault, LogKey, Result, plural};
 
 /// Number of rows at the start of the log that are examined.
 pub(super) const MAX_ROWS: usize = 500_000;
-/// Maximum number of things, and minimum mean number of rows of each.
+/// Maximum number of distinct things, and minimum mean number of rows per thing.
 const MAX_THINGS: usize = 1_000;
 const MIN_ROWS: usize = 5;
-/// Minimum fraction of the rows that belong to another thing than the preceding row.
+/// Minimum fraction of rows that belong to a different thing than the preceding row.
 const MIN_CHANGES: f64 = 0.5;
 /// The rows of one thing are regular if at least this fraction of their intervals differs from the median by at most a
 /// quarter.
 const MIN_REGULAR: f64 = 0.8;
-/// The values belong to several things if they change from row to row of one thing by less than this fraction of the
-/// changes between consecutive rows.
+/// The values belong to several things if the mean change between consecutive rows of the same thing is less than this
+/// fraction of the mean change between consecutive rows of the log.
 const PERSISTENT: f64 = 0.8;
 const STRONGLY_PERSISTENT: f64 = 0.5;
 const HOUR_US: i64 = 3_600_000_000;
@@ -35,7 +35,7 @@ struct Rows<'a> {
     time: Vec<i64>,
     /// The values of each signal that is not an event.
     values: Vec<Vec<f64>>,
-    /// Which rows of the first file were read.
+    /// Whether each row of the first file was read.
     kept: &'a [bool],
 }
 
@@ -57,7 +57,7 @@ pub(super) fn interleaved(
     Ok(distinguishing_column(files, spec, scan, read)?.map(fault))
 }
 
-/// Returns the column that distinguishes the things whose rows alternate, and its values.
+/// Returns the column that distinguishes the things whose rows alternate, and the values of this column.
 pub(super) fn distinguishing_column(
     files: &[LogFile],
     spec: &LogSpec,
@@ -98,8 +98,8 @@ pub(super) fn distinguishing_column(
     Ok(None)
 }
 
-/// Returns the text column that distinguishes the things whose rows alternate within the most frequent tag of a long log,
-/// and its values.
+/// Returns the text column that distinguishes the things if their rows alternate within the most frequent tag of a log
+/// in long format, and the values of this column.
 fn in_long_log(
     file: &LogFile,
     spec: &LogSpec,
@@ -182,7 +182,8 @@ fn labels_of(file: &LogFile, name: &str, kept: &[bool], n: usize) -> Result<Opti
     Ok(few.then(|| (known.into_keys().collect(), codes)))
 }
 
-/// Returns true if the rows of several things alternate. `codes` states for each row to which thing it belongs.
+/// Returns true if the rows of several things alternate. `codes` contains the index of the thing to which each row
+/// belongs.
 fn alternates(rows: &Rows<'_>, codes: &[u32], texts: &[String], integer: bool) -> bool {
     let n = codes.len();
     let changes = codes.windows(2).filter(|w| w[0] != w[1]).count();
@@ -211,7 +212,8 @@ fn is_regular(time: &[i64], rows: &[usize]) -> bool {
     near as f64 >= MIN_REGULAR * intervals.len() as f64
 }
 
-/// Returns the mean change between consecutive values of one thing, divided by that between consecutive rows.
+/// Returns the ratio of two mean changes: between consecutive values of the same thing, and between consecutive rows of
+/// the log.
 fn persistence(value: &[f64], of_thing: &[Vec<usize>]) -> Option<f64> {
     let mean = |pairs: &mut dyn Iterator<Item = (usize, usize)>| {
         let changes = pairs.map(|(a, b)| (value[b] - value[a]).abs()).filter(|d| d.is_finite());
@@ -223,7 +225,7 @@ fn persistence(value: &[f64], of_thing: &[Vec<usize>]) -> Option<f64> {
     (all > 0.0).then(|| own / all)
 }
 
-/// Whether the labels are parts of the calendar, such as the hour of the day or the weekday, in a regular log.
+/// Returns true if the log is regular and its labels follow the calendar, such as the hour of the day or the weekday.
 fn is_calendar(time: &[i64], codes: &[u32], texts: &[String]) -> bool {
     let Some((interval, share)) = typical_interval(time).filter(|i| i.1 >= REGULAR_SHARE) else { return false };
     let period = interval * texts.len() as i64;

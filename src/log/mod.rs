@@ -11,15 +11,15 @@
 //!    contains the rows of several things.
 //! 3. `stamps` moves time stamps to the start of their intervals. `column` maps the values of a column to its signal, and `clean` drops unusable samples (`duplicates`),
 //!    converts counters (`counter`) and looks for faults (`clock`, `detect`, `dropout`, `unit_jumps`). `kind` refuses samples that
-//!    would be combined contrary to their meaning. `window` limits the timeline, and `episodes` divides it into
-//!    episodes.
+//!    would be combined in a way that contradicts their meaning. `window` limits the timeline, and `episodes` divides
+//!    it into episodes.
 //! 4. `grid` and `calendar` determine the time steps, `segments` splits them at gaps and changes of episode, and
 //!    `resample` and `spread` compute the value of each step. `weekdays` finds weekdays without
 //!    rows, and `censored` drops values that are only lower bounds.
 //! 5. `summary` collects the results of all stages in a [`Quality`], which `render` formats as text.
 //!
 //! `limits` and `pages` detect hostile or damaged files that could otherwise make the Parquet reader run out of memory.
-//! For these checks, `thrift` reads the footers and page headers.
+//! `thrift` reads the footers and page headers for the checks in `limits` and `pages`.
 
 mod activity;
 mod batches;

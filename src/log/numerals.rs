@@ -35,7 +35,7 @@ pub(super) enum Cell<'a> {
     Number,
     /// A number like `1.234`, whose point may be a decimal point or a thousands separator.
     Unclear(&'a str),
-    /// A number that is not written with thousands separators, like `0.234`, `1.2` or `1234`.
+    /// A number without thousands separators, like `0.234`, `1.2` or `1234`.
     Decimal,
     /// A text that is not a number.
     Other(&'a str),
@@ -44,7 +44,7 @@ pub(super) enum Cell<'a> {
 /// How the numbers of a text column seem to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Written {
-    /// The numbers have this decimal separator. `None` if the numbers can be read without a setting.
+    /// The decimal separator of the numbers; `None` if the numbers can be read without a setting.
     With(Option<Decimal>),
     /// The numbers have a comma that is either a decimal or a thousands separator. Contains an example.
     Ambiguous(String),
@@ -53,7 +53,7 @@ pub(super) enum Written {
 /// The texts in a column that are not numbers.
 #[derive(Debug, Default)]
 pub(super) struct OtherTexts {
-    /// Number of rows with each text.
+    /// Number of rows that contain each text.
     counts: BTreeMap<String, usize>,
     /// Number of rows with texts that are not counted separately.
     others: usize,

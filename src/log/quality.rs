@@ -103,7 +103,7 @@ pub enum FindingClass {
     TimeZone,
     /// Steps that are only partly covered by samples.
     PartialStep,
-    /// Steps without a row that have the value given by `empty`.
+    /// Steps without a row, which get the value of the setting `empty`.
     EmptyStep,
     /// Events with equal time stamps, whose values were added.
     Events,

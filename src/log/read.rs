@@ -60,7 +60,7 @@ pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajec
     }
     let scan = selection::read(&files, &spec.log, &columns)?;
     let Scan { mut tags, labels, mut findings, long: is_long, own_times, numbers, without_zone, .. } = scan;
-    // The readers know only the names of columns.
+    // The findings of the readers contain column names instead of signal names.
     for finding in &mut findings {
         let reader = inputs.iter().find(|i| !finding.signal.is_empty() && i.rule.mapping.column == finding.signal);
         finding.signal = reader.map_or_else(String::new, |i| i.rule.signal.clone());
@@ -146,8 +146,8 @@ pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajec
     Ok((trajectory, quality))
 }
 
-/// The clean samples of every input. The raw samples of each tag are freed when its inputs are clean, because a long log
-/// can have many samples.
+/// The clean samples of every input. The raw samples of a tag are freed as soon as all inputs that use the tag have
+/// been cleaned, because a large log can have many samples.
 fn clean_all(tags: Vec<RawSamples>, inputs: &[Input], episodes: Option<&Episodes>) -> Vec<Cleaned> {
     let of_tag = |(column, raw): (usize, RawSamples)| {
         let own = inputs.iter().enumerate().filter(|(_, input)| input.column == column);
@@ -232,7 +232,7 @@ struct OnGrid {
     /// The last step that contains a sample of any signal.
     last_step: usize,
     max_gap: i64,
-    /// The weekdays on which the log has no rows, if steps are days or longer.
+    /// The weekdays on which the log has no rows, if a step is at least one day long.
     free: Option<String>,
 }
 

@@ -24,13 +24,13 @@ pub(super) struct Resampled {
     pub long_gaps: Occurrences,
     /// Number of steps that have samples.
     pub sampled: usize,
-    /// Steps that are only partly covered by amounts.
+    /// Steps that are only partly covered by the samples of an amount.
     pub partial: Occurrences,
-    /// Increases of a counter over lost readings that span several steps.
+    /// Increases of a counter over intervals of several steps in which readings are missing.
     pub across: LongIncreases,
     /// Steps without a sample, whose value is `empty`.
     pub empty: Occurrences,
-    /// Steps whose value is only a lower bound and was dropped.
+    /// Steps whose value was dropped because it is only a lower bound.
     pub censored: Occurrences,
     /// Steps whose mean is weighted by time.
     pub weighted: Occurrences,
@@ -46,10 +46,11 @@ pub(super) struct Method {
     pub hold_forever: bool,
     /// Whether the mean weights each sample by the time until the next sample.
     pub weighted: bool,
-    /// The interval (µs) of amounts that are split if they overlap several steps, or the typical interval of a counter.
+    /// For amounts that are split between steps, the interval (µs) that each amount covers; for a counter, the typical
+    /// interval between readings.
     pub interval: Option<i64>,
-    /// An increase of a counter over a longer interval (µs) is split only if `partial` is `Scale`, because readings are
-    /// missing in between.
+    /// If readings of a counter are more than this time (µs) apart, readings are missing between them, and the increase
+    /// is split only if `partial` is `Scale`.
     pub longest: i64,
     pub partial: Partial,
     pub empty: Option<f64>,
@@ -173,7 +174,7 @@ fn amounts(s: &Samples, rows: Range<usize>, grid: &Grid, segment: &Range<usize>,
     let mut intervals: Vec<(i64, i64, f64)> = rows.map(|i| (s.time[i], s.time[i] + length(i), s.value[i])).collect();
     intervals.retain(|&(from, to, value)| {
         let is_long = to - from > method.longest && grid.step_of(from) != grid.step_of(to - 1);
-        // An interval that began before the segment was counted in the preceding segment.
+        // Intervals that begin before this segment have already been counted in the preceding segment.
         if is_long && from >= grid.time(segment.start) {
             out.across.add(from, to, value);
         }

@@ -15,7 +15,7 @@ use crate::error::{Error, LogKey, Result};
 /// Maximum number of values that a message lists (not tuned).
 const MAX_VALUES: usize = 12;
 
-/// The row filter of a log, and the values that it has found.
+/// The row filter of a log, and the values found in the filtered columns.
 #[derive(Debug)]
 pub(super) struct RowFilter<'a> {
     only: &'a IndexMap<String, At<Labels>>,

@@ -31,7 +31,7 @@ pub(super) struct RawSamples {
     /// Samples that are flagged as bad and are therefore excluded from `value`.
     pub flagged: Occurrences,
     pub flagged_times: Vec<i64>,
-    /// The flags of the samples that are flagged as bad, for messages.
+    /// The flags that mark samples as bad, for messages.
     pub bad_flags: String,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct RawSamples {
 #[derive(Debug, Clone)]
 pub(super) struct Wanted {
     pub column: String,
-    /// The rows in which it is read, in addition to `log.where`.
+    /// Conditions on the rows from which the column or tag is read, in addition to `log.where`.
     pub only: IndexMap<String, At<Labels>>,
     /// Whether the rows are separate events, which may have equal times.
     pub events: bool,
@@ -55,9 +55,10 @@ pub(super) struct Scan {
     pub labels: Vec<String>,
     pub findings: Vec<Finding>,
     pub long: bool,
-    /// Whether the tags have different times, as in a long log, or if the signals are read from different rows.
+    /// Whether each tag has its own times, either because the log is in long format or because the signals are read
+    /// from different rows.
     pub own_times: bool,
-    /// For a wide log, which rows of the first file were read.
+    /// For a wide log, whether each row of the first file was read.
     pub first_file: Vec<bool>,
     /// The numbers in the time column, if there are any.
     pub numbers: Option<NumericTimes>,

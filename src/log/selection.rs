@@ -11,12 +11,12 @@ use super::{long, wide};
 use crate::config::LogSpec;
 use crate::error::{Error, Result};
 
-/// Reads the columns `wanted`. The tags of the result are in the same order.
+/// Reads the columns `wanted`. The tags of the result are in the order of `wanted`.
 ///
 /// # Errors
 /// In addition to the errors of the readers, [`Error::Log`] if a selection contains the rows of several things.
 pub(super) fn read(files: &[LogFile], spec: &LogSpec, wanted: &[Wanted]) -> Result<Scan> {
-    // The indices of the columns that are read in the same rows.
+    // The indices of the columns in each group that is read from the same rows.
     let mut selections: Vec<Vec<usize>> = Vec::new();
     for (i, w) in wanted.iter().enumerate() {
         match selections.iter_mut().find(|members| wanted[members[0]].only == w.only) {
@@ -53,7 +53,7 @@ pub(super) fn alternating(files: &[LogFile], spec: &LogSpec, wanted: &[Wanted]) 
             && c.name != spec.time.value
             && !columns.contains(&c.name)
     };
-    // Without such a column, the values need not be read.
+    // If the log has no column that could distinguish things, the values need not be read.
     if !files.iter().take(1).any(|f| f.columns.iter().any(is_label)) {
         return Ok(None);
     }
@@ -62,7 +62,7 @@ pub(super) fn alternating(files: &[LogFile], spec: &LogSpec, wanted: &[Wanted]) 
     Ok(distinguishing_column(files, spec, &scan, &read)?.map(|(name, _)| name))
 }
 
-/// Adds the tags `members` that were read with one selection.
+/// Adds the result `scan` of one selection of rows to `all`; `members` are the indices of its tags.
 fn add(all: &mut Scan, scan: Scan, members: &[usize]) {
     let codes: Vec<u32> = scan
         .labels

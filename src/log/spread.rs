@@ -7,7 +7,7 @@ use super::grid::Grid;
 /// The sum over each step of a segment.
 pub(super) struct Spread {
     pub sum: Vec<f64>,
-    /// The part of each step (µs) that is covered by intervals.
+    /// For each step, the time (µs) that is covered by intervals.
     pub covered: Vec<i64>,
 }
 
@@ -33,7 +33,7 @@ pub(super) fn spread(
     out
 }
 
-/// The part of an amount that belongs to the overlap of its interval with a step.
+/// The part of an amount that falls within a step.
 pub(super) fn part(value: f64, overlap: i64, length: i64) -> f64 {
     if overlap == length { value } else { value * (overlap as f64 / length as f64) }
 }

@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn local_days_that_end_at_midnight_start_at_the_midnight_before() {
         let hour = 3_600_000_000;
-        // a day of 23 hours after two days of 24, then a day of 25 hours, and a gap of one day
+        // two days of 24 hours, a day of 23 hours, a day of 24 hours, a day of 25 hours, and a gap of one day
         let ends = [24, 48, 71, 95, 120, 144, 168, 216].map(|h| h * hour);
         let mut tags = [RawSamples { time: Arc::new(ends.to_vec()), ..RawSamples::default() }];
         move_to_start(&mut tags).unwrap();

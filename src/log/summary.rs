@@ -244,7 +244,8 @@ pub(super) fn signal_quality(
     }
 }
 
-/// Merges a finding about rows into a single finding about the timeline if it was reported for every signal. `signals`
+/// Merges findings about the rows of single signals into one finding about the timeline if every signal has the same
+/// finding. `signals`
 /// is the number of logged signals.
 pub(super) fn merge_shared(findings: &[Finding], signals: usize) -> Vec<Finding> {
     const ROW_CLASSES: [FindingClass; 7] = [

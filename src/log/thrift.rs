@@ -114,7 +114,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The number and the type of the members of a list. Every member of the list takes at least one byte.
+    /// Returns the number of members of a list, and their type. Every member of a list takes at least one byte.
     fn list_header(&mut self) -> Option<(usize, u8)> {
         let header = self.byte()?;
         let members = match header >> 4 {

@@ -61,7 +61,7 @@ pub struct NumericTimes {
 struct ClockState {
     last: Option<i64>,
     interval: i64,
-    /// Whether the clock is passing for the second time through the hour that is repeated when clocks are set back.
+    /// Whether the time is in the second pass through the hour that is repeated when clocks are set back.
     second_pass: bool,
 }
 
@@ -71,7 +71,7 @@ pub(super) struct TimeReader {
     kind: TimeKind,
     /// Name of the time column.
     column: String,
-    /// Formats of time stamps written as text that are given in `twin.toml`.
+    /// Formats that `twin.toml` gives for time stamps written as text.
     given_formats: Vec<String>,
     /// Unit of numeric time stamps, if it is given in `twin.toml`.
     given_unit: Option<TimeUnit>,
@@ -145,7 +145,7 @@ impl TimeReader {
         self.kind
     }
 
-    /// Infers the unit of a column of numbers from the first values of a file, unless it is given in `twin.toml`.
+    /// Infers the unit of a numeric column from the first values of a file if the unit is not given in `twin.toml`.
     pub fn learn_unit(&mut self, values: &[f64]) {
         if !values.iter().any(|v| v.is_finite()) {
             return;
@@ -163,8 +163,8 @@ impl TimeReader {
         self.numbers = Some(NumericTimes { unit, given, rows: rows + values.len(), min, max });
     }
 
-    /// Infers the unit of numbers that are written as text, if most of the texts are numbers. `texts` are texts of the
-    /// current file.
+    /// Infers the unit of numbers that are written as text, if most of the texts are numbers. `texts` are time entries
+    /// of the current file.
     pub fn learn_from_texts<'t>(&mut self, texts: impl Iterator<Item = &'t str>) {
         let (mut values, mut n) = (Vec::new(), 0);
         for text in texts {

@@ -1,15 +1,15 @@
-//! Judges from the time span and the step whether the times of a log were read in the right unit.
+//! Uses the time span and the step to check whether the times of a log were read in the right unit.
 
 use super::text::{duration, rfc3339};
 use super::time::NumericTimes;
 use crate::config::{TimeUnit, TwinSpec};
 use crate::error::{LogFault, LogKey};
 
-/// A log with fewer steps and many more rows than steps is too short for its step (not tuned).
+/// A log is too short for its step if it has fewer steps than this and many more rows than steps (not tuned).
 const MIN_STEPS: i64 = 10;
 /// Maximum number of steps between two samples (not tuned).
 const MAX_STEPS_PER_SAMPLE: i64 = 1_000;
-/// 1980-01-01 in µs. No plant has an older log with digital time stamps.
+/// 1980-01-01 in µs. Logs with digital time stamps are assumed not to be older than this.
 const OLDEST: i64 = 315_532_800_000_000;
 
 /// First and last time, number of distinct times, and typical interval (µs) of a log.
@@ -21,11 +21,12 @@ pub(super) struct Span {
     pub interval: i64,
 }
 
-/// A numbering of time that cannot be read.
+/// A numeric time format that cannot be read.
 struct Origin {
-    /// Range of the numbers for the years in which a log may have been written.
+    /// Range of the numbers that correspond to plausible years for a log.
     range: std::ops::Range<f64>,
-    /// Whether other numbers may also be in this range, so that the time span has to be implausible.
+    /// Whether numbers in another format may also be in this range, so that this format is assumed only if the time
+    /// span is implausible otherwise.
     ambiguous: bool,
     name: &'static str,
     /// Conversion to seconds since 1970.

@@ -6,10 +6,10 @@ use jiff::civil::DateTime;
 use super::date::{Civil, local};
 use crate::config::TimeUnit;
 
-/// Days from 1899-12-30, the origin of spreadsheet dates, to 1970-01-01.
+/// Number of days from 1899-12-30, the origin of spreadsheet dates, to 1970-01-01.
 const SPREADSHEET_EPOCH: f64 = 25_569.0;
-/// Numbers in this range are spreadsheet days (1990 to 2119) unless the column name states a unit other than days. If
-/// dates are given in days since 1970, the numbers are smaller (20,000 is 2024-10-04).
+/// Numbers in this range are spreadsheet days (1990 to 2119) unless the column name states a unit other than days.
+/// Dates in days since 1970 are below this range (for example, 20,000 is 2024-10-04).
 const SPREADSHEET_DAYS: std::ops::RangeInclusive<f64> = 32_874.0..=80_000.0;
 /// The years 1990 to 2100, which contain almost every log, in seconds since 1970.
 const USUAL: std::ops::Range<f64> = 6.3e8..4.1e9;
@@ -48,7 +48,7 @@ impl TimeUnit {
     }
 }
 
-/// Infers the unit of `values`, which are some numbers of the time column `name`.
+/// Infers the unit of `values`, which are numbers from the time column `name`.
 pub(super) fn infer(name: &str, values: &[f64]) -> TimeUnit {
     let finite = || values.iter().copied().filter(|v| v.is_finite());
     let (min, max) = finite().fold((f64::INFINITY, 0.0_f64), |(a, b), v| (a.min(v), b.max(v.abs())));
@@ -58,7 +58,8 @@ pub(super) fn infer(name: &str, values: &[f64]) -> TimeUnit {
         v if v < 1e17 => TimeUnit::Us,
         _ => TimeUnit::Ns,
     };
-    // seconds since 1970 also have ten digits, but several such numbers are hardly ever all valid dates
+    // a number with ten digits may also be a time in seconds since 1970, but several such times rarely all look like
+    // dates
     let seconds = (1_900_010_100.0..=2_200_123_124.0).contains(&max) && finite().count() < 3;
     if max >= 19_000_101.0 && !seconds && finite().all(|v| digits(v).is_some()) {
         return TimeUnit::Digits;
@@ -70,7 +71,7 @@ pub(super) fn infer(name: &str, values: &[f64]) -> TimeUnit {
     if named.is_none() && min <= max {
         let usual = |unit: &TimeUnit| {
             let seconds = |v: f64| unit.us().map_or(0.0, |us| v * us / 1e6);
-            // MATLAB date numbers would be hours after 2050.
+            // If MATLAB date numbers were read as hours, they would be times after 2050.
             (USUAL.start..2.5e9).contains(&seconds(min)) && (USUAL.start..2.5e9).contains(&seconds(max))
         };
         if let Some(unit) = [TimeUnit::Min, TimeUnit::H].into_iter().find(usual) {

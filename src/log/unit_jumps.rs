@@ -1,9 +1,9 @@
 //! Finds ranges of samples that seem to have been logged in another unit.
 //!
-//! Where the unit changes, the level jumps in a way that the unit conversion explains. The values in the other unit
+//! When the unit changes, the level jumps by an amount that the unit conversion explains. The values in the other unit
 //! differ from the rest of the series, but have the same level and variability once they are converted back. The
-//! thresholds are not tuned. They have to find injected changes of unit in simulated logs, and no change of unit in real
-//! logs (`tests/internal/log`).
+//! thresholds are not tuned, but tests check that injected changes of unit are found in simulated logs, and that no
+//! change of unit is found in real logs (`tests/internal/log`).
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -45,7 +45,7 @@ const ALIKE: [&[&str]; 12] = [
     &["Hz", "rpm"],
     &["%", "1"],
 ];
-/// Factors between units that are confused with each other, for signals whose unit is in none of these groups.
+/// Factors between units that are often confused, for signals whose unit is in none of the groups of `ALIKE`.
 const FACTORS: [(f64, &str); 8] = [
     (100.0, "a fraction and a percentage, or EUR and cents"),
     (60.0, "hours and minutes, or a rate per minute and per hour"),
@@ -91,7 +91,8 @@ impl OtherUnits {
     }
 }
 
-/// Values are assumed to be wrong by a factor of 1000 if they are above 50 times or below 2 % of the typical magnitude.
+/// Values are assumed to be wrong by a factor of 1000 if they are more than 50 times or less than 0.02 times the
+/// typical magnitude.
 const FAR_ABOVE: f64 = 50.0;
 const FAR_BELOW: f64 = 0.02;
 /// The unit of a temperature signal may change at a sample if the value changes by more than this many times the 99th
@@ -138,18 +139,20 @@ pub(super) fn unit_jumps<'a>(s: &Samples, units: &'a OtherUnits) -> Vec<(SampleR
     if out.is_empty() { factor_jumps(s, &units.factors) } else { out }
 }
 
-/// Maximum number of ranges in another unit. If there are more, the plant probably changes its operating point.
+/// Maximum number of ranges in another unit. If there are more such ranges, the plant probably changes its operating
+/// point.
 const MAX_RANGES: usize = 5;
-/// A move of the logarithm is large if it exceeds this value and twice the usual moves.
+/// A change of the logarithm from one sample to the next is large if it exceeds both this value and twice the usual
+/// change.
 const LARGE_MOVE: f64 = 0.4;
 /// Number of samples before and after a jump that determine its size.
 const LOCAL: usize = 5;
 /// Tolerance of the logarithm of a factor.
 const TOLERANCE: f64 = 0.03;
 
-/// Finds ranges that differ from the other values by one of `factors`. The search uses logarithms, in which a change of
-/// unit is a constant shift that does not change the variability. Every large move has to be explained by a change of
-/// unit.
+/// Finds ranges of samples that differ from the other samples by one of `factors`. The search uses the logarithms of
+/// the values, because a change of unit shifts them by a constant and does not affect their variability. The result is
+/// empty if a large change of the values cannot be explained by a change of unit.
 fn factor_jumps<'a>(s: &Samples, factors: &'a [Conversion]) -> Vec<(SampleRange, &'a str)> {
     let index: Vec<usize> = (0..s.value.len()).filter(|i| s.value[*i] > 0.0).collect();
     let x: Vec<f64> = index.iter().map(|i| s.value[*i].ln()).collect();
@@ -165,7 +168,8 @@ fn factor_jumps<'a>(s: &Samples, factors: &'a [Conversion]) -> Vec<(SampleRange,
         return Vec::new();
     }
     let level = |range: Range<usize>| quantiles(x[range.clone()].iter().copied(), range.len(), [0.5])[0];
-    // The size of the jump at `at` between the samples `from..to`, without the drift before and after it.
+    // The size of the jump at sample `at`, less the drift before and after the jump; only the samples `from..to` are
+    // used.
     let jump = |at: usize, from: usize, to: usize| {
         let size = level(at..to.min(at + LOCAL)) - level(from.max(at.saturating_sub(LOCAL))..at);
         if at < from + 2 * LOCAL || at + 2 * LOCAL > to {
@@ -202,7 +206,7 @@ fn factor_jumps<'a>(s: &Samples, factors: &'a [Conversion]) -> Vec<(SampleRange,
             }
             None => up,
         };
-        // In a log that changes its unit once, the shorter part is in the other unit.
+        // If the unit of a log changes only once, the shorter part is assumed to be in the other unit.
         let (range, size) = match next {
             None if n - at > at && found.is_empty() => (0..at, -size),
             _ => (at..end, size),

@@ -15,10 +15,10 @@ const MAX_NOTATIONS: usize = 4;
 /// Unreadable entries that are written in the same way.
 #[derive(Debug)]
 struct Notation {
-    /// Formats in which all of these entries can be read. Empty if they are not dates.
+    /// Formats in which all of these entries can be read. The list is empty if the entries are not dates.
     formats: Vec<String>,
     example: String,
-    /// Index of each file with such entries, and their number.
+    /// Number of these entries in each file, by the index of the file.
     counts: BTreeMap<usize, usize>,
 }
 
@@ -79,7 +79,7 @@ impl UnreadableTimes {
         }
     }
 
-    /// Lists the unreadable entries with their numbers. `name` returns the name of a file.
+    /// Lists the unreadable entries and their number in each file. `name` returns the name of a file.
     pub fn list(&self, name: impl Fn(usize) -> String) -> String {
         let of_file = |(file, n): (&usize, &usize)| format!("{} of {}", plural(*n, "row", "rows"), name(*file));
         let one = |n: &Notation| {
@@ -117,8 +117,8 @@ impl UnreadableTimes {
         format!("the order of day and month is unclear, so set either {} or {} in `log`", setting(0), setting(1))
     }
 
-    /// Returns the fault if no row of the log or of a file, or too few rows, have a readable time. `readable` is the
-    /// number of rows with a readable time.
+    /// Returns the fault if no row of the log or of one of its files has a readable time, or if too few rows have one.
+    /// `readable` is the number of rows with a readable time.
     pub fn fault(&self, files: &[LogFile], column: &str, given: &[String], readable: usize) -> Option<LogFault> {
         let rows: usize = files.iter().map(|f| f.rows).sum();
         let name = |file: usize| files.get(file).map_or_else(String::new, |f| f.name.clone());

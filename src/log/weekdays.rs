@@ -1,4 +1,4 @@
-//! Finds the weekdays on which a log never has rows, such as the weekend of a plant that is closed then.
+//! Finds the weekdays on which a log never has rows, such as Saturday and Sunday if the plant is closed at weekends.
 
 use std::collections::BTreeSet;
 
@@ -35,7 +35,7 @@ impl FreeDays {
         let mut dates: BTreeSet<Date> = BTreeSet::new();
         let mut last = (i64::MAX, i64::MIN);
         for t in time {
-            // Most times lie on the same day as the preceding one.
+            // Most time stamps lie on the same day as the preceding time stamp.
             if (last.0..last.1).contains(t) {
                 continue;
             }
@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(names(&mut (0..60).filter(|d| d % 7 < 5)), Some("Saturday and Sunday".into()));
         assert_eq!(names(&mut (0..60).filter(|d| d % 7 != 6)), Some("Sunday".into()));
         assert_eq!(names(&mut (0..60)), None);
-        // every third day, and a log that is too short
+        // a log with rows on every third day, and a log that is too short
         assert_eq!(names(&mut (0..60).filter(|d| d % 3 == 0)), None);
         assert_eq!(names(&mut (0..20).filter(|d| d % 7 < 5)), None);
     }

@@ -35,7 +35,7 @@ struct Rows<'a> {
     filter: RowFilter<'a>,
     /// Index of the first row of each file.
     breaks: Vec<usize>,
-    /// Which rows of the first file are read.
+    /// Whether each row of the first file is read.
     first_file: Vec<bool>,
 }
 

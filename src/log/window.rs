@@ -1,4 +1,5 @@
-//! Finds the time window of a log. The window excludes the few rows that were logged while the clock was not set.
+//! Finds the time window of a log. The window excludes the few rows that were logged while the clock was wrong by
+//! years.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +10,8 @@ const DAY_US: i64 = 86_400_000_000;
 const ROWS_PER_STRAY: usize = 1_000;
 /// Minimum number of rows in a log for which the window is narrowed (not tuned).
 const MIN_ROWS: usize = 100;
-/// Minimum length in days of the gap between the window and the rows outside it (not tuned). Shorter gaps may be
-/// shutdowns of the plant.
+/// Minimum length in days of the gap between the window and the rows outside it (not tuned). A gap of less than a year
+/// may be a shutdown of the plant.
 const MIN_DAYS: i64 = 365;
 
 /// Returns the first and last time (µs) of the log, excluding a few rows that are years away from all others, such as

@@ -122,8 +122,9 @@ const AGED_MARGIN: f64 = 0.02;
 /// Smallest loss of coverage that counts as drift (not tuned).
 const DRIFT_MARGIN: f64 = 0.05;
 
-/// Whether the intervals of the champion cover significantly fewer of the newest values than they did when it was
-/// fitted (`promised`). A significant loss of coverage means that the plant or its sensors have changed.
+/// Whether the coverage of the champion's intervals on the newest values is significantly below the coverage that was
+/// found when the champion was fitted (`promised`). A significant loss of coverage means that the plant or its sensors
+/// have changed.
 pub fn has_drifted(c: &Comparison, promised: f64) -> bool {
     c.champion_coverage < promised.min(0.9) - DRIFT_MARGIN.max(c.tolerance)
 }

@@ -57,11 +57,11 @@ pub enum Outcome {
     Waiting,
     /// The log and the settings are the same as on the previous night, so nothing was fitted.
     NothingNew,
-    /// The champion is unchanged, and a person must act.
+    /// The champion is unchanged, and a person must intervene.
     NeedsAttention,
     /// The log is unsuitable for learning. The champion is unchanged.
     RefusedData,
-    /// The night ended with another error. The champion is unchanged.
+    /// The night ended with an error of any other kind. The champion is unchanged.
     Failed,
 }
 
@@ -89,7 +89,7 @@ impl fmt::Display for Outcome {
             Self::First => "first model",
             Self::Replaced => "replaced",
             Self::Kept => "kept, the new one is not better",
-            Self::Waiting => "kept, the gate waits for more data",
+            Self::Waiting => "kept, waiting for more data",
             Self::NothingNew => "nothing new",
             Self::NeedsAttention => "needs attention",
             Self::RefusedData => "refused: data",
@@ -119,7 +119,7 @@ impl Night {
 /// because the process that wrote it was killed.
 ///
 /// # Errors
-/// Returns [`Error::Data`] if another line is damaged, and [`Error::NoInput`] if the file cannot be read.
+/// Returns [`Error::Data`] if a complete line is damaged, and [`Error::NoInput`] if the file cannot be read.
 pub fn history(dir: &Path) -> Result<Vec<Night>> {
     let path = file(dir);
     let text = match std::fs::read_to_string(&path) {
@@ -138,7 +138,8 @@ pub fn history(dir: &Path) -> Result<Vec<Night>> {
     lines.map(parse).collect()
 }
 
-/// How long the last fit or retraining took that fitted a model. `None` if there was none, or if the history is damaged.
+/// Duration of the last fit or retraining in which a model was fitted. `None` if no model was fitted yet, or if the
+/// history is damaged.
 pub fn last_duration(dir: &Path) -> Option<Duration> {
     let fitted = |n: &Night| {
         matches!(n.outcome, Outcome::Fitted | Outcome::Promoted | Outcome::First | Outcome::Replaced | Outcome::Kept)

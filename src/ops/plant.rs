@@ -121,7 +121,7 @@ impl Source {
         if let Some(TunedMpc { setting, .. }) = &tuned {
             model.choose = vec![setting.model.clone().into()];
             model.lags = setting.lags.into();
-            // The models were tuned with this value of `rollout_loss`.
+            // The settings were tuned with models that use this value of `rollout_loss`.
             model.rollout_loss = Some(model.rollout_steps().into());
         }
         let preselected = tuned.as_ref().map(|t| Preselected { model: &t.setting.model, reason: &t.reason });
@@ -204,8 +204,8 @@ impl Source {
         })
     }
 
-    /// A sentence that states which effect of a move occurs only after the end of a plan of `advise` or `control`, and
-    /// how to correct this; `None` if there is no such effect.
+    /// If a plan of `advise` or `control` ends before an effect of a move occurs, a sentence that names this effect and
+    /// suggests a correction; `None` if there is no such effect.
     fn unseen(&self, card: &ModelCard) -> Option<String> {
         let plans = !self.compiled.objective.terms.is_empty() && !self.schema.with_role(Role::Control).is_empty();
         let mpc = LiveSettings::from_twin(&self.spec).ok().filter(|_| plans)?.mpc;

@@ -9,7 +9,8 @@ use crate::scenario::results::{Difference, KpiResult, Results};
 use crate::value::Kpi;
 use crate::verify::{Entry, Ledger, Promise};
 
-/// The saving that the report in `path` promises for the KPI in `case`, or in its only case.
+/// The saving that the report in `path` promises for the KPI `kpi` in `case`, or in the only case of the report if
+/// `case` is not given.
 ///
 /// # Errors
 /// [`Error::Usage`] if the report does not promise a saving that can be compared with this verification.
@@ -28,7 +29,7 @@ pub fn promise(path: &Path, case: Option<&str>, plant: &str, kpi: &Kpi) -> Resul
     let unit = &kpi.unit.text;
     if row.unit != *unit || row.kind != kpi.kind() {
         return Err(refused(format!(
-            "the KPI `{}` of the report, in {}, is not the one that is verified, in {unit}; run the scenarios again",
+            "the KPI `{}` of the report (in {}) differs from the KPI that is verified (in {unit}); run the scenarios again",
             kpi.name, row.unit
         )));
     }
@@ -69,8 +70,8 @@ fn chosen_case(results: &Results, case: Option<&str>) -> std::result::Result<Str
     }
 }
 
-/// The KPIs and the change of the cost of a case, over the year or in the only scenario, and the number of days to which
-/// they refer.
+/// The KPIs of a case, the change of its cost, and the number of days to which they refer: the days of the year, or
+/// those of the scenario if there is only one.
 fn totals<'a>(
     results: &'a Results,
     case: &str,

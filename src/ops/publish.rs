@@ -15,7 +15,7 @@ pub fn publish(registry: &Registry, plant: &Plant) -> Result<Version> {
     registry.publish(&[(MODEL_FILE, &plant.twin.save()?), (CARD_FILE, &card)])
 }
 
-/// Appends an event for a version.
+/// Appends an event that concerns `version`.
 pub fn record(registry: &Registry, plant: &Plant, version: &Version, kind: EventKind, reason: &str) -> Result<()> {
     registry.record(&Event {
         kind,
@@ -26,7 +26,7 @@ pub fn record(registry: &Registry, plant: &Plant, version: &Version, kind: Event
     })
 }
 
-/// Opens the plant with its champion. Fits a model first if there is none for the present `twin.toml`. `note` is called
+/// Loads a plant and its champion. Fits a model first if there is none for the present `twin.toml`. `note` is called
 /// with messages to the user.
 ///
 /// # Errors
@@ -60,7 +60,7 @@ pub fn open(
     }
 }
 
-/// Opens the plant with its champion. Never fits a model.
+/// Loads a plant and its champion. Never fits a model.
 ///
 /// # Errors
 /// Returns the errors of [`Source::champion`], [`Error::NoInput`] if there is no model, and [`Error::Data`] if the
@@ -82,8 +82,9 @@ pub fn open_published(source: Source, registry: &Registry, note: &dyn Fn(&str)) 
     }
 }
 
-/// Fits and publishes a model, and makes it champion unless it is refused. Returns the plant, and the reason if the
-/// model is refused. The result is recorded in the history. The caller must hold the lock of the registry.
+/// Fits and publishes a model, and makes it champion unless it is refused. Returns the plant and, if the model is
+/// refused, the reason for the refusal. The result is recorded in the history. The caller must hold the lock of the
+/// registry.
 pub fn fit_and_publish(
     source: Source,
     registry: &Registry,

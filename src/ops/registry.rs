@@ -40,7 +40,7 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    /// Returns the name of the kind that is shown to the user.
+    /// Returns the name that users see for this kind of event.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Promoted => "promoted",

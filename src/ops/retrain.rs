@@ -117,7 +117,7 @@ fn attempt(
     Ok(verdict)
 }
 
-/// Time since the champion was first promoted. The time does not restart after a rollback to the champion.
+/// Time since the champion was first promoted. A later rollback to the same champion does not reset this time.
 fn champion_age(registry: &Registry) -> Result<TimeSpan> {
     let since = registry.champion_since()?.unwrap_or(Timestamp::MAX);
     Ok(TimeSpan::from_ms((Timestamp::now().as_millisecond() - since.as_millisecond()).max(0)))
@@ -131,7 +131,7 @@ fn judged(registry: &Registry) -> Vec<Night> {
     nights
 }
 
-/// Returns a verdict if the inputs are the same as on the last night whose log was accepted.
+/// Returns a verdict if the log and the settings are the same as on the last night whose log was accepted.
 fn nothing_new(champion: &Champion, registry: &Registry, inputs: &str, seed: Option<u64>) -> Option<Verdict> {
     let Champion::Intact(stored) = champion else { return None };
     let nights = judged(registry);
@@ -149,7 +149,7 @@ fn nothing_new(champion: &Champion, registry: &Registry, inputs: &str, seed: Opt
     if first.outcome.is_good() {
         return Some(Verdict::new(Outcome::NothingNew, text));
     }
-    // the cause of the alarm is still there, unless somebody has changed the champion
+    // the cause of the alarm still exists, unless the champion has been changed manually
     let unchanged = first.champion.as_ref() == Some(&stored.card.version);
     unchanged.then(|| Verdict::new(Outcome::NeedsAttention, format!("{}; {text}", first.reason)))
 }
@@ -265,7 +265,7 @@ fn promised_coverage(card: &ModelCard) -> f64 {
     if n == 0 { 0.9 } else { sum / f64::from(n) }
 }
 
-/// Refuses the log if values that no earlier fit or retraining has accepted seem to be in another unit.
+/// Refuses the log if its new values, which no earlier fit or retraining has accepted, seem to be in a different unit.
 fn refuse_new_units(source: &Source, registry: &Registry, champion: &ModelCard) -> Result<()> {
     let accepted = judged(registry).iter().filter_map(|n| n.data_end.parse().ok()).max();
     let accepted = accepted.map_or_else(|| trained_until(champion), Ok)?;

@@ -19,7 +19,7 @@ use crate::scenario::results::{self, Provenance, Results, ScenarioResult};
 use crate::scenario::{self, Batch, Plant, Progress, ScenarioOutcome, annual, join};
 use crate::verify::Entry;
 
-/// Maximum length in bytes of the folder name of a report on some scenarios of a plant.
+/// Maximum length in bytes of a report folder's name, if the report covers only some scenarios of a plant.
 const LONGEST_NAME: usize = 120;
 
 /// Folder of a project that contains the folders of scenarios.
@@ -53,9 +53,9 @@ impl PlantScenarios {
         self.failed.push((scenario::unreadable(file, &error), Some(error)));
     }
 
-    /// Folder of the report on these scenarios of plant `name`: the report folder of the plant, or another one if the
-    /// scenarios are in a folder that is not named after the plant. If only some scenarios of a folder were requested, it
-    /// is a folder inside that folder.
+    /// Folder of the report on these scenarios of plant `name`: the report folder of the plant, or a separate folder if
+    /// the folder of the scenarios is not named after the plant. If only some scenarios of a folder were requested, the
+    /// report is written to a subfolder.
     fn report_dir(&self, project: &Project, name: &str) -> PathBuf {
         let folders: Vec<&str> = self.folders.iter().map(String::as_str).collect();
         let own = folders == [name] || (folders == [SCENARIOS] && !project.scenario_dir(name).is_dir());
@@ -135,7 +135,7 @@ pub fn group_by_plant(files: &[PathBuf], seed: Option<u64>) -> Result<(Scenarios
     Ok((plants, errors))
 }
 
-/// Returns the requested scenarios of a plant, of which one is at `place`.
+/// Adds `place` to the folders of a plant, and returns the requested scenarios of this plant.
 fn of_plant(plants: &mut ScenariosByPlant, key: (PathBuf, String), place: Place) -> &mut PlantScenarios {
     let plant = plants.entry(key).or_default();
     plant.partial |= place.partial;
@@ -147,7 +147,7 @@ fn of_plant(plants: &mut ScenariosByPlant, key: (PathBuf, String), place: Place)
 struct Place {
     /// Its name in `scenarios`.
     folder: String,
-    /// Whether it contains scenarios that were not requested.
+    /// Whether the folder contains scenarios that were not requested.
     partial: bool,
 }
 

@@ -19,7 +19,7 @@ pub struct Job {
     /// Global flags to add to the commands.
     pub flags: Vec<String>,
     /// Value of the environment variable [`OUTSIDE`], which lists folders outside the project that may contain logs.
-    /// The value may be empty.
+    /// The value of the variable may be empty.
     pub outside: String,
 }
 

@@ -29,7 +29,8 @@ pub struct Status {
     pub champion_since: Option<String>,
     /// Time of the newest row of the log (UTC).
     pub newest_row: Option<String>,
-    /// Time of the last night that ended without a problem, and the record of the last night, whatever its outcome.
+    /// Time of the last night on which `fit` or `retrain` ended without a problem, and the record of the last night,
+    /// whatever its outcome.
     pub last_good: Option<String>,
     pub last: Option<Night>,
 }
@@ -180,7 +181,7 @@ impl Status {
         }
     }
 
-    /// The state in one or two words.
+    /// The status of the plant in one or two words.
     pub fn state(&self) -> &'static str {
         self.problems.first().map_or("good", |p| p.kind.as_str())
     }

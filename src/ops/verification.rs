@@ -94,7 +94,7 @@ pub fn verify(source: &Source, dir: &Path, request: &Request, seed: u64) -> Resu
     };
     let (before, after) = (inside("baseline", &baseline)?, inside("reporting", &reporting)?);
     let folder = dir.join("verify");
-    // Two first calls at the same time would freeze different baselines.
+    // Without the lock, two simultaneous first verifications would freeze different baselines.
     let _lock = Lock::take(&folder, "verify")?;
     let mut ledger = promise::ledger(dir)?;
     let file = folder.join(format!("{}.json", kpi.name));
@@ -311,7 +311,7 @@ fn require_equal(stored: &FrozenBaseline, now: &FrozenBaseline, file: &Path) -> 
     )))
 }
 
-/// Analyses the trial in `file`, as printed by `twinopt verify plan`.
+/// Analyses a trial, whose schedule in `file` was printed by `twinopt verify plan`.
 ///
 /// # Errors
 /// [`Error::Usage`] if the file is not a trial schedule, and [`Error::Data`] if too few days were measured.
@@ -331,7 +331,7 @@ pub fn trial<'a>(source: &'a Source, file: &Path, kpi: Option<&str>, seed: u64) 
     };
     let parsed = text.lines().enumerate().skip(1).filter(|(_, line)| !line.trim().is_empty()).map(|(i, line)| {
         day(line).ok_or_else(|| {
-            Error::Usage(format!("{}:{}: `{line}` is not a day like `2025-01-06,0,on`", file.display(), i + 1))
+            Error::Usage(format!("{}:{}: `{line}` is not a line like `2025-01-06,0,on`", file.display(), i + 1))
         })
     });
     let days: Vec<TrialDay> = parsed.collect::<Result<_>>()?;

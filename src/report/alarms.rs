@@ -63,9 +63,9 @@ pub fn alarms(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> Vec
             ));
         }
     }
-    // Omits notes on models that were not chosen, and notes on how the chosen model was fitted. Notes on coverage are omitted because another sentence reports
-    // intervals that are too narrow. Notes on effects are omitted because this function reports effects in its own
-    // words.
+    // Omits notes on models that were not chosen, and notes on how the chosen model was fitted. Notes on coverage are
+    // omitted because a separate sentence reports intervals that are too narrow. Notes on effects are omitted because
+    // this function reports effects in its own words.
     let omitted = |n: &&Note| {
         use NoteKind as K;
         matches!(n.kind, K::Coverage | K::OtherContradiction | K::Outliers | K::Effect | K::Independent | K::Fit)

@@ -51,14 +51,15 @@ pub struct RankedCase<'a> {
     /// Decrease of the objective, which also contains penalties. The saving and the decrease of the objective are
     /// scaled down if the plans of the case are over-optimistic.
     pub objective: Difference,
-    /// Scores, over all runs, of the plans on ensemble members that were not used for planning.
+    /// Result of re-scoring the plans of all runs on ensemble members that were not used for planning.
     pub optimism_check: OptimismCheck,
     /// The annual totals, if the scenarios have weights.
     pub annual: Option<&'a AnnualResult>,
     pub economics: Option<&'a Economics>,
     pub support: SupportShare,
     /// Fractions of the saving inside, at the edge of, and outside the logged range. `None` if there is no saving, or if it
-    /// cannot be divided among the steps. A fraction is negative if the case costs money there.
+    /// cannot be divided among the steps. A fraction is negative if the case increases the cost in that part of the
+    /// range.
     pub saving_support: Option<SupportShare>,
     /// Limits that the case violates more often than the baseline.
     pub violated: Vec<(CaseRun<'a>, &'a LimitUse)>,

@@ -1,4 +1,4 @@
-//! The reasons for caution that change the answer “do” to “try”, and the reasons that exclude a case.
+//! The reasons for caution that change the answer from “do” to “try”, and the reasons that exclude a case.
 
 use crate::scenario::results::{ControlIdentification, IdentificationLevel, ReplayCheck, Results, Score};
 
@@ -114,8 +114,8 @@ pub fn scores_at_horizon(results: &Results) -> Vec<&Score> {
     chosen().filter(|s| s.horizon == last).collect()
 }
 
-/// The controls that a case moves although their effects cannot be identified from the log. A control may differ from
-/// the baseline by as much as it moved independently of other signals in the log.
+/// The controls that a case moves although their effects cannot be identified from the log. A control counts as moved
+/// only if it differs from the baseline by more than its independent movement in the log.
 pub fn unidentified<'a>(results: &'a Results, runs: &[CaseRun<'a>]) -> Vec<&'a ControlIdentification> {
     let of_level = |level| results.model.identification.iter().filter(move |i| i.level == level);
     of_level(IdentificationLevel::NotIdentified).filter(|i| moves(runs, i)).collect()

@@ -139,8 +139,8 @@ impl Clock {
         ticks
     }
 
-    /// Adds the date to the first label. This function is needed if no tick is at midnight, because otherwise no label
-    /// would contain a date.
+    /// Adds the date to the first label. Without this function, no label would contain a date if no tick is at
+    /// midnight.
     fn with_date(mut ticks: Vec<(f64, String)>, start: &ZonedDateTime) -> Vec<(f64, String)> {
         if let Some((_, label)) = ticks.first_mut() {
             *label = format!("{} {label}", start.strftime("%-d %b"));

@@ -16,14 +16,14 @@ use super::promises::summary;
 use super::runs;
 use super::text::{readable, short, tag};
 
-/// The rows of the section “Evidence” as (label, text).
+/// The rows of the section “Evidence” as pairs (label, text).
 pub fn evidence(results: &Results, pick: Option<&RankedCase<'_>>, clock: &Clock) -> Vec<(&'static str, String)> {
     let mut out = vec![("Basis", "simulation".to_owned())];
     let p = number::percent_text;
     let baseline = || runs::completed(results).next().and_then(|s| s.cases.first());
     let support = pick.map(|p| p.support).or_else(|| baseline().map(|c| c.support));
     if let Some(s) = support {
-        // The scenario that spends the most time outside the logged range shows which signals leave this range.
+        // The listed signals are those of the scenario that spends the most time outside the logged range.
         let far = pick.and_then(|p| p.runs.iter().map(|r| r.case).max_by(|a, b| outside(a).total_cmp(&outside(b))));
         let beyond = far.or_else(baseline).map(beyond).filter(|text| !text.is_empty());
         let beyond = beyond.map_or_else(String::new, |text| format!(": {text}"));
@@ -60,7 +60,8 @@ fn outside(case: &CaseResult) -> f64 {
     case.inputs.iter().map(|i| i.outside).fold(0.0, f64::max)
 }
 
-/// The measured value of the first paid KPI in the most important scenario, and its value in the simulated baseline.
+/// For the scenario with the largest weight: the measured value of the first KPI of the cost, and the value of this KPI
+/// in the simulated baseline.
 fn measured(results: &Results, pick: &RankedCase<'_>) -> Option<String> {
     let run = pick.runs.iter().max_by(|a, b| a.weight.total_cmp(&b.weight))?;
     let paid = results.cash.as_ref().and_then(|c| c.kpis.first());
@@ -79,7 +80,7 @@ fn measured(results: &Results, pick: &RankedCase<'_>) -> Option<String> {
 }
 
 /// The accuracy of the forecasts and the coverage of their intervals. If the case is planned from forecasts of the
-/// disturbances, their errors count as well.
+/// disturbances, the errors of these forecasts also affect the result.
 fn forecasts(results: &Results, outside: f64, planned: bool) -> Vec<(&'static str, String)> {
     let mut out = Vec::new();
     let p = number::percent_text;

@@ -9,8 +9,8 @@ use super::text::tag;
 /// Maximum number of signals on the first page.
 const MAX_SIGNALS: usize = 2;
 
-/// `` `outdoor` reaches 34.2 °C, logged up to 20.4 °C ``, for the signals that are most often outside. Empty if no
-/// signal leaves the range of its logged values.
+/// `` `outdoor` reaches 34.2 °C, logged up to 20.4 °C ``, for the signals that are most often outside their logged
+/// range. Empty if no signal leaves the range of its logged values.
 pub fn beyond(case: &CaseResult) -> String {
     let mut far: Vec<&InputRange> = case.inputs.iter().filter(|i| i.outside > 0.0).collect();
     far.sort_by(|a, b| b.outside.total_cmp(&a.outside));
@@ -32,7 +32,8 @@ pub fn beyond(case: &CaseResult) -> String {
     far.iter().take(MAX_SIGNALS).map(text).collect::<Vec<_>>().join("; ")
 }
 
-/// States how often a case leaves the logged range, and with which signals. `None` if the case rarely does.
+/// States how often a case leaves the logged range, and with which signals. `None` if the case rarely leaves the logged
+/// range.
 pub fn warning(case: &CaseResult) -> Option<String> {
     let (outside, beyond) = (case.support.outside, beyond(case));
     (outside > OUTSIDE_TRY).then(|| {

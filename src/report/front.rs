@@ -185,7 +185,7 @@ fn baseline_figures(results: &Results) -> Vec<KeyFigure> {
     baseline.kpis.iter().take(4).map(figure).collect()
 }
 
-/// The change in carbon emissions, if a KPI in a unit of mass measures them.
+/// The change in carbon emissions, if a KPI with a unit of mass measures the emissions.
 fn carbon(pick: &RankedCase<'_>) -> Option<KeyFigure> {
     let kpis = match (pick.annual, pick.runs.as_slice()) {
         (Some(annual), _) => &annual.kpis,
@@ -225,8 +225,8 @@ pub fn no_year(results: &Results) -> String {
 }
 
 /// Lists each limit once, for the scenario in which the case violates it most. Limits of controls are left out of the
-/// list if neither the case nor the baseline violates them. Returns the list, and a sentence that summarises the
-/// omitted limits.
+/// list if neither the case nor the baseline violates them. Returns the list of limits, and a sentence that summarises
+/// the omitted limits.
 fn risks(pick: &RankedCase<'_>, clock: &Clock) -> (Vec<Risk>, String) {
     let contains = |list: &[(CaseRun<'_>, &LimitUse)], run: &CaseRun<'_>, l: &LimitUse| {
         list.iter().any(|(r, b)| r.scenario.name == run.scenario.name && b.signal == l.signal && b.kind == l.kind)

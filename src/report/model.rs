@@ -345,7 +345,7 @@ fn groups<T>(m: &ModelCard, rows: impl Fn(&str) -> Vec<T>) -> Vec<Group<T>> {
         .collect()
 }
 
-/// Scores of the chosen model for `signal` at the horizons at which its forecast error is not zero.
+/// Scores of the chosen model for `signal` at all horizons at which the forecast is not exact.
 fn chosen<'a>(m: &'a ModelCard, signal: &'a str) -> impl Iterator<Item = &'a Score> {
     m.scores.iter().filter(move |s| s.signal == signal && s.model == m.model && s.rmse > 0.0)
 }

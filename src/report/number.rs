@@ -1,9 +1,9 @@
 //! Formats the numbers in a report.
 //!
 //! A number is rounded to the last decimal place that its uncertainty justifies, and to at most a given number of
-//! significant digits. The last place follows the rule of the Particle Data Group (Review of Particle Physics, §5.3):
-//! the half-width of the interval keeps two digits if they are between 10 and 35, and one digit otherwise. Thousands
-//! are separated by a narrow no-break space.
+//! significant digits. The last decimal place is chosen by the rule of the Particle Data Group (Review of Particle
+//! Physics, §5.3): the half-width of the interval keeps two digits if they are between 10 and 35, and one digit
+//! otherwise. Thousands are separated by a narrow no-break space.
 
 use askama::filters::Safe;
 

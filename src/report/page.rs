@@ -44,7 +44,7 @@ struct Page {
     provenance: Vec<(&'static str, String)>,
 }
 
-/// An order for the rows of the overview, given as indices of the scenario sections.
+/// A sort order for the rows of the overview, given as indices of the scenario sections.
 #[derive(Debug)]
 struct Order {
     id: &'static str,

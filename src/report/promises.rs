@@ -1,4 +1,4 @@
-//! The section “Promised and measured”: what earlier reports promised, and what verifications measured since.
+//! The section “Promised and measured”: what earlier reports promised, and what verifications have measured since then.
 
 use crate::error::plural;
 use crate::verify::{Entry, Outcome, TrackRecord};

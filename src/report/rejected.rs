@@ -1,4 +1,4 @@
-//! The cases that are not recommended, with the reason.
+//! The cases that are not recommended, with the reason for each case.
 
 use super::cases::{Answer, RankedCase};
 use super::caveats::OUTSIDE_DONT;

@@ -18,7 +18,7 @@ pub struct Tornado {
     pub svg: String,
     /// What must be true for the investment to pay for itself.
     pub conditions: String,
-    /// How the net present value was drawn.
+    /// How the draws of the net present value were made, as a text.
     pub method: String,
     pub unit: String,
     pub rows: Vec<TornadoRow>,
@@ -36,7 +36,7 @@ pub struct TornadoRow {
     pub break_even: Option<Quantity>,
 }
 
-/// The sensitivities of `case`. `None` if the results are of an older version.
+/// The sensitivities of `case`. `None` if the results were written by an older version.
 pub fn tornado(case: &str, colour: usize, economics: &Economics, noun: &str) -> Result<Option<Tornado>> {
     let Some(risk) = &economics.risk else { return Ok(None) };
     let unit = number::unit(&economics.currency);
@@ -67,8 +67,8 @@ pub fn tornado(case: &str, colour: usize, economics: &Economics, noun: &str) -> 
         svg: chart::whiskers(head, &whiskers, &unit)?,
         conditions: conditions(risk, &rows),
         method: format!(
-            "The distribution of the net present value consists of {} draws of the model error, which is the same in all \
-             years of a draw. Because the number of draws is finite, P10, P50 and P90 have a standard error of at most {}.",
+            "The distribution of the net present value consists of {} draws. In each draw, the model error is the same in \
+             all years. Because the number of draws is finite, P10, P50 and P90 have a standard error of at most {}.",
             number::count(risk.draws),
             with_unit(&error.text, &unit)
         ),
@@ -114,7 +114,7 @@ fn row(s: &Sensitivity, input: &'static str, money: &str) -> TornadoRow {
 fn conditions(risk: &Risk, rows: &[TornadoRow]) -> String {
     let condition = |(s, r): (&Sensitivity, &TornadoRow)| {
         let value = with_unit(&r.break_even.as_ref()?.text, &r.unit);
-        // A cost or a discount rate must stay below its break-even value, and all other inputs above.
+        // Costs and the discount rate must stay below their break-even values; all other inputs must stay above theirs.
         let side = match s.input {
             Input::Capex | Input::Opex | Input::DiscountRate => "below",
             _ => "above",

@@ -22,12 +22,12 @@ pub fn failed(results: &Results) -> impl Iterator<Item = &ScenarioResult> {
     results.scenarios.iter().filter(|s| !(s.exit_code == 0 && s.error.is_none() && !s.cases.is_empty()))
 }
 
-/// Returns how often the plant itself violated the limit of `used` during the period of `scenario`.
+/// Returns how often the measured values violated the limit in `used` during the period of `scenario`.
 pub fn measured<'a>(used: &LimitUse, scenario: &'a ScenarioResult) -> Option<&'a LimitUse> {
     scenario.measured.limits.iter().find(|l| l.signal == used.signal && l.kind == used.kind)
 }
 
-/// Returns the entry of `case` for the limit to which `used` refers.
+/// Returns the entry of `case` for the limit in `used`.
 pub fn counterpart<'a>(used: &LimitUse, case: &'a CaseResult) -> Option<&'a LimitUse> {
     case.limits.iter().find(|l| l.signal == used.signal && l.kind == used.kind)
 }

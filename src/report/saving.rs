@@ -74,8 +74,8 @@ pub struct Words {
 }
 
 impl Words {
-    /// The words that describe the savings in `results`. A negative cost is income, so a decrease is described as a
-    /// gain.
+    /// The words that describe the savings in `results`. A negative cost is income, so a decrease in the cost is
+    /// described as a gain.
     pub fn new(results: &Results) -> Self {
         if results.cash.is_none() {
             let (gains, loses) = (("improves the objective by", ""), ("worsens the objective by", ""));

@@ -27,7 +27,7 @@ pub struct SetPoints {
     pub rows: Vec<SetPoint>,
     /// A note on the origin of the values, if they differ between scenarios or are only typical.
     pub note: String,
-    /// First orders, if the case plans orders.
+    /// The first orders of the case, if it plans orders.
     pub orders: Markup,
 }
 
@@ -73,7 +73,8 @@ fn row(used: &ControlUse, run: &CaseRun<'_>) -> SetPoint {
     }
 }
 
-/// The permitted range. The settings of an order policy are stock levels, but its range limits the orders.
+/// The permitted range. The settings of an order policy are stock levels, whereas its permitted range applies to the
+/// orders.
 fn allowed(used: &ControlUse) -> String {
     let range = with_unit(&allowed_range(used.low, used.high), &number::unit(&used.unit));
     if matches!(used.setting, Setting::Stock { .. }) { format!("orders of {range}") } else { range }
@@ -91,7 +92,7 @@ fn text(used: &ControlUse, advised: bool) -> String {
     match &used.setting {
         Setting::Held { value } => one(*value),
         Setting::Timetable { entries } => timetable(entries, &one),
-        // A rule that repeats the logged values of the control is no information.
+        // A rule that only repeats the logged values of the control contains no advice.
         Setting::Rule { expression } if *expression == used.signal => range(&used.typical),
         Setting::Rule { expression } => {
             format!("{} (`{}`)", range(&used.typical), short(&expression.replace('`', "'"), 60))
@@ -140,7 +141,7 @@ fn by_hour(parts: &[HourRange], span: Option<f64>, unit: &str) -> Option<String>
     Some(with_unit(&parts.iter().zip(&texts).map(one).collect::<Vec<_>>().join("; "), unit))
 }
 
-/// The first orders of a case that plans order quantities.
+/// The first planned orders of a case in which the controller plans order quantities.
 fn orders(run: &CaseRun<'_>, clock: &Clock) -> String {
     let planned = run.case.controls.iter().filter(|u| u.setting == Setting::Plan && !u.first_orders.is_empty());
     let one = |u: &ControlUse| {

@@ -1,4 +1,5 @@
-//! Stop conditions: each states a tag, a value and a duration at which staff should return to the present operation.
+//! Stop conditions, which tell staff when to return to the present operation. Each states a tag, a value and a
+//! duration.
 
 use crate::scenario::results::{InputRange, LimitUse, Results, StopRule};
 use crate::schema::Role;
@@ -25,8 +26,8 @@ pub fn stop(results: &Results, pick: &RankedCase<'_>, words: Words) -> String {
     }
 }
 
-/// One rule for each end of a limit. If several scenarios have a rule for the same end, the most tolerant rule applies,
-/// so that no scenario triggers the rule.
+/// One stop rule for each bound of a limit. If several scenarios have a rule for the same end, the most tolerant rule
+/// applies, so that no scenario triggers the rule.
 fn limits(pick: &RankedCase<'_>) -> Vec<String> {
     let controls: Vec<&str> = pick.runs.iter().flat_map(|r| &r.case.controls).map(|c| c.signal.as_str()).collect();
     let mut rules: Vec<(&LimitUse, StopRule)> = Vec::new();
@@ -81,7 +82,7 @@ fn cost(results: &Results, pick: &RankedCase<'_>, words: Words) -> Option<String
 }
 
 /// The disturbance that comes closest to the end of the logged range, with a value beyond both the log and the
-/// scenarios. Disturbances that cannot exceed this value, such as a humidity of 100 %, are left out.
+/// scenarios. Disturbances that have reached their physical maximum, such as a humidity of 100 %, are left out.
 fn conditions(pick: &RankedCase<'_>) -> Option<String> {
     let inputs = || pick.runs.iter().flat_map(|r| &r.case.inputs).filter(|i| i.role == Role::Disturbance);
     let position = |i: &InputRange| (i.run[1] - i.logged[0]) / (i.logged[1] - i.logged[0]);
@@ -95,7 +96,7 @@ fn conditions(pick: &RankedCase<'_>) -> Option<String> {
     let top = wide.max_by(|a, b| position(a).total_cmp(&position(b)))?;
     let all = inputs().filter(|i| i.signal == top.signal).map(|i| i.run[1]);
     let value = all.fold(top.logged[1], f64::max);
-    // The value is rounded upwards, so that the condition is not true in the scenario.
+    // The threshold is rounded up, so that the scenario itself does not meet the stop condition.
     let place = 10f64.powi(value.abs().max(1e-12).log10().floor() as i32 - 2);
     let value = (value / place - 1e-6).ceil() * place;
     Some(format!(

@@ -128,7 +128,8 @@ impl Table {
     }
 }
 
-/// The row with the cost, on which every saving is based. `cases` contains the cost and its change for each column.
+/// The row with the cost, on which every saving is based. For each column, `cases` contains the cost and the change in
+/// cost.
 /// `None` if the results define no cost, or if the row of a single KPI already shows the same values.
 pub fn cost_row(
     results: &Results,
@@ -241,7 +242,7 @@ pub fn kpi_rows(columns: &[&[KpiResult]], currency: &str) -> Vec<Row> {
     first.iter().map(row).collect()
 }
 
-/// The economics of those cases in `annual` whose economics were computed.
+/// The economics of the cases in `annual`, without the cases for which none were computed.
 pub fn economics_rows(results: &Results, annual: &[&AnnualResult], noun: &str) -> Vec<Row> {
     let cases: Vec<(&AnnualResult, &Economics)> =
         annual.iter().filter_map(|a| Some((*a, a.economics.as_ref()?))).collect();

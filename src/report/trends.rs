@@ -62,7 +62,7 @@ fn important(cases: &[CaseResult]) -> Vec<&Trend> {
     out
 }
 
-/// Returns at most `limit` charts of a scenario, and the number of signals that got no chart.
+/// Returns at most `limit` charts of a scenario, and the number of signals for which there is no chart.
 pub fn charts(
     id: &str,
     s: &ScenarioResult,

@@ -21,8 +21,8 @@ use super::runs::{CaseRun, completed};
 use super::saving::{self, Saving};
 use super::violations::{excludes, violated_more};
 
-/// All cases except the baseline, best first. The first page presents the best case. The list is empty if no case can
-/// be compared with a baseline.
+/// All cases except the baseline, best first. The first page of the report shows the best-ranked case. The list is
+/// empty if no case can be compared with a baseline.
 pub fn rank(results: &Results) -> Vec<RankedCase<'_>> {
     let mut ranked: Vec<RankedCase<'_>> = names(results).into_iter().filter_map(|name| assess(results, name)).collect();
     let run_count = ranked.iter().map(|p| p.runs.len()).max().unwrap_or(0);
@@ -63,7 +63,7 @@ fn assess<'a>(results: &'a Results, name: &'a str) -> Option<RankedCase<'a>> {
     let mut optimism_check = OptimismCheck::default();
     runs.iter().filter_map(|r| r.case.optimism_check.as_ref()).for_each(|p| optimism_check.add(p));
     // If the plans are over-optimistic, the verdict uses only the saving on ensemble members that were not used for
-    // planning. The change of the cost in the results is already scaled down.
+    // planning. In the results, the change in cost has already been reduced accordingly.
     let share = optimism_check.share();
     let objective = match annual {
         Some(a) => saving::decrease(&a.objective_change),

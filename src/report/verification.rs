@@ -120,7 +120,7 @@ pub fn verification(v: &Verification) -> Result<String> {
     page.render().map_err(|e| Error::Internal(format!("template of the verification: {e}")))
 }
 
-/// The claim as one sentence, which follows the word in front of it.
+/// The claim as one sentence, which is shown after the word for the claim.
 fn headline(v: &Verification, unit: &str, clock: &Clock) -> String {
     let s = &v.saving;
     let i = number::within(s.saving.abs(), s.low, s.high, PROSE);
@@ -137,7 +137,7 @@ fn headline(v: &Verification, unit: &str, clock: &Clock) -> String {
         Claim::NotShown => format!("In the reporting period ({period}), {kpi} did not measurably change."),
         Claim::Extrapolated => {
             format!(
-                "The conditions of the reporting period ({period}) are too rare in the baseline period to judge {kpi}."
+                "The conditions of the reporting period ({period}) were too rare in the baseline period to judge {kpi}."
             )
         }
         Claim::NotFit => format!("The model of {kpi} is not fit for savings claims."),
@@ -149,8 +149,8 @@ fn because(v: &Verification) -> Vec<String> {
     let mut out = Vec::new();
     match s.claim {
         Claim::Indicated => out.push(
-            "The saving is not verified, because it is less than two standard errors above zero, its interval is wider than \
-             ± 50 %, the accuracy of the model is unknown, or the data are doubtful."
+            "The saving is not verified, for at least one of these reasons: it is less than two standard errors above zero, \
+             its interval is wider than ± 50 %, the accuracy of the model is unknown, or the data are doubtful."
                 .to_owned(),
         ),
         Claim::NotFit => out.push(
@@ -226,13 +226,17 @@ fn statistics(v: &Verification, unit: &str) -> Vec<Statistic> {
                 match c.name {
                     "CV(RMSE)" => "root mean square error with n − p degrees of freedom, relative to the mean use",
                     "NMBE" => "mean error relative to the mean use; positive if the model predicts too little",
-                    _ => "the same for monthly sums",
+                    _ => "the corresponding statistic, computed from monthly sums",
                 },
             )
         })
         .collect();
     out.extend([
-        row("CV(RMSE), n", q.cv_rmse.map(number::percent), "the same with n degrees of freedom"),
+        row(
+            "CV(RMSE), n",
+            q.cv_rmse.map(number::percent),
+            "root mean square error with n degrees of freedom, relative to the mean use",
+        ),
         row("PNRMSE", number(q.pnrmse), "root mean square error relative to the range from P10 to P90 of the use"),
         Statistic {
             unit: unit.to_owned(),

@@ -7,8 +7,8 @@ use super::runs::{CaseRun, counterpart};
 /// A case counts as worse than the baseline only if it violates a limit for more than this additional fraction of the
 /// time (not tuned).
 const SLACK_SHARE: f64 = 0.001;
-/// A case may violate a soft limit for up to this additional fraction of the time in one scenario, provided that it
-/// does not violate the limit more often over all scenarios (not tuned).
+/// In a single scenario, a case may violate a soft limit for up to this additional fraction of the time, if it does not
+/// violate the limit more often over all scenarios together (not tuned).
 const SLACK_SOFT: f64 = 0.01;
 /// An increase in the duration of violations by up to this factor is ignored (not tuned).
 const SLACK_FACTOR: f64 = 1.1;

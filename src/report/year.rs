@@ -39,7 +39,7 @@ pub struct Support {
     pub inside: Quantity,
     pub edge: Quantity,
     pub outside: Quantity,
-    /// The same fractions of the saving.
+    /// Fractions of the saving inside, at the edge of, and outside the logged range.
     pub saving: Option<[Quantity; 3]>,
 }
 

@@ -29,7 +29,7 @@ impl<'a> Faults<'a> {
     }
 
     /// # Errors
-    /// Returns [`Error::Config`] with all faults and warnings, unless all of them are warnings.
+    /// Returns [`Error::Config`] with all faults and warnings if there is any fault that is not a warning.
     pub fn into_result(self) -> Result<()> {
         let list = self.into_list();
         if list.iter().all(|f| f.warning) { Ok(()) } else { Err(Error::Config(list)) }
@@ -84,7 +84,7 @@ impl<'a> Faults<'a> {
         }
     }
 
-    /// Adds a fault that concerns the log and not the file ([`Fault::about_log`]).
+    /// Adds a fault that concerns the log rather than the file ([`Fault::about_log`]).
     pub fn add_about_log(
         &mut self,
         code: &'static str,

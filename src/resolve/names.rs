@@ -123,7 +123,7 @@ impl<'a> Names<'a> {
             .any(|n| self.invalid_units.contains(n) || self.file.damage.names.contains(n))
     }
 
-    /// Whether `name` may be defined in an omitted part of `twin.toml` or of the file that `faults` belongs to.
+    /// Whether `name` may be defined in an omitted part of `twin.toml` or of the file to which `faults` refers.
     pub fn is_lost(&self, faults: &Faults<'_>, name: &str) -> bool {
         faults.is_lost(name) || self.file.damage.names.contains(name)
     }

@@ -13,7 +13,7 @@ use crate::value::{Difference, Economics, Estimate, Figures, Kpi, WeightedScenar
 const STREAM: u64 = 0x65_636f_6e6f;
 
 /// The annual results of the baseline and of each case that is included in every scenario with `days_per_year`. `None`
-/// if no scenario has `days_per_year`, or if one of these scenarios failed.
+/// if no scenario has `days_per_year`, or if a scenario with `days_per_year` failed.
 pub fn annual(
     plant: &Plant,
     compiled: &Compiled,
@@ -61,7 +61,7 @@ pub fn annual(
         let share = optimism_check.share();
         let (after, spent) = (objective.value_of(kpis, &values), cash(&values));
         let paired = cash_before.as_ref().zip(spent.as_ref());
-        // The days of all scenarios cannot exceed a year.
+        // No saving is computed if the days of all scenarios add up to more than a year.
         let saved = paired.filter(|_| days <= 366.5).map(|(before, after)| {
             before.iter().zip(after).map(|(before, after)| share * (before - after)).collect::<Vec<f64>>()
         });

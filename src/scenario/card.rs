@@ -34,7 +34,7 @@ pub struct ModelCard {
     /// One row per model, signal and horizon.
     pub scores: Vec<Score>,
     pub responses: Vec<StepResponse>,
-    /// How well the log determines the effect of each control; empty for cards of older versions.
+    /// How well the log determines the effect of each control; empty for model cards written by older versions.
     #[serde(default)]
     pub identification: Vec<ControlIdentification>,
     /// The effects of the controls according to the model and according to the log; empty for cards of older versions.
@@ -86,7 +86,7 @@ pub struct Score {
     #[serde(deserialize_with = "number_or_nan")]
     pub independent: f64,
     /// Fraction of the measured values in each tenth of the forecast distribution. If the forecast is calibrated,
-    /// each fraction is about 0.1.
+    /// each of the ten fractions is about 0.1.
     pub pit: [f64; 10],
 }
 

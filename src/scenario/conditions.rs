@@ -76,7 +76,7 @@ pub fn realise(
 /// for example, usually affects only KPIs.
 ///
 /// # Errors
-/// [`Error::Config`] if an expression in the twin is invalid with the changes of the scenario.
+/// [`Error::Config`] if the changes of the scenario make an expression in the twin invalid.
 pub fn changed_inputs(twin: &Loaded<TwinSpec>, schema: &Schema, scenario: &ScenarioSpec) -> Result<Vec<String>> {
     let compile = |changes: &IndexMap<String, At<Change>>| Compiled::new(twin, schema, changes).map(|c| c.equations);
     let equations = compile(&IndexMap::new())?;

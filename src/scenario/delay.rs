@@ -54,7 +54,7 @@ impl Delay {
         HORIZON_DELAYS * self.steps
     }
 
-    /// The advice to use a horizon that is long enough.
+    /// The advice to use a horizon that is long enough to cover the effects of the moves.
     pub fn help(&self, step: TimeSpan) -> String {
         format!("use a longer horizon, like `horizon = \"{}\"`", TimeSpan::from_steps(self.horizon(), step.ms()))
     }
@@ -68,8 +68,8 @@ impl Delay {
         let (delay, length) = (span(self.steps), span(horizon));
         match self.sight(horizon) {
             Sight::None => Some(format!(
-                "a plan of {length} cannot see its own effect, because a move of `{control}` changes `{signal}` only \
-                 {delay} later"
+                "a plan of {length} ends before its moves take effect, because a move of `{control}` changes \
+                 `{signal}` only {delay} later"
             )),
             Sight::Partial => Some(format!(
                 "only the moves in the first {} of a plan of {length} can take effect within the plan, because a move \
@@ -82,10 +82,10 @@ impl Delay {
 }
 
 impl Compiled {
-    /// The longest delay of each planned control, longest first. Controls without any effect on the cost are omitted.
-    /// `responses` are the step responses of the learned model. A learned signal without a step response is assumed to
-    /// respond without dead time. The list is empty if plans have a learned terminal cost, because this cost includes
-    /// later effects.
+    /// The longest delay of each planned control, in descending order. Controls without any effect on the cost are
+    /// omitted. `responses` are the step responses of the learned model. A learned signal without a step response is
+    /// assumed to respond without dead time. The list is empty if plans have a learned terminal cost, because this cost
+    /// includes later effects.
     pub fn delays(
         &self,
         schema: &Schema,
@@ -116,9 +116,10 @@ impl Compiled {
         list
     }
 
-    /// Columns of the states that act as stores and whose content at the end of a plan has no price. Such a store is a
-    /// known balance that the planned controls change. It affects the cost of a plan only through its own limits or as
-    /// a limit of a control. The list is empty if the settings include a terminal cost or price.
+    /// Columns of the states that act as stores and whose content at the end of a plan has no price. A store is a known
+    /// balance that the planned controls change. The content of such a store affects the cost of a plan only
+    /// through limits on the store, or because it limits a control.
+    /// The list is empty if the settings include a terminal cost or price.
     pub fn unpriced_stores(&self, schema: &Schema, model: &ModelSpec, settings: &ResolvedMpc) -> Vec<usize> {
         if settings.cost_to_go == Some(true) || !settings.terminal.is_empty() || self.objective.terms.is_empty() {
             return Vec::new();
@@ -166,8 +167,8 @@ impl Compiled {
         found.into_iter().map(|(signal, lag)| (signal, lag.cast_signed())).chain(limits).collect()
     }
 
-    /// Adds the pairs (signal, lag) in `reads` to `found`. If a pair refers to a derived signal, the pairs that the
-    /// expression of this signal reads are added as well. `offset` is added to all lags. If a state, an output or an
+    /// Adds the pairs (signal, lag) in `reads` to `found`. If a pair refers to a derived signal, the pairs in the
+    /// expression of this signal are added as well. `offset` is added to all lags. If a state, an output or an
     /// input is read with several lags, only the smallest lag is added. For a control or a derived signal, the smallest
     /// lag of each range of consecutive lags is added, because different ranges may belong to different effects. For
     /// example, an order causes a cost when it is placed, and the goods arrive after the lead time.

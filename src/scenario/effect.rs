@@ -3,9 +3,9 @@
 //!
 //! The effect of a control on a signal is the mean change of the signal over a window after the control is raised by
 //! one unit. Let A be the average effect in the mean model, A_m the one in ensemble member m, and Ā the mean of A_m
-//! over members. Let δ be the error of A with its standard error s ([`crate::learn::effect_errors`]), and let Δ be the
-//! filtered difference of the control between a case and the baseline (see below). The difference d of the signal
-//! between the case and the baseline is then corrected for every particle p, which belongs to member m:
+//! over members. Let δ be the estimated error of A, with standard error s ([`crate::learn::effect_errors`]), and let Δ
+//! be the filtered difference (defined below) between the control in a case and in the baseline. The difference d of
+//! the signal between the case and the baseline is then corrected for every particle p, which belongs to member m:
 //!
 //! ```text
 //! e_p(t) = d_p(t) − (A_m − Ā) Δ_p(t)
@@ -25,8 +25,7 @@
 //! Δ(t) = ρ Δ(t − 1) + (1 − ρ) a (u_case(t) − u_baseline(t)),   a · mean of (1 − ρʲ) over j = 1 … H is 1
 //! ```
 //!
-//! Integrating signals are not corrected. States whose known equations read a corrected signal are not corrected
-//! either.
+//! No correction is applied to integrating signals, or to states whose known equations read a corrected signal.
 
 use std::collections::BTreeMap;
 
@@ -43,8 +42,8 @@ use crate::value::json::number_or_nan;
 /// Identifier of the random stream that assigns the quantiles z_p to the particles.
 const STREAM: u64 = 0x6566_6665_6374;
 
-/// Errors up to this fraction of the modelled effect are not reported (not tuned). Savings are corrected for such small
-/// errors as well.
+/// Errors up to this fraction of the modelled effect are not reported (not tuned). Savings are corrected even for
+/// errors that are too small to be reported.
 const RELEVANT: f64 = 0.1;
 
 /// The effect of a control on a signal: the mean change of the signal over a window after the control is raised by one
@@ -60,9 +59,9 @@ pub struct ControlEffect {
     pub hours: f64,
     /// Average effect in the mean model.
     pub model: f64,
-    /// Deviation of the average effect in each ensemble member from `model`.
+    /// For each ensemble member, the deviation of its average effect from `model`.
     pub members: Vec<f64>,
-    /// Factor by which the members understate the spread of the effect between operating points.
+    /// Factor by which the ensemble members understate how much the effect varies between operating points.
     pub inflation: f64,
     /// Error of the effect in the model: the effect in the log minus `model`.
     pub error: f64,
@@ -71,8 +70,8 @@ pub struct ControlEffect {
     pub se: f64,
     /// Effective number of independent blocks of time in which the control moved.
     pub blocks: f64,
-    /// The error of the signal long after a move, divided by its mean over the window. `None` if the signal integrates;
-    /// simulated savings are then not corrected.
+    /// The error of the signal long after a move, divided by its mean over the window. `None` if the signal integrates,
+    /// in which case simulated savings are not corrected.
     pub accumulation: Option<f64>,
 }
 
@@ -122,7 +121,7 @@ impl ControlEffect {
         let Self { control, signal, unit, hours, model, .. } = self;
         let (effect, half) = (self.model + self.error, self.half_width());
         let used = if self.accumulation.is_some() {
-            "Savings are corrected for the difference"
+            "Savings are corrected for this model error"
         } else {
             "Savings are not corrected"
         };

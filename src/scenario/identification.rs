@@ -50,7 +50,7 @@ impl ControlIdentification {
         }
     }
 
-    /// Why the effect of the control is not identified, as a clause.
+    /// A clause that explains why the effect of the control is not identified.
     pub fn reason(&self) -> String {
         let control = &self.control;
         let explained = self.explained_text();

@@ -64,8 +64,8 @@ pub fn uses(settings: &ControllerSettings) -> Vec<ImitationUse> {
     }
 }
 
-/// The reason why this baseline may differ from the real operation of the plant: a clause about the least accurate
-/// imitation, if this imitation is poor.
+/// Returns a clause about the least accurate imitation if this imitation is so poor that the baseline may differ from
+/// the real operation of the plant.
 pub fn caveat(settings: &ControllerSettings) -> Option<String> {
     let poor = uses(settings).into_iter().filter(|u| u.poor);
     let worst = poor.min_by(|a, b| a.explained.total_cmp(&b.explained))?;

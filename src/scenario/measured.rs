@@ -7,7 +7,8 @@ use super::plant::Plant;
 use super::results::{Measured, MeasuredKpi};
 use super::summary;
 
-/// Evaluates the KPIs with the twin's own parameters, and all limits, over the `steps` rows of the log from `start` on.
+/// Evaluates the KPIs with the twin's own parameters, and all limits, over the `steps` rows of the log that begin at
+/// `start`.
 pub fn measure(plant: &Plant, start: Timestamp, steps: usize) -> Measured {
     let Some(start) = plant.log.step_at(start) else { return Measured::default() };
     let (past, slice) = plant.slice(start, steps);

@@ -3,14 +3,15 @@
 //! If the scenario changes nothing on which the plant depends, and the log has the required values over the run, the
 //! noise is recorded ([`crate::twin::RecordedTwin`]): it consists of the errors of each ensemble member in predicting
 //! the next step of the log. With recorded noise, all cases have the actual disturbances of the plant, including
-//! unknown ones, and a replay of the logged controls gives the measured run. In all other scenarios, the noise is
-//! drawn.
+//! unknown ones, and a replay of the logged controls reproduces the measured run. In scenarios without recorded noise, the
+//! noise is drawn at random.
 //!
-//! With recorded noise, the particles of an ensemble member would be identical. There is therefore at most one particle
-//! per member, and the interval of a difference contains only the uncertainty of the model. If all effects of the
+//! With recorded noise, the particles of an ensemble member would be identical. Therefore, scenarios with recorded
+//! noise have at most one particle per member, and the interval of a difference contains only the uncertainty of the
+//! model. If all effects of the
 //! controls follow from known equations, or if the model has a single member, there is one particle and no interval. If
-//! all effects of the controls follow from known equations, noise is recorded only if the baseline is a replay, which
-//! would not react to drawn noise, or if the twin predicts nothing that has noise.
+//! all effects of the controls follow from known equations, noise is recorded in only two cases: the baseline is a
+//! replay, which would not react to drawn noise, or none of the twin's predictions has noise.
 
 use super::conditions::changed_inputs;
 use super::plant::Plant;
@@ -115,7 +116,7 @@ fn differs(plant: &Plant, realised: &Trajectory, past: usize, steps: usize, sign
     pairs.into_iter().any(|(a, b)| a != b && !(a.is_nan() && b.is_nan()))
 }
 
-/// Returns a reason to draw the noise if a new episode begins during the run.
+/// Returns the reason why recorded noise cannot be used if a new episode begins during the run.
 fn new_episode(plant: &Plant, realised: &Trajectory, past: usize, steps: usize) -> Option<String> {
     plant.spec.value.log.episode.as_ref()?;
     let start = realised.segments.iter().map(|s| s.start).find(|s| (past + 1..past + steps).contains(s))?;
@@ -160,7 +161,7 @@ impl Gaps {
         Self { signals, steps, horizon: plant.card.horizon, step_ms: plant.log.step_ms }
     }
 
-    /// Returns a reason to draw the noise if a signal is missing for too long.
+    /// Returns the reason why recorded noise cannot be used if a signal is missing for too long.
     fn long(&self) -> Option<String> {
         let too_long =
             |missing: usize, longest: usize| longest > self.horizon || missing as f64 > MAX_MISSING * self.steps as f64;

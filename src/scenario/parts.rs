@@ -71,8 +71,8 @@ fn read(dir: &Path, name: &str) -> Option<(ScenarioResult, Vec<u8>)> {
     (hash(&bytes) == stored.trajectories).then_some((stored.result, bytes))
 }
 
-/// Loads the stored result of scenario `name`. Returns `None` if no undamaged result is stored, or if it was computed
-/// from inputs with a different hash than `inputs`.
+/// Loads the stored result of scenario `name`. Returns `None` if no undamaged result is stored, or if the stored result
+/// was computed from inputs whose hash differs from `inputs`.
 pub fn load(dir: &Path, name: &str, inputs: &str) -> Option<ScenarioResult> {
     read(dir, name).map(|(result, _)| result).filter(|result| result.inputs == inputs)
 }

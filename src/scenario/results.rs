@@ -32,7 +32,7 @@ pub struct Results {
     #[serde(default)]
     pub cash: Option<CashDefinition>,
     pub scenarios: Vec<ScenarioResult>,
-    /// Annual KPIs, weighted by `days_per_year`. Every case except the baseline has one entry if it is included in
+    /// Annual KPIs, weighted by `days_per_year`. There is one entry for each case, except the baseline, that occurs in
     /// all scenarios with `days_per_year`.
     pub annual: Vec<AnnualResult>,
     /// Annual results of the baseline; `None` if there are no annual results.
@@ -72,10 +72,12 @@ pub struct ScenarioResult {
     /// The source of the noise, which is the same in all cases.
     #[serde(default)]
     pub noise: NoiseSource,
-    /// The reason for the source of the noise, and the consequence for the intervals; empty in older results.
+    /// Explanation of why the noise is recorded or drawn, and of what this means for the intervals; empty in older
+    /// results.
     #[serde(default)]
     pub noise_note: String,
-    /// The reason why the baseline may be worse than the operation of the plant, in which case savings are overstated.
+    /// The reason why the baseline may be worse than the actual operation of the plant, in which case savings are
+    /// overstated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline_caveat: Option<String>,
     /// What the plant did in the same period according to the log, without the changes of the scenario.
@@ -88,7 +90,7 @@ pub struct ScenarioResult {
     pub cases: Vec<CaseResult>,
 }
 
-/// KPIs and limits of the log over the period of a scenario.
+/// KPIs and limit violations in the log over the period of a scenario.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     /// KPIs that have a value, in the order in which the twin defines them.
@@ -138,9 +140,9 @@ pub struct CaseResult {
     pub controls: Vec<ControlUse>,
     pub limits: Vec<LimitUse>,
     pub support: SupportShare,
-    /// The saving inside, at the edge of, and outside the support, in the unit of the cost. The sum is the mean of
-    /// `cash_change` with the opposite sign.
-    /// `None` for the baseline, or if the cost is not a sum over steps.
+    /// The saving inside, at the edge of, and outside the support, in the unit of the cost. The three parts add up to
+    /// the mean of `cash_change` with the opposite sign. `None` for the baseline, or if the cost is not a sum over
+    /// steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub saving_support: Option<SupportShare>,
     /// Ranges of the model inputs in the log and in the case.
@@ -154,8 +156,8 @@ pub struct CaseResult {
     /// Remarks on the controller, e.g. that its horizon was shortened.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// Clause about the effects that occur after the end of the plans; `None` if at least the first move takes effect
-    /// within the plan.
+    /// Clause about effects that occur only after a plan has ended; `None` if the first move of a plan takes effect
+    /// before the plan ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unseen: Option<String>,
     /// Result of re-scoring plans on other ensemble members; `None` if no plans were made, or if the model has only one
@@ -333,7 +335,8 @@ pub struct LimitUse {
     pub stop: Vec<StopRule>,
 }
 
-/// A stop condition that the run itself does not meet: the signal is beyond `value` for `hours`.
+/// A stop condition, which is met if the signal stays beyond `value` for `hours`. The run itself does not meet the
+/// condition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StopRule {
     /// True if the condition is met by values above `value`, and false if it is met by values below `value`.
@@ -341,8 +344,8 @@ pub struct StopRule {
     #[serde(deserialize_with = "number_or_nan")]
     pub value: f64,
     pub hours: f64,
-    /// The value that the run itself reaches; `None` if `value` is the limit. If the run is beyond the limit for a long
-    /// time, the limit cannot be the stop condition, so `value` is chosen slightly beyond `reached`.
+    /// The most extreme value that the run itself reaches; `None` if `value` equals the limit. If the run is beyond the
+    /// limit for a long time, the limit cannot be the stop condition, so `value` is chosen slightly beyond `reached`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reached: Option<f64>,
 }
@@ -356,13 +359,13 @@ pub struct SupportShare {
 }
 
 impl SupportShare {
-    /// All three values multiplied by `factor`.
+    /// Returns all three values multiplied by `factor`.
     #[must_use]
     pub fn scaled(self, factor: f64) -> Self {
         Self { inside: factor * self.inside, edge: factor * self.edge, outside: factor * self.outside }
     }
 
-    /// The sum of two shares, such as those of two scenarios.
+    /// Adds the values of `other`, such as those of another scenario.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         let Self { inside, edge, outside } = self;
@@ -399,7 +402,7 @@ pub struct AnnualResult {
     /// The cost and its paired difference, as in [`CaseResult`].
     pub cash: Option<Estimate>,
     pub cash_change: Option<Difference>,
-    /// Computed from the decrease in the cost that `cash_change` reports.
+    /// The economics of the case, computed from the decrease in cost in `cash_change`.
     pub economics: Option<Economics>,
 }
 

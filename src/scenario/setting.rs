@@ -1,4 +1,4 @@
-//! The settings that staff or the control system must make to operate a plant as in a case.
+//! The settings that staff or the control system must make to operate a plant in the same way as a case does.
 
 use jiff::tz::TimeZone;
 
@@ -73,8 +73,8 @@ pub fn setting(
     }
 }
 
-/// The 10th and the 90th percentile. The percentiles are not interpolated, so they are integers if the control is an
-/// integer.
+/// The 10th and the 90th percentile. The percentiles are not interpolated, so they are integers if all values of the
+/// control are integers.
 fn range(values: Vec<f64>) -> ValueRange {
     let sorted = sorted_finite(&values);
     match sorted.is_empty() {
@@ -88,7 +88,7 @@ pub fn typical(run: &Trajectory, signal: usize) -> ValueRange {
     range(run.columns[signal].clone())
 }
 
-/// The typical range of `signal` in each part of the local day; empty if a step is longer than such a part.
+/// The typical range of `signal` in each part of the local day; empty if a step is longer than a part of the day.
 pub fn by_hour(run: &Trajectory, signal: usize, zone: &TimeZone) -> Vec<HourRange> {
     let hours = 24 / PARTS_OF_DAY;
     if run.step_ms > hours as i64 * 3_600_000 {
@@ -103,7 +103,7 @@ pub fn by_hour(run: &Trajectory, signal: usize, zone: &TimeZone) -> Vec<HourRang
     parts.map(|(i, v)| HourRange { from: i * hours, to: (i + 1) * hours, range: range(v) }).collect()
 }
 
-/// The ranges of the first values of `signal`, one per step.
+/// The time of each of the first steps, and the range of `signal` over the particles at this step.
 pub fn first_orders(run: &Trajectory, signal: usize) -> Vec<(String, ValueRange)> {
     let steps = 0..run.steps.min(LISTED_ORDERS);
     steps.map(|t| (run.time(t).to_string(), range(run.at(signal, t).to_vec()))).collect()

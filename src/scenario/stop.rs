@@ -1,8 +1,8 @@
 //! Conditions under which staff should return to the present operation.
 //!
 //! A stop condition must not be met in the scenario itself, or staff would have to stop as soon as they start. A stop
-//! condition therefore consists of a value and a duration. In 95 % of the simulated futures, the signal does not stay
-//! beyond the value for this duration.
+//! condition therefore consists of a value and a duration, which are chosen so that, in 95 % of the simulated futures,
+//! the signal does not stay beyond the value for the whole duration.
 
 use super::results::StopRule;
 use crate::stats::{quantile_higher, sorted_finite};
@@ -12,14 +12,14 @@ use crate::trajectory::Trajectory;
 const SHORTEST_MS: i64 = 30 * 60_000;
 /// The durations to try, as multiples of the shortest one (not tuned).
 const MULTIPLES: [usize; 4] = [1, 2, 4, 8];
-/// Margin added to a value that replaces the limit, relative to the distance of this value from the limit (not tuned).
+/// Margin for a value that replaces the limit, as a fraction of the distance between value and limit (not tuned).
 const MARGIN: f64 = 0.1;
 
 /// The rule that stops a case if `signal` is above `bound`, or below it if `above` is false. If the run itself stays
 /// beyond `bound` for too long, `bound` is replaced by a value that the run does not exceed.
 pub fn stop_rule(run: &Trajectory, signal: usize, bound: f64, above: bool) -> StopRule {
     let sign = if above { 1.0 } else { -1.0 };
-    // If the run is shorter than the shortest duration, the length of the run is used as the shortest duration.
+    // The shortest duration is limited to the length of the run.
     let shortest = usize::try_from(SHORTEST_MS / run.step_ms.max(1)).unwrap_or(1).max(1).min(run.steps.max(1));
     let hours = |steps: usize| steps as f64 * run.step_seconds() / 3600.0;
     let mut reached = f64::NEG_INFINITY;
@@ -41,7 +41,7 @@ pub fn stop_rule(run: &Trajectory, signal: usize, bound: f64, above: bool) -> St
 /// reaches.
 fn rounded_up(v: f64) -> f64 {
     let place = 10f64.powi(v.abs().max(1e-12).log10().floor() as i32 - 2);
-    // The tolerance keeps numbers with three digits unchanged.
+    // The tolerance of 1e-6 ensures that numbers with three digits stay unchanged.
     (v / place - 1e-6).ceil() * place
 }
 

@@ -92,8 +92,8 @@ pub fn controls(
     uses.collect()
 }
 
-/// Every limit on a state, output, derived signal or control that has a value, and how often it is violated. Missing
-/// values are left out.
+/// Every limit on a state, output, derived signal or control with at least one known value, and how often the limit is
+/// violated. Missing values are left out.
 pub fn limits(t: &Trajectory) -> Vec<LimitUse> {
     limits_and_rules(t, false)
 }
@@ -154,14 +154,15 @@ fn limit_use(t: &Trajectory, i: usize, kind: LimitKind, range: Bounds) -> LimitU
     }
 }
 
-/// The fraction of `labels` equal to each label.
+/// For each label, the fraction of the elements of `labels` with this label.
 pub fn support(labels: &[Support]) -> SupportShare {
     let share = |label: Support| labels.iter().filter(|l| **l == label).count() as f64 / labels.len().max(1) as f64;
     SupportShare { inside: share(Support::Inside), edge: share(Support::Edge), outside: share(Support::Outside) }
 }
 
-/// The saving in the steps with each label, added up over all particles, from the cost of each step in the case and in the
-/// baseline: `[steps × particles]`. Steps with missing values are left out. `None` if the cost is not a sum over steps.
+/// The saving in the steps with each label, added up over all particles. `after` and `before` contain the cost of each
+/// step in the case and in the baseline: `[steps × particles]`. Steps with missing values are left out. `None` if the
+/// cost is not a sum over steps.
 pub fn saving_support(labels: &[Support], after: Option<&Vec<f64>>, before: Option<&Vec<f64>>) -> Option<SupportShare> {
     let (after, before) = after.zip(before)?;
     let saved = |label: Support| {

@@ -21,8 +21,8 @@ use crate::value::Kpi;
 const MINIMUM_STEPS: usize = 60;
 /// Minimum length of a run, in multiples of the horizon (not tuned).
 const MINIMUM_HORIZONS: usize = 2;
-/// Maximum number of segments in each half of the log that are used to compare settings (not tuned). The same maximum
-/// applies to the segments that are used to test the chosen settings.
+/// Maximum number of segments in each half of the log that are used to compare settings (not tuned). This maximum also
+/// applies to the number of segments that are used to test the chosen settings.
 const RUNS: usize = 3;
 
 /// A segment of the log on which MPC is simulated.

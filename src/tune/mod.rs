@@ -8,15 +8,17 @@
 //! # Procedure
 //!
 //! 1. Split the training rows into an older and a newer half, with a gap between them. Fit every model family with 1,
-//!    2, 4 and 8 lags to each half. Learn a terminal cost from each half ([`pool`]).
-//! 2. If a controller uses a model of family F that was fitted to one half, the plant is a model that was fitted to the
-//!    other half: the one with the lowest open-loop error among all families other than F. A model of the reference
+//!    2, 4 and 8 lags to each half. Learn a terminal cost from each half of the training rows ([`pool`]).
+//! 2. If a controller uses a model of family F that was fitted to one half of the log, a model that was fitted to the
+//!    other half is used as the plant: the model with the lowest open-loop error among all families other than F.
+//!    A model of the reference
 //!    family `linear` is used as the plant only if there is no model of another family.
 //! 3. Take up to six segments of max(60, 2 N) steps from each half, where N is the horizon in steps. Candidates are
-//!    compared on every second segment. The remaining segments are for the tests in step 7 ([`closed_loop`]).
-//! 4. Candidate i has the objective Jᵢᵣ in run r. Different families are tested on different plants, so Jᵢᵣ is adjusted
-//!    for the difficulty of these plants: Jᵢᵣ ← Jᵢᵣ + J_ref,ᵣ(plants for the reference family) − J_ref,ᵣ(plants for F),
-//!    where J_ref is the objective of the best controller of the reference family.
+//!    compared on every second segment. The segments in between are reserved for the tests in step 7 ([`closed_loop`]).
+//! 4. Candidate i has the objective Jᵢᵣ in run r. Candidates of different families are tested on different plants, so
+//!    the Jᵢᵣ of a candidate of family F is adjusted for the difficulty of its plants: Jᵢᵣ ← Jᵢᵣ + J_ref,ᵣ(plants for
+//!    the reference family) − J_ref,ᵣ(plants for F), where J_ref is the objective of the best controller of the
+//!    reference family.
 //! 5. Choose the family and the lags. Every candidate is tested in two runs. The better half of the candidates, but at
 //!    least three, are then tested in all R runs. Let b be the best candidate, and SE(i, b) = sd(Jᵢ − J_b) / √R.
 //!    Candidates are ordered from simple to complex, and the first one that satisfies the following condition is

@@ -28,15 +28,16 @@ pub struct HalfModel {
     /// The half of the training rows to which the model was fitted: 0 for the older half, 1 for the newer half.
     pub half: usize,
     pub twin: Twin,
-    /// Open-loop error on the other half, relative to the error of persistence.
+    /// Open-loop error on the half to which the model was not fitted, relative to the error of persistence.
     pub error: f64,
 }
 
-/// Models of every family with every number of lags, fitted to each half. Models that cannot be fitted are omitted.
+/// Models of every family with every number of lags, fitted to each half of the training rows. Models that cannot be
+/// fitted are omitted.
 pub struct ModelPool {
     pub models: Vec<HalfModel>,
     pub halves: Halves,
-    /// Terminal cost learned from each half.
+    /// Terminal cost learned from each half of the training rows.
     pub terminal_costs: [Option<TerminalCost>; 2],
     /// Terminal cost learned from all training rows.
     pub full_terminal_cost: Option<TerminalCost>,
@@ -93,15 +94,16 @@ impl ModelPool {
     }
 
     /// Returns the plant model for a controller whose model belongs to `family` and was fitted to `half`. Among the
-    /// models of other families that were fitted to the other half of the log, the one with the lowest open-loop error
-    /// is used as the plant. A model of the reference family is used as the plant only if there is no other model.
+    /// models of other families that were fitted to the other half of the log, the model with the lowest open-loop
+    /// error is used as the plant.
+    /// A model of the reference family is used as the plant only if there is no other model.
     pub fn plant_model(&self, family: &str, half: usize) -> Option<&HalfModel> {
         let others = || self.models.iter().filter(|p| p.family != family && p.half != half && p.error.is_finite());
         let by_error = |a: &&HalfModel, b: &&HalfModel| a.error.total_cmp(&b.error);
         others().filter(|p| p.family != REFERENCE_FAMILY).min_by(by_error).or_else(|| others().min_by(by_error))
     }
 
-    /// Whether controllers of the reference family must also be tested on the plant models for controllers of `family`.
+    /// Whether controllers of the reference family must also be tested on the plant models that are used for `family`.
     /// False if both families have the same plant models, or if a plant model for `family` is missing or belongs to the
     /// reference family.
     pub fn has_other_plants(&self, family: &str) -> bool {
@@ -131,7 +133,7 @@ fn split_in_half(data: &TrainingData) -> Halves {
         let middle = r.start + (rows / 2).saturating_sub(counted).min(r.len());
         counted += r.len();
         older.push(r.start..middle);
-        // Only the segment that is split between the two halves of the log needs a gap.
+        // A gap is needed only in the segment that is split between the two halves of the log.
         let from = if middle > r.start { (middle + data.split.gap).min(r.end) } else { middle };
         newer.push(from..r.end);
     }

@@ -26,7 +26,7 @@ const FIRST_RUNS: usize = 2;
 const FINALISTS: usize = 3;
 /// Two candidates tie if the paired difference of their objectives is at most this many standard errors. If two models
 /// tie, the simpler one is chosen. If another value of a setting ties with the current value, the current value is
-/// kept. The corresponding rule of Breiman et al. (1984) uses 1 standard error; the value 0.5 is not tuned.
+/// kept. The value 0.5 is not tuned; the one-standard-error rule of Breiman et al. (1984) uses the value 1.
 const TIE_STANDARD_ERRORS: f64 = 0.5;
 /// A new replan interval or correction is used only if its gain is at least this fraction of MPC's gain over the logged
 /// operation (not tuned). Frequent replanning and the correction both compensate for model errors. The closed-loop
@@ -57,7 +57,7 @@ pub fn tune(inputs: &TuningInputs, progress: &dyn Fn(&str)) -> Result<Option<Tun
                        the state at the end of a plan";
         return Err(Error::Data(message.into()));
     }
-    // A plan must be longer than the time after which its moves take effect.
+    // A plan must be longer than the delay after which its moves take effect.
     let delay = inputs.compiled.delays(inputs.schema, inputs.model, &[], inputs.mpc).first().copied();
     let visible = delay.map_or(1, |d| d.steps + 1);
     let effective = delay.map_or(1, |d| d.horizon());
@@ -126,7 +126,7 @@ struct TuningSearch<'a> {
 impl TuningSearch<'_> {
     /// Controllers of different families may be tested on different plants. For each of `families`, measures how
     /// difficult its plants are to control, compared with the plants of the reference family. `references` are settings
-    /// of the reference family. The best of these settings is run on all plants.
+    /// of the reference family. The best of the settings in `references` is run on all plants.
     fn measure_difficulty(&mut self, references: Vec<MpcSettings>, families: Vec<&'static str>) -> Result<()> {
         let indices = self.run(references, self.loops.runs())?;
         let Some(best) = self.best(indices.into_iter()) else { return Ok(()) };

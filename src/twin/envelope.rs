@@ -5,12 +5,14 @@
 //! are divided into equal parts, and one reference row is drawn from each part. The squared distance of z to the
 //! nearest reference row is D(z) = min { ‖z − r‖² : r ∈ R }.
 //!
-//! The thresholds are percentiles of D(q) over up to 3,000 training rows q. The rows q are not in R, unless R contains
-//! all training rows. D(q) ignores reference rows from the same period as q, because the state of a plant is always
+//! The thresholds are percentiles of D(q) over up to 3,000 training rows q. If R contains all training rows, the rows q
+//! are also in R; otherwise, none of the rows q is in R.
+//! D(q) ignores reference rows from the same period as q, because the state of a plant is always
 //! close to its recent states. A point is inside if D(z) ≤ max(95th percentile, ½ resolution), at the edge if D(z) ≤
 //! 99th percentile, and outside otherwise. The resolution is computed from the smallest difference between two logged
-//! values of each signal. Without the term ½ resolution, the value 20.5 would be outside if the log contained only
-//! whole numbers. A point is also outside if the value of any single signal is outside ([`MarginalSupport`]) or
+//! values of each signal. Without the term ½ resolution, the value 20.5 would be outside the support if the log
+//! contained only whole numbers.
+//! A point is also outside if the value of any single signal is outside ([`MarginalSupport`]) or
 //! missing.
 //!
 //! For d signals, fitting takes O(3,000 · 6,000 · d) operations, and labelling a row takes at most O(6,000 · d). For
@@ -109,7 +111,7 @@ impl Envelope {
         envelope
     }
 
-    /// Support of every row of the current frame: `[rows]`. Rows with a missing value are outside.
+    /// Support of every row of the current frame: `[rows]`. Rows with a missing value are labelled as outside.
     pub fn label(&self, window: &Window) -> Vec<Support> {
         if self.points.is_empty() {
             return vec![Support::Inside; window.rows()];
@@ -160,7 +162,7 @@ impl Envelope {
         };
         let (from, at) = (first_at(point[0] - reach, false), first_at(point[0], false));
         let to = first_at(point[0] + reach, true).max(at);
-        // Search outwards from the position of the point until a close row is found.
+        // Search outwards from the position of the point until a nearby row is found.
         let mut below = self.points[from.min(at) * d..at * d].rchunks_exact(d);
         let mut above = self.points[at * d..to * d].chunks_exact(d);
         let mut found = Support::Outside;

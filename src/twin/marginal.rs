@@ -1,7 +1,8 @@
 //! The values that a single signal takes in the training data, and the gaps between these values.
 //!
 //! In many dimensions, the training data are sparse, so a joint distance over all signals is a coarse measure. For
-//! example, a temperature at which the plant was never operated may have a small distance over all signals. The values
+//! example, if the plant was never operated at a certain temperature, a point with this temperature may still have a
+//! small distance when all signals are considered together. The values
 //! of a single signal are dense, so gaps between them are easy to detect.
 //!
 //! The neighbourhood on each side of a value is the smallest range that contains [`VISITS`] different values and rows
@@ -89,8 +90,8 @@ impl MarginalSupport {
     }
 }
 
-/// Width of the neighbourhood of the first value in `values`. The pairs (value, row) in `values` are sorted by their
-/// distance from the first value.
+/// Width of the neighbourhood of the first value in `values`. `values` contains pairs (value, row), sorted by the
+/// distance of the value from the first value.
 fn neighbourhood<'a>(values: impl Iterator<Item = &'a (f64, usize)>, apart: usize) -> f64 {
     let mut visits: Vec<usize> = Vec::with_capacity(VISITS);
     let (mut different, mut first, mut last) = (0, None, f64::NAN);

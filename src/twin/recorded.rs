@@ -2,8 +2,9 @@
 //!
 //! A what-if run over a logged period is a counterfactual (Pearl, Causality, 2009), which has three steps:
 //!
-//! 1. Abduction: [`RecordedTwin::recorder`] follows the measured run. At each step, each particle predicts the outputs
-//!    and the next states from the present and past of this run. The noise is measured − predicted.
+//! 1. Abduction (inferring the noise): [`RecordedTwin::recorder`] follows the measured run. At each step, each particle
+//!    predicts the outputs and the next states from the present and past of this run. The noise is measured −
+//!    predicted.
 //! 2. Action: a case replaces the logged controls.
 //! 3. Prediction: [`RecordedTwin::recorded`] adds the same noise in all cases.
 //!
@@ -54,7 +55,7 @@ impl<'a> RecordedTwin<'a> {
         Self { twin, noise: Noise::Recording { log, past, steps: Mutex::default() } }
     }
 
-    /// Turns a recorder that has been simulated into a twin with the recorded noise.
+    /// Converts a recorder to a twin with the noise that was recorded during a simulation.
     #[must_use]
     pub fn recorded(self) -> Self {
         let noise = match self.noise {

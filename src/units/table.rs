@@ -132,7 +132,8 @@ const CORRECTIONS: &[(&str, &str)] = &[
     ("lpm", "l/min"),
 ];
 
-/// The symbols of each dimension that accept the same prefixes, with the dimension and the prefixes.
+/// Groups of symbols that have the same dimension and accept the same prefixes, each with this dimension and these
+/// prefixes.
 pub(super) fn groups() -> Vec<(Vec<&'static str>, Dimension, String)> {
     let list = |prefixes: &[(&'static str, f64)]| prefixes.iter().map(|p| p.0).collect::<Vec<_>>().join(" ");
     let mut groups: Vec<(Vec<&'static str>, Dimension, Prefixes)> = Vec::new();

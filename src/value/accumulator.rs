@@ -94,7 +94,7 @@ pub(super) fn tally_pair(x: &[f64], y: &[f64], sum: &mut [f64], denominator: &mu
 /// Largest mean of a signal over a sliding window of steps.
 ///
 /// A window is used if it has its full length within a segment and at least half of its values are known. If no window
-/// meets these conditions, the largest mean of the segments that are shorter than the window is used.
+/// can be used, the result is the largest mean among the segments that are shorter than a window.
 #[derive(Debug, Clone)]
 pub(super) struct Peak {
     window: usize,

@@ -21,8 +21,9 @@ pub struct Cash {
 }
 
 impl Cash {
-    /// The cost consists of the benefit KPIs of the economics. Without economics, the cost consists of the priced KPIs
-    /// in money, or else of the only priced sum that is not a penalty. Returns `None` if no KPI is a cost.
+    /// The cost consists of the benefit KPIs of the economics. Without economics, the cost consists of all priced KPIs
+    /// in money. If no priced KPI is in money, the cost is the priced sum, provided that there is only one. Penalties
+    /// are excluded. Returns `None` if no KPI is a cost.
     pub fn new(kpis: &[Kpi], objective: &Objective, economics: Option<&EconomicsSpec>) -> Option<Self> {
         let convertible = |kpi: &Kpi, unit: &str| Unit::parse(unit).and_then(|unit| kpi.unit.factor(&unit)).ok();
         let in_unit = |unit: &str, listed: &dyn Fn(&Kpi) -> bool| {
@@ -61,8 +62,8 @@ impl Cash {
         out
     }
 
-    /// The cost of each step in `period` of `trajectory`: `[steps × particles]`. `None` if a KPI of the cost is not a sum over
-    /// steps, such as a peak.
+    /// The cost of each step in `period` of `trajectory`: `[steps × particles]`. `None` if the cost contains a KPI,
+    /// such as a peak, that is not a sum over steps.
     pub fn by_step(&self, kpis: &[Kpi], trajectory: &Trajectory, period: &Range<usize>) -> Option<Vec<f64>> {
         let mut out = vec![0.0; period.len() * trajectory.particles];
         for (kpi, factor) in &self.terms {

@@ -82,15 +82,15 @@ impl Difference {
     /// The 90 % interval is a prediction interval for one further draw of the difference. With 19 particles or more,
     /// the ends of the interval are the order statistics at ranks 0.05·(n + 1) and 0.95·(n + 1), which give 90 %
     /// coverage for any distribution. With 2 to 18 particles, the interval is the prediction interval based on
-    /// Student's t, mean ± t₀.₉₅(n − 1)·s·√(1 + 1/n). With a single particle, there is no interval unless the
-    /// values are equal: its ends are NaN, and the difference is not measurable. A difference smaller than 1e-9 times
-    /// the compared values counts as a rounding error.
+    /// Student's t, mean ± t₀.₉₅(n − 1)·s·√(1 + 1/n). With a single particle and unequal values, there is no interval
+    /// (both ends are NaN), and the difference is not measurable. A difference smaller than 1e-9 times the compared
+    /// values counts as a rounding error.
     pub fn paired(case: &[f64], baseline: &[f64]) -> Self {
         Self::paired_among(case, baseline, usize::MAX)
     }
 
-    /// Like [`Self::paired`], for particles that belong to `members` ensemble members. Particle p belongs to member p
-    /// mod `members`. Particles of the same member have the same model error, so at most `members` particles are
+    /// Like [`Self::paired`], but for particles that belong to `members` ensemble members. Particle p belongs to member
+    /// p mod `members`. Particles of the same member have the same model error, so at most `members` particles are
     /// independent.
     pub fn paired_among(case: &[f64], baseline: &[f64], members: usize) -> Self {
         let scale = case.iter().zip(baseline).filter(|(c, b)| c.is_finite() && b.is_finite());
@@ -104,7 +104,7 @@ impl Difference {
         Self::among(differences, scale, usize::MAX)
     }
 
-    /// Draws `count` values from the prediction distribution of one further difference, whose 90 % interval is that of
+    /// Draws `count` values from the distribution that is predicted for a new difference. Its 90 % interval is that of
     /// [`Self::paired_among`]. If the interval is unknown, all draws equal the mean.
     pub fn draws(differences: &[f64], members: usize, key: Key, count: usize) -> Vec<f64> {
         let sorted = sorted_finite(differences);
@@ -154,8 +154,8 @@ fn independent(n: usize, members: usize) -> usize {
     if members > 1 { n.min(members) } else { n }
 }
 
-/// Variance of the difference in one draw of an ensemble member and of its noise, estimated by a one-way analysis of
-/// variance: S + W (1 − 1/r), where S is the variance of the means of the members, W is the variance within members,
+/// Variance of the difference for one random draw of an ensemble member and its noise, estimated by a one-way analysis
+/// of variance: S + W (1 − 1/r), where S is the variance of the means of the members, W is the variance within members,
 /// and r is the mean number of particles per member. Particles of a member are not independent, so their variance about
 /// the overall mean would be too small. Differences that are not finite are ignored.
 fn variance_of_draw(differences: &[f64], members: usize) -> f64 {

@@ -38,9 +38,9 @@ impl Economics {
     /// Computes the economics from `benefit`, the benefit of each particle in the first year: `[particles]`, in the
     /// currency of `spec`. The particles belong to `members` ensemble members.
     ///
-    /// The benefit in the first year is drawn with `key` from the distribution of one further particle, and kept for all
-    /// years of the draw. Independent model errors in different years would partly cancel and make the result look too
-    /// certain. Payback, IRR and ROI are computed from the median benefit.
+    /// Each draw takes the benefit in the first year, with `key`, from the distribution that is predicted for a new
+    /// particle, and uses it in all years. Independent model errors in different years would partly cancel and make the
+    /// result look too certain. Payback, IRR and ROI are computed from the median benefit.
     pub fn new(
         spec: &EconomicsSpec,
         capex: f64,

@@ -35,7 +35,7 @@ impl Investment {
         let mut flows = vec![Flow { year: 0.0, amount: -self.capex }];
         let mut year = 0.0;
         let mut growth = 1.0;
-        // A remainder of less than a thousandth of a year is attributed to rounding of the lifetime.
+        // A remainder of less than a thousandth of a year is assumed to be a rounding error of the lifetime.
         while self.lifetime_years - year > 1e-3 {
             let share = (self.lifetime_years - year).min(1.0);
             year += share;

@@ -1,4 +1,5 @@
-//! The objective, a weighted sum of KPIs. MPC minimises the objective, and its value is used to compare cases.
+//! The objective, a weighted sum of KPIs. MPC minimises the objective, and cases are compared by their objective
+//! values.
 
 use indexmap::IndexMap;
 

@@ -12,7 +12,7 @@ pub const DRAWS: usize = 40_000;
 const BATCHES: usize = 20;
 /// Fraction of the draws that count as the worst ones.
 const WORST: f64 = 0.05;
-/// Fractions of the advice that is followed.
+/// Fractions of the advice that operators follow, for which the net present value is computed.
 const RATES: [f64; 3] = [1.0, 0.5, 0.25];
 /// Range of an amount or a duration, relative to its value (not tuned).
 const RELATIVE: f64 = 0.2;
@@ -20,7 +20,7 @@ const RELATIVE: f64 = 0.2;
 const DISCOUNT: f64 = 0.02;
 const ESCALATION: f64 = 0.01;
 const PERSISTENCE: f64 = 0.02;
-/// Longest lifetime in years, and range of the escalation, in which a break-even value is searched.
+/// Limits of the search for a break-even value: longest lifetime in years, and range of the escalation.
 const MAX_YEARS: f64 = 100.0;
 const ESCALATIONS: [f64; 2] = [-0.5, 0.5];
 
@@ -152,7 +152,7 @@ impl Inputs {
         }
     }
 
-    /// The inputs with another value of `input`.
+    /// Returns the inputs after setting `input` to `value`.
     fn with(mut self, input: Input, value: f64) -> Self {
         let place = match input {
             Input::Saving => &mut self.saving,
@@ -207,7 +207,7 @@ impl Inputs {
     }
 }
 
-/// A zero of `f` between two values at which `f` has different signs, by bisection.
+/// Finds a zero of `f` by bisection between two values at which `f` has different signs.
 fn root(f: impl Fn(f64) -> f64, [mut low, mut high]: [f64; 2]) -> Option<f64> {
     let rises = f(low) < 0.0;
     if rises == (f(high) < 0.0) {

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::schema::Schema;
 use crate::trajectory::Frame;
 
-/// Maximum number of inputs for which the products of two different inputs are features (not tuned). With a larger
-/// number of inputs, their squares are the only quadratic features.
+/// Products of two different inputs are features only if there are at most this many inputs (not tuned). If there are more
+/// inputs, the squares of the inputs are the only quadratic features.
 const MAX_PAIRED: usize = 16;
 
 /// An estimate of the objective over the next `steps` steps after a row: V(z) = w₀ + Σ wⱼ zⱼ + Σ wⱼₖ zⱼ zₖ, where z
@@ -25,7 +25,7 @@ pub struct TerminalCost {
     /// Means of the inputs.
     pub(super) mean: Vec<f64>,
     /// Two functions: one for the terms of the objective that are sums over time, and one for the terms that are means.
-    /// For a plan of n steps, the second function is divided by n, because a mean is a sum divided by n.
+    /// For a plan of n steps, the function for the means is divided by n, because a mean is a sum divided by n.
     pub(super) parts: [Quadratic; 2],
 }
 
@@ -71,7 +71,7 @@ impl TerminalCost {
 }
 
 impl TerminalTerms {
-    /// Writes the estimated cost after `frame` for each row.
+    /// For each row, writes the estimated cost of the steps after `frame`.
     pub fn eval<F: Frame + ?Sized>(&self, frame: &F, out: &mut [f64]) {
         let Quadratic { weights, least, most } = &self.function;
         out.fill(0.0);

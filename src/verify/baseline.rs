@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::learn::model::{self, Family};
 use crate::learn::{Dataset, Fit, Layout, Particle, Regressor};
 
-/// The model families that are compared. The family with the lower out-of-fold error is used.
+/// The model families that are compared. The model family with the lower out-of-fold error is used.
 const FAMILIES: [Family; 2] = [Family::Linear, Family::Forest];
 /// Minimum number of days in the baseline period (not tuned).
 const MIN_DAYS: usize = 28;
@@ -46,7 +46,7 @@ pub struct AdjustedBaseline {
     pub statistics: Statistics,
     /// Number of intervals per fold.
     pub fold: usize,
-    /// Mean errors of forecasts with the length of one fold. Each forecast is made with a model that was fitted to all
+    /// Mean errors of forecasts that are as long as one fold. Each forecast is made with a model that was fitted to all
     /// earlier intervals of the baseline.
     pub forward: Vec<f64>,
     /// Number of forecasts in `forward` that do not overlap.
@@ -56,7 +56,7 @@ pub struct AdjustedBaseline {
 }
 
 impl AdjustedBaseline {
-    /// Fits the models to the intervals in `period`, and keeps the one with the lower out-of-fold error.
+    /// Fits the models to the intervals in `period`, and keeps the model with the lower out-of-fold error.
     ///
     /// # Errors
     /// [`Error::Data`] if the period is too short.
@@ -92,7 +92,7 @@ impl AdjustedBaseline {
                 best = Some((squares, family, errors));
             }
         }
-        let (_, family, errors) = best.ok_or_else(|| Error::Internal("no model of the baseline was fitted".into()))?;
+        let (_, family, errors) = best.ok_or_else(|| Error::Internal("no baseline model was fitted".into()))?;
         let model = fit(family, &data, &rows, &parts, settings)?;
         let all: Vec<usize> = (0..intervals.len()).collect();
         let mut predicted = predict(&*model, &data, &all);

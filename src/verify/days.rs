@@ -16,12 +16,12 @@ pub struct Day {
     pub date: Date,
     /// True if the day belongs to the reporting period, false if it belongs to the baseline period.
     pub reporting: bool,
-    /// Number of intervals in which the use and all drivers were measured and which are not left out, and total number of
-    /// intervals.
+    /// Number of usable intervals (the use and all drivers were measured, and the interval is not left out), and total
+    /// number of intervals.
     pub intervals: usize,
     pub all_intervals: usize,
-    /// Measured use in these intervals, and the use that the model predicts. In the baseline period, the model of the
-    /// prediction was not fitted to the fold that contains the interval.
+    /// Measured use and predicted use in the usable intervals. In the baseline period, each interval is predicted by a
+    /// model that was not fitted to the fold that contains the interval.
     pub measured: f64,
     pub predicted: f64,
     /// Index of the non-routine event that covers the day or a part of it.

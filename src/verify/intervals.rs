@@ -1,4 +1,4 @@
-//! The use and its drivers per hour, day or step of the log.
+//! The use of a resource, and its drivers, per hour, day or step of the log.
 
 use std::ops::Range;
 

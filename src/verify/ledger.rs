@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 /// Version of the format of a line.
 const SCHEMA_VERSION: u32 = 1;
 
-/// The saving of a KPI that a report promises for a case.
+/// A promise: the saving of a KPI that a report states for a case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Promise {
     /// Hash of the file `results.json` of the report, and the run that wrote it.
@@ -36,9 +36,9 @@ pub struct Promise {
 pub enum Outcome {
     /// The measured saving lies within the promised interval.
     Kept,
-    /// The measured saving lies outside the promised interval, but the two intervals overlap.
+    /// The measured saving lies outside the promised interval, but its own interval overlaps the promised interval.
     Undecided,
-    /// The two intervals do not overlap.
+    /// The measured interval and the promised interval do not overlap.
     Missed,
     /// The verification supports no statement about the saving.
     NotMeasured,
@@ -50,7 +50,7 @@ pub struct PromiseCheck {
     pub promise: Promise,
     /// Length in days of the measured part of the reporting period.
     pub days: f64,
-    /// The promised saving over these days, with its 90 % interval.
+    /// The promised saving over `days` days, with its 90 % interval.
     pub saving: f64,
     pub low: f64,
     pub high: f64,
@@ -117,7 +117,7 @@ impl Ledger {
     /// completely.
     ///
     /// # Errors
-    /// [`Error::Data`] if a line is damaged, or if a line does not follow the line before it.
+    /// [`Error::Data`] if a line is damaged, or if a line does not contain the hash of the preceding line.
     pub fn parse(text: &str, name: &str) -> Result<Self> {
         let complete = text.rfind('\n').map_or("", |end| &text[..end]);
         let mut out = Self::default();
@@ -136,7 +136,7 @@ impl Ledger {
                 )));
             }
             if entry.previous != out.last {
-                return Err(damaged("a preceding line was changed, removed or inserted after it was written".into()));
+                return Err(damaged("a preceding line was changed or removed, or a line was inserted".into()));
             }
             out.last = hash(line.as_bytes());
             out.entries.push(entry);
@@ -144,8 +144,8 @@ impl Ledger {
         Ok(out)
     }
 
-    /// Adds an entry and returns its line, without the line break. The fields `schema_version`, `version` and `previous`
-    /// of the entry are set.
+    /// Adds an entry and returns its line, without the line break. This function sets the fields `schema_version`,
+    /// `version` and `previous` of the entry.
     ///
     /// # Errors
     /// [`Error::Internal`] if the entry cannot be written as JSON.
@@ -171,7 +171,7 @@ impl Ledger {
 }
 
 impl TrackRecord {
-    /// Counts the outcomes of `promises`, which contain each promise once.
+    /// Counts the outcomes of `promises`, in which each promise occurs only once.
     pub fn new(promises: &[Entry]) -> Self {
         let count =
             |outcome| promises.iter().filter_map(|e| e.promise.as_ref()).filter(|p| p.outcome == outcome).count();

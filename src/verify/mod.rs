@@ -1,7 +1,7 @@
 //! Verification of a saving after a change ("measurement and verification", M&V).
 //!
-//! The use of energy or of another resource before the change is modelled as a function of drivers that the change does
-//! not affect, such as weather and load, and of the calendar. The model then predicts the *adjusted baseline*: the use
+//! The use of energy or of another resource before the change is modelled as a function of the calendar and of drivers
+//! that the change does not affect, such as weather and load. The model then predicts the *adjusted baseline*: the use
 //! that would have been measured in the reporting period without the change. With the measured use E_i and the adjusted
 //! baseline Ê_i in interval i,
 //!
@@ -21,8 +21,8 @@
 //! n is the number of baseline intervals, CV* the coefficient of variation of the out-of-fold errors with n − p degrees
 //! of freedom, p the number of coefficients, ρ the lag-1 autocorrelation of the errors, and t a quantile of Student's t.
 //! The formula (ASHRAE Guideline 14, with the factor for hourly data) understates the uncertainty if errors are
-//! correlated over days. The other two intervals include the effect of this correlation. The folds are contiguous, and
-//! about as long as the reporting period if the baseline is long enough.
+//! correlated over days. The bootstrap and placebo intervals include the effect of correlated errors. The folds are
+//! contiguous, and about as long as the reporting period if the baseline is long enough.
 //!
 //! | module | content |
 //! |---|---|

@@ -26,7 +26,7 @@ pub struct Outlier {
     pub from: Date,
     pub to: Date,
     pub reporting: bool,
-    /// Measured minus predicted use, relative to the predicted use, in excess of the median of the period.
+    /// Measured minus predicted use, less the median of this difference in the period, relative to the predicted use.
     pub excess: f64,
 }
 
@@ -39,8 +39,8 @@ struct Group {
     predicted: f64,
 }
 
-/// The unusual weeks, and the unusual days in the other weeks, of both periods. The median error of the reporting period
-/// is regarded as the saving, and is therefore subtracted.
+/// The unusual weeks of both periods, and the unusual days that are not in an unusual week. The median error of the
+/// reporting period is regarded as the saving, and is therefore subtracted.
 pub fn outliers(days: &[Day]) -> Vec<Outlier> {
     let week = |day: &Day| day.date.saturating_sub(i64::from(day.date.weekday().to_monday_zero_offset()).days());
     let known: Vec<Day> = days.iter().filter(|d| d.intervals > 0).cloned().collect();

@@ -151,11 +151,11 @@ impl Saving {
 }
 
 /// How far the 90 % interval of a sum of `m` errors reaches below and above zero. The errors are drawn in blocks of
-/// `block` neighbours from the circle that joins the end of the baseline to its start (circular block bootstrap:
+/// `block` consecutive errors, as if the end of the baseline were joined to its start (circular block bootstrap:
 /// Politis & Romano 1992).
 fn bootstrap(errors: &[f64], m: usize, block: usize, seed: u64) -> [f64; 2] {
     let n = errors.len();
-    // cumulative sums of the errors, continued over a second round of the circle
+    // cumulative sums over two rounds of the errors, because a block that reaches the end continues at the start
     let mut sums = vec![0.0; 2 * n + 1];
     for i in 0..2 * n {
         sums[i + 1] = sums[i] + errors[i % n];
@@ -176,9 +176,9 @@ fn bootstrap(errors: &[f64], m: usize, block: usize, seed: u64) -> [f64; 2] {
     [high.max(0.0), (-low).max(0.0)]
 }
 
-/// Half-width of the 90 % interval of a sum of `m` errors, from the sums over all windows of `m` intervals in the
-/// baseline, and from the forecasts that start within the baseline. If the baseline has fewer than three windows without
-/// overlap, shorter windows are used, and their sums are scaled up without assuming that errors cancel.
+/// Half-width of the 90 % interval of a sum of `m` errors, estimated from the sums over all windows of `m` intervals in
+/// the baseline and from the forecasts that start within the baseline. If the baseline has fewer than three windows
+/// without overlap, shorter windows are used, and their sums are scaled up without assuming that errors cancel.
 fn placebo(errors: &[f64], forward: &[f64], forecasts: usize, m: usize) -> f64 {
     let n = errors.len();
     let length = m.min(n / 3).max(1);

@@ -1,4 +1,4 @@
-//! Goodness of fit of the model of the adjusted baseline in the baseline period, measured on left-out folds.
+//! Goodness of fit of the model of the adjusted baseline in the baseline period, computed on left-out folds.
 
 use serde::{Deserialize, Serialize};
 
@@ -95,8 +95,8 @@ impl Statistics {
         }
     }
 
-    /// The statistics that decide whether the model is accurate enough, with their limits. Empty if relative errors are
-    /// undefined.
+    /// The statistics that decide whether the model is accurate enough, with their limits. The list is empty if
+    /// relative errors are undefined.
     pub fn criteria(&self) -> Vec<Criterion> {
         let (Some(bias), Some(cv)) = (self.nmbe, self.cv_rmse_adjusted) else { return Vec::new() };
         let criterion = |name, value, limit| Criterion { name, value, limit };
@@ -109,8 +109,8 @@ impl Statistics {
     }
 
     /// Half-width U of the 90 % interval of the saving over `m` intervals with the adjusted baseline `total`, by the
-    /// formula for the fractional savings uncertainty. `daily` is the length of the reporting period in months if the
-    /// intervals are days, for which the factor k depends on this length; otherwise, `daily` is `None` and k is 1.26.
+    /// formula for the fractional savings uncertainty. If the intervals are days, `daily` is the length of the
+    /// reporting period in months, on which the factor k depends. Otherwise, `daily` is `None`, and k is 1.26.
     pub fn formula_half_width(&self, m: usize, total: f64, daily: Option<f64>) -> f64 {
         let scale = self.cv_rmse_adjusted.map_or(self.rmse_adjusted, |cv| cv * (total / m as f64).abs());
         let k = daily.map_or(1.26, |months| -0.000_24 * months * months + 0.035_35 * months + 1.002_86);
@@ -120,7 +120,8 @@ impl Statistics {
     }
 }
 
-/// The lag-1 autocorrelation of the errors, limited to the range from 0 to 0.999. Only neighbouring intervals are paired.
+/// The lag-1 autocorrelation of the errors, limited to the range from 0 to 0.999. Only pairs of adjacent intervals are
+/// included.
 fn autocorrelation(rows: &[usize], errors: &[f64]) -> f64 {
     let center = mean(errors);
     let pairs = rows.windows(2).zip(errors.windows(2)).filter(|(r, _)| r[1] == r[0] + 1);
@@ -130,7 +131,7 @@ fn autocorrelation(rows: &[usize], errors: &[f64]) -> f64 {
     if rho.is_finite() { rho.clamp(0.0, 0.999) } else { 0.0 }
 }
 
-/// NMBE and CV(RMSE) of the sums over the months.
+/// NMBE and CV(RMSE) of the monthly sums.
 fn monthly(intervals: &Intervals, rows: &[usize], errors: &[f64]) -> Option<(f64, f64)> {
     let month = |r: usize| {
         let at = jiff::tz::TimeZone::UTC.to_datetime(intervals.start[r]);

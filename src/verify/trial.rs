@@ -39,11 +39,11 @@ pub struct Trial {
     pub saving: f64,
     pub low: f64,
     pub high: f64,
-    /// Two-sided p-value of the randomisation test of no effect.
+    /// Two-sided p-value of a randomisation test of the hypothesis that there is no effect.
     pub p: f64,
 }
 
-/// Plans a trial of `weeks` weeks from `start`, in random order. `weeks` is rounded down to an even number.
+/// Plans a randomised trial that begins on `start` and lasts `weeks` weeks. `weeks` is rounded down to an even number.
 pub fn plan(start: Date, weeks: usize, seed: u64) -> Vec<TrialDay> {
     let key = Key::new(seed).fold(0x74_7269_616c);
     let mut days: Vec<TrialDay> = (0..weeks / 2 * 7)

@@ -60,7 +60,7 @@ fn there_is_a_manual_page_for_every_command() {
     for text in ["\\-\\-resume", "\\-\\-out", "Simulate all cases", "Examples:"] {
         assert!(run.contains(text), "{text}: {run}");
     }
-    // the pages are written again, and a file is not a folder
+    // existing pages are overwritten, but a file cannot be used as the output folder
     room.run(&["man", "manual/man1", "--quiet"]).expect(0);
     room.run(&["man", "data/room/twin.toml"]).expect(73);
 }

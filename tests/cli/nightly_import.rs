@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::champion;
 use crate::room::{Ended, ROWS, Room, log, write_recent_log};
 
-/// A plant with an import.toml, and a copy of the binary with a program `twinopt-import` in the same folder.
+/// A plant with an import.toml, and a folder that contains a copy of the binary and a program `twinopt-import`.
 struct Imported {
     room: Room,
     binary: PathBuf,
@@ -32,7 +32,7 @@ impl Imported {
         plant
     }
 
-    /// Replaces the program by a shell script.
+    /// Replaces the program `twinopt-import` with a shell script.
     fn script(&self, script: &str) {
         self.room.write("bin/twinopt-import", &format!("#!/bin/sh\n{script}\n"));
         let program = self.room.path("bin/twinopt-import");
@@ -110,7 +110,7 @@ fn the_progress_of_an_import_is_shown_as_stages() {
         assert!(ended.stderr.lines().any(|l| l == text), "{ended:?}");
     }
     assert!(!ended.stderr.contains('\u{1e}') && !ended.stderr.contains("plain line"), "{ended:?}");
-    // `import` itself prints nothing in the first two seconds, and the other lines are passed on
+    // `import` shows no progress in the first two seconds, but it passes on all other lines
     let import = Ended::of(Command::new(&plant.binary).args(["import", "data/room"]).current_dir(&plant.room.root));
     let import = import.expect(0).says(&["downloading: 50 %", "plain line"]);
     assert!(!import.stderr.contains('\u{1e}'), "{import:?}");

@@ -1,4 +1,4 @@
-//! Tests that noise is recorded if the scenario changes nothing on which the plant depends, and drawn otherwise.
+//! Tests that noise is recorded if the scenario changes nothing that affects the plant, and is drawn otherwise.
 
 use serde_json::Value;
 

@@ -213,7 +213,7 @@ fn reports_on_two_folders_of_one_twin_are_separate() {
     };
     assert_eq!(names("reports/room-other/results.json"), ["frost", "mild"]);
     assert!(room.outputs() == all, "the report on the other folder must not change");
-    // a folder inside that folder is a part of it
+    // scenarios in a subfolder belong to the folder that contains it
     room.run(&["run", "scenarios/other/deep"]).expect(0).says(&["reports/room-other/frost/index.html"]);
     room.run(&["run", "scenarios"]).expect(0).says(&["reports/room-other+room/index.html"]);
     assert_eq!(names("reports/room-other+room/results.json"), ["cold", "frost", "mild", "planned", "winter"]);
@@ -231,7 +231,7 @@ fn the_report_goes_to_the_folder_given_by_out() {
     assert!(room.read("reports/room/results.json") == out, "the folder must not affect the results");
     assert!(room.read("reports/room/runs.parquet") == room.read("elsewhere/x/runs.parquet"));
     room.run(&["report", "elsewhere/x"]).expect(0).says(&["elsewhere/x/index.html"]);
-    // with several plants, each has a folder in it
+    // if there are several plants, the output folder contains one folder for each plant
     room.write("data/second/twin.toml", &room.text("data/room/twin.toml").replace("\"room\"", "\"second\""));
     std::fs::create_dir_all(room.path("data/second/log")).unwrap();
     std::fs::copy(room.log_file(), room.path("data/second/log/room.parquet")).unwrap();
@@ -239,7 +239,7 @@ fn the_report_goes_to_the_folder_given_by_out() {
     let both = ["run", "scenarios/room/cold.toml", "scenarios/second", "--out", "both"];
     room.run(&both).expect(0).says(&["both/room/index.html", "both/second/index.html"]);
     assert_eq!(room.json("both/room/results.json")["scenarios"].as_array().unwrap().len(), 1);
-    // a file cannot be a folder
+    // a file cannot be used as the output folder
     room.run(&["run", "scenarios/second", "--out", "data/room/twin.toml"]).expect(73);
 }
 

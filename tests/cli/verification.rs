@@ -48,7 +48,7 @@ fn every_number_on_the_page_equals_that_of_json() {
     for key in ["saving", "low", "high", "relative"] {
         assert!(printed.contains(&found["saving"][key].as_f64().unwrap()), "{key}");
     }
-    // both charts, the tables, the protocol and the event, but neither scripts nor links
+    // the page contains both charts, the tables, the protocol and the event, but no scripts or links
     assert_eq!(page.matches("<svg class=\"chart\"").count(), 2);
     assert_eq!(page.matches("<details").count(), 2);
     let hashes = [&found["frozen_hash"], &found["data_hash"], &found["frozen"]["data"], &found["frozen"]["fit"]];
@@ -68,7 +68,7 @@ fn every_number_on_the_page_equals_that_of_json() {
     for text in ["<script", "http:", "https:", "<b>second", "NaN", "inf"] {
         assert!(!page.replace("information", "").contains(text), "{text} is on the page");
     }
-    // days in the JSON document add up to the totals
+    // the values of the days in the JSON document add up to the totals
     let sum = |key: &str| -> f64 {
         let days = found["days"].as_array().unwrap().iter().filter(|d| d["reporting"] == true);
         days.map(|d| d[key].as_f64().unwrap()).sum()
@@ -113,7 +113,7 @@ fn promises_are_checked_and_kept_in_a_ledger() {
     assert_eq!(ledger.lines().count(), 3);
     let page = room.text("reports/room/verification-energy_cost.html");
     assert!(page.contains("Promised and measured") && page.contains("of 1 promise"), "{page}");
-    // the next report says how the promises were kept
+    // the next report shows how many promises were kept
     room.run(&["run", "scenarios/room/winter.toml", "--quiet"]).expect(0);
     assert_eq!(room.json("reports/room/winter/results.json")["promises"].as_array().unwrap().len(), 1);
     let report = room.text("reports/room/winter/index.html");
@@ -122,7 +122,7 @@ fn promises_are_checked_and_kept_in_a_ledger() {
     let same = verify(&room, &promise).expect(0).document();
     assert_ne!(same["promise"]["promise"]["report"], check["promise"]["report"]);
     assert_eq!(same["promises"].as_array().unwrap().len(), 1);
-    // a changed line of the ledger is found
+    // a change of a line in the ledger is detected
     let hash = again["data_hash"].as_str().unwrap();
     room.write("data/room/verify/ledger.jsonl", &ledger.replacen(hash, &"0".repeat(32), 1));
     verify(&room, &[]).expect(65).says(&["ledger.jsonl:2", "changed"]);
@@ -160,7 +160,7 @@ fn first_calls_at_the_same_time_freeze_one_baseline() {
     let children = settings.map(|more| room.command(&words(&more)).spawn().unwrap());
     let codes = children.map(|mut child| child.wait().unwrap().code().unwrap());
     assert!(codes.contains(&0) && codes.iter().all(|c| [0, 65, 75].contains(c)), "{codes:?}");
-    // the daily and the hourly baseline exclude each other
+    // either the daily or the hourly baseline can be frozen, but not both
     assert!(codes[0] != 0 || codes[1] != 0, "{codes:?}");
     let length = room.json("data/room/verify/energy_cost.json")["length"].clone();
     let accepted = codes.iter().filter(|c| **c == 0).count();
@@ -191,7 +191,7 @@ fn unusual_weeks_are_named_unless_they_are_events() {
 #[test]
 fn holidays_are_treated_as_sundays() {
     let room = Room::new();
-    // Fridays and Mondays, one of them in the reporting period
+    // holidays on Fridays and Mondays; one of them is in the reporting period
     let free = [4, 18, 32, 46, 60, 74, 91];
     write_log(&room.log_file(), &log_with_holidays(|_| 1.0, |day| free.contains(&day)).0);
     let cv = |found: &Value| found["statistics"]["cv_rmse"].as_f64().unwrap();

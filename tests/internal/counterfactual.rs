@@ -139,7 +139,7 @@ fn a_replay_of_an_unstable_plant_is_the_measured_run() {
     let integral = (0..PAST).map(|t| 0.02 * log.columns[0][t]).sum();
     let feedback = simulated(&plant, &twin, &log, &mut Feedback(vec![integral; MEMBERS])).trajectory;
     assert_measured(&feedback, &log, 1e-9);
-    // With drawn noise, the same replay diverges.
+    // If the noise is drawn at random instead of recorded, the replay deviates from the log.
     let mut replay = plant.controller(&twin, "controller.replay = {}").unwrap();
     let drawn = plant.run(&twin, &log, PAST, MEMBERS, replay.as_mut()).unwrap().trajectory;
     assert!((drawn.at(0, 600)[0] - log.columns[0][PAST + 600]).abs() > 1e3);

@@ -15,7 +15,7 @@ const ROWS: usize = 1500;
 
 fn source(dir: &Path) -> Source {
     let (mut spec, _) = check::load_twin(dir).unwrap();
-    // The support does not depend on the kind of model, so the test uses the one that is fastest to fit.
+    // The support does not depend on the kind of model, so the test uses the kind that is fastest to fit.
     spec.value.model.choose = vec!["linear".to_owned().into()];
     spec.value.model.rollout_loss = Some(1.into());
     plant::read(spec, cpu(), &|_| ()).unwrap()

@@ -176,8 +176,8 @@ fn models_of_white_noise_and_of_a_random_walk_are_refused_with_advice() {
     }
 }
 
-/// Independent values are described by their mean and distribution. This description is not used for autocorrelated
-/// values or for values that an input predicts.
+/// Independent values are described by their mean and distribution. Autocorrelated values, and values that an input
+/// predicts, are not described in this way.
 #[test]
 fn independent_demand_is_described_by_its_distribution() {
     let n = 3000;
@@ -206,7 +206,7 @@ fn independent_demand_is_described_by_its_distribution() {
     }
     assert!((sum / 20_000.0 / 1.2 - 1.0).abs() < 0.05 && (zeros as f64 / 20_000.0 - 0.6).abs() < 0.02, "{sum} {zeros}");
 
-    // The same demand doubles if the price is low.
+    // A demand that triples if the price is low.
     let elastic: Vec<f64> = (0..n).map(|t| demand(t) * if price[t] < 0.0 { 3.0 } else { 1.0 }).collect();
     let learned = fit(&log(&roles, vec![elastic, price.clone()]), &settings, &[]);
     assert!(learned.chosen != "mean" && learned.noise_model.process.distributions.is_empty(), "{}", learned.chosen);
@@ -242,7 +242,8 @@ fn an_independent_output_beside_a_plant_keeps_the_model_of_the_plant() {
     let x = learned.responses.iter().find(|r| r.signal == 0).unwrap();
     assert!((x.gain / 2.0 - 1.0).abs() < 0.05, "{}", x.gain);
 
-    // Forecasts of random walks have no skill. The refusal lists these signals and advises the user to leave them out.
+    // Forecasts of random walks have no skill. The refusal lists the random walks and advises the user to leave them
+    // out.
     let walk = |k: u64| {
         (0..4000).scan(0.0, move |x, t| {
             *x += key.fold(k).normal(t);
@@ -347,8 +348,8 @@ fn equations_are_scored_and_their_errors_are_noise() {
     let right = learned("stock + 0.02 * (500 - stock) + order - demand");
     assert_eq!((right.chosen.as_str(), right.refusal.clone()), ("equations", None));
     let process = &right.noise_model.process;
-    // Before inflation to the calibrated interval widths, the fitted noise must have the true standard deviation of
-    // 0.5.
+    // Before the noise is inflated to match the calibrated interval widths, its fitted standard deviation must be close
+    // to the true value of 0.5.
     let sd = process.factor[0][0] / right.noise_model.inflation[0];
     assert!((sd / 0.5 - 1.0).abs() < 0.1 && process.factor[0][0] > 0.3, "{:?}", process.factor);
     assert!(row(&right, "equations", 0, 1).coverage[2] > 0.85);

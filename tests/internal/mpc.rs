@@ -76,7 +76,7 @@ fn planning_order_up_to_levels_is_no_worse_than_planning_orders() {
         "orders and levels: {daily:.2?} replanned daily, {every_four_days:.2?} every four days; best fixed level {best:.2}"
     );
     // Between replanning times, planned levels react to demand, but planned orders do not. With daily replanning,
-    // orders and levels both react to demand, and their costs differ only by sampling noise.
+    // planned orders and planned levels both react to demand, so their costs differ only by sampling noise.
     assert!(every_four_days.1 < 0.95 * every_four_days.0, "{every_four_days:?}");
     assert!(daily.1 < 1.05 * daily.0, "{daily:?}");
     // The costs of MPC are above the reference, because its few simulated futures contain too few shortages to

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 
-/// Parts of the query of a signed address. Such an address grants access to everybody who has it.
+/// Parts of the query string of a signed address. Such an address grants access to everybody who has it.
 const SIGNATURES: [&str; 5] = ["sig=", "signature=", "x-amz-", "x-goog-", "token="];
 
 /// The kind of an object store.
@@ -28,8 +28,8 @@ pub enum Address {
 /// Parses the text of `--from`.
 ///
 /// # Errors
-/// [`Error::Usage`] if the scheme is not supported, or if the address contains a secret. The message then does not
-/// contain the secret.
+/// [`Error::Usage`] if the scheme is not supported, or if the address contains a secret. The error message never
+/// contains the secret.
 pub fn parse(from: &str) -> Result<Address> {
     let Some((scheme, rest)) = from.split_once("://") else { return Ok(Address::Local(from.to_owned())) };
     let scheme = scheme.to_lowercase();
@@ -54,7 +54,7 @@ pub fn parse(from: &str) -> Result<Address> {
     };
     let (bucket, pattern) = rest.split_once('/').unwrap_or((rest, ""));
     if bucket.is_empty() || bucket.contains(['*', '?', '[']) {
-        return Err(Error::Usage(format!("`{from}`: write the name of the bucket after `{scheme}://`")));
+        return Err(Error::Usage(format!("`{from}`: add the name of the bucket after `{scheme}://`")));
     }
     Ok(Address::Remote { store, root: format!("{scheme}://{bucket}"), pattern: pattern.to_owned() })
 }

@@ -95,9 +95,10 @@ pub fn read(frames: &[FileFrame], source: &Source, values: &[&str], series: &[Ve
     Ok(Times { instants: locals, columns: columns.into_iter().map(|c| c.0).collect(), notation, order, notes })
 }
 
-/// Times or offsets of each row of each file.
+/// One value, such as a time or an offset, for each row of each file.
 type PerRow<T> = Vec<Vec<T>>;
-/// Local times or instants, offsets in seconds, the notation, and the order of day and month.
+/// The local time or instant of each row, the offset of each row in seconds, the notation of the times, and the order
+/// of day and month.
 type Read = (PerRow<i64>, PerRow<Option<i64>>, String, Option<Order>);
 
 fn series<'a>(frame: &'a FileFrame, name: &str) -> Result<&'a Series> {
@@ -121,7 +122,7 @@ fn typed(frames: &[FileFrame], name: &str) -> Result<Read> {
             DataType::Date => false,
             other => {
                 return Err(Error::Data(format!(
-                    "{}: the time column `{name}` has the type {other}, but times in other files",
+                    "{}: the time column `{name}` has the type {other}, but contains times in other files",
                     frame.name
                 )));
             }
@@ -175,7 +176,7 @@ fn texts(frames: &[FileFrame], name: &str, source: &Source, notes: &mut Vec<Stri
         let column = series(frame, name)?;
         column.str().map_err(|_| {
             Error::Data(format!(
-                "{}: the time column `{name}` has the type {}, but text in other files",
+                "{}: the time column `{name}` has the type {}, but contains text in other files",
                 frame.name,
                 column.dtype()
             ))
@@ -236,7 +237,7 @@ fn order(frames: &[FileFrame], name: &str, columns: &[&StringChunked]) -> Result
     }
 }
 
-/// Adds the times of day in a second column. Returns a description of the column.
+/// Adds the times of day from a second column to the dates. Returns a description of the column.
 fn add_clock(
     frames: &[FileFrame],
     name: &str,
@@ -303,7 +304,7 @@ fn count_missing(frames: &[FileFrame], name: &str, times: &PerRow<i64>, notes: &
         ));
     }
     if empty > 0 {
-        notes.push(format!("{} without a time left out", plural(empty, "row", "rows")));
+        notes.push(format!("left out: {} without a time", plural(empty, "row", "rows")));
     }
     Ok(())
 }

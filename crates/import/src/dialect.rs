@@ -201,7 +201,7 @@ fn first_data(split: &[Vec<String>], width: usize) -> Option<usize> {
     })
 }
 
-/// The indices of the header and of the row with units among the records before the data.
+/// Among the records before the data, the indices of the header and of the row with units.
 fn header(head: &[Vec<String>], width: usize) -> (Option<usize>, Option<usize>) {
     let fits = |r: &Vec<String>| r.len() == width || r.len() + 1 == width;
     let block = head.iter().rev().take_while(|r| fits(r)).count();
@@ -227,7 +227,7 @@ fn is_units(record: &[String]) -> bool {
     let unit = |cell: &str| {
         let bracketed =
             (cell.starts_with('[') && cell.ends_with(']')) || (cell.starts_with('(') && cell.ends_with(')'));
-        // a single letter is more likely the name of a column
+        // a single letter is more likely to be the name of a column than a unit
         bracketed || (cell.len() > 1 || "%-°".contains(cell)) && UNITS.contains(&format!(" {} ", cell.to_lowercase()))
     };
     !cells.is_empty() && cells.iter().filter(|c| unit(c)).count() * 10 >= cells.len() * 6

@@ -82,7 +82,7 @@ pub fn parse(text: &str) -> Result<Vec<Condition>> {
     }
 }
 
-/// Splits a text after its first word. The word comes with a flag that is true if it was quoted.
+/// Splits a text after its first word. Returns the word, whether the word was quoted, and the rest of the text.
 fn word(text: &str) -> Option<((String, bool), &str)> {
     let first = text.chars().next()?;
     if matches!(first, '\'' | '"' | '`') {

@@ -35,7 +35,8 @@ pub struct FileFrame {
     pub units: Vec<(String, String)>,
 }
 
-/// Whether the file can contain rows that satisfy `conditions`. False if its folder or its name rules out all rows.
+/// Whether the file can contain rows that satisfy `conditions`. Returns false if the folder or the name of the file
+/// rules out all rows.
 pub fn is_needed(file: &SourceFile, source: &Source, conditions: &[Condition]) -> bool {
     let keys = keys(file, source);
     conditions.iter().all(|c| keys.iter().find(|(key, _)| *key == c.column).is_none_or(|(_, value)| c.text(value)))
@@ -47,7 +48,7 @@ pub fn is_needed(file: &SourceFile, source: &Source, conditions: &[Condition]) -
 /// [`Error::NoInput`] or [`Error::Data`] with the name of the file.
 pub fn read(file: &SourceFile, source: &Source, conditions: &[Condition], limit: u64) -> Result<FileFrame> {
     let keys = keys(file, source);
-    // `is_needed` has decided the conditions on folder names
+    // `is_needed` has already checked the conditions on folder names
     let conditions: Vec<&Condition> =
         conditions.iter().filter(|c| !keys.iter().any(|(key, _)| *key == c.column)).collect();
     let name = file.name.clone();
@@ -185,7 +186,7 @@ type Needs<'a> = (&'a Source, &'a [(String, String)], &'a [&'a Condition]);
 fn csv(name: &str, text: String, encoding: &str, (source, keys, conditions): Needs) -> Result<Opened> {
     let bad = |what: &str| Error::Data(format!("{name}: {what}"));
     if text.starts_with("PK\u{3}\u{4}") || text.starts_with("ÐÏ\u{11}à") {
-        return Err(bad("this is a workbook of a spreadsheet program; save the sheet as CSV"));
+        return Err(bad("this is a spreadsheet workbook; save the sheet as CSV"));
     }
     let delimiter = source.delimiter.as_deref().and_then(|d| if d == "tab" { Some(b'\t') } else { d.bytes().next() });
     if text.bytes().take(1 << 16).any(|b| b == 0) {
@@ -198,7 +199,7 @@ fn csv(name: &str, text: String, encoding: &str, (source, keys, conditions): Nee
     }
     let mut notes = Vec::new();
     if dialect.skipped > 0 {
-        notes.push(format!("{} before the data skipped", crate::error::plural(dialect.skipped, "line", "lines")));
+        notes.push(format!("skipped: {} before the data", crate::error::plural(dialect.skipped, "line", "lines")));
     }
     if !dialect.repeated.is_empty() {
         notes.push(format!("columns with duplicate names: {}", list(&dialect.repeated, 5)));

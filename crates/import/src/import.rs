@@ -63,7 +63,7 @@ pub fn run(request: &Request) -> Result<Report> {
         let (mut columns, summary) = source::read(files, &from, source, since.as_deref(), keep, limit)?;
         let step = summary.step.unwrap_or(0);
         if every.is_some() {
-            // means have no quality flag; bad samples have already been replaced by missing values
+            // averaged values need no quality flag, because bad samples have already been replaced by missing values
             columns.retain(|c| !c.name.ends_with(series::QUALITY));
         }
         let bad = |e| Error::Data(format!("{from}: {e}"));
@@ -97,8 +97,8 @@ pub fn run(request: &Request) -> Result<Report> {
     }
     if let Some(every) = every {
         report.notes.push(format!(
-            "numbers are means over {}, and texts are the last of each step; do not use this for counters or \
-             amounts; set `step` in twin.toml instead",
+            "in each step of {}, numbers are averaged and only the last text is kept; do not use `--every` for \
+             counters or amounts; set `step` in twin.toml instead",
             shown_span(every)
         ));
     }
@@ -126,8 +126,8 @@ fn check_folder(dir: &Path) -> Result<()> {
     )))
 }
 
-/// The recipe given by the options, completed from the stored recipe. Without sources in the options, the stored
-/// recipe is used.
+/// The recipe given by the options, completed from the stored recipe. If the options list no sources, the stored recipe
+/// is used.
 fn recipe(request: &Request, stored: Option<&Recipe>) -> Result<Recipe> {
     let o = &request.options;
     if o.from.is_empty() {
@@ -182,7 +182,7 @@ fn recipe(request: &Request, stored: Option<&Recipe>) -> Result<Recipe> {
     Ok(recipe)
 }
 
-/// The pattern of a source. In a recipe, it is relative to the folder of the plant.
+/// The pattern of a source. Patterns in a recipe are relative to the folder of the plant.
 fn located(from: &str, dir: &Path) -> String {
     if from.contains("://") {
         return from.to_owned();

@@ -42,7 +42,7 @@ pub fn means(frame: DataFrame, every: i64) -> Result<DataFrame> {
 /// Adds the columns of `right` to `left`: for each time of `left`, the last value that is at most `tolerance` µs old.
 ///
 /// # Errors
-/// [`Error::Usage`] if both have a column with the same name.
+/// [`Error::Usage`] if `left` and `right` have a column with the same name.
 pub fn as_of(left: DataFrame, right: &DataFrame, tolerance: i64) -> Result<DataFrame> {
     let mut out = left;
     let times = |frame: &DataFrame| -> PolarsResult<Vec<i64>> {

@@ -102,8 +102,8 @@ fn plain(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// Rank of a column name among the names of time columns. A lower rank is better; `None` if the name is not that of a
-/// time column.
+/// Rank of a column name by how clearly it denotes a time column. A lower rank is better; `None` if the name is not
+/// that of a time column.
 pub fn time_rank(name: &str) -> Option<usize> {
     let name = plain(name);
     TIMES.iter().position(|t| *t == name).or_else(|| {

@@ -1,4 +1,4 @@
-//! Limits of address space and time, so that a damaged file cannot stop the machine.
+//! Limits on address space and time, so that a damaged file cannot bring down the machine.
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -10,7 +10,7 @@ use crate::{progress, scratch};
 
 /// Address space in addition to the space needed for the input.
 const BASE: u64 = 1 << 30;
-/// Address space per byte of input (not tuned): the file, its columns as text, and the converted columns.
+/// Address space per byte of input for the file, its columns as text, and the converted columns (not tuned).
 const PER_BYTE: u64 = 12;
 /// Assumed ratio of the decompressed to the compressed size of a file (not tuned).
 const COMPRESSED: u64 = 8;
@@ -21,7 +21,7 @@ const SECONDS_PER_MIB: u64 = 2;
 /// The file that is being read, and the time at which reading must be finished.
 static READING: Mutex<Option<(PathBuf, Instant)>> = Mutex::new(None);
 
-/// The limit of the address space for files of the given lengths, in bytes. `mib`: the limit set by the user.
+/// Limit on the address space, in bytes, for files of the given lengths. `mib`: the limit set by the user.
 pub fn address_space<'a>(files: impl Iterator<Item = (&'a Path, u64)>, mib: Option<u64>) -> u64 {
     if let Some(mib) = mib {
         return mib << 20;
@@ -32,7 +32,7 @@ pub fn address_space<'a>(files: impl Iterator<Item = (&'a Path, u64)>, mib: Opti
     BASE.saturating_add(needed.fold(0, u64::saturating_add).saturating_mul(PER_BYTE))
 }
 
-/// Limits the address space of this process. A system that does not allow a limit is not an error.
+/// Limits the address space of this process. If the system does not support this limit, the function does nothing.
 pub fn limit_address_space(bytes: u64) {
     let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
     let _ = setrlimit(Resource::As, limit);

@@ -21,7 +21,7 @@ pub const NO_TAG: u32 = u32::MAX;
 /// The tags of all rows.
 pub struct Tags {
     pub names: Vec<String>,
-    /// Tag index of every row, by file.
+    /// For each file, the tag index of every row.
     pub codes: Vec<Vec<u32>>,
     /// Rows without a tag.
     pub missing: usize,
@@ -119,7 +119,7 @@ struct Samples {
     time: Vec<i64>,
     tag: Vec<u32>,
     value: Vec<f64>,
-    /// Code of the text value, if any tag has text values.
+    /// Code of the text of each sample, if any tag has text values.
     text: Vec<u32>,
     /// Code of the quality flag, if there is a quality column.
     flag: Vec<u32>,
@@ -212,7 +212,7 @@ pub fn pivot(
         samples.add(frame, codes, times, reading)?;
     }
     if tags.missing > 0 {
-        notes.push(format!("{} without a tag left out", plural(tags.missing, "row", "rows")));
+        notes.push(format!("left out: {} without a tag", plural(tags.missing, "row", "rows")));
     }
     let mut rows: Vec<Vec<u32>> = vec![Vec::new(); tags.names.len()];
     for (row, tag) in samples.tag.iter().enumerate() {

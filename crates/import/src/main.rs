@@ -8,7 +8,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use twinopt_import::options::Options;
 use twinopt_import::{Request, limits, progress, run, scratch};
 
-/// Convert exports into the Parquet log of a plant. Use it as `twinopt import`.
+/// Convert exports into the Parquet log of a plant. Run this program as `twinopt import`.
 #[derive(Debug, Parser)]
 #[command(name = "twinopt-import", version, arg_required_else_help = true)]
 struct Cli {
@@ -109,7 +109,7 @@ fn failed(json: bool, code: u8, text: &str) -> ExitCode {
 fn too_slow(path: &Path) {
     let _ = writeln!(
         std::io::stderr().lock(),
-        "error: {}: reading takes too long for the size of the file; it is probably damaged",
+        "error: {}: reading takes too long for a file of this size; the file is probably damaged",
         path.display()
     );
     scratch::remove();

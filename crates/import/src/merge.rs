@@ -31,7 +31,7 @@ pub enum Values {
     Texts { codes: Vec<u32>, texts: Vec<String> },
 }
 
-/// Counts of samples that have the same time as another sample of their column.
+/// Counts of samples that have the same time as another sample of the same column.
 #[derive(Debug, Default)]
 pub struct Duplicates {
     /// Number of samples with the same time and value as another sample.
@@ -40,7 +40,8 @@ pub struct Duplicates {
     pub different: usize,
     /// Descriptions of the first samples with equal times but different values.
     pub examples: Vec<String>,
-    /// For each column, the number of such samples and the first of two different values.
+    /// For each column, the number of samples that differ from another sample at the same time, and the first of these
+    /// values.
     columns: BTreeMap<String, (usize, String)>,
 }
 
@@ -59,7 +60,8 @@ impl Duplicates {
     }
 
     /// # Errors
-    /// [`Error::Data`] if samples differ and the user has not said which is kept. `hint` is a possible cause.
+    /// [`Error::Data`] if samples with the same time differ and the user has not specified which one to keep. `hint` is
+    /// a possible cause.
     pub fn require(&self, source: &str, keep: Option<Keep>, hint: &str) -> Result<Vec<String>> {
         let mut notes = Vec::new();
         if self.equal > 0 {
@@ -125,7 +127,7 @@ impl Runs {
         self.starts.iter().zip(ends).map(|(from, to)| &self.order[*from..to])
     }
 
-    /// Merges the values of each run of equal times. Missing values are ignored.
+    /// Merges the values of all samples that have the same time. Missing values are ignored.
     pub fn merge(
         &self,
         name: &str,

@@ -27,9 +27,9 @@ pub struct Signs {
     pub point: Option<String>,
     /// First number that has a decimal comma or points between groups of digits.
     pub comma: Option<String>,
-    /// First text such as `1.234`, which is a number with each of the decimal signs.
+    /// First text such as `1.234`, which is a valid number with either decimal sign.
     pub unclear_point: Option<String>,
-    /// First text such as `1,234`, which is a number with each of the decimal signs.
+    /// First text such as `1,234`, which is a valid number with either decimal sign.
     pub unclear_comma: Option<String>,
     pub numbers: usize,
     /// Number of texts that are not numbers.
@@ -96,7 +96,7 @@ impl Signs {
     /// The decimal sign that follows from the texts. `None` if no text has a decimal sign.
     ///
     /// # Errors
-    /// The error contains two texts that contradict each other, or an ambiguous text and an empty string.
+    /// The error contains either two texts that contradict each other, or one ambiguous text and an empty string.
     pub fn decide(&self, point_is_usual: bool) -> Result<Option<Decimal>, (String, String)> {
         match (&self.point, &self.comma, &self.unclear_point, &self.unclear_comma) {
             (Some(a), Some(b), ..) => Err((a.clone(), b.clone())),
@@ -150,7 +150,7 @@ pub fn classify(text: &str) -> Class {
     }
 }
 
-/// Whether the text is one group of one to three digits, `sign` and three digits.
+/// Whether the text consists of one to three digits, followed by `sign` and exactly three digits.
 fn is_group(text: &[u8], sign: u8) -> bool {
     let at = text.iter().position(|b| *b == sign).unwrap_or(0);
     (1..=3).contains(&at) && text.len() == at + 4 && text[0] != b'0'

@@ -26,7 +26,8 @@ pub fn remove_temporary(folder: &Path) {
     }
 }
 
-/// A file that has been written under a temporary name. The file is removed unless it is renamed.
+/// A file that has been written under a temporary name. Unless it has been renamed, the temporary file is removed when
+/// this value is dropped.
 pub struct Staged {
     temporary: PathBuf,
     path: PathBuf,

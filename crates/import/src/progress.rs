@@ -14,9 +14,9 @@ const STAGE: char = '\u{1e}';
 
 /// Minimum interval between two reports of the same stage.
 const OFTEN: Duration = Duration::from_millis(200);
-/// Interval between two lines on a stage if this program was not started by `twinopt`.
+/// Minimum interval between two lines about the same stage if this program was not started by `twinopt`.
 const SELDOM: Duration = Duration::from_secs(10);
-/// Time in which this program prints no stage if it was not started by `twinopt`.
+/// Initial time during which this program prints no stage if it was not started by `twinopt`.
 const START: Duration = Duration::from_secs(2);
 
 /// The time at which the first stage began.
@@ -31,7 +31,7 @@ pub fn has_parent() -> bool {
     std::env::var_os("TWINOPT_IMPORT_PARENT").is_some()
 }
 
-/// Stops all reports, unless `twinopt import` reads them.
+/// Stops the reports of stages. `twinopt import` still receives the names of the files that are read.
 pub fn be_quiet() {
     if let Ok(mut quiet) = QUIET.lock() {
         *quiet = true;
@@ -45,7 +45,7 @@ pub fn reading(path: &Path) {
     }
 }
 
-/// Reports that `done` of `total` units of the work in `stage` are done. `total` is 0 if it is unknown.
+/// Reports that `done` of `total` units of work in `stage` are done. `total` is 0 if the total work is unknown.
 pub fn stage(stage: &str, done: u64, total: u64) {
     if QUIET.lock().is_ok_and(|quiet| *quiet) {
         return;

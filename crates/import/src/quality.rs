@@ -68,7 +68,7 @@ impl Flags {
         self.known.get(code as usize).is_some_and(|(_, good)| *good)
     }
 
-    /// Describes the bad flags of one tag. `codes` are the flags of its samples.
+    /// Describes the bad flags of one tag. `codes` are the flags of the samples of this tag.
     ///
     /// # Errors
     /// [`Error::Data`] if no sample is good.

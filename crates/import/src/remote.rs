@@ -22,18 +22,18 @@ use crate::sources::{self, OPTIONS, SourceFile};
 
 /// Number of objects that are downloaded at the same time (not tuned).
 const PARALLEL: usize = 6;
-/// The import stops if the service sends nothing for this time.
+/// The import stops if the service sends nothing for this long.
 const SILENCE: Duration = Duration::from_secs(60);
-/// Maximum number of keys of other objects that an error message is based on.
+/// Maximum number of keys of non-matching objects that are collected for error messages.
 const OTHERS: usize = 6;
-/// Time limit for one request. A longer download continues with another request.
+/// Time limit for one request. A download that takes longer continues with a new request.
 const REQUEST: Duration = Duration::from_secs(300);
-/// Number of repetitions of a failed request, and the time after which no request is repeated.
+/// Maximum number of times that a failed request is repeated, and the time after which no request is repeated.
 const RETRIES: usize = 4;
 const RETRY_TIME: Duration = Duration::from_secs(45);
 
 /// Downloads the objects below `root` (such as `s3://bucket`) that match `pattern` and for which `is_needed` is true.
-/// Returns them sorted by key, with the temporary files that contain them.
+/// Returns the objects sorted by key, together with the temporary files that contain their content.
 ///
 /// # Errors
 /// [`Error::NoInput`] with the cause and a remedy if the objects cannot be read.
@@ -89,7 +89,7 @@ fn open(store: Store, root: &str) -> object_store::Result<Box<dyn ObjectStore>> 
             .then(|| (ClientConfigKey::Timeout, format!("{} s", REQUEST.as_secs())));
         http.into_iter().chain(timeout)
     };
-    // without credentials, the client asks the machine for those of its role, which is quick where there is one
+    // without credentials, the client requests those of the machine's role, which is quick if the machine has a role
     let patient = has_credentials(store);
     let retry = RetryConfig {
         max_retries: if patient { RETRIES } else { 1 },
@@ -127,7 +127,7 @@ fn open(store: Store, root: &str) -> object_store::Result<Box<dyn ObjectStore>> 
     })
 }
 
-/// The objects that match a pattern, and the keys of some that do not.
+/// The objects that match a pattern, and the keys of some non-matching objects.
 struct Found {
     matching: Vec<ObjectMeta>,
     others: Vec<String>,
@@ -166,7 +166,7 @@ async fn find(
         }
     }
     if found.matching.is_empty() && !is_pattern && !prefix.as_ref().is_empty() {
-        // the address may be that of one object
+        // the address may name a single object
         match within(silence, client.head(&prefix)).await {
             Ok(object) => found.matching.push(object),
             Err(Cause::Store(object_store::Error::NotFound { .. })) => {
@@ -182,7 +182,7 @@ async fn find(
     Ok(found)
 }
 
-/// Downloads objects to files. The content is never in memory as a whole.
+/// Downloads objects to files. The content of an object is never entirely in memory.
 async fn download<'a>(
     client: &dyn ObjectStore,
     objects: impl Iterator<Item = (&'a ObjectMeta, &'a Path)>,
@@ -277,7 +277,7 @@ mod tests {
             "site=77/d.csv",
             "single",
         ]);
-        // as on a local disk: folders contain data files only, and `site=77` is not in `site=7`
+        // as on a local disk, only data files in a folder are listed, and `site=77` does not belong to `site=7`
         for pattern in ["site=7", "site=7/"] {
             assert_eq!(keys(&store, pattern), ["site=7/2024/a.csv", "site=7/b.csv.gz"]);
         }

@@ -16,11 +16,11 @@ pub enum Cause {
     Store(StoreError),
     /// The variables in the environment are incomplete or wrong.
     Settings(StoreError),
-    /// The pattern has a mistake.
+    /// The pattern is not valid.
     Pattern(String),
-    /// The service has sent nothing for this time.
+    /// The service has sent nothing for this long.
     Silence(Duration),
-    /// The object has another length than in the list of objects.
+    /// The length of the object differs from its length in the list of objects.
     Changed { key: String, listed: u64, received: u64 },
     /// The object was in the list of objects, but does not exist any more.
     Removed { key: String },
@@ -28,13 +28,13 @@ pub enum Cause {
     Write(Error),
 }
 
-/// Facts about a kind of store that messages contain.
+/// Facts about a kind of object store for use in messages.
 struct Facts {
-    /// Any of these variables names the credentials.
+    /// The environment contains credentials if any of these variables is set.
     variables: &'static [&'static str],
     /// How to set the credentials.
     credentials: &'static str,
-    /// What access to the objects requires.
+    /// The permissions that are required for access to the objects.
     permission: &'static str,
     /// What to check if there is no bucket with this name.
     place: &'static str,
@@ -117,7 +117,7 @@ pub fn explain(store: Store, root: &str, pattern: &str, cause: Cause) -> Error {
             format!("the service sent nothing for {} s; check the network, and repeat the import", time.as_secs())
         }
         Cause::Changed { key, listed, received } => format!(
-            "the object {key} has {received} bytes, but the list of objects says {listed}; it was probably being \
+            "the object {key} has {received} bytes, but {listed} in the list of objects; it was probably being \
              written, so repeat the import"
         ),
         Cause::Removed { key } => format!("the object {key} was removed during the import; repeat the import"),
@@ -128,7 +128,7 @@ pub fn explain(store: Store, root: &str, pattern: &str, cause: Cause) -> Error {
         Cause::Store(error) if matches!(status(&error), Some(401 | 403)) => {
             let said = element(&error, "Code").map_or_else(String::new, |code| format!(" ({code})"));
             let credentials = match has_credentials(store) {
-                true => "check that the credentials in the environment are valid and for this bucket".to_owned(),
+                true => "check that the credentials in the environment are valid and apply to this bucket".to_owned(),
                 false => facts.credentials.to_owned(),
             };
             format!("access is denied{said}; it requires {}: {credentials}", facts.permission)
@@ -175,7 +175,7 @@ fn innermost(error: &StoreError) -> String {
     text
 }
 
-/// The innermost cause of an error, on one line. The query of an address is left out, because it can contain a
+/// The innermost cause of an error, on one line. The query string of an address is omitted, because it can contain a
 /// signature.
 fn reason(error: &StoreError) -> String {
     if let (Some(status), Some(code)) = (status(error), element(error, "Code")) {

@@ -1,4 +1,4 @@
-//! The temporary folder for downloaded objects. It is removed when the import ends.
+//! The temporary folder for downloaded objects. The folder is removed when the import ends.
 
 use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -55,7 +55,7 @@ impl Scratch {
         }
         let parent = self.folder.parent().unwrap_or(&self.folder).display();
         let text = format!(
-            "the objects have {} MiB, but {parent} has only {} MiB of free space; set TMPDIR to a folder on a larger \
+            "the objects need {} MiB, but {parent} has only {} MiB of free space; set TMPDIR to a folder on a larger \
              disk, or name fewer objects",
             bytes.div_ceil(1 << 20),
             free >> 20

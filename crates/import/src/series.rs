@@ -10,8 +10,8 @@ use crate::merge::Values;
 pub const TIME: &str = "timestamp";
 /// Ending of the names of columns with quality flags.
 pub const QUALITY: &str = ".quality";
-/// Minimum fraction of non-empty cells in a wide table (not tuned). If the fraction is lower, the log has one row per
-/// sample.
+/// Minimum fraction of non-empty cells in a wide table (not tuned). If fewer cells contain a value, the log has one row
+/// per sample.
 const FILLED: f64 = 0.7;
 
 /// A column with strictly ascending times (µs since 1970).
@@ -23,14 +23,14 @@ pub struct Series {
 }
 
 impl Series {
-    /// The median step between samples (µs), or `None` if there are fewer than two.
+    /// The median step between samples (µs), or `None` if there are fewer than two samples.
     pub fn step(&self) -> Option<i64> {
         let mut steps: Vec<i64> = self.time.windows(2).map(|w| w[1] - w[0]).collect();
         let middle = steps.len() / 2;
         (!steps.is_empty()).then(|| *steps.select_nth_unstable(middle).1)
     }
 
-    /// The values at the times `all`, which contain all times of this column.
+    /// The values of the column at the times `all`, which include every time of the column.
     fn spread(self, all: &[i64]) -> Values {
         if self.time.len() == all.len() {
             return self.values;
@@ -77,7 +77,7 @@ pub fn have_own_clocks(series: &[Series]) -> bool {
     (samples as f64) < FILLED * cells as f64
 }
 
-/// The first and the last time of all columns.
+/// The earliest and the latest time in any of the columns.
 pub fn span(series: &[Series]) -> Option<(i64, i64)> {
     let first = series.iter().filter_map(|s| s.time.first()).min();
     first.copied().zip(series.iter().filter_map(|s| s.time.last()).max().copied())

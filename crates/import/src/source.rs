@@ -330,7 +330,7 @@ fn renamed(mut columns: Vec<Series>, source: &Source) -> Result<Vec<Series>> {
     Ok(columns)
 }
 
-/// The limit for the size of one file, given the limit of the address space.
+/// The limit on the size of one file, given the limit on the address space.
 pub fn file_limit(address_space: u64) -> u64 {
     address_space / 4
 }

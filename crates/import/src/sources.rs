@@ -92,7 +92,7 @@ pub fn folders(parent: Option<&Path>) -> Vec<(String, String)> {
     folders
 }
 
-/// Adds the data files in a folder and in the folders inside it to `out`, and all other files to `others`.
+/// Adds the data files in a folder and its subfolders to `out`, and all other files to `others`.
 fn below(folder: &Path, out: &mut Vec<PathBuf>, others: &mut Vec<PathBuf>) -> Result<()> {
     let entries = std::fs::read_dir(folder).map_err(|e| Error::no_input(folder, e))?;
     for entry in entries {

@@ -40,7 +40,7 @@ pub struct Stamp {
 #[derive(Debug, Clone, Copy)]
 struct Date {
     parts: [u32; 3],
-    /// The order, if it follows from the text alone.
+    /// The order of day, month and year, if the text alone determines this order.
     order: Option<Order>,
     /// Whether the year has two digits.
     short_year: bool,
@@ -90,8 +90,8 @@ impl Orders {
     }
 }
 
-/// Reads a date, with or without a time of day and an offset. `order` applies if the order does not follow from the
-/// text; without it, such a text cannot be read.
+/// Reads a date, with or without a time of day and an offset. `order` is used if the text itself does not determine the
+/// order; if `order` is `None`, such a text cannot be read.
 pub fn parse(text: &str, order: Option<Order>) -> Option<Stamp> {
     if let Some(stamp) = iso(text.as_bytes()) {
         return Some(stamp);
@@ -120,7 +120,7 @@ fn iso(text: &[u8]) -> Option<Stamp> {
     valid.then(|| Stamp { local: day * DAY_US + i64::from(h * 3600 + m * 60 + s) * SECOND_US, offset })
 }
 
-/// Whether the order of day and month does not follow from the text alone.
+/// Whether the text is a date in which the order of day and month is ambiguous.
 pub fn needs_order(text: &str) -> bool {
     date(text.trim()).is_some_and(|(date, _)| date.order.is_none())
 }
@@ -223,7 +223,7 @@ fn date(text: &str) -> Option<(Date, &str)> {
     match (width, last) {
         (4, n) if short(n) => Some((Date { parts, order: Some(Order::Ymd), short_year: false }, rest)),
         (1 | 2, 4) => {
-            // dates with full stops begin with the day in all countries
+            // a date with full stops and the year at the end begins with the day in all countries
             let order = (sign == b'.').then_some(Order::Dmy);
             Some((Date { parts, order, short_year: false }, rest))
         }
@@ -285,7 +285,8 @@ pub fn from_digits(value: i64) -> Option<i64> {
     valid.then_some(day * DAY_US + (h * 3600 + m * 60 + s) * SECOND_US)
 }
 
-/// Reads the rest of a text after the date: µs after midnight, and the offset from UTC in seconds.
+/// Reads the part of a text that follows the date: the time of day (in µs after midnight) and the offset from UTC (in
+/// seconds).
 fn clock_and_zone(rest: &str) -> Option<(i64, Option<i64>)> {
     let rest = rest.trim_start_matches(',');
     let text = rest.strip_prefix(['T', 't']).unwrap_or(rest).trim_start();

@@ -34,7 +34,7 @@ pub fn read(path: &Path, name: &str, limit: u64) -> Result<Content> {
     };
     if bytes.len() as u64 > limit {
         let mib = limit >> 20;
-        let text = format!("{name}: the file has more than {mib} MiB; raise the limit with `--memory`");
+        let text = format!("{name}: the file is larger than {mib} MiB; raise the limit with `--memory`");
         return Err(Error::Data(text));
     }
     Ok(Content { bytes, compression })

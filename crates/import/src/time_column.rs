@@ -43,7 +43,7 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// The unit for which all numbers from `min` to `max` are dates between 1980 and 2130.
+    /// The unit in which all numbers from `min` to `max` are dates between 1980 and 2130.
     pub fn of(min: f64, max: f64) -> Option<Self> {
         const RANGES: [(Unit, f64, f64); 5] = [
             (Unit::Spreadsheet, 29_221.0, 84_007.0),

@@ -11,7 +11,7 @@ use polars::prelude::*;
 /// The number of the first line that has more fields than `names`.
 pub fn columns(text: &str, delimiter: u8, names: &[String], wanted: &[String]) -> Result<Vec<Column>, usize> {
     let bytes = text.as_bytes();
-    // four fields of 16 bytes in a line are typical
+    // a typical line has four fields of 16 bytes
     let rows = bytes.len() / 64;
     let mut builders: Vec<Option<StringChunkedBuilder>> =
         names.iter().map(|n| wanted.contains(n).then(|| StringChunkedBuilder::new(n.as_str().into(), rows))).collect();

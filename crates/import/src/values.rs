@@ -50,10 +50,11 @@ const SYSTEM: [&str; 18] = [
 const SYSTEM_OR_STATE: [&str; 9] =
     ["shutdown", "configure", "error", "failed", "offline", "invalid", "undefined", "over range", "under range"];
 
-/// Counts of the texts of a column or tag that are numbers and of those that are not.
+/// For one column or tag, counts of the texts that are numbers and of the texts that are not.
 #[derive(Debug, Default)]
 pub struct Texts {
-    /// Number of rows with each text that is not a number. At most [`MAX_TEXTS`] texts are counted.
+    /// For each text that is not a number, the number of rows that contain this text. At most [`MAX_TEXTS`] texts are
+    /// counted.
     pub others: BTreeMap<String, usize>,
     pub numbers: usize,
 }
@@ -147,7 +148,7 @@ impl Conversion {
     }
 }
 
-/// Describes how a text column was converted, if the user should be told.
+/// Describes how a text column was converted, if this is important for the user.
 pub fn describe(name: &str, texts: &Texts, conversion: Conversion) -> Option<String> {
     match conversion {
         Conversion::Empty => Some(format!("`{name}` is empty")),

@@ -107,7 +107,7 @@ fn numbers_rows(frames: &[FileFrame], name: &str) -> bool {
 /// Reads the columns, and sorts the rows by time. `decimals` contains the decimal sign of each column.
 ///
 /// # Errors
-/// [`Error::Data`] if values differ at the same time.
+/// [`Error::Data`] if a column has different values at the same time.
 pub fn read(
     frames: &[FileFrame],
     wanted: &[Wanted],
@@ -141,11 +141,11 @@ pub fn read(
     let value = value.map_or("VALUE", String::as_str);
     let hint = match keys.iter().find_map(|name| found.example_of(name).map(|text| (name, text))) {
         Some((key, text)) => format!(
-            "if `{key}` distinguishes several things, import one of them with `--where \"{key} == '{text}'\"`, or give each a \
+            "if `{key}` distinguishes several entities, import one of them with `--where \"{key} == '{text}'\"`, or give each a \
              column of its own with `--long {key},{value}`; otherwise, "
         ),
         None if frames.len() > 1 => format!(
-            "if each file contains another tag, use `--long {FILE},{value}`, which gives each file a column of its own; otherwise, "
+            "if each file contains a different tag, use `--long {FILE},{value}`, which gives each file a column of its own; otherwise, "
         ),
         None => String::new(),
     };

@@ -52,7 +52,7 @@ pub trait Backend: Send + Sync + Debug {
         gradient: bool,
     ) -> Result<Option<Inducing>>;
 
-    /// Batched forward pass, in which the network of each member is applied to its own rows. `x` is
+    /// Batched forward pass, in which the network of each member is applied to the rows of this member. `x` is
     /// `[members][inputs][rows]`, and `out` is `[members][outputs][rows]`. Fills `tape` for [`Backend::backward`].
     fn forward(&self, net: &Net, x: &[f32], rows: usize, tape: &mut Tape, out: &mut [f32]) -> Result<()>;
 

@@ -6,7 +6,7 @@ pub type Clock = dyn Fn() -> u64 + Sync;
 /// Time limit for the computation of a plan.
 #[derive(Clone, Copy)]
 pub(super) struct Budget<'a> {
-    /// Limit in milliseconds per plan; `None` if there is no limit.
+    /// Time limit per plan in milliseconds; `None` if there is no limit.
     pub limit_ms: Option<u64>,
     /// Clock that measures the time. Without a clock, there is no limit.
     pub clock: Option<&'a Clock>,

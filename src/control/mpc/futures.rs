@@ -44,16 +44,17 @@ impl Futures {
         Self { members: (0..n).map(member).collect(), noise: Noise::Planned, pessimism: 0.0 }
     }
 
-    /// Creates the futures for a plan that starts at the edge of the model's support or outside it. These futures use a
-    /// few members of the first half of the ensemble, without noise, so that costs differ between futures only because
-    /// of epistemic uncertainty.
+    /// Creates the futures for a plan that starts at the edge of the model's support or outside it. Pessimistic futures
+    /// use a few members of the first half of the ensemble, without noise, so that costs differ between futures only
+    /// because of epistemic uncertainty.
     pub fn pessimistic(members: usize, pessimism: f64) -> Self {
         // A standard deviation needs at least two members.
         let count = members.div_ceil(2).clamp(2.min(members.max(1)), MOST_PESSIMISTIC);
         Self { members: (0..count).map(Some).collect(), noise: Noise::None, pessimism }
     }
 
-    /// Futures for re-scoring a plan that was optimised in the futures `self` (requirement SUP-5). The held-out futures
+    /// Futures for re-scoring a plan that was optimised in the futures of `self` (requirement SUP-5).
+    /// The held-out futures
     /// use members of the second half of the ensemble, or individual members if the plan was optimised on the mean.
     /// `None` if there are no held-out members.
     pub fn held_out(&self, members: usize) -> Option<Self> {

@@ -1,5 +1,5 @@
-//! Derivatives of the cost and of the limited signals with respect to a plan, by forward differences of the whole
-//! rollout in one batch.
+//! Computes the derivatives of the cost and of the limited signals with respect to a plan. The derivatives are forward
+//! differences between complete rollouts, which are all simulated in one batch.
 
 use super::evaluator::Evaluator;
 use super::residuals::{Residuals, SMALLEST, Trace};
@@ -54,9 +54,9 @@ pub(super) fn linearise(
     model.filter(|l| l.cost.is_finite() && l.gradient.iter().all(|g| g.is_finite()))
 }
 
-/// Computes the local model from a batch of rollouts. The first candidate is the unchanged control sequence. Every
-/// other candidate differs from the control sequence in one value, which is changed by the corresponding entry of
-/// `differences`.
+/// Computes the local model from a batch of rollouts. The first candidate is the unchanged control sequence. Each of
+/// the remaining candidates differs from the control sequence in one value, which is changed by the corresponding entry
+/// of `differences`.
 fn local_model(
     evaluator: &mut Evaluator,
     setup: &Setup,

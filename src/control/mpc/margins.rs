@@ -10,14 +10,15 @@ pub(super) struct Margins {
     pub futures: usize,
     /// `[limits][horizon]`.
     pub widths: Vec<Vec<f64>>,
-    /// Deviation of the limited signal in each future of the plan from its mean over all futures,
+    /// Deviation of the limited signal from its mean over all futures, for each future of the plan:
     /// `[limits][horizon][futures]`.
     pub deviations: Vec<Vec<f64>>,
 }
 
 impl Margins {
-    /// The tightened bounds of `limit` at `step`, shifted by the deviation of the limited signal in future number
-    /// `future` of the plan. If the tightened bounds cross, both are set to their midpoint before they are shifted.
+    /// The tightened bounds of `limit` at `step`, shifted by the deviation of the limited signal in the future with
+    /// index `future`. If the tightened bounds cross, both are replaced by their midpoint. The shift is applied
+    /// afterwards.
     pub fn tightened(&self, limit: usize, bounds: Bounds, step: usize, future: usize) -> Bounds {
         let Some(width) = self.widths.get(limit).map(|w| w[step]) else { return bounds };
         let deviation = self.deviations[limit][step * self.futures + future];

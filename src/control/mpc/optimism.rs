@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Savings of plans over their horizons compared with holding the controls, summed over plans (requirement SUP-5). A
+/// Savings over the horizons of plans, compared with constant controls and summed over all plans (requirement SUP-5). A
 /// plan is the best of many candidates in the futures for which it was optimised, so its predicted saving is too
 /// optimistic (the optimiser's curse: Smith & Winkler 2006). Re-scoring the plans in held-out futures shows by how much
 /// the predicted saving is too high.

@@ -157,7 +157,7 @@ impl Rollout {
 /// moves to its target as fast as its move limit allows.
 pub(super) fn control_paths(setup: &Setup, start: &PlanStart, candidates: &[Vec<f64>], path: &mut Vec<f64>) {
     let (n, controls, blocks) = (candidates.len(), setup.controls.len(), &setup.horizon.blocks);
-    // Number of steps for which each control has been on or off, for each candidate.
+    // For each candidate, the number of steps for which each control has been on or off.
     let mut since: Vec<usize> = start.since.iter().flat_map(|s| std::iter::repeat_n(*s, n)).collect();
     path.resize(blocks.horizon() * controls * n, 0.0);
     for h in 0..blocks.horizon() {

@@ -74,7 +74,8 @@ fn each_step() -> usize {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TuningTrial {
     pub setting: MpcSettings,
-    /// Number of closed-loop runs of the candidate. Candidates that were dropped early have fewer runs than the others.
+    /// Number of closed-loop runs of the candidate. Candidates that were dropped early have fewer runs than candidates
+    /// that were fully tested.
     pub runs: usize,
     /// Mean objective per run, adjusted for the difficulty of the plant models on which the candidate is tested;
     /// infinite (`null` in JSON) if a run failed.

@@ -47,8 +47,8 @@ impl ControlConstraints {
         }
     }
 
-    /// Number of steps since the control was last switched on or off, after it moves from `last` to `value` and stays
-    /// there for `steps` steps.
+    /// Number of steps since the control was last switched on or off, counted after the control has moved from `last`
+    /// to `value` and stayed there for `steps` steps.
     pub fn since(&self, last: f64, since: usize, value: f64, steps: usize) -> usize {
         let switched = self.switching.is_on(value) != self.switching.is_on(last);
         if switched { steps } else { since.saturating_add(steps) }
@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(control(10.0, 1.0, 0.0).nearest(5.0, 0, 9.0), 6.0);
         assert_eq!(control(10.0, 1.0, 0.0).nearest(20.0, 0, 9.0), 19.0);
         assert_eq!(control(10.0, inf, 0.0).nearest(20.0, 0, 12.0), 10.0);
-        // The target is 9. From 4, the only multiple of 3 that one move can reach is 3. From 4.5, no multiple can be
+        // The target is 9. From 4, one move can reach only one multiple of 3, which is 3. From 4.5, no multiple can be
         // reached in one move, so the control moves as far as possible towards 9.
         assert_eq!(control(10.0, 1.0, 3.0).nearest(4.0, 0, 9.0), 3.0);
         assert_eq!(control(10.0, 1.0, 3.0).nearest(4.5, 0, 9.0), 5.5);

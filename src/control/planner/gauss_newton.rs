@@ -26,7 +26,7 @@ use super::step::{control_rows, limit_rows, scales, solve_by_rank};
 /// Damped Gauss-Newton for objectives made of squares, absolute values and exceedances.
 #[derive(Debug, Clone, Copy)]
 pub struct GaussNewton {
-    /// Number of iterations for the best start.
+    /// Maximum number of iterations.
     pub iterations: usize,
     /// Number of starts in the first iteration. Later iterations use only the best start.
     pub starts: usize,

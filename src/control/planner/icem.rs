@@ -1,6 +1,6 @@
 //! The improved cross-entropy method (iCEM: Pinneri et al. 2020).
 //!
-//! The method differs from CEM in the following points:
+//! The method differs from CEM in the following ways:
 //! 1. The noise is coloured: its power spectral density is proportional to 1/f^β (`beta`, default 2.5, in the range of
 //!    the paper). Coloured noise excites slow plants long enough for them to respond.
 //! 2. A fraction `keep` of the elites (default 0.3, as in the paper) is reused in the next iteration and, shifted in

@@ -52,7 +52,7 @@ impl Planner for Qp {
         let mut batch = CandidateBatch::with_initial(problem, warm);
         let scale = scales(problem);
         let mut radius = f64::INFINITY;
-        // Number of consecutive iterations in which the cost hardly fell.
+        // Number of consecutive iterations in which the cost decreased only slightly or not at all.
         let mut idle = 0;
         for _ in 0..self.iterations {
             if idle > 1 || (problem.out_of_time)() || !batch.best().cost.is_finite() {

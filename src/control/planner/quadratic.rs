@@ -4,8 +4,8 @@
 //! violated limits. With a few dozen variables and few active constraints, the dual method needs only a few iterations.
 //! The dual method starts from the unconstrained minimum, so it needs no feasible starting point. Constraints that
 //! contradict the active constraints are omitted and do not cause a failure. The planner in `qp.rs` solves one
-//! larger sparse program per iteration. The dual method does not accept the possibly singular Hessian of the program in
-//! `qp.rs`, which has slack variables, so `qp.rs` uses Clarabel.
+//! larger sparse program per iteration. The program in `qp.rs` has slack variables, so its Hessian may be singular,
+//! which the dual method cannot handle. Therefore, `qp.rs` uses Clarabel.
 
 use nalgebra::{Cholesky, DMatrix, DVector};
 
@@ -40,7 +40,7 @@ impl Quadratic {
     /// Returns the minimiser subject to `rows`; `None` if the Hessian is not positive definite or not finite.
     ///
     /// The method starts from the unconstrained minimum and repeatedly makes the most violated row active until all
-    /// rows are satisfied. Rows that contradict the active rows are skipped and remain violated.
+    /// rows are satisfied. Constraint rows that contradict the active rows are skipped and remain violated.
     pub fn minimise(&self, rows: &[Row]) -> Option<DVector<f64>> {
         let factor = Cholesky::new(self.hessian.clone())?;
         let mut x = -factor.solve(&self.gradient);
@@ -70,7 +70,7 @@ fn most_violated(rows: &[Row], infeasible: &[bool], x: &DVector<f64>) -> Option<
 }
 
 /// Moves `x` until it satisfies row `new`, dropping active rows whose multiplier would become negative. Returns false
-/// if no point satisfies `new` and the active rows.
+/// if no point satisfies both `new` and the active constraints.
 fn add_constraint(
     factor: &Cholesky<f64, nalgebra::Dyn>,
     rows: &[Row],

@@ -4,8 +4,8 @@
 //! An output is independent if all of the following conditions are satisfied out of fold:
 //!
 //! - The values of the output are never negative.
-//! - No candidate predicts the output significantly better than the mean, by the rule of `compare` for the CRPS or the
-//!   squared error, and the mean predicts the output better than persistence does.
+//! - By the rule of `compare`, no candidate has a significantly lower CRPS or squared error than the mean, and the mean
+//!   predicts the output better than persistence does.
 //! - Sums of the values over the horizon have the variance that is expected for independent values.
 //! - The central 90 % interval of the distribution has the right coverage.
 
@@ -25,8 +25,8 @@ use crate::learn::note::{Note, NoteKind};
 use crate::learn::rollouts::Rollouts;
 use crate::stats::{mean_and_population_sd, mean_or_zero};
 
-/// Largest loss of the mean relative to that of persistence. For independent values, the ratio of the two losses is
-/// about 0.7.
+/// Largest accepted loss of the mean, relative to that of persistence. For independent values, the mean has about 0.7
+/// times the loss of persistence.
 const MAX_LOSS: f64 = 0.95;
 /// Largest factor by which the variance of sums over the horizon may differ, in either direction, from the variance for
 /// independent values (not tuned).
@@ -45,7 +45,7 @@ struct IndependentOutput {
     without: Vec<Distribution>,
 }
 
-/// Replaces the predictions of independent outputs by their means. Returns the candidates, and for each target whether
+/// Replaces the predictions of independent outputs by their means. Returns the candidates and, for each target, whether
 /// it is independent. If all targets are independent, the only remaining candidate is the mean.
 pub(super) fn with_means(
     data: &TrainingData,
@@ -137,8 +137,9 @@ fn mean_is_best(data: &TrainingData, judge: &Judge, candidates: &[Candidate], k:
         pairs.filter_map(|(run, last)| target_loss((run, calibration), (&last, persistence), k)).collect()
     };
     let own = losses(&mean_runs, &calibration);
-    // If most values are zero, the CRPS of a model may be higher than that of the mean although an input has an effect.
-    // The squared error reveals the effect of the input.
+    // If most values are zero, the CRPS of a model may be higher than the CRPS of the mean, even though an input has an
+    // effect.
+    // The squared error of the forecasts reveals the effect of such an input.
     let own_errors: Vec<f64> = mean_runs.iter().filter_map(|run| squared_error(run, k)).collect();
     let better = |c: &Candidate| {
         let errors: Vec<f64> = c.runs.iter().filter_map(|run| squared_error(run, k)).collect();
@@ -185,7 +186,7 @@ fn variance_ratio(deviations: &[Vec<f64>], horizon: usize) -> f64 {
 }
 
 /// Measures slow changes of the mean: the standard deviation of the means over long periods, relative to the standard
-/// deviation of the values. The variance expected for independent values is subtracted first.
+/// deviation of the values. The variance that even the means of independent values would have is subtracted first.
 fn drift(deviations: &[Vec<f64>], horizon: usize, ratio: f64) -> f64 {
     let (_, sd) = mean_and_population_sd(deviations.iter().flatten().copied().filter(|d| d.is_finite()));
     let (mut squares, mut count) = (0.0, 0.0);

@@ -39,7 +39,7 @@ pub(super) fn stack(data: &TrainingData, candidates: &[Candidate]) -> Result<Fit
 /// one, and minimise the multi-step CRPS of the runs. `runs` is `[candidates][folds]`; all runs have the same starts.
 ///
 /// The expected CRPS of a calibrated normal forecast with standard deviation σ is σ / √π. The weights therefore
-/// minimise the root mean squared error of the weighted mean, divided by its value for equal weights and summed over
+/// minimise the root mean squared error of the weighted mean, relative to the error for equal weights and summed over
 /// horizons.
 fn weights(runs: &[Vec<&Rollouts>], targets: usize) -> Vec<Vec<f64>> {
     let mut weights = vec![vec![0.0; targets]; runs.len()];

@@ -5,8 +5,8 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
 
-/// Serialises a model. Models are plain data, so serialisation is not expected to fail. If serialisation fails
-/// nevertheless, the result is empty, and [`decode`] rejects empty input.
+/// Serialises a model. Models are plain data, so serialisation is not expected to fail. If serialisation fails, the
+/// result is empty, and [`decode`] rejects empty input.
 pub fn encode<T: Serialize>(model: &T) -> Vec<u8> {
     postcard::to_allocvec(model).unwrap_or_default()
 }

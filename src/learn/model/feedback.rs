@@ -38,7 +38,7 @@ impl Feedback {
     }
 }
 
-/// For each position in `rows`, the end of the sequence of consecutive transitions to which the position belongs.
+/// For each position in `rows`, the end of the sequence of consecutive transitions that contains this position.
 pub fn sequence_ends(data: &Dataset, rows: &[usize]) -> Vec<usize> {
     let mut ends = vec![rows.len(); rows.len()];
     for i in (1..rows.len()).rev() {
@@ -54,7 +54,7 @@ pub fn longest_window(ends: &[usize], length: usize) -> usize {
 
 /// Start positions in `block` of windows that contain `length` consecutive transitions. The starts are `stride`
 /// positions apart. The first position is random, or the start of the block if `key` is `None`. A window may extend
-/// beyond the end of the block.
+/// beyond the end of its block.
 pub fn windows(
     block: Range<usize>,
     ends: &[usize],

@@ -6,11 +6,11 @@
 //! > Σ_j c_j mean over windows and steps of d_j(t)² + Σ_j λ_j ‖w_j‖²
 //!
 //! Here, d is the deviation of a simulated target from its measurement, in standardised units. Let e be the one-step
-//! error, which depends on earlier deviations of the states through the inputs. Then d(t + 1) = d(t) + e(t) for
-//! increments of states, and d = e for other targets. The weight c_j is the ratio of the one-step error to the
-//! multi-step error before the search, so that the relative weight of the penalty λ_j is preserved. The search uses
-//! L-BFGS ([`super::lbfgs`]), with gradients from reverse-mode differentiation of the simulation. One evaluation takes
-//! O(windows · length · p) operations per target.
+//! error, which depends on earlier deviations of the states through the inputs. For increments of states, the deviation
+//! accumulates: d(t + 1) = d(t) + e(t). For all other targets, d = e. The weight c_j is the ratio of the one-step error
+//! to the multi-step error before the search, so that the relative weight of the penalty λ_j is preserved. The search
+//! uses L-BFGS ([`super::lbfgs`]), with gradients from reverse-mode differentiation of the simulation. One evaluation
+//! takes O(windows · length · p) operations per target.
 
 use std::ops::Range;
 

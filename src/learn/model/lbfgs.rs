@@ -75,8 +75,8 @@ pub fn minimise(function: &Function, start: Vec<f64>, settings: Settings) -> Res
         .configure(|state| state.param(start).max_iters(settings.iterations))
         .timer(false)
         .run();
-    // The search ends without an error if a line search fails or if no evaluations remain. Errors of the function are
-    // stored in `failure`.
+    // The search ends without an error if a line search fails or if no evaluations remain. Errors that the function
+    // returns are stored in `failure`.
     let iterate = run.ok().and_then(|mut r| r.state.take_best_param());
     match problem.failure.into_inner() {
         Some(e) => Err(e),
@@ -84,8 +84,8 @@ pub fn minimise(function: &Function, start: Vec<f64>, settings: Settings) -> Res
     }
 }
 
-/// The function in the form expected by argmin. The crate argmin requests the value and the gradient separately, so the
-/// last evaluation is stored.
+/// The function in the form that the crate argmin expects. The crate argmin requests the value and the gradient
+/// separately, so the last evaluation is stored.
 struct Problem<'a> {
     function: &'a Function<'a>,
     scale: f64,

@@ -81,8 +81,8 @@ impl Linear {
             let counts = blocks.bootstrap(key.fold(m as u64));
             let mut member = solve(&sum(&|b| f64::from(counts[b])))?;
             if let (Some(horizon), Some(mean)) = (&horizon, &mean) {
-                // The search starts from the mean model plus the difference between the one-step solution of the
-                // member and that of the mean model.
+                // The search starts from the mean model, shifted by the difference between the member's one-step
+                // solution and the mean model's one-step solution.
                 for (((b, w), (b_1, w_1)), (b_k, w_k)) in member.iter_mut().zip(&one_step).zip(mean) {
                     *b += b_k - b_1;
                     *w += w_k - w_1;

@@ -1,4 +1,4 @@
-//! A model in which some targets are constants, namely the means of the outputs that no input explains.
+//! A model that predicts some targets as constants: the means of the outputs that no input explains.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub struct Mean {
     inputs: usize,
     /// The model of the other targets; `None` if all targets are constants.
     other: Option<Arc<dyn Regressor>>,
-    /// The constant of each target; `None` if the target is predicted by the other model.
+    /// The constant of each target; `None` if `other` predicts the target.
     means: Vec<Option<f64>>,
 }
 
@@ -27,7 +27,7 @@ pub struct Mean {
 #[derive(Serialize, Deserialize)]
 struct StoredMean {
     inputs: usize,
-    /// Name and bytes of the other model.
+    /// Name and bytes of the model for the targets that are not constant.
     other: Option<(String, Vec<u8>)>,
     means: Vec<Option<f64>>,
 }
@@ -40,7 +40,7 @@ impl Mean {
     pub fn new(model: Arc<dyn Regressor>, means: Vec<Option<f64>>) -> Result<Self> {
         let (inputs, targets) = model.shape();
         if means.len() != targets {
-            return Err(Error::Internal("the number of constants differs from that of the targets".into()));
+            return Err(Error::Internal("the number of constants differs from the number of targets".into()));
         }
         let other = means.iter().any(Option::is_none).then_some(model);
         Ok(Self { inputs, other, means })

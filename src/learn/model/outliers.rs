@@ -1,14 +1,14 @@
 //! Leaves out training rows from which a model should not learn: start-ups, trips and sensor jumps.
 //!
 //! A linear model is first fitted to the rows whose target values are not extreme. A row is an outlier if a residual of
-//! this model is more than six robust standard deviations from the median residual. A large change of a target that the
-//! inputs explain is therefore not an outlier. If a control moved exceptionally far in the lagged rows that the model
-//! reads, the row is not regarded as an outlier, because the first fit cannot determine the effect of a control that
-//! rarely moves.
+//! this model is more than six robust standard deviations from the median residual. A large change in a target is
+//! therefore not an outlier if the inputs explain the change. If a control moved exceptionally far in the lagged rows
+//! that the model reads, the row is not regarded as an outlier, because the first fit cannot determine the effect of a
+//! control that rarely moves.
 //!
 //! The robust standard deviation is the larger of the scaled median absolute deviation and the scaled distance between
-//! the 0.5th and 99.5th percentiles. Because of the percentiles, the rare changes of a mostly constant signal do not
-//! count as outliers. A target that is constant in at least 99 % of the rows has no outliers.
+//! the 0.5th and 99.5th percentiles. Because the percentiles are included, the rare changes of a mostly constant signal
+//! do not count as outliers. A target that is constant in at least 99 % of the rows has no outliers.
 
 use super::blocks::Blocks;
 use super::ridge::{Basis, Gram};
@@ -81,7 +81,7 @@ fn exceptional_moves(data: &Dataset, rows: &[usize]) -> Vec<bool> {
     let mut exceptional = vec![false; rows.len()];
     for moves in &data.control_moves {
         let (low, high) = usual_range(rows.iter().map(|r| moves[*r]).filter(|m| m.is_finite()).collect());
-        // If the control hardly ever moves, the range is unbounded, and every move is exceptional.
+        // If the control hardly ever moves, there is no usual range of moves, and every move is exceptional.
         let unusual = |m: f64| if low.is_finite() { m < low || m > high } else { m != 0.0 };
         for (found, r) in exceptional.iter_mut().zip(rows) {
             let from = data.row.partition_point(|t| t + data.layout.depth() <= data.row[*r]);

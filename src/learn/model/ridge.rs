@@ -81,7 +81,8 @@ impl Gram {
         blocks.ranges.par_iter().map(|b| Self::from_rows(data, &rows[b.clone()], x, y)).collect()
     }
 
-    /// Sum of the squared errors of a linear model of target `j` over the rows of this Gram matrix.
+    /// Sum of the squared errors of a linear model that predicts target `j`, over the rows that this Gram matrix
+    /// summarises.
     pub fn squared_error(&self, j: usize, intercept: f64, weights: &DVector<f64>) -> f64 {
         let t = 1 + self.inputs + j;
         let mut sum = self.at(t, t) - 2.0 * intercept * self.at(0, t) + intercept.powi(2) * self.rows();

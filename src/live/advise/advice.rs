@@ -25,7 +25,7 @@ pub struct Advice {
     pub support: Support,
     /// Fraction of simulated futures in which the plan has a lower objective than unchanged controls.
     pub confidence: f64,
-    /// Mean change of the objective over the horizon if the plan is followed instead of keeping the controls unchanged.
+    /// Mean change of the objective over the horizon if the plan is followed, compared with unchanged controls.
     pub objective_change: f64,
     /// 90 % interval of the change of the objective over simulated futures.
     pub objective_interval: [f64; 2],

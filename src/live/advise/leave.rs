@@ -44,7 +44,7 @@ pub fn reason_to_leave(
         "no better controls were found".to_owned()
     } else {
         format!(
-            "the plan would change the objective by {mean:.4} on average, which is less than its uncertainty (90 % \
+            "the plan would change the objective by {mean:.4} on average, which is less than the uncertainty (90 % \
              interval: {low:.4} to {high:.4})"
         )
     })

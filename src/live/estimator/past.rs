@@ -24,7 +24,7 @@ pub struct Past {
     forecast: Forecast,
     /// Index of the run's first row in the trajectory.
     first: usize,
-    /// Index of the first row whose values later rows may use as past values.
+    /// Index of the first row whose values may be used as past values of later rows.
     earliest: usize,
     /// Number of rows at the beginning of the run that have been dropped from memory.
     dropped: usize,
@@ -92,8 +92,8 @@ impl Past {
         self.forecast.realised.time(self.first)
     }
 
-    /// Excludes all values recorded so far from use by later rows. This function is called if a state has no value in
-    /// the newest row.
+    /// Prevents later rows from using any of the values recorded so far. This function is called if a state has no
+    /// value in the newest row.
     pub fn skip(&mut self) {
         self.earliest = self.forecast.realised.steps;
         self.measured = 0;
@@ -106,9 +106,9 @@ impl Past {
         if lag < self.in_memory() { t.columns[signal][t.steps - 1 - lag] } else { f64::NAN }
     }
 
-    /// Number of consecutive steps before the newest row in which the control `signal` (in column `column`) was always
-    /// on or always off. If no earlier switch is known, the control is assumed to have been in its state long enough to
-    /// be switched again.
+    /// Number of consecutive steps before the newest row in which the control `signal` (in column `column`) was
+    /// continuously on or continuously off. If no earlier switch is known, the control is assumed to have been in its
+    /// state long enough to be switched again.
     pub fn since(&self, signal: &Signal, column: usize) -> usize {
         let memory = signal.switching.memory();
         if memory == 0 || self.in_memory() == 0 {
@@ -127,8 +127,8 @@ impl Past {
         }
     }
 
-    /// Adds a row for a new step. In this row, outputs and derived signals keep their last values, constants have their
-    /// fixed values, and all other signals are missing.
+    /// Adds a row for a new step. In the new row, outputs and derived signals keep their last values, constants have
+    /// their fixed values, and all other signals are missing.
     pub fn push(&mut self, equations: &Equations) {
         let has_last = self.in_memory() > 0;
         if self.forecast.realised.steps >= 2 * KEPT_ROWS {

@@ -11,7 +11,7 @@ use crate::stats::{quantile_type_6, sorted_finite};
 use crate::twin::Support;
 use crate::units::unit_suffix;
 
-/// Number of answers whose computing times are kept: 18 hours with one answer per second (not tuned).
+/// Number of answers whose computing times are kept, enough for 18 hours at one answer per second (not tuned).
 const MAX_TIMES: usize = 65_536;
 /// Maximum number of KPIs that are averaged (not tuned).
 const MAX_KPIS: usize = 64;
@@ -156,7 +156,7 @@ impl Tally {
             let end = |v: &Option<f64>| v.map_or_else(|| "open".to_owned(), |v| v.to_string());
             let unit = unit_suffix(unit);
             text += &format!(
-                "soft limit violated: {name} was outside [{}, {}] in {violations} of {values} values, by at most \
+                "soft limit violated: {name} was outside [{}, {}] for {violations} of {values} values, by at most \
                  {worst:.4}{unit}\n",
                 end(low),
                 end(high)

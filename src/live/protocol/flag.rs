@@ -31,13 +31,13 @@ pub enum FlagKind {
     Unknown,
     /// A signal has no value.
     Missing,
-    /// A value is not a number, or the value of a key that needs a table is not a table.
+    /// A value has the wrong type: it must be a number, or a table if the key requires a table.
     Type,
     /// A value is implausibly far outside the logged range.
     Absurd,
     /// A value is outside the range `valid` of its signal.
     Invalid,
-    /// A value has been constant for longer than the setting `flat` of its signal allows.
+    /// A value has been constant for longer than the time `flat` that is set for its signal.
     Stuck,
     /// A control that is reported as applied is outside its hard limits, so it cannot have been applied.
     Applied,

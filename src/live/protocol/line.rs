@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 
 use super::flag::{Flag, FlagKind};
 
-/// Maximum length of a line that is read, in bytes (not tuned). A line above this maximum length is answered, but its
-/// content is ignored.
+/// Maximum length of a line that is read, in bytes (not tuned). A line that is longer than this limit is answered, but
+/// its content is ignored.
 pub const MAX_LINE_BYTES: usize = 1 << 20;
 /// Largest line number. Above 2^53 ≈ 9e15, an `f64` cannot represent every integer.
 const MAX_LINE_NUMBER: f64 = 9e15;

@@ -1,6 +1,6 @@
 //! Finds the position of each line in its run, even if line numbers are missing, repeated or wrong.
 
-/// Number of consecutive unexpected line numbers after which they are accepted as a new numbering (not tuned).
+/// Number of consecutive unexpected line numbers after which these numbers are accepted as a new numbering (not tuned).
 const ACCEPT_AFTER: usize = 3;
 /// Like [`ACCEPT_AFTER`], but for line numbers that start again at 0 or at the number of the run's first line (not
 /// tuned).
@@ -16,7 +16,8 @@ pub enum Place {
         /// Whether lines are missing before this line.
         gap: bool,
     },
-    /// The line has an old number, so it is treated as a repetition of an earlier line.
+    /// The number of the line is not higher than that of the last line, so the line is treated as a repetition of an
+    /// earlier line.
     Old,
     /// The line is the first line of a new run.
     Start,
@@ -40,7 +41,7 @@ pub struct Order {
 impl Order {
     /// Assigns a position to the line with the number `k`, or to an unnumbered line if `k` is `None`. If the line
     /// number jumps by more than `most`, the new number is not accepted immediately. A line can replace up to `most` of
-    /// the latest lines, but only lines whose numbers were assumed. `fresh` means that the line reports nothing about
+    /// the latest lines, but only lines whose numbers were assumed. If `fresh` is true, the line reports nothing about
     /// an earlier interval, as is the case for the first line of a run.
     pub fn place(&mut self, k: Option<i64>, fresh: bool, most: i64) -> Place {
         let Some((first, last)) = self.span else {
@@ -91,7 +92,8 @@ impl Order {
         Place::Start
     }
 
-    /// Places a new line directly after the last line, whatever the number of the new line. `gap` means that, according
+    /// Places a new line directly after the last line and ignores the number of the new line.
+    /// `gap` means that, according
     /// to the line's number, lines are missing before this line.
     fn assume_next(&mut self, first: i64, last: i64, gap: bool) -> Place {
         self.assumed += 1;

@@ -69,7 +69,8 @@ impl Tags {
                 let own = &schema.signals[signal];
                 let plausible = plausible(own.role, logged(signal));
                 let mut mapping = ColumnMapping::new(spec, &own.unit)?;
-                // Signals that differ only in `where` share a column, so lines use the names of these signals.
+                // Signals that differ only in `where` share a column, so input lines contain signal names instead of
+                // the column name.
                 if !spec.only.is_empty() {
                     mapping.column = spec.name.value.clone();
                 }

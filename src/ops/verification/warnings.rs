@@ -7,7 +7,7 @@ use crate::verify::{FrozenBaseline, Intervals, Outlier, Period, PromiseCheck, Sa
 
 /// Maximum number of unusual weeks and days that the warnings list.
 const MAX_OUTLIERS: usize = 6;
-/// Shortest period of a promise that is not called a season, in days.
+/// A promise over fewer days than this may cover only a part of the year.
 const WHOLE_YEAR: f64 = 364.0;
 
 /// Findings about the quality of the log that concern the KPI or a driver.
@@ -84,24 +84,24 @@ pub(super) fn unusual(found: &[Outlier]) -> Vec<String> {
     };
     let mut out: Vec<String> = found.iter().take(MAX_OUTLIERS).map(text).collect();
     if found.len() > MAX_OUTLIERS {
-        out.push(format!("{} other weeks or days have unusual use, too", found.len() - MAX_OUTLIERS));
+        out.push(format!("{} more weeks or days have unusual use", found.len() - MAX_OUTLIERS));
     }
     out
 }
 
-/// Warnings about a promise that cannot be compared without reservation.
+/// Warnings that limit the comparison of a promise with the measured saving.
 pub(super) fn about_promise(check: &PromiseCheck, reporting: &Period) -> Vec<String> {
     let promise = &check.promise;
     let mut out = Vec::new();
     if promise.days < WHOLE_YEAR {
         out.push(format!(
-            "the promise refers to {:.0} days that the scenarios represent, and it is scaled in proportion to the number of \
-             days; if the reporting period is in another season, the comparison is not fair",
+            "the promise covers the {:.0} days that the scenarios represent, and is scaled in proportion to the number of days; \
+             if the reporting period is in another season, the comparison is not fair",
             promise.days
         ));
     }
     if promise.data_end.parse::<jiff::Timestamp>().is_ok_and(|end| end > reporting.from) {
-        out.push("the report of the promise was made from data that include a part of the reporting period".to_owned());
+        out.push("the data behind the promise include a part of the reporting period".to_owned());
     }
     out
 }

@@ -32,7 +32,7 @@ pub struct Limit {
 pub struct TrendChart<'a> {
     pub head: Head<'a>,
     pub hours: f64,
-    /// Ticks of the time axis: (hours since the start, label).
+    /// Ticks of the time axis, as pairs (hours since the start, label).
     pub ticks: &'a [(f64, String)],
     /// The baseline first.
     pub bands: Vec<Band<'a>>,

@@ -35,7 +35,7 @@ fn close(a: &[f64], b: &[f64]) {
     assert!(a.len() == b.len() && a.iter().zip(b).all(|(x, y)| near(*x, *y)), "{a:?}\n{b:?}");
 }
 
-/// A freezer is logged when its temperature changes: once at −18 °C, then every 20 s while its door is open.
+/// The temperature of a freezer is logged only when it changes: once at −18 °C, then every 20 s while the door is open.
 #[test]
 fn a_tag_that_is_logged_on_change_has_a_mean_over_time() {
     let (mut time, mut value) = (Vec::new(), Vec::new());
@@ -141,7 +141,7 @@ fn an_increase_over_missing_readings_is_known_in_total_but_not_by_step() {
     let without = |missing: &[usize]| -> Vec<f64> {
         (0..39).map(|d| if missing.contains(&d) { f64::NAN } else { full[d] }).collect()
     };
-    // Readings lost within a day do not matter, but the total of 44 hours is not divided between days 17 and 18.
+    // Missing readings within a day do not matter, but an increase over 45 hours is not divided between days 17 and 18.
     close(&days(std::slice::from_ref(&(24 * 17 + 5..24 * 17 + 15)), "", "").0, &full);
     let gap = [24 * 17 + 2..24 * 18 + 22];
     let (found, q, finding) = days(&gap, "", "");
@@ -159,7 +159,7 @@ fn an_increase_over_missing_readings_is_known_in_total_but_not_by_step() {
     (expected[17], expected[18]) = (200.0 + 4820.0 * 23.0 / 45.0, 4820.0 * 22.0 / 45.0 + 2.0 * 10.0);
     close(&found, &expected);
     assert_eq!(finding.unwrap().action.as_str(), "interpolated");
-    // Two gaps are added up, and a gap of more than `max_gap` is reported with that setting.
+    // The increases over two gaps are added up, and the message about a gap longer than `max_gap` names that setting.
     let (found, _, finding) = days(&[24 * 17 + 2..24 * 18 + 22, 24 * 30..24 * 30 + 1], "", "");
     close(&found, &without(&[17, 18, 29, 30]));
     let note = finding.unwrap().note;
@@ -282,7 +282,7 @@ fn several_things_with_equal_times_are_refused_and_can_be_selected() {
     assert!(text.contains("`north`") && text.contains("`west`"), "{text}");
 }
 
-/// Every tenth hour of an hourly energy is missing.
+/// Every tenth value of an hourly energy signal is missing.
 #[test]
 fn lost_rows_of_an_amount_are_not_read_as_zero() {
     let kept: Vec<i64> = (0..24 * 20).filter(|h| h % 10 != 3).collect();

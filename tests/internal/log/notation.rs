@@ -173,7 +173,8 @@ fn numberings_of_time_that_cannot_be_read_are_named() {
         let text = data_error(dir.path(), &twin("15min", ""));
         assert!(text.contains(formula) && text.contains("`time`"), "{formula}: {text}");
     }
-    // quarters of an hour since the start, numbers of rows, and times that were made from numbers in a wrong unit
+    // time columns with the quarter hours since the start, with row numbers, and with times that were converted from
+    // numbers in the wrong unit
     let quarters: Vec<f64> = (0..N).map(|i| 0.25 * i as f64).collect();
     let dir = log(floats("time", &quarters), vec![floats("x", &x()), floats("u", &u())]);
     assert!(data_error(dir.path(), &twin("15min", "")).contains("set `time_unit = \"h\"`"));

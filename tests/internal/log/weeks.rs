@@ -37,7 +37,7 @@ fn shop(days: &[i64]) -> TempDir {
 const AMOUNT: &str = "{ name = \"x\", role = \"output\", unit = \"item\", kind = \"amount\" }";
 const EMPTY: &str = "{ name = \"x\", role = \"output\", unit = \"item\", kind = \"amount\", empty = 0 }";
 
-/// The sums of the weeks `weeks` over the logged days.
+/// The sum over the logged days of each week in `weeks`.
 fn sums(days: &[i64], weeks: std::ops::Range<i64>) -> Vec<f64> {
     weeks.map(|w| days.iter().filter(|d| **d / 7 == w).map(|d| sold(*d)).sum()).collect()
 }
@@ -48,7 +48,7 @@ fn weeks_of_working_days_are_complete_and_their_weekends_are_explained() {
     let days: Vec<i64> = (2..7 * 30 + 5).filter(|d| d % 7 < 5).collect();
     let dir = shop(&days);
     let (t, q) = read(dir.path(), &twin("1w", "", EMPTY)).unwrap();
-    // The first week lacks two working days, and the last one is complete although it ends on a Friday.
+    // The first week lacks two working days, but the last week is complete although its last rows are on a Friday.
     assert_eq!(t.columns[0], sums(&days, 1..31));
     assert_eq!((count(&q, "partial-step"), q.signals[0].coverage), (1, 1.0));
     let (t, q) = read(dir.path(), &twin("1w", "", AMOUNT)).unwrap();
@@ -80,7 +80,7 @@ fn days_of_a_weekend_without_rows_are_zero_missing_or_split() {
 
 #[test]
 fn the_first_and_the_last_week_are_left_out_if_they_are_incomplete_and_days_without_rows_are_zero() {
-    // a tenth of the days, in no rhythm, have no row
+    // two of every 11 days have no rows, so the gaps do not follow the weekdays
     let days: Vec<i64> = (2..7 * 40 + 4).filter(|d| d * d % 11 != 3).collect();
     let dir = shop(&days);
     let (t, q) = read(dir.path(), &twin("1w", "", EMPTY)).unwrap();

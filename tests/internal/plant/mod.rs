@@ -132,8 +132,8 @@ impl Plant {
         self.schema.find(name).unwrap()
     }
 
-    /// A twin with the learned function `regressor` of `inputs`. All rows of `log` are used as training data of the
-    /// twin.
+    /// A twin that predicts `targets` from `inputs` with the learned function `regressor`. All rows of `log` are used
+    /// as training data of the twin.
     pub fn twin(&self, inputs: &[(usize, usize)], targets: &[Target], regressor: Known, log: &Trajectory) -> Twin {
         let layout = Layout { inputs: inputs.to_vec(), targets: targets.to_vec() };
         let map = StepMap {

@@ -38,7 +38,8 @@ fn a_diff_lists_only_changed_kpis() {
     b.scenarios[3].name = "evening".into();
     b.provenance.model_version = "other".into();
     let d = diff(&a, &b);
-    // One KPI has changed. The 18 KPIs of the renamed scenario are missing from one report and new in the other.
+    // One KPI has changed. The 18 KPIs of the renamed scenario are missing from one report and appear as new in the
+    // other report.
     assert_eq!(d.changes.len(), 1 + 2 * 18);
     assert_eq!(
         (d.changes[0].scenario.as_str(), d.changes[0].case.as_str(), d.changes[0].kpi.as_str()),

@@ -1,4 +1,4 @@
-//! Tests of the money figures: one definition of a saving per report, and no figure that is not in the results.
+//! Tests of the money figures: one definition of a saving per report, and only figures that are in the results.
 
 use twinopt::report::render;
 use twinopt::scenario::results::Results;
@@ -70,7 +70,7 @@ fn every_money_figure_is_in_the_results() {
 fn the_same_saving_is_printed_everywhere() {
     let mut results = fixture::datacenter();
     let objective = &mut results.annual[1].objective_change;
-    // Penalties of 3 000 EUR are avoided, which nobody pays.
+    // The change also avoids penalties of 3 000 EUR, which are not actually paid.
     (objective.mean, objective.low, objective.high) = (objective.mean - 3e3, objective.low - 3e3, objective.high - 3e3);
     let html = render(&results).unwrap();
     let saved = -results.annual[1].cash_change.unwrap().mean;
@@ -135,7 +135,7 @@ fn the_measured_value_is_printed_beside_the_baseline() {
     assert!(rows.contains("KPI Unit baseline warmer mpc"), "{rows}");
 }
 
-/// The carbon dioxide of a KPI in a composite unit is printed in tonnes.
+/// The carbon dioxide emissions of a KPI with a composite unit are printed in tonnes.
 #[test]
 fn carbon_is_printed_in_tonnes() {
     let mut results = fixture::datacenter();

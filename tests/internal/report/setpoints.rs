@@ -1,4 +1,4 @@
-//! Tests of what page one tells operators to do: what to set, when to stop, what was rejected, and which conditions the
+//! Tests of what page one tells operators: what to set, when to stop, what was rejected, and which conditions the
 //! log does not contain.
 
 use twinopt::scenario::results::{HourRange, Results, Setting, StopRule, TimetableEntry, ValueRange};
@@ -81,8 +81,8 @@ fn the_stop_rules_have_a_tag_a_value_and_a_time() {
         "{text}"
     );
     assert!(text.contains(cost), "{text}");
-    // The heat wave reaches 35.3 °C, which is above the log's 31 °C, so the threshold of the stop rule must not be
-    // below 35.3 °C.
+    // The heat wave reaches 35.3 °C, which is above the log's maximum of 31 °C, so the threshold of the stop rule must
+    // not be below 35.3 °C.
     assert!(text.contains("or outdoor_temp exceeds 35.3 °C."), "{text}");
     // The most tolerant rule of all scenarios applies, so that no scenario triggers it.
     results.scenarios[1].cases[2].limits[0].stop =

@@ -198,8 +198,8 @@ fn violations_of_a_soft_limit_count_over_all_scenarios() {
         (l.share_beyond, l.chance, l.worst) = (share, 0.5, 0.4);
     };
     let now = results.scenarios[2].cases[0].limits[0].share_beyond;
-    // Compared with the baseline, the case violates the limit much less often in the other scenarios and slightly more
-    // often in this one.
+    // Compared with the baseline, the case violates the limit slightly more often in one scenario and much less often
+    // in all other scenarios.
     for s in [0, 1, 3] {
         results.scenarios[s].cases[0].limits[0].share_beyond = 0.2;
     }

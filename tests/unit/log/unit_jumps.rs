@@ -106,7 +106,8 @@ fn a_change_of_unit_of_a_noisy_signal_is_found() {
 #[test]
 fn a_plant_that_changes_its_operating_point_keeps_its_unit() {
     let noise = |i: usize| Key::new(3).normal(i as u64);
-    // a change by another factor, one that is also the ratio of two units but with additive noise, and many changes
+    // a change by a factor that is no ratio of units, a change by such a ratio but with additive noise, and many
+    // changes
     let other = |i: usize| if (500..800).contains(&i) { 5.0 * load(i) } else { load(i) };
     let additive = |i: usize| if (500..800).contains(&i) { 36.0 } else { 10.0 } + 0.3 * noise(i);
     let often = |i: usize| if (i / 60) % 2 == 1 { 3.6 * load(i) } else { load(i) };

@@ -60,8 +60,8 @@ fn one_particle_is_never_measurable_and_zero_particles_give_nan() {
 #[test]
 fn the_interval_among_members_covers_90_percent_of_new_members() {
     // If particles repeat members, the variance about the overall mean is too small: with 6 members and 20 particles,
-    // an interval based on this variance covers only 88 % of new draws. If there is noise within members, a new draw
-    // has a new member and new noise.
+    // an interval based on this variance covers only 88 % of new draws. With noise within members, each new draw has
+    // both a new member and new noise.
     for (members, particles, noise) in [(6u64, 20u64, 0.0), (6, 20, 1.0), (3, 8, 0.0), (16, 20, 0.5), (5, 5, 0.0)] {
         let (trials, mut inside) = (6000, 0);
         for trial in 0..trials {
@@ -73,7 +73,7 @@ fn the_interval_among_members_covers_90_percent_of_new_members() {
             inside += usize::from(next >= d.low && next <= d.high);
         }
         let share = inside as f64 / trials as f64;
-        // With noise within members, the degrees of freedom are too few, so the interval is slightly too wide.
+        // With noise within members, the interval assumes too few degrees of freedom, so it is slightly too wide.
         let excess = if noise > 0.0 { 0.05 } else { 0.015 };
         assert!((0.885..0.9 + excess).contains(&share), "{members} members, {particles} particles: {share}");
     }

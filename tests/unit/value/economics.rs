@@ -45,8 +45,8 @@ fn the_model_error_does_not_cancel_over_the_years() {
     assert!(nothing.irr_note.unwrap().contains("never changes"));
 }
 
-/// The benefit of few members has the distribution mean + t s √(1 + 1/n). For the members 10, 20 and 30 thousand, s is 10
-/// thousand, and the 90 % quantile of Student's t with two degrees of freedom is 1.885618.
+/// If there are few ensemble members, the benefit is distributed as mean + t s √(1 + 1/n). For the members 10, 20 and
+/// 30 thousand, s is 10 thousand, and the 90 % quantile of Student's t with two degrees of freedom is 1.885618.
 #[test]
 fn the_risk_of_few_members_follows_students_t() {
     let e = economics(50_000.0, 0.0, &[10_000.0, 20_000.0, 30_000.0]);
@@ -105,7 +105,7 @@ fn the_saving_is_multiplied_by_the_acceptance_rate() {
         near(a.npv.p50, a.rate * e.benefit_per_year.p50 * FACTOR - 10_000.0, 1e-3);
     }
     assert_eq!(risk.acceptance[0].npv, e.npv);
-    // without a capital, the saving breaks even at zero, and no capital can be repaid by a loss
+    // a loss cannot repay any capital, so the capital has no break-even value
     let loss = economics(1_000.0, 0.0, &[-5.0; 30]).risk.unwrap();
     assert_eq!(loss.chance_of_loss, 1.0);
     assert_eq!(loss.sensitivities.iter().find(|s| s.input == Input::Capex).unwrap().break_even, None);

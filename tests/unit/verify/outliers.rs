@@ -3,8 +3,8 @@
 use super::*;
 use crate::rng::Key;
 
-/// 20 weeks of baseline and 6 weeks of reporting, from Monday 2024-01-01. The model predicts 100 on weekdays, and the
-/// errors have a standard deviation of 3; the use in the reporting period is 10 % lower.
+/// A baseline period of 20 weeks and a reporting period of 6 weeks, from Monday, 2024-01-01. The model predicts 100 on
+/// weekdays, and the errors have a standard deviation of 3; the use in the reporting period is 10 % lower.
 fn days(change: impl Fn(Date) -> f64) -> Vec<Day> {
     let key = Key::new(11);
     (0..26 * 7)

@@ -120,7 +120,7 @@ fn thousands_and_decimals_that_can_be_read_in_two_ways_are_asked_for() {
     plant.refused("--from a.csv --timezone UTC", 2).says(&["`1.234` can be read", "--decimal"]);
     plant.imported("--from a.csv --timezone UTC --decimal comma");
     assert_numbers(&plant.numbers("Wert1"), &[1234.0, 5678.0]);
-    // if the decimal point is usual, three digits after a point are decimals, not thousands
+    // in exports that usually have a decimal point, three digits after a point are decimals, not a group of thousands
     let plant = Plant::new(&[("a.csv", "time,x\n2024-01-01T00:00Z,1.234\n2024-01-01T01:00Z,5.678\n")]);
     plant.imported("--from a.csv");
     assert_numbers(&plant.numbers("x"), &[1.234, 5.678]);
@@ -137,7 +137,7 @@ fn thousands_and_decimals_that_can_be_read_in_two_ways_are_asked_for() {
 fn folders_with_keys_filter_and_become_columns() {
     let rows = |x: i32| format!("time,x\n2024-01-01T00:00Z,{x}\n2024-01-01T01:00Z,{}\n", x + 1);
     let plant = Plant::new(&[("in/site=7/a.csv", &rows(10)), ("in/site=8/a.csv", &rows(20))]);
-    plant.refused("--from in", 65).says(&["if `site` distinguishes several things", "--where \"site == '7'\""]);
+    plant.refused("--from in", 65).says(&["if `site` distinguishes several entities", "--where \"site == '7'\""]);
     plant.imported("--from in --where site|==|'8'").says(&["the folder `site` is `8`"]);
     assert_eq!(plant.columns(), ["x"]);
     assert_numbers(&plant.numbers("x"), &[20.0, 21.0]);
@@ -148,7 +148,7 @@ fn folders_with_keys_filter_and_become_columns() {
     assert_numbers(&plant.numbers("8"), &[20.0, 21.0]);
     // one file per tag
     let plant = Plant::new(&[("in/TI1.PV.csv", &rows(10)), ("in/TI2.PV.csv", &rows(20))]);
-    plant.refused("--from in", 65).says(&["if each file contains another tag, use `--long file,x`"]);
+    plant.refused("--from in", 65).says(&["if each file contains a different tag, use `--long file,x`"]);
     plant.imported("--from in --long file,x");
     assert_eq!(plant.columns(), ["TI1.PV", "TI2.PV"]);
     assert_numbers(&plant.numbers("TI2.PV"), &[20.0, 21.0]);

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::plant::{Plant, assert_numbers, modified};
 
-/// A log of 10 min steps over three days from 2024-01-30, in rows that are not sorted.
+/// A log with 10 min steps and unsorted rows, which covers three days and starts on 2024-01-30.
 fn plant_csv() -> String {
     let mut text = String::from("time,power\n");
     for i in (0..432).map(|i| i * 125 % 432) {
@@ -100,7 +100,7 @@ fn foreign_logs_and_unfinished_files_are_left_alone() {
     let ended = plant.import("--from p.csv --replace");
     assert_ne!(ended.code, Some(0));
     assert!(plant.files().iter().all(|f| !f.ends_with(".tmp")), "{:?}", plant.files());
-    // an import removes the temporary files that a killed import left
+    // an import removes the temporary files that a killed import left behind
     let plant = Plant::new(&[("p.csv", &plant_csv()), ("data/p/log/.2024-01.parquet.twinopt-import-7.tmp", "half")]);
     plant.imported("--from p.csv");
     assert_eq!(plant.files(), ["2024-01.parquet", "2024-02.parquet"]);

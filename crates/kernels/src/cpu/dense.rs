@@ -303,7 +303,7 @@ struct Backward<'a> {
     panels: usize,
     before: &'a [f32],
     grad: &'a mut [f32],
-    /// Whether to compute the gradients of the inputs.
+    /// Whether to compute the gradients with respect to the inputs.
     inputs: bool,
 }
 

@@ -40,10 +40,10 @@ pub fn pairs_mut<S: Simd>(panel: &mut [f32]) -> &mut [Pair<S>] {
     S::as_mut_simd_f32s(panel).0.as_chunks_mut().0
 }
 
-/// Decides what is done with the sums of a matrix product. `Finish` is a trait rather than a closure, because a closure
-/// that is not inlined would be compiled for the baseline CPU, without wide vector instructions.
+/// Determines what is done with the sums of a matrix product. `Finish` is a trait rather than a closure, because a
+/// closure that is not inlined would be compiled for the baseline CPU, without wide vector instructions.
 pub trait Finish<S: Simd> {
-    /// Receives the sums of column `at`.
+    /// Processes the sums that belong to column `at`.
     fn take(&mut self, s: S, at: usize, sums: Pair<S>);
 }
 

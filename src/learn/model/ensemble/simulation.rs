@@ -2,7 +2,7 @@
 //!
 //! Let d(t) be the deviation of a simulated target from the log, in standard deviations of the network's target. Let
 //! e(t) be the error of one step: the predicted mean minus the target, plus the change of the linear part due to the
-//! deviations of its inputs. Then d(t + 1) = d(t) + e(t) for increments of states, and d = e for outputs. The loss is
+//! deviations of its inputs. For increments of states, d(t + 1) = d(t) + e(t); for outputs, d = e. The loss is
 //! the mean of d² over windows and steps, weighted such that all targets contribute equally before training.
 
 use super::loss::Loss;
@@ -34,7 +34,8 @@ pub struct Simulation<'a> {
     /// Derivative of the linear part of e with respect to the deviation of each fed-back input: `[targets][fed-back
     /// inputs]`.
     linear_slopes: Vec<Vec<f32>>,
-    /// Weight of each target in the loss (`weight`), and its mean squared deviation in the last simulation (`squares`).
+    /// Weight of each target in the loss (`weight`), and mean squared deviation of each target in the last simulation
+    /// (`squares`).
     weight: Vec<f32>,
     squares: Vec<f64>,
     steps: Vec<Step>,
@@ -63,7 +64,8 @@ struct Step {
     pass: Pass,
     /// Deviations of the simulated states from the log before the step: `[members][targets][windows]`.
     before: Vec<f32>,
-    /// Deviations of the simulated states after the step, and of the simulated outputs at the step, from the log.
+    /// Deviations from the log: those of the simulated states after the step, and those of the simulated outputs at the
+    /// step.
     after: Vec<f32>,
     /// Inputs before clamping: `[members][inputs][windows]`.
     unclamped: Vec<f32>,
@@ -177,9 +179,9 @@ impl<'a> Simulation<'a> {
         Ok(self.squares.iter().zip(&self.weight).map(|(s, w)| s * f64::from(*w)).sum::<f64>() / q as f64)
     }
 
-    /// Runs the backward pass of the last [`Simulation::forward`]. Overwrites `weight_grad` with the gradients of the
-    /// loss, summed over members. The log-variances and their bounds are fitted to the likelihood of the first step
-    /// only. The inputs of the first step are measured, whereas those of later steps are predicted.
+    /// Runs the backward pass that belongs to the last call of [`Simulation::forward`]. Overwrites `weight_grad` with
+    /// the gradients of the loss, summed over members. The log-variances and their bounds are fitted to the likelihood
+    /// of the first step only. The inputs of the first step are measured, whereas those of later steps are predicted.
     fn backward(&mut self, networks: &Networks, compute: &Compute, weight_grad: &mut [f32]) -> Result<()> {
         let (q, members, length) = (networks.targets(), networks.members, self.steps.len());
         let inputs = networks.inputs();

@@ -109,8 +109,9 @@ pub fn loss_without_validation(networks: &Networks, epoch: usize) -> f64 {
     if networks.weights.iter().all(|w| w.is_finite()) { -(epoch as f64) } else { f64::NAN }
 }
 
-/// Trains all members, each on its own bootstrap sample of blocks. If `patience` is set, `networks` is set to the
-/// networks of the epoch with the lowest loss on the left-out blocks, averaged over members. Returns the number of the
+/// Trains all members, each on its own bootstrap sample of blocks. If `patience` is set, `networks` contains the
+/// networks of the epoch in which the loss on the left-out blocks, averaged over members, is lowest.
+/// Returns the number of the
 /// epoch from which the final networks were taken.
 ///
 /// # Errors
@@ -142,7 +143,7 @@ pub fn train(
         }
         for start in (0..n).step_by(settings.batch) {
             let rows = settings.batch.min(n - start);
-            // Bootstrap samples differ slightly in size, so rows are repeated in the smaller ones.
+            // Bootstrap samples differ slightly in size, so rows of the smaller samples are repeated.
             let picked: Vec<Vec<usize>> =
                 order.iter().map(|o| (start..start + rows).map(|i| o[i % o.len()]).collect()).collect();
             samples.gather(&picked, &mut pass, &mut t);

@@ -340,7 +340,7 @@ impl EarlierFit<'_> {
     }
 }
 
-/// The rows of the particles as ranges. Adjacent rows of different particles are merged into one range.
+/// Ranges that contain the rows of the particles. Adjacent rows of different particles are merged into one range.
 fn row_ranges(particles: &[Particle]) -> impl Iterator<Item = Range<usize>> {
     particles.chunk_by(|a, b| a.rows.end == b.rows.start).filter_map(|group| match group {
         [first, .., last] | [first @ last] => Some(first.rows.start..last.rows.end),

@@ -5,8 +5,8 @@ use crate::compute::{Compute, Inducing, Points, RandomFourierFeatures, Solve};
 use crate::error::{Error, Result};
 use crate::rng::Key;
 
-/// Jitters, relative to the variance, added in turn to the diagonal of a kernel matrix until its Cholesky decomposition
-/// succeeds (not tuned).
+/// Jitters, relative to the variance, that are tried on the diagonal of a kernel matrix, one after another, until the
+/// Cholesky decomposition of the matrix succeeds (not tuned).
 const JITTERS: [f64; 5] = [0.0, 1e-10, 1e-8, 1e-6, 1e-4];
 
 /// The mean of a posterior, and functions drawn from the posterior.

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::rng::Key;
 
 /// Number of rows in the first and in the second hyper-parameter search (not tuned). The first search compares several
-/// starting points, and the second continues from the best of them.
+/// starting points, and the second search continues from the best of these points.
 const FIRST_ROWS: usize = 400;
 const NEXT_ROWS: usize = 600;
 /// Number of starting points in the first hyper-parameter search (not tuned).

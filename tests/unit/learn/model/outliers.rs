@@ -55,7 +55,7 @@ fn trips_are_outliers_and_rare_moves_of_a_signal_are_not() {
 #[test]
 fn a_large_change_that_the_inputs_explain_is_not_an_outlier() {
     let (mut data, _) = pulses(0.0, 0.0);
-    // a disturbance is zero in most rows, and drives the target in the others
+    // a disturbance is zero in most rows, and drives the target in the other rows
     let d: Vec<f64> = (0..ROWS).map(|t| if t % 100 < 3 { 50.0 } else { 0.0 }).collect();
     data.y[0].iter_mut().zip(&d).for_each(|(y, d)| *y += d);
     data.x.push(d);
