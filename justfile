@@ -44,6 +44,11 @@ truth *args:
     cargo build --release --bin twinopt --example truth
     "${CARGO_TARGET_DIR:-target}/release/examples/truth" {{args}}
 
+# Prints the table in docs/plans.md: plans with default settings, compared with the optimum. Needs numpy, pyarrow and scipy.
+plans *names:
+    cargo build --release
+    python3 benches/plans.py "${CARGO_TARGET_DIR:-target}/release/twinopt" {{names}}
+
 bench:
     cargo bench
 

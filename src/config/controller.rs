@@ -140,9 +140,15 @@ pub struct MpcSpec {
     /// Controls that MPC plans (default: all).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub controls: Option<Vec<At<String>>>,
-    /// Whether plans keep each control within its logged range (default true).
+    /// Whether plans keep each control within its logged range, from the 1st to the 99th percentile (default true). The
+    /// setting does not apply to controls that no learned model reads, because known equations hold outside the range
+    /// of the log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within_log: Option<At<bool>>,
+    /// Whether plans keep each learned state within its logged range, widened by a quarter at both ends (default: the
+    /// value of `within_log`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub states_within_log: Option<At<bool>>,
     /// Forecast method for all disturbances, which overrides the methods set in the twin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forecast: Option<At<ForecastSpec>>,
@@ -191,6 +197,11 @@ impl MpcSpec {
     pub const PARTICLES: usize = 4;
     /// Largest number of moves that is chosen by default (not tuned).
     pub const MOST_MOVES: usize = 12;
+    /// Largest number of moves that is chosen by default for `milp` if all controls are continuous (not tuned).
+    pub const MOST_EXACT_MOVES: usize = 96;
+    /// Largest number of moves that is chosen by default for stores that are planned by `qp`, and for `milp` with switched
+    /// controls, whose search takes longer for every move (see docs/plans.md).
+    pub const MOST_STORE_MOVES: usize = 24;
     /// Default of `correction` (not tuned).
     pub const CORRECTION: f64 = 0.1;
 

@@ -112,6 +112,17 @@ pub enum PlannerSpec {
         #[serde(default = "default_programs")]
         iterations: At<usize>,
     },
+    /// Mixed-integer linear programming, for piecewise linear twins with switched or continuous controls. The plan is
+    /// optimal within `gap`. If the twin or the objective is not piecewise linear, the default planner is used.
+    #[serde(rename_all = "snake_case")]
+    Milp {
+        /// Largest number of nodes of the branch-and-bound search.
+        #[serde(default = "default_nodes")]
+        nodes: At<usize>,
+        /// Relative difference between the cost of the plan and its lower bound at which the search ends.
+        #[serde(default = "default_gap")]
+        gap: At<f64>,
+    },
     /// Monte Carlo tree search over moves on a grid, for discrete or staged equipment.
     #[serde(rename_all = "snake_case")]
     Mcts {
@@ -136,13 +147,22 @@ impl PlannerSpec {
         Self::Qp { iterations: default_programs() }
     }
 
+    pub fn milp() -> Self {
+        Self::Milp { nodes: default_nodes(), gap: default_gap() }
+    }
+
     pub fn mcts() -> Self {
         Self::Mcts { population: default_sequences(), levels: default_levels(), polish: default_polish() }
     }
 
-    /// Whether the planner uses derivatives of the cost of a single simulated future.
+    /// Whether the planner uses derivatives of the cost.
     pub fn uses_derivatives(&self) -> bool {
         matches!(self, Self::GaussNewton { .. } | Self::Gradient { .. } | Self::Qp { .. })
+    }
+
+    /// Whether plans are made for a single simulated future by default.
+    pub fn uses_one_future(&self) -> bool {
+        self.uses_derivatives() || matches!(self, Self::Milp { .. })
     }
 }
 
@@ -175,6 +195,12 @@ fn default_memory() -> At<usize> {
 }
 fn default_levels() -> At<usize> {
     5.into()
+}
+fn default_nodes() -> At<usize> {
+    100.into()
+}
+fn default_gap() -> At<f64> {
+    0.001.into()
 }
 fn default_temperature() -> At<f64> {
     0.1.into()

@@ -3,9 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{At, TimeSpan};
+use super::{At, TimeOfDay, TimeSpan};
 
-/// A limit on the total of a control: the sum of its values over the steps of a plan.
+/// A limit on the total of a control: the sum of its values over the steps of a plan, or of a daily period.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TotalSpec {
@@ -18,4 +18,11 @@ pub struct TotalSpec {
     /// of each plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per: Option<At<TimeSpan>>,
+    /// Start of a daily period in local time, to which the limits apply instead of the horizon. What the control has done
+    /// since the start of the period counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<At<TimeOfDay>>,
+    /// End of the daily period, which is on the next day if it is not later than `from`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<At<TimeOfDay>>,
 }

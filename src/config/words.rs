@@ -78,7 +78,7 @@ pub(super) fn example(key: &str) -> Option<&'static str> {
         "scale" => "1.2",
         "expr" => "\"hvac_power + it_power\"",
         "next" => "\"stock + received - sold\"",
-        "residual" | "within_log" => "true",
+        "residual" | "within_log" | "states_within_log" => "true",
         "effects" => "{ fan_speed = \"-\" }",
         "completeness" => "0.8",
         "currency" => "\"EUR\"",

@@ -2,7 +2,8 @@
 //! or replaced by the move of the plant's own controller.
 
 use super::{
-    Control, Controller, Mpc, Observation, OptimismCheck, SkillHorizon, limited, since, states_known, supported,
+    Control, Controller, Mpc, Observation, OptimismCheck, PlanGap, SkillHorizon, limited, since, states_known,
+    supported,
 };
 use crate::error::Result;
 use crate::schema::Role;
@@ -120,6 +121,10 @@ impl Controller for GatedMpc<'_> {
 
     fn optimism_check(&self) -> Option<OptimismCheck> {
         self.mpc.optimism_check()
+    }
+
+    fn plan_gap(&self) -> Option<PlanGap> {
+        self.mpc.plan_gap()
     }
 
     fn gate_use(&self) -> Option<GateUse> {

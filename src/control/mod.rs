@@ -28,7 +28,7 @@ pub use gated::{GateUse, GatedMpc};
 pub use hold::Hold;
 pub use hold::HoldSettings;
 pub use limit::{covering_order, limited, since};
-pub use mpc::{Clock, Mpc, OptimismCheck, SkillHorizon};
+pub use mpc::{Clock, Mpc, OptimismCheck, PlanGap, SkillHorizon};
 pub use pid::Pid;
 pub use replay::Replay;
 pub use rule::Rule;
@@ -83,6 +83,10 @@ pub trait Controller: Send {
     }
     /// Predicted and re-scored savings of the plans so far; `None` if no plan has been re-scored.
     fn optimism_check(&self) -> Option<OptimismCheck> {
+        None
+    }
+    /// How close the plans so far are to their optimum; `None` if the controller does not know.
+    fn plan_gap(&self) -> Option<PlanGap> {
         None
     }
     /// How often the moves of plans were reduced or replaced; `None` if the controller does not check its plans.

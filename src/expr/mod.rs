@@ -35,7 +35,6 @@
 //! - `degC - degC` is in K, and `degC ± K` is in degC. Operations whose result depends on the zero point of the
 //!   temperature scale (`degC + degC`, `2 * degC`) are rejected.
 
-mod affine;
 mod compile;
 mod compiler;
 mod fault;
@@ -44,6 +43,7 @@ mod lexer;
 mod program;
 mod residual;
 mod scope;
+mod symbolic;
 mod syntax;
 mod value;
 
@@ -54,5 +54,6 @@ pub use program::{Program, Registers};
 pub use residual::SCALE_STEP;
 pub(crate) use scope::UntypedSignal;
 pub use scope::{Scope, schema};
+pub use symbolic::{Arithmetic, Curve, Shape};
 #[cfg(test)]
 pub use syntax::Expression;

@@ -68,7 +68,7 @@ pub use noise_model::NoiseModel;
 #[cfg(test)]
 pub use noise_process::NoiseProcess;
 pub use note::{Note, NoteKind};
-pub use regressor::Fit;
+pub use regressor::{Coefficients, Fit};
 pub use regressor::{Particle, Regressor};
 pub use rollouts::{Rollouts, rollouts};
 #[cfg(test)]

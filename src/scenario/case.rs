@@ -240,6 +240,7 @@ impl Case {
                 .into_iter()
                 .chain(self.run.sight.iter().map(|(_, text)| text.clone()))
                 .chain(self.run.gate_use.and_then(describe::gate))
+                .chain(self.run.plan_gap.and_then(|gap| gap.text()))
                 .collect(),
             unseen: self.run.sight.iter().find(|(sight, _)| *sight == Sight::None).map(|(_, text)| text.clone()),
             optimism_check: self.run.optimism_check,

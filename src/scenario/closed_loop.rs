@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::delay::{Delay, Sight};
 use super::plant::{Compiled, Plant};
 use crate::config::ForecastSpec;
-use crate::control::mpc::SkillHorizon;
+use crate::control::mpc::{PlanGap, SkillHorizon};
 use crate::control::{
     self, Clock, Context, Controller, ControllerSettings, Forecast, GateUse, GatedMpc, Mpc, OptimismCheck, Replay,
 };
@@ -43,6 +43,7 @@ pub struct ClosedLoopRun {
     pub optimism_check: Option<OptimismCheck>,
     pub skill_horizon: Option<SkillHorizon>,
     pub gate_use: Option<GateUse>,
+    pub plan_gap: Option<PlanGap>,
     /// How much of the effects of their moves the plans cover, and a clause that describes the effects after the end of
     /// the plans.
     pub sight: Option<(Sight, String)>,
@@ -101,6 +102,7 @@ impl ClosedLoop<'_> {
             optimism_check: controller.optimism_check(),
             skill_horizon,
             gate_use: controller.gate_use(),
+            plan_gap: controller.plan_gap(),
             sight,
         })
     }

@@ -85,17 +85,20 @@ pub fn controller(
         }
         ControllerSpec::Mpc(_) => {
             let ControllerSettings::Mpc(mpc) = settings else { return "MPC".into() };
-            let planner = match select_planner(mpc, &plant.twin) {
+            let mpc = plant.tuned((**mpc).clone(), compiled);
+            let objective = mpc.planned_objective(&compiled.objective, &compiled.kpis);
+            let planner = match select_planner(&mpc, &plant.twin, &objective) {
                 PlannerSpec::GaussNewton { .. } => "Gauss-Newton",
                 PlannerSpec::Gradient { .. } => "gradient",
                 PlannerSpec::Qp { .. } => "QP",
+                PlannerSpec::Milp { .. } => "MILP",
                 PlannerSpec::Mcts { .. } => "tree search",
                 PlannerSpec::Mppi { .. } => "MPPI",
                 PlannerSpec::RandomShooting { .. } => "random shooting",
                 PlannerSpec::Cem { .. } => "CEM",
                 PlannerSpec::Icem { .. } => "iCEM",
             };
-            let ResolvedMpc { horizon, replan, risk, .. } = plant.tuned((**mpc).clone(), compiled);
+            let ResolvedMpc { horizon, replan, risk, .. } = mpc;
             let every_step = TimeSpan::from_steps(1, plant.log.step_ms);
             let replan = replan.filter(|r| *r != every_step);
             let replan = replan.map_or_else(|| "every step".into(), |r| format!("every {r}"));

@@ -5,8 +5,8 @@ use std::sync::Arc;
 pub use super::compiled::Compiled;
 use super::delay::Delay;
 use super::results::ModelCard;
-use crate::config::{Loaded, TimeSpan, TwinSpec};
-use crate::control::mpc::{ResolvedMpc, TunedMpc};
+use crate::config::{Loaded, PlannerSpec, TimeSpan, TwinSpec};
+use crate::control::mpc::{ResolvedMpc, TunedMpc, has_switched_control, select_planner};
 use crate::control::{Clock, Context, LiveSettings};
 use crate::error::Result;
 use crate::expr::Registers;
@@ -24,6 +24,8 @@ pub const HISTORY: usize = 20_160;
 
 /// A state is a store if at least this fraction of its content is left at the end of a plan (not tuned).
 const RETENTION: f64 = 0.5;
+/// Length of exact plans of stores, as a multiple of the control horizon (see docs/plans.md).
+const STORE_HORIZONS: usize = 2;
 /// Approximate number of rows of the log at which the retention of a state is computed (not tuned).
 const RETENTION_ROWS: usize = 50;
 
@@ -82,7 +84,7 @@ impl Plant {
         let horizon = settings.horizon.map_or(steps, |h| self.steps(h));
         stores.retain(|&s| self.retention(compiled, s).powf(horizon as f64) >= RETENTION);
         let span = |steps| TimeSpan::from_steps(steps, self.log.step_ms);
-        ResolvedMpc {
+        let tuned = ResolvedMpc {
             replan: settings.replan.or(Some(span(replan))),
             cost_to_go: settings.cost_to_go.or(applicable.map(|s| s.cost_to_go)),
             horizon: settings.horizon.or(Some(span(steps))),
@@ -93,7 +95,17 @@ impl Plant {
             correction: settings.correction.or(setting.map(|s| s.correction)),
             stores,
             ..settings
+        };
+        if own || applicable.is_some() || tuned.stores.is_empty() {
+            return tuned;
         }
+        // The value of a store at the end of a plan is uncertain, and known balances do not limit the horizon, so plans
+        // of stores look further ahead. With switched controls, more steps would take too long.
+        let planned = tuned.planned_objective(objective, &compiled.kpis);
+        let planner = select_planner(&tuned, &self.twin, &planned);
+        let is_fast = matches!(planner, PlannerSpec::Milp { .. } | PlannerSpec::Qp { .. });
+        let longer = if is_fast && !has_switched_control(&tuned, &self.twin) { STORE_HORIZONS * steps } else { steps };
+        ResolvedMpc { horizon: Some(span(longer)), ..tuned }
     }
 
     /// The longest delay with which a control that is planned with `settings` affects the cost of a plan.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::expr::Program;
-use crate::learn::{Particle, StepScratch};
+use crate::learn::{Particle, StepMap, StepScratch};
 use crate::rng::Key;
 use crate::schema::{Bounds, Schema};
 use crate::trajectory::{Frame, Trajectory, Window};
@@ -115,9 +115,9 @@ pub trait Dynamics: Send + Sync {
     fn is_differentiable(&self) -> bool {
         false
     }
-    /// Whether all states, all outputs and the given signals are affine functions of past states and of the controls.
-    fn is_linear(&self, _signals: &[usize]) -> bool {
-        false
+    /// The one-step map of the plant, from which planners derive exact models; `None` if there is no such map.
+    fn map(&self) -> Option<&StepMap> {
+        None
     }
     /// Largest horizon, in steps, at which forecasts of a signal beat persistence on the hold-out. `None` if the
     /// forecasts beat persistence at all scored horizons, or if the signal was not scored or has a known equation.

@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use super::carry::carry;
 use super::dynamics::{Batch, Dynamics, Support};
 use super::envelope::Envelope;
-use super::linear::is_linear;
 use super::provenance::Provenance;
 use crate::error::Result;
 use crate::expr::Program;
@@ -213,8 +212,8 @@ impl Dynamics for Twin {
         self.map.layout.targets.is_empty() || self.map.regressor.is_differentiable()
     }
 
-    fn is_linear(&self, signals: &[usize]) -> bool {
-        is_linear(&self.map, signals)
+    fn map(&self) -> Option<&StepMap> {
+        Some(&self.map)
     }
 
     fn skill_horizon(&self, signal: usize) -> Option<usize> {

@@ -6,7 +6,7 @@
 //! | `learned` | the twin: a fitted model as such a plant |
 //! | `envelope`, `marginal` | whether a point is close to the training data: jointly, and signal by signal |
 //! | `carry` | replacement of missing states by predictions |
-//! | `linear` | test whether a twin is linear |
+//! | `shapes` | test whether a twin is linear or piecewise linear |
 //! | `recorded` | a twin whose noise is the errors of the model on a logged stretch |
 //! | `artefact`, `provenance` | the file of a twin, and the data and configuration to which the twin was fitted |
 
@@ -15,13 +15,14 @@ mod carry;
 mod dynamics;
 mod envelope;
 mod learned;
-mod linear;
 mod marginal;
 mod provenance;
 mod recorded;
+mod shapes;
 
 pub use artefact::MODEL_FILE;
 pub use dynamics::{Batch, Dynamics, Support};
 pub use learned::Twin;
 pub use provenance::{Provenance, config_hash};
 pub use recorded::RecordedTwin;
+pub use shapes::Shapes;

@@ -84,13 +84,21 @@ pub(super) enum Kind {
     Terminal(Box<TerminalTerms>),
 }
 
-/// The form of a KPI as a sum over the steps of a run, if this form exists.
-pub enum PerStep<'a> {
-    /// Sum of the expression over the steps, times the factor.
-    Expression(&'a Program, f64),
-    /// Sum of the amounts by which a signal exceeds its limits, times the factor.
-    Excess(usize, Bounds, f64),
-    /// A KPI that is not a sum over steps.
+/// The contribution of one step to a KPI, if the KPI is a sum of such contributions.
+#[derive(Debug, Clone, Copy)]
+pub enum StepCost<'a> {
+    Expression(&'a Program),
+    /// The amount by which a signal exceeds its limits.
+    Excess(usize, Bounds),
+    /// The amount by which the expression exceeds a number.
+    Above(&'a Program, f64),
+    /// The absolute change of a control.
+    Travel(usize),
+    /// 1 if a control changes.
+    Moves(usize),
+    /// The expression at the last step.
+    Last(&'a Program),
+    /// The KPI is not a sum over steps.
     Other,
 }
 
@@ -192,13 +200,17 @@ impl Kpi {
         }
     }
 
-    /// Writes the KPI as a sum over the steps of a run with `steps` steps, if possible.
-    pub fn per_step(&self, steps: usize) -> PerStep<'_> {
+    /// The contribution of each step to the KPI of a run with `steps` steps, and the factor of the contributions.
+    pub fn step_cost(&self, steps: usize) -> (StepCost<'_>, f64) {
         match &self.kind {
-            Kind::Sum(p) => PerStep::Expression(p, self.factor),
-            Kind::Mean(p) => PerStep::Expression(p, (steps.max(1) as f64).recip()),
-            Kind::Exceedance(signal, soft) => PerStep::Excess(*signal, *soft, self.factor),
-            _ => PerStep::Other,
+            Kind::Sum(p) => (StepCost::Expression(p), self.factor),
+            Kind::Mean(p) => (StepCost::Expression(p), (steps.max(1) as f64).recip()),
+            Kind::Exceedance(signal, soft) => (StepCost::Excess(*signal, *soft), self.factor),
+            Kind::DegreeHours(p, above) => (StepCost::Above(p, *above), self.factor),
+            Kind::Travel(signal) => (StepCost::Travel(*signal), self.factor),
+            Kind::Moves(signal, _) => (StepCost::Moves(*signal), self.factor),
+            Kind::Final(p) => (StepCost::Last(p), self.factor),
+            _ => (StepCost::Other, self.factor),
         }
     }
 

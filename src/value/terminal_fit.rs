@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use nalgebra::{Cholesky, DMatrix, DVector};
 
-use super::kpi::{Aggregation, PerStep};
+use super::kpi::{Aggregation, StepCost};
 use super::objective::Objective;
 use super::terminal_cost::{Quadratic, TerminalCost, features, product, width};
 use crate::expr::Registers;
@@ -128,21 +128,22 @@ fn per_step(log: &Trajectory, objective: &Objective) -> Option<[Vec<f64>; 2]> {
     let mut value = [0.0];
     for (kpi, price) in objective.terms.iter().filter(|(_, price)| *price != 0.0) {
         let part = &mut costs[usize::from(kpi.aggregation() == Aggregation::Mean)];
-        let per_step = kpi.per_step(1);
+        let (cost, factor) = kpi.step_cost(1);
         for segment in &log.segments {
             for t in segment.clone() {
                 let frame = log.frame(t, segment.start);
                 part[t] += price
-                    * match &per_step {
-                        PerStep::Expression(program, factor) => {
+                    * factor
+                    * match cost {
+                        StepCost::Expression(program) => {
                             program.eval(&frame, &mut registers, &mut value);
-                            factor * value[0]
+                            value[0]
                         }
-                        PerStep::Excess(signal, range, factor) => {
-                            let v = frame.column(*signal, 0)[0];
-                            if v.is_finite() { factor * range.excess(v) } else { f64::NAN }
+                        StepCost::Excess(signal, range) => {
+                            let v = frame.column(signal, 0)[0];
+                            if v.is_finite() { range.excess(v) } else { f64::NAN }
                         }
-                        PerStep::Other => return None,
+                        _ => return None,
                     };
             }
         }

@@ -16,6 +16,7 @@ mod plans;
 #[path = "../room/mod.rs"]
 mod room;
 mod run;
+mod storage;
 mod verification;
 mod verify;
 

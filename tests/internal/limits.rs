@@ -178,7 +178,7 @@ fn a_linear_twin_with_limits_is_planned_by_quadratic_programs() {
         let plant = Plant::new(text);
         let spec: MpcSpec = toml::from_str("horizon = '10min'\nwithin_log = false").unwrap();
         let settings = ResolvedMpc { controls: vec![plant.column("valve")], ..ResolvedMpc::from(&spec) };
-        select_planner(&settings, &plant.known())
+        select_planner(&settings, &plant.known(), &plant.objective)
     };
     assert_eq!(chosen(TANKS), PlannerSpec::qp());
     let limited = TANKS.replace("2 * lower\"", "2 * lower\", hard = [-inf, 9]");
@@ -187,6 +187,16 @@ fn a_linear_twin_with_limits_is_planned_by_quadratic_programs() {
     assert_eq!(bent("0.2 * upper\"", "0.2 * max(upper, 0)\""), PlannerSpec::gauss_newton());
     assert_eq!(bent("\"upper + 2 * lower\"", "\"upper * lower\""), PlannerSpec::gauss_newton());
     assert_eq!(chosen(&TANKS.replace(", hard = [-inf, 4]", "")), PlannerSpec::gauss_newton());
+    // A switched valve and a piecewise linear or quadratic cost give a mixed-integer program.
+    let switched = |text: &str| chosen(&text.replace("max_move = 0.5", "multiple = 0.5"));
+    assert_eq!(switched(TANKS), PlannerSpec::milp());
+    assert_eq!(switched(&TANKS.replace("(upper - 5)^2", "abs(upper - 5)")), PlannerSpec::milp());
+    assert_eq!(switched(&TANKS.replace("(upper - 5)^2", "upper * lower")), PlannerSpec::mcts());
+    assert_eq!(switched(&TANKS.replace("0.2 * upper\"", "0.2 * upper * valve\"")), PlannerSpec::mcts());
+    assert_eq!(
+        switched(&TANKS.replace("{ sum = \"(upper - 5)^2\" }", "{ peak = { of = \"upper\", window = \"2min\" } }")),
+        PlannerSpec::mcts()
+    );
 
     let plant = Plant::new(TANKS);
     let twin = plant.known();

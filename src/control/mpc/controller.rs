@@ -8,6 +8,7 @@ use super::evaluator::Evaluator;
 use super::limits::control_limit;
 use super::optimism::OptimismCheck;
 use super::particle_plan::{ParticlePlan, begin_plan};
+use super::plan_gap::PlanGap;
 use super::planner_choice::select_planner;
 use super::resolved::ResolvedMpc;
 use super::setup::Setup;
@@ -73,8 +74,7 @@ impl<'a> Mpc<'a> {
                 return Err(Error::Data(format!("{message}; {help}")));
             }
         }
-        let mut objective = context.objective.clone();
-        objective.terms.extend(Objective::new(context.kpis, settings.terminal.iter().copied()).terms);
+        let mut objective = settings.planned_objective(context.objective, context.kpis);
         if settings.cost_to_go == Some(true) {
             let reach = SkillHorizon::new(horizon, dynamics, &objective).map_or(horizon, |cut| cut.reach);
             let own = context.terminal_cost.filter(|t| t.is_for(context.objective));
@@ -89,12 +89,13 @@ impl<'a> Mpc<'a> {
         let mut mpc = Self::new(settings, dynamics, objective, key);
         mpc.setup.budget.clock = context.clock;
         mpc.setup.rescoring = context.rescored;
+        mpc.setup.timezone = context.timezone.clone();
         Ok(mpc)
     }
 
     /// Creates the controller. `key` must differ from the key of the plant's noise.
     pub fn new(settings: &ResolvedMpc, dynamics: &'a dyn Dynamics, objective: Objective, key: Key) -> Self {
-        let planner = select_planner(settings, dynamics);
+        let planner = select_planner(settings, dynamics, &objective);
         let setup = Setup::new(settings, &planner, dynamics, objective);
         Self {
             setup,
@@ -158,11 +159,17 @@ impl Controller for Mpc<'_> {
     }
 
     fn depth(&self) -> usize {
-        self.setup.depth
+        self.setup.history()
     }
 
     fn skill_horizon(&self) -> Option<SkillHorizon> {
         self.setup.horizon.skill
+    }
+
+    fn plan_gap(&self) -> Option<PlanGap> {
+        let mut all = PlanGap::default();
+        self.particles.iter().for_each(|p| all.merge(&p.gap));
+        Some(all)
     }
 
     fn optimism_check(&self) -> Option<OptimismCheck> {

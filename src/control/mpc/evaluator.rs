@@ -87,6 +87,11 @@ impl Evaluator {
         self.plan.violation_penalty = None;
     }
 
+    /// Penalty on the scaled violation of a limit of the lowest priority; zero before the first candidates.
+    pub fn violation_penalty(&self) -> f64 {
+        self.plan.violation_penalty.unwrap_or(0.0)
+    }
+
     pub fn end_values(&self) -> &[EndValue] {
         &self.plan.end_values
     }

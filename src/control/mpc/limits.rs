@@ -1,10 +1,11 @@
 //! Limits on the planned controls, on the plant's signals and on totals.
 
+use super::daily_totals::PlannedTotal;
 use super::frame::CompletedFrame;
 use super::resolved::ResolvedMpc;
 use super::totals::TotalSettings;
 use crate::config::TimeSpan;
-use crate::control::planner::{ControlConstraints, TotalLimit};
+use crate::control::planner::ControlConstraints;
 use crate::schema::{Bounds, MoveLimit, Role};
 use crate::trajectory::Frame;
 use crate::twin::Dynamics;
@@ -17,7 +18,7 @@ pub(super) struct Limits {
     pub plant: Vec<PlantLimit>,
     /// Probability with which the limits of the plant are satisfied at each step; `None` if limits are not tightened.
     pub confidence: Option<f64>,
-    pub totals: Vec<TotalLimit>,
+    pub totals: Vec<PlannedTotal>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -51,15 +52,24 @@ impl PlantLimit {
     }
 }
 
-/// Limit on the total of a control over the horizon; `None` if the control is not planned.
+/// Limit on the total of a control over a horizon of `requested` steps, reduced in proportion to the fraction `share` of
+/// the horizon that is planned; `None` if the control is not planned.
 pub(super) fn total_limit(
     settings: &TotalSettings,
     controls: &[usize],
-    horizon: usize,
+    requested: usize,
+    share: f64,
     step: TimeSpan,
-) -> Option<TotalLimit> {
+) -> Option<PlannedTotal> {
     let control = controls.iter().position(|&c| c == settings.control)?;
-    Some(TotalLimit { control, bounds: settings.over(horizon, step) })
+    let share = if settings.daily.is_some() { 1.0 } else { share };
+    let Bounds { low, high } = settings.over(requested, step);
+    Some(PlannedTotal { control, bounds: Bounds { low: share * low, high: share * high }, daily: settings.daily })
+}
+
+/// The range of values of the control `signal` in plans.
+pub fn planned_range(dynamics: &dyn Dynamics, signal: usize, within_log: bool) -> Bounds {
+    control_limit(dynamics, signal, within_log).constraints.bounds
 }
 
 pub(super) fn control_limit(dynamics: &dyn Dynamics, signal: usize, within_log: bool) -> ControlLimit {
@@ -71,7 +81,7 @@ pub(super) fn control_limit(dynamics: &dyn Dynamics, signal: usize, within_log: 
         logged.low = (logged.low / s.multiple + 1e-9).floor() * s.multiple;
         logged.high = (logged.high / s.multiple - 1e-9).ceil() * s.multiple;
     }
-    let bounds = if known && within_log {
+    let bounds = if known && within_log && is_read_by_model(dynamics, signal) {
         Bounds { low: s.hard.clamp(logged.low), high: s.hard.clamp(logged.high) }
     } else {
         s.hard
@@ -89,6 +99,12 @@ pub(super) fn control_limit(dynamics: &dyn Dynamics, signal: usize, within_log: 
     ControlLimit { hard: s.hard, constraints, scale: 0.25 * width }
 }
 
+/// Whether a learned model reads `signal`. Controls that no model reads act only through known equations, which also hold
+/// outside the logged range.
+fn is_read_by_model(dynamics: &dyn Dynamics, signal: usize) -> bool {
+    dynamics.map().is_none_or(|m| !m.layout.targets.is_empty() && m.layout.inputs.iter().any(|i| i.0 == signal))
+}
+
 /// Factor between the weights of two consecutive ranks (not tuned).
 const RANK_FACTOR: f64 = 1e4;
 /// Largest ratio of the weights of the first and the last rank, chosen so that double precision can resolve both.
@@ -97,7 +113,7 @@ const LARGEST_RANK_FACTOR: f64 = 1e9;
 /// Limits on the plant's signals: hard limits first, then soft limits in the order of their ranks.
 pub(super) fn plant_limits(settings: &ResolvedMpc, dynamics: &dyn Dynamics) -> Vec<PlantLimit> {
     let schema = dynamics.schema();
-    let within_log = settings.within_log();
+    let within_log = settings.states_within_log();
     let soft = |&(signal, rank): &(usize, u32)| plant_limit(dynamics, signal, schema.signals[signal].soft, rank);
     let mut limits: Vec<PlantLimit> = (0..schema.len()).filter_map(|s| hard_limit(dynamics, s, within_log)).collect();
     limits.extend(settings.ranks.iter().filter_map(soft));

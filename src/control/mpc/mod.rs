@@ -54,7 +54,8 @@
 //!
 //! **Skill horizon.** N is at most the horizon up to which the model beats persistence on the hold-out, for every
 //! learned signal that has a hard limit or affects the objective ([`SkillHorizon`]). States with a known equation never
-//! shorten the horizon. If the horizon is shortened, the limits on totals are reduced in proportion.
+//! shorten the horizon. If the horizon is shortened, the limits on totals are reduced in proportion. What a control has
+//! done since the start of a daily period counts towards the limits of that period ([`daily_totals`]).
 //!
 //! **Disturbance observer.** After each step, b ← b + L (e − b), with the one-step prediction error e and the gain L =
 //! `correction`. The disturbance observer makes set-point tracking free of offset, even if the model is biased.
@@ -73,8 +74,10 @@
 mod blocks;
 mod budget;
 mod controller;
+mod daily_totals;
 mod end_value;
 mod evaluator;
+mod formulate;
 mod frame;
 mod futures;
 mod limits;
@@ -86,6 +89,7 @@ mod order_up_to;
 #[path = "../../../tests/unit/control/mpc/oven.rs"]
 mod oven;
 mod particle_plan;
+mod plan_gap;
 mod planner_choice;
 mod residuals;
 mod resolved;
@@ -100,8 +104,10 @@ mod violation;
 
 pub use self::budget::Clock;
 pub use self::controller::Mpc;
+pub use self::limits::planned_range;
 pub use self::optimism::OptimismCheck;
-pub use self::planner_choice::select_planner;
+pub use self::plan_gap::PlanGap;
+pub use self::planner_choice::{has_switched_control, select_planner};
 pub use self::resolved::{ResolvedMpc, require_control, require_objective};
 pub use self::skill_horizon::SkillHorizon;
 pub use self::tuning::{ExpectedKpi, MpcSettings, TunedMpc, TuningTrial};

@@ -2,13 +2,15 @@
 
 use super::end_value::end_values;
 use super::evaluator::Evaluator;
+use super::formulate::formulate;
 use super::linearise::linearise;
 use super::optimism::OptimismCheck;
+use super::plan_gap::PlanGap;
 use super::rollout::control_paths;
 use super::setup::Setup;
 use super::start::PlanStart;
 use super::tighten::tighten;
-use crate::control::planner::{CostFunction, Linearisation, Plan, Planner, Problem, project};
+use crate::control::planner::{CostFunction, Form, Linearisation, Model, Plan, Planner, Problem, project};
 
 #[derive(Default)]
 pub(super) struct ParticlePlan {
@@ -21,6 +23,8 @@ pub(super) struct ParticlePlan {
     pub failures: usize,
     /// Optimism check of the last plan.
     pub optimism_check: OptimismCheck,
+    /// Gaps of all plans so far.
+    pub gap: PlanGap,
 }
 
 impl ParticlePlan {
@@ -54,7 +58,7 @@ impl ParticlePlan {
                 .iter()
                 .map(|l| l.constraints.per_move(blocks.shortest() as f64))
                 .collect(),
-            totals: setup.limits.totals.clone(),
+            totals: setup.totals(start),
             previous: start.previous.clone(),
             since: start.since.clone(),
             scale: setup.limits.controls.iter().map(|l| l.scale).collect(),
@@ -70,6 +74,9 @@ impl ParticlePlan {
                 plan.controls.clone_from(&last.controls);
                 project(&problem, &mut plan.controls);
             }
+        }
+        if let Some(bound) = plan.bound {
+            self.gap.add(plan.cost, bound);
         }
         self.optimism_check = OptimismCheck::default();
         if start.rescore && !failed {
@@ -122,5 +129,9 @@ impl CostFunction for SimulatedCost<'_, '_> {
 
     fn linearise(&mut self, at: &[f64]) -> Option<Linearisation> {
         linearise(self.evaluator, self.setup, self.start, at)
+    }
+
+    fn formulate(&mut self, model: &mut Model, targets: &[Form], at: &[f64]) -> bool {
+        formulate(self.evaluator, self.setup, self.start, model, targets, at)
     }
 }

@@ -10,7 +10,7 @@ use crate::expr::{Program, Registers, SCALE_STEP};
 use crate::schema::Bounds;
 use crate::trajectory::Frame;
 use crate::twin::Dynamics;
-use crate::value::{Objective, PerStep};
+use crate::value::{Objective, StepCost};
 
 /// Lower bound that is imposed on |r| when the weight of a residual r is computed, as a fraction of the root mean
 /// square of r over the plan. Without this lower bound, a step with a residual near zero would outweigh all others (not
@@ -56,8 +56,9 @@ impl Residuals {
     pub fn new(objective: &Objective, steps: usize, dynamics: &dyn Dynamics) -> Self {
         let (mut list, mut other_terms) = (Vec::new(), Vec::new());
         for (term, (kpi, price)) in objective.terms.iter().enumerate() {
-            match kpi.per_step(steps) {
-                PerStep::Expression(program, factor) => {
+            let (cost, factor) = kpi.step_cost(steps);
+            match cost {
+                StepCost::Expression(program) => {
                     let expression = program.inlined(&|s| dynamics.derived(s));
                     let found = expression.residuals();
                     if !expression.depends_only_on(&found) {
@@ -69,14 +70,14 @@ impl Residuals {
                         Residual { quantity: Quantity::Size(Box::new(size)), term, weight: price * factor }
                     }));
                 }
-                PerStep::Excess(signal, bounds, factor) => {
+                StepCost::Excess(signal, bounds) => {
                     let logged = dynamics.logged_range(signal);
                     let width = logged.high - logged.low;
                     let smallest = if width.is_finite() { SMALLEST * width } else { 0.0 };
                     let quantity = Quantity::Excess { signal, bounds, smallest };
                     list.push(Residual { quantity, term, weight: price * factor });
                 }
-                PerStep::Other => other_terms.push(term),
+                _ => other_terms.push(term),
             }
         }
         Self { list, other_terms }

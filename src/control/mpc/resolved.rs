@@ -8,7 +8,7 @@ use crate::control::planner::check_planner;
 use crate::expr::Program;
 use crate::resolve::{Faults, Names, Wanted, all};
 use crate::schema::{Bounds, Role};
-use crate::value::resolve_prices;
+use crate::value::{Kpi, Objective, resolve_prices};
 
 /// Roles of the signals that can have ranked soft limits.
 const RANKED: [Role; 3] = [Role::State, Role::Output, Role::Derived];
@@ -30,6 +30,7 @@ pub struct ResolvedMpc {
     pub correction: Option<f64>,
     pub base_stock: Vec<PlannedStockSettings>,
     pub within_log: Option<bool>,
+    pub states_within_log: Option<bool>,
     pub forecast: Option<ForecastSpec>,
     /// Ranked soft limits as (column, rank).
     pub ranks: Vec<(usize, u32)>,
@@ -70,6 +71,7 @@ impl From<&MpcSpec> for ResolvedMpc {
             moves: value(&spec.moves),
             correction: value(&spec.correction),
             within_log: value(&spec.within_log),
+            states_within_log: value(&spec.states_within_log),
             forecast: value(&spec.forecast),
             confidence: value(&spec.confidence),
             cost_to_go: value(&spec.cost_to_go),
@@ -85,6 +87,18 @@ impl ResolvedMpc {
     /// Whether plans stay within the logged range of each control.
     pub fn within_log(&self) -> bool {
         self.within_log.unwrap_or(true)
+    }
+
+    /// Whether plans stay within the widened logged range of each learned state.
+    pub fn states_within_log(&self) -> bool {
+        self.states_within_log.unwrap_or(self.within_log())
+    }
+
+    /// The objective of plans: `objective` and the terminal KPIs among `kpis`.
+    pub fn planned_objective(&self, objective: &Objective, kpis: &[Kpi]) -> Objective {
+        let mut planned = objective.clone();
+        planned.terms.extend(Objective::new(kpis, self.terminal.iter().copied()).terms);
+        planned
     }
 
     /// Resolves the MPC table at `place`. Messages refer to the table as `owner`. Returns `None` if the table refers to

@@ -1,17 +1,19 @@
 //! The part of the planning problem that is the same for all plans.
 
+use jiff::tz::TimeZone;
+
 use super::blocks::Blocks;
 use super::budget::Budget;
 use super::futures::Futures;
 use super::limits::{ControlLimit, Limits, control_limit, plant_limits, total_limit};
 use super::order_up_to::OrderUpTo;
-use super::planner_choice::is_differentiable;
+use super::planner_choice::{has_switched_control, is_differentiable};
 use super::residuals::Residuals;
 use super::resolved::{PlannedStockSettings, ResolvedMpc};
 use super::skill_horizon::SkillHorizon;
 use super::start::PlanStart;
 use crate::config::{MpcSpec, PlannerSpec, TimeSpan};
-use crate::control::planner::{Plan, TotalLimit};
+use crate::control::planner::Plan;
 use crate::control::{Observation, since};
 use crate::rng::Key;
 use crate::schema::{Bounds, MoveLimit, Role, Switching};
@@ -41,6 +43,8 @@ pub(in crate::control) struct Setup<'a> {
     pub budget: Budget<'a>,
     /// Whether some plans are re-scored in held-out futures.
     pub rescoring: bool,
+    /// Time zone of the plant, for daily periods.
+    pub timezone: TimeZone,
 }
 
 /// How far plans look ahead, and how often they are made.
@@ -84,14 +88,18 @@ impl<'a> Setup<'a> {
         let skill = SkillHorizon::new(requested, dynamics, &objective);
         let horizon = skill.map_or(requested, |skill| skill.reach);
         let replan = settings.replan.map_or(1, |r| r.steps(step, 1)).min(horizon);
-        let moves = settings.moves.unwrap_or(MpcSpec::MOST_MOVES.min(horizon.div_ceil(replan)));
+        let most = match planner {
+            PlannerSpec::Milp { .. } if !has_switched_control(settings, dynamics) => MpcSpec::MOST_EXACT_MOVES,
+            PlannerSpec::Milp { .. } => MpcSpec::MOST_STORE_MOVES,
+            PlannerSpec::Qp { .. } if !settings.stores.is_empty() => MpcSpec::MOST_STORE_MOVES,
+            _ => MpcSpec::MOST_MOVES,
+        };
+        let moves = settings.moves.unwrap_or(most.min(horizon.div_ceil(replan)));
         let within_log = settings.within_log();
         let signals = &dynamics.schema().signals;
         // If the horizon is shortened, the limits on totals are reduced in proportion.
         let share = horizon as f64 / requested as f64;
-        let totals = settings.totals.iter().filter_map(|t| total_limit(t, &controls, requested, step));
-        let totals = totals
-            .map(|t| TotalLimit { bounds: Bounds { low: share * t.bounds.low, high: share * t.bounds.high }, ..t });
+        let totals = settings.totals.iter().filter_map(|t| total_limit(t, &controls, requested, share, step));
         let limits = Limits {
             controls: controls.iter().map(|&c| control_limit(dynamics, c, within_log)).collect(),
             plant: plant_limits(settings, dynamics),
@@ -100,7 +108,7 @@ impl<'a> Setup<'a> {
         };
         let switching = controls.iter().map(|&c| signals[c].switching.memory()).max().unwrap_or(0);
         let differentiable = is_differentiable(settings, dynamics);
-        let one_future = planner.uses_derivatives() && settings.risk.is_none();
+        let one_future = planner.uses_one_future() && settings.risk.is_none();
         let mut setup = Self {
             orders: controls.iter().map(|_| None).collect(),
             controls,
@@ -118,11 +126,19 @@ impl<'a> Setup<'a> {
             budget: Budget { limit_ms: settings.budget.map(|b| b.ms().unsigned_abs()), clock: None },
             stores: settings.stores.clone(),
             rescoring: false,
+            timezone: TimeZone::UTC,
             objective,
             dynamics,
         };
         setup.plan_levels(&settings.base_stock);
         setup
+    }
+
+    /// Number of frames that plans read: the window of a rollout, or the longest daily period of a limit on a total.
+    pub fn history(&self) -> usize {
+        let steps = |minutes: u32| (i64::from(minutes) * 60_000 / self.dynamics.step_ms().max(1)) as usize;
+        let longest = self.limits.totals.iter().filter_map(|t| t.daily).map(|d| steps(d.minutes())).max();
+        self.depth.max(longest.map_or(0, |steps| steps + 2))
     }
 
     /// Changes the plans so that they contain the order-up-to level of each order in `settings` instead of the order

@@ -1,5 +1,6 @@
 //! Limits on the sum of a control over a plan.
 
+use super::daily_totals::DailyPeriod;
 use crate::config::{At, TimeSpan, TotalSpec};
 use crate::resolve::{Faults, Names};
 use crate::schema::{Bounds, Role};
@@ -12,6 +13,8 @@ pub struct TotalSettings {
     pub bounds: Bounds,
     /// Time span to which the limits apply; `None` means the horizon.
     pub per: Option<TimeSpan>,
+    /// Daily period to which the limits apply instead.
+    pub daily: Option<DailyPeriod>,
 }
 
 impl TotalSettings {
@@ -50,7 +53,12 @@ impl TotalSettings {
         }
         let end = |at: &Option<At<f64>>, open: f64| at.as_ref().map_or(open, |a| a.value);
         let bounds = Bounds { low: end(&spec.at_least, f64::NEG_INFINITY), high: end(&spec.at_most, f64::INFINITY) };
-        let total = Self { control: control?, bounds, per: spec.per.as_ref().map(|p| p.value) };
+        let total = Self {
+            control: control?,
+            bounds,
+            per: spec.per.as_ref().map(|p| p.value),
+            daily: daily(faults, owner, spec)?,
+        };
         let hard = names.signals.get(spec.control.as_str())?.hard.as_ref().filter(|h| h[0] <= h[1]);
         if let (Some(hard), Some(step), true) = (hard, names.step(), valid_per)
             && let Some((message, help)) =
@@ -76,6 +84,7 @@ impl TotalSettings {
     /// Returns a message with the reason and advice if no plan of `horizon` steps with values within `bounds` can
     /// satisfy the limits. `name` is the name of the control.
     pub fn infeasible(&self, name: &str, bounds: Bounds, horizon: usize, step: TimeSpan) -> Option<(String, String)> {
+        let horizon = self.daily.map_or(horizon, |d| (f64::from(d.minutes()) * 60.0 / step.seconds()).ceil() as usize);
         let (wanted, steps, periods) = (self.over(horizon, step), horizon as f64, self.periods(horizon, step));
         let (least, most) = (bounds.low * steps, bounds.high * steps);
         let near = |v: f64| 1e-9 * v.abs().max(1e-9);
@@ -97,6 +106,27 @@ impl TotalSettings {
         }
         None
     }
+}
+
+/// The daily period of a limit. The outer `None` means that the period has a fault.
+fn daily(faults: &mut Faults<'_>, owner: &str, spec: &TotalSpec) -> Option<Option<DailyPeriod>> {
+    let name = &spec.control;
+    let (given, missing) = match (&spec.from, &spec.to) {
+        (None, None) => return Some(None),
+        (Some(from), Some(to)) => match &spec.per {
+            None => return Some(Some(DailyPeriod { from: from.minutes(), to: to.minutes() })),
+            Some(per) => {
+                let message = format!("{owner}: the total of `{}` has both `per` and a daily period", name.value);
+                faults.add("out-of-range", &per.span, message, "remove `per`, or remove `from` and `to`");
+                return None;
+            }
+        },
+        (Some(from), None) => (from, "to"),
+        (None, Some(to)) => (to, "from"),
+    };
+    let message = format!("{owner}: the daily period of the total of `{}` has no `{missing}`", name.value);
+    faults.add("missing-value", &given.span, message, format!("add e.g. `{missing} = \"06:00\"`"));
+    None
 }
 
 /// Whether `name` is a control of the twin.

@@ -20,7 +20,7 @@ impl CandidateBatch {
     pub fn new(problem: &Problem) -> Self {
         let mut hold = hold_sequence(problem);
         project(problem, &mut hold);
-        let best = Plan { controls: hold, cost: f64::INFINITY, memory: Vec::new() };
+        let best = Plan { controls: hold, cost: f64::INFINITY, memory: Vec::new(), bound: None };
         Self { candidates: Vec::new(), costs: Vec::new(), order: Vec::new(), best }
     }
 
@@ -138,5 +138,5 @@ pub(super) fn empty_plan(problem: &mut Problem) -> Plan {
     let mut costs = Vec::new();
     problem.cost_function.evaluate(&[Vec::new()], &mut costs);
     let cost = costs.first().copied().filter(|c| c.is_finite()).unwrap_or(f64::INFINITY);
-    Plan { controls: Vec::new(), cost, memory: Vec::new() }
+    Plan { controls: Vec::new(), cost, memory: Vec::new(), bound: None }
 }

@@ -74,8 +74,9 @@ struct Node {
     /// Lowest cost of the sequences through this node.
     best: f64,
     children: Vec<usize>,
-    /// Possible next moves that are not children yet.
-    untried: Vec<Move>,
+    /// Numbers of the possible next moves that are not children yet, in random order (see [`Mcts::target`]). The moves
+    /// themselves are computed when they are needed, which keeps large trees small.
+    untried: Vec<u8>,
     /// Whether all sequences through this node have been selected.
     closed: bool,
 }
@@ -175,53 +176,52 @@ impl Mcts {
         self.level(problem, control, (uniform * (last - first + 1.0).max(1.0)).floor())
     }
 
-    /// All distinct moves that can follow `node`, or a random sample of them if there are too many.
-    fn moves(&self, problem: &Problem, node: &Node, key: Key) -> Vec<Move> {
-        let controls = problem.controls();
+    /// Number of grid values of each control, and the number of their combinations.
+    fn counts(&self, problem: &Problem) -> (Vec<f64>, f64) {
         let count = |(first, last, _): (f64, f64, f64)| (last - first + 1.0).max(1.0);
-        let counts: Vec<f64> = (0..controls).map(|c| count(self.grid(problem, c))).collect();
-        let all: f64 = counts.iter().product();
-        let mut moves: Vec<Move> = Vec::new();
-        let mut add = |target: &[f64]| {
-            let next = node.next(problem, node.depth, target);
-            if moves.iter().all(|m| m.0 != next.0) {
-                moves.push(next);
-            }
-        };
+        let counts: Vec<f64> = (0..problem.controls()).map(|c| count(self.grid(problem, c))).collect();
+        let all = counts.iter().product();
+        (counts, all)
+    }
+
+    /// The target of move `number` after `node`: a combination of grid values, or a random combination if there are more
+    /// than [`MOST_CHILDREN`]. `key` belongs to the node.
+    fn target(&self, problem: &Problem, node: &Node, key: Key, number: u8) -> Vec<f64> {
+        let (controls, (counts, all)) = (problem.controls(), self.counts(problem));
         if all <= MOST_CHILDREN as f64 {
-            for number in 0..all as usize {
-                let mut rest = number as f64;
-                let target: Vec<f64> = (0..controls)
-                    .map(|c| {
-                        let position = rest % counts[c];
-                        rest = (rest / counts[c]).floor();
-                        self.level(problem, c, position)
-                    })
-                    .collect();
-                add(&target);
-            }
-        } else {
-            for draw in 0..MOST_CHILDREN as u64 {
-                // Every second draw changes only one control.
-                let stream = key.fold(draw);
-                let only = (draw % 2 == 0).then(|| stream.below(1, controls));
-                let target: Vec<f64> = (0..controls)
-                    .map(|c| match only {
-                        Some(moved) if moved != c => node.values[c],
-                        _ => self.random_level(problem, c, stream.uniform(2 + c as u64)),
-                    })
-                    .collect();
-                add(&target);
+            let mut rest = f64::from(number);
+            let position = |c: usize| {
+                let position = rest % counts[c];
+                rest = (rest / counts[c]).floor();
+                self.level(problem, c, position)
+            };
+            return (0..controls).map(position).collect();
+        }
+        // Every second draw changes only one control.
+        let stream = key.fold(u64::from(number));
+        let only = number.is_multiple_of(2).then(|| stream.below(1, controls));
+        let value = |c: usize| match only {
+            Some(moved) if moved != c => node.values[c],
+            _ => self.random_level(problem, c, stream.uniform(2 + c as u64)),
+        };
+        (0..controls).map(value).collect()
+    }
+
+    /// The numbers of all distinct moves that can follow `node`, or of a random sample if there are too many.
+    fn moves(&self, problem: &Problem, node: &Node, key: Key) -> Vec<u8> {
+        let all = self.counts(problem).1.min(MOST_CHILDREN as f64) as u8;
+        let mut distinct: Vec<(u8, Vec<f64>)> = Vec::new();
+        for number in 0..all {
+            let values = node.next(problem, &self.target(problem, node, key, number)).0;
+            if distinct.iter().all(|d| d.1 != values) {
+                distinct.push((number, values));
             }
         }
         // A random order avoids a preference for low values.
-        let mut order: Vec<(u64, Move)> = moves
-            .into_iter()
-            .enumerate()
-            .map(|(i, m)| (key.fold(1 << 32).below(i as u64, 1 << 30) as u64, m))
-            .collect();
+        let place = |(i, (number, _)): (usize, (u8, Vec<f64>))| (key.fold(1 << 32).below(i as u64, 1 << 30), number);
+        let mut order: Vec<(usize, u8)> = distinct.into_iter().enumerate().map(place).collect();
         order.sort_by_key(|(place, _)| *place);
-        order.into_iter().map(|(_, m)| m).collect()
+        order.into_iter().map(|(_, number)| number).collect()
     }
 }
 
@@ -269,9 +269,9 @@ impl Tree {
         }
         search.visits -= 1;
         let done = node.depth * controls;
-        let own = node.next(problem, node.depth, &best[done..done + controls]).0;
+        let own = node.next(problem, &best[done..done + controls]).0;
         if left > 0 && node.depth >= from {
-            if let Some((values, _)) = node.untried.iter().find(|m| m.0 != own) {
+            if let Some(values) = self.untried(problem, at).find(|values| *values != own) {
                 sequence.extend(values);
                 sequence.extend(&best[done + controls..]);
                 return true;
@@ -308,8 +308,9 @@ impl Tree {
             let node = &self.nodes[at];
             let most_children = (WIDENING * ((node.visits + node.pending + 1) as f64).sqrt()).ceil() as usize;
             let chosen = self.choose(at);
-            match node.untried.first().filter(|_| node.children.len() < most_children || chosen.is_none()) {
-                Some((values, _)) => {
+            let is_widened = node.children.len() < most_children || chosen.is_none();
+            match self.untried(problem, at).next().filter(|_| is_widened) {
+                Some(values) => {
                     sequence.extend(values);
                     return sequence;
                 }
@@ -353,11 +354,14 @@ impl Tree {
         let mut path = vec![0];
         let mut at = 0;
         for target in sequence.chunks(problem.controls()) {
-            let next = self.nodes[at].next(problem, self.nodes[at].depth, target);
+            let next = self.nodes[at].next(problem, target);
             at = match self.child(at, &next.0) {
                 Some(child) => child,
                 None => {
-                    self.nodes[at].untried.retain(|m| m.0 != next.0);
+                    let tried = self.untried(problem, at).position(|values| values == next.0);
+                    if let Some(place) = tried {
+                        self.nodes[at].untried.remove(place);
+                    }
                     let child = self.push(problem, next, self.nodes[at].depth + 1);
                     self.nodes[at].children.push(child);
                     child
@@ -370,6 +374,13 @@ impl Tree {
                 self.nodes[node].untried.is_empty() && self.nodes[node].children.iter().all(|&c| self.nodes[c].closed);
         }
         path
+    }
+
+    /// The possible next moves of node `at` that are not children yet.
+    fn untried(&self, problem: &Problem, at: usize) -> impl Iterator<Item = Vec<f64>> {
+        let (node, key) = (&self.nodes[at], self.key.fold(at as u64));
+        let values = move |number: &u8| node.next(problem, &self.mcts.target(problem, node, key, *number)).0;
+        node.untried.iter().map(values)
     }
 
     fn child(&self, at: usize, values: &[f64]) -> Option<usize> {
@@ -405,12 +416,12 @@ impl Tree {
 }
 
 impl Node {
-    /// Returns the allowed values nearest to `target` for move `k`, which follows this node, and the number of steps
-    /// since each control was last switched on or off, counted at the end of this move.
-    fn next(&self, problem: &Problem, k: usize, target: &[f64]) -> Move {
+    /// Returns the allowed values nearest to `target` for the move after this node, and the number of steps since each
+    /// control was last switched on or off, counted at the end of that move.
+    fn next(&self, problem: &Problem, target: &[f64]) -> Move {
         let each = problem.constraints.iter().zip(target).enumerate().map(|(c, (constraints, target))| {
             let value = constraints.nearest(self.values[c], self.since[c], *target);
-            (value, constraints.since(self.values[c], self.since[c], value, problem.steps[k]))
+            (value, constraints.since(self.values[c], self.since[c], value, problem.steps[self.depth]))
         });
         each.unzip()
     }

@@ -14,6 +14,8 @@ mod gradient;
 mod icem;
 mod linearisation;
 mod mcts;
+mod milp;
+mod mixed_integer;
 mod mppi;
 mod problem;
 mod project;
@@ -31,6 +33,8 @@ pub use gradient::{Gradient, PolishedPlanner};
 pub use icem::Icem;
 pub use linearisation::{Linearisation, LinearisedLimit};
 pub use mcts::Mcts;
+pub use milp::Milp;
+pub use mixed_integer::{Form, Model};
 pub use mppi::Mppi;
 pub use problem::{CostFunction, Plan, Planner, Problem, TotalLimit};
 pub use project::project;
@@ -79,6 +83,7 @@ pub fn build(spec: &PlannerSpec) -> Box<dyn Planner> {
         PlannerSpec::Gradient { iterations, memory } => {
             Box::new(Gradient { iterations: iterations.value, memory: memory.value })
         }
+        PlannerSpec::Milp { nodes, gap } => Box::new(Milp { nodes: nodes.value, gap: gap.value }),
         PlannerSpec::Qp { iterations } => Box::new(Qp { iterations: iterations.value }),
         PlannerSpec::Mcts { population, levels, polish } => {
             polished(polish.value, Mcts { population: population.value, levels: levels.value })

@@ -2,6 +2,7 @@
 
 use super::constraints::ControlConstraints;
 use super::linearisation::Linearisation;
+use super::mixed_integer::{Form, Model};
 use crate::rng::Key;
 use crate::schema::Bounds;
 
@@ -15,6 +16,11 @@ pub trait CostFunction {
     /// not finite.
     fn linearise(&mut self, _at: &[f64]) -> Option<Linearisation> {
         None
+    }
+    /// Adds the cost of the moves `targets` to `model`, relative to the feasible sequence `at`, both
+    /// `[moves * controls]`. Returns false if the cost is not piecewise linear.
+    fn formulate(&mut self, _model: &mut Model, _targets: &[Form], _at: &[f64]) -> bool {
+        false
     }
 }
 
@@ -46,18 +52,19 @@ pub struct Problem<'a> {
     pub out_of_time: &'a dyn Fn() -> bool,
 }
 
-/// Limits on the total of a control over the horizon. The total is the sum of value × length over all moves of the
-/// plan.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Limits on the total of a control: the sum of value × number of counted steps over all moves of the plan.
+#[derive(Debug, Clone, PartialEq)]
 pub struct TotalLimit {
     pub control: usize,
     pub bounds: Bounds,
+    /// Number of steps of each move that count: `[moves]`.
+    pub steps: Vec<usize>,
 }
 
 impl TotalLimit {
     pub(super) fn sum(&self, problem: &Problem, sequence: &[f64]) -> f64 {
         let values = sequence.iter().skip(self.control).step_by(problem.controls());
-        values.zip(&problem.steps).map(|(v, steps)| v * *steps as f64).sum()
+        values.zip(&self.steps).map(|(v, steps)| v * *steps as f64).sum()
     }
 }
 
@@ -112,6 +119,8 @@ pub struct Plan {
     /// Sequences from which the next plan may start, `[n][moves * controls]`. Each sequence has the layout of
     /// `controls` and is shifted in time together with `controls`. A planner uses only sequences that it stored itself.
     pub memory: Vec<Vec<f64>>,
+    /// Lower bound on the cost of all plans, if the planner computes one.
+    pub bound: Option<f64>,
 }
 
 /// An optimiser of move sequences.

@@ -84,7 +84,7 @@ mod tests {
             moves: targets.len(),
             steps: vec![2; targets.len()],
             constraints: vec![constraints],
-            totals: vec![TotalLimit { control: 0, bounds: total }],
+            totals: vec![TotalLimit { control: 0, bounds: total, steps: vec![2; targets.len()] }],
             previous: vec![0.0],
             since: vec![9],
             scale: vec![1.0],

@@ -18,6 +18,10 @@ pub fn check_planner(faults: &mut Faults<'_>, owner: &str, planner: &PlannerSpec
             ranges.within("memory", memory, 1, 100, "6");
         }
         PlannerSpec::Qp { iterations } => ranges.within("iterations", iterations, 1, 1000, "50"),
+        PlannerSpec::Milp { nodes, gap } => {
+            ranges.within("nodes", nodes, 1, 1_000_000, "100");
+            ranges.within("gap", gap, 0.0, 0.5, "0.001");
+        }
         PlannerSpec::RandomShooting { population, .. } => {
             ranges.within("population", population, 1, 1_000_000, "256 to 2000");
         }

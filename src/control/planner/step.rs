@@ -97,7 +97,7 @@ pub(super) fn control_rows(problem: &Problem, at: &[f64], scale: &[f64]) -> Vec<
     for total in &problem.totals {
         let sum = total.sum(problem, at);
         let coefficients = |sign: f64| {
-            let of_move = |k: usize| (k * controls + total.control, problem.steps[k] as f64);
+            let of_move = |k: usize| (k * controls + total.control, total.steps[k] as f64);
             (0..problem.moves).map(of_move).map(|(i, steps)| (i, sign * steps * scale[i])).collect()
         };
         add(coefficients(1.0), total.bounds.high - sum);

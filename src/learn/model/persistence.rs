@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::artefact;
 use crate::error::{Error, Result};
 use crate::learn::layout::{Layout, Target};
-use crate::learn::regressor::{Particle, Regressor};
+use crate::learn::regressor::{Coefficients, Particle, Regressor};
 
 /// Predicts zero increments, zero residuals and the last value of each output. Its layout is [`Layout::persistence`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,5 +62,16 @@ impl Regressor for Persistence {
 
     fn encode(&self) -> Vec<u8> {
         artefact::encode(self)
+    }
+
+    fn coefficients(&self) -> Option<Coefficients> {
+        let weights =
+            |repeat: &Option<usize>| (0..self.inputs).map(|i| f64::from(u8::from(*repeat == Some(i)))).collect();
+        let weights = self.repeats.iter().map(weights).collect();
+        Some(Coefficients { intercept: vec![0.0; self.repeats.len()], weights })
+    }
+
+    fn is_differentiable(&self) -> bool {
+        true
     }
 }

@@ -4,10 +4,10 @@ use serde::Serialize;
 
 use super::change::KpiChange;
 use crate::config::TimeSpan;
+use crate::control::mpc::planned_range;
 use crate::scenario::Plant;
 use crate::scenario::results::IdentificationLevel;
 use crate::schema::{Bounds, Signal};
-use crate::twin::Dynamics;
 use crate::units::unit_suffix;
 
 /// Differences below this fraction of a control's range are considered rounding errors.
@@ -69,12 +69,7 @@ impl ControlAdvice {
         let Move { control, now, planned, later, reduced } = one;
         let advised = if leave { now } else { planned };
         let signal = &plant.schema.signals[control];
-        let logged = plant.twin.logged_range(control);
-        let bounds = if within_log && logged.low <= logged.high {
-            Bounds { low: signal.hard.clamp(logged.low), high: signal.hard.clamp(logged.high) }
-        } else {
-            signal.hard
-        };
+        let bounds = planned_range(&plant.twin, control, within_log);
         let allowed = allowed(signal, bounds, now);
         let reduced = reduced.then(|| "reduced to the part of the planned move that the model supports".to_owned());
         let identified = plant.card.identification.iter().find(|i| i.control == signal.name);

@@ -62,7 +62,11 @@ fn totals_are_within_their_limits() {
         fuel.constraints[0].bounds.low = 0.0;
         fuel.scale = vec![0.0];
         fuel.steps = vec![1, 1, 2, 4];
-        fuel.totals = vec![TotalLimit { control: 0, bounds: Bounds { low: f64::NEG_INFINITY, high: 24.0 } }];
+        fuel.totals = vec![TotalLimit {
+            control: 0,
+            bounds: Bounds { low: f64::NEG_INFINITY, high: 24.0 },
+            steps: fuel.steps.clone(),
+        }];
         let plan = planner.plan(&mut fuel, None);
         let sum: f64 = plan.controls.iter().zip([1.0, 1.0, 2.0, 4.0]).map(|(u, s)| u * s).sum();
         assert!(sum <= 24.0 + 1e-6, "{}: {sum}", planner.name());

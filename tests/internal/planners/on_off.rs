@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
-use twinopt::control::planner::{CostFunction, Planner};
+use twinopt::control::planner::{CostFunction, Form, Model, Planner};
+use twinopt::expr::Curve;
 use twinopt::rng::Key;
-use twinopt::schema::Bounds;
+use twinopt::schema::{Bounds, Switching};
 
 use super::{planner, problem};
 
@@ -70,6 +71,20 @@ impl CostFunction for Store {
             self.priced.push(u.iter().enumerate().map(|(k, v)| (*v as u32) << k).sum());
         }
     }
+
+    fn formulate(&mut self, model: &mut Model, targets: &[Form], _: &[f64]) -> bool {
+        let mut x = Form::constant(self.start);
+        for ((u, w), price) in targets.iter().zip(&self.warming).zip(&self.prices) {
+            x = Form::sum(&x, self.decay, u, -self.cooling);
+            x.constant += w;
+            let over = Form::sum(&x, 1.0, &Form::constant(1.0), -1.0);
+            let over = model.positive_part(over);
+            let Some(square) = model.curve(Curve::Power(2.0), &over) else { return false };
+            model.cost.add(u, *price);
+            model.cost.add(&square, self.penalty);
+        }
+        true
+    }
 }
 
 #[test]
@@ -101,6 +116,55 @@ fn a_tree_search_is_near_the_optimum_and_never_worse_than_random_shooting() {
             assert!(found <= 1.02 * optimum, "{moves} moves, seed {seed}: {found} instead of {optimum}");
             assert!(found <= shot, "{moves} moves, seed {seed}: {found}, but random shooting found {shot}");
         }
+    }
+}
+
+#[test]
+fn a_mixed_integer_program_finds_the_optimum_and_proves_it() {
+    for moves in [8, 12] {
+        for seed in 0..20 {
+            let mut store = Store::new(100 + seed, moves);
+            let optimum = store.optimum();
+            let mut problem = problem(moves, 1, &mut store);
+            problem.constraints[0].bounds = Bounds { low: 0.0, high: 1.0 };
+            problem.constraints[0].multiple = 1.0;
+            let plan = planner("milp = { gap = 1e-6, nodes = 5000 }").plan(&mut problem, None);
+            assert!(plan.cost <= 1.0001 * optimum, "{moves} moves, seed {seed}: {} instead of {optimum}", plan.cost);
+            let bound = plan.bound.unwrap();
+            assert!(
+                (0.999 * optimum..=optimum + 1e-9).contains(&bound),
+                "{moves} moves, seed {seed}: {bound}, {optimum}"
+            );
+        }
+    }
+}
+
+/// With minimum on-times and off-times and a control that is on when the plan starts, all feasible sequences are tried.
+#[test]
+fn minimum_times_are_planned_exactly() {
+    for (seed, run, stop, since) in [(1, 3, 2, 1), (2, 2, 3, 9), (3, 4, 1, 2), (4, 1, 4, 1), (5, 3, 3, 3)] {
+        let moves = 10;
+        let mut store = Store::new(200 + seed, moves);
+        let switching = Switching { least: 1.0, run, stop };
+        let feasible = |mask: u32| {
+            let (mut last, mut since) = (1, since);
+            (0..moves).all(|k| {
+                let on = mask >> k & 1;
+                let is_allowed = on == last || since >= if last == 1 { run } else { stop };
+                since = if on == last { since + 1 } else { 1 };
+                last = on;
+                is_allowed
+            })
+        };
+        let sequence = |mask: u32| (0..moves).map(|k| f64::from(mask >> k & 1)).collect::<Vec<f64>>();
+        let costs = (0..1u32 << moves).filter(|mask| feasible(*mask)).map(|mask| store.cost(&sequence(mask)));
+        let optimum = costs.fold(f64::INFINITY, f64::min);
+        let mut problem = problem(moves, 1, &mut store);
+        problem.constraints[0].bounds = Bounds { low: 0.0, high: 1.0 };
+        problem.constraints[0].switching = switching;
+        (problem.previous, problem.since) = (vec![1.0], vec![since]);
+        let plan = planner("milp = { gap = 1e-6 }").plan(&mut problem, None);
+        assert!((plan.cost - optimum).abs() <= 1e-4 * optimum, "seed {seed}: {} instead of {optimum}", plan.cost);
     }
 }
 

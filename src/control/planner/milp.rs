@@ -1,0 +1,264 @@
+//! Mixed-integer linear programming, which gives the optimal plan of piecewise linear twins.
+//!
+//! The variables of the program are the moves, the states and the terms of the objective at every step. Controls with
+//! multiples, an off state, or minimum on-times and off-times have integer variables ([`super::mixed_integer`]).
+//!
+//! 1. Formulate the program ([`super::CostFunction::formulate`]).
+//! 2. If there are integer variables, solve the program without their integrality, and evaluate rounded solutions.
+//! 3. Solve the program within `nodes` branch-and-bound nodes to a relative `gap`, starting from the best sequence.
+//! 4. Evaluate the solution in the simulated future, and refine the terms whose relaxation the solution exploits.
+//!    Repeat from step 3 until there are none, at most `ROUNDS` times.
+//! 5. If the gap of a plan with integer variables is larger than `gap`, refine the plan by `mcts`.
+//!
+//! If the program cannot be formulated or solved, the plan is made by `mcts` or `qp`.
+
+use super::build;
+use super::candidates::{CandidateBatch, empty_plan};
+use super::constraints::ControlConstraints;
+use super::mixed_integer::{Form, Model};
+use super::problem::{Plan, Planner, Problem};
+use crate::config::PlannerSpec;
+use crate::schema::{Bounds, Switching};
+
+/// Exact optimisation of piecewise linear problems.
+#[derive(Debug, Clone, Copy)]
+pub struct Milp {
+    /// Maximum number of branch-and-bound nodes per program.
+    pub nodes: usize,
+    /// Relative difference between the cost of the plan and its lower bound at which the search ends.
+    pub gap: f64,
+}
+
+/// Factors of relaxed values before they are rounded (not tuned).
+const ROUNDING: [f64; 3] = [0.6, 1.0, 1.7];
+/// Maximum number of programs per plan (not tuned).
+const ROUNDS: usize = 8;
+/// Largest relative difference between the cost of a solution in the program and in the simulation (not tuned).
+const CONSISTENT: f64 = 1e-3;
+
+impl Planner for Milp {
+    fn name(&self) -> &'static str {
+        "milp"
+    }
+
+    fn plan(&self, problem: &mut Problem, warm: Option<&Plan>) -> Plan {
+        if problem.is_empty() {
+            return empty_plan(problem);
+        }
+        let mut batch = CandidateBatch::with_initial(problem, warm);
+        let mut model = Model::default();
+        let moves = Moves::add(problem, &mut model);
+        let start = batch.best().controls.clone();
+        if !problem.cost_function.formulate(&mut model, &moves.targets, &start) {
+            return fallback(problem).plan(problem, warm);
+        }
+        let is_switched = model.has_integers();
+        if let Some(point) = Some(()).filter(|()| is_switched).and_then(|()| model.relaxed()) {
+            let relaxed: Vec<f64> = moves.targets.iter().map(|u| u.value(&point.values)).collect();
+            batch.candidates = rounded(problem, &relaxed);
+            batch.score(problem);
+        }
+        let (mut bound, mut is_bound) = (f64::NEG_INFINITY, false);
+        for _ in 0..ROUNDS {
+            if (problem.out_of_time)() {
+                break;
+            }
+            let hint = moves.hint(&batch.best().controls);
+            let Some(point) = model.solve(self.nodes as u64, self.gap, &hint, problem.out_of_time) else { break };
+            bound = bound.max(point.bound);
+            batch.candidates = vec![moves.targets.iter().map(|u| u.value(&point.values)).collect()];
+            batch.score(problem);
+            // Violated limits have other penalties in the program than in the cost, so the bound does not apply to them.
+            let expected = model.cost.value(&point.values);
+            is_bound = (batch.costs[0] - expected).abs() <= CONSISTENT * expected.abs().max(batch.costs[0].abs());
+            let near = is_bound && batch.best().cost - bound <= self.gap * bound.abs();
+            if near || !model.refine(&point.values) {
+                break;
+            }
+        }
+        if bound == f64::NEG_INFINITY && !(problem.out_of_time)() {
+            return fallback(problem).plan(problem, warm);
+        }
+        let mut plan = batch.into_plan(Vec::new());
+        if is_switched && plan.cost - bound > self.gap * bound.abs() && !(problem.out_of_time)() {
+            let refined = build(&PlannerSpec::mcts()).plan(problem, Some(&plan));
+            if refined.cost < plan.cost {
+                plan = refined;
+            }
+        }
+        plan.bound = Some(bound).filter(|b| is_bound && b.is_finite());
+        plan
+    }
+}
+
+/// Sequences with allowed values near the optimum `relaxed` of the program without integer variables. In the last
+/// sequence, what rounding has added or left out is compensated as soon as possible (sum-up rounding: Sager 2005).
+fn rounded(problem: &Problem, relaxed: &[f64]) -> Vec<Vec<f64>> {
+    let mut all: Vec<Vec<f64>> = ROUNDING.iter().map(|f| relaxed.iter().map(|u| f * u).collect()).collect();
+    let mut summed = relaxed.to_vec();
+    for c in 0..problem.controls() {
+        let constraints = &problem.constraints[c];
+        let (mut last, mut since, mut owed) = (problem.previous[c], problem.since[c], 0.0);
+        for (u, steps) in summed.iter_mut().skip(c).step_by(problem.controls()).zip(&problem.steps) {
+            let length = *steps as f64;
+            owed += *u * length;
+            *u = constraints.nearest(last, since, owed / length);
+            owed -= *u * length;
+            since = constraints.since(last, since, *u, *steps);
+            last = *u;
+        }
+    }
+    all.push(summed);
+    all
+}
+
+/// The planner that is used if the program cannot be formulated or solved.
+fn fallback(problem: &Problem) -> Box<dyn Planner> {
+    let is_switched = |c: &ControlConstraints| c.multiple > 0.0 || c.switching.least > 0.0;
+    build(&if problem.constraints.iter().any(is_switched) { PlannerSpec::mcts() } else { PlannerSpec::qp() })
+}
+
+/// The moves of a plan as functions of the variables of a model.
+struct Moves {
+    /// `[moves * controls]`.
+    targets: Vec<Form>,
+    /// Integer variables of each value: `[moves * controls]`.
+    integers: Vec<Integers>,
+}
+
+/// The integer variables of one value of a control.
+#[derive(Debug, Clone, Copy, Default)]
+struct Integers {
+    /// Variable that counts multiples, and the multiple.
+    count: Option<(usize, f64)>,
+    /// Variable that is 1 while the control is on, and the value above which the control is on.
+    on: Option<(usize, f64)>,
+}
+
+impl Moves {
+    /// Adds the variables and the constraints of the controls to `model`.
+    fn add(problem: &Problem, model: &mut Model) -> Self {
+        let mut moves =
+            Self { targets: vec![Form::default(); problem.len()], integers: vec![Integers::default(); problem.len()] };
+        for c in 0..problem.controls() {
+            for k in 0..problem.moves {
+                let i = k * problem.controls() + c;
+                (moves.targets[i], moves.integers[i]) = value(problem, model, c, k);
+            }
+            moves.limit_changes(problem, model, c);
+            moves.limit_switching(problem, model, c);
+        }
+        for total in &problem.totals {
+            let mut sum = Form::default();
+            for k in 0..problem.moves {
+                sum.add(&moves.targets[k * problem.controls() + total.control], total.steps[k] as f64);
+            }
+            model.constrain(sum, total.bounds);
+        }
+        moves
+    }
+
+    fn limit_changes(&self, problem: &Problem, model: &mut Model, c: usize) {
+        let ControlConstraints { max_move, .. } = problem.constraints[c];
+        let range = Bounds { low: -max_move.down, high: max_move.up };
+        if range == Bounds::OPEN {
+            return;
+        }
+        for k in 0..problem.moves {
+            let at = |k: usize| &self.targets[k * problem.controls() + c];
+            let before = if k == 0 { &Form::constant(problem.previous[c]) } else { at(k - 1) };
+            model.constrain(Form::sum(at(k), 1.0, before, -1.0), range);
+        }
+    }
+
+    /// Adds the minimum on-times and off-times.
+    fn limit_switching(&self, problem: &Problem, model: &mut Model, c: usize) {
+        let Switching { least, run, stop } = problem.constraints[c].switching;
+        if least <= 0.0 {
+            return;
+        }
+        let mut starts = vec![0];
+        problem.steps.iter().for_each(|s| starts.push(starts[starts.len() - 1] + s));
+        let was_on = problem.constraints[c].switching.is_on(problem.previous[c]);
+        let on = |k: usize| match self.integers[k * problem.controls() + c].on {
+            Some((variable, _)) => Form::variable(variable, 1.0),
+            None => Form::constant(1.0),
+        };
+        let before = |k: usize| if k == 0 { Form::constant(f64::from(u8::from(was_on))) } else { on(k - 1) };
+        for k in 0..problem.moves {
+            let must_stay = problem.since[c] + starts[k] < if was_on { run } else { stop };
+            if must_stay {
+                let state = f64::from(u8::from(was_on));
+                model.constrain(on(k), Bounds { low: state, high: state });
+            }
+            for j in k + 1..problem.moves {
+                let apart = starts[j] - starts[k];
+                if apart >= run.max(stop) {
+                    break;
+                }
+                // Switching on in move k keeps the control on for `run` steps, and switching off for `stop` steps.
+                let switched = Form::sum(&on(k), 1.0, &before(k), -1.0);
+                let difference = Form::sum(&switched, 1.0, &on(j), -1.0);
+                if apart < run {
+                    model.constrain(difference.clone(), Bounds { low: f64::NEG_INFINITY, high: 0.0 });
+                }
+                if apart < stop {
+                    model.constrain(difference, Bounds { low: -1.0, high: f64::INFINITY });
+                }
+            }
+        }
+    }
+
+    /// The values of the integer variables for the feasible sequence `controls`.
+    fn hint(&self, controls: &[f64]) -> Vec<(usize, f64)> {
+        let mut hint = Vec::new();
+        for (integers, u) in self.integers.iter().zip(controls) {
+            if let Some((variable, multiple)) = integers.count {
+                hint.push((variable, (u / multiple).round()));
+            }
+            if let Some((variable, threshold)) = integers.on.filter(|on| integers.count.is_none_or(|c| c.0 != on.0)) {
+                hint.push((variable, f64::from(u8::from(*u > threshold))));
+            }
+        }
+        hint
+    }
+}
+
+/// Adds the variables of control `c` in move `k`.
+fn value(problem: &Problem, model: &mut Model, c: usize, k: usize) -> (Form, Integers) {
+    let ControlConstraints { max_move, multiple, switching, .. } = problem.constraints[c];
+    let Bounds { mut low, mut high } = problem.finite_bounds(c);
+    // A control that is outside its bounds moves towards them as fast as the move limit permits.
+    let (last, moves) = (problem.previous[c], (k + 1) as f64);
+    if last.is_finite() && multiple <= 0.0 && switching.least <= 0.0 {
+        (low, high) = (low.min(last + max_move.up * moves), high.max(last - max_move.down * moves));
+    }
+    let mut integers = Integers::default();
+    let is_switched = switching.least > 0.0 && low <= 0.0;
+    if is_switched && multiple <= 0.0 && switching.least >= high {
+        let on = model.binary();
+        integers.on = Some((on, 0.5 * switching.least));
+        return (Form::variable(on, high), integers);
+    }
+    let target = if multiple > 0.0 {
+        let (first, last) = ((low / multiple - 1e-9).ceil(), (high / multiple + 1e-9).floor());
+        let count = model.variable(Bounds { low: first, high: last.max(first) }, true);
+        integers.count = Some((count, multiple));
+        if is_switched && first == 0.0 && last == 1.0 {
+            integers.on = Some((count, 0.5 * switching.least));
+            return (Form::variable(count, multiple), integers);
+        }
+        Form::variable(count, multiple)
+    } else {
+        Form::variable(model.variable(Bounds { low, high }, false), 1.0)
+    };
+    if is_switched {
+        let on = model.binary();
+        integers.on = Some((on, 0.5 * switching.least));
+        let on = Form::variable(on, 1.0);
+        let open = f64::INFINITY;
+        model.constrain(Form::sum(&target, 1.0, &on, -switching.least), Bounds { low: 0.0, high: open });
+        model.constrain(Form::sum(&target, 1.0, &on, -high), Bounds { low: -open, high: 0.0 });
+    }
+    (target, integers)
+}

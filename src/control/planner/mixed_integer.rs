@@ -1,0 +1,360 @@
+//! A mixed-integer linear program with piecewise linear and curved terms.
+//!
+//! Maxima become variables with an epigraph: z ≥ x and z ≥ 0 for z = max(x, 0). Functions of one variable are replaced
+//! by tangents. Both replacements are relaxations, so the optimum of the program is a lower bound on the cost. After a
+//! solution, [`Model::refine`] makes the terms exact where the solution exploits the relaxation: a binary variable is
+//! added to a maximum, and a tangent is added to a function.
+//!
+//! The programs are solved by branch and bound with the dual simplex method of `microlp`, which is written in Rust, has
+//! no system dependencies, and is limited by a number of nodes, so that results do not depend on the speed of the
+//! computer.
+
+use microlp::{ComparisonOp, OptimizationDirection, Problem, ResumeOptions, SolveOptions, SolveOutcome, Variable};
+
+use crate::expr::Curve;
+use crate::schema::Bounds;
+
+/// An affine function of the variables of a model.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Form {
+    pub constant: f64,
+    /// Pairs (variable, coefficient), in ascending order of the variables.
+    terms: Vec<(usize, f64)>,
+}
+
+impl Form {
+    pub fn constant(constant: f64) -> Self {
+        Self { constant, terms: Vec::new() }
+    }
+
+    pub fn variable(variable: usize, coefficient: f64) -> Self {
+        Self { constant: 0.0, terms: vec![(variable, coefficient)] }
+    }
+
+    pub fn is_constant(&self) -> bool {
+        self.terms.is_empty()
+    }
+
+    /// Number of variables on which the function depends.
+    pub fn len(&self) -> usize {
+        self.terms.len()
+    }
+
+    /// `factor_a` a + `factor_b` b.
+    pub fn sum(a: &Self, factor_a: f64, b: &Self, factor_b: f64) -> Self {
+        let mut terms = Vec::with_capacity(a.terms.len() + b.terms.len());
+        let (mut left, mut right) = (a.terms.iter().peekable(), b.terms.iter().peekable());
+        loop {
+            let (variable, coefficient) = match (left.peek(), right.peek()) {
+                (None, None) => break,
+                (Some(&&(i, v)), Some(&&(j, w))) if i == j => {
+                    left.next();
+                    right.next();
+                    (i, factor_a * v + factor_b * w)
+                }
+                (Some(&&(i, v)), other) if other.is_none_or(|o| i < o.0) => {
+                    left.next();
+                    (i, factor_a * v)
+                }
+                (_, Some(&&(j, w))) => {
+                    right.next();
+                    (j, factor_b * w)
+                }
+                (Some(_), None) => break,
+            };
+            if coefficient != 0.0 {
+                terms.push((variable, coefficient));
+            }
+        }
+        Self { constant: factor_a * a.constant + factor_b * b.constant, terms }
+    }
+
+    pub fn scaled(&self, factor: f64) -> Self {
+        Self::sum(self, factor, &Self::default(), 0.0)
+    }
+
+    /// Adds `factor` times `other`.
+    pub fn add(&mut self, other: &Self, factor: f64) {
+        *self = Self::sum(self, 1.0, other, factor);
+    }
+
+    /// The value of the function for the given values of the variables.
+    pub fn value(&self, values: &[f64]) -> f64 {
+        self.constant + self.terms.iter().map(|(i, v)| v * values[*i]).sum::<f64>()
+    }
+
+    fn is_finite(&self) -> bool {
+        self.constant.is_finite() && self.terms.iter().all(|t| t.1.is_finite())
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Decision {
+    bounds: Bounds,
+    is_integer: bool,
+}
+
+/// The variable z = max(x, 0).
+#[derive(Debug, Clone)]
+struct Kink {
+    argument: Form,
+    variable: usize,
+    /// Whether a binary variable makes the maximum exact.
+    is_exact: bool,
+}
+
+/// The variable z = f(x) for a convex f, or z = −f(x) for a concave f.
+#[derive(Debug, Clone)]
+struct Bend {
+    argument: Form,
+    curve: Curve,
+    sign: f64,
+    variable: usize,
+}
+
+/// The constraint low ≤ form ≤ high.
+#[derive(Debug, Clone)]
+struct Row {
+    form: Form,
+    bounds: Bounds,
+}
+
+/// A mixed-integer linear program.
+#[derive(Debug, Clone, Default)]
+pub struct Model {
+    variables: Vec<Decision>,
+    rows: Vec<Row>,
+    kinks: Vec<Kink>,
+    bends: Vec<Bend>,
+    /// The cost that is minimised.
+    pub cost: Form,
+}
+
+/// A feasible point of a model.
+#[derive(Debug, Clone)]
+pub struct Point {
+    /// `[variables]`.
+    pub values: Vec<f64>,
+    /// Lower bound on the cost of all feasible points.
+    pub bound: f64,
+}
+
+/// Number of tangents per function in the first program (not tuned).
+const TANGENTS: usize = 9;
+/// Difference between a variable and the function that it replaces, relative to the range of the function, below which
+/// the replacement is accepted as exact (not tuned).
+const EXACT: f64 = 1e-5;
+/// Number of branch-and-bound nodes between two checks of the time budget.
+const SLICE: u64 = 64;
+
+impl Model {
+    /// Adds a variable. Bounds of integer variables must be integers.
+    pub fn variable(&mut self, bounds: Bounds, is_integer: bool) -> usize {
+        self.variables.push(Decision { bounds, is_integer });
+        self.variables.len() - 1
+    }
+
+    pub fn binary(&mut self) -> usize {
+        self.variable(Bounds { low: 0.0, high: 1.0 }, true)
+    }
+
+    /// Whether the model has integer variables.
+    pub fn has_integers(&self) -> bool {
+        self.variables.iter().any(|v| v.is_integer)
+    }
+
+    /// Adds the constraint low ≤ form ≤ high. A constraint that the bounds of the variables imply is omitted.
+    pub fn constrain(&mut self, form: Form, bounds: Bounds) {
+        let range = self.range(&form);
+        if range.low < bounds.low || range.high > bounds.high {
+            self.rows.push(Row { form, bounds });
+        }
+    }
+
+    /// The range of values that the bounds of the variables allow.
+    pub fn range(&self, form: &Form) -> Bounds {
+        let mut range = Bounds { low: form.constant, high: form.constant };
+        for (i, v) in &form.terms {
+            let Bounds { low, high } = self.variables[*i].bounds;
+            let (a, b) = (v * low, v * high);
+            (range.low, range.high) = (range.low + a.min(b), range.high + a.max(b));
+        }
+        range
+    }
+
+    /// Replaces a function of several variables by a new variable with the same value, so that constraints stay sparse.
+    pub fn named(&mut self, form: Form) -> Form {
+        if form.len() < 3 {
+            return form;
+        }
+        let variable = self.variable(self.range(&form), false);
+        let own = Form::variable(variable, 1.0);
+        self.rows.push(Row { form: Form::sum(&form, 1.0, &own, -1.0), bounds: Bounds { low: 0.0, high: 0.0 } });
+        own
+    }
+
+    /// max(a, b).
+    pub fn maximum(&mut self, a: &Form, b: &Form) -> Form {
+        let difference = self.positive_part(Form::sum(b, 1.0, a, -1.0));
+        Form::sum(a, 1.0, &difference, 1.0)
+    }
+
+    /// max(x, 0). The same variable is used for max(x, 0) and max(−x, 0) = max(x, 0) − x, which keeps relaxations tight.
+    pub fn positive_part(&mut self, x: Form) -> Form {
+        let range = self.range(&x);
+        if range.low >= 0.0 {
+            return x;
+        }
+        if range.high <= 0.0 {
+            return Form::default();
+        }
+        if x.terms.first().is_some_and(|t| t.1 < 0.0) {
+            let opposite = self.positive_part(x.scaled(-1.0));
+            return Form::sum(&x, 1.0, &opposite, 1.0);
+        }
+        if let Some(known) = self.kinks.iter().rev().find(|k| k.argument == x) {
+            return Form::variable(known.variable, 1.0);
+        }
+        let variable = self.variable(Bounds { low: 0.0, high: range.high }, false);
+        let own = Form::variable(variable, 1.0);
+        self.constrain(Form::sum(&own, 1.0, &x, -1.0), Bounds { low: 0.0, high: f64::INFINITY });
+        self.kinks.push(Kink { argument: x, variable, is_exact: false });
+        own
+    }
+
+    /// The function `curve` of `x`; `None` if it is neither convex nor concave within the range of `x`.
+    pub fn curve(&mut self, curve: Curve, x: &Form) -> Option<Form> {
+        let Bounds { low, high } = self.range(x);
+        if x.is_constant() {
+            return Some(Form::constant(curve.value(x.constant)));
+        }
+        let sign = if curve.is_convex(low, high)? { 1.0 } else { -1.0 };
+        let ends = [low, high].map(|e| sign * curve.value(e));
+        if ends.iter().any(|e| !e.is_finite()) {
+            return None;
+        }
+        let least = (0..=TANGENTS).map(|k| sign * curve.value(low + (high - low) * k as f64 / TANGENTS as f64));
+        let least = least.fold(f64::INFINITY, f64::min) - (ends[0] - ends[1]).abs();
+        let variable = self.variable(Bounds { low: least, high: ends[0].max(ends[1]) }, false);
+        self.bends.push(Bend { argument: x.clone(), curve, sign, variable });
+        for k in 0..TANGENTS {
+            let at = low + (high - low) * (k as f64 + 0.5) / TANGENTS as f64;
+            self.tangent(self.bends.len() - 1, at);
+        }
+        Some(Form::variable(variable, sign))
+    }
+
+    /// Adds the tangent of a function at `at`.
+    fn tangent(&mut self, bend: usize, at: f64) {
+        let Bend { argument, curve, sign, variable } = &self.bends[bend];
+        let (value, slope) = (sign * curve.value(at), sign * curve.slope(at));
+        if !value.is_finite() || !slope.is_finite() {
+            return;
+        }
+        let mut form = Form::sum(&Form::variable(*variable, 1.0), 1.0, argument, -slope);
+        form.constant += slope * at - value;
+        self.rows.push(Row { form, bounds: Bounds { low: 0.0, high: f64::INFINITY } });
+    }
+
+    /// Makes maxima and functions exact for which the point `values` exploits the relaxation. Returns false if there are
+    /// none, so that the point is a point of the exact problem.
+    pub fn refine(&mut self, values: &[f64]) -> bool {
+        let mut refined = false;
+        for k in 0..self.kinks.len() {
+            let Kink { argument, variable, is_exact } = self.kinks[k].clone();
+            let Bounds { low, high } = self.range(&argument);
+            let excess = values[variable] - argument.value(values).max(0.0);
+            if is_exact || excess <= EXACT * (high - low) {
+                continue;
+            }
+            let on = Form::variable(self.binary(), 1.0);
+            let own = Form::variable(variable, 1.0);
+            // z ≤ high · on and z ≤ x − low · (1 − on).
+            self.constrain(Form::sum(&own, 1.0, &on, -high), Bounds { low: f64::NEG_INFINITY, high: 0.0 });
+            let mut second = Form::sum(&Form::sum(&own, 1.0, &argument, -1.0), 1.0, &on, -low);
+            second.constant += low;
+            self.constrain(second, Bounds { low: f64::NEG_INFINITY, high: 0.0 });
+            self.kinks[k].is_exact = true;
+            refined = true;
+        }
+        for b in 0..self.bends.len() {
+            let Bend { argument, curve, sign, variable } = self.bends[b].clone();
+            let (Bounds { low, high }, at) = (self.range(&argument), argument.value(values));
+            let width = (curve.value(high) - curve.value(low)).abs();
+            if sign * curve.value(at) - values[variable] > EXACT * width {
+                self.tangent(b, at.clamp(low, high));
+                refined = true;
+            }
+        }
+        refined
+    }
+
+    /// The optimum if integer variables may have any value; `None` if there is none.
+    pub fn relaxed(&self) -> Option<Point> {
+        let variables = self.variables.iter().map(|v| Decision { is_integer: false, ..*v }).collect();
+        Self { variables, ..self.clone() }.solve(0, 0.0, &[], &|| false)
+    }
+
+    /// Solves the program within a number of branch-and-bound `nodes`, to a relative `gap`. `hint` contains values of
+    /// variables from which the search may start. `None` if no feasible point is found.
+    pub fn solve(&self, nodes: u64, gap: f64, hint: &[(usize, f64)], out_of_time: &dyn Fn() -> bool) -> Option<Point> {
+        let rows = self.rows.iter();
+        if !self.cost.is_finite() || rows.clone().any(|r| !r.form.is_finite()) {
+            return None;
+        }
+        let mut problem = Problem::new(OptimizationDirection::Minimize);
+        // The costs are scaled to the order of 1, so that tolerances do not depend on the unit of the cost.
+        let size = self.cost.terms.iter().fold(0.0f64, |m, t| m.max(t.1.abs())).max(f64::MIN_POSITIVE);
+        let mut costs = vec![0.0; self.variables.len()];
+        self.cost.terms.iter().for_each(|(i, v)| costs[*i] = v / size);
+        let add = |(decision, cost): (&Decision, &f64)| {
+            let Bounds { low, high } = decision.bounds;
+            if decision.is_integer {
+                problem.add_integer_var(*cost, (low as i32, high as i32))
+            } else {
+                problem.add_var(*cost, (low, high))
+            }
+        };
+        let variables: Vec<Variable> = self.variables.iter().zip(&costs).map(add).collect();
+        for Row { form, bounds } in rows {
+            let terms: Vec<(Variable, f64)> = form.terms.iter().map(|(i, v)| (variables[*i], *v)).collect();
+            let (low, high) = (bounds.low - form.constant, bounds.high - form.constant);
+            if low == high {
+                problem.add_constraint(&terms, ComparisonOp::Eq, low);
+                continue;
+            }
+            if low.is_finite() {
+                problem.add_constraint(&terms, ComparisonOp::Ge, low);
+            }
+            if high.is_finite() {
+                problem.add_constraint(&terms, ComparisonOp::Le, high);
+            }
+        }
+        let mut options = SolveOptions::default();
+        (options.node_limit, options.mip_gap) = (Some(SLICE.min(nodes)), gap);
+        if self.has_integers() && !hint.is_empty() {
+            options.warm_start = Some(hint.iter().map(|(i, v)| (variables[*i], *v)).collect());
+        }
+        let mut outcome = problem.solve_with(options).ok()?;
+        let mut left = nodes.saturating_sub(SLICE);
+        let is_limited = |o: &SolveOutcome| o.termination_reason() == microlp::TerminationReason::NodeLimit;
+        while is_limited(&outcome) && left > 0 && !out_of_time() {
+            let mut more = ResumeOptions::default();
+            (more.node_limit, more.mip_gap) = (Some(SLICE.min(left)), Some(gap));
+            left = left.saturating_sub(SLICE);
+            outcome = outcome.resume_with(more).ok()?;
+        }
+        let solution = outcome.into_solution().ok()?;
+        let values = variables.iter().zip(&self.variables).map(|(&v, decision)| {
+            let value = solution.var_value(v);
+            if decision.is_integer { value.round() } else { value }
+        });
+        let values: Vec<f64> = values.collect();
+        let bound = solution.stats().best_bound.unwrap_or_else(|| solution.objective());
+        Some(Point { bound: self.cost.constant + size * bound.min(solution.objective()), values })
+    }
+}
+
+#[cfg(test)]
+#[path = "../../../tests/unit/control/planner/mixed_integer.rs"]
+mod tests;

@@ -1,0 +1,261 @@
+//! Stores that are planned with default settings and perfect forecasts, compared with the optimum over the whole run. The
+//! optimum is computed by dynamic programming on a fine grid of the content of the store. Plants have known equations.
+
+use super::plans::{START, case, kpi, project, run};
+use super::room::Columns;
+
+const STEPS: usize = 72;
+const ROWS: usize = 400;
+/// Points of the grid for dynamic programming.
+const POINTS: usize = 401;
+
+/// Price in EUR/MWh with two peaks a day and a level that differs between days.
+fn price(k: usize) -> f64 {
+    let (hour, day) = ((k % 24) as f64, k / 24);
+    let peak = |at: f64, width: f64| (-((hour - at) / width).powi(2)).exp();
+    let level = [1.0, 1.2, 0.85, 1.1][day % 4];
+    level * (60.0 + 35.0 * peak(8.0, 2.0) + 50.0 * peak(19.0, 2.5) - 25.0 * peak(13.5, 2.5)) + (k * 7 % 5) as f64
+}
+
+/// A number between 0 and 1 that looks random.
+fn scatter(k: usize, salt: usize) -> f64 {
+    ((k * 7_919 + salt * 104_729) % 1_009) as f64 / 1_009.0
+}
+
+/// A store whose content changes from x to y in one step at a cost.
+struct Store {
+    low: f64,
+    high: f64,
+    start: f64,
+    /// Price of one unit of content at the end of the run.
+    end_value: f64,
+}
+
+impl Store {
+    /// The lowest cost over the run, less the value of the change of the content. `cost(k, x, y)` is infinite if no
+    /// control moves the content from x to y in step k.
+    fn optimum(&self, cost: impl Fn(usize, f64, f64) -> f64) -> f64 {
+        let grid: Vec<f64> =
+            (0..POINTS).map(|i| self.low + (self.high - self.low) * i as f64 / (POINTS - 1) as f64).collect();
+        let mut to_go: Vec<f64> = grid.iter().map(|y| -self.end_value * (y - self.start)).collect();
+        let best = |k: usize, x: f64, to_go: &[f64]| {
+            grid.iter().zip(to_go).map(|(y, rest)| cost(k, x, *y) + rest).fold(f64::INFINITY, f64::min)
+        };
+        for k in (1..STEPS).rev() {
+            to_go = grid.iter().map(|x| best(k, *x, &to_go)).collect();
+        }
+        best(0, self.start, &to_go)
+    }
+}
+
+/// Runs MPC with default settings, with perfect forecasts and with those of the twin. Returns the costs, less the value
+/// of the change of the content. `signals` must contain a derived signal `after`, the content at the end of a step.
+fn planned(columns: &Columns, signals: &str, store: &Store) -> [f64; 2] {
+    let twin = format!(
+        "signals = [\n{signals}]\n[model]\nchoose = ['linear']\nlags = 1\nholdout = '60h'\nhorizon = '24h'\n\
+         [kpi]\ncost = {{ sum = 'spent' }}\nafter = {{ final = 'after' }}\n[objective]\ncost = 1.0\n"
+    );
+    let mpc = "controller.mpc = { particles = 1, within_log = false";
+    let scenario = format!(
+        "length = '{STEPS}h'\n[case.baseline]\ncontroller.replay = {{}}\n\
+         [case.perfect]\n{mpc}, forecast = 'perfect' }}\n[case.usual]\n{mpc} }}\n"
+    );
+    let results = run(&project(columns, &twin, &scenario));
+    println!("{} {:?}", case(&results, "perfect")["controller"], case(&results, "perfect")["notes"]);
+    ["perfect", "usual"]
+        .map(|name| kpi(&results, name, "cost") - store.end_value * (kpi(&results, name, "after") - store.start))
+}
+
+/// The cost with perfect forecasts is at most 1 % above the optimum.
+fn assert_near(name: &str, [perfect, usual]: [f64; 2], optimum: f64) {
+    let above = |cost: f64| 100.0 * (cost / optimum - 1.0);
+    println!(
+        "{name}: optimum {optimum:.4}, perfect forecasts {perfect:.4} ({:.2} % above), other forecasts {usual:.4} ({:.2} %)",
+        above(perfect),
+        above(usual)
+    );
+    assert!((-0.2..=1.0).contains(&above(perfect)), "{name}: {perfect} instead of {optimum}");
+    assert!(usual >= perfect - 2e-3 * optimum.abs(), "{name}: {usual} without foresight, {perfect} with it");
+}
+
+/// A battery of 10 kWh beside a load and a photovoltaic plant. Energy is sold for 80 EUR/MWh less than it costs.
+#[test]
+fn a_battery_is_near_the_optimum() {
+    let net = |k: usize| {
+        let hour = (k % 24) as f64;
+        let sun = (4.0 * ((hour - 6.0) / 12.0 * std::f64::consts::PI).sin()).max(0.0);
+        1.0 + 0.8 * (-((hour - 19.0) / 3.0).powi(2)).exp() - sun * (0.3 + 0.7 * scatter(k / 24, 3))
+    };
+    let mut columns: Columns =
+        ["energy", "charge", "discharge", "net", "price"].map(|name| (name, Vec::new())).to_vec();
+    let mut energy: f64 = 5.0;
+    for k in 0..ROWS {
+        let u = 6.0 * scatter(k, 1) - 3.0;
+        let (charge, discharge) =
+            (u.clamp(0.0, ((10.0 - energy) / 0.95).max(0.0)), (-u).clamp(0.0, (0.95 * energy).max(0.0)));
+        for (column, value) in columns.iter_mut().zip([energy, charge, discharge, net(k), price(k)]) {
+            column.1.push(value);
+        }
+        energy += 0.95 * charge - discharge / 0.95;
+    }
+    let signals = "\
+        { name = 'energy', role = 'state', hard = [0, 10], next = 'energy + 0.95 * charge - discharge / 0.95' },\n\
+        { name = 'charge', role = 'control', hard = [0, 3] },\n\
+        { name = 'discharge', role = 'control', hard = [0, 3] },\n\
+        { name = 'net', role = 'disturbance', forecast = { seasonal = '1d' } },\n\
+        { name = 'price', role = 'disturbance', forecast = { seasonal = '1d' } },\n\
+        { name = 'grid', role = 'derived', expr = 'net + charge - discharge' },\n\
+        { name = 'spent', role = 'derived', expr = '(price * grid + 80 * max(grid, 0)) / 1000' },\n\
+        { name = 'after', role = 'derived', expr = 'energy + 0.95 * charge - discharge / 0.95' },\n";
+    let store = Store { low: 0.0, high: 10.0, start: columns[0].1[START], end_value: 0.14 };
+    let optimum = store.optimum(|step, x, y| {
+        let k = START + step;
+        let power = if y > x { (y - x) / 0.95 } else { (y - x) * 0.95 };
+        let grid = net(k) + power;
+        if power.abs() > 3.0 + 1e-9 { f64::INFINITY } else { (price(k) * grid + 80.0 * grid.max(0.0)) / 1e3 }
+    });
+    assert_near("battery", planned(&columns, signals, &store), optimum);
+}
+
+/// A hot-water tank that is heated by a heat pump and loses heat to the room.
+#[test]
+fn a_hot_water_tank_is_near_the_optimum() {
+    let draw = |k: usize| {
+        let hour = (k % 24) as f64;
+        let usual = 1.0 + 4.0 * (-((hour - 7.0) / 1.5).powi(2)).exp() + 3.0 * (-((hour - 20.0) / 2.0).powi(2)).exp();
+        usual * (0.8 + 0.4 * scatter(k, 4))
+    };
+    let next = |x: f64, u: f64, k: usize| x + (u - draw(k) - 0.02 * (x - 20.0)) / 2.32;
+    let mut columns: Columns = ["temp", "heat", "draw", "price"].map(|name| (name, Vec::new())).to_vec();
+    let mut temp = 52.0;
+    for k in 0..ROWS {
+        let heat = (2.0 + 1.5 * (52.0 - temp) + 3.0 * (scatter(k, 1) - 0.5)).clamp(0.0, 8.0);
+        for (column, value) in columns.iter_mut().zip([temp, heat, draw(k), price(k)]) {
+            column.1.push(value);
+        }
+        temp = next(temp, heat, k);
+    }
+    let equation = "temp + (heat - draw - 0.02 * (temp - 20)) / 2.32";
+    let signals = format!(
+        "{{ name = 'temp', role = 'state', hard = [45, 60], next = '{equation}' }},\n\
+         {{ name = 'heat', role = 'control', hard = [0, 8] }},\n\
+         {{ name = 'draw', role = 'disturbance', forecast = {{ seasonal = '1d' }} }},\n\
+         {{ name = 'price', role = 'disturbance', forecast = {{ seasonal = '1d' }} }},\n\
+         {{ name = 'spent', role = 'derived', expr = 'price * heat / 3200' }},\n\
+         {{ name = 'after', role = 'derived', expr = '{equation}' }},\n"
+    );
+    let store = Store { low: 45.0, high: 60.0, start: columns[0].1[START], end_value: 2.32 * 0.07 / 3.2 };
+    let optimum = store.optimum(|step, x, y| {
+        let k = START + step;
+        let u = (y - next(x, 0.0, k)) * 2.32;
+        if (-1e-9..=8.0 + 1e-9).contains(&u) { price(k) * u / 3200.0 } else { f64::INFINITY }
+    });
+    assert_near("hot-water tank", planned(&columns, &signals, &store), optimum);
+}
+
+/// A cold store with a compressor whose efficiency depends on the outdoor temperature.
+#[test]
+fn a_cold_store_is_near_the_optimum() {
+    let outdoor =
+        |k: usize| 14.0 + 6.0 * ((k as f64 - 9.0) / 24.0 * std::f64::consts::TAU).sin() + 6.0 * scatter(k / 24, 2);
+    let goods = |k: usize| if (6..18).contains(&(k % 24)) { 25.0 + 10.0 * scatter(k, 5) } else { 3.0 };
+    let each = |k: usize| price(k) / 1e3 / (3.2 - 0.04 * (outdoor(k) - 10.0));
+    let next = |x: f64, u: f64, k: usize| x + (0.8 * (outdoor(k) - x) + goods(k) - u) / 60.0;
+    let mut columns: Columns = ["temp", "cooling", "outdoor", "goods", "price"].map(|name| (name, Vec::new())).to_vec();
+    let mut temp = -20.0;
+    for k in 0..ROWS {
+        let cooling = (45.0 + 25.0 * (temp + 20.5) + 24.0 * (scatter(k, 1) - 0.5)).clamp(0.0, 120.0);
+        for (column, value) in columns.iter_mut().zip([temp, cooling, outdoor(k), goods(k), price(k)]) {
+            column.1.push(value);
+        }
+        temp = next(temp, cooling, k);
+    }
+    let equation = "temp + (0.8 * (outdoor - temp) + goods - cooling) / 60";
+    let signals = format!(
+        "{{ name = 'temp', role = 'state', hard = [-24, -18], next = '{equation}' }},\n\
+         {{ name = 'cooling', role = 'control', hard = [0, 120] }},\n\
+         {{ name = 'outdoor', role = 'disturbance', forecast = {{ seasonal = '1d' }} }},\n\
+         {{ name = 'goods', role = 'disturbance', forecast = {{ seasonal = '1d' }} }},\n\
+         {{ name = 'price', role = 'disturbance', forecast = {{ seasonal = '1d' }} }},\n\
+         {{ name = 'spent', role = 'derived', expr = 'price / 1000 * cooling / (3.2 - 0.04 * (outdoor - 10))' }},\n\
+         {{ name = 'after', role = 'derived', expr = '{equation}' }},\n"
+    );
+    let store = Store { low: -24.0, high: -18.0, start: columns[0].1[START], end_value: -60.0 * 0.024 };
+    let optimum = store.optimum(|step, x, y| {
+        let k = START + step;
+        let u = (next(x, 0.0, k) - y) * 60.0;
+        if (-1e-9..=120.0 + 1e-9).contains(&u) { each(k) * u } else { f64::INFINITY }
+    });
+    assert_near("cold store", planned(&columns, &signals, &store), optimum);
+}
+
+/// A reservoir that is filled by a pump with variable speed. The power grows faster than the flow.
+#[test]
+fn a_pumped_reservoir_is_near_the_optimum() {
+    let demand = |k: usize| {
+        let hour = (k % 24) as f64;
+        let peak = |at: f64, width: f64| (-((hour - at) / width).powi(2)).exp();
+        (90.0 + 60.0 * peak(8.0, 2.5) + 70.0 * peak(19.0, 3.0)) * (0.9 + 0.2 * scatter(k, 6))
+    };
+    let mut columns: Columns = ["level", "flow", "demand", "price"].map(|name| (name, Vec::new())).to_vec();
+    let mut level: f64 = 3.0;
+    for k in 0..ROWS {
+        let flow = (120.0 + 120.0 * (3.0 - level) + 80.0 * (scatter(k, 1) - 0.5)).clamp(0.0, 300.0);
+        for (column, value) in columns.iter_mut().zip([level, flow, demand(k), price(k)]) {
+            column.1.push(value);
+        }
+        level += (flow - demand(k)) / 400.0;
+    }
+    let signals = "\
+        { name = 'level', role = 'state', hard = [1, 5], next = 'level + (flow - demand) / 400' },\n\
+        { name = 'flow', role = 'control', hard = [0, 300] },\n\
+        { name = 'demand', role = 'disturbance', forecast = { seasonal = '1d' } },\n\
+        { name = 'price', role = 'disturbance', forecast = { seasonal = '1d' } },\n\
+        { name = 'spent', role = 'derived', expr = 'price / 1000 * (0.3 * flow + 0.001 * flow^2)' },\n\
+        { name = 'after', role = 'derived', expr = 'level + (flow - demand) / 400' },\n";
+    let store = Store { low: 1.0, high: 5.0, start: columns[0].1[START], end_value: 400.0 * 0.07 * 0.54 };
+    let optimum = store.optimum(|step, x, y| {
+        let k = START + step;
+        let u = 400.0 * (y - x) + demand(k);
+        if (-1e-9..=300.0 + 1e-9).contains(&u) { price(k) / 1e3 * (0.3 * u + 0.001 * u * u) } else { f64::INFINITY }
+    });
+    assert_near("reservoir", planned(&columns, signals, &store), optimum);
+}
+
+/// A charger that must run for at least 5 h every night, and never between 17:00 and 20:00. In every night, the cheapest
+/// hours are chosen.
+#[test]
+fn totals_of_daily_periods_are_kept_at_the_lowest_cost() {
+    let mut columns: Columns = ["power", "charger", "price"].map(|name| (name, Vec::new())).to_vec();
+    let mut power = 0.0;
+    for k in 0..ROWS {
+        let charger = f64::from(u8::from((k % 24 >= 20 || k % 24 < 1) && scatter(k, 1) < 0.9));
+        for (column, value) in columns.iter_mut().zip([power, charger, price(k)]) {
+            column.1.push(value);
+        }
+        power = 7.0 * charger;
+    }
+    let twin = "signals = [\n\
+        { name = 'power', role = 'state', next = '7 * charger' },\n\
+        { name = 'charger', role = 'control', hard = [0, 1], multiple = 1 },\n\
+        { name = 'price', role = 'disturbance', forecast = 'perfect' },\n]\n\
+        [model]\nchoose = ['linear']\nlags = 1\nholdout = '60h'\nhorizon = '24h'\n\
+        [kpi]\ncost = { sum = 'price * charger * 0.007' }\nhours = { sum = 'charger' }\n[objective]\ncost = 1.0\n";
+    let scenario = "length = '66h'\n[case.baseline]\ncontroller.replay = {}\n\
+        [case.mpc]\ncontroller.mpc = { particles = 1, totals = [\n\
+        { control = 'charger', at_least = 5, from = '18:00', to = '06:00' },\n\
+        { control = 'charger', at_most = 0, from = '17:00', to = '20:00' } ] }\n";
+    let results = run(&project(&columns, twin, scenario));
+    // The run starts at midnight, 6 h after the first night began, and ends when the last night begins.
+    let done: f64 = columns[1].1[START - 6..START].iter().sum();
+    let cheapest = |hours: std::ops::Range<usize>, count: f64| {
+        let mut prices: Vec<f64> = hours.filter(|k| !(17..20).contains(&(k % 24))).map(price).collect();
+        prices.sort_by(f64::total_cmp);
+        prices.iter().take(count as usize).sum::<f64>() * 0.007
+    };
+    let night = |day: usize| START + 24 * day + 18..START + 24 * day + 30;
+    let optimum = cheapest(START..START + 6, 5.0 - done) + cheapest(night(0), 5.0) + cheapest(night(1), 5.0);
+    let found = kpi(&results, "mpc", "cost");
+    println!("{found} {optimum} {:?}", case(&results, "mpc")["controller"]);
+    assert!((found - optimum).abs() < 1e-6, "{found} instead of {optimum}");
+}
