@@ -31,14 +31,12 @@ pub fn select_planner(settings: &ResolvedMpc, dynamics: &dyn Dynamics, objective
         multiple > 0.0 && (hard.high - hard.low) / multiple < MOST_TREE_VALUES
     };
     // A mixed-integer program plans equipment and stores exactly, but only for the expected future. Quantities such as
-    // orders, whose best value depends on the spread of an uncertain demand, are planned for several futures.
+    // orders, whose best value depends on the spread of a learned demand, are planned for several futures.
     let is_known = dynamics.map().is_some_and(|m| m.layout.targets.is_empty());
-    let is_equipment = |c: &usize| match (signals[*c].multiple > 0.0, signals[*c].switching.least) {
-        (true, _) => has_few_values(c),
-        (false, least) => least >= signals[*c].hard.high || is_known,
-    };
+    let is_on_off = |c: &usize| signals[*c].multiple <= 0.0 && signals[*c].switching.least >= signals[*c].hard.high;
+    let is_exact = |c: &usize| is_known || has_few_values(c) || is_on_off(c);
     let most = if has_switched_control(settings, dynamics) {
-        Some(Shape::Curved).filter(|_| controls.iter().filter(|c| is_switched(dynamics, **c)).all(is_equipment))
+        Some(Shape::Curved).filter(|_| controls.iter().filter(|c| is_switched(dynamics, **c)).all(is_exact))
     } else {
         // Quadratic programs plan smooth costs in less time.
         Some(Shape::Piecewise).filter(|_| !settings.stores.is_empty())
