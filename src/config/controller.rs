@@ -174,9 +174,9 @@ pub struct MpcSpec {
     /// Maximum computing time per plan (default: no limit). At the time limit, the best plan found so far is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<At<TimeSpan>>,
-    /// The optimiser. The default planner is `qp` if the twin is linear and has hard or ranked limits, else
-    /// `gauss_newton` if the twin and the controls are differentiable, else `mcts` if every control has few values,
-    /// else `icem`.
+    /// The optimiser. The default planner is `milp` if the plan switches equipment or manages a store and the twin is
+    /// piecewise linear, else `qp` if the twin is linear and has hard or ranked limits, else `gauss_newton` if the twin
+    /// and the controls are differentiable, else `mcts` if every control has few values, else `icem`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub planner: Option<PlannerSpec>,
     /// Only in `twin.toml`: the controller that takes over when no plan is available (default: the plant's own
