@@ -3,11 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::setup::Setup;
-use super::start::PlanStart;
-use crate::control::planner::TotalLimit;
 use crate::schema::Bounds;
-use crate::trajectory::Frame;
 
 /// A daily period in local time. It ends on the next day if `to` is not later than `from`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +23,7 @@ impl DailyPeriod {
     }
 
     /// Number of the period that contains `time`, counted in days; `None` if `time` is outside the period.
-    fn number(self, time: Timestamp, zone: &TimeZone) -> Option<i64> {
+    pub(super) fn number(self, time: Timestamp, zone: &TimeZone) -> Option<i64> {
         let local = time.to_zoned_datetime(zone.clone());
         let minute = i64::from(local.hour()) * 60 + i64::from(local.minute());
         let since = (minute - i64::from(self.from)).rem_euclid(DAY);
@@ -45,45 +41,6 @@ pub(super) struct PlannedTotal {
     /// Limits on the total over the horizon, or over each daily period.
     pub bounds: Bounds,
     pub daily: Option<DailyPeriod>,
-}
-
-impl Setup<'_> {
-    /// The limits on totals in a plan from `start`. What a control has done since the start of a daily period counts
-    /// towards the limits of the period. If a period ends after the plan, the rest of a minimum may be done later.
-    pub fn totals(&self, start: &PlanStart) -> Vec<TotalLimit> {
-        let (blocks, horizon) = (&self.horizon.blocks, self.horizon.steps());
-        let mut limits = Vec::new();
-        for total in &self.limits.totals {
-            let Some(daily) = total.daily else {
-                let steps = blocks.lengths().collect();
-                limits.push(TotalLimit { control: total.control, bounds: total.bounds, steps });
-                continue;
-            };
-            let step_ms = self.dynamics.step_ms();
-            let number = |h: i64| {
-                let ms = start.window.time().as_millisecond().saturating_add(h * step_ms);
-                daily.number(Timestamp::from_millisecond(ms).ok()?, &self.timezone)
-            };
-            let end = horizon as i64;
-            let mut periods: Vec<i64> = (0..end).filter_map(number).collect();
-            periods.dedup();
-            let column = |lag: usize| start.window.column(self.controls[total.control], lag)[start.row];
-            let most = self.limits.controls[total.control].constraints.bounds.high;
-            for period in periods {
-                let in_period = |h: &i64| number(*h) == Some(period);
-                let past = (1..start.window.depth()).take_while(|lag| in_period(&-(*lag as i64)));
-                let done: f64 = past.map(column).filter(|v| v.is_finite()).sum();
-                let later = (end..).take_while(in_period).count() as f64;
-                let mut steps = vec![0; blocks.count()];
-                (0..end).filter(in_period).for_each(|h| steps[blocks.at(h as usize)] += 1);
-                let low = total.bounds.low - done - if later > 0.0 { later * most } else { 0.0 };
-                let bounds =
-                    Bounds { low: if low.is_nan() { f64::NEG_INFINITY } else { low }, high: total.bounds.high - done };
-                limits.push(TotalLimit { control: total.control, bounds, steps });
-            }
-        }
-        limits
-    }
 }
 
 #[cfg(test)]

@@ -90,6 +90,7 @@ mod order_up_to;
 mod oven;
 mod particle_plan;
 mod plan_gap;
+mod plan_totals;
 mod planner_choice;
 mod residuals;
 mod resolved;

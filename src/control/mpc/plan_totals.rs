@@ -1,0 +1,48 @@
+//! The limits on totals in one plan.
+
+use jiff::Timestamp;
+
+use super::setup::Setup;
+use super::start::PlanStart;
+use crate::control::planner::TotalLimit;
+use crate::schema::Bounds;
+use crate::trajectory::Frame;
+
+impl Setup<'_> {
+    /// The limits on totals in a plan from `start`. What a control has done since the start of a daily period counts
+    /// towards the limits of the period. If a period ends after the plan, the rest of a minimum may be done later.
+    pub fn totals(&self, start: &PlanStart) -> Vec<TotalLimit> {
+        let (blocks, horizon) = (&self.horizon.blocks, self.horizon.steps());
+        let mut limits = Vec::new();
+        for total in &self.limits.totals {
+            let Some(daily) = total.daily else {
+                let steps = blocks.lengths().collect();
+                limits.push(TotalLimit { control: total.control, bounds: total.bounds, steps });
+                continue;
+            };
+            let step_ms = self.dynamics.step_ms();
+            let number = |h: i64| {
+                let ms = start.window.time().as_millisecond().saturating_add(h * step_ms);
+                daily.number(Timestamp::from_millisecond(ms).ok()?, &self.timezone)
+            };
+            let end = horizon as i64;
+            let mut periods: Vec<i64> = (0..end).filter_map(number).collect();
+            periods.dedup();
+            let column = |lag: usize| start.window.column(self.controls[total.control], lag)[start.row];
+            let most = self.limits.controls[total.control].constraints.bounds.high;
+            for period in periods {
+                let in_period = |h: &i64| number(*h) == Some(period);
+                let past = (1..start.window.depth()).take_while(|lag| in_period(&-(*lag as i64)));
+                let done: f64 = past.map(column).filter(|v| v.is_finite()).sum();
+                let later = (end..).take_while(in_period).count() as f64;
+                let mut steps = vec![0; blocks.count()];
+                (0..end).filter(in_period).for_each(|h| steps[blocks.at(h as usize)] += 1);
+                let low = total.bounds.low - done - if later > 0.0 { later * most } else { 0.0 };
+                let bounds =
+                    Bounds { low: if low.is_nan() { f64::NEG_INFINITY } else { low }, high: total.bounds.high - done };
+                limits.push(TotalLimit { control: total.control, bounds, steps });
+            }
+        }
+        limits
+    }
+}
