@@ -4,8 +4,9 @@
 use super::plans::{START, case, kpi, project, run};
 use super::room::Columns;
 
-const STEPS: usize = 72;
-const ROWS: usize = 400;
+/// Forecasts contain no values after the end of a run, so a short run would be worse than the optimum.
+const STEPS: usize = 168;
+const ROWS: usize = 480;
 /// Points of the grid for dynamic programming.
 const POINTS: usize = 401;
 
@@ -66,7 +67,7 @@ fn planned(columns: &Columns, signals: &str, store: &Store) -> [f64; 2] {
         .map(|name| kpi(&results, name, "cost") - store.end_value * (kpi(&results, name, "after") - store.start))
 }
 
-/// The cost with perfect forecasts is at most 1 % above the optimum.
+/// The cost with perfect forecasts is at most 1 % above the optimum. The optimum on a grid is slightly too high.
 fn assert_near(name: &str, [perfect, usual]: [f64; 2], optimum: f64) {
     let above = |cost: f64| 100.0 * (cost / optimum - 1.0);
     println!(
@@ -74,7 +75,7 @@ fn assert_near(name: &str, [perfect, usual]: [f64; 2], optimum: f64) {
         above(perfect),
         above(usual)
     );
-    assert!((-0.2..=1.0).contains(&above(perfect)), "{name}: {perfect} instead of {optimum}");
+    assert!((-0.5..=1.0).contains(&above(perfect)), "{name}: {perfect} instead of {optimum}");
     assert!(usual >= perfect - 2e-3 * optimum.abs(), "{name}: {usual} without foresight, {perfect} with it");
 }
 
