@@ -10,7 +10,8 @@ use crate::schema::Schema;
 use crate::trajectory::Trajectory;
 
 /// Sets the values of each signal to NaN in all steps in which its condition `censored` is true. `resampled` contains
-/// the index and the step counts of each logged signal. A missing value in a condition makes the condition false.
+/// the index and the step counts of each logged signal. If a value that the condition reads is missing, the condition may
+/// be true, so the value of the signal is dropped as well.
 ///
 /// # Errors
 /// [`Error::Data`] if a condition cannot be compiled.
@@ -37,7 +38,9 @@ pub(super) fn censor<'r>(
         for segment in &log.segments {
             for t in segment.clone().filter(|t| !log.columns[signal][*t].is_nan()) {
                 program.eval(&log.frame(t, segment.start), &mut registers, &mut value);
-                if value[0] != 0.0 && !value[0].is_nan() {
+                let read = |lag: usize| t.saturating_sub(lag).max(segment.start);
+                let is_unknown = |&(s, lag): &(usize, usize)| log.columns[s][read(lag)].is_nan();
+                if value[0] != 0.0 || program.reads.iter().any(is_unknown) {
                     steps.push(t);
                 }
             }

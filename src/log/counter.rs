@@ -104,7 +104,8 @@ pub(super) fn increases(s: &Samples, max_gap: i64) -> Increases {
                 out.rollovers.add(at);
                 increase
             }
-            None if next >= 0.0 && plausible(next) => {
+            // After a reset within a gap, the increase before the reset is unknown.
+            None if next >= 0.0 && plausible(next) && at - s.time[a] <= max_gap => {
                 out.resets.add(at);
                 next
             }
@@ -223,6 +224,9 @@ mod tests {
         assert_eq!(found(&[10.0, 12.0, 1.0, 3.0, 5.0]), (vec![2.0, 1.0, 2.0, 2.0], [0, 1, 0, 0]));
         assert_eq!(found(&[9_990.0, 9_995.0, 2.0, 7.0]), (vec![5.0, 7.0, 5.0], [0, 0, 1, 0]));
         assert_eq!(found(&[500.0, 502.0, 300.0, 302.0]), (vec![2.0, 2.0], [0, 0, 0, 1]));
+        let restart = Samples { time: Arc::new(vec![0, MIN, 100 * MIN]), ..readings(&[10.0, 12.0, 1.0]) };
+        let found = increases(&restart, 10 * MIN);
+        assert_eq!((found.samples.value, found.falls.count, found.gaps.longest), (vec![2.0], 1, None));
         let gap = Samples { time: Arc::new(vec![0, MIN, 100 * MIN]), ..readings(&[1.0, 2.0, 9.0]) };
         let found = increases(&gap, 10 * MIN);
         assert_eq!((found.samples.value, found.gaps.longest), (vec![1.0], Some((MIN, 100 * MIN, 7.0))));

@@ -146,14 +146,15 @@ impl DateOrder {
         }
     }
 
-    /// Returns true if all times lie on the same day of consecutive months, and several times on each of these days.
+    /// Returns true if all times lie on the same day of consecutive months, and several times on each of these
+    /// days except the first and the last.
     pub fn is_exchanged(&self) -> bool {
         let at = |day: i64| Timestamp::from_microsecond(day * DAY_US).ok().map(|t| Offset::UTC.to_datetime(t));
         let dates: Vec<DateTime> = self.times.keys().filter_map(|d| at(*d)).collect();
+        // A log can begin late on its first day and end at midnight, which belongs to the next day.
+        let mut inner = self.times.values().skip(1).take(self.times.len().saturating_sub(2));
         let consecutive = |w: &[DateTime]| w[0].day() == w[1].day() && w[0].month() + 1 == w[1].month();
-        (3..=12).contains(&dates.len())
-            && dates.windows(2).all(consecutive)
-            && self.times.values().all(|n| *n >= MIN_TIMES)
+        (3..=12).contains(&dates.len()) && dates.windows(2).all(consecutive) && inner.all(|n| *n >= MIN_TIMES)
     }
 }
 

@@ -17,6 +17,8 @@ use crate::error::{LogFault, LogKey, Result, plural};
 pub(super) const MAX_ROWS: usize = 500_000;
 /// Maximum number of distinct things, and minimum mean number of rows per thing.
 const MAX_THINGS: usize = 1_000;
+/// Maximum number of signals that are examined (not tuned), which limits the memory for logs with many columns.
+const MAX_SIGNALS: usize = 40;
 const MIN_ROWS: usize = 5;
 /// Minimum fraction of rows that belong to a different thing than the preceding row.
 const MIN_CHANGES: f64 = 0.5;
@@ -85,7 +87,7 @@ pub(super) fn distinguishing_column(
     let levels = scan.tags.iter().zip(read).filter(|(_, w)| !w.events);
     let rows = Rows {
         time: order.iter().map(|i| first.time[*i]).collect(),
-        values: levels.map(|(t, _)| sorted(&t.value)).collect(),
+        values: levels.take(MAX_SIGNALS).map(|(t, _)| sorted(&t.value)).collect(),
         kept: &scan.first_file,
     };
     for column in candidates {

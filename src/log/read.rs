@@ -60,11 +60,8 @@ pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajec
     }
     let scan = selection::read(&files, &spec.log, &columns)?;
     let Scan { mut tags, labels, mut findings, long: is_long, own_times, numbers, without_zone, .. } = scan;
-    // The findings of the readers contain column names instead of signal names.
-    for finding in &mut findings {
-        let reader = inputs.iter().find(|i| !finding.signal.is_empty() && i.rule.mapping.column == finding.signal);
-        finding.signal = reader.map_or_else(String::new, |i| i.rule.signal.clone());
-    }
+    // The findings of the readers contain column names. Each finding is reported for all signals that read the column.
+    findings = findings.into_iter().flat_map(|f| by_signal(f, &inputs)).collect();
     require_zone(spec, without_zone)?;
     if spec.timezone.is_none() && spec.log.timezone.is_none() {
         findings.extend(Occurrences::between(without_zone, 0, 0).finding(
@@ -144,6 +141,14 @@ pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajec
     findings.sort_by_key(|f| !f.signal.is_empty());
     quality.findings = findings;
     Ok((trajectory, quality))
+}
+
+/// Returns the finding of a column once for each signal that reads the column.
+fn by_signal(finding: Finding, inputs: &[Input]) -> Vec<Finding> {
+    let readers = inputs.iter().filter(|i| !finding.signal.is_empty() && i.rule.mapping.column == finding.signal);
+    let of_signal = |i: &Input| Finding { signal: i.rule.signal.clone(), ..finding.clone() };
+    let out: Vec<Finding> = readers.map(of_signal).collect();
+    if out.is_empty() { vec![Finding { signal: String::new(), ..finding }] } else { out }
 }
 
 /// The clean samples of every input. The raw samples of a tag are freed as soon as all inputs that use the tag have

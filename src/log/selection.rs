@@ -9,7 +9,7 @@ use super::interleaved::{distinguishing_column, interleaved};
 use super::scan::{RawSamples, Scan, Wanted};
 use super::{long, wide};
 use crate::config::LogSpec;
-use crate::error::{Error, Result};
+use crate::error::{Error, LogFault, LogKey, Result};
 
 /// Reads the columns `wanted`. The tags of the result are in the order of `wanted`.
 ///
@@ -29,7 +29,17 @@ pub(super) fn read(files: &[LogFile], spec: &LogSpec, wanted: &[Wanted]) -> Resu
     all.own_times = selections.len() > 1;
     for members in selections {
         let mut own = spec.clone();
-        own.only.extend(wanted[members[0]].only.clone());
+        for (column, labels) in &wanted[members[0]].only {
+            if spec.only.contains_key(column) {
+                let what = format!(
+                    "`where` of `log` and of a signal that reads `{}` both select rows by `{column}`",
+                    wanted[members[0]].column
+                );
+                let help = format!("select rows by `{column}` either in `log` or in the signals");
+                return Err(Error::Log(vec![LogFault::new(LogKey::Where, what, help)]));
+            }
+            own.only.insert(column.clone(), labels.clone());
+        }
         let columns: Vec<String> = members.iter().map(|i| wanted[*i].column.clone()).collect();
         let scan = match &own.long {
             Some(layout) => long::read(files, &own, layout, &columns)?,

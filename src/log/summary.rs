@@ -122,7 +122,7 @@ pub(super) fn resampling_findings(
         name,
         FindingClass::Censored,
         FindingAction::Dropped,
-        "steps in which the condition `censored` holds, so that the value is only a lower bound; they count as missing",
+        "steps in which the condition `censored` is true or unknown, so that the value may be only a lower bound; they count as missing",
     ));
     let (action, help) = match partial {
         Partial::Missing => (

@@ -101,6 +101,9 @@ const JUMP_MOVES: f64 = 6.0;
 const MIN_JUMP: f64 = 5.0;
 /// Maximum number of unit changes reported per signal.
 const MAX_JUMPS: usize = 64;
+/// Maximum number of ranges that are examined per signal (not tuned). Equipment that is switched on and off has many
+/// ranges of low values, and none of them is in another unit.
+const MAX_ATTEMPTS: usize = 500;
 
 static SCALES: [Conversion; 2] = [
     Conversion { gain: 1e3, shift: 0.0, name: Cow::Borrowed("1000 times too large") },
@@ -125,15 +128,18 @@ pub(super) fn unit_jumps<'a>(s: &Samples, units: &'a OtherUnits) -> Vec<(SampleR
     let [_, move99] = quantiles(v.windows(2).map(|w| (w[1] - w[0]).abs()), n, [0.5, 0.99]);
     let [size40, size60] = quantiles(v.iter().map(|v| v.abs()), n, [0.4, 0.6]);
     let mut out: Vec<(SampleRange, &'a str)> = Vec::new();
-    let mut i = 1;
-    while i < n && out.len() < MAX_JUMPS {
+    let (mut i, mut attempts) = (1, 0);
+    while i < n && out.len() < MAX_JUMPS && attempts < MAX_ATTEMPTS {
         let other_scale = || if units.temperature { temperature_jump(v, i, move99) } else { None };
         match scale_jump(v, i, size40, size60).or_else(other_scale) {
             Some((to, c)) if is_converted(v, i, to, c) => {
                 out.push((SampleRange { from: i, to }, c.name.as_ref()));
                 i = to + 1;
             }
-            _ => i += 1,
+            other => {
+                attempts += usize::from(other.is_some());
+                i += 1;
+            }
         }
     }
     if out.is_empty() { factor_jumps(s, &units.factors) } else { out }

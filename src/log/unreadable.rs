@@ -54,7 +54,8 @@ impl UnreadableTimes {
             self.notations[at].formats = formats;
             at
         } else {
-            let formats = date::formats(&entry);
+            let is_full = self.notations.len() >= MAX_NOTATIONS && self.notations.iter().any(|n| n.formats.is_empty());
+            let formats = if is_full { Vec::new() } else { date::formats(&entry) };
             let other = self.notations.iter().position(|n| n.formats.is_empty());
             match other.filter(|_| formats.is_empty() || self.notations.len() >= MAX_NOTATIONS) {
                 Some(at) => at,
@@ -110,6 +111,13 @@ impl UnreadableTimes {
         };
         if orders.is_empty() {
             return "export time stamps, ISO 8601 text such as 2024-06-01T12:00:00Z or seconds since 1970, or describe the text with `time_format` in `log`".into();
+        }
+        let only: Vec<&str> = orders.iter().filter(|o| o.len() == 1).map(|o| o[0]).collect();
+        let contradicts = |f: &&str| only.iter().any(|g| g != f && sorted(g) == sorted(f));
+        if only.iter().any(contradicts) {
+            return "the order of day and month differs between these entries; export all times in one order, such as \
+                    2024-06-01 12:00"
+                .into();
         }
         if orders.iter().all(|o| o.len() == 1) {
             return format!("set {} in `log`", setting(0));

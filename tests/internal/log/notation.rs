@@ -155,6 +155,10 @@ fn an_exchanged_day_and_month_is_noticed() {
         let (t, _) = read(dir.path(), &twin("1h", ", time_format = \"%Y-%d-%m %H:%M\"")).unwrap();
         assert_eq!((t.start.to_string(), t.steps), ("2022-07-01T00:00:00Z".into(), rows));
     }
+    // the stamps mark the ends of the intervals, so the last day has a single time
+    let (time, rows) = (&hourly("%Y-%d-%m %H:%M", false)[1..], 3 * 24);
+    let dir = log(texts("time", &time[..rows]), vec![floats("x", &x()[..rows]), floats("u", &u()[..rows])]);
+    assert!(data_error(dir.path(), &twin("1h", "")).contains("day and month seem to be exchanged"));
 }
 
 #[test]

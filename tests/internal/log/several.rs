@@ -64,6 +64,8 @@ fn each_signal_can_select_its_own_rows() {
         assert_eq!(t.columns[2][36], 21.0);
         assert!(q.signals.iter().all(|s| s.samples == N && s.coverage == 1.0), "{:?}", q.signals);
     }
+    let text = data_error(zones(0).path(), &twin(", where = { zone = \"north\" }", &signal("t", "south")));
+    assert!(text.contains("both select rows by `zone`"), "{text}");
     let text = data_error(zones(0).path(), &twin("", &signal("t", "west")));
     assert!(text.contains("`north`, `south`"), "{text}");
 }

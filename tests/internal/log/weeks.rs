@@ -116,6 +116,12 @@ fn a_value_that_is_only_a_lower_bound_is_missing() {
         assert_eq!(q.signals[0].coverage, (n as usize - missing) as f64 / n as f64);
         assert_eq!((t.columns[1].clone(), q.signals[1].missing), (stock.clone(), 0));
     }
+    // the condition may be true while the stock is unknown
+    let unknown: Vec<f64> = (0..n).map(|d| if (40..60).contains(&d) { f64::NAN } else { 20.0 }).collect();
+    let values = days.iter().map(|d| sold(*d)).collect::<Vec<_>>();
+    let dir = log(vec![at(&days), floats("x", &values), floats("stock", &unknown)]);
+    let (t, _) = read(dir.path(), &twin("1d", "", &signals("stock <= 0"))).unwrap();
+    assert!(t.columns[0][50].is_nan() && t.columns[0][30] == sold(30));
     let error = read(dir.path(), &twin("1d", "", &signals("stok <= 0"))).unwrap_err().to_string();
     assert!(error.contains("`censored` of `x`") && error.contains("stock"), "{error}");
 }
