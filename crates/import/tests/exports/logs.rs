@@ -93,7 +93,7 @@ fn foreign_logs_and_unfinished_files_are_left_alone() {
     let plant = Plant::new(&[("p.csv", &plant_csv()), ("data/p/log/other.parquet", "x")]);
     let ended = plant.import("--from p.csv");
     assert_eq!(ended.code, Some(2));
-    ended.says(&["other.parquet, which no import wrote"]);
+    ended.says(&["other.parquet, which was not written by an import"]);
     assert_eq!(plant.files(), ["other.parquet"]);
     // a folder in place of the second month: the first month must not be left as a temporary file
     let plant = Plant::new(&[("p.csv", &plant_csv()), ("data/p/log/2024-02.parquet/x", "")]);

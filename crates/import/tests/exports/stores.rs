@@ -79,7 +79,7 @@ fn serve(stream: TcpStream, objects: &[(String, String)], behaviour: Behaviour, 
         let mut words = request.split(' ');
         let (method, target) = (words.next().unwrap(), words.next().unwrap());
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let path = path.replace("%3D", "=").replace("%20", " ");
+        let path = decoded(path);
         let number = known.lock().unwrap().len();
         let (status, body) = match behaviour {
             Behaviour::Refuses(status, code) => (status, format!("<Error><Code>{code}</Code></Error>")),
@@ -105,9 +105,18 @@ fn serve(stream: TcpStream, objects: &[(String, String)], behaviour: Behaviour, 
     }
 }
 
+/// Replaces escapes such as `%2F` in ASCII text.
+fn decoded(text: &str) -> String {
+    let mut parts = text.split('%');
+    let first = parts.next().unwrap().to_owned();
+    parts.fold(first, |out, part| {
+        out + &char::from(u8::from_str_radix(&part[..2], 16).unwrap()).to_string() + &part[2..]
+    })
+}
+
 /// The answer to the request for a list of objects.
 fn listing(objects: &[(String, String)], query: &str) -> String {
-    let query = query.replace("%2F", "/").replace("%3D", "=").replace("%20", " ").replace('+', " ");
+    let query = decoded(&query.replace('+', " "));
     let prefix = query.split('&').find_map(|p| p.strip_prefix("prefix=")).unwrap_or("").to_owned();
     let azure = query.contains("comp=list");
     let entry = |(key, content): &(String, String)| {
