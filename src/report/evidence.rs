@@ -29,7 +29,12 @@ pub fn evidence(results: &Results, pick: Option<&RankedCase<'_>>, clock: &Clock)
         let beyond = beyond.map_or_else(String::new, |text| format!(": {text}"));
         let shares = |s: &SupportShare| format!("{} inside, {} edge, {} outside", p(s.inside), p(s.edge), p(s.outside));
         out.push(("Logged range", format!("{}{beyond}", shares(&s))));
-        out.extend(pick.and_then(|p| p.saving_support).map(|money| ("Money", shares(&money))));
+        // The first page has room for only a few words.
+        let number = |share: f64| p(share).trim_end_matches(['%', '\u{a0}']).to_owned();
+        out.extend(pick.and_then(|p| p.saving_support).map(|money| {
+            let [inside, edge, outside] = [money.inside, money.edge, money.outside].map(number);
+            ("Money", format!("{inside}/{edge}/{outside}\u{a0}% inside/edge/outside"))
+        }));
     }
     out.extend(pick.and_then(|p| measured(results, p)).map(|text| ("Measured", text)));
     let planned =
