@@ -174,9 +174,9 @@ fn text(v: &Verification) -> String {
     }
     if let Some(check) = &v.promise {
         let outcome = match check.outcome {
-            Outcome::Kept => "the measured saving lies within the promised interval",
-            Outcome::Undecided => "the measured saving lies outside the promised interval, but the intervals overlap",
-            Outcome::Missed => "the intervals do not overlap",
+            Outcome::Kept => "kept, the measured saving lies within the promised interval",
+            Outcome::Undecided => "undecided, neither kept nor missed",
+            Outcome::Missed => "missed, the intervals do not overlap",
             Outcome::NotMeasured => "the verification supports no statement",
         };
         out += &format!(

@@ -5,6 +5,9 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Result, nearest};
 
+/// Number of levels of subfolders that are searched for scenarios.
+const MAX_DEPTH: usize = 3;
+
 /// A project: the folder that contains `data`, `scenarios`, `models` and `reports`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
@@ -62,6 +65,19 @@ impl Project {
             .collect();
         names.sort();
         names
+    }
+
+    /// The scenario files in the folder `dir`, and in its subfolders if `deep` is true. A folder with a twin contains none.
+    ///
+    /// # Errors
+    /// Returns [`Error::NoInput`] if a folder cannot be read.
+    pub fn scenarios_in(dir: &Path, deep: bool) -> Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        collect(dir, &mut files, if deep { 0 } else { MAX_DEPTH })?;
+        if files.iter().any(|f| f.file_name().is_some_and(|n| n == "twin.toml")) {
+            files.clear();
+        }
+        Ok(files)
     }
 
     /// The scenario files at `path`: the file itself, or all `.toml` files in the folder and its subfolders, sorted.
@@ -149,7 +165,7 @@ fn collect(dir: &Path, files: &mut Vec<PathBuf>, depth: usize) -> Result<()> {
         }
         if path.is_file() && path.extension().is_some_and(|e| e == "toml") {
             files.push(path);
-        } else if path.is_dir() && depth < 3 {
+        } else if path.is_dir() && depth < MAX_DEPTH {
             collect(&path, files, depth + 1)?;
         }
     }
@@ -184,5 +200,10 @@ mod tests {
         assert_eq!(project.twins(), ["a"]);
         assert_eq!(Project::scenario_files(&root.join("scenarios")).unwrap(), [root.join("scenarios/a/x.toml")]);
         assert!(Project::scenario_files(&root.join("scenarios/b")).is_err());
+        assert_eq!(Project::scenarios_in(&root.join("scenarios"), true).unwrap(), [root.join("scenarios/a/x.toml")]);
+        for place in ["scenarios", "data/a"] {
+            assert!(Project::scenarios_in(&root.join(place), false).unwrap().is_empty());
+        }
+        assert!(Project::scenarios_in(&root.join("scenarios/b"), true).is_err());
     }
 }

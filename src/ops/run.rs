@@ -105,7 +105,13 @@ pub fn group_by_plant(files: &[PathBuf], seed: Option<u64>) -> Result<(Scenarios
         // if `twin` does not name a known plant, the folder of the file determines the plant
         let folder = file.parent().and_then(Path::file_name).and_then(|n| n.to_str()).unwrap_or("").to_owned();
         let by_folder = known.contains(&folder).then(|| (project.root.clone(), folder));
-        let place = Place::of(file, &project, &requested);
+        let place = match Place::of(file, &project, &requested) {
+            Ok(place) => place,
+            Err(error) => {
+                errors.push(error);
+                continue;
+            }
+        };
         let (loaded, faults) = match config::parse_scenario(file) {
             Ok(parsed) => (parsed.loaded, parsed.faults),
             Err(error) => {
@@ -152,7 +158,7 @@ struct Place {
 }
 
 impl Place {
-    fn of(file: &Path, project: &Project, requested: &BTreeSet<PathBuf>) -> Self {
+    fn of(file: &Path, project: &Project, requested: &BTreeSet<PathBuf>) -> Result<Self> {
         let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_path_buf());
         let all = project.root.join(SCENARIOS).canonicalize().ok();
@@ -162,11 +168,10 @@ impl Place {
             _ => dir.clone(),
         };
         // the folder `scenarios` itself also contains the folders of other plants
-        let belongs = |f: &Path| inside.is_some() || f.parent() == Some(&dir);
-        let others = Project::scenario_files(&top).unwrap_or_default();
-        let partial = others.iter().any(|f| belongs(f) && f.canonicalize().is_ok_and(|f| !requested.contains(&f)));
+        let others = Project::scenarios_in(&top, inside.is_some())?;
+        let partial = others.iter().any(|f| f.canonicalize().is_ok_and(|f| !requested.contains(&f)));
         let folder = top.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Self { folder, partial }
+        Ok(Self { folder, partial })
     }
 }
 
@@ -245,7 +250,11 @@ impl CheckedRun {
     /// Returns the errors of [`publish::open`], and [`Error::Busy`] if another run of this plant is in progress.
     pub fn open(self, compute: Compute, report_progress: &dyn Fn(&str), note: &dyn Fn(&str)) -> Result<OpenRun> {
         let Self { registry, twin, scenarios, failed, plant_reports, report_dir, seed } = self;
-        let promises = promise::ledger(twin.path.parent().unwrap_or(Path::new("")))?.promises();
+        let ledger = promise::ledger(twin.path.parent().unwrap_or(Path::new("")));
+        let promises = ledger.map(|ledger| ledger.promises()).unwrap_or_else(|error| {
+            note(&format!("the report does not list the promises of earlier reports: {error}"));
+            Vec::new()
+        });
         let source = plant::read(twin, compute, report_progress)?;
         let plant = publish::open(source, &registry, seed, report_progress, note)?;
         std::fs::create_dir_all(&report_dir).map_err(|e| Error::write(&report_dir, e))?;

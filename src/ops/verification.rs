@@ -14,7 +14,8 @@ use crate::error::{Error, Result};
 use crate::learn::model::Family;
 use crate::report;
 use crate::schema::Role;
-use crate::value::{Kpi, KpiKind};
+use crate::units::Unit;
+use crate::value::{Cash, Kpi, KpiKind};
 use crate::verify::{
     AdjustedBaseline, Entry, FrozenBaseline, Intervals, Length, NonRoutineEvent, Period, PromiseCheck, Saving,
     Settings, TrackRecord, Trial, TrialDay, Verification, analyse, days, hash, outliers,
@@ -139,7 +140,7 @@ pub fn verify(source: &Source, dir: &Path, request: &Request, seed: u64) -> Resu
     };
     let doubts = warnings::doubts(source, kpi, &frozen.drivers);
     let saving = Saving::new(&fitted, &intervals, after.clone(), !doubts.is_empty(), seed)?;
-    let promise = promise.map(|promise| PromiseCheck::new(promise, &saving));
+    let promise = promise.map(|promise| PromiseCheck::new(promise, &saving, !doubts.is_empty()));
     let days = days(&intervals, &fitted, [before, after.clone()], &of_events, &zone);
     let mut warnings = warnings::about_saving(&frozen, &saving);
     warnings.extend(warnings::unusual(&outliers(&days)));
@@ -170,8 +171,11 @@ pub fn verify(source: &Source, dir: &Path, request: &Request, seed: u64) -> Resu
     let mut boundary: Vec<String> = kpi.reads().iter().map(signal).collect();
     boundary.sort_unstable();
     boundary.dedup();
-    let currency = spec.economics.as_ref().map(|e| e.currency.value.clone());
-    let price = source.compiled.objective.terms.iter().find(|t| t.0.name == kpi.name).map(|t| t.1);
+    let compiled = &source.compiled;
+    let cash = Cash::new(&compiled.kpis, &compiled.objective, spec.economics.as_ref().map(|e| &e.value))
+        .filter(|cash| Unit::parse(&cash.unit).is_ok_and(|unit| unit.currency().is_some()));
+    let position = compiled.kpis.iter().position(|k| k.name == kpi.name);
+    let factor = cash.as_ref().zip(position).and_then(|(cash, k)| cash.factor(k));
     Ok(Verification {
         plant: source.name().to_owned(),
         timezone: spec.timezone.as_ref().map_or_else(|| "UTC".to_owned(), |z| z.value.clone()),
@@ -182,8 +186,8 @@ pub fn verify(source: &Source, dir: &Path, request: &Request, seed: u64) -> Resu
         file,
         fitness: fitted.statistics.fitness(),
         statistics: fitted.statistics,
-        money: price.filter(|_| currency.is_some()).map(|p| [saving.saving, saving.low, saving.high].map(|v| p * v)),
-        currency,
+        money: factor.map(|f| [saving.saving, saving.low, saving.high].map(|v| f * v)),
+        currency: cash.map(|cash| cash.unit),
         promise,
         record: TrackRecord::new(&promises),
         promises,

@@ -145,7 +145,11 @@ fn figures(results: &Results, pick: &RankedCase<'_>, money: &str, words: Words) 
         Some(_) if !pick.saving.value.measurable || (!pick.answer.advises() && !pick.loses_money()) => {}
         Some(e) => {
             out.push(single("One-time cost", Some(number::plain(e.capex, PROSE)), money, ""));
-            out.push(ranged("Net present value", money, number::estimate(&e.npv, PROSE), "P10–P90"));
+            let npv = number::estimate(&e.npv, PROSE);
+            out.push(match e.risk.is_none() && e.npv.p10 == e.npv.p90 {
+                true => single("Net present value", Some(npv.value), money, ""),
+                false => ranged("Net present value", money, npv, "P10–P90"),
+            });
             let payback = match e.payback {
                 Some(_) if e.capex <= 0.0 => single("Payback", None, "", "at once"),
                 Some(y) if y < 0.2 => single("Payback", Some(number::plain(365.0 * y, 2)), "days", ""),

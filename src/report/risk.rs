@@ -34,9 +34,11 @@ pub struct TornadoRow {
     pub npv_low: Quantity,
     pub npv_high: Quantity,
     pub break_even: Option<Quantity>,
+    /// Whether there are several break-even values.
+    pub several: bool,
 }
 
-/// The sensitivities of `case`. `None` if the results were written by an older version.
+/// The sensitivities of `case`. `None` if the risk is unknown.
 pub fn tornado(case: &str, colour: usize, economics: &Economics, noun: &str) -> Result<Option<Tornado>> {
     let Some(risk) = &economics.risk else { return Ok(None) };
     let unit = number::unit(&economics.currency);
@@ -48,9 +50,11 @@ pub fn tornado(case: &str, colour: usize, economics: &Economics, noun: &str) -> 
         value: risk.npv,
         low: s.npv_low.min(s.npv_high),
         high: s.npv_low.max(s.npv_high),
-        note: match &r.break_even {
-            Some(q) => format!("zero at {}", with_unit(&q.text, &r.unit)),
-            None => "never zero".to_owned(),
+        note: match (&r.break_even, r.several) {
+            (Some(q), false) => format!("zero at {}", with_unit(&q.text, &r.unit)),
+            (Some(q), true) => format!("zero at {} and other values", with_unit(&q.text, &r.unit)),
+            (None, true) => "no unique zero".to_owned(),
+            (None, false) => "no zero in the searched range".to_owned(),
         },
     };
     let whiskers: Vec<Whisker> = risk.sensitivities.iter().zip(&rows).map(whisker).collect();
@@ -106,6 +110,7 @@ fn row(s: &Sensitivity, input: &'static str, money: &str) -> TornadoRow {
         npv_low: number::plain(s.npv_low, PROSE),
         npv_high: number::plain(s.npv_high, PROSE),
         break_even: s.break_even.map(shown),
+        several: s.several,
     }
 }
 
@@ -113,12 +118,11 @@ fn row(s: &Sensitivity, input: &'static str, money: &str) -> TornadoRow {
 /// values.`
 fn conditions(risk: &Risk, rows: &[TornadoRow]) -> String {
     let condition = |(s, r): (&Sensitivity, &TornadoRow)| {
+        let zero = s.break_even.filter(|_| !s.several)?;
         let value = with_unit(&r.break_even.as_ref()?.text, &r.unit);
-        // Costs and the discount rate must stay below their break-even values; all other inputs must stay above theirs.
-        let side = match s.input {
-            Input::Capex | Input::Opex | Input::DiscountRate => "below",
-            _ => "above",
-        };
+        // The net present value has the same sign on the whole side on which the input lies.
+        let is_above = if s.base == zero { s.npv_high > s.npv_low } else { (s.base > zero) == (risk.npv >= 0.0) };
+        let side = if is_above { "above" } else { "below" };
         Some(format!("the {} is {side} {value}", r.input.to_lowercase()))
     };
     let found: Vec<String> = risk
@@ -127,9 +131,12 @@ fn conditions(risk: &Risk, rows: &[TornadoRow]) -> String {
         .zip(rows)
         .filter_map(condition)
         .take(MAX_CONDITIONS)
-        .map(|c| c.replace("the advice followed is above", "the fraction of the advice that is followed is above"))
+        .map(|c| c.replace("the advice followed is", "the fraction of the advice that is followed is"))
         .collect();
     match found.split_last() {
+        None if rows.iter().any(|r| r.several) => {
+            "No input has a unique break-even value within the searched range.".to_owned()
+        }
         None if risk.npv >= 0.0 => "No change of a single input within the searched range makes the net present value \
                                     negative."
             .to_owned(),

@@ -73,6 +73,11 @@ impl Cash {
         Some(out)
     }
 
+    /// The factor that converts the KPI with index `kpi` to the unit of the cost; `None` if the KPI is not a part of the cost.
+    pub fn factor(&self, kpi: usize) -> Option<f64> {
+        self.terms.iter().find(|(k, _)| *k == kpi).map(|(_, factor)| *factor)
+    }
+
     /// Indices of the KPIs whose sum is the cost.
     pub fn kpis(&self) -> impl Iterator<Item = usize> + '_ {
         self.terms.iter().map(|(kpi, _)| *kpi)

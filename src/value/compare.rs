@@ -105,13 +105,15 @@ impl Difference {
     }
 
     /// Draws `count` values from the distribution that is predicted for a new difference. Its 90 % interval is that of
-    /// [`Self::paired_among`]. If the interval is unknown, all draws equal the mean.
-    pub fn draws(differences: &[f64], members: usize, key: Key, count: usize) -> Vec<f64> {
+    /// [`Self::paired_among`]. `None` if the interval is unknown.
+    pub fn draws(differences: &[f64], members: usize, key: Key, count: usize) -> Option<Vec<f64>> {
         let sorted = sorted_finite(differences);
         let independent = independent(sorted.len(), members);
         let mean = mean(&sorted);
-        match independent {
-            0 | 1 => vec![mean; count],
+        Some(match independent {
+            // Identical values differ by exactly zero.
+            1 if mean == 0.0 => vec![0.0; count],
+            0 | 1 => return None,
             2..19 => {
                 let variance = variance_of_draw(differences, if members > 1 { members } else { usize::MAX });
                 let sd = (variance * (1.0 + 1.0 / independent as f64)).sqrt();
@@ -123,7 +125,7 @@ impl Difference {
                 (0..count).map(|i| mean + sd * student(i)).collect()
             }
             _ => (0..count).map(|i| quantile_type_6(&sorted, key.uniform(i as u64))).collect(),
-        }
+        })
     }
 
     fn among(differences: &[f64], scale: f64, members: usize) -> Self {

@@ -27,7 +27,8 @@ pub struct Economics {
     /// The reason why there is no IRR.
     pub irr_note: Option<String>,
     pub roi: Option<f64>,
-    /// Risk, sensitivities and break-even values; absent in results of older versions.
+    /// Risk, sensitivities and break-even values; `None` if the interval of the saving is unknown, and in results of older
+    /// versions.
     #[serde(default)]
     pub risk: Option<Risk>,
     /// The assumptions in words: price base, basis, price escalation and persistence of the saving.
@@ -40,7 +41,8 @@ impl Economics {
     ///
     /// Each draw takes the benefit in the first year, with `key`, from the distribution that is predicted for a new
     /// particle, and uses it in all years. Independent model errors in different years would partly cancel and make the
-    /// result look too certain. Payback, IRR and ROI are computed from the median benefit.
+    /// result look too certain. Payback, IRR and ROI are computed from the median benefit. If the interval of the benefit is unknown, the
+    /// net present value is that of `benefit`, without a risk.
     pub fn new(
         spec: &EconomicsSpec,
         capex: f64,
@@ -58,8 +60,9 @@ impl Economics {
             persistence: spec.persistence.value,
         };
         let draws = Difference::draws(benefit, members, key, DRAWS);
-        let npv = investment.npv_of(&draws);
-        let benefit_per_year = Estimate::over(&draws);
+        let benefits = draws.as_deref().unwrap_or(benefit);
+        let npv = investment.npv_of(benefits);
+        let benefit_per_year = Estimate::over(benefits);
         let flows = investment.flows(benefit_per_year.p50);
         let (irr, irr_note) = match irr(&flows) {
             Ok(rate) => (Some(rate), None),
@@ -77,20 +80,21 @@ impl Economics {
             opex_per_year,
             discount_rate: investment.discount_rate,
             lifetime_years: investment.lifetime_years,
-            risk: Some(Risk::new(&investment, &draws, &npv, benefit_per_year)),
+            risk: draws.as_ref().map(|draws| Risk::new(&investment, draws, &npv, benefit_per_year)),
             npv: Estimate::over(&npv),
             payback: payback(&flows, 0.0),
             discounted_payback: payback(&flows, investment.discount_rate),
             irr,
             irr_note,
             roi: investment.roi(benefit_per_year.p50),
-            assumptions: assumptions(spec, &investment),
+            assumptions: assumptions(spec, &investment, draws.is_some()),
             benefit_per_year,
         }
     }
 }
 
-fn assumptions(spec: &EconomicsSpec, investment: &Investment) -> Vec<String> {
+/// The assumptions in words. `drawn` is true if the net present value was drawn from a distribution.
+fn assumptions(spec: &EconomicsSpec, investment: &Investment, drawn: bool) -> Vec<String> {
     let (basis, inflation) = match spec.basis.value {
         PriceBasis::Real => ("real", "without"),
         PriceBasis::Nominal => ("nominal", "with"),
@@ -113,7 +117,10 @@ fn assumptions(spec: &EconomicsSpec, investment: &Investment) -> Vec<String> {
         format!("the lifetime is {} years, with no residual value", short_number(investment.lifetime_years)),
         format!("the prices that determine the benefit {escalation}"),
         format!("{} % of the saving persists from one year to the next", percent(investment.persistence)),
-        "the model error of each draw of the net present value is the same in all years".to_owned(),
+        match drawn {
+            true => "the model error of each draw of the net present value is the same in all years".to_owned(),
+            false => "the risk is unknown, because a single particle gives no interval of the saving".to_owned(),
+        },
         "payback, IRR and ROI are computed from the median benefit minus the running cost".to_owned(),
     ]
 }

@@ -109,12 +109,17 @@ pub fn payback(flows: &[Flow], rate: f64) -> Option<f64> {
     None
 }
 
+/// How often the cash flow changes its sign. Flows of zero are ignored.
+pub fn sign_changes(flows: &[Flow]) -> usize {
+    let signs: Vec<bool> = flows.iter().filter(|f| f.amount != 0.0).map(|f| f.amount > 0.0).collect();
+    signs.windows(2).filter(|w| w[0] != w[1]).count()
+}
+
 /// The rate at which the net present value of the flows is zero. A unique rate is guaranteed only if the flows change
 /// sign exactly once (Descartes' rule of signs). If no internal rate of return exists, or if it may not be unique, the
 /// error gives the reason.
 pub fn irr(flows: &[Flow]) -> Result<f64, String> {
-    let signs: Vec<bool> = flows.iter().filter(|f| f.amount != 0.0).map(|f| f.amount > 0.0).collect();
-    match signs.windows(2).filter(|w| w[0] != w[1]).count() {
+    match sign_changes(flows) {
         0 => return Err("no IRR: the cash flow never changes sign".into()),
         1 => {}
         n => return Err(format!("IRR not uniquely determined: the cash flow changes sign {n} times")),

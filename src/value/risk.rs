@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::compare::Estimate;
-use super::investment::{Investment, irr};
+use super::investment::{Investment, irr, sign_changes};
 use crate::stats::mean_and_sample_sd;
 
 /// Number of draws from which the net present value is computed.
@@ -21,7 +21,7 @@ const DISCOUNT: f64 = 0.02;
 const ESCALATION: f64 = 0.01;
 const PERSISTENCE: f64 = 0.02;
 /// Limits of the search for a break-even value: longest lifetime in years, and range of the escalation.
-const MAX_YEARS: f64 = 100.0;
+const MAX_YEARS: u32 = 100;
 const ESCALATIONS: [f64; 2] = [-0.5, 0.5];
 
 /// An input of the net present value.
@@ -49,8 +49,13 @@ pub struct Sensitivity {
     /// Net present values at `low` and at `high`.
     pub npv_low: f64,
     pub npv_high: f64,
-    /// Value of the input at which the net present value is zero; `None` if there is none.
+    /// Value of the input at which the net present value is zero; `None` if there is none in the searched range. If there are
+    /// several, the largest one that is at most `base`, or else the smallest one.
     pub break_even: Option<f64>,
+    /// Whether the net present value is zero at several values of the input. For the discount rate: whether it may be, in
+    /// which case `break_even` is `None`.
+    #[serde(default)]
+    pub several: bool,
 }
 
 /// The net present value if only a fraction of the advice is followed.
@@ -179,47 +184,59 @@ impl Inputs {
             Input::Acceptance => (0.5, 1.0),
         };
         let npv = |value: f64| self.with(input, value).npv();
-        Sensitivity {
-            input,
-            low,
-            base,
-            high,
-            npv_low: npv(low),
-            npv_high: npv(high),
-            break_even: self.break_even(input).filter(|v| v.is_finite()),
-        }
+        let (break_even, several) = self.break_even(input);
+        Sensitivity { input, low, base, high, npv_low: npv(low), npv_high: npv(high), break_even, several }
     }
 
-    /// The value of `input` at which the net present value is zero.
-    fn break_even(self, input: Input) -> Option<f64> {
+    /// The value of `input` at which the net present value is zero (see [`Sensitivity::break_even`]), and whether there are
+    /// several.
+    fn break_even(self, input: Input) -> (Option<f64>, bool) {
         let npv = |value: f64| self.with(input, value).npv();
         // The net present value is a linear function of amounts and of the acceptance rate.
-        let linear = || -npv(0.0) / (npv(1.0) - npv(0.0));
-        match input {
-            Input::Saving => Some(linear()),
-            Input::Capex | Input::Opex => Some(linear()).filter(|v| *v >= 0.0),
-            Input::Acceptance => Some(linear()).filter(|v| (0.0..=1.0).contains(v)),
-            Input::DiscountRate => irr(&self.investment.flows(self.acceptance * self.saving)).ok(),
-            Input::Lifetime => root(npv, [0.0, MAX_YEARS]),
-            Input::Escalation => root(npv, ESCALATIONS),
-            Input::Persistence => root(npv, [0.0, 1.0]),
-        }
+        let linear = |range: [f64; 2]| {
+            let zero = -npv(0.0) / (npv(1.0) - npv(0.0));
+            if zero.is_finite() && range[0] <= zero && zero <= range[1] { vec![zero] } else { Vec::new() }
+        };
+        let found = match input {
+            Input::Saving => linear([f64::NEG_INFINITY, f64::INFINITY]),
+            Input::Capex | Input::Opex => linear([0.0, f64::INFINITY]),
+            Input::Acceptance => linear([0.0, 1.0]),
+            Input::DiscountRate => {
+                let flows = self.investment.flows(self.acceptance * self.saving);
+                match irr(&flows) {
+                    Ok(rate) => vec![rate],
+                    Err(_) => return (None, sign_changes(&flows) > 1),
+                }
+            }
+            // The net present value falls with the lifetime once the saving has fallen below the running cost. Within each
+            // year, it only rises or only falls.
+            Input::Lifetime => zeros(npv, (0..=MAX_YEARS).map(f64::from)),
+            Input::Escalation => zeros(npv, ESCALATIONS),
+            Input::Persistence => zeros(npv, [0.0, 1.0]),
+        };
+        let base = self.get(input);
+        let below = found.iter().copied().rfind(|zero| *zero <= base);
+        (below.or(found.first().copied()), found.len() > 1)
     }
 }
 
-/// Finds a zero of `f` by bisection between two values at which `f` has different signs.
-fn root(f: impl Fn(f64) -> f64, [mut low, mut high]: [f64; 2]) -> Option<f64> {
-    let rises = f(low) < 0.0;
-    if rises == (f(high) < 0.0) {
-        return None;
-    }
-    for _ in 0..60 {
-        let middle = 0.5 * (low + high);
-        if (f(middle) < 0.0) == rises {
-            low = middle;
-        } else {
-            high = middle;
+/// The values, in ascending order, at which the sign of `f` changes between points of `grid`, by bisection. Points at which
+/// `f` is exactly zero have no sign.
+fn zeros(f: impl Fn(f64) -> f64, grid: impl IntoIterator<Item = f64>) -> Vec<f64> {
+    let values = grid.into_iter().map(|x| (x, f(x)));
+    let signs: Vec<(f64, bool)> =
+        values.filter(|(_, y)| y.is_finite() && *y != 0.0).map(|(x, y)| (x, y < 0.0)).collect();
+    let zero = |w: &[(f64, bool)]| {
+        let ((mut low, negative), (mut high, _)) = (w[0], w[1]);
+        for _ in 0..60 {
+            let middle = 0.5 * (low + high);
+            if (f(middle) < 0.0) == negative {
+                low = middle;
+            } else {
+                high = middle;
+            }
         }
-    }
-    Some(0.5 * (low + high))
+        0.5 * (low + high)
+    };
+    signs.windows(2).filter(|w| w[0].1 != w[1].1).map(zero).collect()
 }

@@ -1,7 +1,8 @@
 //! The ledger of a plant: one line per verification, with the promise that a report made about the same saving.
 //!
 //! The ledger is a file of JSON lines to which lines are only appended. Each line contains the hash of the line before it,
-//! so that a line that is changed, removed or inserted later is detected.
+//! so that a change to a line is detected if another line follows. A change to the last line and the removal of lines at the
+//! end are not detected.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,11 @@ use crate::error::{Error, Result};
 
 /// Version of the format of a line.
 const SCHEMA_VERSION: u32 = 1;
+/// Shortest period of a promise that is not called a season, in days.
+const WHOLE_YEAR: f64 = 364.0;
+/// The measured days count as whole years if they differ from a multiple of a year by at most this fraction of a year (not
+/// tuned).
+const MAX_PART_OF_YEAR: f64 = 0.05;
 
 /// A promise: the saving of a KPI that a report states for a case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,11 +40,11 @@ pub struct Promise {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// The measured saving lies within the promised interval.
+    /// The measured saving is verified or indicated, and lies within the promised interval.
     Kept,
-    /// The measured saving lies outside the promised interval, but its own interval overlaps the promised interval.
+    /// The promise is neither kept nor missed.
     Undecided,
-    /// The measured interval and the promised interval do not overlap.
+    /// The two intervals do not overlap, both cover whole years, and the data are not doubtful.
     Missed,
     /// The verification supports no statement about the saving.
     NotMeasured,
@@ -90,18 +96,33 @@ pub struct TrackRecord {
 }
 
 impl PromiseCheck {
-    /// Compares `promise` with the measured `saving`. The promise is scaled in proportion to the number of days.
-    pub fn new(promise: Promise, saving: &Saving) -> Self {
+    /// Compares `promise` with the measured `saving`. The promise is scaled in proportion to the number of days. If
+    /// `doubtful` is true, the data may be wrong, so the promise is neither kept nor missed.
+    pub fn new(promise: Promise, saving: &Saving, doubtful: bool) -> Self {
         let scale = saving.days / promise.days;
         let [promised, low, high] = [promise.saving, promise.low, promise.high].map(|v| scale * v);
+        let inside = low <= saving.saving && saving.saving <= high;
+        let overlap = saving.low <= high && low <= saving.high;
+        let seasonal = is_seasonal(promise.days, saving.days);
         let outcome = match saving.claim {
             Claim::NotFit | Claim::Extrapolated => Outcome::NotMeasured,
-            _ if low <= saving.saving && saving.saving <= high => Outcome::Kept,
-            _ if saving.low <= high && low <= saving.high => Outcome::Undecided,
+            Claim::Verified | Claim::Indicated if inside && !doubtful => Outcome::Kept,
+            _ if overlap || seasonal || doubtful => Outcome::Undecided,
             _ => Outcome::Missed,
         };
         Self { promise, days: saving.days, saving: promised, low, high, outcome }
     }
+
+    /// Whether the promise and the measured saving may refer to different seasons.
+    pub fn is_seasonal(&self) -> bool {
+        is_seasonal(self.promise.days, self.days)
+    }
+}
+
+/// Whether the days of a promise or the `measured` days are not whole years.
+fn is_seasonal(promised: f64, measured: f64) -> bool {
+    let years = measured / 365.25;
+    promised < WHOLE_YEAR || (years - years.round().max(1.0)).abs() > MAX_PART_OF_YEAR
 }
 
 /// The lines of a ledger, oldest first.
@@ -110,25 +131,32 @@ pub struct Ledger {
     pub entries: Vec<Entry>,
     /// Hash of the last line; empty if there is none.
     last: String,
+    /// The last line, if it is complete but has no line break.
+    unterminated: Option<String>,
 }
 
 impl Ledger {
-    /// Parses the content of the file `name`. A last line without a line break is ignored, because it was not written
-    /// completely.
+    /// Parses the content of the file `name`. A last line that ends in the middle of an entry is ignored, because it was not
+    /// written completely.
     ///
     /// # Errors
     /// [`Error::Data`] if a line is damaged, or if a line does not contain the hash of the preceding line.
     pub fn parse(text: &str, name: &str) -> Result<Self> {
-        let complete = text.rfind('\n').map_or("", |end| &text[..end]);
         let mut out = Self::default();
-        for (i, line) in complete.lines().enumerate() {
+        for (i, line) in text.split_inclusive('\n').enumerate() {
+            let terminated = line.ends_with('\n');
+            let line = line.trim_end_matches(['\r', '\n']);
             let damaged = |why: String| {
                 Error::Data(format!(
                     "{name}:{}: {why}; restore the file from a copy, or move it away to start a new ledger",
                     i + 1
                 ))
             };
-            let entry: Entry = serde_json::from_str(line).map_err(|e| damaged(format!("the line is damaged ({e})")))?;
+            let entry: Entry = match serde_json::from_str(line) {
+                Ok(entry) => entry,
+                Err(e) if e.is_eof() && !terminated => break,
+                Err(e) => return Err(damaged(format!("the line is damaged ({e})"))),
+            };
             if entry.schema_version != SCHEMA_VERSION {
                 return Err(damaged(format!(
                     "the line has the schema version {}, not {SCHEMA_VERSION}",
@@ -139,13 +167,15 @@ impl Ledger {
                 return Err(damaged("a preceding line was changed or removed, or a line was inserted".into()));
             }
             out.last = hash(line.as_bytes());
+            out.unterminated = (!terminated).then(|| line.to_owned());
             out.entries.push(entry);
         }
         Ok(out)
     }
 
-    /// Adds an entry and returns its line, without the line break. This function sets the fields `schema_version`,
-    /// `version` and `previous` of the entry.
+    /// Adds an entry and returns the text that replaces everything after the last line break of the file: the line of the
+    /// entry, after the last line if that has no line break. The text does not end with a line break. This function sets
+    /// the fields `schema_version`, `version` and `previous` of the entry.
     ///
     /// # Errors
     /// [`Error::Internal`] if the entry cannot be written as JSON.
@@ -155,7 +185,10 @@ impl Ledger {
         let line = serde_json::to_string(&entry).map_err(|e| Error::Internal(e.to_string()))?;
         self.last = hash(line.as_bytes());
         self.entries.push(entry);
-        Ok(line)
+        Ok(match self.unterminated.take() {
+            Some(before) => format!("{before}\n{line}"),
+            None => line,
+        })
     }
 
     /// The newest entry of each promise, oldest first. If a run is repeated with the same inputs, its promises are the same.

@@ -53,7 +53,7 @@ pub struct Verification {
     pub statistics: Statistics,
     pub fitness: Fitness,
     pub saving: Saving,
-    /// The saving and its interval in money, if the objective contains a price for the KPI.
+    /// The saving and its interval in money, if the KPI is a part of the cost that is paid.
     pub money: Option<[f64; 3]>,
     pub currency: Option<String>,
     /// The promise of a report about this saving.

@@ -37,7 +37,7 @@ pub enum Claim {
     Verified,
     /// The interval of the saving lies above zero, but a condition for a verified saving is not met.
     Indicated,
-    /// The interval does not contain zero, but a driver is often outside its range in the baseline period.
+    /// A driver is often outside its range in the baseline period.
     Extrapolated,
     /// The interval contains zero.
     NotShown,
@@ -125,8 +125,8 @@ impl Saving {
             saving > MIN_STANDARD_ERRORS * standard_error && uncertainty <= MAX_UNCERTAINTY && outside <= MAX_OUTSIDE;
         let claim = match baseline.statistics.fitness() {
             Fitness::NotFit => Claim::NotFit,
-            _ if low <= 0.0 && high >= 0.0 => Claim::NotShown,
             _ if outside > MAX_OUTSIDE => Claim::Extrapolated,
+            _ if low <= 0.0 && high >= 0.0 => Claim::NotShown,
             _ if high < 0.0 => Claim::Increase,
             Fitness::Fit if verified && !doubtful => Claim::Verified,
             _ => Claim::Indicated,

@@ -7,8 +7,6 @@ use crate::verify::{FrozenBaseline, Intervals, Outlier, Period, PromiseCheck, Sa
 
 /// Maximum number of unusual weeks and days that the warnings list.
 const MAX_OUTLIERS: usize = 6;
-/// A promise over fewer days than this may cover only a part of the year.
-const WHOLE_YEAR: f64 = 364.0;
 
 /// Findings about the quality of the log that concern the KPI or a driver.
 pub(super) fn doubts(source: &Source, kpi: &Kpi, drivers: &[String]) -> Vec<String> {
@@ -93,11 +91,12 @@ pub(super) fn unusual(found: &[Outlier]) -> Vec<String> {
 pub(super) fn about_promise(check: &PromiseCheck, reporting: &Period) -> Vec<String> {
     let promise = &check.promise;
     let mut out = Vec::new();
-    if promise.days < WHOLE_YEAR {
+    if check.is_seasonal() {
         out.push(format!(
-            "the promise covers the {:.0} days that the scenarios represent, and is scaled in proportion to the number of days; \
-             if the reporting period is in another season, the comparison is not fair",
-            promise.days
+            "the promise refers to {:.0} days that the scenarios represent, and {:.0} days were measured, but only whole years \
+             contain all seasons alike; the promise is scaled in proportion to the number of days, so the comparison may not \
+             be fair, and the promise cannot count as missed",
+            promise.days, check.days
         ));
     }
     if promise.data_end.parse::<jiff::Timestamp>().is_ok_and(|end| end > reporting.from) {

@@ -443,6 +443,7 @@ fn risk(benefit: f64, opex: f64, capex: f64, factor: f64) -> Risk {
         npv_low,
         npv_high,
         break_even,
+        several: false,
     };
     let (low, high) = (0.84 * benefit, 1.176 * benefit);
     let zero = opex + capex / (0.93 * factor);

@@ -88,3 +88,11 @@ fn estimates_skip_missing_particles_and_survive_json() {
     let back: Estimate = serde_json::from_str(&text).unwrap();
     assert!(back.mean.is_nan() && back.p10.is_nan());
 }
+
+#[test]
+fn draws_need_a_known_interval() {
+    let draws = |values: &[f64]| Difference::draws(values, usize::MAX, Key::new(1), 3);
+    assert_eq!((draws(&[5.0]), draws(&[]), draws(&[f64::NAN])), (None, None, None));
+    assert_eq!(draws(&[0.0]), Some(vec![0.0; 3]));
+    assert_eq!(draws(&[2.0, 2.0]), Some(vec![2.0; 3]));
+}

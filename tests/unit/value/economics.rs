@@ -110,3 +110,35 @@ fn the_saving_is_multiplied_by_the_acceptance_rate() {
     assert_eq!(loss.chance_of_loss, 1.0);
     assert_eq!(loss.sensitivities.iter().find(|s| s.input == Input::Capex).unwrap().break_even, None);
 }
+
+#[test]
+fn a_single_particle_has_no_risk() {
+    let e = economics(100_000.0, 0.0, &[25_000.0]);
+    assert_eq!(e.risk, None);
+    near(e.npv.p50, 25_000.0 * FACTOR - 100_000.0, 1e-3);
+    assert!(e.assumptions.iter().any(|a| a.contains("the risk is unknown")), "{:?}", e.assumptions);
+}
+
+/// The saving falls below the running cost after six years, so the net present value rises and then falls with the lifetime.
+#[test]
+fn a_saving_that_fades_gives_two_break_even_lifetimes() {
+    let sensitivity = |years: i64, opex| {
+        let lifetime = TimeSpan::from_ms(years * 365 * 86_400_000).into();
+        let spec = EconomicsSpec { discount_rate: 0.08.into(), persistence: 0.8.into(), lifetime, ..spec() };
+        let e = Economics::new(&spec, 700.0, opex, &[500.0; 30], usize::MAX, Key::new(1));
+        let of = |input| *e.risk.as_ref().unwrap().sensitivities.iter().find(|s| s.input == input).unwrap();
+        (of(Input::Lifetime), of(Input::DiscountRate))
+    };
+    // computed with a separate program
+    for (years, right) in [(6, 3.324_597_1), (12, 9.734_531_2), (2, 3.324_597_1)] {
+        let (lifetime, _) = sensitivity(years, 150.0);
+        near(lifetime.break_even.unwrap(), right, 1e-6);
+        assert!(lifetime.several, "{lifetime:?}");
+    }
+    // the flows of twelve years change their sign twice
+    let (_, rate) = sensitivity(12, 150.0);
+    assert_eq!((rate.break_even, rate.several), (None, true));
+    // the saving is always below the running cost
+    let (lifetime, rate) = sensitivity(6, 600.0);
+    assert_eq!((lifetime.break_even, lifetime.several, rate.several), (None, false, false));
+}

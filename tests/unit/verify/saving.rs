@@ -82,6 +82,9 @@ fn intervals_of_buildings_without_a_saving_contain_zero() {
 fn a_saving_in_unknown_weather_is_not_verified() {
     let found = saving(&building(0.8, 20.0, 3));
     assert!(found.outside > 0.5 && found.claim == Claim::Extrapolated, "{found:?}");
+    // nor is the absence of a saving stated in unknown weather
+    let found = saving(&building(1.0, 20.0, 3));
+    assert!(found.outside > 0.5 && found.claim == Claim::Extrapolated, "{found:?}");
 }
 
 #[test]
