@@ -1,5 +1,6 @@
 //! `twinopt retrain`: fit a challenger and compare it with the champion.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use serde_json::json;
@@ -12,11 +13,13 @@ use super::progress::Stages;
 use crate::error::{Error, Result};
 use crate::ops::night::last_duration;
 use crate::ops::retrain::retrain;
+use crate::terminal::printable;
 
 /// Fit a challenger and promote it if it beats the champion.
 ///
 /// If the folder contains import.toml, the sources in it are imported first (`twinopt import`). If this fails, the
-/// champion is unchanged and the exit code is that of the import.
+/// champion is unchanged, and the exit code is 65 if a source has bad data, 73 or 74 if the log cannot be written, and
+/// otherwise 66.
 /// Both models forecast the newest blocks of the log, which were not used to fit either of them. The champion is
 /// replaced only if the loss of the challenger is significantly lower and its intervals have the right coverage.
 /// The exit code is 0 if the challenger was promoted, if it is not better than the champion, or if nothing was fitted
@@ -38,7 +41,20 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let night = {
         let stages = Stages::of_repeated_command(globals, &name, last_duration(registry.dir()));
         let is_imported = !args.no_import && args.dir.join(import::RECIPE).exists();
-        let update = || if is_imported { import::repeat(&args.dir, globals, &stages) } else { Ok(()) };
+        let update = || {
+            if !is_imported {
+                return Ok(Vec::new());
+            }
+            let notes = import::repeat(&args.dir, globals, &stages)?;
+            if !globals.quiet && !globals.json {
+                stages.suspend(|| {
+                    for note in &notes {
+                        let _ = writeln!(std::io::stderr().lock(), "import: {}", printable(note));
+                    }
+                });
+            }
+            Ok(notes)
+        };
         retrain(spec, compute, &registry, globals.seed, &update, &|stage| stages.show(stage, 0, 0))?
     };
     let good = night.outcome.is_good();

@@ -34,6 +34,9 @@ pub struct Night {
     /// The value of `--seed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    /// What the import before the retraining reported about the sources.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub import: Vec<String>,
     /// Scores of champion and challenger, if the gate compared them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comparison: Option<Comparison>,
@@ -165,6 +168,7 @@ mod tests {
             data_end: "2024-07-01T00:00:00Z".into(),
             inputs: "abc".into(),
             seed: None,
+            import: Vec::new(),
             comparison: None,
         }
     }

@@ -114,6 +114,7 @@ pub fn fit_and_publish(
         data_end: plant.quality.end.clone(),
         inputs,
         seed,
+        import: Vec::new(),
         comparison: None,
     };
     night.append(registry.dir())?;

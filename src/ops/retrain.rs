@@ -51,7 +51,7 @@ pub fn retrain(
     compute: Compute,
     registry: &Registry,
     seed: Option<u64>,
-    update: &dyn Fn() -> Result<()>,
+    update: &dyn Fn() -> Result<Vec<String>>,
     progress: &dyn Fn(&str),
 ) -> Result<Night> {
     let clock = Instant::now();
@@ -59,7 +59,10 @@ pub fn retrain(
     let _lock = registry.lock("retrain")?;
     let plant = spec.value.name.value.clone();
     let mut log = LogFacts::default();
-    let result = update().and_then(|()| attempt(spec, compute, registry, seed, progress, &mut log));
+    let (import, result) = match update() {
+        Ok(notes) => (notes, attempt(spec, compute, registry, seed, progress, &mut log)),
+        Err(error) => (Vec::new(), Err(error)),
+    };
     let (outcome, exit_code, reason, comparison) = match &result {
         Ok(Verdict { outcome, reason, comparison }) => {
             let code = if outcome.is_good() { 0 } else { Error::Attention(String::new()).exit_code() };
@@ -79,6 +82,7 @@ pub fn retrain(
         data_end: log.end,
         inputs: log.inputs,
         seed,
+        import,
         comparison,
     };
     let recorded = night.append(registry.dir());

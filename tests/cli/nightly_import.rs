@@ -54,12 +54,16 @@ impl Imported {
 
 #[test]
 fn a_night_takes_the_rows_that_the_import_adds() {
-    let plant = Imported::with("echo \"$@\" > arguments; cp new.parquet data/room/log/room.parquet; echo imported");
+    let plant =
+        Imported::with("echo \"$@\" > arguments; cp new.parquet data/room/log/room.parquet; echo imported; echo two");
     write_recent_log(&plant.room.path("new.parquet"), &log(ROWS + 48, ROWS, 0.35));
     let ended = plant.retrain(&[]).expect(0);
-    assert_eq!(plant.room.text("arguments"), "import data/room\n");
+    assert_eq!(plant.room.text("arguments"), "import data/room --json\n");
     assert!(!ended.stdout.contains("imported"), "{ended:?}");
     assert_eq!(plant.night()["rows"], ROWS + 48);
+    // what the import says is shown and recorded
+    assert!(ended.stderr.contains("import: imported\nimport: two\n"), "{ended:?}");
+    assert_eq!(plant.night()["import"], serde_json::json!(["imported", "two"]));
     // nothing new
     plant.retrain(&[]).expect(0).prints(&["nothing new"]);
 }
@@ -76,9 +80,15 @@ fn a_failed_import_is_recorded_and_the_champion_stays() {
             "failed",
             "access is denied",
         ),
+        (r#"echo '{"error": "a.csv is gone", "exit_code": 78}'; exit 78"#, 66, "failed", "a.csv is gone"),
         ("echo 'error: a.csv: line 3 has more fields' >&2; exit 65", 65, "refused_data", "line 3 has more fields"),
         ("echo 'error: 2024-01.parquet has 9 rows' >&2; exit 2", 66, "failed", "has 9 rows"),
-        ("printf '\\037b.parquet\\n' >&2; kill -KILL $$", 65, "refused_data", "b.parquet: the program"),
+        (
+            "mkdir twinopt-import-x; printf '\\035twinopt-import-x\\n\\037b.parquet\\n' >&2; kill -KILL $$",
+            65,
+            "refused_data",
+            "b.parquet: the program",
+        ),
     ] {
         plant.script(script);
         plant.retrain(&[]).expect(code).says(&[text, "champion unchanged", "import.toml"]);
@@ -87,6 +97,10 @@ fn a_failed_import_is_recorded_and_the_champion_stays() {
         assert!(night["reason"].as_str().unwrap().contains(text), "{night:#}");
         plant.room.run(&["status"]).expect(3).says(&["room (failed)"]);
     }
+    assert!(!plant.room.path("twinopt-import-x").exists(), "the temporary folder of a killed import is removed");
+    plant.script("printf '\\037b.parquet\\n' >&2; kill -TERM $$");
+    plant.retrain(&[]).expect(130).says(&["interrupted"]);
+    assert_eq!(plant.night()["outcome"], "failed");
     assert_eq!(champion(&plant.room), one);
     // the log is still usable
     plant.retrain(&["--no-import"]).expect(0).prints(&["nothing new"]);

@@ -1,5 +1,6 @@
 //! The error type of the crate.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -66,6 +67,56 @@ fn grouped(n: usize) -> String {
         out.push(digit);
     }
     out
+}
+
+/// Names for a message, of which only the first [`Names::SHOWN`] are kept. Displays these, and the number of the others.
+#[derive(Debug, Default)]
+pub struct Names {
+    first: Vec<String>,
+    more: usize,
+    /// Whether the number of the others is unknown.
+    partial: bool,
+}
+
+impl Names {
+    const SHOWN: usize = 5;
+
+    pub fn add(&mut self, name: impl Into<String>) {
+        match self.first.len() < Self::SHOWN {
+            true => self.first.push(name.into()),
+            false => self.more += 1,
+        }
+    }
+
+    /// Adds a name if there is room for it. Otherwise records that there are others, and returns false.
+    pub fn add_if_shown(&mut self, name: &str) -> bool {
+        self.partial = self.first.len() >= Self::SHOWN;
+        if !self.partial {
+            self.first.push(name.to_owned());
+        }
+        !self.partial
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.first.is_empty()
+    }
+
+    /// Puts `prefix` before each name.
+    pub fn below(mut self, prefix: &str) -> Self {
+        self.first.iter_mut().for_each(|name| *name = format!("{prefix}{name}"));
+        self
+    }
+}
+
+impl fmt::Display for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.first.join(", "))?;
+        match self.more {
+            _ if self.partial => f.write_str(" and others"),
+            0 => Ok(()),
+            more => write!(f, " and {} more", grouped(more)),
+        }
+    }
 }
 
 /// Joins at most `max` strings with commas, and states the number of the remaining ones.

@@ -69,7 +69,7 @@ pub fn run(request: &Request) -> Result<Report> {
         let bad = |e| Error::Data(format!("{from}: {e}"));
         units.extend(summary.units.clone());
         if !others.is_empty() {
-            report.notes.push(format!("not read, because of their extension: {}", list(others, 5)));
+            report.notes.push(format!("not read, because of their extension: {others}"));
         }
         report.sources.push(summary);
         let mut frame = if series::have_own_clocks(&columns) && all.len() == 1 && every.is_none() {

@@ -12,6 +12,9 @@ const READING: char = '\u{1f}';
 /// separated by tabs.
 const STAGE: char = '\u{1e}';
 
+/// Precedes the name of the temporary folder, so that `twinopt import` can remove the folder if this process is killed.
+const SCRATCH: char = '\u{1d}';
+
 /// Minimum interval between two reports of the same stage.
 const OFTEN: Duration = Duration::from_millis(200);
 /// Minimum interval between two lines about the same stage if this program was not started by `twinopt`.
@@ -42,6 +45,13 @@ pub fn be_quiet() {
 pub fn reading(path: &Path) {
     if has_parent() {
         let _ = writeln!(std::io::stderr().lock(), "{READING}{}", path.display());
+    }
+}
+
+/// Announces the temporary folder.
+pub fn scratch(folder: &Path) {
+    if has_parent() {
+        let _ = writeln!(std::io::stderr().lock(), "{SCRATCH}{}", folder.display());
     }
 }
 

@@ -14,7 +14,7 @@ use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::{ClientConfigKey, ObjectMeta, ObjectStore, ObjectStoreExt as _, RetryConfig, path};
 
 use crate::address::Store;
-use crate::error::{Error, Result, list, plural};
+use crate::error::{Error, Names, Result, plural};
 use crate::progress;
 use crate::remote_error::{Cause, explain, has_credentials};
 use crate::scratch::Scratch;
@@ -24,8 +24,6 @@ use crate::sources::{self, OPTIONS, SourceFile};
 const PARALLEL: usize = 6;
 /// The import stops if the service sends nothing for this long.
 const SILENCE: Duration = Duration::from_secs(60);
-/// Maximum number of keys of non-matching objects that are collected for error messages.
-const OTHERS: usize = 6;
 /// Time limit for one request. A download that takes longer continues with a new request.
 const REQUEST: Duration = Duration::from_secs(300);
 /// Maximum number of times that a failed request is repeated, and the time after which no request is repeated.
@@ -73,7 +71,7 @@ pub fn files(
     let pairs = objects.iter().zip(&files).map(|(object, file)| (object, file.path.as_path()));
     runtime.block_on(download(client.as_ref(), pairs, &stage, total, SILENCE)).map_err(failed)?;
     let is_folder = fixed_part(pattern) == pattern;
-    let others = found.others.iter().filter(|_| is_folder).map(|key| format!("{root}/{key}")).collect();
+    let others = if is_folder { found.others.below(&format!("{root}/")) } else { Names::default() };
     Ok(sources::Found { files, others })
 }
 
@@ -127,10 +125,11 @@ fn open(store: Store, root: &str) -> object_store::Result<Box<dyn ObjectStore>> 
     })
 }
 
-/// The objects that match a pattern, and the keys of some non-matching objects.
+/// The objects that match a pattern, and the keys of non-matching objects, without those of hidden objects and of
+/// markers.
 struct Found {
     matching: Vec<ObjectMeta>,
-    others: Vec<String>,
+    others: Names,
 }
 
 /// Lists the objects below the fixed part of `pattern`, and selects those that match it.
@@ -147,39 +146,54 @@ async fn find(
     let prefix = if is_pattern { fixed.rsplit_once('/').map_or("", |(folder, _)| folder) } else { fixed };
     let prefix = parse(prefix.trim_end_matches('/'))?;
     let stage = format!("listing {root}/{prefix}");
-    let mut found = Found { matching: Vec::new(), others: Vec::new() };
+    let mut found = Found { matching: Vec::new(), others: Names::default() };
     progress::stage(&stage, 0, 0);
     let mut objects = client.list(Some(&prefix).filter(|p| !p.as_ref().is_empty()));
     while let Some(object) = within(silence, objects.try_next()).await? {
         progress::stage(&stage, 0, 0);
         let key = object.location.as_ref();
-        // some programs create an empty object for each folder
-        let is_folder = object.size == 0 && !sources::is_data(key);
         let matches = match is_pattern {
             true => glob.matches_with(key, OPTIONS),
-            false => sources::is_data(key) && !key.split('/').any(|part| part.starts_with('.')),
+            false => sources::is_data(key) && !is_hidden(key, &prefix),
         };
-        if matches && !is_folder {
+        if matches && !is_marker(&object) {
             found.matching.push(object);
-        } else if found.others.len() < OTHERS {
-            found.others.push(key.to_owned());
+        } else if !is_hidden(key, &prefix) && !is_marker(&object) {
+            found.others.add(key);
         }
     }
     if found.matching.is_empty() && !is_pattern && !prefix.as_ref().is_empty() {
         // the address may name a single object
         match within(silence, client.head(&prefix)).await {
             Ok(object) => found.matching.push(object),
+            // the address is that of a folder without data files
+            Err(Cause::Store(object_store::Error::NotFound { .. })) if !found.others.is_empty() => {}
             Err(Cause::Store(object_store::Error::NotFound { .. })) => {
                 let folder = parse(prefix.as_ref().rsplit_once('/').map_or("", |(folder, _)| folder))?;
-                let mut near = client.list(Some(&folder).filter(|p| !p.as_ref().is_empty())).take(OTHERS);
+                let mut near = client.list(Some(&folder).filter(|p| !p.as_ref().is_empty()));
                 while let Some(object) = within(silence, near.try_next()).await? {
-                    found.others.push(object.location.to_string());
+                    let key = object.location.as_ref();
+                    // the folder may contain many objects, so they are not counted
+                    if !is_hidden(key, &folder) && !is_marker(&object) && !found.others.add_if_shown(key) {
+                        break;
+                    }
                 }
             }
             Err(cause) => return Err(cause),
         }
     }
     Ok(found)
+}
+
+/// Whether the name of the object, or of a folder between `folder` and the object, starts with a dot.
+fn is_hidden(key: &str, folder: &path::Path) -> bool {
+    let below = key.strip_prefix(folder.as_ref()).unwrap_or(key);
+    below.split('/').any(|part| part.starts_with('.'))
+}
+
+/// Whether the object is empty and not a data file. Some programs create such an object for each folder.
+fn is_marker(object: &ObjectMeta) -> bool {
+    object.size == 0 && !sources::is_data(object.location.as_ref())
 }
 
 /// Downloads objects to files. The content of an object is never entirely in memory.
@@ -231,13 +245,13 @@ fn fixed_part(pattern: &str) -> &str {
     &pattern[..pattern.find(['*', '?', '[']).unwrap_or(pattern.len())]
 }
 
-fn no_match(root: &str, pattern: &str, others: &[String]) -> String {
+fn no_match(root: &str, pattern: &str, others: &Names) -> String {
     let fixed = fixed_part(pattern);
     let folder = fixed.rsplit_once('/').map_or("", |(folder, _)| folder);
     if others.is_empty() {
-        return format!("there is no object below {root}/{folder}");
+        return format!("there is no object below {root}/{folder}, apart from hidden and empty ones");
     }
-    format!("no object matches; {root} contains {}", list(others, 5))
+    format!("no object matches; {root} contains {others}")
 }
 
 #[cfg(test)]
@@ -288,6 +302,20 @@ mod tests {
         assert_eq!(keys(&store, "site=7/notes.md"), ["site=7/notes.md"]);
         assert!(keys(&store, "absent/").is_empty() && keys(&store, "site=8*").is_empty());
         assert_eq!(keys(&store, "").len(), 3);
+    }
+
+    #[test]
+    fn objects_that_are_not_read_are_counted() {
+        let mut names: Vec<String> = (0..500).map(|i| format!("x/{i:03}.md")).collect();
+        names.extend(["x/a.csv", "x/.git/b.md", "x/sub_marker", ".top/c.csv", ".top/d.md"].map(String::from));
+        let store = store(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        let others = |pattern: &str| run(find(&store, "s3://b", pattern, SILENCE)).ok().unwrap().others.to_string();
+        assert_eq!(others("x/"), "x/000.md, x/001.md, x/002.md, x/003.md, x/004.md and 495 more");
+        assert_eq!(others("x/absent.csv"), "x/000.md, x/001.md, x/002.md, x/003.md, x/004.md and others");
+        assert_eq!(others("x/.git"), "x/.git/b.md");
+        // as on a local disk, the folder that is named may itself be hidden
+        assert_eq!(others(".top"), ".top/d.md");
+        assert_eq!(keys(&store, ".top"), [".top/c.csv"]);
     }
 
     #[test]

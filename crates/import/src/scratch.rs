@@ -1,19 +1,23 @@
 //! The temporary folder for downloaded objects. The folder is removed when the import ends.
 
 use std::fs;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::{Duration, SystemTime};
 
-use rustix::process::{Pid, test_kill_process};
+use tempfile::TempDir;
 
 use crate::error::{Error, Result};
+use crate::progress;
 
-/// Name of the folder, without the number of the process.
+/// Start of the name of the folder. Random characters follow, because processes in different containers can have the
+/// same number.
 const NAME: &str = "twinopt-import-";
+/// Age after which the folder of another import is removed. An import that is still running is younger.
+const ABANDONED: Duration = Duration::from_secs(2 * 24 * 3600);
 
 /// The folder of this process.
-static FOLDER: Mutex<Option<PathBuf>> = Mutex::new(None);
+static FOLDER: Mutex<Option<TempDir>> = Mutex::new(None);
 
 /// A temporary folder with numbered files.
 #[derive(Debug)]
@@ -23,18 +27,19 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Creates the folder, in `TMPDIR` or `/tmp`. Removes the folders of processes that were killed.
+    /// Creates the folder, in `TMPDIR` or `/tmp`, which only this user can read. Removes abandoned folders.
     ///
     /// # Errors
     /// [`Error::Write`]
     pub fn new() -> Result<Self> {
         let parent = std::env::temp_dir();
-        remove_abandoned(&parent);
-        let folder = parent.join(format!("{NAME}{}", std::process::id()));
-        // a folder that another user created is not used
-        fs::DirBuilder::new().mode(0o700).create(&folder).map_err(|e| Error::write(&folder, e))?;
+        remove_abandoned(&parent, SystemTime::now());
+        let created = tempfile::Builder::new().prefix(NAME).tempdir_in(&parent);
+        let created = created.map_err(|e| Error::write(&parent, e))?;
+        let folder = created.path().to_path_buf();
+        progress::scratch(&folder);
         if let Ok(mut known) = FOLDER.lock() {
-            *known = Some(folder.clone());
+            *known = Some(created);
         }
         Ok(Self { folder, files: 0 })
     }
@@ -72,16 +77,17 @@ impl Drop for Scratch {
 
 /// Removes the folder of this process. Call this before the process exits without returning from `main`.
 pub fn remove() {
-    if let Some(folder) = FOLDER.lock().ok().and_then(|mut known| known.take()) {
-        let _ = fs::remove_dir_all(folder);
-    }
+    drop(FOLDER.lock().ok().and_then(|mut known| known.take()));
 }
 
-fn remove_abandoned(parent: &Path) {
+fn remove_abandoned(parent: &Path, now: SystemTime) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let process = name.strip_prefix(NAME).and_then(|id| id.parse().ok()).and_then(Pid::from_raw);
-        if process.is_some_and(|p| test_kill_process(p) == Err(rustix::io::Errno::SRCH)) {
+        let is_ours = entry.file_name().to_string_lossy().starts_with(NAME);
+        let is_old = |meta: fs::Metadata| {
+            let age = meta.modified().ok().and_then(|at| now.duration_since(at).ok());
+            meta.is_dir() && age.is_some_and(|age| age > ABANDONED)
+        };
+        if is_ours && entry.metadata().is_ok_and(is_old) {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
@@ -92,17 +98,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folders_of_processes_that_ended_are_removed() {
+    fn folders_are_removed_after_two_days() {
         let parent = tempfile::tempdir().unwrap();
-        let mut child = std::process::Command::new("true").spawn().unwrap();
-        let ended = child.id();
-        child.wait().unwrap();
-        for name in [format!("{NAME}{ended}"), format!("{NAME}{}", std::process::id()), format!("{NAME}x")] {
-            fs::create_dir(parent.path().join(name)).unwrap();
+        let names = ["twinopt-import-7", "twinopt-import-Ab3", "twinopt-other"].map(|name| parent.path().join(name));
+        for name in &names {
+            fs::create_dir(name).unwrap();
+            fs::write(name.join("1"), "x").unwrap();
         }
-        remove_abandoned(parent.path());
-        assert!(!parent.path().join(format!("{NAME}{ended}")).exists());
-        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 2);
+        let hours = |n: u64| SystemTime::now() + Duration::from_secs(n * 3600);
+        remove_abandoned(parent.path(), hours(47));
+        assert!(names.iter().all(|name| name.exists()));
+        remove_abandoned(parent.path(), hours(49));
+        assert_eq!(names.map(|name| name.exists()), [false, false, true]);
     }
 
     #[test]

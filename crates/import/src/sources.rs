@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use glob::MatchOptions;
 
 use crate::address::decoded;
-use crate::error::{Error, Result};
+use crate::error::{Error, Names, Result};
 
 /// Extensions of the files that are read from a folder; `.gz` or `.zst` may follow.
 const ENDINGS: [&str; 12] =
@@ -34,7 +34,7 @@ pub struct SourceFile {
 pub struct Found {
     pub files: Vec<SourceFile>,
     /// Names of files that are in the folder of the source, but are not read because of their extension.
-    pub others: Vec<String>,
+    pub others: Names,
 }
 
 /// Returns the files that match `pattern`. The folder `log`, into which the import writes, is left out.
@@ -65,8 +65,9 @@ pub fn files(pattern: &str, log: &Path) -> Result<Found> {
         return Err(Error::no_input(path, no_match(pattern)));
     }
     others.sort();
-    let others = others.iter().map(|p| p.display().to_string()).collect();
-    Ok(Found { files: paths.into_iter().map(source_file).collect::<Result<_>>()?, others })
+    let mut names = Names::default();
+    others.iter().for_each(|p| names.add(p.display().to_string()));
+    Ok(Found { files: paths.into_iter().map(source_file).collect::<Result<_>>()?, others: names })
 }
 
 fn source_file(path: PathBuf) -> Result<SourceFile> {
@@ -159,7 +160,7 @@ mod tests {
         let log = dir.path().join("log");
         let Found { files: found, others } = files(root, &log).unwrap();
         assert_eq!(found.len(), 2, "{found:?}");
-        assert!(others.len() == 1 && others[0].ends_with("notes.md"), "{others:?}");
+        assert_eq!(others.to_string(), format!("{root}/x/notes.md"));
         assert_eq!(found[0].folders, [("site".to_owned(), "7".to_owned())]);
         assert_eq!(files(&format!("{root}/**/*.csv"), &log).unwrap().files.len(), 1);
         let error = files(&format!("{root}/x/*.csv"), &log).unwrap_err().to_string();
