@@ -125,6 +125,20 @@ fn promises_are_checked_and_kept_in_a_ledger() {
 }
 
 #[test]
+fn only_a_kpi_that_is_paid_is_stated_in_money() {
+    let room = saving_room();
+    let twin = "data/room/twin.toml";
+    // the economics count only `energy_cost` as a benefit, so the price of `energy` is a weight that nobody pays
+    room.edit(twin, "discomfort  = { exceedance", "energy = { integral = \"power\" }\ndiscomfort  = { exceedance");
+    room.edit(twin, "discomfort  = 5.0", "discomfort  = 5.0\nenergy = 0.2");
+    let found = |kpi: &str| verify(&room, &["--kpi", kpi, "--json"]).expect(0).document();
+    assert!(found("energy")["money"].is_null());
+    let paid = found("energy_cost");
+    assert!(paid["saving"]["saving"].is_f64());
+    assert_eq!(paid["money"][0], paid["saving"]["saving"]);
+}
+
+#[test]
 fn a_promise_about_something_else_is_refused() {
     let room = saving_room();
     room.run(&["run", "scenarios/room/winter.toml", "--quiet"]).expect(0);
