@@ -32,7 +32,9 @@ impl Setup<'_> {
             let most = self.limits.controls[total.control].constraints.bounds.high;
             for period in periods {
                 let in_period = |h: &i64| number(*h) == Some(period);
-                let past = (1..start.window.depth()).take_while(|lag| in_period(&-(*lag as i64)));
+                // Earlier frames of the window are copies of the oldest known one.
+                let known = start.window.depth().min(start.window.known());
+                let past = (1..known).take_while(|lag| in_period(&-(*lag as i64)));
                 let done: f64 = past.map(column).filter(|v| v.is_finite()).sum();
                 let later = (end..).take_while(in_period).count() as f64;
                 let mut steps = vec![0; blocks.count()];

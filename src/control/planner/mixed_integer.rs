@@ -233,8 +233,14 @@ impl Model {
         if ends.iter().any(|e| !e.is_finite()) {
             return None;
         }
-        let least = (0..=TANGENTS).map(|k| sign * curve.value(low + (high - low) * k as f64 / TANGENTS as f64));
-        let least = least.fold(f64::INFINITY, f64::min) - (ends[0] - ends[1]).abs();
+        // Between two samples, a convex function lies above the tangent at either of them.
+        let spacing = (high - low) / TANGENTS as f64;
+        let least = (0..=TANGENTS).map(|k| low + spacing * k as f64);
+        let least = least.map(|x| sign * curve.value(x) - (curve.slope(x) * spacing).abs());
+        let least = least.filter(|v| v.is_finite()).fold(f64::INFINITY, f64::min);
+        if least > ends[0].max(ends[1]) {
+            return None;
+        }
         let variable = self.variable(Bounds { low: least, high: ends[0].max(ends[1]) }, false);
         self.bends.push(Bend { argument: x.clone(), curve, sign, variable });
         for k in 0..TANGENTS {
@@ -280,7 +286,8 @@ impl Model {
         for b in 0..self.bends.len() {
             let Bend { argument, curve, sign, variable } = self.bends[b].clone();
             let (Bounds { low, high }, at) = (self.range(&argument), argument.value(values));
-            let width = (curve.value(high) - curve.value(low)).abs();
+            let Bounds { low: least, high: most } = self.variables[variable].bounds;
+            let width = most - least;
             if sign * curve.value(at) - values[variable] > EXACT * width {
                 self.tangent(b, at.clamp(low, high));
                 refined = true;
