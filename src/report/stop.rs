@@ -47,16 +47,26 @@ fn limits(pick: &RankedCase<'_>) -> Vec<String> {
             }
         }
     }
-    let text = |(limit, rule): &(&LimitUse, StopRule)| {
-        let verb = if rule.above { "exceeds" } else { "falls below" };
+    let mut out: Vec<String> = Vec::new();
+    let mut last = None;
+    for (limit, rule) in rules.iter().take(MAX_LIMITS) {
         let value = match rule.reached {
             None => number::exact(rule.value),
             Some(_) => number::plain(rule.value, PROSE),
         };
         let value = with_unit(&value.text, &number::unit(&limit.unit));
-        format!("{} {verb} {value} for {}", tag(&limit.signal, 40), hours_text(rule.hours))
-    };
-    rules.iter().take(MAX_LIMITS).map(text).collect()
+        let ends = format!("{value} for {}", hours_text(rule.hours));
+        let same = last.replace((&limit.signal, rule.above)) == Some((&limit.signal, rule.above));
+        match out.last_mut().filter(|_| same) {
+            // Two limits on the same end of a signal form one condition.
+            Some(text) => *text += &format!(" or {ends}"),
+            None => {
+                let verb = if rule.above { "exceeds" } else { "falls below" };
+                out.push(format!("{} {verb} {ends}", tag(&limit.signal, 40)));
+            }
+        }
+    }
+    out
 }
 
 /// The condition that the case costs more than the present operation in a comparable period.
@@ -74,7 +84,7 @@ fn cost(results: &Results, pick: &RankedCase<'_>, words: Words) -> Option<String
     };
     let (what, verb) = if income { ("the income".to_owned(), "falls below") } else { (what, "exceeds") };
     Some(format!(
-        "{what} {verb} the {} of the present operation in {} like “{}”",
+        "{what} {verb} the present {} in {} like “{}”",
         with_unit(&text, &saving::unit(results)),
         hours_text(run.scenario.hours),
         short(&readable(&run.scenario.name), 30)
