@@ -120,7 +120,7 @@ pub struct MpcSpec {
     /// three ensemble members, plus this number of standard deviations. `pessimism` has no effect if `risk` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pessimism: Option<At<f64>>,
-    /// Number of simulated futures per plan (default 4, or 1 for planners that use derivatives). If the number is 1,
+    /// Number of simulated futures per plan (default 4, or 1 for planners that use derivatives). If `particles` is 1,
     /// only the expected future is simulated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub particles: Option<At<usize>>,
@@ -133,16 +133,16 @@ pub struct MpcSpec {
     /// the steady-state offset that a biased twin causes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correction: Option<At<f64>>,
-    /// Order quantities for which MPC plans order-up-to levels. In each simulated future, the order is the level minus
-    /// the inventory position, so that orders respond to the demand in that future.
+    /// Order quantities for which MPC plans order-up-to levels. In each simulated future, the order is the order-up-to
+    /// level minus the inventory position, so that orders respond to the demand in that future.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub base_stock: Vec<At<PlannedStock>>,
     /// Controls that MPC plans (default: all).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub controls: Option<Vec<At<String>>>,
     /// Whether plans keep each control within its logged range, from the 1st to the 99th percentile (default true). The
-    /// setting does not apply to controls that no learned model reads, because known equations hold outside the range
-    /// of the log.
+    /// setting does not apply to controls that no learned model reads, because known equations also hold outside the
+    /// logged range.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within_log: Option<At<bool>>,
     /// Whether plans keep each learned state within its logged range, widened by a quarter at both ends (default: the
@@ -197,15 +197,15 @@ impl MpcSpec {
     pub const PARTICLES: usize = 4;
     /// Largest number of moves that is chosen by default (not tuned).
     pub const MOST_MOVES: usize = 12;
-    /// Largest number of moves that is chosen by default for `milp` if all controls are continuous (not tuned).
+    /// Largest default number of moves for `milp` if all controls are continuous (not tuned).
     pub const MOST_EXACT_MOVES: usize = 96;
-    /// Largest number of moves that is chosen by default for stores that are planned by `qp`, and for `milp` with switched
-    /// controls, whose search takes longer for every move (see docs/plans.md).
+    /// Largest default number of moves for stores that are planned by `qp`, and for `milp` with switched controls,
+    /// because each additional move makes the search slower (see docs/plans.md).
     pub const MOST_STORE_MOVES: usize = 24;
     /// Default of `correction` (not tuned).
     pub const CORRECTION: f64 = 0.1;
 
-    /// Whether `fit` tunes absent settings.
+    /// Whether `fit` tunes the settings that are not given.
     pub fn tunes(&self) -> bool {
         self.tune.as_ref().is_none_or(|t| t.value)
     }

@@ -49,8 +49,8 @@ pub enum PlannerSpec {
         iterations: At<usize>,
         #[serde(default = "default_smoothing")]
         smoothing: At<f64>,
-        /// Exponent β of the noise, whose power spectral density is ∝ 1/f^β. A β of 0 means white noise, and values
-        /// from 2 to 4 suit slow plants.
+        /// Exponent β of the noise, whose power spectral density is proportional to 1/f^β. A β of 0 means white noise,
+        /// and values from 2 to 4 suit slow plants.
         #[serde(default = "default_beta")]
         beta: At<f64>,
         /// Factor by which the population is divided after each iteration.
@@ -119,7 +119,7 @@ pub enum PlannerSpec {
         /// Largest number of nodes of the branch-and-bound search.
         #[serde(default = "default_nodes")]
         nodes: At<usize>,
-        /// Relative difference between the cost of the plan and its lower bound at which the search ends.
+        /// The search ends at this relative difference between the cost of the plan and its lower bound.
         #[serde(default = "default_gap")]
         gap: At<f64>,
     },

@@ -18,8 +18,8 @@ pub struct TotalSpec {
     /// of each plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per: Option<At<TimeSpan>>,
-    /// Start of a daily period in local time, to which the limits apply instead of the horizon. What the control has done
-    /// since the start of the period counts.
+    /// Start of a daily period in local time, to which the limits apply instead of the horizon. The total since the
+    /// start of the period counts towards the limits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<At<TimeOfDay>>,
     /// End of the daily period, which is on the next day if it is not later than `from`.

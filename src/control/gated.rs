@@ -15,13 +15,14 @@ use crate::twin::{Dynamics, Support};
 pub struct GateUse {
     /// Number of moves.
     pub moves: usize,
-    /// Number of moves that were reduced, so that they stay within the support.
+    /// Number of moves that were reduced to stay within the support.
     pub reduced: usize,
     /// Number of moves that were replaced by those of the plant's own controller.
     pub replaced: usize,
 }
 
-/// MPC whose moves stay within the support. Controls that MPC does not plan follow the plant's own controller.
+/// MPC whose moves stay within the support of the model. Controls that MPC does not plan follow the plant's own
+/// controller.
 pub struct GatedMpc<'a> {
     dynamics: &'a dyn Dynamics,
     mpc: Mpc<'a>,

@@ -85,7 +85,7 @@ pub trait Controller: Send {
     fn optimism_check(&self) -> Option<OptimismCheck> {
         None
     }
-    /// How close the plans so far are to their optimum; `None` if the controller does not know.
+    /// How close the plans so far are to their optimum; `None` if the controller computes no lower bound.
     fn plan_gap(&self) -> Option<PlanGap> {
         None
     }

@@ -50,7 +50,7 @@ impl Curve {
     }
 }
 
-/// The operations of expressions on values of another kind. An operation returns `None` if its result cannot be
+/// The operations of expressions for values other than numbers. An operation returns `None` if its result cannot be
 /// represented.
 pub trait Arithmetic {
     type Value: Clone;
@@ -138,9 +138,9 @@ pub enum Shape {
     /// Does not depend on the variable signals.
     Constant,
     Affine,
-    /// Consists of affine functions and of maxima, minima and absolute values of them.
+    /// Consists of affine functions and their maxima, minima and absolute values.
     Piecewise,
-    /// Also contains nonlinear functions of one piecewise linear argument.
+    /// Consists of piecewise linear functions, and of nonlinear functions of one piecewise linear argument.
     Curved,
 }
 
@@ -160,7 +160,7 @@ impl Arithmetic for Shapes<'_> {
         0.0
     }
     fn number(&self, value: &Shape) -> Option<f64> {
-        // The number itself has no effect on the shape.
+        // The value of a constant has no effect on the shape of an expression.
         (*value == Shape::Constant).then_some(1.0)
     }
     fn sum(&mut self, a: &Shape, _: f64, b: &Shape, _: f64) -> Shape {

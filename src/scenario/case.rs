@@ -129,7 +129,7 @@ fn baseline_first<'a>(
     Ok(controllers)
 }
 
-/// The definition of the cost in the twin with the parameters of a scenario.
+/// The cost that the twin defines, compiled with the parameters of a scenario.
 pub fn cash(plant: &Plant, compiled: &Compiled) -> Option<Cash> {
     let economics = plant.spec.value.economics.as_ref().map(|e| &e.value);
     Cash::new(&compiled.kpis, &compiled.objective, economics)

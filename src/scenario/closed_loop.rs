@@ -44,8 +44,8 @@ pub struct ClosedLoopRun {
     pub skill_horizon: Option<SkillHorizon>,
     pub gate_use: Option<GateUse>,
     pub plan_gap: Option<PlanGap>,
-    /// How much of the effects of their moves the plans cover, and a clause that describes the effects after the end of
-    /// the plans.
+    /// Whether plans are long enough to cover the effects of their moves, and a clause that describes the effects after
+    /// the end of a plan.
     pub sight: Option<(Sight, String)>,
 }
 
@@ -134,7 +134,8 @@ pub fn run_figures(kpis: &[Kpi], run: &Trajectory, realised: &Trajectory, past: 
     figures(kpis, &joined, &[period])
 }
 
-/// `run` preceded by the history that the KPIs read, and the steps of the run in the result.
+/// Returns a trajectory that consists of the history that the KPIs read, followed by `run`, and the range of the steps
+/// of `run` in this trajectory.
 pub fn with_history(kpis: &[Kpi], run: &Trajectory, realised: &Trajectory, past: usize) -> (Trajectory, Range<usize>) {
     let depth = kpis.iter().map(Kpi::depth).max().unwrap_or(0).max(1).min(past);
     let (schema, steps) = (run.schema.clone(), depth + run.steps);

@@ -24,7 +24,8 @@ pub const HISTORY: usize = 20_160;
 
 /// A state is a store if at least this fraction of its content is left at the end of a plan (not tuned).
 const RETENTION: f64 = 0.5;
-/// Length of exact plans of stores, as a multiple of the control horizon (see docs/plans.md).
+/// Length of plans that contain stores and are computed exactly, as a multiple of the control horizon (see
+/// docs/plans.md).
 const STORE_HORIZONS: usize = 2;
 /// Approximate number of rows of the log at which the retention of a state is computed (not tuned).
 const RETENTION_ROWS: usize = 50;
@@ -45,7 +46,7 @@ pub struct Plant {
 }
 
 impl Plant {
-    /// Number of steps of `span` on the plant's time grid.
+    /// Number of steps of the plant's time grid in `span`.
     pub fn steps(&self, span: TimeSpan) -> usize {
         span.steps(self.spec.value.step.value, 1)
     }
@@ -99,8 +100,9 @@ impl Plant {
         if own || applicable.is_some() || tuned.stores.is_empty() {
             return tuned;
         }
-        // The value of a store at the end of a plan is uncertain, and known balances do not limit the horizon, so plans
-        // of stores look further ahead. With switched controls, more steps would take too long.
+        // Plans that contain stores look further ahead, because the value of a store at the end of a plan is uncertain.
+        // The known balance equations do not limit the horizon. If there are switched controls, planning more steps
+        // would take too long.
         let planned = tuned.planned_objective(objective, &compiled.kpis);
         let planner = select_planner(&tuned, &self.twin, &planned);
         let is_fast = matches!(planner, PlannerSpec::Milp { .. } | PlannerSpec::Qp { .. });
@@ -172,8 +174,8 @@ impl Plant {
         self.card.tuned.as_ref()?.terminal_cost.as_ref()
     }
 
-    /// The `steps` rows of the log from `start` on, preceded by at most [`HISTORY`] rows of history. Returns a pair:
-    /// the number of history rows, and the trajectory.
+    /// The `steps` rows of the log that begin with row `start`, preceded by at most [`HISTORY`] rows of history.
+    /// Returns a pair: the number of history rows, and the trajectory.
     pub fn slice(&self, start: usize, steps: usize) -> (usize, Trajectory) {
         let past = start.min(HISTORY);
         (past, self.log.part(start - past..start + steps))

@@ -107,7 +107,7 @@ pub trait Dynamics: Send + Sync {
     fn derived(&self, _signal: usize) -> Option<&Program> {
         None
     }
-    /// Whether a signal is predicted by a learned model. Other signals are computed from known equations.
+    /// Whether a signal is predicted by a learned model and not computed from known equations.
     fn is_learned(&self, _signal: usize) -> bool {
         false
     }

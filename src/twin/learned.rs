@@ -38,8 +38,8 @@ pub struct Twin {
 }
 
 impl Twin {
-    /// Creates a twin with unlimited support. `training` contains the rows of `log` (1 particle) to which `map` was
-    /// fitted.
+    /// Creates a twin with unlimited support, which treats every row as inside its training data. `training` contains
+    /// the rows of `log` (1 particle) to which `map` was fitted.
     pub fn new(
         map: StepMap,
         noise_model: NoiseModel,

@@ -1,5 +1,5 @@
-//! Tests whether a plant is linear or piecewise linear. For such plants, a quadratic program or a mixed-integer linear
-//! program gives the optimal plan.
+//! Tests whether a plant is linear or piecewise linear. For linear and piecewise linear plants, a quadratic program or
+//! a mixed-integer linear program gives the optimal plan.
 
 use crate::expr::Shape;
 use crate::learn::{Derived, Equations, StepMap};
@@ -22,8 +22,8 @@ impl Shapes {
         let Equations { constants, next, .. } = &map.equations;
         let of_role = |role: Role| match role {
             Role::State | Role::Output | Role::Control => Some(Shape::Affine),
-            // The equations are listed in the order of evaluation. An equation that reads past values of a signal that
-            // is evaluated later is treated as nonlinear.
+            // The equations are listed in the order of evaluation. If an equation reads past values of a signal whose
+            // own equation comes later, it is treated as nonlinear.
             Role::Derived => None,
             Role::Disturbance | Role::Setpoint => Some(Shape::Constant),
         };

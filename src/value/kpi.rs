@@ -185,7 +185,8 @@ impl Kpi {
         }
     }
 
-    /// Whether the KPI depends on `signal`, apart from expressions in which `signal` only limits one of the `controls`.
+    /// Whether the KPI depends on `signal` in any way other than through expressions in which `signal` only limits one
+    /// of the `controls`.
     /// `derived` returns the expression of a derived signal.
     pub fn depends_beyond_limits<'a>(
         &self,
@@ -200,7 +201,8 @@ impl Kpi {
         }
     }
 
-    /// The contribution of each step to the KPI of a run with `steps` steps, and the factor of the contributions.
+    /// Returns the contribution of each step to the KPI of a run with `steps` steps, and the factor by which the
+    /// contributions are multiplied.
     pub fn step_cost(&self, steps: usize) -> (StepCost<'_>, f64) {
         match &self.kind {
             Kind::Sum(p) => (StepCost::Expression(p), self.factor),

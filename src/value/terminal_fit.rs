@@ -12,7 +12,7 @@ use crate::schema::Role;
 use crate::stats::{mean_and_population_sd, mean_or_zero};
 use crate::trajectory::{Frame, Trajectory};
 
-/// Maximum number of rows used in the fit (not tuned). If the log has more rows, evenly spaced rows are selected.
+/// Maximum number of rows used in the fit (not tuned). If the log is longer, evenly spaced rows are selected from it.
 const ROWS: usize = 6000;
 /// Fraction of the rows used for validation, starting from the newest row (not tuned).
 const VALIDATION_SHARE: f64 = 0.25;

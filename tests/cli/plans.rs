@@ -255,16 +255,17 @@ fn a_battery_is_not_emptied_at_the_end_of_its_plans() {
         [case.mpc]\ncontroller.mpc = { horizon = '8h', particles = 1, within_log = false }\n";
     let results = run(&project(&columns, twin, scenario));
     // With perfect foresight, the battery is charged from 5 to 10 and then discharged by 10 on the first day. On
-    // each of the following days, the battery is charged and discharged by 10, except that 5 are left at the end.
+    // each of the following days, the battery is charged and discharged by 10, except that a charge of 5 is left at the
+    // end.
     let optimum = 10.0 * 35.0 - 30.0 * 35.0;
     // The energy left at the end, minus the initial 5 units, is valued at the mean price.
     let cost = kpi(&results, "mpc", "cost") - 20.0 * (kpi(&results, "mpc", "left") - 5.0);
-    // A plan of 8 h does not see the next price level in time, which costs 50.
+    // A plan of 8 h ends too early to include the next price level, which increases the cost by 50.
     assert!(cost <= 0.928 * optimum, "{cost} instead of {optimum}: {}", case(&results, "mpc")["controller"]);
 }
 
 /// Work costs the same at all times and has no deadline within the plan. If the backlog at the end of the plan had no
-/// price, deferring work would therefore be free.
+/// price, deferring work would be free.
 #[test]
 fn work_is_not_deferred_for_ever() {
     let twin = "signals = [\n\

@@ -7,7 +7,7 @@ use super::room::Columns;
 /// Forecasts contain no values after the end of a run, so a short run would be worse than the optimum.
 const STEPS: usize = 168;
 const ROWS: usize = 480;
-/// Points of the grid for dynamic programming.
+/// Number of grid points for dynamic programming.
 const POINTS: usize = 401;
 
 /// Price in EUR/MWh with two peaks a day and a level that differs between days.
@@ -23,18 +23,18 @@ fn scatter(k: usize, salt: usize) -> f64 {
     ((k * 7_919 + salt * 104_729) % 1_009) as f64 / 1_009.0
 }
 
-/// A store whose content changes from x to y in one step at a cost.
+/// A store, for which each change of the content in a step has a cost.
 struct Store {
     low: f64,
     high: f64,
     start: f64,
-    /// Price of one unit of content at the end of the run.
+    /// Value of one unit of the content at the end of the run.
     end_value: f64,
 }
 
 impl Store {
-    /// The lowest cost over the run, less the value of the change of the content. `cost(k, x, y)` is infinite if no
-    /// control moves the content from x to y in step k.
+    /// Returns the lowest cost of the run, reduced by the value of the increase in the content. `cost(k, x, y)` is
+    /// infinite if no control moves the content from x to y in step k.
     fn optimum(&self, cost: impl Fn(usize, f64, f64) -> f64) -> f64 {
         let grid: Vec<f64> =
             (0..POINTS).map(|i| self.low + (self.high - self.low) * i as f64 / (POINTS - 1) as f64).collect();
@@ -49,8 +49,9 @@ impl Store {
     }
 }
 
-/// Runs MPC with default settings, with perfect forecasts and with those of the twin. Returns the costs, less the value
-/// of the change of the content. `signals` must contain a derived signal `after`, the content at the end of a step.
+/// Runs MPC with default settings twice: with perfect forecasts, and with the forecasts of the twin. Returns both
+/// costs, each reduced by the value of the increase in the content. `signals` must contain a derived signal `after`,
+/// the content at the end of a step.
 fn planned(columns: &Columns, signals: &str, store: &Store) -> [f64; 2] {
     let twin = format!(
         "signals = [\n{signals}]\n[model]\nchoose = ['linear']\nlags = 1\nholdout = '60h'\nhorizon = '24h'\n\
@@ -79,7 +80,8 @@ fn assert_near(name: &str, [perfect, usual]: [f64; 2], optimum: f64) {
     assert!(usual >= perfect - 2e-3 * optimum.abs(), "{name}: {usual} without foresight, {perfect} with it");
 }
 
-/// A battery of 10 kWh beside a load and a photovoltaic plant. Energy is sold for 80 EUR/MWh less than it costs.
+/// A battery of 10 kWh, combined with a load and a photovoltaic plant. The price for sold energy is 80 EUR/MWh lower
+/// than the price for bought energy.
 #[test]
 fn a_battery_is_near_the_optimum() {
     let net = |k: usize| {
@@ -223,8 +225,8 @@ fn a_pumped_reservoir_is_near_the_optimum() {
     assert_near("reservoir", planned(&columns, signals, &store), optimum);
 }
 
-/// A charger that must run for at least 5 h every night, and never between 17:00 and 20:00. In every night, the cheapest
-/// hours are chosen.
+/// A charger that must run for at least 5 h every night, and never between 17:00 and 20:00. The optimum uses the
+/// cheapest hours of each night.
 #[test]
 fn totals_of_daily_periods_are_kept_at_the_lowest_cost() {
     let mut columns: Columns = ["power", "charger", "price"].map(|name| (name, Vec::new())).to_vec();

@@ -23,7 +23,7 @@ use crate::trajectory::Frame;
 use crate::twin::Dynamics;
 use crate::value::{Kpi, Objective};
 
-/// Average ratio of all plans to the plans that are re-scored (requirement SUP-5). With a Gaussian process, re-scoring
+/// Average number of plans per re-scored plan (requirement SUP-5). With a Gaussian process, re-scoring
 /// takes ten times as long as planning.
 const RESCORED_ONE_IN: usize = 8;
 /// RNG stream that selects the plans to re-score.

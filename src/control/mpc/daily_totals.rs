@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 
 use crate::schema::Bounds;
 
-/// A daily period in local time. It ends on the next day if `to` is not later than `from`.
+/// A daily period in local time. The period ends on the next day if `to` is not later than `from`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DailyPeriod {
     /// Minutes since midnight.
@@ -22,7 +22,7 @@ impl DailyPeriod {
         if length == 0 { DAY as u32 } else { length }
     }
 
-    /// Number of the period that contains `time`, counted in days; `None` if `time` is outside the period.
+    /// Day number of the daily period that contains `time`; `None` if no period contains `time`.
     pub(super) fn number(self, time: Timestamp, zone: &TimeZone) -> Option<i64> {
         let local = time.to_zoned_datetime(zone.clone());
         let minute = i64::from(local.hour()) * 60 + i64::from(local.minute());
@@ -36,7 +36,7 @@ impl DailyPeriod {
 /// A limit on the total of a planned control.
 #[derive(Debug, Clone)]
 pub(super) struct PlannedTotal {
-    /// Index among the planned controls.
+    /// Index of the control among the planned controls.
     pub control: usize,
     /// Limits on the total over the horizon, or over each daily period.
     pub bounds: Bounds,

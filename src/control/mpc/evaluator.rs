@@ -12,7 +12,7 @@ use crate::stats::{mean_and_sample_sd, quantile_type_6};
 use crate::trajectory::Frame;
 
 /// Penalty for a limit of the lowest priority whose scaled violation is 1. The penalty is a multiple of the spread of
-/// costs among the first candidates, and so large that no saving outweighs a violation (not tuned).
+/// costs among the first candidates. The multiple is so large that no saving outweighs a violation (not tuned).
 const VIOLATION_PENALTY: f64 = 1e3;
 
 /// Computes the costs of candidates in simulated futures. The evaluator reuses its buffers for later plans.
@@ -33,7 +33,7 @@ pub(super) struct Evaluator {
     scratch: Scratch,
 }
 
-/// A store, and the value λ of one unit at the end of the plan.
+/// A store, and the value λ of one unit of its content at the end of the plan.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct EndValue {
     pub signal: usize,
@@ -87,7 +87,7 @@ impl Evaluator {
         self.plan.violation_penalty = None;
     }
 
-    /// Penalty on the scaled violation of a limit of the lowest priority; zero before the first candidates.
+    /// Penalty per scaled violation of a limit with the lowest priority; zero until the first candidates are evaluated.
     pub fn violation_penalty(&self) -> f64 {
         self.plan.violation_penalty.unwrap_or(0.0)
     }
@@ -230,8 +230,8 @@ impl Evaluator {
         rollout.run(setup, start, path, &mut None, registers, observer);
     }
 
-    /// Gradient of a term of the objective, averaged over futures. Element k is the difference between the values of
-    /// the term for the candidates k + 1 and 0 of the last batch, divided by `differences[k]`. `None` if the gradient
+    /// Gradient of a term of the objective, averaged over futures. Element k is the change of the term from candidate 0
+    /// to candidate k + 1 of the last batch, divided by `differences[k]`. `None` if the gradient
     /// is not finite.
     pub fn term_gradient(&mut self, setup: &Setup, term: usize, differences: &[f64]) -> Option<Vec<f64>> {
         let n = differences.len() + 1;
@@ -240,7 +240,7 @@ impl Evaluator {
         let rollout = rollouts.iter_mut().find(|r| r.candidates == n && r.futures == plan.futures)?;
         let (kpi, price) = &setup.objective.terms[term];
         kpi.value(&rollout.terms[term], &mut rollout.value);
-        // Terms without a value and terms with price 0 are ignored here, as they are in the cost.
+        // Terms that have no value or a price of 0 do not contribute to the cost, so their gradient is zero.
         if *price == 0.0 || rollout.value.iter().all(|v| v.is_nan()) {
             return Some(vec![0.0; differences.len()]);
         }

@@ -2,8 +2,8 @@
 //!
 //! The equations of the twin are evaluated symbolically, step by step, so that every signal is an affine function of the
 //! variables of the program. Learned targets are linear functions of their inputs, relative to a simulation of the
-//! sequence from which the search starts. The offsets from noise and from the disturbance observer are therefore
-//! included.
+//! sequence from which the search starts. This simulation includes the noise and the offsets of the disturbance
+//! observer.
 
 use super::evaluator::Evaluator;
 use super::limits::PlantLimit;
@@ -16,26 +16,26 @@ use crate::schema::Bounds;
 use crate::trajectory::Frame;
 use crate::value::StepCost;
 
-/// Distance that plans keep from limits of the plant, relative to the scale of the limit. It is larger than the
-/// tolerance of the solver.
+/// Distance that plans keep from the limits of the plant, relative to the scale of each limit. The distance is larger
+/// than the tolerance of the solver.
 const LIMIT_MARGIN: f64 = 1e-6;
-/// Ratio of the penalties on violations of limits of consecutive ranks (not tuned).
+/// Ratio of the penalties for violated limits with consecutive ranks (not tuned).
 const RANK_RATIO: f64 = 100.0;
 
-/// A simulation of one sequence in the first future of a plan.
+/// A simulation of one sequence of moves in the first simulated future.
 struct Nominal {
-    /// Values of all signals before the plan, `[lags][signals]`. Lag 1 is the first entry.
+    /// Values of all signals before the plan, `[lags][signals]`. The first entry is for lag 1.
     past: Vec<Vec<f64>>,
-    /// Values of all signals: `[horizon + 1][signals]`. Only states are known in the last entry.
+    /// Values of all signals: `[horizon + 1][signals]`. The last entry contains values of states only.
     values: Vec<Vec<f64>>,
     /// Seconds since 1970 at the start of each step: `[horizon]`.
     times: Vec<f64>,
-    /// Values of the equations of states with a learned residual, `[horizon][equations]`; NaN for other states.
+    /// Results of the equations for states with a learned residual, `[horizon][equations]`; NaN for other states.
     equations: Vec<Vec<f64>>,
 }
 
-/// Adds the plant, its limits and the objective to `model`. `targets` are the moves, and `at` is a feasible sequence,
-/// both `[moves * controls]`. Returns false if a part of the problem is not piecewise linear.
+/// Adds the plant, its limits and the objective to `model`. `targets` contains the moves and `at` a feasible sequence,
+/// both with the layout `[moves * controls]`. Returns false if a part of the problem is not piecewise linear.
 pub(super) fn formulate(
     evaluator: &mut Evaluator,
     setup: &Setup,
@@ -162,7 +162,8 @@ impl Formulation<'_, '_> {
             }
             for (target, change) in map.layout.targets.iter().zip(learned) {
                 let s = target.signal();
-                // The part of the next value that does not come from the learned function, and its nominal value.
+                // The part of the next value outside the learned function, as an affine function and as a nominal
+                // value.
                 let (base, value) = match target {
                     Target::Delta(_) => (self.signals[h][s].clone(), self.nominal.values[h][s]),
                     Target::Residual(_) => {
@@ -179,7 +180,7 @@ impl Formulation<'_, '_> {
         Some(())
     }
 
-    /// The changes of the learned targets from their nominal values at step `h`.
+    /// The deviations of the learned targets from their nominal values at step `h`.
     fn learned(&self, coefficients: &Coefficients, h: usize) -> Vec<Form> {
         let change = |weights: &Vec<f64>| {
             let mut sum = Form::default();
@@ -194,7 +195,7 @@ impl Formulation<'_, '_> {
         coefficients.weights.iter().map(change).collect()
     }
 
-    /// Adds the objective and the value of stores.
+    /// Adds the objective, including the value of the content of stores at the end of the plan.
     fn objective(&mut self, evaluator: &Evaluator) -> Option<()> {
         let (setup, horizon) = (self.setup, self.setup.horizon.steps());
         for (kpi, price) in setup.objective.terms.iter().filter(|(_, price)| *price != 0.0) {

@@ -39,7 +39,7 @@ pub(super) struct PlantLimit {
     /// True if the limit applies to the value at the end of a step, as for a state; false if it applies to the value
     /// during the step, as for an output.
     pub ahead: bool,
-    /// Rank of a soft limit; 0 is a hard limit.
+    /// Rank of a soft limit; 0 for a hard limit.
     pub rank: u32,
     /// Weight of a violation of this limit. Limits of the last rank have the weight 1.
     pub weight: f64,
@@ -89,7 +89,7 @@ pub(super) fn control_limit(dynamics: &dyn Dynamics, signal: usize, within_log: 
     // A control may be switched off even if it is always on in the log.
     let bounds =
         if s.switching.least > 0.0 { Bounds { low: bounds.low.min(0.0).max(s.hard.low), ..bounds } } else { bounds };
-    // A move between two multiples is itself a multiple, so move limits are rounded down to multiples.
+    // The difference between two multiples is itself a multiple, so move limits are rounded down to multiples.
     let whole = |size: f64| match s.multiple > 0.0 && size.is_finite() {
         true => (size / s.multiple + 1e-9).floor() * s.multiple,
         false => size,

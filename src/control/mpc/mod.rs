@@ -42,7 +42,7 @@
 //! **Limits of the plant.** Hard limits on states, outputs and derived signals have rank 0. The ranks of soft limits
 //! are given in the settings. Limits are satisfied in lexicographic order: a violation of rank r is never increased to
 //! reduce a violation of rank r + 1, and no saving outweighs a violation. Planners that use derivatives enforce
-//! the order of the ranks exactly (`planner/step.rs`). Samplers instead penalise violations with weights ωₗ, which
+//! the order of the ranks exactly (`planner/step.rs`). Samplers penalise violations with weights ωₗ, which
 //! differ by a factor of at most 10⁴ between consecutive ranks.
 //!
 //! **Constraint tightening.** With `confidence` = p, the limits at step h are tightened by Φ⁻¹(p) σₕ, where σₕ is the
@@ -54,11 +54,12 @@
 //!
 //! **Skill horizon.** N is at most the horizon up to which the model beats persistence on the hold-out, for every
 //! learned signal that has a hard limit or affects the objective ([`SkillHorizon`]). States with a known equation never
-//! shorten the horizon. If the horizon is shortened, the limits on totals are reduced in proportion. What a control has
-//! done since the start of a daily period counts towards the limits of that period ([`daily_totals`]).
+//! shorten the horizon. If the horizon is shortened, the limits on totals are reduced in proportion. The total of a
+//! control since the start of a daily period counts towards the limits of that period ([`daily_totals`]).
 //!
 //! **Disturbance observer.** After each step, b ← b + L (e − b), with the one-step prediction error e and the gain L =
-//! `correction`. The disturbance observer makes set-point tracking free of offset, even if the model is biased.
+//! `correction`. Even if the model is biased, the disturbance observer lets signals reach their set-points without a
+//! steady-state offset.
 //!
 //! **Order-up-to levels.** With `base_stock`, U contains an order-up-to level in place of an order. In each future, the
 //! order is the order-up-to level minus the inventory position ([`order_up_to`]).
@@ -66,8 +67,8 @@
 //! **Fallback.** If no candidate has a finite cost, the remaining moves of the last plan are followed. If there is no
 //! last plan, the controls are held at their current values.
 //!
-//! **Optimism check.** The first plan and a random selection of one in eight later plans are re-scored in held-out
-//! futures ([`OptimismCheck`]).
+//! **Optimism check.** The first plan and, on average, one in eight of the later plans (chosen at random) are re-scored
+//! in held-out futures ([`OptimismCheck`]).
 //!
 //! The defaults are documented on the fields of [`crate::config::MpcSpec`]. The optimisers are in [`super::planner`].
 
@@ -113,7 +114,7 @@ pub use self::resolved::{ResolvedMpc, require_control, require_objective};
 pub use self::skill_horizon::SkillHorizon;
 pub use self::tuning::{ExpectedKpi, MpcSettings, TunedMpc, TuningTrial};
 
-/// Returns the length of the longest block of a plan. The result, `horizon` and `replan` are in steps.
+/// Returns the length of the longest block of a plan. All lengths, including the result, are in steps.
 pub fn longest_block(horizon: usize, replan: usize, moves: usize) -> usize {
     blocks::Blocks::new(horizon, replan, moves).longest()
 }

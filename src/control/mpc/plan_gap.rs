@@ -1,6 +1,6 @@
 //! How close plans are to their optimum.
 
-/// Differences between the costs of plans and the lower bounds on their costs, over the plans of a run.
+/// Relative differences between the costs of the plans in a run and their lower bounds.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct PlanGap {
     pub plans: usize,
@@ -26,7 +26,7 @@ impl PlanGap {
         self.largest = self.largest.max(other.largest);
     }
 
-    /// A clause for users; `None` if no plan has a bound.
+    /// A clause that tells users the size of the gaps; `None` if no plan has a bound.
     pub fn text(&self) -> Option<String> {
         let mean = self.sum / self.plans as f64;
         (self.plans > 0).then(|| {

@@ -9,8 +9,9 @@ use crate::schema::Bounds;
 use crate::trajectory::Frame;
 
 impl Setup<'_> {
-    /// The limits on totals in a plan from `start`. What a control has done since the start of a daily period counts
-    /// towards the limits of the period. If a period ends after the plan, the rest of a minimum may be done later.
+    /// The limits on totals in a plan that begins at `start`. The total of a control since the start of a daily period
+    /// counts towards the limits of the period. If a period ends after the plan, a minimum may be reached after the
+    /// plan.
     pub fn totals(&self, start: &PlanStart) -> Vec<TotalLimit> {
         let (blocks, horizon) = (&self.horizon.blocks, self.horizon.steps());
         let mut limits = Vec::new();

@@ -12,8 +12,8 @@ use crate::value::{Objective, StepCost};
 const MOST_TREE_VALUES: f64 = 8.0;
 
 /// Returns the planner given in `settings`, or the default planner for the plant and its planned controls. The default
-/// planner is also used if the given planner needs derivatives but the cost is not differentiable, or if it needs a
-/// piecewise linear cost and the cost has no such form.
+/// planner is also used if the given planner needs derivatives but the cost is not differentiable, or if the given
+/// planner needs a piecewise linear cost but the cost is not piecewise linear.
 pub fn select_planner(settings: &ResolvedMpc, dynamics: &dyn Dynamics, objective: &Objective) -> PlannerSpec {
     let differentiable = is_differentiable(settings, dynamics);
     let shape = exact_shape(settings, dynamics, objective);
@@ -82,8 +82,8 @@ pub(super) fn is_differentiable(settings: &ResolvedMpc, dynamics: &dyn Dynamics)
     dynamics.is_differentiable() && settings.base_stock.is_empty() && !has_switched_control(settings, dynamics)
 }
 
-/// The most general shape of the plant, its limits and the objective as functions of the plan; `None` if they cannot be
-/// written as a mixed-integer program.
+/// The most general shape of the plant, its limits and the objective as functions of the plan; `None` if the problem
+/// cannot be formulated as a mixed-integer program.
 fn exact_shape(settings: &ResolvedMpc, dynamics: &dyn Dynamics, objective: &Objective) -> Option<Shape> {
     if !settings.base_stock.is_empty() || settings.cost_to_go == Some(true) || settings.controls.is_empty() {
         return None;

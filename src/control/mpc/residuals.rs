@@ -13,8 +13,8 @@ use crate::twin::Dynamics;
 use crate::value::{Objective, StepCost};
 
 /// Lower bound that is imposed on |r| when the weight of a residual r is computed, as a fraction of the root mean
-/// square of r over the plan. Without this lower bound, a step with a residual near zero would outweigh all others (not
-/// tuned).
+/// square of r over the plan. Without this lower bound, a step with a residual near zero would outweigh all other steps
+/// (not tuned).
 pub(super) const SMALLEST: f64 = 1e-3;
 
 /// A quantity r that occurs in the objective as |r|, as r² or as an exceedance.

@@ -249,7 +249,7 @@ fn controls(
     };
     if list.is_empty() {
         let message = format!("{owner}: `controls` is empty");
-        faults.add("missing-value", place, message, "list the controls to plan, or remove `controls` to plan all");
+        faults.add("missing-value", place, message, "list the controls to plan, or remove `controls` to plan them all");
     }
     faults.require_distinct(list.iter(), "entries of `controls`");
     all(list.iter().map(|name| names.control(faults, name, &name.span)))

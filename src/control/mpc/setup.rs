@@ -38,7 +38,7 @@ pub(in crate::control) struct Setup<'a> {
     pub sampling: Sampling,
     /// Gain of the disturbance observer.
     pub correction: f64,
-    /// States whose content at the end of a plan has a default value.
+    /// States whose content at the end of a plan is valued at its marginal cost.
     pub stores: Vec<usize>,
     pub budget: Budget<'a>,
     /// Whether some plans are re-scored in held-out futures.
@@ -134,7 +134,8 @@ impl<'a> Setup<'a> {
         setup
     }
 
-    /// Number of frames that plans read: the window of a rollout, or the longest daily period of a limit on a total.
+    /// Number of frames that plans read: the window of a rollout, or the longest limited daily period if that is
+    /// longer.
     pub fn history(&self) -> usize {
         let steps = |minutes: u32| (i64::from(minutes) * 60_000 / self.dynamics.step_ms().max(1)) as usize;
         let longest = self.limits.totals.iter().filter_map(|t| t.daily).map(|d| steps(d.minutes())).max();

@@ -13,7 +13,7 @@ pub struct TotalSettings {
     pub bounds: Bounds,
     /// Time span to which the limits apply; `None` means the horizon.
     pub per: Option<TimeSpan>,
-    /// Daily period to which the limits apply instead.
+    /// Daily period to which the limits apply instead of the horizon.
     pub daily: Option<DailyPeriod>,
 }
 
@@ -108,7 +108,7 @@ impl TotalSettings {
     }
 }
 
-/// The daily period of a limit. The outer `None` means that the period has a fault.
+/// The daily period of a limit; `Some(None)` if the limit has no daily period, and `None` if the period has a fault.
 fn daily(faults: &mut Faults<'_>, owner: &str, spec: &TotalSpec) -> Option<Option<DailyPeriod>> {
     let name = &spec.control;
     let (given, missing) = match (&spec.from, &spec.to) {
@@ -124,7 +124,7 @@ fn daily(faults: &mut Faults<'_>, owner: &str, spec: &TotalSpec) -> Option<Optio
         (Some(from), None) => (from, "to"),
         (None, Some(to)) => (to, "from"),
     };
-    let message = format!("{owner}: the daily period of the total of `{}` has no `{missing}`", name.value);
+    let message = format!("{owner}: the daily period for the total of `{}` has no `{missing}`", name.value);
     faults.add("missing-value", &given.span, message, format!("add e.g. `{missing} = \"06:00\"`"));
     None
 }

@@ -7,8 +7,8 @@
 //!      search: Harvey & Ginsberg 1995).
 //!    - The others follow a path from the root. A node gets a new child while it has fewer than 1.5 √visits children
 //!      (progressive widening: Coulom 2007). Otherwise, the path continues with the child that has the largest pUCT
-//!      bound (with the constants of MuZero: Schrittwieser et al. 2020). Paths are completed with the remaining moves
-//!      of the best sequence, by holding the last values, or by random values.
+//!      bound (with the constants of MuZero: Schrittwieser et al. 2020). The end of a path repeats the remaining moves
+//!      of the best sequence, holds the last values, or consists of random values.
 //! 2. Evaluate the sequences in batches of 2 to 16. A virtual loss ensures that the paths of a batch differ.
 //! 3. Propagate the cost of each sequence back to the nodes of its path. Costs are deterministic, so the value of a
 //!    node is that of the best sequence through the node. The value is scaled so that it is 0 for the worst and 1 for
@@ -50,10 +50,10 @@ const WIDENING: f64 = 1.5;
 /// considers a random sample of them.
 const MOST_CHILDREN: usize = 64;
 /// Maximum number of moves in which a selected sequence deviates from the best sequence (not tuned). If no sequence
-/// with so few deviations is found, a path through the tree is selected.
+/// with at most this number of deviations is found, a path through the tree is selected.
 const MOST_DEVIATIONS: usize = 3;
-/// Maximum number of nodes that are visited to find a sequence that deviates in few moves, so that large trees do not
-/// slow down the search (not tuned).
+/// Maximum number of nodes that are visited to find a sequence that deviates from the best sequence in only a few moves
+/// (not tuned). The number is limited so that large trees do not slow down the search.
 const MOST_VISITS: usize = 60;
 /// Maximum number of sequences that the search selects, as a multiple of the population (not tuned). Limits on totals
 /// can turn different selected sequences into the same feasible sequence.
@@ -74,7 +74,7 @@ struct Node {
     /// Lowest cost of the sequences through this node.
     best: f64,
     children: Vec<usize>,
-    /// Numbers of the possible next moves that are not children yet, in random order (see [`Mcts::target`]). The moves
+    /// Numbers of the possible next moves without a child node, in random order (see [`Mcts::target`]). The moves
     /// themselves are computed when they are needed, which keeps large trees small.
     untried: Vec<u8>,
     /// Whether all sequences through this node have been selected.
@@ -85,7 +85,7 @@ struct Node {
 struct Deviation<'a, 'p> {
     problem: &'a Problem<'p>,
     best: &'a [f64],
-    /// Number of moves at the start of the sequence that may not deviate from the best sequence.
+    /// Number of moves at the start of the sequence that must be the same as in the best sequence.
     from: usize,
     /// Number of nodes that may still be visited.
     visits: usize,
@@ -152,7 +152,8 @@ fn bits(sequence: &[f64]) -> Vec<u64> {
 }
 
 impl Mcts {
-    /// First and last index of the grid of `control`, and the value of index 1 minus that of index 0.
+    /// First and last index of the grid of `control`, and the grid spacing (the difference between the values at the
+    /// indices 1 and 0).
     fn grid(&self, problem: &Problem, control: usize) -> (f64, f64, f64) {
         let bounds = problem.finite_bounds(control);
         let multiple = problem.constraints[control].multiple;
@@ -185,7 +186,7 @@ impl Mcts {
     }
 
     /// The target of move `number` after `node`: a combination of grid values, or a random combination if there are more
-    /// than [`MOST_CHILDREN`]. `key` belongs to the node.
+    /// than [`MOST_CHILDREN`]. `key` is the random key of the node.
     fn target(&self, problem: &Problem, node: &Node, key: Key, number: u8) -> Vec<f64> {
         let (controls, (counts, all)) = (problem.controls(), self.counts(problem));
         if all <= MOST_CHILDREN as f64 {
@@ -376,7 +377,7 @@ impl Tree {
         path
     }
 
-    /// The possible next moves of node `at` that are not children yet.
+    /// The possible next moves of node `at` that do not have a child node yet.
     fn untried(&self, problem: &Problem, at: usize) -> impl Iterator<Item = Vec<f64>> {
         let (node, key) = (&self.nodes[at], self.key.fold(at as u64));
         let values = move |number: &u8| node.next(problem, &self.mcts.target(problem, node, key, *number)).0;

@@ -4,10 +4,10 @@
 //! multiples, an off state, or minimum on-times and off-times have integer variables ([`super::mixed_integer`]).
 //!
 //! 1. Formulate the program ([`super::CostFunction::formulate`]).
-//! 2. If there are integer variables, solve the program without their integrality, and evaluate rounded solutions.
+//! 2. If there are integer variables, solve a relaxation with continuous variables, and evaluate rounded solutions.
 //! 3. Solve the program within `nodes` branch-and-bound nodes to a relative `gap`, starting from the best sequence.
 //! 4. Evaluate the solution in the simulated future, and refine the terms whose relaxation the solution exploits.
-//!    Repeat from step 3 until there are none, at most `ROUNDS` times.
+//!    Repeat from step 3 until no terms need to be refined, but at most `ROUNDS` times.
 //! 5. If the gap of a plan with integer variables is larger than `gap`, refine the plan by `mcts`.
 //!
 //! If the program cannot be formulated or solved, the plan is made by `mcts` or `qp`.
@@ -25,15 +25,16 @@ use crate::schema::{Bounds, Switching};
 pub struct Milp {
     /// Maximum number of branch-and-bound nodes per program.
     pub nodes: usize,
-    /// Relative difference between the cost of the plan and its lower bound at which the search ends.
+    /// The search ends at this relative difference between the cost of the plan and its lower bound.
     pub gap: f64,
 }
 
-/// Factors of relaxed values before they are rounded (not tuned).
+/// Factors by which relaxed values are multiplied before they are rounded (not tuned).
 const ROUNDING: [f64; 3] = [0.6, 1.0, 1.7];
 /// Maximum number of programs per plan (not tuned).
 const ROUNDS: usize = 8;
-/// Largest relative difference between the cost of a solution in the program and in the simulation (not tuned).
+/// Largest relative difference between the costs of a solution in the program and in the simulation at which the lower
+/// bound is regarded as valid (not tuned).
 const CONSISTENT: f64 = 1e-3;
 
 impl Planner for Milp {
@@ -68,7 +69,8 @@ impl Planner for Milp {
             bound = bound.max(point.bound);
             batch.candidates = vec![moves.targets.iter().map(|u| u.value(&point.values)).collect()];
             batch.score(problem);
-            // Violated limits have other penalties in the program than in the cost, so the bound does not apply to them.
+            // The program and the cost penalise violated limits differently, so the bound is not valid for plans with
+            // violations.
             let expected = model.cost.value(&point.values);
             is_bound = (batch.costs[0] - expected).abs() <= CONSISTENT * expected.abs().max(batch.costs[0].abs());
             let near = is_bound && batch.best().cost - bound <= self.gap * bound.abs();
@@ -92,7 +94,7 @@ impl Planner for Milp {
 }
 
 /// Sequences with allowed values near the optimum `relaxed` of the program without integer variables. In the last
-/// sequence, what rounding has added or left out is compensated as soon as possible (sum-up rounding: Sager 2005).
+/// sequence, rounding errors of earlier moves are compensated as soon as possible (sum-up rounding: Sager 2005).
 fn rounded(problem: &Problem, relaxed: &[f64]) -> Vec<Vec<f64>> {
     let mut all: Vec<Vec<f64>> = ROUNDING.iter().map(|f| relaxed.iter().map(|u| f * u).collect()).collect();
     let mut summed = relaxed.to_vec();
@@ -122,14 +124,14 @@ fn fallback(problem: &Problem) -> Box<dyn Planner> {
 struct Moves {
     /// `[moves * controls]`.
     targets: Vec<Form>,
-    /// Integer variables of each value: `[moves * controls]`.
+    /// Integer variables for each value in a plan: `[moves * controls]`.
     integers: Vec<Integers>,
 }
 
 /// The integer variables of one value of a control.
 #[derive(Debug, Clone, Copy, Default)]
 struct Integers {
-    /// Variable that counts multiples, and the multiple.
+    /// Variable that counts the multiples in the value of the control, and the size of a multiple.
     count: Option<(usize, f64)>,
     /// Variable that is 1 while the control is on, and the value above which the control is on.
     on: Option<(usize, f64)>,
@@ -196,7 +198,8 @@ impl Moves {
                 if apart >= run.max(stop) {
                     break;
                 }
-                // Switching on in move k keeps the control on for `run` steps, and switching off for `stop` steps.
+                // Switching on in move k keeps the control on for `run` steps, and switching off keeps it off for
+                // `stop` steps.
                 let switched = Form::sum(&on(k), 1.0, &before(k), -1.0);
                 let difference = Form::sum(&switched, 1.0, &on(j), -1.0);
                 if apart < run {

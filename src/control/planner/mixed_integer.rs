@@ -1,12 +1,12 @@
 //! A mixed-integer linear program with piecewise linear and curved terms.
 //!
 //! Maxima become variables with an epigraph: z ≥ x and z ≥ 0 for z = max(x, 0). Functions of one variable are replaced
-//! by tangents. Both replacements are relaxations, so the optimum of the program is a lower bound on the cost. After a
-//! solution, [`Model::refine`] makes the terms exact where the solution exploits the relaxation: a binary variable is
-//! added to a maximum, and a tangent is added to a function.
+//! by tangents. Replacing maxima and functions in this way relaxes the problem, so the optimum of the program is a
+//! lower bound on the cost. After each solution, [`Model::refine`] tightens the terms whose relaxation the solution
+//! exploits: it adds a binary variable for a maximum, and a tangent for a function.
 //!
-//! The programs are solved by branch and bound with the dual simplex method of `microlp`, which is written in Rust, has
-//! no system dependencies, and is limited by a number of nodes, so that results do not depend on the speed of the
+//! The programs are solved by branch and bound with the dual simplex method of `microlp`, which is written in Rust and
+//! has no system dependencies. The number of nodes is limited, so that results do not depend on the speed of the
 //! computer.
 
 use microlp::{ComparisonOp, OptimizationDirection, Problem, ResumeOptions, SolveOptions, SolveOutcome, Variable};
@@ -141,8 +141,8 @@ pub struct Point {
 
 /// Number of tangents per function in the first program (not tuned).
 const TANGENTS: usize = 9;
-/// Difference between a variable and the function that it replaces, relative to the range of the function, below which
-/// the replacement is accepted as exact (not tuned).
+/// Tolerance up to which a variable is accepted as equal to the function that it replaces, relative to the range of the
+/// function (not tuned).
 const EXACT: f64 = 1e-5;
 /// Number of branch-and-bound nodes between two checks of the time budget.
 const SLICE: u64 = 64;
@@ -199,7 +199,7 @@ impl Model {
         Form::sum(a, 1.0, &difference, 1.0)
     }
 
-    /// max(x, 0). The same variable is used for max(x, 0) and max(−x, 0) = max(x, 0) − x, which keeps relaxations tight.
+    /// max(x, 0). Both max(x, 0) and max(−x, 0) = max(x, 0) − x use the same variable, which keeps relaxations tight.
     pub fn positive_part(&mut self, x: Form) -> Form {
         let range = self.range(&x);
         if range.low >= 0.0 {
@@ -250,7 +250,7 @@ impl Model {
         Some(Form::variable(variable, sign))
     }
 
-    /// Adds the tangent of a function at `at`.
+    /// Adds the tangent of a function at the point `at`.
     fn tangent(&mut self, bend: usize, at: f64) {
         let Bend { argument, curve, sign, variable } = &self.bends[bend];
         let (value, slope) = (sign * curve.value(at), sign * curve.slope(at));
@@ -262,8 +262,8 @@ impl Model {
         self.rows.push(Row { form, bounds: Bounds { low: 0.0, high: f64::INFINITY } });
     }
 
-    /// Makes maxima and functions exact for which the point `values` exploits the relaxation. Returns false if there are
-    /// none, so that the point is a point of the exact problem.
+    /// Tightens the maxima and functions whose relaxation the point `values` exploits. Returns false if the point
+    /// exploits no relaxation, which means that it is also a point of the exact problem.
     pub fn refine(&mut self, values: &[f64]) -> bool {
         let mut refined = false;
         for k in 0..self.kinks.len() {
@@ -296,14 +296,14 @@ impl Model {
         refined
     }
 
-    /// The optimum if integer variables may have any value; `None` if there is none.
+    /// The optimum if integer variables may also have fractional values; `None` if no optimum is found.
     pub fn relaxed(&self) -> Option<Point> {
         let variables = self.variables.iter().map(|v| Decision { is_integer: false, ..*v }).collect();
         Self { variables, ..self.clone() }.solve(0, 0.0, &[], &|| false)
     }
 
-    /// Solves the program within a number of branch-and-bound `nodes`, to a relative `gap`. `hint` contains values of
-    /// variables from which the search may start. `None` if no feasible point is found.
+    /// Solves the program to the relative gap `gap`, with at most `nodes` branch-and-bound nodes. `hint` contains
+    /// values of variables as a possible start for the search. Returns `None` if no feasible point is found.
     pub fn solve(&self, nodes: u64, gap: f64, hint: &[(usize, f64)], out_of_time: &dyn Fn() -> bool) -> Option<Point> {
         let rows = self.rows.iter();
         if !self.cost.is_finite() || rows.clone().any(|r| !r.form.is_finite()) {

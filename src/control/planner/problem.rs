@@ -57,7 +57,7 @@ pub struct Problem<'a> {
 pub struct TotalLimit {
     pub control: usize,
     pub bounds: Bounds,
-    /// Number of steps of each move that count: `[moves]`.
+    /// Number of counted steps in each move: `[moves]`.
     pub steps: Vec<usize>,
 }
 

@@ -1,4 +1,4 @@
-//! The quadratic program of a step: its constraints, its scaling, and its solution rank by rank.
+//! The quadratic program of a planning step: how it is constrained and scaled, and how it is solved one rank at a time.
 
 use nalgebra::DVector;
 
@@ -11,8 +11,8 @@ use super::quadratic::Row;
 const SLACK_LEFT: f64 = 0.02;
 
 /// Returns the limits of `model` as (rank, row), sorted by rank. The variables of a row are changes of `at` in units of
-/// `scale`. Each row is divided by its largest coefficient. Limits that cannot be reached by any change within the
-/// bounds of the controls are omitted.
+/// `scale`. Each row is divided by its largest coefficient. Limits that are satisfied by every change within the bounds
+/// of the controls are omitted.
 pub(super) fn limit_rows(model: &Linearisation, problem: &Problem, at: &[f64], scale: &[f64]) -> Vec<(u32, Row)> {
     let largest_change = |i: usize, coefficient: f64| {
         let bounds = problem.constraints[i % problem.controls()].bounds;
@@ -71,7 +71,7 @@ pub(super) fn scales(problem: &Problem) -> Vec<f64> {
 }
 
 /// Returns the bounds, the move limits and the limits on totals as rows of constraints. The variables are changes of
-/// the feasible sequence `at` in units of `scale`. A change of zero satisfies all rows.
+/// the feasible sequence `at` in units of `scale`. A change of zero satisfies all constraints.
 pub(super) fn control_rows(problem: &Problem, at: &[f64], scale: &[f64]) -> Vec<Row> {
     let controls = problem.controls();
     let mut rows = Vec::with_capacity(4 * at.len());

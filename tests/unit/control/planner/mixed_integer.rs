@@ -50,7 +50,8 @@ fn integer_programs_are_solved_to_the_optimum() {
     }
 }
 
-/// The cost is smallest where a maximum is largest, so that the relaxation z ≥ max(x, 0) alone would be unbounded.
+/// The cost decreases as max(x, 0) increases, so the problem would be unbounded with the relaxation z ≥ max(x, 0)
+/// alone.
 #[test]
 fn maxima_that_lower_the_cost_are_exact() {
     let mut model = Model::default();
@@ -63,7 +64,7 @@ fn maxima_that_lower_the_cost_are_exact() {
     let point = optimum(&mut model);
     assert!((x.value(&point.values) - 2.0).abs() < 1e-6 && (model.cost.value(&point.values) + 2.0).abs() < 1e-6);
     assert_eq!(model.kinks.len(), 1);
-    // With twice the price, the other end is better.
+    // If max(−x, 0) has twice the weight, the other end of the range is optimal.
     model.cost.add(&negative, -0.5);
     let point = optimum(&mut model);
     assert!((x.value(&point.values) + 3.0).abs() < 1e-6 && (model.cost.value(&point.values) + 3.0).abs() < 1e-6);
