@@ -39,8 +39,8 @@ const MAX_THREADS: usize = 8;
 /// Runs the program with the arguments of this process, and returns its exit code.
 ///
 /// # Errors
-/// [`Error::NoInput`] if the program is missing, [`Error::Interrupted`] if a signal asked it to end, and [`Error::Data`]
-/// if it was killed by another signal.
+/// [`Error::NoInput`] if the program is missing, [`Error::Interrupted`] if a signal asked it to end, and
+/// [`Error::Data`] if it was killed by another signal.
 pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let stages = Stages::of_quick_command(globals, "import");
     let arguments = std::env::args_os().skip(1).collect();

@@ -1,5 +1,5 @@
-//! The options of `twinopt import`. The program `twinopt-import` in `crates/import` compiles this file too, so that both
-//! programs have the same options.
+//! The options of `twinopt import`. The program `twinopt-import` in `crates/import` compiles this file too, so that
+//! both programs have the same options.
 
 use std::path::PathBuf;
 
@@ -21,8 +21,8 @@ Read more in docs/import.md.")]
 pub struct Options {
     /// Folder of the plant, `data/<plant>`
     pub dir: PathBuf,
-    /// File, folder or pattern such as 'export/**/*.csv', or an address such as s3://bucket/site=7/; several sources are
-    /// joined by time
+    /// File, folder or pattern such as 'export/**/*.csv', or an address such as s3://bucket/site=7/; several sources
+    /// are joined by time
     #[arg(long, value_name = "FILES")]
     pub from: Vec<String>,
     /// Prefix for the columns of the preceding `--from`

@@ -16,8 +16,8 @@ use crate::terminal::printable;
 /// Show the quality of a log: coverage, gaps, bad samples, movement of controls.
 ///
 /// Reads the log in the same way as `fit`, and reports which samples were dropped, held or interpolated, and when. Also
-/// reports whether the log identifies the effect of each control. The effect of a control that never moves, or that always
-/// moves together with other signals, cannot be learned.
+/// reports whether the log identifies the effect of each control. The effect of a control that never moves, or that
+/// always moves together with other signals, cannot be learned.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  twinopt inspect data/datacenter\n  twinopt inspect data/datacenter --json")]
 pub struct Args {

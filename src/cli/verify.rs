@@ -20,9 +20,9 @@ use crate::verify::{self, Fitness, Length, Outcome, TrackRecord, Verification};
 /// Fits a model of the use before the change, with the calendar and the disturbances of the twin, such as weather and
 /// load, as inputs. The model predicts the use in the reporting period without the change. The saving is the predicted
 /// use minus the measured use. The 90 % interval of the saving is the widest of three intervals, which are all printed.
-/// At its first use, the baseline is frozen and stored as `verify/KPI.json` in the folder of the twin. Each verification
-/// appends a line to `verify/ledger.jsonl` in that folder, and writes the page `reports/<plant>/verification-KPI.html`.
-/// If the model is not accurate enough for a statement, the exit code is 3.
+/// At its first use, the baseline is frozen and stored as `verify/KPI.json` in the folder of the twin. Each
+/// verification appends a line to `verify/ledger.jsonl` in that folder, and writes the page
+/// `reports/<plant>/verification-KPI.html`. If the model is not accurate enough for a statement, the exit code is 3.
 #[derive(Debug, clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,

@@ -94,8 +94,8 @@ pub enum Kind {
 pub enum Partial {
     /// A step that is only partly covered has no value.
     Missing,
-    /// The sum of the samples is divided by the fraction of the step that the samples cover. If readings of a counter are missing, the increase is
-    /// spread evenly over the time between the known readings.
+    /// The sum of the samples is divided by the fraction of the step that the samples cover. If readings of a counter
+    /// are missing, the increase is spread evenly over the time between the known readings.
     Scale,
 }
 
@@ -166,8 +166,8 @@ pub struct SignalSpec {
     /// Column name in a wide log or tag in a long log (default: the name of the signal).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<At<String>>,
-    /// Selects the rows that are read for this signal, in addition to `log.where`: column → value or list of values, such
-    /// as `{ zone = "north" }`.
+    /// Selects the rows that are read for this signal, in addition to `log.where`: column → value or list of values,
+    /// such as `{ zone = "north" }`.
     #[serde(default, rename = "where", skip_serializing_if = "IndexMap::is_empty")]
     pub only: IndexMap<String, At<Labels>>,
     /// Unit of the column, if it differs from `unit`. Values are converted when the log is read.

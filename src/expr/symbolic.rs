@@ -35,8 +35,8 @@ impl Curve {
         }
     }
 
-    /// `Some(true)` if the function is convex on `low..high`, `Some(false)` if it is concave, `None` if it is neither or
-    /// undefined.
+    /// `Some(true)` if the function is convex on `low..high`, `Some(false)` if it is concave, `None` if it is neither
+    /// or undefined.
     pub fn is_convex(self, low: f64, high: f64) -> Option<bool> {
         match self {
             Self::Exp => Some(true),
@@ -178,8 +178,8 @@ impl Arithmetic for Shapes<'_> {
 }
 
 impl Program {
-    /// The shape of the expression as a function of the variable signals, for any values of the other signals. `None` if
-    /// the expression is a general nonlinear function. `signals` returns the shape of a signal at a lag.
+    /// The shape of the expression as a function of the variable signals, for any values of the other signals. `None`
+    /// if the expression is a general nonlinear function. `signals` returns the shape of a signal at a lag.
     pub fn shape(&self, signals: &dyn Fn(usize, usize) -> Option<Shape>) -> Option<Shape> {
         self.symbolic(&mut Shapes(signals))
     }

@@ -327,8 +327,8 @@ mod tests {
 
     #[test]
     fn the_family_of_counts_is_recognised() {
-        // Quantile functions of the true distributions: Poisson with mean 5; negative binomial with mean 3 and size 0.8;
-        // the same Poisson distribution with 60 % additional zeros.
+        // Quantile functions of the true distributions: Poisson with mean 5; negative binomial with mean 3 and size
+        // 0.8; the same Poisson distribution with 60 % additional zeros.
         let poisson = |u: f64| {
             let (mut k, mut p) = (0.0, (-5f64).exp());
             let mut sum = p;

@@ -10,8 +10,8 @@ use crate::schema::Schema;
 use crate::trajectory::Trajectory;
 
 /// Sets the values of each signal to NaN in all steps in which its condition `censored` is true. `resampled` contains
-/// the index and the step counts of each logged signal. If a value that the condition reads is missing, the condition may
-/// be true, so the value of the signal is dropped as well.
+/// the index and the step counts of each logged signal. If a value that the condition reads is missing, the condition
+/// may be true, so the value of the signal is dropped as well.
 ///
 /// # Errors
 /// [`Error::Data`] if a condition cannot be compiled.

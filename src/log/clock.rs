@@ -42,8 +42,8 @@ pub(super) fn typical_interval(sorted: &[i64]) -> Option<(i64, f64)> {
     Some((median, equal as f64 / gaps.len() as f64))
 }
 
-/// Returns the sampling interval of a log in which at least 90 % of the differences between sorted time stamps are whole
-/// multiples of this interval. A difference of several intervals means that rows are missing.
+/// Returns the sampling interval of a log in which at least 90 % of the differences between sorted time stamps are
+/// whole multiples of this interval. A difference of several intervals means that rows are missing.
 pub(super) fn interval_with_gaps(sorted: &[i64]) -> Option<i64> {
     let (interval, share) = typical_interval(sorted).filter(|i| i.0 > 0)?;
     let tolerance = interval / 200;

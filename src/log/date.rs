@@ -46,8 +46,8 @@ const DATES: [&str; 15] = [
 /// Time-of-day formats that are proposed to the user.
 const CLOCKS: [&str; 6] = ["", " %H:%M", " %H:%M:%S", " %H:%M:%S%.f", " %I:%M %p", " %I:%M:%S %p"];
 
-/// Reads a time in the first of the given formats that fits. ISO 8601 and dates that begin with the year are read without
-/// a format, unless a given format begins with the year. `24:00` is midnight at the end of the day.
+/// Reads a time in the first of the given formats that fits. ISO 8601 and dates that begin with the year are read
+/// without a format, unless a given format begins with the year. `24:00` is midnight at the end of the day.
 pub(super) fn parse(text: &str, formats: &[String]) -> Option<Civil> {
     // A date that begins with the year cannot be confused with a date that begins with the day or the month.
     let iso = !formats.iter().any(|f| YEARS.iter().any(|y| f.starts_with(y)));

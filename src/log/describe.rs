@@ -84,8 +84,8 @@ pub struct LogSpan {
 }
 
 impl LogSpan {
-    /// Returns the fault if the time span is implausible for the step, which indicates that the times were read in a wrong
-    /// unit.
+    /// Returns the fault if the time span is implausible for the step, which indicates that the times were read in a
+    /// wrong unit.
     pub fn implausible(&self, spec: &TwinSpec) -> Option<LogFault> {
         let (first, last) = (self.first.as_microsecond(), self.last.as_microsecond());
         implausible(&Span { first, last, rows: self.distinct, interval: self.interval }, self.numbers, spec)

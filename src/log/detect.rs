@@ -1,5 +1,5 @@
-//! Detects values that look wrong in a clean series of samples: flat lines, spikes, counters that restart, and codes for
-//! missing values. Suspicious values are only reported, because the user must decide what to repair.
+//! Detects values that look wrong in a clean series of samples: flat lines, spikes, counters that restart, and codes
+//! for missing values. Suspicious values are only reported, because the user must decide what to repair.
 //!
 //! The thresholds of the detectors are not tuned. Tests that inject faults (`tests/internal/log`) check that each class
 //! of fault is found in at least 95 % of the trials, and that clean logs produce at most one false finding per signal

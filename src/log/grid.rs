@@ -191,8 +191,8 @@ pub(super) fn grid(
 }
 
 /// Returns the longest usual interval between events, such as a night or a weekend: the 75th percentile of the longest
-/// intervals in 20 equal parts of the log. If no event was logged for a longer time at the start or at the end of a step,
-/// the log probably covers only a part of the step.
+/// intervals in 20 equal parts of the log. If no event was logged for a longer time at the start or at the end of a
+/// step, the log probably covers only a part of the step.
 fn usual_pause(time: &[i64]) -> Option<i64> {
     const PARTS: usize = 20;
     let size = time.len() / PARTS;

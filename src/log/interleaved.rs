@@ -155,8 +155,8 @@ fn in_long_log(
     Ok(None)
 }
 
-/// Returns the distinct values of a column in sorted order, and the index of the value in each of the first `n` rows that
-/// were read. Returns `None` if there are too many distinct values.
+/// Returns the distinct values of a column in sorted order, and the index of the value in each of the first `n` rows
+/// that were read. Returns `None` if there are too many distinct values.
 fn labels_of(file: &LogFile, name: &str, kept: &[bool], n: usize) -> Result<Option<(Vec<String>, Vec<u32>)>> {
     let mut known: BTreeMap<String, u32> = BTreeMap::new();
     let (mut codes, mut row) = (Vec::with_capacity(n), 0);

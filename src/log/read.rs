@@ -42,9 +42,9 @@ use crate::trajectory::Trajectory;
 /// Nothing is repaired silently.
 ///
 /// # Errors
-/// [`Error::NoInput`] if no file matches or a file cannot be opened. [`Error::Log`] if a setting in `twin.toml` does not
-/// match the log, for example because a column is missing. [`Error::Data`] if a file is damaged, if no row is usable, if
-/// episodes overlap in time, or if the time stamps span too many steps.
+/// [`Error::NoInput`] if no file matches or a file cannot be opened. [`Error::Log`] if a setting in `twin.toml` does
+/// not match the log, for example because a column is missing. [`Error::Data`] if a file is damaged, if no row is
+/// usable, if episodes overlap in time, or if the time stamps span too many steps.
 pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajectory, Quality)> {
     let files = footer::open(dir, &spec.log)?;
     let step = spec.step.ms().saturating_mul(1_000);

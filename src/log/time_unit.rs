@@ -116,8 +116,8 @@ pub(super) fn local_time(unit: TimeUnit, value: f64) -> Option<Civil> {
     }
 }
 
-/// Reads the digits of a date and time: `YYYYMMDD`, `YYYYMMDDhh`, `YYYYMMDDhhmm` or `YYYYMMDDhhmmss`. Hour 24 is the end of
-/// the day.
+/// Reads the digits of a date and time: `YYYYMMDD`, `YYYYMMDDhh`, `YYYYMMDDhhmm` or `YYYYMMDDhhmmss`. Hour 24 is the
+/// end of the day.
 fn digits(value: f64) -> Option<Civil> {
     if value.fract() != 0.0 || !(0.0..1e15).contains(&value) {
         return None;

@@ -29,8 +29,8 @@ pub(super) struct FreeDays {
 }
 
 impl FreeDays {
-    /// Finds the free weekdays from sorted times (µs UTC). A weekday is free if it has rows in at most 5 % of the weeks,
-    /// although at least 4 other weekdays have rows in at least half of the weeks (not tuned).
+    /// Finds the free weekdays from sorted times (µs UTC). A weekday is free if it has rows in at most 5 % of the
+    /// weeks, although at least 4 other weekdays have rows in at least half of the weeks (not tuned).
     pub fn new(time: &[i64], zone: TimeZone) -> Self {
         let mut dates: BTreeSet<Date> = BTreeSet::new();
         let mut last = (i64::MAX, i64::MIN);

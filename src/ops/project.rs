@@ -67,7 +67,8 @@ impl Project {
         names
     }
 
-    /// The scenario files in the folder `dir`, and in its subfolders if `deep` is true. A folder with a twin contains none.
+    /// The scenario files in the folder `dir`, and in its subfolders if `deep` is true. A folder with a twin contains
+    /// none.
     ///
     /// # Errors
     /// Returns [`Error::NoInput`] if a folder cannot be read.

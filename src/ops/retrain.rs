@@ -45,7 +45,8 @@ impl Verdict {
 ///
 /// # Errors
 /// Returns [`Error::Busy`] at once if another process holds the lock of the registry, and the errors that
-/// occur when the log is updated and read, and when the challenger is fitted. If an error occurs, the champion stays unchanged.
+/// occur when the log is updated and read, and when the challenger is fitted. If an error occurs, the champion stays
+/// unchanged.
 pub fn retrain(
     spec: Loaded<TwinSpec>,
     compute: Compute,

@@ -57,9 +57,9 @@ pub struct RankedCase<'a> {
     pub annual: Option<&'a AnnualResult>,
     pub economics: Option<&'a Economics>,
     pub support: SupportShare,
-    /// Fractions of the saving inside, at the edge of, and outside the logged range. `None` if there is no saving, or if it
-    /// cannot be divided among the steps. A fraction is negative if the case increases the cost in that part of the
-    /// range.
+    /// Fractions of the saving inside, at the edge of, and outside the logged range. `None` if there is no saving, or
+    /// if it cannot be divided among the steps. A fraction is negative if the case increases the cost in that part of
+    /// the range.
     pub saving_support: Option<SupportShare>,
     /// Limits that the case violates more often than the baseline.
     pub violated: Vec<(CaseRun<'a>, &'a LimitUse)>,

@@ -139,7 +139,8 @@ fn cost_exceeds_gain(e: &Economics, gain: &str) -> String {
     format!("It {gain}, but over {years} years this gain is smaller than the cost.")
 }
 
-/// Joins strings in the same way as [`list`](super::text::list), but expects them to be already shortened and marked up.
+/// Joins strings in the same way as [`list`](super::text::list), but expects them to be already shortened and marked
+/// up.
 fn join(pieces: &[&str], limit: usize) -> String {
     match pieces {
         [all @ .., last] if pieces.len() <= limit && !all.is_empty() => format!("{} and {last}", all.join(", ")),

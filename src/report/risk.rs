@@ -1,4 +1,5 @@
-//! The risk of an investment in the section “Year and economics”: sensitivities, break-even values and acceptance rates.
+//! The risk of an investment in the section “Year and economics”: sensitivities, break-even values and acceptance
+//! rates.
 
 use crate::error::Result;
 use crate::scenario::results::Economics;

@@ -138,8 +138,8 @@ fn mean_support(runs: &[CaseRun<'_>]) -> SupportShare {
     runs.iter().fold(SupportShare::default(), |sum, r| sum.plus(r.case.support.scaled(weight(r))))
 }
 
-/// The fractions of the saving inside, at the edge of, and outside the logged range. `weighted` is true if each scenario
-/// counts as often as it occurs in the year.
+/// The fractions of the saving inside, at the edge of, and outside the logged range. `weighted` is true if each
+/// scenario counts as often as it occurs in the year.
 fn saving_support(runs: &[CaseRun<'_>], weighted: bool) -> Option<SupportShare> {
     let times = |r: &CaseRun<'_>| if weighted { r.weight / r.scenario.hours } else { 1.0 };
     let saved: Option<Vec<SupportShare>> =

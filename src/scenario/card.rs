@@ -203,7 +203,8 @@ pub fn model_card(learned: &Learned, lags: usize, spec: &TwinSpec, schema: &Sche
 }
 
 impl ModelCard {
-    /// Skill of the chosen model for `signal` at `horizon`, with the forecasts of disturbances that controllers receive.
+    /// Skill of the chosen model for `signal` at `horizon`, with the forecasts of disturbances that controllers
+    /// receive.
     pub fn skill_with_forecasts(&self, signal: &str, horizon: usize) -> Option<f64> {
         let name = with_forecasts(&self.model);
         let mut scores = self.scores.iter();

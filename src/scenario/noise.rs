@@ -3,8 +3,8 @@
 //! If the scenario changes nothing on which the plant depends, and the log has the required values over the run, the
 //! noise is recorded ([`crate::twin::RecordedTwin`]): it consists of the errors of each ensemble member in predicting
 //! the next step of the log. With recorded noise, all cases have the actual disturbances of the plant, including
-//! unknown ones, and a replay of the logged controls reproduces the measured run. In scenarios without recorded noise, the
-//! noise is drawn at random.
+//! unknown ones, and a replay of the logged controls reproduces the measured run. In scenarios without recorded noise,
+//! the noise is drawn at random.
 //!
 //! With recorded noise, the particles of an ensemble member would be identical. Therefore, scenarios with recorded
 //! noise have at most one particle per member, and the interval of a difference contains only the uncertainty of the

@@ -73,7 +73,8 @@ impl Cash {
         Some(out)
     }
 
-    /// The factor that converts the KPI with index `kpi` to the unit of the cost; `None` if the KPI is not a part of the cost.
+    /// The factor that converts the KPI with index `kpi` to the unit of the cost; `None` if the KPI is not a part of
+    /// the cost.
     pub fn factor(&self, kpi: usize) -> Option<f64> {
         self.terms.iter().find(|(k, _)| *k == kpi).map(|(_, factor)| *factor)
     }

@@ -27,8 +27,8 @@ pub struct Economics {
     /// The reason why there is no IRR.
     pub irr_note: Option<String>,
     pub roi: Option<f64>,
-    /// Risk, sensitivities and break-even values; `None` if the interval of the saving is unknown, and in results of older
-    /// versions.
+    /// Risk, sensitivities and break-even values; `None` if the interval of the saving is unknown, and in results of
+    /// older versions.
     #[serde(default)]
     pub risk: Option<Risk>,
     /// The assumptions in words: price base, basis, price escalation and persistence of the saving.
@@ -41,8 +41,8 @@ impl Economics {
     ///
     /// Each draw takes the benefit in the first year, with `key`, from the distribution that is predicted for a new
     /// particle, and uses it in all years. Independent model errors in different years would partly cancel and make the
-    /// result look too certain. Payback, IRR and ROI are computed from the median benefit. If the interval of the benefit is unknown, the
-    /// net present value is that of `benefit`, without a risk.
+    /// result look too certain. Payback, IRR and ROI are computed from the median benefit. If the interval of the
+    /// benefit is unknown, the net present value is that of `benefit`, without a risk.
     pub fn new(
         spec: &EconomicsSpec,
         capex: f64,

@@ -380,8 +380,8 @@ pub fn figures(kpis: &[Kpi], trajectory: &Trajectory, periods: &[Range<usize>]) 
     kpis.iter().zip(&accs).map(|(kpi, acc)| kpi.figures(acc)).collect()
 }
 
-/// The contributions of the steps in `period` to a sum: `[steps × particles]`, NaN if a value is missing. `None` if `kpi`
-/// is not a sum over steps.
+/// The contributions of the steps in `period` to a sum: `[steps × particles]`, NaN if a value is missing. `None` if
+/// `kpi` is not a sum over steps.
 pub fn by_step(kpi: &Kpi, trajectory: &Trajectory, period: Range<usize>) -> Option<Vec<f64>> {
     if kpi.kind() != KpiKind::Sum {
         return None;

@@ -49,11 +49,11 @@ pub struct Sensitivity {
     /// Net present values at `low` and at `high`.
     pub npv_low: f64,
     pub npv_high: f64,
-    /// Value of the input at which the net present value is zero; `None` if there is none in the searched range. If there are
-    /// several, the largest one that is at most `base`, or else the smallest one.
+    /// Value of the input at which the net present value is zero; `None` if there is none in the searched range. If
+    /// there are several, the largest one that is at most `base`, or else the smallest one.
     pub break_even: Option<f64>,
-    /// Whether the net present value is zero at several values of the input. For the discount rate: whether it may be, in
-    /// which case `break_even` is `None`.
+    /// Whether the net present value is zero at several values of the input. For the discount rate: whether it may be,
+    /// in which case `break_even` is `None`.
     #[serde(default)]
     pub several: bool,
 }
@@ -188,8 +188,8 @@ impl Inputs {
         Sensitivity { input, low, base, high, npv_low: npv(low), npv_high: npv(high), break_even, several }
     }
 
-    /// The value of `input` at which the net present value is zero (see [`Sensitivity::break_even`]), and whether there are
-    /// several.
+    /// The value of `input` at which the net present value is zero (see [`Sensitivity::break_even`]), and whether there
+    /// are several.
     fn break_even(self, input: Input) -> (Option<f64>, bool) {
         let npv = |value: f64| self.with(input, value).npv();
         // The net present value is a linear function of amounts and of the acceptance rate.
@@ -208,8 +208,8 @@ impl Inputs {
                     Err(_) => return (None, sign_changes(&flows) > 1),
                 }
             }
-            // The net present value falls with the lifetime once the saving has fallen below the running cost. Within each
-            // year, it only rises or only falls.
+            // The net present value falls with the lifetime once the saving has fallen below the running cost. Within
+            // each year, it only rises or only falls.
             Input::Lifetime => zeros(npv, (0..=MAX_YEARS).map(f64::from)),
             Input::Escalation => zeros(npv, ESCALATIONS),
             Input::Persistence => zeros(npv, [0.0, 1.0]),
@@ -220,8 +220,8 @@ impl Inputs {
     }
 }
 
-/// The values, in ascending order, at which the sign of `f` changes between points of `grid`, by bisection. Points at which
-/// `f` is exactly zero have no sign.
+/// The values, in ascending order, at which the sign of `f` changes between points of `grid`, by bisection. Points at
+/// which `f` is exactly zero have no sign.
 fn zeros(f: impl Fn(f64) -> f64, grid: impl IntoIterator<Item = f64>) -> Vec<f64> {
     let values = grid.into_iter().map(|x| (x, f(x)));
     let signs: Vec<(f64, bool)> =

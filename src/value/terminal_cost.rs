@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::schema::Schema;
 use crate::trajectory::Frame;
 
-/// Products of two different inputs are features only if there are at most this many inputs (not tuned). If there are more
-/// inputs, the squares of the inputs are the only quadratic features.
+/// Products of two different inputs are features only if there are at most this many inputs (not tuned). If there are
+/// more inputs, the squares of the inputs are the only quadratic features.
 const MAX_PAIRED: usize = 16;
 
 /// An estimate of the objective over the next `steps` steps after a row: V(z) = w₀ + Σ wⱼ zⱼ + Σ wⱼₖ zⱼ zₖ, where z

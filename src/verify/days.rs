@@ -28,8 +28,8 @@ pub struct Day {
     pub event: Option<usize>,
 }
 
-/// The days of the baseline period `before` and of the reporting period `after`, oldest first in each period. `events` are
-/// the periods of the non-routine events.
+/// The days of the baseline period `before` and of the reporting period `after`, oldest first in each period. `events`
+/// are the periods of the non-routine events.
 pub fn days(
     intervals: &Intervals,
     baseline: &AdjustedBaseline,

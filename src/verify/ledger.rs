@@ -1,8 +1,8 @@
 //! The ledger of a plant: one line per verification, with the promise that a report made about the same saving.
 //!
-//! The ledger is a file of JSON lines to which lines are only appended. Each line contains the hash of the line before it,
-//! so that a change to a line is detected if another line follows. A change to the last line and the removal of lines at the
-//! end are not detected.
+//! The ledger is a file of JSON lines to which lines are only appended. Each line contains the hash of the line before
+//! it, so that a change to a line is detected if another line follows. A change to the last line and the removal of
+//! lines at the end are not detected.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 const SCHEMA_VERSION: u32 = 1;
 /// Shortest period of a promise that is not called a season, in days.
 const WHOLE_YEAR: f64 = 364.0;
-/// The measured days count as whole years if they differ from a multiple of a year by at most this fraction of a year (not
-/// tuned).
+/// The measured days count as whole years if they differ from a multiple of a year by at most this fraction of a year
+/// (not tuned).
 const MAX_PART_OF_YEAR: f64 = 0.05;
 
 /// A promise: the saving of a KPI that a report states for a case.
@@ -136,8 +136,8 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Parses the content of the file `name`. A last line that ends in the middle of an entry is ignored, because it was not
-    /// written completely.
+    /// Parses the content of the file `name`. A last line that ends in the middle of an entry is ignored, because it
+    /// was not written completely.
     ///
     /// # Errors
     /// [`Error::Data`] if a line is damaged, or if a line does not contain the hash of the preceding line.
@@ -173,9 +173,9 @@ impl Ledger {
         Ok(out)
     }
 
-    /// Adds an entry and returns the text that replaces everything after the last line break of the file: the line of the
-    /// entry, after the last line if that has no line break. The text does not end with a line break. This function sets
-    /// the fields `schema_version`, `version` and `previous` of the entry.
+    /// Adds an entry and returns the text that replaces everything after the last line break of the file: the line of
+    /// the entry, after the last line if that has no line break. The text does not end with a line break. This function
+    /// sets the fields `schema_version`, `version` and `previous` of the entry.
     ///
     /// # Errors
     /// [`Error::Internal`] if the entry cannot be written as JSON.
@@ -191,7 +191,8 @@ impl Ledger {
         })
     }
 
-    /// The newest entry of each promise, oldest first. If a run is repeated with the same inputs, its promises are the same.
+    /// The newest entry of each promise, oldest first. If a run is repeated with the same inputs, its promises are the
+    /// same.
     pub fn promises(&self) -> Vec<Entry> {
         let key =
             |e: &Entry| e.promise.as_ref().map(|p| (p.promise.run.clone(), p.promise.case.clone(), e.kpi.clone()));

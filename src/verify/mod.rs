@@ -19,8 +19,8 @@
 //! ```
 //!
 //! n is the number of baseline intervals, CV* the coefficient of variation of the out-of-fold errors with n − p degrees
-//! of freedom, p the number of coefficients, ρ the lag-1 autocorrelation of the errors, and t a quantile of Student's t.
-//! The formula (ASHRAE Guideline 14, with the factor for hourly data) understates the uncertainty if errors are
+//! of freedom, p the number of coefficients, ρ the lag-1 autocorrelation of the errors, and t a quantile of Student's
+//! t. The formula (ASHRAE Guideline 14, with the factor for hourly data) understates the uncertainty if errors are
 //! correlated over days. The bootstrap and placebo intervals include the effect of correlated errors. The folds are
 //! contiguous, and about as long as the reporting period if the baseline is long enough.
 //!

@@ -1,5 +1,6 @@
-//! Stores that are planned with default settings and perfect forecasts, compared with the optimum over the whole run. The
-//! optimum is computed by dynamic programming on a fine grid of the content of the store. Plants have known equations.
+//! Stores that are planned with default settings and perfect forecasts, compared with the optimum over the whole run.
+//! The optimum is computed by dynamic programming on a fine grid of the content of the store. Plants have known
+//! equations.
 
 use super::plans::{START, case, kpi, project, run};
 use super::room::Columns;

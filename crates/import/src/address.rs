@@ -25,8 +25,8 @@ pub enum Address {
 /// Parses the text of `--from`.
 ///
 /// # Errors
-/// [`Error::Usage`] if the scheme is not supported, or if the address can contain a secret. The message contains neither
-/// a password nor a query.
+/// [`Error::Usage`] if the scheme is not supported, or if the address can contain a secret. The message contains
+/// neither a password nor a query.
 pub fn parse(from: &str) -> Result<Address> {
     let Some((scheme, rest)) = from.split_once("://") else { return Ok(Address::Local(from.to_owned())) };
     let scheme = scheme.to_lowercase();

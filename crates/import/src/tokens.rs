@@ -5,7 +5,8 @@
 use memchr::{memchr, memchr2_iter};
 use polars::prelude::*;
 
-/// Splits `text` at line breaks and delimiters. Returns the columns with the names in `wanted`, in the order of `names`.
+/// Splits `text` at line breaks and delimiters. Returns the columns with the names in `wanted`, in the order of
+/// `names`.
 ///
 /// # Errors
 /// The number of the first line that has more fields than `names`.

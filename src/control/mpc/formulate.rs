@@ -1,7 +1,7 @@
 //! The planning problem as a mixed-integer linear program.
 //!
-//! The equations of the twin are evaluated symbolically, step by step, so that every signal is an affine function of the
-//! variables of the program. Learned targets are linear functions of their inputs, relative to a simulation of the
+//! The equations of the twin are evaluated symbolically, step by step, so that every signal is an affine function of
+//! the variables of the program. Learned targets are linear functions of their inputs, relative to a simulation of the
 //! sequence from which the search starts. This simulation includes the noise and the offsets of the disturbance
 //! observer.
 

@@ -52,8 +52,8 @@ impl PlantLimit {
     }
 }
 
-/// Limit on the total of a control over a horizon of `requested` steps, reduced in proportion to the fraction `share` of
-/// the horizon that is planned; `None` if the control is not planned.
+/// Limit on the total of a control over a horizon of `requested` steps, reduced in proportion to the fraction `share`
+/// of the horizon that is planned; `None` if the control is not planned.
 pub(super) fn total_limit(
     settings: &TotalSettings,
     controls: &[usize],
@@ -99,8 +99,8 @@ pub(super) fn control_limit(dynamics: &dyn Dynamics, signal: usize, within_log: 
     ControlLimit { hard: s.hard, constraints, scale: 0.25 * width }
 }
 
-/// Whether a learned model reads `signal`. Controls that no model reads act only through known equations, which also hold
-/// outside the logged range.
+/// Whether a learned model reads `signal`. Controls that no model reads act only through known equations, which also
+/// hold outside the logged range.
 fn is_read_by_model(dynamics: &dyn Dynamics, signal: usize) -> bool {
     dynamics.map().is_none_or(|m| !m.layout.targets.is_empty() && m.layout.inputs.iter().any(|i| i.0 == signal))
 }

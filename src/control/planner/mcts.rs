@@ -185,8 +185,8 @@ impl Mcts {
         (counts, all)
     }
 
-    /// The target of move `number` after `node`: a combination of grid values, or a random combination if there are more
-    /// than [`MOST_CHILDREN`]. `key` is the random key of the node.
+    /// The target of move `number` after `node`: a combination of grid values, or a random combination if there are
+    /// more than [`MOST_CHILDREN`]. `key` is the random key of the node.
     fn target(&self, problem: &Problem, node: &Node, key: Key, number: u8) -> Vec<f64> {
         let (controls, (counts, all)) = (problem.controls(), self.counts(problem));
         if all <= MOST_CHILDREN as f64 {

@@ -82,7 +82,7 @@ mod tests {
         let (sure, unsure, worse) = ([-1.0, -1.1, -0.9], [-1.0, 1.0, -0.3], [0.5, 0.6, 0.4]);
         assert_eq!(reason(Vec::new(), sure, &warm, 3.0), None);
         let text = reason(Vec::new(), unsure, &warm, 3.0).unwrap();
-        assert!(text.contains("by -0.1000 on average, which is less than its uncertainty"), "{text}");
+        assert!(text.contains("by -0.1000 on average, which is less than the uncertainty"), "{text}");
         assert_eq!(reason(Vec::new(), worse, &warm, 3.0).unwrap(), "no better controls were found");
         // The plan satisfies a ranked limit that unchanged controls violate. A limit without a rank does not affect the
         // decision.

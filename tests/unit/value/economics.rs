@@ -119,7 +119,8 @@ fn a_single_particle_has_no_risk() {
     assert!(e.assumptions.iter().any(|a| a.contains("the risk is unknown")), "{:?}", e.assumptions);
 }
 
-/// The saving falls below the running cost after six years, so the net present value rises and then falls with the lifetime.
+/// The saving falls below the running cost after six years, so the net present value rises and then falls with the
+/// lifetime.
 #[test]
 fn a_saving_that_fades_gives_two_break_even_lifetimes() {
     let sensitivity = |years: i64, opex| {
