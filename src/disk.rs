@@ -109,8 +109,9 @@ pub fn create_file(path: &Path, bytes: &[u8]) -> Result<()> {
     written.and_then(|()| sync_parent(path)).map_err(|e| Error::write(path, e))
 }
 
-/// Appends `line` and a line break to the file `path`, and syncs it. A last line without a line break, which a killed
-/// process left behind, is removed first. The caller must ensure that no other process is writing to the file.
+/// Appends `line` and a line break to the file `path`, and syncs it. If the last line of the file has no line break, it
+/// is removed first, because a process was killed while writing it. The caller must ensure that no other process is
+/// writing to the file.
 pub fn append_line(path: &Path, line: &str) -> Result<()> {
     let append = || {
         let mut file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;

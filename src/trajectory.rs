@@ -89,7 +89,8 @@ impl Trajectory {
     }
 
     /// The step whose interval contains `time`; `None` if `time` is outside the grid. If steps are whole days, a time
-    /// in the last hour before a step belongs to this step, because local days begin one hour earlier in UTC in summer.
+    /// up to one hour before the start of a step belongs to that step. The tolerance is needed because local midnight
+    /// is one hour earlier in UTC during daylight saving time.
     pub fn step_at(&self, time: Timestamp) -> Option<usize> {
         let early = if self.step_ms % 86_400_000 == 0 { 3_600_000 } else { 0 };
         let ms = time.as_millisecond() + early;
@@ -171,8 +172,7 @@ pub struct Window {
     steps: usize,
     /// Time of the current frame in seconds since 1970, `[rows]`; empty if all rows have the same time.
     seconds: Vec<f64>,
-    /// Number of distinct frames, including the current one. Frames before the oldest distinct frame are copies of
-    /// this frame.
+    /// Number of distinct frames, including the current one. All older frames are copies of the oldest distinct frame.
     known: usize,
 }
 
@@ -233,8 +233,7 @@ impl Window {
         self.depth
     }
 
-    /// Number of distinct frames, including the current one. Frames before the oldest distinct frame are copies of
-    /// this frame.
+    /// Number of distinct frames, including the current one. All older frames are copies of the oldest distinct frame.
     pub fn known(&self) -> usize {
         self.known
     }

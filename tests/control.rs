@@ -517,7 +517,7 @@ fn violated_soft_limits_are_named_in_the_summary() {
     };
     let text = run(&[]).stderr;
     assert!(
-        text.contains("soft limit violated: room_temp was outside [19, 23] in 3 of 6 values, by at most 2.0000 K"),
+        text.contains("soft limit violated: room_temp was outside [19, 23] for 3 of 6 values, by at most 2.0000 K"),
         "{text}"
     );
     // In the first five steps, the temperature differences are 15, 18.5, 20, 13 and 16 K. The last step is not

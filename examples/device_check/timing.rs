@@ -13,7 +13,7 @@ const MAX_TOTAL_MS: f64 = 3000.0;
 
 type Run = Box<dyn Fn(&dyn Backend) -> Result<(f64, Vec<f64>)>>;
 
-/// A time measurement of one operation at one size.
+/// A benchmark that measures the run time of one operation for inputs of one size.
 pub struct Timing {
     pub operation: &'static str,
     pub size: String,

@@ -149,8 +149,8 @@ mod tests {
         // The levels differ by 4 × (1 − 0.95^t) after t steps.
         let lag = 1.0 - (0..steps as i32).map(|t| 0.95f64.powi(t)).sum::<f64>() / steps;
         assert!(close(saving(Plant::KnownLevel, -60.0), 120.0 * WEEK * lag));
-        // In one or both cases, the valve follows the control, so the valve positions of the two
-        // cases differ by 1 to 2 units.
+        // The controls of the two cases differ by 2 units. Because of the dead-band, the positions of the valve differ
+        // by only 1 to 2 units.
         let part = saving(Plant::DeadBand, -60.0) / (120.0 * WEEK);
         assert!((0.5..=1.0).contains(&part), "{part}");
         // Each additional item of demand in a step lowers the stock by one item in the next step, in which the item is

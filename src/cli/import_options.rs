@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 /// Convert exports (CSV, NDJSON, Arrow, Parquet) into the Parquet log of a plant.
 ///
-/// Detects delimiter, encoding, header, decimal sign, dates and the layout of the files, prints what was detected, and
-/// writes `DIR/log/YYYY-MM.parquet` with times in UTC, and the recipe `DIR/import.toml`. Without `--from`, the sources
-/// in the recipe are read again. If the input can be read in two ways, the import stops with a message that names the
-/// option for this choice.
+/// Detects delimiter, encoding, header, decimal separator, dates and the layout of the files, prints what was detected,
+/// and writes `DIR/log/YYYY-MM.parquet` with times in UTC, and the recipe `DIR/import.toml`. Without `--from`, the
+/// sources in the recipe are read again. If the input can be read in two ways, the import stops with a message that
+/// names the option for this choice.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -36,9 +36,9 @@ pub fn block_steps(horizon: usize, step_ms: i64) -> usize {
     day.min(8 * horizon).max(horizon).max(1)
 }
 
-/// The shortest value of `blocks` with which the gate can compare two models every night. The forecast starts fill
-/// [`MIN_BLOCKS`] − 1 blocks and extend into one more block. The rows that forecasts need before the first start and
-/// after the last start are added.
+/// The shortest value of `blocks` with which the gate can compare two models every night. The rows at which forecasts
+/// start comprise [`MIN_BLOCKS`] − 1 whole blocks and the first part of one more block. The rows that forecasts need
+/// before the first start and after the last start are added.
 pub fn least_blocks(model: &ModelSpec, step: TimeSpan) -> TimeSpan {
     let horizon = model.horizon.steps(step, 1);
     let edges = 2 * horizon + *model.lags + 1;

@@ -30,7 +30,7 @@ pub struct ImitationUse {
 /// A regression of a control on the signals that operators see. The regressions are learned in another module, because
 /// controllers must not depend on models.
 pub trait Imitate: Send + Sync + Debug {
-    /// Schema column of the control.
+    /// Index of the control among the columns of the schema.
     fn signal(&self) -> usize;
     fn report(&self) -> &ImitationUse;
     /// Writes the control of the current step for every row of `window`.

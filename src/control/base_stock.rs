@@ -43,7 +43,7 @@ impl BaseStockSettings {
 }
 
 impl BaseStockSettings {
-    /// Schema column of the order.
+    /// Index of the order among the columns of the schema.
     pub fn order(&self) -> usize {
         self.order
     }

@@ -56,7 +56,7 @@ pub struct Observation<'a> {
 /// The controls of one step.
 #[derive(Debug, Clone)]
 pub struct Control {
-    /// Schema columns of the controls that the controller sets.
+    /// Column indices, in the schema, of the controls that the controller sets.
     pub signals: Vec<usize>,
     /// `[signals][rows]`.
     pub values: Vec<Vec<f64>>,
@@ -71,7 +71,8 @@ impl Control {
 
 /// A control policy for the closed loop. A single controller controls all particles of a case.
 pub trait Controller: Send {
-    /// Schema columns of the controls that the controller sets. All other controls are replayed from the log.
+    /// Column indices, in the schema, of the controls that the controller sets. All other controls are replayed from
+    /// the log.
     fn signals(&self) -> &[usize];
     /// Number of frames that the controller reads, including the current frame.
     fn depth(&self) -> usize {

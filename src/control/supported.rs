@@ -12,8 +12,8 @@ const SHARES: [f64; 3] = [0.75, 0.5, 0.25];
 /// - If `requested` stays within the support, it is the only result.
 /// - If `requested` leaves the support, the results are reduced moves. A reduced move covers the largest supported
 ///   fraction of the way from an origin to `requested`. Possible origins are `unplanned` (the controls that apply
-///   without a plan) and the supported moves in `others`. For each origin, one result reduces the changes of all
-///   controls by the same factor, and each further result reduces the change of only one control.
+///   without a plan) and the supported moves in `others`. For each origin, one reduced move scales the changes of all
+///   controls by the same factor, and each further reduced move scales the change of only one control.
 /// - If `unplanned` also leaves the support, for example because of weather that the log does not contain, `requested`
 ///   is not the cause of the extrapolation. Therefore, if `unplanned` leaves the support, the result is `requested`
 ///   alone if `states_known` is `true`, and empty otherwise; see the function [`states_known`].

@@ -24,7 +24,8 @@ impl Draft {
         self.signals.iter_mut().for_each(|g| g.soft = g.soft.filter(|(low, high)| low < high));
     }
 
-    /// In a control loop whose set-point moves, the set-point is the control and the controller output is an output.
+    /// If the set-point of a control loop changes, the set-point gets the role of a control, and the signal from the
+    /// controller gets the role of an output.
     pub(super) fn loops(&mut self) {
         let moved: Vec<String> = self
             .signals

@@ -5,11 +5,11 @@
 //! difference in a signal over the window, divided by the change of the control. The average effect is the mean of the
 //! local effects.
 //!
-//! The ensemble members describe how the local effects differ from their average, but they may understate it, for
-//! example if the noise is autocorrelated. Therefore, the spread of the members is compared with the spread of the
-//! leave-one-fold-out refits, which includes the effect of autocorrelation because a fold is longer than the
-//! correlation time of the noise. The variance of the
-//! refits is that of a delete-a-group jackknife (Kott 2001): (F − 1)/F · Σ_f (θ_f − θ̄)².
+//! The spread of the ensemble members describes the uncertainty about how the local effects differ from their average.
+//! This spread can be too small, for example if the noise is autocorrelated. Therefore, the spread of the members is
+//! compared with the spread of the leave-one-fold-out refits, which includes the effect of autocorrelation because a
+//! fold is longer than the correlation time of the noise. The variance of the refits is that of a delete-a-group
+//! jackknife (Kott 2001): (F − 1)/F · Σ_f (θ_f − θ̄)².
 
 use std::ops::Range;
 

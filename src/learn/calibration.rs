@@ -37,7 +37,7 @@ use crate::stats::quantile_type_5;
 /// Calibrated distribution of a model's multi-step errors (measured − predicted).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
-    /// Schema column of each scored signal. The targets come first.
+    /// Column index of each scored signal in the schema. The targets come first.
     pub signals: Vec<usize>,
     /// Standard deviation σ at each horizon: `[signals][horizon]`. Element `h` is the value at horizon `h + 1`.
     pub sd: Vec<Vec<f64>>,

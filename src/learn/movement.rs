@@ -49,7 +49,7 @@ pub enum Companion {
     TimeOfWeek,
 }
 
-/// The time of day and week at every row of the log.
+/// The time of day and the time of week for every row of the log, as indices of time slots.
 pub(super) struct ClockColumns {
     /// Slot of the day.
     day: Vec<usize>,

@@ -15,7 +15,8 @@ use crate::trajectory::{Frame, Trajectory};
 /// Predictions of open-loop runs, and the corresponding measurements.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rollouts {
-    /// Schema columns of the scored signals: the targets, followed by the measured states with a known equation.
+    /// Column indices of the scored signals in the schema: the targets, followed by the measured states with a known
+    /// equation.
     pub signals: Vec<usize>,
     /// Number of steps.
     pub horizon: usize,

@@ -60,8 +60,8 @@ fn is_exogenous(role: Role) -> bool {
     matches!(role, Role::Control | Role::Disturbance | Role::Setpoint)
 }
 
-/// Schema columns of the signals to score: the targets in their order, followed by the logged states with a known
-/// equation.
+/// Returns the column indices, in the schema, of the signals to score: the targets in their order, followed by the
+/// logged states with a known equation.
 pub fn scored_signals(map: &StepMap, log: &Trajectory) -> Vec<usize> {
     let mut signals: Vec<usize> = map.layout.targets.iter().map(|t| t.signal()).collect();
     for state in map.equations.next.iter().map(|n| n.signal) {
@@ -154,8 +154,8 @@ pub(crate) fn window_at(map: &StepMap, log: &Trajectory, starts: &[Start], copie
     window
 }
 
-/// For each start, copies the logged inputs of the row `ahead` rows after the start into the current frame. If
-/// `ahead` exceeds the reach of a start, the inputs of the last row within the reach are written.
+/// Fills the current frame with the inputs that were logged `ahead` rows after each start. If `ahead` exceeds the reach
+/// of a start, the inputs of the last row within the reach are used.
 pub(crate) fn write_inputs(window: &mut Window, log: &Trajectory, starts: &[Start], copies: usize, ahead: usize) {
     for (signal, spec) in log.schema.signals.iter().enumerate() {
         if !is_exogenous(spec.role) {

@@ -10,7 +10,7 @@ use crate::twin::Dynamics;
 
 /// All controls of the twin with their limits.
 pub struct ControlLimits {
-    /// Schema columns of the controls.
+    /// Column indices of the controls in the schema.
     pub controls: Vec<usize>,
     signals: Vec<Signal>,
     /// Substitutes for unknown control values: the last logged value if there is one, or else the middle of the logged

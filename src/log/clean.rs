@@ -240,13 +240,13 @@ fn count_increases(s: &Samples, rule: &Rule, note: &mut impl FnMut(Option<Findin
     counter(
         &falls,
         FindingAction::Dropped,
-        "falls of the counter reading, for example because a meter was replaced; the true increase is unknown",
+        "drops in the counter reading, for example because a meter was replaced; the true increase is unknown",
     );
     note(jumps.finding(
         &rule.signal,
         FindingClass::CounterJump,
         FindingAction::Dropped,
-        "implausible rises of the counter reading, whose true increase is unknown; check whether a meter was \
+        "implausible rises in the counter reading, whose true increase is unknown; check whether a meter was \
          replaced, a reading was wrong, or the unit of the readings changed",
     ));
     samples

@@ -1,4 +1,4 @@
-//! Reads dates and times that are written as text, and proposes a format for texts that cannot be read without one.
+//! Reads dates and times that are written as text, and proposes a format for entries that cannot be read without one.
 
 use std::collections::BTreeMap;
 

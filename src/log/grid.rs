@@ -119,8 +119,8 @@ fn phase(signals: &[&Samples], step: i64) -> Phase {
 }
 
 /// Returns the grid that spans all clean samples. `events` is true if a signal consists of events, whose irregular
-/// times do not determine when steps begin. Days in `free`, on which the log has no rows, do not make the first or the
-/// last step incomplete.
+/// times do not determine when steps begin. The log has no rows on the weekdays in `free`. If only such days are
+/// missing from the first or the last step, the step counts as complete.
 ///
 /// # Errors
 /// [`Error::Data`] if no sample is left, or if the time stamps span too many steps.

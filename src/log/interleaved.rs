@@ -1,5 +1,5 @@
-//! Recognises a log in which the rows of several things, such as zones or units, alternate at slightly different times.
-//! The thresholds are not tuned.
+//! Recognises a log in which the rows of several entities, such as zones or units, alternate at slightly different
+//! times. The thresholds are not tuned.
 
 use std::collections::BTreeMap;
 
@@ -15,18 +15,18 @@ use crate::error::{LogFault, LogKey, Result, plural};
 
 /// Number of rows at the start of the log that are examined.
 pub(super) const MAX_ROWS: usize = 500_000;
-/// Maximum number of distinct things, and minimum mean number of rows per thing.
+/// Maximum number of distinct entities, and minimum mean number of rows per entity.
 const MAX_THINGS: usize = 1_000;
 /// Maximum number of signals that are examined (not tuned), which limits the memory for logs with many columns.
 const MAX_SIGNALS: usize = 40;
 const MIN_ROWS: usize = 5;
-/// Minimum fraction of rows that belong to a different thing than the preceding row.
+/// Minimum fraction of rows that belong to a different entity than the preceding row.
 const MIN_CHANGES: f64 = 0.5;
-/// The rows of one thing are regular if at least this fraction of their intervals differs from the median by at most a
+/// The rows of one entity are regular if at least this fraction of their intervals differs from the median by at most a
 /// quarter.
 const MIN_REGULAR: f64 = 0.8;
-/// The values belong to several things if the mean change between consecutive rows of the same thing is less than this
-/// fraction of the mean change between consecutive rows of the log.
+/// The values belong to several entities if the mean change between consecutive rows of the same entity is less than
+/// this fraction of the mean change between consecutive rows of the log.
 const PERSISTENT: f64 = 0.8;
 const STRONGLY_PERSISTENT: f64 = 0.5;
 const HOUR_US: i64 = 3_600_000_000;
@@ -41,7 +41,7 @@ struct Rows<'a> {
     kept: &'a [bool],
 }
 
-/// Returns the fault if the rows of several things alternate.
+/// Returns the fault if the rows of several entities alternate.
 pub(super) fn interleaved(
     files: &[LogFile],
     spec: &LogSpec,
@@ -50,7 +50,7 @@ pub(super) fn interleaved(
 ) -> Result<Option<LogFault>> {
     let fault = |(name, texts): (String, Vec<String>)| {
         let what = format!(
-            "rows with different values of `{name}` alternate ({}: {}), so each signal would mix the values of several things",
+            "rows with different values of `{name}` alternate ({}: {}), so each signal would mix the values of several entities",
             plural(texts.len(), "value", "values"),
             listed(&texts)
         );
@@ -59,7 +59,7 @@ pub(super) fn interleaved(
     Ok(distinguishing_column(files, spec, scan, read)?.map(fault))
 }
 
-/// Returns the column that distinguishes the things whose rows alternate, and the values of this column.
+/// Returns the column that distinguishes the entities whose rows alternate, and the values of this column.
 pub(super) fn distinguishing_column(
     files: &[LogFile],
     spec: &LogSpec,
@@ -100,8 +100,8 @@ pub(super) fn distinguishing_column(
     Ok(None)
 }
 
-/// Returns the text column that distinguishes the things if their rows alternate within the most frequent tag of a log
-/// in long format, and the values of this column.
+/// Returns the text column that distinguishes the entities if their rows alternate within the most frequent tag of a
+/// log in long format, and the values of this column.
 fn in_long_log(
     file: &LogFile,
     spec: &LogSpec,
@@ -184,8 +184,8 @@ fn labels_of(file: &LogFile, name: &str, kept: &[bool], n: usize) -> Result<Opti
     Ok(few.then(|| (known.into_keys().collect(), codes)))
 }
 
-/// Returns true if the rows of several things alternate. `codes` contains the index of the thing to which each row
-/// belongs.
+/// Returns true if the rows of several entities alternate. For each row, `codes` contains the index of the entity to
+/// which the row belongs.
 fn alternates(rows: &Rows<'_>, codes: &[u32], texts: &[String], integer: bool) -> bool {
     let n = codes.len();
     let changes = codes.windows(2).filter(|w| w[0] != w[1]).count();
@@ -214,8 +214,8 @@ fn is_regular(time: &[i64], rows: &[usize]) -> bool {
     near as f64 >= MIN_REGULAR * intervals.len() as f64
 }
 
-/// Returns the ratio of two mean changes: between consecutive values of the same thing, and between consecutive rows of
-/// the log.
+/// Returns the ratio of two mean changes: between consecutive values of the same entity, and between consecutive rows
+/// of the log.
 fn persistence(value: &[f64], of_thing: &[Vec<usize>]) -> Option<f64> {
     let mean = |pairs: &mut dyn Iterator<Item = (usize, usize)>| {
         let changes = pairs.map(|(a, b)| (value[b] - value[a]).abs()).filter(|d| d.is_finite());
@@ -266,7 +266,7 @@ mod tests {
         for offset in [MIN / 3, 3 * MIN, 5 * MIN] {
             let time: Vec<i64> = (0..400).map(|i| i / 2 * 10 * MIN + i % 2 * offset).collect();
             assert!(check(&time, zone, two, true) && check(&time, zone, two, false), "{offset}");
-            // two zones with equal temperatures: only a text column shows that they are different things
+            // two zones with equal temperatures: only a text column shows that they are different entities
             assert!(!check(&time, noise, two, true) && check(&time, noise, two, false), "{offset}");
         }
         let hourly: Vec<i64> = (0..1_000).map(|i| i * HOUR_US).collect();

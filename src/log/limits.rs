@@ -216,7 +216,7 @@ pub(super) fn check_pages(file: &File, start: u64, length: u64, size: u64) -> Re
         });
         let read = available - walk.remaining();
         if header.is_none() {
-            // long statistics do not fit into the buffer
+            // a page header with long statistics may be larger than the buffer
             if available == buffer.len() && buffer.len() < 1 << 20 {
                 buffer.resize(buffer.len() * 4, 0);
                 continue;

@@ -176,7 +176,7 @@ impl LongReader<'_> {
     }
 
     /// Returns the reasons why the log cannot be read: no readable time, a missing tag, a tag without a good sample, or
-    /// a tag with texts among its values.
+    /// a tag some of whose values are not numbers.
     fn faults(&self, files: &[LogFile], wanted: &[String]) -> Vec<LogFault> {
         let readable = files.iter().map(|f| f.rows).sum::<usize>().saturating_sub(self.times.unreadable().count());
         let mut faults: Vec<LogFault> = self.times.fault(files, readable).into_iter().collect();

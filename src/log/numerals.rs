@@ -9,13 +9,13 @@ use super::missing::NULL;
 use crate::config::{Decimal, LogSpec};
 use crate::error::{LogFault, LogKey, plural};
 
-/// Maximum number of texts that a message lists (not tuned).
+/// Maximum number of entries that a message lists (not tuned).
 const MAX_TEXTS: usize = 5;
 
-/// Maximum number of different texts among the numbers of a column (not tuned).
+/// Maximum number of different entries in a numeric column that are not numbers (not tuned).
 const MAX_MISSING: usize = 20;
 
-/// Maximum number of different texts that are counted separately (not tuned).
+/// Maximum number of different entries that are counted separately (not tuned).
 const MAX_COUNTED: usize = 1_000;
 
 /// Characters other than the point and the comma that may separate groups of three digits.
@@ -37,7 +37,7 @@ pub(super) enum Cell<'a> {
     Unclear(&'a str),
     /// A number without thousands separators, like `0.234`, `1.2` or `1234`.
     Decimal,
-    /// A text that is not a number.
+    /// An entry that is not a number.
     Other(&'a str),
 }
 
@@ -50,12 +50,12 @@ pub(super) enum Written {
     Ambiguous(String),
 }
 
-/// The texts in a column that are not numbers.
+/// The entries in a column that are not numbers.
 #[derive(Debug, Default)]
 pub(super) struct OtherTexts {
-    /// Number of rows that contain each text.
+    /// Number of rows that contain each entry.
     counts: BTreeMap<String, usize>,
-    /// Number of rows with texts that are not counted separately.
+    /// Number of rows with entries that are not counted separately.
     others: usize,
     /// Number of rows with a number.
     numbers: usize,
@@ -74,7 +74,7 @@ impl Numerals {
         Self { decimal: spec.decimal.as_ref().map(|d| d.value), missing }
     }
 
-    /// Returns the number in `text`. An empty text and the texts in `log.missing` become [`NULL`].
+    /// Returns the number in `text`. An empty entry and the entries listed in `log.missing` become [`NULL`].
     fn number(&self, text: &str) -> Option<f64> {
         let text = text.trim();
         if text.is_empty() || self.missing.iter().any(|m| m.eq_ignore_ascii_case(text)) {
@@ -168,7 +168,7 @@ impl OtherTexts {
         }
     }
 
-    /// Returns the fault if a column or tag, described by `what`, contains texts that are not numbers.
+    /// Returns the fault if a column or tag, described by `what`, contains entries that are not numbers.
     pub fn fault(&self, key: LogKey, what: &str) -> Option<LogFault> {
         let rows = self.counts.values().sum::<usize>() + self.others;
         if rows == 0 {
@@ -214,7 +214,7 @@ impl OtherTexts {
         Some(LogFault::new(key, message, help))
     }
 
-    /// Returns how the numbers are written, and the texts that are not numbers. Returns `None` if the column does not
+    /// Returns how the numbers are written, and the entries that are not numbers. Returns `None` if the column does not
     /// seem to contain numbers.
     pub fn notation(&self) -> Option<(Written, Vec<String>)> {
         let grouped = |t: &str| t.contains(SEPARATORS) || t.contains(',') || t.matches('.').count() > 1;

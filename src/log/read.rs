@@ -163,7 +163,7 @@ fn clean_all(tags: Vec<RawSamples>, inputs: &[Input], episodes: Option<&Episodes
     cleaned.into_iter().map(|(_, cleaned)| cleaned).collect()
 }
 
-/// Returns the column that distinguishes the things whose rows alternate in a wide log, if there is one.
+/// Returns the column that distinguishes the entities whose rows alternate in a wide log, if there is one.
 ///
 /// # Errors
 /// Returns the same errors as [`read()`] if the log cannot be read.

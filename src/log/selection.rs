@@ -14,7 +14,7 @@ use crate::error::{Error, LogFault, LogKey, Result};
 /// Reads the columns `wanted`. The tags of the result are in the order of `wanted`.
 ///
 /// # Errors
-/// In addition to the errors of the readers, [`Error::Log`] if a selection contains the rows of several things.
+/// In addition to the errors of the readers, [`Error::Log`] if a selection contains the rows of several entities.
 pub(super) fn read(files: &[LogFile], spec: &LogSpec, wanted: &[Wanted]) -> Result<Scan> {
     // The indices of the columns in each group that is read from the same rows.
     let mut selections: Vec<Vec<usize>> = Vec::new();
@@ -55,7 +55,7 @@ pub(super) fn read(files: &[LogFile], spec: &LogSpec, wanted: &[Wanted]) -> Resu
     Ok(all)
 }
 
-/// Returns the column that distinguishes the things whose rows alternate in a wide log, if there is one.
+/// Returns the column that distinguishes the entities whose rows alternate in a wide log, if there is one.
 pub(super) fn alternating(files: &[LogFile], spec: &LogSpec, wanted: &[Wanted]) -> Result<Option<String>> {
     let columns: Vec<String> = wanted.iter().map(|w| w.column.clone()).collect();
     let is_label = |c: &FileColumn| {
@@ -63,7 +63,7 @@ pub(super) fn alternating(files: &[LogFile], spec: &LogSpec, wanted: &[Wanted]) 
             && c.name != spec.time.value
             && !columns.contains(&c.name)
     };
-    // If the log has no column that could distinguish things, the values need not be read.
+    // If the log has no column that could distinguish entities, the values need not be read.
     if !files.iter().take(1).any(|f| f.columns.iter().any(is_label)) {
         return Ok(None);
     }

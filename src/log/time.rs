@@ -163,8 +163,8 @@ impl TimeReader {
         self.numbers = Some(NumericTimes { unit, given, rows: rows + values.len(), min, max });
     }
 
-    /// Infers the unit of numbers that are written as text, if most of the texts are numbers. `texts` are time entries
-    /// of the current file.
+    /// Infers the unit of numbers that are written as text, if most of the entries are numbers. `texts` are time
+    /// entries of the current file.
     pub fn learn_from_texts<'t>(&mut self, texts: impl Iterator<Item = &'t str>) {
         let (mut values, mut n) = (Vec::new(), 0);
         for text in texts {

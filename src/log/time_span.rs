@@ -9,7 +9,8 @@ use crate::error::{LogFault, LogKey};
 const MIN_STEPS: i64 = 10;
 /// Maximum number of steps between two samples (not tuned).
 const MAX_STEPS_PER_SAMPLE: i64 = 1_000;
-/// 1980-01-01 in µs. Logs with digital time stamps are assumed not to be older than this.
+/// 1980-01-01 in µs. If all time stamps are before this date and the log is too short for its step, the time stamps
+/// were probably read in the wrong unit.
 const OLDEST: i64 = 315_532_800_000_000;
 
 /// First and last time, number of distinct times, and typical interval (µs) of a log.

@@ -118,8 +118,8 @@ impl Night {
     }
 }
 
-/// Reads the history in the model folder `dir`, oldest record first. A last line without a line break is ignored,
-/// because the process that wrote it was killed.
+/// Reads the history in the model folder `dir`, oldest record first. If the last line has no line break, it is ignored,
+/// because the process was killed while writing it.
 ///
 /// # Errors
 /// Returns [`Error::Data`] if a complete line is damaged, and [`Error::NoInput`] if the file cannot be read.

@@ -234,7 +234,7 @@ impl CheckedRun {
         self.scenarios.iter().map(Loaded::stem).collect()
     }
 
-    /// Results of the scenarios that cannot run.
+    /// For each scenario that cannot run, a result that contains the error message.
     pub fn failed(&self) -> impl Iterator<Item = &ScenarioResult> {
         self.failed.iter().map(|(result, _)| result)
     }

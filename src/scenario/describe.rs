@@ -144,7 +144,7 @@ pub fn held(plant: &Plant, steps: &[usize]) -> Vec<String> {
     missing
         .map(|(s, n)| {
             format!(
-                "{} is missing in the log for {:.1} h of the run and keeps its last value during this time",
+                "{} is missing from the log for {:.1} h of the run and keeps its last value during this time",
                 s.name,
                 *n as f64 * hours
             )

@@ -67,7 +67,7 @@ impl ScenarioNoise {
         let Some(reason) = reason.or_else(by_equations) else {
             let members = if exact { 1 } else { plant.twin.members() };
             let note = format!(
-                "The noise is recorded: it consists of the errors of the model in the log{}{}",
+                "The noise consists of the model's recorded errors in predicting the log{}{}",
                 gaps.short(),
                 if members == 1 {
                     ". The uncertainty of the effects is unknown, because there are no ensemble members"
@@ -123,7 +123,7 @@ fn new_episode(plant: &Plant, realised: &Trajectory, past: usize, steps: usize) 
     Some(format!("a new episode of the log begins at {}", realised.time(start)))
 }
 
-/// Steps of the run at which a required signal is missing in the log.
+/// Steps of the run at which a required signal is missing from the log.
 struct Gaps {
     /// Name of each signal with missing values, number of missing values, and length of the longest gap in steps.
     signals: Vec<(String, usize, usize)>,
@@ -167,7 +167,7 @@ impl Gaps {
             |missing: usize, longest: usize| longest > self.horizon || missing as f64 > MAX_MISSING * self.steps as f64;
         let (name, missing, _) = self.signals.iter().find(|(_, missing, longest)| too_long(*missing, *longest))?;
         let span = TimeSpan::from_ms(*missing as i64 * self.step_ms);
-        Some(format!("`{name}` is missing in the log for {span} of the run"))
+        Some(format!("`{name}` is missing from the log for {span} of the run"))
     }
 
     /// A clause about short gaps in the log; empty if the log has no gaps during the run.

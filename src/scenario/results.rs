@@ -103,7 +103,7 @@ pub struct Measured {
 pub struct MeasuredKpi {
     pub name: String,
     pub value: f64,
-    /// Fraction of the values that are missing in the log and therefore left out.
+    /// Fraction of the values that are missing from the log and therefore left out.
     pub missing: f64,
 }
 

@@ -7,9 +7,10 @@
 //!
 //! The neighbourhood on each side of a value is the smallest range that contains [`VISITS`] different values and rows
 //! from [`VISITS`] different periods. There is a gap between two neighbouring values if their difference is larger than
-//! [`GAP`] times the larger adjacent neighbourhood, larger than [`MIN_GAP`] standard deviations, and larger than the
-//! resolution of the signal. The gaps divide the values into ranges. A value within a range is inside, a value up to
-//! one neighbourhood beyond either end of a range is at the edge, and any other value is outside.
+//! [`GAP`] times the width of the wider adjacent neighbourhood, larger than [`MIN_GAP`] standard deviations, and larger
+//! than the resolution of the signal. The gaps divide the values into ranges. A value within a range is inside, a value
+//! beyond either end of a range is at the edge if its distance from that end is at most the width of one neighbourhood,
+//! and any other value is outside.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +19,7 @@ use super::dynamics::Support;
 /// A neighbourhood contains at least this number of different values, and rows from at least this number of periods of
 /// the log (not tuned).
 const VISITS: usize = 5;
-/// Minimum width of a gap, as a multiple of the width of the larger adjacent neighbourhood (not tuned).
+/// Minimum width of a gap, as a multiple of the width of the wider adjacent neighbourhood (not tuned).
 const GAP: f64 = 2.0;
 /// Minimum width of a gap, in standard deviations (not tuned).
 const MIN_GAP: f64 = 0.2;

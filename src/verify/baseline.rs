@@ -26,7 +26,7 @@ const MAX_ORIGINS: usize = 12;
 /// The settings on which the fit of the adjusted baseline depends, in addition to the data.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings<'a> {
-    /// Number of intervals in the reporting period, for which the model predicts the use.
+    /// Number of intervals in the reporting period, for which the model predicts the consumption.
     pub reporting: usize,
     /// The model family and the number of intervals per fold, if the baseline was frozen.
     pub frozen: Option<(Family, usize)>,
@@ -34,14 +34,14 @@ pub struct Settings<'a> {
     pub compute: &'a Compute,
 }
 
-/// A model of the use in the baseline period.
+/// A model of the consumption in the baseline period.
 #[derive(Debug)]
 pub struct AdjustedBaseline {
     /// The name of the model family.
     pub model: &'static str,
     /// The intervals to which the model is fitted.
     pub rows: Vec<usize>,
-    /// Out-of-fold errors: measured minus predicted use in each interval of `rows`.
+    /// Out-of-fold errors: measured minus predicted consumption in each interval of `rows`.
     pub errors: Vec<f64>,
     pub statistics: Statistics,
     /// Number of intervals per fold.
@@ -51,7 +51,7 @@ pub struct AdjustedBaseline {
     pub forward: Vec<f64>,
     /// Number of forecasts in `forward` that do not overlap.
     pub forecasts: usize,
-    /// Predicted use in all intervals; NaN if a driver is missing.
+    /// Predicted consumption in all intervals; NaN if a driver is missing.
     pub predicted: Vec<f64>,
 }
 
@@ -117,7 +117,7 @@ impl AdjustedBaseline {
         Ok(Self { model: family.name(), rows, errors, statistics, fold, forward, forecasts, predicted })
     }
 
-    /// Hash of the predicted use in the baseline period.
+    /// Hash of the predicted consumption in the baseline period.
     pub fn fit_hash(&self) -> String {
         let mut hash = blake3::Hasher::new();
         self.rows.iter().for_each(|&r| {
@@ -126,7 +126,7 @@ impl AdjustedBaseline {
         hash.finalize().to_hex()[..32].to_owned()
     }
 
-    /// Hash of the use and the drivers in the intervals `rows`.
+    /// Hash of the consumption and the drivers in the intervals `rows`.
     pub fn data_hash(intervals: &Intervals, rows: &[usize]) -> String {
         let mut hash = blake3::Hasher::new();
         for &r in rows {
@@ -152,7 +152,7 @@ fn varies(column: &[f64], rows: &[usize]) -> bool {
     rows.windows(2).any(|w| column[w[0]] != column[w[1]])
 }
 
-/// The inputs and the use as a data set with one row per interval.
+/// The inputs and the consumption as a data set with one row per interval.
 fn dataset(x: Vec<Vec<f64>>, intervals: &Intervals) -> Dataset {
     let (first, second) = (intervals.start.first(), intervals.start.get(1));
     let step_ms = first.zip(second).map_or(1, |(a, b)| b.as_millisecond() - a.as_millisecond());

@@ -1,4 +1,4 @@
-//! The use and the adjusted baseline per day, for charts and for the search for unusual days.
+//! The consumption and the adjusted baseline per day, for charts and for the search for unusual days.
 
 use std::ops::Range;
 
@@ -16,12 +16,12 @@ pub struct Day {
     pub date: Date,
     /// True if the day belongs to the reporting period, false if it belongs to the baseline period.
     pub reporting: bool,
-    /// Number of usable intervals (the use and all drivers were measured, and the interval is not left out), and total
-    /// number of intervals.
+    /// Number of usable intervals (the consumption and all drivers were measured, and the interval is not left out),
+    /// and total number of intervals.
     pub intervals: usize,
     pub all_intervals: usize,
-    /// Measured use and predicted use in the usable intervals. In the baseline period, each interval is predicted by a
-    /// model that was not fitted to the fold that contains the interval.
+    /// Measured and predicted consumption in the usable intervals. In the baseline period, each interval is predicted
+    /// by a model that was not fitted to the fold that contains the interval.
     pub measured: f64,
     pub predicted: f64,
     /// Index of the non-routine event that covers the day or a part of it.

@@ -1,4 +1,4 @@
-//! The use of a resource, and its drivers, per hour, day or step of the log.
+//! The consumption of a resource, and its drivers, per hour, day or step of the log.
 
 use std::ops::Range;
 
@@ -25,8 +25,8 @@ pub enum Length {
     Step,
 }
 
-/// The use and its drivers per interval, oldest first. All intervals are complete; a value that was not measured during
-/// the whole interval is NaN.
+/// The consumption and its drivers per interval, oldest first. An interval is left out if the log begins or ends within
+/// it. A value that was not measured during the whole interval is NaN.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Intervals {
     pub start: Vec<Timestamp>,
@@ -121,7 +121,7 @@ impl Intervals {
         first..end.max(first)
     }
 
-    /// The intervals in `range` in which the use and all drivers were measured.
+    /// The intervals in `range` in which the consumption and all drivers were measured.
     pub fn known(&self, range: Range<usize>) -> Vec<usize> {
         let is_known = |i: &usize| self.used[*i].is_finite() && self.drivers.iter().all(|d| d[*i].is_finite());
         range.filter(is_known).collect()

@@ -79,7 +79,7 @@ pub struct Entry {
     pub low: f64,
     pub high: f64,
     pub claim: Claim,
-    /// Hashes of the file with the frozen baseline, and of the use and the drivers in the reporting period.
+    /// Hash of the file with the frozen baseline, and hash of the consumption and the drivers in the reporting period.
     pub frozen: String,
     pub data: String,
     pub promise: Option<PromiseCheck>,

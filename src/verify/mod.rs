@@ -1,9 +1,9 @@
 //! Verification of a saving after a change ("measurement and verification", M&V).
 //!
-//! The use of energy or of another resource before the change is modelled as a function of the calendar and of drivers
-//! that the change does not affect, such as weather and load. The model then predicts the *adjusted baseline*: the use
-//! that would have been measured in the reporting period without the change. With the measured use E_i and the adjusted
-//! baseline Ê_i in interval i,
+//! The consumption of energy or of another resource before the change is modelled as a function of the calendar and of
+//! drivers that the change does not affect, such as weather and load. The model then predicts the *adjusted baseline*:
+//! the consumption that would have been measured in the reporting period without the change. With the measured
+//! consumption E_i and the adjusted baseline Ê_i in interval i,
 //!
 //! ```text
 //! saving S = Σ (Ê_i − E_i) over the m intervals of the reporting period
@@ -26,13 +26,13 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | `intervals` | the log as use and drivers per hour or day |
+//! | `intervals` | consumption and drivers per hour or day, computed from the log |
 //! | `features` | the inputs of the model |
 //! | `baseline` | the fit of the model, and its out-of-fold errors |
 //! | `statistics` | goodness of fit |
 //! | `saving` | the saving, its interval, and the claim that it supports |
-//! | `days` | the use and the adjusted baseline per day |
-//! | `outliers` | weeks and days whose use is far from the prediction |
+//! | `days` | the consumption and the adjusted baseline per day |
+//! | `outliers` | weeks and days whose consumption is far from the prediction |
 //! | `ledger` | all verifications of a plant, compared with the promises of reports |
 //! | `result` | the result of a verification |
 //! | `trial` | the schedule and the analysis of a randomised on/off trial |

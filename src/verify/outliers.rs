@@ -1,4 +1,4 @@
-//! Weeks and days whose use is far from the use that the model predicts.
+//! Weeks and days whose consumption is far from the prediction of the model.
 
 use jiff::ToSpan;
 use jiff::civil::Date;
@@ -10,7 +10,7 @@ use crate::stats::{quantile_type_7, sorted_finite};
 /// standard deviations (not tuned).
 const WEEK_LIMIT: f64 = 5.0;
 const DAY_LIMIT: f64 = 8.0;
-/// An error below this fraction of the predicted use is never unusual (not tuned).
+/// An error below this fraction of the predicted consumption is never unusual (not tuned).
 const MIN_ERROR: f64 = 0.1;
 /// Minimum number of weeks or days from which the median error of a period is computed (not tuned).
 const MIN_GROUPS: usize = 3;
@@ -19,14 +19,15 @@ const MIN_DAYS_OF_WEEK: usize = 3;
 /// Factor that converts the median absolute deviation of a normal distribution to its standard deviation.
 const MAD_TO_SD: f64 = 1.482_602;
 
-/// A week or a day whose use is far from the prediction.
+/// A week or a day whose consumption is far from the prediction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outlier {
     /// First and last day.
     pub from: Date,
     pub to: Date,
     pub reporting: bool,
-    /// Measured minus predicted use, less the median of this difference in the period, relative to the predicted use.
+    /// Measured minus predicted consumption, less the median of this difference in the period, relative to the
+    /// predicted consumption.
     pub excess: f64,
 }
 

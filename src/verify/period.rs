@@ -1,4 +1,4 @@
-//! Periods of a verification, and events that change the use but are unrelated to the saving.
+//! Periods of a verification, and events that change the consumption but are unrelated to the saving.
 
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
@@ -14,8 +14,8 @@ pub struct Period {
     pub to: Timestamp,
 }
 
-/// An event that changed the use but is unrelated to the saving, such as a new production line. The analysis leaves out
-/// all intervals in the period of the event.
+/// An event that changed the consumption but is unrelated to the saving, such as a new production line. The analysis
+/// leaves out all intervals in the period of the event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NonRoutineEvent {

@@ -28,8 +28,8 @@ pub struct FrozenBaseline {
     /// The model family, and the number of intervals per fold.
     pub model: String,
     pub fold: usize,
-    /// Hash of the use and the drivers in the baseline period, and hash of the use that the model predicts for this
-    /// period.
+    /// Hash of the measured consumption and the drivers in the baseline period, and hash of the predicted consumption
+    /// in this period.
     pub data: String,
     pub fit: String,
 }
@@ -61,7 +61,7 @@ pub struct Verification {
     /// All promises of the ledger, and how many of them were kept.
     pub promises: Vec<Entry>,
     pub record: TrackRecord,
-    /// Hashes of the file with the frozen baseline, and of the use and the drivers in the reporting period.
+    /// Hash of the file with the frozen baseline, and hash of the consumption and the drivers in the reporting period.
     pub frozen_hash: String,
     pub data_hash: String,
     pub warnings: Vec<String>,

@@ -41,7 +41,7 @@ pub enum Claim {
     Extrapolated,
     /// The interval contains zero.
     NotShown,
-    /// The interval lies below zero: the use has increased.
+    /// The interval lies below zero: the consumption has increased.
     Increase,
     /// The model of the baseline is not accurate enough.
     NotFit,
@@ -64,12 +64,12 @@ impl Claim {
 /// The saving in the reporting period.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Saving {
-    /// Number of intervals in which the use and all drivers were measured, and total number of intervals.
+    /// Number of intervals in which the consumption and all drivers were measured, and total number of intervals.
     pub intervals: usize,
     pub all_intervals: usize,
     /// Total length of the measured intervals in days.
     pub days: f64,
-    /// Measured use, and the use that is predicted without the change.
+    /// Measured consumption, and predicted consumption without the change.
     pub measured: f64,
     pub adjusted_baseline: f64,
     /// `adjusted_baseline` − `measured`, with its 90 % interval.
@@ -171,7 +171,7 @@ fn bootstrap(errors: &[f64], m: usize, block: usize, seed: u64) -> [f64; 2] {
         })
         .collect();
     let sorted = sorted_finite(&totals);
-    // errors are measured minus predicted use, and the saving is predicted minus measured use
+    // errors are measured minus predicted consumption, and the saving is predicted minus measured consumption
     let (low, high) = (quantile_type_7(&sorted, 0.05), quantile_type_7(&sorted, 0.95));
     [high.max(0.0), (-low).max(0.0)]
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::intervals::Intervals;
 use crate::stats::{mean, quantile_type_7, sorted_finite, student_t_95};
 
-/// Relative errors are undefined if the absolute mean use is below this fraction of its interquartile range.
+/// Relative errors are undefined if the absolute mean consumption is below this fraction of its interquartile range.
 const MIN_MEAN: f64 = 0.05;
 /// Largest accepted CV(RMSE) and absolute NMBE, for intervals and for months (ASHRAE Guideline 14).
 const MAX_CV: f64 = 0.30;
@@ -17,7 +17,7 @@ const MIN_DAYS_OF_MONTH: usize = 20;
 /// Minimum number of months for a monthly comparison (not tuned).
 const MIN_MONTHS: usize = 3;
 
-/// Statistics of the out-of-fold errors. Relative values are `None` if the mean use is close to zero.
+/// Statistics of the out-of-fold errors. Relative values are `None` if the mean consumption is close to zero.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Statistics {
     /// Number of baseline intervals n.
@@ -28,16 +28,18 @@ pub struct Statistics {
     pub autocorrelation: f64,
     /// Effective number of intervals n′ = n (1 − ρ)/(1 + ρ).
     pub effective_n: f64,
-    /// Mean error relative to the mean use. A positive value means that the predicted use is too low on average.
+    /// Mean error relative to the mean consumption. A positive value means that the predicted consumption is too low on
+    /// average.
     pub nmbe: Option<f64>,
-    /// Root mean square error relative to the mean use, with n and with n − p degrees of freedom.
+    /// Root mean square error with n degrees of freedom, relative to the mean consumption.
     pub cv_rmse: Option<f64>,
+    /// Root mean square error with n − p degrees of freedom, relative to the mean consumption.
     pub cv_rmse_adjusted: Option<f64>,
-    /// Root mean square error relative to the range between the 10 % and the 90 % quantile of the use.
+    /// Root mean square error relative to the range between the 10 % and the 90 % quantile of the consumption.
     pub pnrmse: f64,
     /// NMBE and CV(RMSE) of monthly sums, if the baseline covers enough months.
     pub monthly: Option<(f64, f64)>,
-    /// Root mean square error with n − p degrees of freedom, in the unit of the use.
+    /// Root mean square error with n − p degrees of freedom, in the unit of the consumption.
     pub rmse_adjusted: f64,
 }
 
@@ -47,7 +49,7 @@ pub struct Statistics {
 pub enum Fitness {
     Fit,
     NotFit,
-    /// The mean use is close to zero, so relative errors are undefined.
+    /// The mean consumption is close to zero, so relative errors are undefined.
     Unknown,
 }
 

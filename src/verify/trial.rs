@@ -2,9 +2,9 @@
 //! does not depend on a model of the baseline.
 //!
 //! Days are grouped into pairs of the same weekday in consecutive weeks. In each pair, the change is on for one
-//! randomly chosen day and off for the other day. For each pair, the use with the change is subtracted from the use
-//! without it, and the estimated saving is the mean of these differences. Under the hypothesis that the change has no
-//! effect, the sign of each difference is random, which gives the p-value.
+//! randomly chosen day and off for the other day. For each pair, the consumption with the change is subtracted from the
+//! consumption without the change, and the estimated saving is the mean of these differences. Under the hypothesis that
+//! the change has no effect, the sign of each difference is random, which gives the p-value.
 
 use jiff::ToSpan;
 use jiff::civil::Date;
@@ -57,7 +57,7 @@ pub fn plan(start: Date, weeks: usize, seed: u64) -> Vec<TrialDay> {
     days
 }
 
-/// Analyses a trial. `used` returns the use on a day; `None` if it was not measured on the whole day.
+/// Analyses a trial. `used` returns the consumption on a day; `None` if it was not measured on the whole day.
 ///
 /// # Errors
 /// [`Error::Data`] if fewer than six pairs were measured.

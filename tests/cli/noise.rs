@@ -94,7 +94,7 @@ fn long_gaps_lead_to_drawn_noise_and_short_gaps_to_recorded_noise() {
     let (noise, note, _) = gap(0, 1210..1215);
     assert!(noise == "recorded" && note.contains("zero at up to 5 steps without values of `room_temp`"), "{note}");
     let (noise, note, caveat) = gap(1, 1210..1219);
-    assert!(noise == "drawn" && caveat && note.contains("`power` is missing in the log for 9h"), "{note}");
+    assert!(noise == "drawn" && caveat && note.contains("`power` is missing from the log for 9h"), "{note}");
 }
 
 #[test]

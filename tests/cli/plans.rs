@@ -163,7 +163,7 @@ fn a_plan_that_cannot_see_its_own_effect_is_reported_with_the_fix() {
     let cases = "[case.one]\ncontroller.mpc = { horizon = '1h', particles = 1, within_log = false }\n\
         [case.two]\ncontroller.mpc = { horizon = '2h', particles = 1, within_log = false }\n";
     let room = tracking("8h", cases);
-    let unseen = "a plan of 1h cannot see its own effect, because a move of `u` changes `x` only 1h later";
+    let unseen = "a plan of 1h ends before its moves take effect, because a move of `u` changes `x` only 1h later";
     let report = check(&room);
     assert!(report.contains(&format!("case `one`: {unseen}")) && report.contains("horizon = \"2h\""), "{report}");
     assert!(!report.contains("case `two`"), "{report}");
@@ -173,7 +173,7 @@ fn a_plan_that_cannot_see_its_own_effect_is_reported_with_the_fix() {
     assert!(kpi(&results, "two", "deviation") < 10.0 && kpi(&results, "one", "deviation") > 50.0);
     let html = room.text("reports/room/index.html");
     let (first, _) = html.split_once("</section>").unwrap_or((&html, ""));
-    assert!(html.contains("cannot see its own effect"), "{first}");
+    assert!(html.contains("ends before its moves take effect"), "{first}");
 
     // The control horizon of the model is too short, so cases that specify no horizon use a longer one.
     let room = tracking("1h", "[case.default]\ncontroller.mpc = { particles = 1, within_log = false }\n");
@@ -183,7 +183,7 @@ fn a_plan_that_cannot_see_its_own_effect_is_reported_with_the_fix() {
         "{report}"
     );
     let fit = room.run(&["fit", "data/room", "--quiet", "--json"]).expect(0).document();
-    assert!(fit["card"]["notes"].to_string().contains("cannot see its own effect"), "{fit:#}");
+    assert!(fit["card"]["notes"].to_string().contains("ends before its moves take effect"), "{fit:#}");
     let results = run(&room);
     assert!(kpi(&results, "default", "deviation") < 10.0, "{results:#}");
     assert!(case(&results, "default")["controller"].as_str().unwrap().contains("horizon 2h"), "{results:#}");
@@ -209,7 +209,7 @@ fn a_lead_time_beyond_the_horizon_is_reported() {
     let room = project(&store(), twin, &cases);
     let report = check(&room);
     // The order arrives after 24 steps and raises the level one step later.
-    let short = "case `short`: a plan of 22h cannot see its own effect, because a move of `order_qty` changes `level` only 25h later";
+    let short = "case `short`: a plan of 22h ends before its moves take effect, because a move of `order_qty` changes `level` only 25h later";
     let half = "case `half`: only the moves in the first 15h of a plan of 40h can take effect within the plan";
     for words in [short, half, "horizon = \"50h\""] {
         assert!(report.contains(words), "{words}: {report}");

@@ -277,7 +277,7 @@ fn the_saving_is_divided_among_steps_and_drawn_for_the_net_present_value() {
     let width = number(npv, "p90") - number(npv, "p10");
     assert!(number(risk, "draws") >= 10_000.0 && width > 0.0, "{risk}");
     assert!(number(risk, "standard_error") <= 0.01 * width, "{risk} {width}");
-    // a saving of more than 300 EUR a year repays 900 EUR in all draws
+    // in all draws, the saving is more than 300 EUR a year and repays the investment of 900 EUR
     assert!(number(npv, "p10") > 0.0 && number(risk, "chance_of_loss") == 0.0, "{npv} {risk}");
     assert!(number(risk, "worst") < number(npv, "p10"), "{npv} {risk}");
     let report = room.text("reports/room/winter/index.html");

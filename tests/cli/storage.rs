@@ -34,8 +34,8 @@ struct Store {
 }
 
 impl Store {
-    /// Returns the lowest cost of the run, reduced by the value of the increase in the content. `cost(k, x, y)` is
-    /// infinite if no control moves the content from x to y in step k.
+    /// Returns the lowest cost of the run, minus the value of the increase in the content of the store. `cost(k, x, y)`
+    /// is infinite if no control moves the content from x to y in step k.
     fn optimum(&self, cost: impl Fn(usize, f64, f64) -> f64) -> f64 {
         let grid: Vec<f64> =
             (0..POINTS).map(|i| self.low + (self.high - self.low) * i as f64 / (POINTS - 1) as f64).collect();
@@ -50,9 +50,9 @@ impl Store {
     }
 }
 
-/// Runs MPC with default settings twice: with perfect forecasts, and with the forecasts of the twin. Returns both
-/// costs, each reduced by the value of the increase in the content. `signals` must contain a derived signal `after`,
-/// the content at the end of a step.
+/// Runs MPC with default settings twice: with perfect forecasts, and with the forecasts of the twin. Returns the costs
+/// of the two runs. The value of the increase in the content of the store is subtracted from each cost. `signals` must
+/// contain a derived signal `after`, the content at the end of a step.
 fn planned(columns: &Columns, signals: &str, store: &Store) -> [f64; 2] {
     let twin = format!(
         "signals = [\n{signals}]\n[model]\nchoose = ['linear']\nlags = 1\nholdout = '60h'\nhorizon = '24h'\n\

@@ -121,7 +121,7 @@ fn promises_are_checked_and_kept_in_a_ledger() {
     room.write("data/room/verify/ledger.jsonl", &ledger.replacen(hash, &"0".repeat(32), 1));
     verify(&room, &[]).expect(65).says(&["ledger.jsonl:2", "changed"]);
     room.run(&["run", "scenarios/room/winter.toml"]).expect(0).says(&["ledger.jsonl:2", "does not list the promises"]);
-    assert_eq!(room.json("reports/room/winter/results.json")["promises"].as_array().unwrap().len(), 0);
+    assert!(room.json("reports/room/winter/results.json").get("promises").is_none());
 }
 
 #[test]

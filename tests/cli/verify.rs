@@ -9,8 +9,8 @@ const DAYS: usize = 120;
 pub const CHANGE: usize = 91;
 pub const PERIODS: [&str; 4] = ["--baseline", "2024-01-01..2024-03-31", "--reporting", "2024-04-01..2024-04-29"];
 
-/// The log of a room whose power depends on the weather and on working hours, multiplied by `factor(day)`. Returns the
-/// log, and the power before it was multiplied by the factor.
+/// Simulates a room. The power is a function of the weather and the working hours, multiplied by `factor(day)`. Returns
+/// the log, and the power before it was multiplied by the factor.
 pub fn log(factor: impl Fn(usize) -> f64) -> (Columns, Vec<f64>) {
     log_with_holidays(factor, |_| false)
 }

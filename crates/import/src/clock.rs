@@ -216,7 +216,7 @@ fn texts(frames: &[FileFrame], name: &str, source: &Source, notes: &mut Vec<Stri
     Ok((times, offsets, format!("like `{}`{order_name}", example.unwrap_or("")), order))
 }
 
-/// The order of day and month that all texts of a column share.
+/// The order of day and month that all entries of a column share.
 fn order(frames: &[FileFrame], name: &str, columns: &[&StringChunked]) -> Result<Order> {
     let mut orders = Orders::default();
     columns.iter().flat_map(|c| c.iter().flatten()).for_each(|t| orders.add(t));

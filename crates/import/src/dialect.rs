@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::number::{self, Class};
 use crate::stamp::{self, Order};
 
-/// Delimiters in the order in which they are tried. The comma is last, because it can also be a decimal sign.
+/// Delimiters in the order in which they are tried. The comma is last, because it can also be a decimal separator.
 const DELIMITERS: [u8; 4] = [b'\t', b';', b'|', b','];
 /// Number of bytes that are examined (not tuned).
 const SAMPLE: usize = 1 << 18;
@@ -201,7 +201,7 @@ fn first_data(split: &[Vec<String>], width: usize) -> Option<usize> {
     })
 }
 
-/// Among the records before the data, the indices of the header and of the row with units.
+/// Finds the header and the row with units among the records before the data. Returns the index of each.
 fn header(head: &[Vec<String>], width: usize) -> (Option<usize>, Option<usize>) {
     let fits = |r: &Vec<String>| r.len() == width || r.len() + 1 == width;
     let block = head.iter().rev().take_while(|r| fits(r)).count();

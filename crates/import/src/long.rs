@@ -81,8 +81,8 @@ pub fn tags(frames: &[FileFrame], long: &Long, select: &[String]) -> Result<Tags
     Ok(out)
 }
 
-/// Counts the text values of each tag, and collects evidence about the decimal sign. Returns `None` if no file stores
-/// values as text.
+/// Counts the text values of each tag, and collects evidence about the decimal separator. Returns `None` if no file
+/// stores values as text.
 ///
 /// # Errors
 /// [`Error::Data`] if a file has no such column.

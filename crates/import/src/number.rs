@@ -1,6 +1,6 @@
 //! Reads numbers with a decimal point or a decimal comma.
 
-/// Decimal sign.
+/// Decimal separator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decimal {
     Point,
@@ -20,27 +20,27 @@ impl Decimal {
     }
 }
 
-/// Evidence about the decimal sign, collected from the texts of a column.
+/// Evidence about the decimal separator, collected from the entries of a column.
 #[derive(Debug, Clone, Default)]
 pub struct Signs {
     /// First number that has a decimal point or commas between groups of digits.
     pub point: Option<String>,
     /// First number that has a decimal comma or points between groups of digits.
     pub comma: Option<String>,
-    /// First text such as `1.234`, which is a valid number with either decimal sign.
+    /// First entry such as `1.234`, which is a valid number with either decimal separator.
     pub unclear_point: Option<String>,
-    /// First text such as `1,234`, which is a valid number with either decimal sign.
+    /// First entry such as `1,234`, which is a valid number with either decimal separator.
     pub unclear_comma: Option<String>,
     pub numbers: usize,
-    /// Number of texts that are not numbers.
+    /// Number of entries that are not numbers.
     pub others: usize,
 }
 
-/// How a text can be read.
+/// How an entry can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
     Empty,
-    /// A number without a decimal sign.
+    /// A number without a decimal separator.
     Plain,
     Point,
     Comma,
@@ -88,15 +88,15 @@ impl Signs {
         self.others += other.others;
     }
 
-    /// Whether any number has a decimal sign or a separator between groups of digits.
+    /// Whether any number has a decimal separator or a separator between groups of digits.
     pub fn has_sign(&self) -> bool {
         [&self.point, &self.comma, &self.unclear_point, &self.unclear_comma].into_iter().any(Option::is_some)
     }
 
-    /// The decimal sign that follows from the texts. `None` if no text has a decimal sign.
+    /// The decimal separator that follows from the entries. `None` if no entry has a decimal separator.
     ///
     /// # Errors
-    /// The error contains either two texts that contradict each other, or one ambiguous text and an empty string.
+    /// The error contains either two entries that contradict each other, or one ambiguous entry and an empty string.
     pub fn decide(&self, point_is_usual: bool) -> Result<Option<Decimal>, (String, String)> {
         match (&self.point, &self.comma, &self.unclear_point, &self.unclear_comma) {
             (Some(a), Some(b), ..) => Err((a.clone(), b.clone())),
@@ -110,7 +110,7 @@ impl Signs {
     }
 }
 
-/// Whether a text denotes a missing value in any kind of export.
+/// Whether an entry denotes a missing value in any kind of export.
 pub fn is_missing(text: &str) -> bool {
     matches!(
         text.trim(),
@@ -118,7 +118,7 @@ pub fn is_missing(text: &str) -> bool {
     )
 }
 
-/// Determines how a text can be read.
+/// Determines how an entry can be read.
 pub fn classify(text: &str) -> Class {
     let text = text.trim();
     let bytes = text.as_bytes();
@@ -156,7 +156,7 @@ fn is_group(text: &[u8], sign: u8) -> bool {
     (1..=3).contains(&at) && text.len() == at + 4 && text[0] != b'0'
 }
 
-/// Reads a number. Digits before the decimal sign may be in groups of three.
+/// Reads a number. The digits before the decimal separator may be divided into groups of three, for example `12'345`.
 pub fn number(text: &str, decimal: Decimal) -> Option<f64> {
     let text = text.trim();
     let plain = |b: &u8| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E');

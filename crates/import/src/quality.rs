@@ -12,7 +12,7 @@ pub struct Good {
 }
 
 impl Good {
-    /// `flags` are texts, numbers and ranges such as `192..255`. If `flags` is empty, the usual OPC flags apply.
+    /// `flags` are words, numbers and ranges such as `192..255`. If `flags` is empty, the usual OPC flags apply.
     pub fn new(flags: &[String]) -> Self {
         let usual = ["good", "true", "192..255"].map(str::to_owned);
         let flags = if flags.is_empty() { &usual[..] } else { flags };
@@ -26,7 +26,7 @@ impl Good {
         }
     }
 
-    /// Whether `flag` is good. A good text may be followed by a detail, as in `Good, local override`.
+    /// Whether `flag` is good. A good flag may be followed by a detail, as in `Good, local override`.
     pub fn contains(&self, flag: &str) -> bool {
         let flag = flag.trim().to_lowercase();
         let prefix = |good: &String| {

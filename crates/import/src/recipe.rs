@@ -90,8 +90,8 @@ impl Recipe {
         ))
     }
 
-    /// Adds the settings of `other` that this recipe lacks, such as a decimal sign that an earlier import detected.
-    /// Returns the name of the first setting in which the two recipes differ.
+    /// Adds the settings of `other` that this recipe lacks, such as a decimal separator that an earlier import
+    /// detected. Returns the name of the first setting in which the two recipes differ.
     pub fn complete(&mut self, other: &Self) -> Option<&'static str> {
         if self.source.len() != other.source.len() {
             return Some("from");

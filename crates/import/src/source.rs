@@ -141,7 +141,7 @@ fn formats(frames: &[FileFrame]) -> String {
     list(&out, 3)
 }
 
-/// The decimal sign of a column. `all` is the evidence from all columns of the source.
+/// The decimal separator of a column. `all` is the evidence from all columns of the source.
 fn decimal(place: &str, signs: &Signs, all: &Signs, source: &Source, point_is_usual: bool) -> Result<Decimal> {
     let given = source.decimal.as_deref().and_then(Decimal::parse);
     if let Some(decimal) = given {
@@ -151,7 +151,7 @@ fn decimal(place: &str, signs: &Signs, all: &Signs, source: &Source, point_is_us
     match signs.decide(point_is_usual) {
         Ok(decimal) => Ok(decimal.unwrap_or(Decimal::Point)),
         Err((a, b)) if !b.is_empty() => {
-            Err(Error::Data(format!("{place}: `{a}` and `{b}` have different decimal signs; {ask}")))
+            Err(Error::Data(format!("{place}: `{a}` and `{b}` have different decimal separators; {ask}")))
         }
         Err((a, _)) => match all.decide(point_is_usual) {
             Ok(Some(decimal)) => Ok(decimal),

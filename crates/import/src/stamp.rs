@@ -46,20 +46,20 @@ struct Date {
     short_year: bool,
 }
 
-/// The orders of day, month and year that are consistent with the texts of a column.
+/// The orders of day, month and year that are consistent with the entries of a column.
 #[derive(Debug, Clone, Default)]
 pub struct Orders {
-    /// First text that can only be read in this order, for `Ymd`, `Dmy` and `Mdy`.
+    /// First entry that can only be read in this order, for `Ymd`, `Dmy` and `Mdy`.
     pub only: [Option<String>; 3],
-    /// First text that can be read as `Dmy` and as `Mdy`.
+    /// First entry that can be read as `Dmy` and as `Mdy`.
     pub unclear: Option<String>,
-    /// Number of texts that cannot be read as a time in any order.
+    /// Number of entries that cannot be read as a time in any order.
     pub unreadable: usize,
     pub readable: usize,
 }
 
 impl Orders {
-    /// Adds a text that consists of a date with or without a time of day.
+    /// Adds an entry that consists of a date with or without a time of day.
     pub fn add(&mut self, text: &str) {
         let Some((date, _)) = date(text.trim()).filter(|(_, rest)| clock_and_zone(rest).is_some()) else {
             self.unreadable += 1;

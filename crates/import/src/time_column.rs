@@ -10,7 +10,7 @@ use crate::recipe::Source;
 use crate::stamp::{self, Order};
 use crate::zone::NO_TIME;
 
-/// Number of texts that are examined to find the time column (not tuned).
+/// Number of entries that are examined to find the time column (not tuned).
 pub const SAMPLE: usize = 300;
 
 /// The content of a column that can be a time column.
@@ -213,7 +213,7 @@ fn text_kind(texts: &[&str], like_time: bool, like_hour: bool) -> Option<Kind> {
     most(&|t| stamp::parse_clock(t).is_some()).then_some(Kind::Clock)
 }
 
-/// The number in a text, with any decimal sign.
+/// The number in a text, with any decimal separator.
 pub fn any_number(text: &str) -> Option<f64> {
     number::number(text, Decimal::Point).or_else(|| number::number(text, Decimal::Comma))
 }

@@ -1,4 +1,4 @@
-//! Converts text values to numbers or states, and counts the texts that are not numbers.
+//! Converts text values to numbers or states, and counts the entries that are not numbers.
 
 use std::collections::BTreeMap;
 
@@ -50,11 +50,11 @@ const SYSTEM: [&str; 18] = [
 const SYSTEM_OR_STATE: [&str; 9] =
     ["shutdown", "configure", "error", "failed", "offline", "invalid", "undefined", "over range", "under range"];
 
-/// For one column or tag, counts of the texts that are numbers and of the texts that are not.
+/// For one column or tag, counts of the entries that are numbers and of the entries that are not numbers.
 #[derive(Debug, Default)]
 pub struct Texts {
-    /// For each text that is not a number, the number of rows that contain this text. At most [`MAX_TEXTS`] texts are
-    /// counted.
+    /// For each entry that is not a number, the number of rows that contain this entry. At most [`MAX_TEXTS`] entries
+    /// are counted.
     pub others: BTreeMap<String, usize>,
     pub numbers: usize,
 }
@@ -62,7 +62,7 @@ pub struct Texts {
 const MAX_TEXTS: usize = 10_000;
 
 impl Texts {
-    /// Counts a text, and adds its evidence about the decimal sign to `signs`.
+    /// Counts an entry, and adds its evidence about the decimal separator to `signs`.
     pub fn add(&mut self, text: &str, signs: &mut Signs) {
         match signs.add(text) {
             Class::Empty => {}
@@ -80,7 +80,7 @@ impl Texts {
         }
     }
 
-    /// Number of rows whose text is neither a number nor a marker for a missing value.
+    /// Number of rows whose entry is neither a number nor a marker for a missing value.
     fn states(&self) -> usize {
         self.others.iter().filter(|(text, _)| !is_system(text, true)).map(|(_, n)| n).sum()
     }
@@ -107,7 +107,7 @@ impl Texts {
         Conversion::Texts
     }
 
-    /// A list of the texts that become missing values, with their counts.
+    /// A list of the entries that become missing values, with the number of rows that contain each entry.
     pub fn lost(&self) -> Option<String> {
         let mut lost: Vec<(&String, &usize)> = self.others.iter().collect();
         lost.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
@@ -116,14 +116,14 @@ impl Texts {
     }
 }
 
-/// Whether a text denotes a missing value. `among_numbers` is false for a column of states.
+/// Whether an entry denotes a missing value. `among_numbers` is false for a column of states.
 fn is_system(text: &str, among_numbers: bool) -> bool {
     let lower = text.to_lowercase();
     let known = |list: &[&str]| list.contains(&lower.as_str());
     number::is_missing(text) || text.starts_with('#') || known(&SYSTEM) || (among_numbers && known(&SYSTEM_OR_STATE))
 }
 
-/// The type to which the texts of a column are converted.
+/// The type to which the entries of a column are converted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Conversion {
     Empty,

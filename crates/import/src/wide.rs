@@ -104,7 +104,7 @@ fn numbers_rows(frames: &[FileFrame], name: &str) -> bool {
     unnamed && frames.iter().all(|frame| counts(frame) == Some(true))
 }
 
-/// Reads the columns, and sorts the rows by time. `decimals` contains the decimal sign of each column.
+/// Reads the columns, and sorts the rows by time. `decimals` contains the decimal separator of each column.
 ///
 /// # Errors
 /// [`Error::Data`] if a column has different values at the same time.

@@ -46,8 +46,8 @@ pub fn distance<T: Copy + Into<f64>>(out: &[T], reference: &[f64]) -> f64 {
     if out.len() == reference.len() && error.is_finite() { error } else { f64::INFINITY }
 }
 
-/// The `distance` between the result of `run` and `reference`. The distance is infinite if a second run gives a
-/// different result.
+/// Runs `run` twice. If the two results differ, returns infinity. Otherwise, returns the `distance` between the result
+/// and `reference`.
 fn measure<T: Copy + Into<f64> + PartialEq>(reference: &[f64], run: impl Fn() -> Result<Vec<T>>) -> Result<f64> {
     let out = run()?;
     Ok(if out == run()? { distance(&out, reference) } else { f64::INFINITY })

@@ -53,9 +53,10 @@
 //! the support, κ = 0.
 //!
 //! **Skill horizon.** N is at most the horizon up to which the model beats persistence on the hold-out, for every
-//! learned signal that has a hard limit or affects the objective ([`SkillHorizon`]). States with a known equation never
-//! shorten the horizon. If the horizon is shortened, the limits on totals are reduced in proportion. The total of a
-//! control since the start of a daily period counts towards the limits of that period ([`daily_totals`]).
+//! learned signal that has a hard limit or affects the objective ([`SkillHorizon`]). For states whose equation is
+//! known, the accuracy of the forecasts does not limit the horizon. If the horizon is shortened, the limits on totals
+//! are reduced in proportion. The total of a control since the start of a daily period counts towards the limits of
+//! that period ([`daily_totals`]).
 //!
 //! **Disturbance observer.** After each step, b ← b + L (e − b), with the one-step prediction error e and the gain L =
 //! `correction`. Even if the model is biased, the disturbance observer lets signals reach their set-points without a

@@ -29,7 +29,7 @@ pub(in crate::control) struct Setup<'a> {
     pub residuals: Option<Residuals>,
     /// Number of frames in the window of a rollout.
     pub depth: usize,
-    /// Schema columns of the planned controls.
+    /// Indices of the planned controls among the columns of the schema.
     pub controls: Vec<usize>,
     /// `[controls]`: `Some` if the plan sets the order-up-to level of the control instead of the control itself.
     pub orders: Vec<Option<OrderUpTo>>,
@@ -134,8 +134,8 @@ impl<'a> Setup<'a> {
         setup
     }
 
-    /// Number of frames that plans read: the window of a rollout, or the longest limited daily period if that is
-    /// longer.
+    /// Number of frames that a planner needs. This is the number of frames that a rollout reads, or, if larger, the
+    /// number of steps in the longest daily period with a limit, plus two.
     pub fn history(&self) -> usize {
         let steps = |minutes: u32| (i64::from(minutes) * 60_000 / self.dynamics.step_ms().max(1)) as usize;
         let longest = self.limits.totals.iter().filter_map(|t| t.daily).map(|d| steps(d.minutes())).max();

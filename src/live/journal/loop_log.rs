@@ -31,8 +31,8 @@ struct TagColumns {
 }
 
 impl LoopLog {
-    /// Creates an empty log. `controls` contains the schema columns of all controls, and `kpis` the names of KPIs that
-    /// are not signals.
+    /// Creates an empty log. `controls` contains the column indices of all controls in the schema, and `kpis` the names
+    /// of KPIs that are not signals.
     pub fn new(file: &Path, log: &LogSpec, tags: &Tags, controls: &[usize], kpis: &[String]) -> Self {
         let mut names: Vec<String> = Vec::new();
         let mut index = |name: String| match names.iter().position(|n| *n == name) {

@@ -1,4 +1,4 @@
-//! Tests of logs that contain the rows of several things, such as zones.
+//! Tests of logs that contain the rows of several entities, such as zones.
 
 use tempfile::TempDir;
 

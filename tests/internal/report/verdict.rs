@@ -112,7 +112,8 @@ fn a_case_that_moves_a_control_that_is_not_identified_shows_no_saving() {
     let figures = text.split("Tested settings").next().unwrap();
     assert!(!figures.contains("EUR"), "{figures}");
 
-    // A plan may differ from the baseline by as much as the control moved independently of other signals in the log.
+    // The log identifies the effect of a plan if the independent movement of the control in the log is larger than the
+    // difference between the plan and the baseline.
     identification.own_movement = 10.0 * difference;
     results.model.identification = vec![identification.clone()];
     assert!(front(&results).contains("Do run “mpc”"), "{}", front(&results));

@@ -251,7 +251,7 @@ fn missing_credentials_and_unreachable_services_are_named() {
     let ended = plant.import_with("--from s3://logs/x/", &[&[("AWS_ENDPOINT_URL", url.as_str())], &keys[..]].concat());
     assert_eq!(ended.code, Some(66), "{}", ended.err);
     ended.says(&["s3://logs/x/", "check the network"]);
-    // the service that grants the credentials of a machine does not answer either
+    // no keys are set, and the metadata service, which gives credentials to cloud machines, does not answer
     let ended = plant.import_with("--from s3://logs/x/", &[("AWS_METADATA_ENDPOINT", url.as_str())]);
     assert_eq!(ended.code, Some(66), "{}", ended.err);
     ended.says(&["no credentials", "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"]);
