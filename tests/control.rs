@@ -522,7 +522,7 @@ fn violated_soft_limits_are_named_in_the_summary() {
     );
     // In the first five steps, the temperature differences are 15, 18.5, 20, 13 and 16 K. The last step is not
     // complete.
-    assert!(text.contains("difference was outside [0, 16] in 2 of 5 values, by at most 4.0000 K"), "{text}");
+    assert!(text.contains("difference was outside [0, 16] for 2 of 5 values, by at most 4.0000 K"), "{text}");
     let summary: Value = serde_json::from_str(&run(&["--json", "--quiet"]).stderr).unwrap();
     let limit = &summary["soft_limits"]["room_temp"];
     assert_eq!(
