@@ -46,7 +46,10 @@ impl<'a> Batches<'a> {
     pub fn new(file: &'a LogFile, select: &[(&str, Decoding)]) -> Result<Self> {
         let index = |name: &str| {
             let at = file.columns.iter().position(|c| c.name == name);
-            at.ok_or_else(|| Error::Internal(format!("{} has no column `{name}`", file.name)))
+            at.ok_or_else(|| {
+                let cause = format!("{} has no column `{name}`, which another file of the log has", file.name);
+                Error::Data(format!("{cause}; use a folder for each plant, or combine the files with `twinopt import`"))
+            })
         };
         let columns = select.iter().map(|(name, _)| index(name)).collect::<Result<Vec<_>>>()?;
         let coded = columns

@@ -7,6 +7,7 @@ use super::duration::hours_text;
 use super::losing;
 use super::number::{self, PROSE, with_unit};
 use super::saving::Words;
+use super::stores::end_contents;
 use super::text::{capitalised, lead, list, readable, short, tag};
 use super::{caveats, runs};
 
@@ -62,6 +63,15 @@ pub fn alarms(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> Vec
                 list(&perfect, 3)
             ));
         }
+    }
+    if let Some(pick) = ranked.first()
+        && let Some((run, text)) = pick.runs.iter().find_map(|r| Some((r, end_contents(r.case).next()?)))
+    {
+        out.push(format!(
+            "In “{}”, “{}” {text}.",
+            short(&readable(&run.scenario.name), 30),
+            short(&readable(pick.case), 40)
+        ));
     }
     // Omits notes on models that were not chosen, and notes on how the chosen model was fitted. Notes on coverage are
     // omitted because a separate sentence reports intervals that are too narrow. Notes on effects are omitted because

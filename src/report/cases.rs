@@ -1,7 +1,7 @@
 //! A case with its results in all scenarios and the answer of the report.
 
 use crate::scenario::results::{
-    AnnualResult, ControlIdentification, Difference, Economics, LimitUse, OptimismCheck, SupportShare,
+    AnnualResult, ControlEffect, ControlIdentification, Difference, Economics, LimitUse, OptimismCheck, SupportShare,
 };
 
 use super::runs::CaseRun;
@@ -67,6 +67,8 @@ pub struct RankedCase<'a> {
     pub tolerated: Vec<(CaseRun<'a>, &'a LimitUse)>,
     /// Controls that the case moves although their effects cannot be identified from the log.
     pub unidentified: Vec<&'a ControlIdentification>,
+    /// Effects of moved controls on the cost that the log contradicts and for which savings are not corrected.
+    pub contradicted: Vec<&'a ControlEffect>,
     /// Reasons for caution.
     pub caveats: Vec<String>,
     pub answer: Answer,

@@ -1,6 +1,8 @@
 //! The reasons for caution that change the answer from “do” to “try”, and the reasons that exclude a case.
 
-use crate::scenario::results::{ControlIdentification, IdentificationLevel, ReplayCheck, Results, Score};
+use crate::scenario::results::{
+    ControlEffect, ControlIdentification, IdentificationLevel, ReplayCheck, Results, Score,
+};
 
 use super::cases::RankedCase;
 use super::number;
@@ -15,6 +17,9 @@ const LOW_END: f64 = 0.2;
 pub const OUTSIDE_TRY: f64 = 0.05;
 /// A case that spends more than this fraction of the time outside the logged range is excluded (not tuned).
 pub const OUTSIDE_DONT: f64 = 0.5;
+/// A case that depends on an effect of the model is undecided if the effect in the log differs by more than this
+/// fraction of the larger effect (not tuned).
+const MAX_EFFECT_ERROR: f64 = 0.5;
 /// A 90 % interval counts as too narrow if its measured coverage at the control horizon is below this value (not
 /// tuned).
 pub const MIN_COVERAGE: f64 = 0.8;
@@ -119,6 +124,20 @@ pub fn scores_at_horizon(results: &Results) -> Vec<&Score> {
 pub fn unidentified<'a>(results: &'a Results, runs: &[CaseRun<'a>]) -> Vec<&'a ControlIdentification> {
     let of_level = |level| results.model.identification.iter().filter(move |i| i.level == level);
     of_level(IdentificationLevel::NotIdentified).filter(|i| moves(runs, i)).collect()
+}
+
+/// Effects of the moved controls on signals that the cost or the objective reads, if the log contradicts them by more
+/// than [`MAX_EFFECT_ERROR`] and savings are not corrected for the difference.
+pub fn contradicted<'a>(results: &'a Results, runs: &[CaseRun<'a>]) -> Vec<&'a ControlEffect> {
+    let paid = |name: &String| results.cash.as_ref().is_some_and(|c| c.kpis.contains(name));
+    let kpis = || runs.iter().flat_map(|r| &r.case.kpis).filter(|k| k.price.is_some_and(|p| p != 0.0) || paid(&k.name));
+    let moved = |control: &str| {
+        let uses = runs.iter().flat_map(|r| &r.case.controls).filter(|c| c.signal == control);
+        uses.map(|c| c.rms_difference.unwrap_or((c.mean - c.baseline_mean).abs())).any(|d| d > 0.0)
+    };
+    let is_large = |e: &ControlEffect| e.error.abs() > MAX_EFFECT_ERROR * e.model.abs().max((e.model + e.error).abs());
+    let effects = results.model.effects.iter().filter(|e| e.accumulation.is_none() && !e.agrees() && is_large(e));
+    effects.filter(|e| moved(&e.control) && kpis().any(|k| k.signals.contains(&e.signal))).collect()
 }
 
 /// Whether the case moves a control further from the baseline than the control moved independently in the log.

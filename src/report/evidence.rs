@@ -105,7 +105,7 @@ fn forecasts(results: &Results, outside: f64, planned: bool) -> Vec<(&'static st
         let range = if outside > OUTSIDE_TRY { " within the logged range" } else { "" };
         let exceptions = match without_skill.as_slice() {
             [] => String::new(),
-            [one] => format!(", except for {one}"),
+            [one] => format!(", none for {one}"),
             more => format!(" for {} of {} signals", scores.len() - more.len(), scores.len()),
         };
         out.push((

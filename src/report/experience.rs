@@ -21,7 +21,11 @@ pub fn beyond(case: &CaseResult) -> String {
             true => (i.run[1], i.logged[1], "reaches", "up to"),
             false => (i.run[0], i.logged[0], "falls to", "down to"),
         };
-        let values = number::aligned(&[reached, logged], PROSE);
+        // Values of different size are not aligned, because the smaller one would be rounded too much.
+        let values = match reached.abs() > 10.0 * logged.abs() {
+            true => vec![number::plain(reached, PROSE), number::plain(logged, PROSE)],
+            false => number::aligned(&[reached, logged], PROSE),
+        };
         format!(
             "{} {verb} {}, logged {end} {}",
             tag(&i.signal, 40),

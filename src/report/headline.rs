@@ -57,19 +57,26 @@ pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (
                     .take(2)
                     .map(|c| format!("{}. Test this control on the plant first.", c.reason())),
             );
+            because.extend(pick.contradicted.iter().take(1).map(|e| {
+                format!(
+                    "The log contradicts the effect of {} on {} in the model (see “Needs attention”).",
+                    tag(&e.control, 40),
+                    tag(&e.signal, 40)
+                )
+            }));
             return (pick.answer, format!("Unknown whether “{case}” helps: the log is inconclusive."), because);
-        }
-        Answer::Dont if pick.runs.iter().all(|r| r.case.kpis.iter().all(|k| k.samples.len() == 1)) => {
-            because.push(format!("The best case, “{case}”, {gain} in the only simulated future."));
-            "Don’t change anything yet: one simulated future cannot show whether the saving is real. Increase `particles`; if \
-             there are no ensemble members, test the change on the plant."
-                .into()
         }
         Answer::Dont if pick.objective.mean <= 0.0 => {
             let outweighed = if pick.saving.value.mean > 0.0 { ", but penalties outweigh this saving" } else { "" };
             because.push(format!("The best case, “{case}”, {gain}{outweighed}."));
             because.extend(losing::reason(pick).map(|why| format!("{}.", capitalised(&why))));
             "Don’t change anything: no case is better than the present operation.".into()
+        }
+        Answer::Dont if pick.runs.iter().all(|r| r.case.kpis.iter().all(|k| k.samples.len() == 1)) => {
+            because.push(format!("The best case, “{case}”, {gain} in the only simulated future."));
+            "Don’t change anything yet: one simulated future cannot show whether the saving is real. Increase `particles`. A twin of \
+             exact equations has only one future, so test the change on the plant."
+                .into()
         }
         Answer::Dont if !pick.is_better() => {
             because.push(format!("The best case, “{case}”, {gain}. This difference may be due to chance."));

@@ -8,6 +8,7 @@ use crate::scenario::results::{
 use super::clock::Clock;
 use super::colours::Colours;
 use super::number::{self, PROSE, Quantity, allowed_range, with_unit};
+use super::stores::end_contents;
 use super::table::{Column, Table, cost_row, kpi_rows, objective_row};
 use super::text::{Markup, list, marked, readable, short, tag};
 use super::trends::{ChartFigure, charts};
@@ -223,7 +224,13 @@ fn case_facts(c: &CaseResult, colours: &Colours<'_>) -> CaseFacts {
         colour: colours.get(&c.name),
         controller: c.controller.clone(),
         perfect_forecast: list(&perfect, 4),
-        notes: c.notes.iter().cloned().chain(c.optimism_check.as_ref().and_then(optimism_check)).collect(),
+        notes: c
+            .notes
+            .iter()
+            .cloned()
+            .chain(end_contents(c))
+            .chain(c.optimism_check.as_ref().and_then(optimism_check))
+            .collect(),
         inside: number::percent(c.support.inside),
         edge: number::percent(c.support.edge),
         outside: number::percent(c.support.outside),

@@ -15,7 +15,7 @@
 use crate::scenario::results::{AnnualResult, Difference, OptimismCheck, Results, SupportShare};
 
 use super::cases::{Answer, RankedCase};
-use super::caveats::{OUTSIDE_DONT, caveats, unidentified};
+use super::caveats::{OUTSIDE_DONT, caveats, contradicted, unidentified};
 use super::number;
 use super::runs::{CaseRun, completed};
 use super::saving::{self, Saving};
@@ -90,6 +90,7 @@ fn assess<'a>(results: &'a Results, name: &'a str) -> Option<RankedCase<'a>> {
         violated,
         tolerated,
         unidentified: unidentified(results, &runs),
+        contradicted: contradicted(results, &runs),
         caveats: Vec::new(),
         answer: Answer::Dont,
         runs,
@@ -97,7 +98,7 @@ fn assess<'a>(results: &'a Results, name: &'a str) -> Option<RankedCase<'a>> {
     pick.caveats = caveats(results, &pick);
     let bad = !pick.violated.is_empty() || support.outside > OUTSIDE_DONT || !pick.is_better();
     pick.answer = match (bad || pick.loses_money(), pick.caveats.is_empty()) {
-        _ if !pick.unidentified.is_empty() => Answer::Unknown,
+        _ if !pick.unidentified.is_empty() || !pick.contradicted.is_empty() => Answer::Unknown,
         (true, _) => Answer::Dont,
         (false, false) => Answer::Try,
         (false, true) => Answer::Do,

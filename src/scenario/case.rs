@@ -242,6 +242,10 @@ impl Case {
                 .chain(self.run.gate_use.and_then(describe::gate))
                 .chain(self.run.plan_gap.and_then(|gap| gap.text()))
                 .collect(),
+            end_contents: compared.map_or_else(Vec::new, |b| {
+                let (case, before) = (&simulated.trajectory, &b.run.simulated.trajectory);
+                summary::end_contents(&plant.stores(compiled), case, before)
+            }),
             unseen: self.run.sight.iter().find(|(sight, _)| *sight == Sight::None).map(|(_, text)| text.clone()),
             optimism_check: self.run.optimism_check,
         }

@@ -116,6 +116,14 @@ impl Plant {
         compiled.delays(&self.schema, model, &self.card.responses, settings).first().copied()
     }
 
+    /// Columns of the states with a known balance from which an added unit does not disappear within the control
+    /// horizon.
+    pub fn stores(&self, compiled: &Compiled) -> Vec<usize> {
+        let balances = compiled.equations.next.iter().filter(|n| n.program.reads.contains(&(n.signal, 0)));
+        let keeps = |s: &usize| self.retention(compiled, *s).powf(self.card.horizon as f64) >= RETENTION;
+        balances.map(|n| n.signal).filter(keeps).collect()
+    }
+
     /// Fraction of an added unit of the `state` that remains after one step: the median derivative of the known
     /// equation over rows of the log.
     fn retention(&self, compiled: &Compiled, state: usize) -> f64 {

@@ -156,6 +156,10 @@ pub struct CaseResult {
     /// Remarks on the controller, e.g. that its horizon was shortened.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Stores that contain more or less than in the baseline at the end of the scenario. The saving does not include
+    /// the value of this difference.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub end_contents: Vec<EndContent>,
     /// Clause about effects that occur only after a plan has ended; `None` if the first move of a plan takes effect
     /// before the plan ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -279,6 +283,16 @@ pub struct HourRange {
     pub from: usize,
     pub to: usize,
     pub range: ValueRange,
+}
+
+/// The content of a store at the end of a scenario, for a case and for the baseline, if they differ.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EndContent {
+    pub signal: String,
+    pub unit: String,
+    /// Mean over the simulated futures.
+    pub case: f64,
+    pub baseline: f64,
 }
 
 /// The range of an input of the model.

@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 
 use super::plant::Plant;
-use super::results::{ControlUse, KpiResult, LimitKind, LimitUse, Setting, SupportShare, Trend};
+use super::results::{ControlUse, EndContent, KpiResult, LimitKind, LimitUse, Setting, SupportShare, Trend};
 use super::setting;
 use super::stop::stop_rule;
 use crate::schema::{Bounds, Role};
@@ -15,8 +15,30 @@ use crate::value::{Difference, Estimate, Kpi};
 /// Maximum number of points in a trend chart: two per pixel at a width of 300 pixels (not tuned).
 const TREND_POINTS: usize = 600;
 
+/// Smallest reported difference between the contents of a store, relative to the range of the contents (not tuned).
+const MIN_DIFFERENCE: f64 = 0.05;
+
 fn finite(v: f64) -> Option<f64> {
     v.is_finite().then_some(v)
+}
+
+/// The contents of the `stores` that differ between two runs at the end by more than [`MIN_DIFFERENCE`] of the range of
+/// the contents in both runs.
+pub fn end_contents(stores: &[usize], case: &Trajectory, baseline: &Trajectory) -> Vec<EndContent> {
+    let end = |t: &Trajectory, s: usize| t.steps.checked_sub(1).map(|last| mean_or_zero(t.at(s, last)));
+    let content = |&s: &usize| {
+        let (own, before) = (end(case, s)?, end(baseline, s)?);
+        let values = || case.columns[s].iter().chain(&baseline.columns[s]).copied().filter(|v| v.is_finite());
+        let range = values().fold(f64::NEG_INFINITY, f64::max) - values().fold(f64::INFINITY, f64::min);
+        let signal = &case.schema.signals[s];
+        ((own - before).abs() > MIN_DIFFERENCE * range).then(|| EndContent {
+            signal: signal.name.clone(),
+            unit: signal.unit.text.clone(),
+            case: own,
+            baseline: before,
+        })
+    };
+    stores.iter().filter_map(content).collect()
 }
 
 /// Prepares `values` for JSON, which has no NaN: entries that are not finite become `None`.

@@ -287,6 +287,7 @@ fn case(w: &Weather, k: usize) -> CaseResult {
         controller: CASES[k].1.into(),
         perfect_forecast: Vec::new(),
         notes: Vec::new(),
+        end_contents: Vec::new(),
         optimism_check: None,
         kpis: kpis(w, k, 1.0),
         objective: estimate(total(&n), 0.014 * total(&n)),

@@ -1,7 +1,9 @@
 //! Tests of the verdict on page one of a report.
 
 use twinopt::report::render;
-use twinopt::scenario::results::{ControlIdentification, IdentificationLevel, LimitKind, OptimismCheck, Results};
+use twinopt::scenario::results::{
+    ControlEffect, ControlIdentification, EndContent, IdentificationLevel, LimitKind, OptimismCheck, Results,
+};
 
 use super::{between, fixture, visible};
 
@@ -212,4 +214,47 @@ fn violations_of_a_soft_limit_count_over_all_scenarios() {
     );
     violate(&mut results, now + 0.05);
     assert!(!front(&results).contains("Try “mpc”"), "{}", front(&results));
+}
+
+/// The model and the log may disagree about an effect that no correction removes. The saving is then unknown, however
+/// narrow its interval is.
+#[test]
+fn a_contradicted_effect_on_the_cost_gives_no_promise() {
+    let effect = |error: f64, accumulation| ControlEffect {
+        control: "supply_setpoint".into(),
+        signal: "total_power".into(),
+        unit: "kW/degC".into(),
+        window: 24,
+        hours: 4.0,
+        model: -0.4,
+        members: vec![0.0, 0.01, -0.01],
+        inflation: 1.0,
+        error,
+        se: 0.02,
+        blocks: 60.0,
+        accumulation,
+    };
+    for (error, accumulation, is_unknown) in
+        [(0.41, None, true), (0.41, Some(1.0), false), (0.1, None, false), (-0.5, None, true)]
+    {
+        let mut results = fixture::datacenter();
+        results.model.effects = vec![effect(error, accumulation)];
+        let text = visible(&render(&results).unwrap());
+        let unknown =
+            text.contains("Unknown whether “mpc” helps") && text.contains("The log contradicts the effect of");
+        assert_eq!(unknown, is_unknown, "{error} {accumulation:?}: {}", &text[..600.min(text.len())]);
+    }
+}
+
+#[test]
+fn stores_that_end_at_another_content_are_named_on_page_one() {
+    let mut results = fixture::datacenter();
+    let content = EndContent { signal: "tank".into(), unit: "kWh".into(), case: 0.0, baseline: 153.5 };
+    results.scenarios[0].cases[2].end_contents = vec![content.clone()];
+    results.scenarios[1].cases[2].end_contents = vec![content];
+    let html = render(&results).unwrap();
+    let front = visible(between(&html, "<section class=\"front", "</section>"));
+    let text = front.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("ends with tank at 0") && text.contains("the baseline at 154 kWh"), "{text}");
+    assert!(text.contains("the saving does not include this difference"), "{text}");
 }
