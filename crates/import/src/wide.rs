@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use polars::prelude::*;
 
-use crate::error::{Error, Result, plural};
+use crate::error::{Error, Result, list, plural};
 use crate::frame::{FILE, FileFrame};
 use crate::layout;
 use crate::merge::{Duplicates, Keep, Runs, Values};
@@ -48,6 +48,15 @@ pub fn columns(frames: &[FileFrame], source: &Source, time: &[String], notes: &m
     }
     if !source.select.is_empty() {
         names.retain(|n| source.select.contains(n));
+    }
+    let without = |name: &str| -> Vec<String> {
+        frames.iter().filter(|f| f.frame.column(name).is_err()).map(|f| f.name.clone()).collect()
+    };
+    // If no column is in all files, each file probably contains the columns of other tags.
+    if names.iter().any(|name| without(name).is_empty()) {
+        for (name, files) in names.iter().map(|name| (name, without(name))).filter(|(_, files)| !files.is_empty()) {
+            notes.push(format!("`{name}` is missing from {}, so it has no values there", list(&files, 3)));
+        }
     }
     let mut out = Vec::new();
     for name in names {

@@ -178,3 +178,17 @@ fn quotes_and_units_in_names() {
     let recipe = std::fs::read_to_string(plant.path("data/p/import.toml")).unwrap();
     assert!(recipe.contains("\"Temp (°C)\" = \"°C\"") && recipe.contains("\"Flow [m³/h]\" = \"m³/h\""), "{recipe}");
 }
+
+#[test]
+fn a_column_that_a_file_lacks_is_named() {
+    let plant = Plant::new(&[]);
+    let file = |month: u32, columns: &str, values: &str| {
+        let rows = (0..24).map(|h| format!("2024-{month:02}-01 {h:02}:00,{values}\n")).collect::<String>();
+        format!("time,{columns}\n{rows}")
+    };
+    plant.write("export/a.csv", file(1, "flow,heat", "1.5,20").as_bytes());
+    plant.write("export/b.csv", file(2, "flow", "1.5").as_bytes());
+    let ended = plant.imported("--from export/*.csv --timezone UTC");
+    ended.says(&["`heat` is missing from ", "b.csv, so it has no values there"]);
+    assert_eq!(plant.numbers("heat").iter().filter(|v| v.is_nan()).count(), 24);
+}
