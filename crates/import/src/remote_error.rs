@@ -201,7 +201,7 @@ mod tests {
         let changed = Cause::Changed { key: "a".into(), listed: 1, received: 2 };
         for (cause, texts) in [
             (Cause::Silence(Duration::from_secs(60)), &["s3://b/x/", "nothing for 60 s", "network"][..]),
-            (changed, &["2 bytes", "says 1", "repeat"]),
+            (changed, &["2 bytes", "but 1 in the list", "repeat"]),
             (
                 Cause::Store(StoreError::NotFound { path: String::new(), source: "404".into() }),
                 &["no bucket `b`", "AWS_ENDPOINT_URL"],

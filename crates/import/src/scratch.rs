@@ -1,6 +1,7 @@
 //! The temporary folder for downloaded objects. The folder is removed when the import ends.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
@@ -34,7 +35,8 @@ impl Scratch {
     pub fn new() -> Result<Self> {
         let parent = std::env::temp_dir();
         remove_abandoned(&parent, SystemTime::now());
-        let created = tempfile::Builder::new().prefix(NAME).tempdir_in(&parent);
+        let private = fs::Permissions::from_mode(0o700);
+        let created = tempfile::Builder::new().prefix(NAME).permissions(private).tempdir_in(&parent);
         let created = created.map_err(|e| Error::write(&parent, e))?;
         let folder = created.path().to_path_buf();
         progress::scratch(&folder);
@@ -114,7 +116,6 @@ mod tests {
 
     #[test]
     fn the_folder_is_private_and_objects_that_do_not_fit_are_refused() {
-        use std::os::unix::fs::PermissionsExt as _;
         let mut scratch = Scratch::new().unwrap();
         let folder = scratch.folder.clone();
         assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);

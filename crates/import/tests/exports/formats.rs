@@ -43,7 +43,7 @@ fn a_german_export_in_latin_1() {
     ended.says(&[
         "CSV `;`, Windows-1252",
         "decimal comma",
-        "2 lines before the data skipped",
+        "skipped: 2 lines before the data",
         "`Rücklauf TI101` °C",
         "every 30min",
     ]);

@@ -40,7 +40,7 @@ fn values_of_other_sources_are_joined_by_time() {
 #[test]
 fn means_over_steps() {
     let plant = Plant::new(&[("p.csv", &plant_csv())]);
-    plant.imported("--from p.csv --every 1h").says(&["numbers are means over 1h"]);
+    plant.imported("--from p.csv --every 1h").says(&["in each step of 1h, numbers are averaged"]);
     // the mean of six consecutive numbers
     let right: Vec<f64> = (0..72).map(|h| 6.0 * f64::from(h) + 2.5).collect();
     assert_numbers(&plant.numbers("power"), &right);
