@@ -1,5 +1,8 @@
 //! How close plans are to their optimum.
 
+/// Gaps below this value are not reported (not tuned).
+const NEGLIGIBLE: f64 = 1e-3;
+
 /// Relative differences between the costs of the plans in a run and their lower bounds.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct PlanGap {
@@ -26,10 +29,10 @@ impl PlanGap {
         self.largest = self.largest.max(other.largest);
     }
 
-    /// A clause that tells users the size of the gaps; `None` if no plan has a bound.
+    /// A clause that tells users the size of the gaps; `None` if no plan has a bound, or if all gaps are negligible.
     pub fn text(&self) -> Option<String> {
         let mean = self.sum / self.plans as f64;
-        (self.plans > 0).then(|| {
+        (self.largest >= NEGLIGIBLE).then(|| {
             format!(
                 "the cost of the plans exceeds its lower bound by {:.2} % on average, and by {:.2} % at most",
                 100.0 * mean,
