@@ -31,7 +31,7 @@ fn the_baseline_of_an_unchanged_scenario_is_the_measured_run() {
     let winter = room.text("scenarios/room/winter.toml");
     let result = scenario(&room, "winter", &winter);
     assert_eq!(result["noise"], "recorded");
-    assert!(result["noise_note"].as_str().unwrap().contains("errors of the model in the log"), "{result:#}");
+    assert!(result["noise_note"].as_str().unwrap().contains("recorded errors in predicting the log"), "{result:#}");
     // 2024-02-20 is day 50 of the log.
     let [cost, discomfort] = measured(50 * 24, 53 * 24);
     for (kpi, value) in [("energy_cost", cost), ("discomfort", discomfort)] {
