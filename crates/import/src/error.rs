@@ -69,7 +69,7 @@ fn grouped(n: usize) -> String {
     out
 }
 
-/// Names for a message, of which only the first [`Names::SHOWN`] are kept. Displays these, and the number of the
+/// Names for a message, of which only the first `Names::SHOWN` are kept. Displays these, and the number of the
 /// others.
 #[derive(Debug, Default)]
 pub struct Names {
