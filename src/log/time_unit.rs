@@ -14,7 +14,7 @@ const SPREADSHEET_DAYS: std::ops::RangeInclusive<f64> = 32_874.0..=80_000.0;
 /// The years 1990 to 2100, which contain almost every log, in seconds since 1970.
 const USUAL: std::ops::Range<f64> = 6.3e8..4.1e9;
 /// A spreadsheet time is rounded to the nearest whole second if it differs from this second by at most this many µs,
-/// because a spreadsheet stores only about 11 digits of a date.
+/// because exported dates often have only about 11 significant digits.
 const SPREADSHEET_ERROR: f64 = 50_000.0;
 
 impl TimeUnit {
