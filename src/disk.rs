@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::hash::{BuildHasher, Hasher};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::caught::catch;
 use crate::error::{Error, Result};
@@ -74,12 +74,9 @@ pub fn read_if_present(path: &Path) -> io::Result<Option<Vec<u8>>> {
 
 /// Writes the file `path` atomically: a temporary file in the same folder is written, synced and then renamed.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let staged = path.with_file_name(temporary_name(&name));
+    let staged = staged_path(path);
     let write = || {
-        let mut file = File::create_new(&staged)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
+        write_new(&staged, bytes)?;
         fs::rename(&staged, path)?;
         sync_parent(path)
     };
@@ -89,21 +86,26 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
+/// The path of a new temporary file in the folder of `path`.
+fn staged_path(path: &Path) -> PathBuf {
+    path.with_file_name(temporary_name(&path.file_name().unwrap_or_default().to_string_lossy()))
+}
+
+/// Writes and syncs the new file `path`.
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create_new(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
 /// Creates the file `path` atomically: a temporary file in the same folder is written, synced and then linked, so that
 /// readers find only a complete file.
 ///
 /// # Errors
 /// An error if the file exists, even if another process creates it at the same time.
 pub fn create_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let staged = path.with_file_name(temporary_name(&name));
-    let write = || {
-        let mut file = File::create_new(&staged)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::hard_link(&staged, path)
-    };
-    let written = write();
+    let staged = staged_path(path);
+    let written = write_new(&staged, bytes).and_then(|()| fs::hard_link(&staged, path));
     // the file is complete, even if its temporary name cannot be removed
     remove(&staged);
     written.and_then(|()| sync_parent(path)).map_err(|e| Error::write(path, e))

@@ -1,7 +1,7 @@
 //! The reasons for caution that change the answer from “do” to “try”, and the reasons that exclude a case.
 
 use crate::scenario::results::{
-    ControlEffect, ControlIdentification, IdentificationLevel, ReplayCheck, Results, Score,
+    ControlEffect, ControlIdentification, ControlUse, IdentificationLevel, KpiResult, ReplayCheck, Results, Score,
 };
 
 use super::cases::RankedCase;
@@ -129,11 +129,9 @@ pub fn unidentified<'a>(results: &'a Results, runs: &[CaseRun<'a>]) -> Vec<&'a C
 /// Effects of the moved controls on signals that the cost or the objective reads, if the log contradicts them by more
 /// than [`MAX_EFFECT_ERROR`] and savings are not corrected for the difference.
 pub fn contradicted<'a>(results: &'a Results, runs: &[CaseRun<'a>]) -> Vec<&'a ControlEffect> {
-    let paid = |name: &String| results.cash.as_ref().is_some_and(|c| c.kpis.contains(name));
-    let kpis = || runs.iter().flat_map(|r| &r.case.kpis).filter(|k| k.price.is_some_and(|p| p != 0.0) || paid(&k.name));
+    let kpis = || runs.iter().flat_map(|r| &r.case.kpis).filter(|k| is_valued(results, k));
     let moved = |control: &str| {
-        let uses = runs.iter().flat_map(|r| &r.case.controls).filter(|c| c.signal == control);
-        uses.map(|c| c.rms_difference.unwrap_or((c.mean - c.baseline_mean).abs())).any(|d| d > 0.0)
+        runs.iter().flat_map(|r| &r.case.controls).any(|c| c.signal == control && from_baseline(c) > 0.0)
     };
     let is_large = |e: &ControlEffect| e.error.abs() > MAX_EFFECT_ERROR * e.model.abs().max((e.model + e.error).abs());
     let effects = results.model.effects.iter().filter(|e| e.accumulation.is_none() && !e.agrees() && is_large(e));
@@ -143,20 +141,30 @@ pub fn contradicted<'a>(results: &'a Results, runs: &[CaseRun<'a>]) -> Vec<&'a C
 /// Whether the case moves a control further from the baseline than the control moved independently in the log.
 fn moves(runs: &[CaseRun<'_>], control: &ControlIdentification) -> bool {
     runs.iter().flat_map(|r| &r.case.controls).filter(|c| c.signal == control.control).any(|c| {
-        let difference = c.rms_difference.unwrap_or((c.mean - c.baseline_mean).abs());
+        let difference = from_baseline(c);
         let rounding = 1e-6 * c.mean.abs().max(c.baseline_mean.abs());
         difference > control.own_movement.max(rounding)
     })
 }
 
+/// Distance of a control from the baseline.
+fn from_baseline(used: &ControlUse) -> f64 {
+    used.rms_difference.unwrap_or((used.mean - used.baseline_mean).abs())
+}
+
+/// Whether the KPI has a price or contributes to the benefit.
+fn is_valued(results: &Results, kpi: &KpiResult) -> bool {
+    let is_paid = results.cash.as_ref().is_some_and(|c| c.kpis.contains(&kpi.name));
+    is_paid || kpi.price.is_some_and(|p| p != 0.0)
+}
+
 /// Replay checks of the KPIs that have a price or contribute to the benefit.
 pub fn priced_replays(results: &Results) -> impl Iterator<Item = &ReplayCheck> {
-    let paid = |name: &String| results.cash.as_ref().is_some_and(|c| c.kpis.contains(name));
     let priced: Vec<&str> = completed(results)
         .take(1)
         .flat_map(|s| s.cases.iter().take(1))
         .flat_map(|c| &c.kpis)
-        .filter(|k| k.price.is_some_and(|p| p != 0.0) || paid(&k.name))
+        .filter(|k| is_valued(results, k))
         .map(|k| k.name.as_str())
         .collect();
     results.model.replay.iter().filter(move |r| priced.contains(&r.kpi.as_str()))
