@@ -21,6 +21,7 @@ mod spans;
 mod tags;
 mod trial;
 mod units;
+mod words;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -219,6 +220,13 @@ impl Draft {
             return Self::of_entity(name, source, columns, Some(&column));
         }
         let mut read = draft.read(source);
+        // a step of a day over which the log has no rows, such as a weekend, ends a segment
+        let zone = draft.parse(source).and_then(|(loaded, _)| loaded.value.zone().ok());
+        let free = read.as_ref().zip(zone).filter(|_| step.ms() == spans::DAY);
+        if let Some(days) = free.and_then(|(grid, zone)| log::free_days(&grid.log, zone)) {
+            draft.lines.settings.push(format!("max_gap = \"{step}\"    # guess: there are no rows on {days}"));
+            read = draft.read(source);
+        }
         while let Some(longer) = read.as_ref().and_then(|grid| spans::without_holes(&grid.log, draft.step)) {
             draft.step = longer;
             draft.step_reason = format!("longer than the sample time of {sampling}, at which many samples are missing");

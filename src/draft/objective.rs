@@ -28,7 +28,9 @@ pub(super) fn main_signal(signals: &[Guess]) -> Option<usize> {
 /// The signal that measures the energy or power to be saved.
 fn consumption(signals: &[Guess]) -> Option<usize> {
     let is = |s: &Guess| {
-        let power = ["W", "kW", "MW"].contains(&s.unit.as_str()) && s.column.to_lowercase().contains("power");
+        let column = s.column.to_lowercase();
+        let named = ["power", "electr", "elektr", "elettr"].iter().any(|w| column.contains(w));
+        let power = ["W", "kW", "MW"].contains(&s.unit.as_str()) && named;
         let energy = ["Wh", "kWh", "MWh"].contains(&s.unit.as_str()) && s.kind.is_some();
         s.role == Role::Output && (power || energy)
     };

@@ -2,6 +2,7 @@
 
 use super::tags::{Attribute, Tag};
 use super::units;
+use super::words::{MACHINES, MEASURED, OTHER_LANGUAGES, WORDS};
 use crate::log::{self, ColumnKind, ColumnSummary};
 use crate::schema::Role;
 use crate::units::Unit;
@@ -26,111 +27,6 @@ pub(super) struct Guess {
     pub max: f64,
 }
 
-/// Words in column names and the roles that they suggest. The first word in this list that occurs in the name is used.
-const WORDS: [(&str, Role); 84] = [
-    ("außen", Role::Disturbance),
-    ("aussen", Role::Disturbance),
-    ("ventil", Role::Control),
-    ("drehzahl", Role::Control),
-    ("leistung", Role::Output),
-    ("verbrauch", Role::Output),
-    ("outdoor", Role::Disturbance),
-    ("outside", Role::Disturbance),
-    ("ambient", Role::Disturbance),
-    ("weather", Role::Disturbance),
-    ("wetbulb", Role::Disturbance),
-    ("wet_bulb", Role::Disturbance),
-    ("dew_point", Role::Disturbance),
-    ("dewpoint", Role::Disturbance),
-    ("humidity", Role::Disturbance),
-    ("wind", Role::Disturbance),
-    ("solar", Role::Disturbance),
-    ("irradia", Role::Disturbance),
-    ("radiation", Role::Disturbance),
-    ("rainfall", Role::Disturbance),
-    ("precip", Role::Disturbance),
-    ("holiday", Role::Disturbance),
-    ("promo", Role::Disturbance),
-    ("demand", Role::Disturbance),
-    ("price", Role::Disturbance),
-    ("tariff", Role::Disturbance),
-    ("carbon", Role::Disturbance),
-    ("occupancy", Role::Disturbance),
-    ("setpoint", Role::Control),
-    ("set_point", Role::Control),
-    ("load", Role::Disturbance),
-    ("feed_", Role::Disturbance),
-    ("sales_order", Role::Disturbance),
-    ("units_sold", Role::Disturbance),
-    ("air_filter", Role::Disturbance),
-    ("buffer", Role::Disturbance),
-    ("valve", Role::Control),
-    ("pump", Role::Control),
-    ("damper", Role::Control),
-    ("fan_speed", Role::Control),
-    ("speed", Role::Control),
-    ("opening", Role::Control),
-    ("command", Role::Control),
-    ("_cmd", Role::Control),
-    ("reflux", Role::Control),
-    ("boilup", Role::Control),
-    ("coolant", Role::Control),
-    ("heater", Role::Control),
-    ("base_flow", Role::Control),
-    ("chilled_water", Role::Control),
-    ("cooling_water", Role::Control),
-    ("turbine_inlet_temp", Role::Control),
-    ("production", Role::Control),
-    ("factory_issue", Role::Control),
-    ("on_order", Role::State),
-    ("on_hand", Role::State),
-    ("stock", Role::State),
-    ("inventory", Role::State),
-    ("backlog", Role::State),
-    ("order_lines", Role::Output),
-    ("ordered", Role::Output),
-    ("order", Role::Control),
-    ("power", Role::Output),
-    ("energy", Role::Output),
-    ("consumption", Role::Output),
-    ("yield", Role::Output),
-    ("emission", Role::Output),
-    ("nox", Role::Output),
-    ("co_mg", Role::Output),
-    ("co2", Role::Output),
-    ("cost", Role::Output),
-    ("revenue", Role::Output),
-    ("turnover", Role::Output),
-    ("sales", Role::Output),
-    ("sold", Role::Output),
-    ("returned", Role::Output),
-    ("visits", Role::Output),
-    ("arrivals", Role::Output),
-    ("profit", Role::Output),
-    ("deliver", Role::Output),
-    ("shipped", Role::Output),
-    ("pue", Role::Output),
-    ("total", Role::Output),
-    ("voltage", Role::Disturbance),
-];
-
-/// Machine names which suggest that a column is a control, unless the column is a measurement on the machine.
-const MACHINES: [&str; 6] = ["valve", "pump", "damper", "fan", "motor", "compressor"];
-/// Quantities that are measured on a machine.
-const MEASURED: [(&str, Role); 12] = [
-    ("power", Role::Output),
-    ("energy", Role::Output),
-    ("current", Role::Output),
-    ("amps", Role::Output),
-    ("vibration", Role::Output),
-    ("torque", Role::Output),
-    ("noise", Role::Output),
-    ("temp", Role::State),
-    ("pressure", Role::State),
-    ("hours", Role::Output),
-    ("feedback", Role::Output),
-    ("flow", Role::State),
-];
 /// Units which suggest that a column is a measurement on a machine, not a control.
 const MEASURED_UNITS: [&str; 10] = ["W", "kW", "MW", "Wh", "kWh", "MWh", "A", "bar", "mbar", "kPa"];
 
@@ -290,7 +186,7 @@ fn role(lower: &str, tag: &Tag<'_>, unit: &str, is_air: bool, is_amount: bool) -
             return (Role::Output, Some("role from the unit".into()));
         }
     }
-    if let Some((word, role)) = WORDS.iter().find(|(word, _)| lower.contains(word)) {
+    if let Some((word, role)) = OTHER_LANGUAGES.iter().chain(&WORDS).find(|(word, _)| lower.contains(word)) {
         return because(*role, word);
     }
     if let Some(role) = tag.isa_role() {
@@ -395,6 +291,15 @@ mod tests {
             ("FI_12", Role::State, "1", "fi_12"),
             ("accelerometer_1_g", Role::State, "1", "accelerometer_1_g"),
             ("median_price_gbp", Role::Disturbance, "GBP", "median_price"),
+            ("Sollwert Vorlauf", Role::Control, "1", "sollwert_vorlauf"),
+            ("Außentemperatur", Role::Disturbance, "1", "aussentemperatur"),
+            ("T_Vorlauf_Soll", Role::Control, "1", "t_vorlauf_soll"),
+            ("Vorlauf Istwert", Role::State, "1", "vorlauf_istwert"),
+            ("Pumpe 1 Leistung", Role::Output, "1", "pumpe_1_leistung"),
+            ("Température extérieure", Role::Disturbance, "1", "temperature_exterieure"),
+            ("Consigne départ", Role::Control, "1", "consigne_depart"),
+            ("Potencia eléctrica kW", Role::Output, "1", "potencia_electrica_kw"),
+            ("Apertura válvula", Role::Control, "1", "apertura_valvula"),
         ] {
             let guess = signal(&column(name), None).unwrap();
             assert_eq!((guess.role, guess.unit.as_str(), guess.name.as_str()), (role, unit, short), "{name}");

@@ -13,7 +13,7 @@ const STEPS: [i64; 22] = [
     1_000, 2_000, 5_000, 10_000, 15_000, 20_000, 30_000, 60_000, 120_000, 300_000, 600_000, 900_000, 1_200_000,
     1_800_000, 3_600_000, 7_200_000, 10_800_000, 14_400_000, 21_600_000, 28_800_000, 43_200_000, DAY,
 ];
-const DAY: i64 = 86_400_000;
+pub(super) const DAY: i64 = 86_400_000;
 const HOUR: i64 = 3_600_000;
 /// Maximum fraction of steps without any sample within the segments (not tuned).
 const MAX_HOLES: f64 = 0.02;
@@ -21,6 +21,8 @@ const MAX_HOLES: f64 = 0.02;
 const MIN_ROWS: usize = 1_000;
 /// Number of past values that a model reads, if the log is long enough.
 const LAGS: usize = 3;
+/// Minimum length of the longest part without a gap, in steps per past value that the model uses.
+const MIN_STRETCH: usize = 4;
 /// Minimum length of a log in blocks, each as long as one forecast: five folds, four gaps between them, and one gap
 /// before the hold-out.
 const BLOCKS: usize = 10;
@@ -110,6 +112,9 @@ impl Spans {
     pub fn new(rows: usize, complete: usize, inputs: usize, longest: usize, step: TimeSpan) -> Result<Self> {
         let mut why = String::new();
         for lags in (1..=LAGS).rev() {
+            if lags > 1 && longest < MIN_STRETCH * lags {
+                continue;
+            }
             // A refit uses about two thirds of the complete rows, and needs two rows per coefficient.
             let needed = (2 * (inputs * lags + 1)).max(30) * 3 / 2;
             if complete < needed {
@@ -121,7 +126,8 @@ impl Spans {
             }
             let holdout = round_span(rows as i64 * step.ms() / 5, step);
             let held_out = (holdout.ms() / step.ms()) as usize;
-            let most = [(rows - held_out) / BLOCKS, held_out / 2, longest / 3].into_iter().min().unwrap_or(0);
+            let stretch = (longest / 3).max(longest.saturating_sub(1).min(MIN_STRETCH));
+            let most = [(rows - held_out) / BLOCKS, held_out / 2, stretch].into_iter().min().unwrap_or(0);
             let Some(most) = most.checked_sub(lags).filter(|m| *m > 0) else {
                 why = format!("its longest part without a gap has {longest} of {rows} rows");
                 continue;

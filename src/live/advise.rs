@@ -13,7 +13,7 @@ use self::advice::Advice;
 use self::ahead::Ahead;
 use self::change::{KpiChange, changes, most_important, objectives};
 use self::follow::Follow;
-use self::leave::{objective_change, reason_to_leave};
+use self::leave::{contradicted_effect, objective_change, reason_to_leave};
 use self::newest::warnings;
 use self::reason::{ControlAdvice, Later, Move, ramp_end};
 use self::undo::undo;
@@ -22,7 +22,7 @@ use crate::control::mpc::ResolvedMpc;
 use crate::control::{self, Clock, Controller, Mpc, states_known, supported};
 use crate::error::{Error, Result};
 use crate::learn::NoteKind;
-use crate::scenario::{Compiled, Plant};
+use crate::scenario::{Compiled, Plant, effect};
 use crate::simulate::Simulated;
 use crate::twin::Support;
 
@@ -60,18 +60,20 @@ pub fn advise(
     let base_stock: Option<&mut dyn Controller> = if settings.base_stock.is_empty() { None } else { Some(&mut mpc) };
     let mut follow = Follow { signals: signals.clone(), advised: requested.clone(), plan, base_stock, fixed: None };
     let candidates = candidates(&ahead, &signals, requested.clone(), extrapolate)?;
-    let (mut moves, planned) = cheapest(compiled, &ahead, &mut follow, candidates)?;
+    let comparison = Comparison { compiled, kept: ahead.run(&mut control::Replay, horizon, FUTURES)?, ahead: &ahead };
+    let (mut moves, planned) = cheapest(&comparison, &mut follow, candidates)?;
     follow.advised.clone_from(&moves);
     let support = judge(&ahead, &signals, &mut moves)?;
-    let kept = ahead.run(&mut control::Replay, horizon, FUTURES)?;
-    let kpis = changes(compiled, &ahead, &planned, &kept);
+    let kept = &comparison.kept;
+    let kpis = changes(compiled, &ahead, &planned, kept);
     let now: Vec<f64> = signals.iter().map(|&c| ahead.realised.at(c, ahead.past - 1)[0]).collect();
-    let alone = effects_alone(compiled, &ahead, &mut follow, &planned, &now, &kpis)?;
+    let alone = effects_alone(&comparison, &mut follow, &planned, &now, &kpis)?;
     let span = TimeSpan::from_steps(horizon, plant.log.step_ms);
     let within_log = settings.within_log();
     let moved = signals.iter().zip(moves.into_iter().zip(requested));
-    let change = objective_change(compiled, &ahead, &planned, &kept);
-    let leave = reason_to_leave(&settings, &plant.schema.signals, &change, &planned, &kept, &now);
+    let change = objective_change(compiled, &ahead, &planned, kept);
+    let leave = contradicted_effect(plant, compiled, &signals, &planned, kept)
+        .or_else(|| reason_to_leave(&settings, &plant.schema.signals, &change, &planned, kept, &now));
     let controls = moved.zip(now.into_iter().zip(alone)).map(|((&c, (value, requested)), (now, alone))| {
         let path: Vec<f64> = (0..planned.trajectory.steps).map(|t| planned.trajectory.at(c, t)[0]).collect();
         let later = ramp_end(now, &path).map(|(step, value)| Later { value, at: ahead.time(step).to_string() });
@@ -79,11 +81,10 @@ pub fn advise(
         ControlAdvice::new(plant, one, within_log, leave.is_some(), alone, &span)
     });
     let controls = controls.collect();
-    let before_after = objectives(compiled, &ahead, &planned).into_iter().zip(objectives(compiled, &ahead, &kept));
+    let before_after = objectives(compiled, &ahead, &planned).into_iter().zip(objectives(compiled, &ahead, kept));
     let better = before_after.filter(|(planned, kept)| planned < kept).count();
-    let notes =
-        plant.card.notes.iter().filter(|n| matches!(n.kind, NoteKind::Identification | NoteKind::ConstantControl));
-    let identification = notes.map(|n| n.text.clone());
+    let about_effects = |kind| matches!(kind, NoteKind::Identification | NoteKind::ConstantControl | NoteKind::Effect);
+    let notes = plant.card.notes.iter().filter(|n| about_effects(n.kind)).map(|n| n.text.clone());
     Ok(Advice {
         plant: plant.spec.value.name.value.clone(),
         version: plant.card.version.clone(),
@@ -96,15 +97,9 @@ pub fn advise(
         objective_change: change.mean,
         objective_interval: [change.low, change.high],
         kpis,
-        undo: if leave.is_some() { Vec::new() } else { undo(plant, &ahead, &planned, &kept) },
+        undo: if leave.is_some() { Vec::new() } else { undo(plant, &ahead, &planned, kept) },
         leave,
-        warnings: plant
-            .warning()
-            .into_iter()
-            .chain(skill_horizon)
-            .chain(warnings(plant))
-            .chain(identification)
-            .collect(),
+        warnings: plant.warning().into_iter().chain(skill_horizon).chain(warnings(plant)).chain(notes).collect(),
     })
 }
 
@@ -136,20 +131,38 @@ fn judge(ahead: &Ahead, signals: &[usize], moves: &mut [f64]) -> Result<Support>
     Ok(run.support.first().copied().unwrap_or(Support::Outside))
 }
 
+/// Compares simulated plans with unchanged controls.
+struct Comparison<'a> {
+    compiled: &'a Compiled,
+    ahead: &'a Ahead<'a>,
+    /// The simulation in which the controls are unchanged.
+    kept: Simulated,
+}
+
+impl Comparison<'_> {
+    /// Simulates the plan, and corrects the result for the differences between the effects of controls in the model and
+    /// in the log, as is done for the cases of a scenario.
+    fn run(&self, plan: &mut Follow) -> Result<Simulated> {
+        let mut run = self.ahead.run(plan, self.kept.trajectory.steps, FUTURES)?;
+        let effects = &self.ahead.plant.card.effects;
+        let equations = &self.compiled.equations;
+        effect::correct(&mut run.trajectory, &self.kept.trajectory, effects, equations, self.ahead.key());
+        Ok(run)
+    }
+}
+
 /// Returns the candidate with the lowest cost, and its simulation. Each candidate is simulated as the first move,
 /// followed by the remaining moves of the plan.
 fn cheapest(
-    compiled: &Compiled,
-    ahead: &Ahead,
+    comparison: &Comparison<'_>,
     follow: &mut Follow,
     candidates: Vec<Vec<f64>>,
 ) -> Result<(Vec<f64>, Simulated)> {
-    let horizon = ahead.realised.steps - ahead.past;
     let mut best: Option<(f64, Vec<f64>, Simulated)> = None;
     for moves in candidates {
         follow.advised.clone_from(&moves);
-        let run = ahead.run(follow, horizon, FUTURES)?;
-        let cost = objectives(compiled, ahead, &run).iter().sum::<f64>();
+        let run = comparison.run(follow)?;
+        let cost = objectives(comparison.compiled, comparison.ahead, &run).iter().sum::<f64>();
         // Any finite cost is better than NaN.
         if best.as_ref().is_none_or(|(least, ..)| cost < *least || least.is_nan() && cost.is_finite()) {
             best = Some((cost, moves, run));
@@ -167,8 +180,7 @@ fn cheapest(
 /// For each control, returns the most important KPI change that the move of this control causes if all other controls
 /// move as advised.
 fn effects_alone(
-    compiled: &Compiled,
-    ahead: &Ahead,
+    comparison: &Comparison<'_>,
     follow: &mut Follow,
     planned: &Simulated,
     now: &[f64],
@@ -177,12 +189,11 @@ fn effects_alone(
     if let [_] = now {
         return Ok(vec![most_important(kpis)]);
     }
-    let horizon = ahead.realised.steps - ahead.past;
     let mut effects = Vec::with_capacity(now.len());
     for (index, value) in now.iter().enumerate() {
         follow.fixed = Some((index, *value));
-        let without = ahead.run(follow, horizon, FUTURES)?;
-        effects.push(most_important(&changes(compiled, ahead, planned, &without)));
+        let without = comparison.run(follow)?;
+        effects.push(most_important(&changes(comparison.compiled, comparison.ahead, planned, &without)));
     }
     Ok(effects)
 }

@@ -84,3 +84,4 @@ pub use quality::{Excitation, Finding, SignalQuality};
 pub use quality::{FindingClass, Quality, SourceFile};
 pub use read::{alternating, read};
 pub use render::render;
+pub use weekdays::free_days;

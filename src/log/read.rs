@@ -102,7 +102,7 @@ pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajec
     segment_findings(&segments, &grid, episodes.as_ref(), spec, max_gap, &mut findings);
 
     let last_step = steps_with_samples.iter().rposition(|a| *a).unwrap_or(0);
-    let free = free.list().filter(|_| step >= DAY_US);
+    let free = free.list().filter(|_| step >= DAY_US && max_gap > step);
     if let Some(days) = &free {
         let other = match step {
             DAY_US => {

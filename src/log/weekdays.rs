@@ -7,6 +7,8 @@ use jiff::ToSpan;
 use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
 
+use crate::trajectory::Trajectory;
+
 /// Minimum number of weeks from which free weekdays are inferred (not tuned).
 const MIN_WEEKS: usize = 4;
 /// Maximum number of free weekdays.
@@ -78,6 +80,13 @@ impl FreeDays {
             [first @ .., last] => Some(format!("{} and {last}", first.join(", "))),
         }
     }
+}
+
+/// Lists the weekdays on which no signal has a value, like `Saturday and Sunday`; `None` if there are none.
+pub fn free_days(log: &Trajectory, zone: TimeZone) -> Option<String> {
+    let has_value = |t: &usize| log.columns.iter().any(|c| c[*t].is_finite());
+    let time: Vec<i64> = (0..log.steps).filter(has_value).map(|t| log.time(t).as_microsecond()).collect();
+    FreeDays::new(&time, zone).list()
 }
 
 fn date(us: i64, zone: &TimeZone) -> Option<Date> {

@@ -17,9 +17,6 @@ const LOW_END: f64 = 0.2;
 pub const OUTSIDE_TRY: f64 = 0.05;
 /// A case that spends more than this fraction of the time outside the logged range is excluded (not tuned).
 pub const OUTSIDE_DONT: f64 = 0.5;
-/// A case that depends on an effect of the model is undecided if the effect in the log differs by more than this
-/// fraction of the larger effect (not tuned).
-const MAX_EFFECT_ERROR: f64 = 0.5;
 /// A 90 % interval counts as too narrow if its measured coverage at the control horizon is below this value (not
 /// tuned).
 pub const MIN_COVERAGE: f64 = 0.8;
@@ -126,16 +123,20 @@ pub fn unidentified<'a>(results: &'a Results, runs: &[CaseRun<'a>]) -> Vec<&'a C
     of_level(IdentificationLevel::NotIdentified).filter(|i| moves(runs, i)).collect()
 }
 
-/// Effects of the moved controls on signals that the cost or the objective reads, if the log contradicts them by more
-/// than [`MAX_EFFECT_ERROR`] and savings are not corrected for the difference.
+/// Effects of the moved controls on signals that the cost or the objective reads, if the log contradicts them and
+/// savings are not corrected for the difference.
 pub fn contradicted<'a>(results: &'a Results, runs: &[CaseRun<'a>]) -> Vec<&'a ControlEffect> {
     let kpis = || runs.iter().flat_map(|r| &r.case.kpis).filter(|k| is_valued(results, k));
     let moved = |control: &str| {
         runs.iter().flat_map(|r| &r.case.controls).any(|c| c.signal == control && from_baseline(c) > 0.0)
     };
-    let is_large = |e: &ControlEffect| e.error.abs() > MAX_EFFECT_ERROR * e.model.abs().max((e.model + e.error).abs());
-    let effects = results.model.effects.iter().filter(|e| e.accumulation.is_none() && !e.agrees() && is_large(e));
-    effects.filter(|e| moved(&e.control) && kpis().any(|k| k.signals.contains(&e.signal))).collect()
+    let effects = results.model.effects.iter().filter(|e| e.is_contradicted());
+    effects.filter(|e| moved(&e.control) && kpis().any(|k| reads(k, &e.signal))).collect()
+}
+
+/// Whether the KPI reads the signal, directly or through derived signals.
+fn reads(kpi: &KpiResult, signal: &String) -> bool {
+    kpi.signals.contains(signal) || kpi.sources.contains(signal)
 }
 
 /// Whether the case moves a control further from the baseline than the control moved independently in the log.

@@ -45,6 +45,9 @@ const STREAM: u64 = 0x6566_6665_6374;
 /// Errors up to this fraction of the modelled effect are not reported (not tuned). Savings are corrected even for
 /// errors that are too small to be reported.
 const RELEVANT: f64 = 0.1;
+/// A result that depends on an uncorrected effect of the model is not trusted if the effect in the log differs by more
+/// than this fraction of the larger effect (not tuned).
+const MAX_ERROR: f64 = 0.5;
 
 /// The effect of a control on a signal: the mean change of the signal over a window after the control is raised by one
 /// unit.
@@ -111,6 +114,13 @@ impl ControlEffect {
         let sd = if sd.is_finite() { sd } else { 0.0 };
         let error = self.error.abs();
         error <= RELEVANT * self.model.abs() || error <= self.half_width().hypot(NORMAL_95 * sd)
+    }
+
+    /// Whether the log contradicts the effect in the model by more than [`MAX_ERROR`], and simulations are not corrected
+    /// for the difference.
+    pub fn is_contradicted(&self) -> bool {
+        let larger = self.model.abs().max((self.model + self.error).abs());
+        self.accumulation.is_none() && !self.agrees() && self.error.abs() > MAX_ERROR * larger
     }
 
     /// A remark on an effect that the log contradicts.

@@ -9,7 +9,7 @@ mod compiled;
 mod conditions;
 mod delay;
 mod describe;
-mod effect;
+pub mod effect;
 mod experience;
 mod identification;
 mod imitation;

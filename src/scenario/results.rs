@@ -176,6 +176,9 @@ pub struct KpiResult {
     pub kind: KpiKind,
     /// Signals that the KPI reads.
     pub signals: Vec<String>,
+    /// Other signals that affect the KPI through the equations of derived signals.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<String>,
     pub unit: String,
     /// The formula of the KPI in words.
     pub formula: String,

@@ -9,6 +9,7 @@ use super::stop::stop_rule;
 use crate::schema::{Bounds, Role};
 use crate::stats::mean_or_zero;
 use crate::trajectory::Trajectory;
+use crate::twin::Dynamics;
 use crate::twin::Support;
 use crate::value::{Difference, Estimate, Kpi};
 
@@ -49,16 +50,16 @@ pub fn finite_values(values: &[f64]) -> Vec<Option<f64>> {
 /// Summarises the `values` of `kpi` over particles, and their differences from the `baseline`. The twin has `members`
 /// ensemble members, and particles of the same member have the same model error.
 pub fn kpi(plant: &Plant, kpi: &Kpi, values: &[f64], baseline: Option<&[f64]>, members: usize) -> KpiResult {
+    let read = kpi.reads();
+    let sources = plant.twin.sources(&read);
+    let names = |wanted: &dyn Fn(usize) -> bool| -> Vec<String> {
+        plant.schema.names().enumerate().filter(|(i, _)| wanted(*i)).map(|(_, n)| n.to_owned()).collect()
+    };
     KpiResult {
         name: kpi.name.clone(),
         kind: kpi.kind(),
-        signals: plant
-            .schema
-            .names()
-            .enumerate()
-            .filter(|(i, _)| kpi.reads().contains(i))
-            .map(|(_, n)| n.to_owned())
-            .collect(),
+        signals: names(&|i| read.contains(&i)),
+        sources: names(&|i| sources.contains(&i) && !read.contains(&i)),
         unit: kpi.unit.text.clone(),
         formula: kpi.formula.clone(),
         price: plant.spec.value.objective.get(&kpi.name).map(|p| p.value),

@@ -1,5 +1,6 @@
 //! The interface through which controllers and simulations access a plant.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -106,6 +107,18 @@ pub trait Dynamics: Send + Sync {
     /// The expression of a derived signal; `None` for other signals.
     fn derived(&self, _signal: usize) -> Option<&Program> {
         None
+    }
+    /// The `signals`, and all signals that affect them through the equations of derived signals.
+    fn sources(&self, signals: &[usize]) -> BTreeSet<usize> {
+        let mut open = signals.to_vec();
+        let mut found = BTreeSet::new();
+        while let Some(signal) = open.pop() {
+            if found.insert(signal) {
+                let read = self.derived(signal).map_or(&[][..], |program| &program.reads);
+                open.extend(read.iter().map(|(s, _)| *s));
+            }
+        }
+        found
     }
     /// Whether a signal is predicted by a learned model and not computed from known equations.
     fn is_learned(&self, _signal: usize) -> bool {

@@ -1,8 +1,6 @@
 //! The skill horizon: a plan ends before the first step at which the model does not beat persistence (requirement
 //! SUP-3).
 
-use std::collections::BTreeSet;
-
 use crate::config::TimeSpan;
 use crate::schema::{Role, Schema};
 use crate::twin::Dynamics;
@@ -32,13 +30,7 @@ impl SkillHorizon {
         let mut open: Vec<usize> =
             objective.terms.iter().filter(|(_, price)| *price != 0.0).flat_map(|(kpi, _)| kpi.reads()).collect();
         open.extend(limited.map(|(signal, _)| signal));
-        let mut relevant = BTreeSet::new();
-        while let Some(signal) = open.pop() {
-            if relevant.insert(signal) {
-                let read = dynamics.derived(signal).map_or(&[][..], |program| &program.reads);
-                open.extend(read.iter().map(|(s, _)| *s));
-            }
-        }
+        let relevant = dynamics.sources(&open);
         let skill = relevant.into_iter().filter_map(|signal| Some((dynamics.skill_horizon(signal)?.max(1), signal)));
         let (reach, signal) = skill.min()?;
         (reach < horizon).then_some(Self { signal, reach, horizon })

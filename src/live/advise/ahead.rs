@@ -77,6 +77,11 @@ impl<'a> Ahead<'a> {
         simulate(&run, controller, &|| false)
     }
 
+    /// The key of the random numbers.
+    pub fn key(&self) -> Key {
+        self.key
+    }
+
     /// Returns the time `steps` steps after the current step.
     pub fn time(&self, steps: usize) -> Timestamp {
         self.realised.time(self.past + steps)

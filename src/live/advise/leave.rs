@@ -1,7 +1,7 @@
 //! Decides whether a plan is worth following.
 
 use super::change::objectives;
-use super::{Ahead, Compiled};
+use super::{Ahead, Compiled, Plant};
 use crate::control::mpc::ResolvedMpc;
 use crate::schema::{Bounds, Role, Signal};
 use crate::simulate::Simulated;
@@ -12,6 +12,36 @@ use crate::value::Difference;
 pub fn objective_change(compiled: &Compiled, ahead: &Ahead, planned: &Simulated, kept: &Simulated) -> Difference {
     let [planned, kept] = [planned, kept].map(|run| objectives(compiled, ahead, run));
     Difference::paired_among(&planned, &kept, ahead.plant.twin.members())
+}
+
+/// Returns the reason to leave the controls as they are, if the plan moves a control whose effect on a priced KPI is
+/// contradicted by the log, and simulations are not corrected for the difference.
+pub fn contradicted_effect(
+    plant: &Plant,
+    compiled: &Compiled,
+    controls: &[usize],
+    planned: &Simulated,
+    kept: &Simulated,
+) -> Option<String> {
+    let moved = |name: &str| {
+        let found = controls.iter().find(|&&c| plant.schema.signals[c].name == name);
+        found.is_some_and(|&c| planned.trajectory.columns[c] != kept.trajectory.columns[c])
+    };
+    let read: Vec<usize> = compiled.objective.terms.iter().flat_map(|(kpi, _)| kpi.reads()).collect();
+    let sources = plant.twin.sources(&read);
+    let priced = |name: &str| plant.schema.find(name).is_some_and(|s| sources.contains(&s));
+    let mut effects = plant.card.effects.iter().filter(|e| e.is_contradicted());
+    effects.find(|e| moved(&e.control) && priced(&e.signal)).map(|e| {
+        format!(
+            "the plan depends on the effect of {} on {} in the model ({:.3} {}), but the log shows {:.3} ± {:.3}",
+            e.control,
+            e.signal,
+            e.model,
+            e.unit,
+            e.model + e.error,
+            e.half_width()
+        )
+    })
 }
 
 /// Returns the reason to leave the controls as they are, if the plan saves less than the uncertainty of its saving.

@@ -182,6 +182,7 @@ fn kpis(w: &Weather, case: usize, scale: f64) -> Vec<KpiResult> {
         |name: &str, kind, unit: &str, formula: &str, price, v: f64, base: f64, spread: f64, pair: f64| KpiResult {
             name: name.into(),
             kind,
+            sources: Vec::new(),
             signals: SIGNALS.into_iter().filter(|s| formula.contains(s)).map(str::to_owned).collect(),
             unit: unit.into(),
             formula: formula.into(),
