@@ -7,6 +7,7 @@ use jiff::ToSpan;
 use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
 
+use crate::schema::{Role, Signal};
 use crate::trajectory::Trajectory;
 
 /// Minimum number of weeks from which free weekdays are inferred (not tuned).
@@ -82,9 +83,12 @@ impl FreeDays {
     }
 }
 
-/// Lists the weekdays on which no signal has a value, like `Saturday and Sunday`; `None` if there are none.
+/// Lists the weekdays on which no signal was measured, like `Saturday and Sunday`; `None` if there are none.
 pub fn free_days(log: &Trajectory, zone: TimeZone) -> Option<String> {
-    let has_value = |t: &usize| log.columns.iter().any(|c| c[*t].is_finite());
+    // the reader repeats the last values of controls and set-points
+    let is_repeated = |s: &Signal| matches!(s.role, Role::Control | Role::Setpoint);
+    let signals = || log.schema.signals.iter().zip(&log.columns).filter(|(s, _)| !is_repeated(s));
+    let has_value = |t: &usize| signals().any(|(_, column)| column[*t].is_finite());
     let time: Vec<i64> = (0..log.steps).filter(has_value).map(|t| log.time(t).as_microsecond()).collect();
     FreeDays::new(&time, zone).list()
 }
