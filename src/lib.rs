@@ -105,7 +105,7 @@ pub use value::{Difference, Economics, Estimate, Kpi, Objective, evaluate};
 // operation
 pub use cli::main as cli_main;
 pub use cli::reference;
-pub use live::{Answer, FallbackLevel, Reply, Session, Settings as SessionSettings};
+pub use live::{Advice, Answer, FallbackLevel, Reply, Session, Settings as SessionSettings, advise};
 pub use ops::{Lock, Registry, plant as registry_plant, publish as registry_publish};
 
 /// Kernels and models that the benchmarks measure separately. This module is not part of the public interface.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use jiff::tz::TimeZone;
+use jiff::tz::{Offset, TimeZone};
 
 /// The reason why a time zone cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,9 +19,10 @@ impl ZoneFault {
     /// What is wrong with the time zone `name`, and how to correct it.
     pub fn explain(&self, name: &str) -> (String, &'static str) {
         match self {
-            Self::Unknown => {
-                (format!("`{name}` is not a time zone"), "use an IANA name, like `Europe/Berlin` or `UTC`")
-            }
+            Self::Unknown => (
+                format!("`{name}` is not a time zone"),
+                "use an IANA name, like `Europe/Berlin` or `UTC`, or an offset, like `+01:00`",
+            ),
             Self::NoData => (
                 format!("the time zone `{name}` cannot be looked up, because this machine has no time-zone data"),
                 "install the package `tzdata`, or use `UTC`",
@@ -41,7 +42,7 @@ fn folders() -> Vec<PathBuf> {
     own.into_iter().chain(usual).collect()
 }
 
-/// The time zone with the IANA name `name`.
+/// The time zone with the IANA name `name`, or with a fixed offset from UTC, such as `+01:00`.
 pub fn zone(name: &str) -> Result<TimeZone, ZoneFault> {
     zone_in(&folders(), name)
 }
@@ -49,6 +50,9 @@ pub fn zone(name: &str) -> Result<TimeZone, ZoneFault> {
 fn zone_in(folders: &[PathBuf], name: &str) -> Result<TimeZone, ZoneFault> {
     if name.eq_ignore_ascii_case("UTC") {
         return Ok(TimeZone::UTC);
+    }
+    if name.starts_with(['+', '-']) {
+        return offset(name).map(TimeZone::fixed).ok_or(ZoneFault::Unknown);
     }
     let is_name = |part: &str| {
         part.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -76,6 +80,22 @@ fn zone_in(folders: &[PathBuf], name: &str) -> Result<TimeZone, ZoneFault> {
     search().map_or(Err(ZoneFault::Unknown), |n| zone_in(folders, &n))
 }
 
+/// Parses an offset such as `+01:00`, `-0330` or `+2`.
+fn offset(text: &str) -> Option<Offset> {
+    let (sign, digits) = (if text.starts_with('-') { -1 } else { 1 }, text.get(1..)?);
+    let (hours, minutes) = match digits.split_once(':') {
+        Some((hours, minutes)) if minutes.len() == 2 => (hours, minutes),
+        Some(_) => return None,
+        None if digits.len() == 4 => digits.split_at_checked(2)?,
+        None => (digits, "00"),
+    };
+    let number = |text: &str, end: i32| {
+        let is_number = (1..=2).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+        text.parse::<i32>().ok().filter(|n| is_number && *n < end)
+    };
+    Offset::from_seconds(sign * (3_600 * number(hours, 24)? + 60 * number(minutes, 60)?)).ok()
+}
+
 fn unreadable(path: &Path, why: &str) -> ZoneFault {
     ZoneFault::Unreadable(format!("{}: {why}", path.display()))
 }
@@ -95,6 +115,12 @@ mod tests {
         assert_eq!(zone("utc"), Ok(TimeZone::UTC));
         assert_eq!(zone("Europe/Berlin"), Ok(TimeZone::get("Europe/Berlin").unwrap()));
         assert_eq!(zone("europe/berlin").unwrap().iana_name(), Some("Europe/Berlin"));
+        for (text, seconds) in [("+01:00", 3_600), ("-0330", -12_600), ("+2", 7_200), ("+05:30", 19_800)] {
+            assert_eq!(zone(text), Ok(TimeZone::fixed(Offset::from_seconds(seconds).unwrap())), "{text}");
+        }
+        for name in ["+", "+1:2", "-25", "+01:60", "+ä1", "+1:00:00"] {
+            assert_eq!(zone(name), Err(ZoneFault::Unknown), "{name}");
+        }
         for name in ["Europe/Berln", "", "../../../etc/passwd", "/etc/localtime", "Europe/.", "Europe"] {
             assert_eq!(zone(name), Err(ZoneFault::Unknown), "{name}");
         }

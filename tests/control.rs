@@ -12,8 +12,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use room::{Ended, Noise, Room};
 use serde_json::{Value, json};
 use twinopt::check_twin;
+use twinopt::results::ControlEffect;
 use twinopt::{
-    Answer, FallbackLevel, Registry, Reply, Session, SessionSettings as Settings, registry_plant as plant,
+    Answer, FallbackLevel, Registry, Reply, Session, SessionSettings as Settings, advise, registry_plant as plant,
     registry_publish,
 };
 
@@ -627,6 +628,39 @@ fn advice_from_implausible_rows_has_a_warning() {
         warnings.contains("`room_temp` is 60") && warnings.contains("outside the model's training data"),
         "{warnings}"
     );
+}
+
+/// The model and the log disagree about the effect of the heat on the room temperature, which is in the objective, and
+/// no correction removes the error.
+#[test]
+fn advice_that_depends_on_a_contradicted_effect_leaves_the_controls() {
+    let room = room("");
+    let (spec, _) = check_twin(&room.path("data/room")).unwrap();
+    let source = plant::read(spec, twinopt::compute::cpu(), &|_| ()).unwrap();
+    let mut plant =
+        registry_publish::open_published(source, &Registry::open(room.path("models/room")), &|_| ()).unwrap();
+    let effect = |error: f64, accumulation| ControlEffect {
+        control: "heat".into(),
+        signal: "room_temp".into(),
+        unit: "K/kW".into(),
+        window: 6,
+        hours: 6.0,
+        model: 1.0,
+        members: vec![0.0, 0.01, -0.01],
+        inflation: 1.0,
+        error,
+        se: 0.02,
+        blocks: 60.0,
+        accumulation,
+    };
+    let mut leave = |effects: Vec<ControlEffect>| {
+        plant.card.effects = effects;
+        advise(&plant, &plant.compiled, Some(1), false, None).unwrap().leave
+    };
+    assert_eq!(leave(vec![effect(-0.05, None)]), None, "an error of 5 % must not change the advice");
+    let text = leave(vec![effect(-1.5, None)]).unwrap();
+    assert!(text.contains("the effect of heat on room_temp in the model (1.000 K/kW)"), "{text}");
+    assert!(text.contains("but the log shows -0.500 ± "), "{text}");
 }
 
 #[test]

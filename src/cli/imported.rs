@@ -34,8 +34,7 @@ impl Imported {
 
     /// The time zone that was used to import the first source with local times.
     pub fn timezone(&self) -> Option<&str> {
-        // twin.toml requires the name of a zone, not an offset
-        self.source.iter().find_map(|s| s.timezone.as_deref()).filter(|zone| !zone.starts_with(['+', '-']))
+        self.source.iter().find_map(|s| s.timezone.as_deref())
     }
 
     /// The unit of a column in the notation of `twin.toml`, if twinopt knows the unit.

@@ -37,6 +37,8 @@ pub struct Draft {
     pub(super) left_out: Vec<(String, String)>,
     /// Start and length of the first scenario.
     pub(super) run: Option<(Timestamp, TimeSpan)>,
+    /// Whether the first scenario is in the hold-out.
+    pub(super) is_held_out: bool,
     /// Index of the control that the first scenario changes, and a low and a high value for this control.
     pub(super) room: Option<(usize, f64, f64)>,
 }
@@ -113,8 +115,10 @@ struct ScenarioFile<'a> {
     name: &'a str,
     question: String,
     start: Timestamp,
+    is_held_out: bool,
     length: TimeSpan,
-    disturbance: Option<&'a str>,
+    /// A disturbance, and an example of a change of this disturbance.
+    disturbance: Option<(&'a str, &'static str)>,
     /// A control, and a low and a high logged value of this control.
     room: Option<(&'a str, String, String)>,
 }
@@ -180,8 +184,13 @@ impl Draft {
             name: &self.name,
             question: quoted(&question),
             start,
+            is_held_out: self.is_held_out,
             length,
-            disturbance: self.first(Role::Disturbance).map(|d| d.name.as_str()),
+            // a multiple of a temperature in degrees Celsius has no meaning
+            disturbance: self.first(Role::Disturbance).map(|d| match d.unit.starts_with("deg") {
+                true => (d.name.as_str(), "add = 2.0"),
+                false => (d.name.as_str(), "scale = 1.1"),
+            }),
             room: room.map(|(name, low, high)| (name, format!("{low:?}"), format!("{high:?}"))),
         };
         file.render().map_err(|e| Error::Internal(format!("the draft of the scenario: {e}")))

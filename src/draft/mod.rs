@@ -23,7 +23,6 @@ mod trial;
 mod units;
 mod words;
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -184,6 +183,7 @@ impl Draft {
             left_out: Vec::new(),
             // this provisional run is used only if the log cannot be read
             run: Some((span.0, spans::round_span(length / 10, step))),
+            is_held_out: false,
             room: None,
         };
         match long {
@@ -224,7 +224,7 @@ impl Draft {
         let zone = draft.parse(source).and_then(|(loaded, _)| loaded.value.zone().ok());
         let free = read.as_ref().zip(zone).filter(|_| step.ms() == spans::DAY);
         if let Some(days) = free.and_then(|(grid, zone)| log::free_days(&grid.log, zone)) {
-            draft.lines.settings.push(format!("max_gap = \"{step}\"    # guess: there are no rows on {days}"));
+            draft.lines.settings.push(format!("max_gap = \"{step}\"    # guess: there are no rows on {days}, so every week is a separate part of the log"));
             read = draft.read(source);
         }
         while let Some(longer) = read.as_ref().and_then(|grid| spans::without_holes(&grid.log, draft.step)) {
@@ -374,7 +374,8 @@ impl Draft {
         self.try_out(&mut grid, source);
         let signals: Vec<(usize, Role)> = grid.at.iter().copied().zip(self.signals.iter().map(|s| s.role)).collect();
         let rows = scenario::rows(&grid.log, &signals, self.spans, self.step);
-        self.run = rows.map(|r: Range<usize>| (grid.log.time(r.start), TimeSpan::from_steps(r.len(), self.step.ms())));
+        self.is_held_out = rows.as_ref().is_some_and(|(_, is_held_out)| *is_held_out);
+        self.run = rows.map(|(r, _)| (grid.log.time(r.start), TimeSpan::from_steps(r.len(), self.step.ms())));
         self.room = scenario::room(&grid.log, &signals, &self.signals);
         Ok(())
     }

@@ -17,8 +17,14 @@ const MAX_STEPS: i64 = 2_000;
 const ROOM: [(f64, f64); 3] = [(0.25, 0.75), (0.1, 0.9), (0.0, 1.0)];
 
 /// The rows over which the first scenario runs: the longest stretch in the hold-out in which the inputs are known, or
-/// the longest stretch of the log if the hold-out has no such stretch.
-pub(super) fn rows(log: &Trajectory, signals: &[(usize, Role)], spans: Spans, step: TimeSpan) -> Option<Range<usize>> {
+/// the longest stretch of the log if the hold-out has no such stretch. The second value is true if the rows are in the
+/// hold-out.
+pub(super) fn rows(
+    log: &Trajectory,
+    signals: &[(usize, Role)],
+    spans: Spans,
+    step: TimeSpan,
+) -> Option<(Range<usize>, bool)> {
     let total: usize = log.segments.iter().map(ExactSizeIterator::len).sum();
     let mut held_out = spans.holdout.steps(step, 1);
     // The first row of the hold-out.
@@ -54,8 +60,11 @@ pub(super) fn rows(log: &Trajectory, signals: &[(usize, Role)], spans: Spans, st
         best
     };
     let past = spans.lags + 1;
-    let found = longest(from).filter(|r| r.len() > past + 8 || from == 0).or_else(|| longest(0));
+    let most = longest(0).map_or(0, |r| r.len());
+    let enough = |r: &Range<usize>| r.len() > past + 8 || r.len() > past + 1 && 2 * r.len() > most;
+    let found = longest(from).filter(enough).or_else(|| longest(0));
     let found = found.filter(|r| r.len() > past + 1 && total > 0)?;
+    let is_held_out = found.start >= from;
     let (mut start, end) = (found.start + past, found.end);
     let length = |start: usize| (end - start) as i64 * step.ms();
     // The scenario starts at midnight if the available stretch of data is long enough.
@@ -67,7 +76,7 @@ pub(super) fn rows(log: &Trajectory, signals: &[(usize, Role)], spans: Spans, st
     }
     let most = (length(start) / step.ms()).min(MAX_STEPS).min((7 * DAY / step.ms()).max(60)) * step.ms();
     let steps = round_span(most, step).ms() / step.ms();
-    Some(start..start + steps.max(1) as usize)
+    Some((start..start + steps.max(1) as usize, is_held_out))
 }
 
 /// A control and two of its logged values: the index of the control, a low value and a high value.

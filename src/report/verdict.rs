@@ -10,12 +10,14 @@
 //! - The answer is **unknown**, whatever the simulated saving, if the log does not identify the effect of a control,
 //!   and the case moves this control further than it moved independently in the log. If the answer is **unknown**, the
 //!   report shows no saving.
+//! - If all KPIs that count are averages, such as mean values, the saving is an average too. It is the mean over the
+//!   scenarios, not their sum.
 //! - The answer is **try** if there is a caveat ([`RankedCase::caveats`]), and **do** otherwise.
 
-use crate::scenario::results::{AnnualResult, Difference, OptimismCheck, Results, SupportShare};
+use crate::scenario::results::{AnnualResult, CaseResult, Difference, KpiKind, OptimismCheck, Results, SupportShare};
 
 use super::cases::{Answer, RankedCase};
-use super::caveats::{OUTSIDE_DONT, caveats, contradicted, unidentified};
+use super::caveats::{OUTSIDE_DONT, caveats, contradicted, is_valued, unidentified};
 use super::number;
 use super::runs::{CaseRun, completed};
 use super::saving::{self, Saving};
@@ -65,22 +67,28 @@ fn assess<'a>(results: &'a Results, name: &'a str) -> Option<RankedCase<'a>> {
     // If the plans are over-optimistic, the verdict uses only the saving on ensemble members that were not used for
     // planning. In the results, the change in cost has already been reduced accordingly.
     let share = optimism_check.share();
+    let is_average = is_average(results);
+    let total = |savings: Vec<Difference>| {
+        let runs = savings.len() as f64;
+        let total = sum(savings.into_iter())?;
+        Some(if is_average { total.scaled(1.0 / runs) } else { total })
+    };
     let objective = match annual {
         Some(a) => saving::decrease(&a.objective_change),
-        None => sum(runs.iter().filter_map(|r| r.case.objective_change.as_ref().map(saving::decrease)))?,
+        None => total(runs.iter().filter_map(|r| r.case.objective_change.as_ref().map(saving::decrease)).collect())?,
     };
     let objective = objective.scaled(share);
     let saved = match (&results.cash, annual) {
         (None, _) => objective,
         (Some(_), Some(a)) => saving::of_year(results, a),
-        (Some(_), None) => sum(runs.iter().filter_map(|r| saving::of_case(results, r.case)))?,
+        (Some(_), None) => total(runs.iter().filter_map(|r| saving::of_case(results, r.case)).collect())?,
     };
     let support = mean_support(&runs);
     let (violated, tolerated): (Vec<_>, Vec<_>) =
         runs.iter().flat_map(|run| violated_more(*run)).partition(|(run, used)| excludes(*run, used, &runs));
     let mut pick = RankedCase {
         case: name,
-        saving: Saving { value: saved, unit: saving::unit(results), per: period(annual, &runs) },
+        saving: Saving { value: saved, unit: saving::unit(results), per: period(annual, &runs, is_average) },
         objective,
         optimism_check,
         economics: annual.and_then(|a| a.economics.as_ref()),
@@ -118,18 +126,35 @@ fn sum(savings: impl Iterator<Item = Difference>) -> Option<Difference> {
     Some(Difference { measurable: total.low > 0.0 || total.high < 0.0, ..total })
 }
 
+/// Whether the saving is an average over the period because all KPIs that it counts are averages.
+fn is_average(results: &Results) -> bool {
+    let valued = |case: &&CaseResult| -> Vec<KpiKind> {
+        case.kpis.iter().filter(|k| is_valued(results, k)).map(|k| k.kind).collect()
+    };
+    let kinds = completed(results).find_map(|s| s.cases.first()).as_ref().map(valued).unwrap_or_default();
+    !kinds.is_empty() && kinds.iter().all(|k| k.is_average())
+}
+
 /// The period of a saving, such as `a year`.
-fn period(annual: Option<&AnnualResult>, runs: &[CaseRun<'_>]) -> String {
-    match annual {
-        Some(a) if (a.days - 365.0).abs() < 1.5 => "a year".into(),
-        Some(a) => format!("over {} days of the year", number::plain(a.days, number::PROSE).text),
+fn period(annual: Option<&AnnualResult>, runs: &[CaseRun<'_>], is_average: bool) -> String {
+    let year = annual.is_some_and(|a| (a.days - 365.0).abs() < 1.5);
+    let span = match annual {
+        Some(_) if year => "year".to_owned(),
+        Some(a) => format!("{} days of the year", number::plain(a.days, number::PROSE).text),
         None => {
             let hours = runs.iter().map(|r| r.scenario.hours).sum::<f64>();
             match hours < 48.0 {
-                true => format!("in {} simulated hours", number::plain(hours, number::PROSE).text),
-                false => format!("in {} simulated days", number::plain(hours / 24.0, number::PROSE).text),
+                true => format!("{} simulated hours", number::plain(hours, number::PROSE).text),
+                false => format!("{} simulated days", number::plain(hours / 24.0, number::PROSE).text),
             }
         }
+    };
+    match (is_average, annual) {
+        (true, _) if year => "on average over the year".into(),
+        (true, _) => format!("on average over {span}"),
+        (false, Some(_)) if year => "a year".into(),
+        (false, Some(_)) => format!("over {span}"),
+        (false, None) => format!("in {span}"),
     }
 }
 

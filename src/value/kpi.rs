@@ -48,6 +48,11 @@ impl KpiKind {
     pub fn is_share(self) -> bool {
         matches!(self, Self::ExceedanceShare | Self::FillRate | Self::ServiceLevel)
     }
+
+    /// True if the values are averages over the period, which cannot be added up.
+    pub fn is_average(self) -> bool {
+        self.is_share() || matches!(self, Self::Mean | Self::Ratio)
+    }
 }
 
 /// A compiled KPI.

@@ -243,6 +243,33 @@ fn events_with_equal_times_are_added() {
     assert!((mean - expected / 300.0).abs() < 0.05, "{mean} {}", expected / 300.0);
 }
 
+/// The log has rows from Monday to Friday only. No values are known at weekends, so each week is a separate part.
+#[test]
+fn a_log_of_working_days_is_split_at_weekends() {
+    let mut noise = Noise::new(5);
+    let days: Vec<i64> = (0..364).filter(|d| d % 7 < 5).collect();
+    let target: Vec<f64> = days.iter().map(|d| 20.0 + ((d / 7 * 3) % 4) as f64).collect();
+    let outdoor: Vec<f64> = days.iter().map(|d| 10.0 - 8.0 * (*d as f64 / 58.0).cos() + noise.normal()).collect();
+    let heat = target.iter().zip(&outdoor).map(|(t, o)| 500.0 + 20.0 * (t - o) + 5.0 * noise.normal()).collect();
+    let columns: Columns = vec![
+        ("date".into(), times(days.iter().map(|d| START_MS + d * DAY_MS))),
+        ("Außentemperatur [°C]".into(), numbers(outdoor)),
+        ("Sollwert Raum [°C]".into(), numbers(target)),
+        ("heating_energy_kwh".into(), numbers(heat)),
+    ];
+    let room = Room::new();
+    let twin = draft(&room, "office", &columns);
+    assert!(twin.contains("max_gap = \"1d\"    # guess: there are no rows on Saturday and Sunday"), "{twin}");
+    assert!(line(&twin, "Sollwert Raum [°C]").contains("role = \"control\""), "{twin}");
+    assert!(line(&twin, "Außentemperatur [°C]").contains("role = \"disturbance\""), "{twin}");
+    let scenario = room.text("scenarios/office/first.toml");
+    assert!(scenario.contains("a part of the hold-out with data"), "{scenario}");
+    run(&room, "office");
+    let results: serde_json::Value = serde_json::from_str(&room.text("reports/office/results.json")).unwrap();
+    let hours = results["scenarios"][0]["hours"].as_f64().unwrap();
+    assert!((48.0..=96.0).contains(&hours), "the scenario must lie within a week: {hours} h");
+}
+
 /// The log contains only a load with a daily and a weekly cycle.
 #[test]
 fn cycles_of_the_day_and_of_the_week_are_encoded() {

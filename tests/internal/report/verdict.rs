@@ -2,7 +2,7 @@
 
 use twinopt::report::render;
 use twinopt::scenario::results::{
-    ControlEffect, ControlIdentification, EndContent, IdentificationLevel, LimitKind, OptimismCheck, Results,
+    ControlEffect, ControlIdentification, EndContent, IdentificationLevel, KpiKind, LimitKind, OptimismCheck, Results,
 };
 
 use super::{between, fixture, visible};
@@ -257,4 +257,32 @@ fn stores_that_end_at_another_content_are_named_on_page_one() {
     let text = front.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains("ends with tank at 0") && text.contains("the baseline at 154 kWh"), "{text}");
     assert!(text.contains("the saving does not include this difference"), "{text}");
+}
+
+/// A mean value cannot be added up over hours or scenarios.
+#[test]
+fn savings_of_mean_values_are_averages() {
+    let mut results = fixture::datacenter();
+    for annual in [true, false] {
+        if !annual {
+            results.annual.clear();
+            results.scenarios.iter_mut().for_each(|s| s.days_per_year = None);
+        }
+        for case in results.scenarios.iter_mut().flat_map(|s| &mut s.cases) {
+            case.kpis.iter_mut().filter(|k| k.price.is_some()).for_each(|k| k.kind = KpiKind::Mean);
+        }
+        let html = render(&results).unwrap();
+        let headline = visible(between(&html, "<h1", "</h1>")).split_whitespace().collect::<Vec<_>>().join(" ");
+        let expected = if annual { "EUR on average over the year" } else { "EUR on average over" };
+        assert!(headline.contains(expected) && !headline.contains(" a year"), "{headline}");
+        if !annual {
+            let savings = results.scenarios.iter().filter_map(|s| s.cases.get(2)?.cash_change.map(|c| -c.mean));
+            let savings: Vec<f64> = savings.collect();
+            let mean = savings.iter().sum::<f64>() / savings.len() as f64;
+            let shown: String = headline.split_once("saves").unwrap().1.chars().take_while(|c| *c != 'E').collect();
+            let digits: String = shown.chars().filter(|c| c.is_ascii_digit() || *c == '.').collect();
+            let shown: f64 = digits.parse().unwrap();
+            assert!((shown - mean).abs() < 0.06 * mean, "{headline}: {mean}");
+        }
+    }
 }
