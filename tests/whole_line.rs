@@ -3,33 +3,11 @@
 mod room;
 
 use std::collections::BTreeMap;
-use std::fs::File;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::Float64Type;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use room::{ROWS, Room, log, write_log};
 use twinopt::results::{LimitKind, Results};
 
 const FILES: [&str; 5] = ["index.html", "kpi.csv", "provenance.json", "results.json", "runs.parquet"];
-
-/// The median of `signal` over all particles at every step of a case.
-fn path(room: &Room, scenario: &str, case: &str, signal: &str) -> Vec<f64> {
-    let file = File::open(room.path("reports/room/runs.parquet")).unwrap();
-    let mut values = Vec::new();
-    for batch in ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap() {
-        let batch = batch.unwrap();
-        let text = |name: &str| batch.column_by_name(name).unwrap().as_string::<i32>();
-        let (scenarios, cases, signals) = (text("scenario"), text("case"), text("signal"));
-        let p50 = batch.column_by_name("p50").unwrap().as_primitive::<Float64Type>();
-        for row in 0..batch.num_rows() {
-            if (scenarios.value(row), cases.value(row), signals.value(row)) == (scenario, case, signal) {
-                values.push(p50.value(row));
-            }
-        }
-    }
-    values
-}
 
 #[test]
 fn fit_run_and_report_turn_a_log_into_a_report() {
@@ -63,7 +41,7 @@ fn fit_run_and_report_turn_a_log_into_a_report() {
         let c = s.cases.iter().find(|c| c.name == case).unwrap();
         let hard: Vec<_> = c.limits.iter().filter(|l| l.kind == LimitKind::Hard).collect();
         assert!(!hard.is_empty() && hard.iter().all(|l| l.worst == 0.0 && l.share_beyond == 0.0), "{hard:?}");
-        let heat = path(&room, scenario, case, "heat");
+        let heat = room.simulated(scenario, case, "heat");
         assert_eq!(heat.len() as f64, s.hours);
         assert!(heat.iter().all(|v| (0.0..=8.0).contains(v)));
         assert!(heat.windows(2).all(|w| (w[1] - w[0]).abs() <= 1.0 + 1e-9), "{heat:?}");

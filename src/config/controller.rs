@@ -168,9 +168,9 @@ pub struct MpcSpec {
     /// `fit` learns the terminal cost from the log when it tunes MPC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_to_go: Option<At<bool>>,
-    /// Limits on the sum of a control's values over the horizon.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub totals: Vec<At<TotalSpec>>,
+    /// Limits on the sum of a control's values over the horizon or over a period.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub totals: Option<Vec<At<TotalSpec>>>,
     /// Maximum computing time per plan (default: no limit). At the time limit, the best plan found so far is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<At<TimeSpan>>,

@@ -1,11 +1,12 @@
-//! Limits on the sum of a control's values over a plan.
+//! Limits on the sum of a control's values over a plan or over a period.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{At, TimeOfDay, TimeSpan};
 
-/// A limit on the total of a control: the sum of its values over the steps of a plan, or of a daily period.
+/// A limit on the total of a control: the sum of its values over the steps of a plan or of a period. For a control that
+/// is 0 or 1, the total is a number of steps.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TotalSpec {
@@ -14,8 +15,9 @@ pub struct TotalSpec {
     pub at_most: Option<At<f64>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_least: Option<At<f64>>,
-    /// Time span to which the limits apply (default: the horizon). The limits are scaled in proportion to the horizon
-    /// of each plan.
+    /// Length of the consecutive periods to which the limits apply (default: the horizon of each plan), such as `1d`.
+    /// Days start at midnight in local time, and weeks start on Monday. The total since the start of a period counts
+    /// towards the limits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per: Option<At<TimeSpan>>,
     /// Start of a daily period in local time, to which the limits apply instead of the horizon. The total since the

@@ -82,7 +82,8 @@ impl ControllerSettings {
                         faults.add("wrong-place", span, message, "move this key to `[mpc]` in the twin");
                     }
                 }
-                ResolvedMpc::resolve(faults, names, owner, spec, &at.span).map(|mpc| Self::Mpc(Box::new(mpc)))
+                let mpc = ResolvedMpc::resolve(faults, names, owner, spec, &at.span)?;
+                Some(Self::Mpc(Box::new(mpc.inherit(spec, names))))
             }
         }
     }

@@ -67,6 +67,10 @@ pub struct RankedCase<'a> {
     pub tolerated: Vec<(CaseRun<'a>, &'a LimitUse)>,
     /// Controls that the case moves although their effects cannot be identified from the log.
     pub unidentified: Vec<&'a ControlIdentification>,
+    /// Whether the twin consists of equations only, so that there is one simulated future.
+    pub is_exact: bool,
+    /// The first limit on a total that the case violates.
+    pub missed_total: Option<&'a str>,
     /// Effects of moved controls on the cost that the log contradicts and for which savings are not corrected.
     pub contradicted: Vec<&'a ControlEffect>,
     /// Reasons for caution.
@@ -81,10 +85,11 @@ impl RankedCase<'_> {
     }
 
     /// Whether the case is better than the baseline by more than chance explains: the objective decreases, and either
-    /// this decrease or the saving is measurable.
+    /// this decrease or the saving is measurable. A twin that consists of equations only has one future, so chance plays
+    /// no part.
     pub fn is_better(&self) -> bool {
         let saves = self.saving.value.measurable && self.saving.value.mean > 0.0;
-        self.objective.mean > 0.0 && (self.objective.measurable || saves)
+        self.objective.mean > 0.0 && (self.objective.measurable || saves || self.is_exact)
     }
 
     /// The signals whose limits the case violates more often than the baseline: `a`, `a and b`, or `a, b and 2 more`.

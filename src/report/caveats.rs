@@ -50,6 +50,8 @@ pub fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
     let saved = &pick.saving.value;
     if saved.mean <= 0.0 {
         out.push("it costs money and improves only what the objective penalises".into());
+    } else if pick.is_exact {
+        out.push("the uncertainty is unknown, because the equations are assumed to be exact".into());
     } else if saved.low.is_nan() || saved.low < LOW_END * saved.mean {
         out.push("the saving is hardly larger than its uncertainty".into());
     }

@@ -74,8 +74,7 @@ pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (
         }
         Answer::Dont if pick.runs.iter().all(|r| r.case.kpis.iter().all(|k| k.samples.len() == 1)) => {
             because.push(format!("The best case, “{case}”, {gain} in the only simulated future."));
-            "Don’t change anything yet: one simulated future cannot show whether the saving is real. Increase `particles`. A twin of \
-             exact equations has only one future, so test the change on the plant."
+            "Don’t change anything yet: one simulated future cannot show whether the saving is real. Increase `particles`."
                 .into()
         }
         Answer::Dont if !pick.is_better() => {
@@ -86,6 +85,10 @@ pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (
             let signals = pick.violated_signals();
             because.push(format!("It {gain}, but at a higher risk of limit violations."));
             format!("Don’t run “{case}”: it violates limits of {signals} more often than the present operation.")
+        }
+        Answer::Dont if pick.missed_total.is_some() => {
+            because.extend(pick.missed_total.map(|text| format!("It {gain}, but {text}.")));
+            format!("Don’t run “{case}”: it violates a limit on a total.")
         }
         Answer::Dont if pick.loses_money() => {
             let purchase = pick.economics.filter(|e| e.capex > 0.0);

@@ -31,6 +31,9 @@ fn reason(p: &RankedCase<'_>, pick: &RankedCase<'_>, words: Words) -> String {
     if !p.violated.is_empty() {
         return format!("{saving}, but violates limits of {} more often", p.violated_signals());
     }
+    if let Some(missed) = p.missed_total {
+        return format!("{saving}, but {missed}");
+    }
     if p.support.outside > OUTSIDE_DONT {
         return format!("is outside the logged range {} of the time", number::percent_text(p.support.outside));
     }

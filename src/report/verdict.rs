@@ -4,9 +4,11 @@
 //! - A case other than the baseline is a candidate if it is within the logged range for at least half of the time, if
 //!   its gain covers its cost, and if it violates no limit more often than the baseline. Additional violations of a
 //!   soft limit in one scenario are tolerated if they last less than 1 % of the time and do not increase the total over
-//!   all scenarios. The candidate with the largest decrease in the objective is chosen.
+//!   all scenarios. A case that violates a limit on the total of a control is not a candidate. The candidate with the largest decrease in the objective is chosen.
 //! - The answer is **don't** if there is no candidate, or if neither the saving nor the decrease in the objective is
 //!   measurable.
+//! - A twin that consists of equations only has one simulated future. A decrease in the objective then counts as
+//!   measurable, and the unknown error of the equations is a caveat.
 //! - The answer is **unknown**, whatever the simulated saving, if the log does not identify the effect of a control,
 //!   and the case moves this control further than it moved independently in the log. If the answer is **unknown**, the
 //!   report shows no saving.
@@ -22,6 +24,9 @@ use super::number;
 use super::runs::{CaseRun, completed};
 use super::saving::{self, Saving};
 use super::violations::{excludes, violated_more};
+
+/// Name of the model of a twin that consists of equations only.
+const EQUATIONS: &str = "equations";
 
 /// All cases except the baseline, best first. The first page of the report shows the best-ranked case. The list is
 /// empty if no case can be compared with a baseline.
@@ -99,12 +104,16 @@ fn assess<'a>(results: &'a Results, name: &'a str) -> Option<RankedCase<'a>> {
         tolerated,
         unidentified: unidentified(results, &runs),
         contradicted: contradicted(results, &runs),
+        is_exact: results.model.model == EQUATIONS
+            && runs.iter().all(|r| r.case.kpis.iter().all(|k| k.samples.len() == 1)),
+        missed_total: runs.iter().flat_map(|r| &r.case.missed_totals).map(String::as_str).next(),
         caveats: Vec::new(),
         answer: Answer::Dont,
         runs,
     };
     pick.caveats = caveats(results, &pick);
-    let bad = !pick.violated.is_empty() || support.outside > OUTSIDE_DONT || !pick.is_better();
+    let bad =
+        !pick.violated.is_empty() || pick.missed_total.is_some() || support.outside > OUTSIDE_DONT || !pick.is_better();
     pick.answer = match (bad || pick.loses_money(), pick.caveats.is_empty()) {
         _ if !pick.unidentified.is_empty() || !pick.contradicted.is_empty() => Answer::Unknown,
         (true, _) => Answer::Dont,

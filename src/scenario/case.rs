@@ -246,6 +246,7 @@ impl Case {
                 let (case, before) = (&simulated.trajectory, &b.run.simulated.trajectory);
                 summary::end_contents(&plant.stores(compiled), case, before)
             }),
+            missed_totals: self.run.missed_totals.clone(),
             unseen: self.run.sight.iter().find(|(sight, _)| *sight == Sight::None).map(|(_, text)| text.clone()),
             optimism_check: self.run.optimism_check,
         }

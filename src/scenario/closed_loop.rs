@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::delay::{Delay, Sight};
+use super::missed_totals::missed_totals;
 use super::plant::{Compiled, Plant};
 use crate::config::ForecastSpec;
 use crate::control::mpc::{PlanGap, SkillHorizon};
@@ -44,6 +45,8 @@ pub struct ClosedLoopRun {
     pub skill_horizon: Option<SkillHorizon>,
     pub gate_use: Option<GateUse>,
     pub plan_gap: Option<PlanGap>,
+    /// Limits on totals that the run violates.
+    pub missed_totals: Vec<String>,
     /// Whether plans are long enough to cover the effects of their moves, and a clause that describes the effects after
     /// the end of a plan.
     pub sight: Option<(Sight, String)>,
@@ -83,6 +86,12 @@ impl ClosedLoop<'_> {
         };
         let dynamics: &dyn Dynamics = self.recorded.map_or(self.twin, |recorded| recorded);
         let simulated = simulate(&self.run_of(dynamics, forecast), controller.as_mut(), stop)?;
+        let missed_totals = match tuned {
+            ControllerSettings::Mpc(mpc) => {
+                missed_totals(&mpc.totals, &simulated.trajectory, &self.plant.schema, &self.plant.spec.value.zone()?)
+            }
+            _ => Vec::new(),
+        };
         let skill_horizon = controller.skill_horizon();
         let step = self.plant.spec.value.step.value;
         let sight = delay.and_then(|(delay, horizon): (Delay, usize)| {
@@ -103,6 +112,7 @@ impl ClosedLoop<'_> {
             skill_horizon,
             gate_use: controller.gate_use(),
             plan_gap: controller.plan_gap(),
+            missed_totals,
             sight,
         })
     }

@@ -14,6 +14,7 @@ mod experience;
 mod identification;
 mod imitation;
 mod measured;
+mod missed_totals;
 mod noise;
 mod parts;
 mod plant;

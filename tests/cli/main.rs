@@ -17,6 +17,7 @@ mod plans;
 mod room;
 mod run;
 mod storage;
+mod totals;
 mod verification;
 mod verify;
 

@@ -3,13 +3,17 @@
 #![allow(dead_code, reason = "each test crate uses only some functions of this module")]
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::Float64Type;
 use arrow_array::{ArrayRef, Float64Array, RecordBatch, TimestampMillisecondArray};
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 
 pub const ROWS: usize = 1_500;
@@ -244,6 +248,24 @@ impl Room {
 
     pub fn json(&self, file: &str) -> Value {
         serde_json::from_slice(&self.read(file)).unwrap()
+    }
+
+    /// The median of `signal` over all particles at every step of a case.
+    pub fn simulated(&self, scenario: &str, case: &str, signal: &str) -> Vec<f64> {
+        let file = File::open(self.path("reports/room/runs.parquet")).unwrap();
+        let mut values = Vec::new();
+        for batch in ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap() {
+            let batch = batch.unwrap();
+            let text = |name: &str| batch.column_by_name(name).unwrap().as_string::<i32>();
+            let (scenarios, cases, signals) = (text("scenario"), text("case"), text("signal"));
+            let p50 = batch.column_by_name("p50").unwrap().as_primitive::<Float64Type>();
+            for row in 0..batch.num_rows() {
+                if (scenarios.value(row), cases.value(row), signals.value(row)) == (scenario, case, signal) {
+                    values.push(p50.value(row));
+                }
+            }
+        }
+        values
     }
 
     /// Replaces the first occurrence of `find` in a file with `write`.

@@ -1,10 +1,9 @@
 //! Limits on the planned controls, on the plant's signals and on totals.
 
-use super::daily_totals::PlannedTotal;
 use super::frame::CompletedFrame;
+use super::periods::PlannedTotal;
 use super::resolved::ResolvedMpc;
 use super::totals::TotalSettings;
-use crate::config::TimeSpan;
 use crate::control::planner::ControlConstraints;
 use crate::schema::{Bounds, MoveLimit, Role};
 use crate::trajectory::Frame;
@@ -52,19 +51,13 @@ impl PlantLimit {
     }
 }
 
-/// Limit on the total of a control over a horizon of `requested` steps, reduced in proportion to the fraction `share`
-/// of the horizon that is planned; `None` if the control is not planned.
-pub(super) fn total_limit(
-    settings: &TotalSettings,
-    controls: &[usize],
-    requested: usize,
-    share: f64,
-    step: TimeSpan,
-) -> Option<PlannedTotal> {
+/// Limit on the total of a control. A limit over the horizon is reduced in proportion to the fraction `share` of the
+/// horizon that is planned. `None` if the control is not planned.
+pub(super) fn total_limit(settings: &TotalSettings, controls: &[usize], share: f64) -> Option<PlannedTotal> {
     let control = controls.iter().position(|&c| c == settings.control)?;
-    let share = if settings.daily.is_some() { 1.0 } else { share };
-    let Bounds { low, high } = settings.over(requested, step);
-    Some(PlannedTotal { control, bounds: Bounds { low: share * low, high: share * high }, daily: settings.daily })
+    let share = if settings.period.is_some() { 1.0 } else { share };
+    let Bounds { low, high } = settings.bounds;
+    Some(PlannedTotal { control, bounds: Bounds { low: share * low, high: share * high }, period: settings.period })
 }
 
 /// The range of values of the control `signal` in plans.

@@ -55,8 +55,8 @@
 //! **Skill horizon.** N is at most the horizon up to which the model beats persistence on the hold-out, for every
 //! learned signal that has a hard limit or affects the objective ([`SkillHorizon`]). For states whose equation is
 //! known, the accuracy of the forecasts does not limit the horizon. If the horizon is shortened, the limits on totals
-//! are reduced in proportion. The total of a control since the start of a daily period counts towards the limits of
-//! that period ([`daily_totals`]).
+//! are reduced in proportion. The total of a control since the start of a period counts towards the limits of
+//! that period ([`periods`]).
 //!
 //! **Disturbance observer.** After each step, b ← b + L (e − b), with the one-step prediction error e and the gain L =
 //! `correction`. Even if the model is biased, the disturbance observer lets signals reach their set-points without a
@@ -76,12 +76,12 @@
 mod blocks;
 mod budget;
 mod controller;
-mod daily_totals;
 mod end_value;
 mod evaluator;
 mod formulate;
 mod frame;
 mod futures;
+mod inherit;
 mod limits;
 mod linearise;
 mod margins;
@@ -91,6 +91,7 @@ mod order_up_to;
 #[path = "../../../tests/unit/control/mpc/oven.rs"]
 mod oven;
 mod particle_plan;
+mod periods;
 mod plan_gap;
 mod plan_totals;
 mod planner_choice;
@@ -113,6 +114,7 @@ pub use self::plan_gap::PlanGap;
 pub use self::planner_choice::{has_switched_control, select_planner};
 pub use self::resolved::{ResolvedMpc, require_control, require_objective};
 pub use self::skill_horizon::SkillHorizon;
+pub use self::totals::TotalSettings;
 pub use self::tuning::{ExpectedKpi, MpcSettings, TunedMpc, TuningTrial};
 
 /// Returns the length of the longest block of a plan. All lengths, including the result, are in steps.

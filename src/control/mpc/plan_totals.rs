@@ -9,14 +9,14 @@ use crate::schema::Bounds;
 use crate::trajectory::Frame;
 
 impl Setup<'_> {
-    /// The limits on totals in a plan that begins at `start`. The total of a control since the start of a daily period
+    /// The limits on totals in a plan that begins at `start`. The total of a control since the start of a period
     /// counts towards the limits of the period. If a period ends after the plan, a minimum may be reached after the
     /// plan.
     pub fn totals(&self, start: &PlanStart) -> Vec<TotalLimit> {
         let (blocks, horizon) = (&self.horizon.blocks, self.horizon.steps());
         let mut limits = Vec::new();
         for total in &self.limits.totals {
-            let Some(daily) = total.daily else {
+            let Some(period) = total.period else {
                 let steps = blocks.lengths().collect();
                 limits.push(TotalLimit { control: total.control, bounds: total.bounds, steps });
                 continue;
@@ -24,15 +24,15 @@ impl Setup<'_> {
             let step_ms = self.dynamics.step_ms();
             let number = |h: i64| {
                 let ms = start.window.time().as_millisecond().saturating_add(h * step_ms);
-                daily.number(Timestamp::from_millisecond(ms).ok()?, &self.timezone)
+                period.number(Timestamp::from_millisecond(ms).ok()?, &self.timezone)
             };
             let end = horizon as i64;
             let mut periods: Vec<i64> = (0..end).filter_map(number).collect();
             periods.dedup();
             let column = |lag: usize| start.window.column(self.controls[total.control], lag)[start.row];
             let most = self.limits.controls[total.control].constraints.bounds.high;
-            for period in periods {
-                let in_period = |h: &i64| number(*h) == Some(period);
+            for number_of_period in periods {
+                let in_period = |h: &i64| number(*h) == Some(number_of_period);
                 // Earlier frames of the window are copies of the oldest known one.
                 let known = start.window.depth().min(start.window.known());
                 let past = (1..known).take_while(|lag| in_period(&-(*lag as i64)));

@@ -294,7 +294,7 @@ fn stocks(
 fn totals(faults: &mut Faults<'_>, names: &Names<'_>, owner: &str, spec: &MpcSpec) -> Option<Vec<TotalSettings>> {
     // If `horizon` is absent, the horizon of the model is used, which is an upper bound on the tuned horizon.
     let horizon = spec.horizon.as_ref().unwrap_or(&names.spec().model.horizon).value;
-    all(spec.totals.iter().map(|total| {
+    all(spec.totals.iter().flatten().map(|total| {
         let name = &total.control;
         if is_control(names, name) && !moves(spec, name) {
             let message = format!("{owner}: the total of `{}` is limited, but this control is not planned", name.value);

@@ -43,7 +43,7 @@ pub(in crate::control) struct Setup<'a> {
     pub budget: Budget<'a>,
     /// Whether some plans are re-scored in held-out futures.
     pub rescoring: bool,
-    /// Time zone of the plant, for daily periods.
+    /// Time zone of the plant, for the periods of totals.
     pub timezone: TimeZone,
 }
 
@@ -88,18 +88,21 @@ impl<'a> Setup<'a> {
         let skill = SkillHorizon::new(requested, dynamics, &objective);
         let horizon = skill.map_or(requested, |skill| skill.reach);
         let replan = settings.replan.map_or(1, |r| r.steps(step, 1)).min(horizon);
+        // Exact planners plan every step, also if a plan is followed for many steps.
         let most = match planner {
-            PlannerSpec::Milp { .. } if !has_switched_control(settings, dynamics) => MpcSpec::MOST_EXACT_MOVES,
-            PlannerSpec::Milp { .. } => MpcSpec::MOST_STORE_MOVES,
-            PlannerSpec::Qp { .. } if !settings.stores.is_empty() => MpcSpec::MOST_STORE_MOVES,
-            _ => MpcSpec::MOST_MOVES,
+            PlannerSpec::Milp { .. } if !has_switched_control(settings, dynamics) => {
+                MpcSpec::MOST_EXACT_MOVES.min(horizon)
+            }
+            PlannerSpec::Milp { .. } => MpcSpec::MOST_STORE_MOVES.min(horizon),
+            PlannerSpec::Qp { .. } if !settings.stores.is_empty() => MpcSpec::MOST_STORE_MOVES.min(horizon),
+            _ => MpcSpec::MOST_MOVES.min(horizon.div_ceil(replan)),
         };
-        let moves = settings.moves.unwrap_or(most.min(horizon.div_ceil(replan)));
+        let moves = settings.moves.unwrap_or(most);
         let within_log = settings.within_log();
         let signals = &dynamics.schema().signals;
         // If the horizon is shortened, the limits on totals are reduced in proportion.
         let share = horizon as f64 / requested as f64;
-        let totals = settings.totals.iter().filter_map(|t| total_limit(t, &controls, requested, share, step));
+        let totals = settings.totals.iter().filter_map(|t| total_limit(t, &controls, share));
         let limits = Limits {
             controls: controls.iter().map(|&c| control_limit(dynamics, c, within_log)).collect(),
             plant: plant_limits(settings, dynamics),
@@ -135,10 +138,10 @@ impl<'a> Setup<'a> {
     }
 
     /// Number of frames that a planner needs. This is the number of frames that a rollout reads, or, if larger, the
-    /// number of steps in the longest daily period with a limit, plus two.
+    /// number of steps in the longest period with a limit, plus two.
     pub fn history(&self) -> usize {
-        let steps = |minutes: u32| (i64::from(minutes) * 60_000 / self.dynamics.step_ms().max(1)) as usize;
-        let longest = self.limits.totals.iter().filter_map(|t| t.daily).map(|d| steps(d.minutes())).max();
+        let steps = |ms: i64| (ms / self.dynamics.step_ms().max(1)) as usize;
+        let longest = self.limits.totals.iter().filter_map(|t| t.period).map(|p| steps(p.ms())).max();
         self.depth.max(longest.map_or(0, |steps| steps + 2))
     }
 

@@ -1,20 +1,17 @@
-//! Limits on the sum of a control over a plan.
+//! Limits on the sum of a control over a plan or over a period.
 
-use super::daily_totals::DailyPeriod;
+use super::periods::Period;
 use crate::config::{At, TimeSpan, TotalSpec};
 use crate::resolve::{Faults, Names};
 use crate::schema::{Bounds, Role};
 
-/// A limit on the sum of a control's values over the steps of a plan.
+/// A limit on the sum of a control's values over the steps of a plan or of a period.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TotalSettings {
     pub control: usize,
-    /// Limits on the sum over the time span `per`.
     pub bounds: Bounds,
-    /// Time span to which the limits apply; `None` means the horizon.
-    pub per: Option<TimeSpan>,
-    /// Daily period to which the limits apply instead of the horizon.
-    pub daily: Option<DailyPeriod>,
+    /// The period to which the limits apply; `None` means the horizon.
+    pub period: Option<Period>,
 }
 
 impl TotalSettings {
@@ -53,12 +50,7 @@ impl TotalSettings {
         }
         let end = |at: &Option<At<f64>>, open: f64| at.as_ref().map_or(open, |a| a.value);
         let bounds = Bounds { low: end(&spec.at_least, f64::NEG_INFINITY), high: end(&spec.at_most, f64::INFINITY) };
-        let total = Self {
-            control: control?,
-            bounds,
-            per: spec.per.as_ref().map(|p| p.value),
-            daily: daily(faults, owner, spec)?,
-        };
+        let total = Self { control: control?, bounds, period: period(faults, owner, spec)? };
         let hard = names.signals.get(spec.control.as_str())?.hard.as_ref().filter(|h| h[0] <= h[1]);
         if let (Some(hard), Some(step), true) = (hard, names.step(), valid_per)
             && let Some((message, help)) =
@@ -69,23 +61,11 @@ impl TotalSettings {
         Some(total)
     }
 
-    /// Number of times that `per` fits into `horizon` steps.
-    fn periods(&self, horizon: usize, step: TimeSpan) -> f64 {
-        self.per.map_or(1.0, |p| horizon as f64 * step.seconds() / p.seconds())
-    }
-
-    /// Limits on the sum of the control over `horizon` steps.
-    pub fn over(&self, horizon: usize, step: TimeSpan) -> Bounds {
-        let periods = self.periods(horizon, step);
-        let end = |v: f64| if v.is_finite() { v * periods } else { v };
-        Bounds { low: end(self.bounds.low), high: end(self.bounds.high) }
-    }
-
     /// Returns a message with the reason and advice if no plan of `horizon` steps with values within `bounds` can
     /// satisfy the limits. `name` is the name of the control.
     pub fn infeasible(&self, name: &str, bounds: Bounds, horizon: usize, step: TimeSpan) -> Option<(String, String)> {
-        let horizon = self.daily.map_or(horizon, |d| (f64::from(d.minutes()) * 60.0 / step.seconds()).ceil() as usize);
-        let (wanted, steps, periods) = (self.over(horizon, step), horizon as f64, self.periods(horizon, step));
+        let horizon = self.period.map_or(horizon, |p| ((p.ms() as f64 / step.ms() as f64).ceil() as usize).max(1));
+        let (wanted, steps) = (self.bounds, horizon as f64);
         let (least, most) = (bounds.low * steps, bounds.high * steps);
         let near = |v: f64| 1e-9 * v.abs().max(1e-9);
         if wanted.low > most + near(most) {
@@ -93,7 +73,7 @@ impl TotalSettings {
                 "the total of `{name}` must be at least {}, but {horizon} steps of at most {} add up to at most {most}",
                 wanted.low, bounds.high
             );
-            let help = format!("use at most `at_least = {}`, or raise the limits of `{name}`", most / periods);
+            let help = format!("use at most `at_least = {}`, or raise the limits of `{name}`", most);
             return Some((message, help));
         }
         if wanted.high < least - near(least) {
@@ -101,20 +81,20 @@ impl TotalSettings {
                 "the total of `{name}` must be at most {}, but {horizon} steps of at least {} add up to at least {least}",
                 wanted.high, bounds.low
             );
-            let help = format!("write at least `at_most = {}`, or lower the limits of `{name}`", least / periods);
+            let help = format!("write at least `at_most = {}`, or lower the limits of `{name}`", least);
             return Some((message, help));
         }
         None
     }
 }
 
-/// The daily period of a limit; `Some(None)` if the limit has no daily period, and `None` if the period has a fault.
-fn daily(faults: &mut Faults<'_>, owner: &str, spec: &TotalSpec) -> Option<Option<DailyPeriod>> {
+/// The period of a limit; `Some(None)` if the limit applies to the horizon, and `None` if the period has a fault.
+fn period(faults: &mut Faults<'_>, owner: &str, spec: &TotalSpec) -> Option<Option<Period>> {
     let name = &spec.control;
     let (given, missing) = match (&spec.from, &spec.to) {
-        (None, None) => return Some(None),
+        (None, None) => return Some(spec.per.as_ref().map(|per| Period::Every(per.ms()))),
         (Some(from), Some(to)) => match &spec.per {
-            None => return Some(Some(DailyPeriod { from: from.minutes(), to: to.minutes() })),
+            None => return Some(Some(Period::Daily { from: from.minutes(), to: to.minutes() })),
             Some(per) => {
                 let message = format!("{owner}: the total of `{}` has both `per` and a daily period", name.value);
                 faults.add("out-of-range", &per.span, message, "remove `per`, or remove `from` and `to`");

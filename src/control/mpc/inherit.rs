@@ -1,0 +1,49 @@
+//! The settings of MPC in a scenario that the scenario leaves out.
+
+use super::resolved::ResolvedMpc;
+use crate::config::MpcSpec;
+use crate::resolve::{Faults, Names};
+
+impl ResolvedMpc {
+    /// Replaces the settings that the table `given` of a scenario leaves out by those in the table `[mpc]` of the twin,
+    /// so that a scenario simulates the controller that `advise` and `control` run. Limits on computing time are not
+    /// inherited, because results must not depend on the speed of the machine.
+    pub(in crate::control) fn inherit(self, given: &MpcSpec, names: &Names<'_>) -> Self {
+        let Some(table) = &names.spec().mpc else { return self };
+        // faults in the twin are reported when the twin is checked
+        let mut faults = Faults::new(names.file);
+        let Some(twin) = Self::resolve(&mut faults, names, "[mpc]", table, &table.span) else { return self };
+        let horizon = self.horizon.or(twin.horizon);
+        let steps = horizon.zip(names.step()).map(|(horizon, step)| horizon.steps(step, 1));
+        let mut controls = if given.controls.is_some() { self.controls } else { twin.controls };
+        let named = self.totals.iter().map(|t| t.control).chain(self.base_stock.iter().map(|s| s.order));
+        for control in named {
+            if !controls.contains(&control) {
+                controls.push(control);
+            }
+        }
+        Self {
+            controls,
+            horizon,
+            replan: self.replan.or(twin.replan.filter(|replan| horizon.is_none_or(|h| *replan <= h))),
+            moves: self.moves.or(twin.moves.filter(|moves| steps.is_none_or(|steps| *moves <= steps))),
+            risk: self.risk.or(twin.risk),
+            pessimism: self.pessimism.or(twin.pessimism),
+            particles: self.particles.or(twin.particles),
+            correction: self.correction.or(twin.correction),
+            within_log: self.within_log.or(twin.within_log),
+            states_within_log: self.states_within_log.or(twin.states_within_log),
+            forecast: self.forecast.or(twin.forecast),
+            confidence: self.confidence.or(twin.confidence),
+            cost_to_go: self.cost_to_go.or(twin.cost_to_go),
+            planner: self.planner.or(twin.planner),
+            totals: if given.totals.is_some() { self.totals } else { twin.totals },
+            base_stock: if given.base_stock.is_empty() { twin.base_stock } else { self.base_stock },
+            ranks: if given.ranks.is_empty() { twin.ranks } else { self.ranks },
+            terminal: if given.terminal.is_empty() { twin.terminal } else { self.terminal },
+            stores: self.stores,
+            budget: self.budget,
+            settle: self.settle,
+        }
+    }
+}
