@@ -5,6 +5,7 @@
 //! value in `degC` or `degF` is a point on the temperature scale, but within a product of units, `degC` and `degF`
 //! denote temperature differences.
 
+pub mod ending;
 mod parse;
 mod table;
 

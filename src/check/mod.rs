@@ -4,6 +4,7 @@
 //! The structure of the files (keys and types) is checked by [`crate::config`]. Controllers are checked when they are
 //! resolved ([`crate::resolve`]).
 
+mod column_unit;
 mod contents;
 mod controller;
 mod foresight;

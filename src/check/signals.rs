@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
+use super::column_unit::column_unit;
 use super::plant::Plant;
 use super::samples::{censored, kind};
 use super::start::start;
@@ -20,6 +21,7 @@ pub(super) fn signals(faults: &mut Faults<'_>, plant: &Plant<'_>) {
         keys_of_role(faults, signal);
         start(faults, signal);
         units(faults, signal);
+        column_unit(faults, plant, signal);
         limits(faults, signal);
         times(faults, plant, signal);
         forecast(faults, plant, signal);

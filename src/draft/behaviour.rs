@@ -10,6 +10,8 @@ pub(super) struct Behaviour {
     pub min: f64,
     pub mean: f64,
     pub max: f64,
+    /// Whether all values are 0 or 1.
+    pub is_switch: bool,
     /// Fraction of the steps at which the value does not change.
     pub still: f64,
     /// Median size of the changes relative to the range of the values.
@@ -45,6 +47,7 @@ impl Behaviour {
             min,
             mean,
             max,
+            is_switch: values().all(|v| v == 0.0 || v == 1.0),
             still: still as f64 / pairs.max(1) as f64,
             jump: if max > min { jump / (max - min) } else { 0.0 },
             memory: autocorrelation(log, signal, 1),

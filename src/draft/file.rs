@@ -218,6 +218,9 @@ fn signal_line(signal: &Guess, events: bool) -> SignalLine {
     if signal.role == Role::Control && signal.min < signal.max {
         let (low, high) = (round_outwards(signal.min, false), round_outwards(signal.max, true));
         let _ = write!(keys, ", hard = [{low}, {high}]");
+        if signal.is_switch {
+            keys.push_str(", multiple = 1");
+        }
         reason.push_str(", limits from the log");
     }
     if let Some((low, high)) = signal.soft {

@@ -1,7 +1,7 @@
 //! Drafts a first `twin.toml` and a first scenario from a log.
 //!
 //! 1. `columns`, `notation`: the columns with the time, episodes and entities, and the notation of times and numbers.
-//! 2. `roles`, `units`, `tags`: the role, unit and name of each signal, from the name of its column.
+//! 2. `roles`, `tags`: the role, unit and name of each signal, from the name of its column.
 //! 3. The log is read with these settings. `behaviour` corrects roles, `relevance` leaves signals out, `clock` adds the
 //!    time of day, and `spans` chooses the spans of `[model]`.
 //! 4. `trial`: a linear model is fitted, and the signals that it cannot predict are left out.
@@ -20,7 +20,6 @@ mod scenario;
 mod spans;
 mod tags;
 mod trial;
-mod units;
 mod words;
 
 use std::path::{Path, PathBuf};
@@ -337,6 +336,7 @@ impl Draft {
         let mut reasons: Vec<Option<String>> = vec![None; facts.len()];
         for ((guess, fact), reason) in self.signals.iter_mut().zip(&facts).zip(&mut reasons) {
             (guess.min, guess.mean, guess.max) = (fact.min, fact.mean, fact.max);
+            guess.is_switch = fact.is_switch;
             if !fact.varies() {
                 *reason = Some("never changes in the rows that are used".into());
             } else if fact.known < MIN_KNOWN {

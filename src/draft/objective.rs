@@ -124,6 +124,7 @@ mod tests {
             reason: String::new(),
             by_default: false,
             soft: None,
+            is_switch: false,
             min: 0.0,
             mean: 1.0,
             max: 2.0,

@@ -1,11 +1,10 @@
 //! Guesses the role, unit and name of a signal from the name of its column.
 
 use super::tags::{Attribute, Tag};
-use super::units;
 use super::words::{MACHINES, MEASURED, OTHER_LANGUAGES, WORDS};
 use crate::log::{self, ColumnKind, ColumnSummary};
 use crate::schema::Role;
-use crate::units::Unit;
+use crate::units::{Unit, ending as units};
 
 /// A signal guessed from a column of the log.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +21,8 @@ pub(super) struct Guess {
     pub by_default: bool,
     /// Soft limits that are derived from alarm limits in the log.
     pub soft: Option<(f64, f64)>,
+    /// Whether all values are 0 or 1.
+    pub is_switch: bool,
     pub min: f64,
     pub mean: f64,
     pub max: f64,
@@ -156,6 +157,7 @@ pub(super) fn signal(column: &ColumnSummary, exported: Option<&str>) -> Result<G
         reason: format!("{}, {unit_reason}{kind_reason}", why.as_deref().unwrap_or("role by default")),
         by_default: why.is_none(),
         soft: None,
+        is_switch: false,
         min: column.min,
         mean: column.mean,
         max: column.max,
@@ -200,9 +202,22 @@ fn role(lower: &str, tag: &Tag<'_>, unit: &str, is_air: bool, is_amount: bool) -
 
 /// Whether a column name suggests a quantity that is stored.
 fn is_stock(lower: &str) -> bool {
-    ["on_hand", "on_order", "backlog", "stock", "inventory", "level", "volume", "storage", "stored", "content"]
-        .iter()
-        .any(|word| lower.contains(word))
+    [
+        "on_hand",
+        "on_order",
+        "backlog",
+        "stock",
+        "inventory",
+        "level",
+        "volume",
+        "storage",
+        "stored",
+        "content",
+        "state_of_charge",
+    ]
+    .iter()
+    .any(|word| lower.contains(word))
+        || lower.split('_').any(|word| word == "soc")
 }
 
 /// Whether a column name suggests the price of one unit, which is not an amount of money.

@@ -4,7 +4,7 @@
 use crate::schema::Role;
 
 /// Words and the roles that they suggest. The first word in this list that occurs in the name is used.
-pub(super) const WORDS: [(&str, Role); 78] = [
+pub(super) const WORDS: [(&str, Role); 81] = [
     ("outdoor", Role::Disturbance),
     ("outside", Role::Disturbance),
     ("ambient", Role::Disturbance),
@@ -61,6 +61,9 @@ pub(super) const WORDS: [(&str, Role); 78] = [
     ("order_lines", Role::Output),
     ("ordered", Role::Output),
     ("order", Role::Control),
+    ("battery_power", Role::Control),
+    ("charge_power", Role::Control),
+    ("charging_power", Role::Control),
     ("power", Role::Output),
     ("energy", Role::Output),
     ("consumption", Role::Output),

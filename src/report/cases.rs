@@ -69,6 +69,8 @@ pub struct RankedCase<'a> {
     pub unidentified: Vec<&'a ControlIdentification>,
     /// Whether the twin consists of equations only, so that there is one simulated future.
     pub is_exact: bool,
+    /// The reason if a scenario ends before the changes of the case take effect.
+    pub unseen_effect: Option<&'a str>,
     /// The first limit on a total that the case violates.
     pub missed_total: Option<&'a str>,
     /// Effects of moved controls on the cost that the log contradicts and for which savings are not corrected.

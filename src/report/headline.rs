@@ -64,7 +64,9 @@ pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (
                     tag(&e.signal, 40)
                 )
             }));
-            return (pick.answer, format!("Unknown whether “{case}” helps: the log is inconclusive."), because);
+            because.extend(pick.unseen_effect.map(|why| format!("{}.", capitalised(why))));
+            let why = if pick.unseen_effect.is_some() { "a scenario is too short" } else { "the log is inconclusive" };
+            return (pick.answer, format!("Unknown whether “{case}” helps: {why}."), because);
         }
         Answer::Dont if pick.objective.mean <= 0.0 => {
             let outweighed = if pick.saving.value.mean > 0.0 { ", but penalties outweigh this saving" } else { "" };

@@ -25,6 +25,9 @@ fn reason(p: &RankedCase<'_>, pick: &RankedCase<'_>, words: Words) -> String {
     if p.runs.len() < pick.runs.len() {
         return "did not run in all scenarios".into();
     }
+    if let Some(why) = p.unseen_effect {
+        return format!("cannot be judged: {why}");
+    }
     if p.answer == Answer::Unknown {
         return "has an effect that cannot be determined from the log".into();
     }

@@ -10,8 +10,8 @@
 //! - A twin that consists of equations only has one simulated future. A decrease in the objective then counts as
 //!   measurable, and the unknown error of the equations is a caveat.
 //! - The answer is **unknown**, whatever the simulated saving, if the log does not identify the effect of a control,
-//!   and the case moves this control further than it moved independently in the log. If the answer is **unknown**, the
-//!   report shows no saving.
+//!   and the case moves this control further than it moved independently in the log. The same applies if a scenario ends
+//!   before the changes of the case take effect. If the answer is **unknown**, the report shows no saving.
 //! - If all KPIs that count are averages, such as mean values, the saving is an average too. It is the mean over the
 //!   scenarios, not their sum.
 //! - The answer is **try** if there is a caveat ([`RankedCase::caveats`]), and **do** otherwise.
@@ -106,6 +106,7 @@ fn assess<'a>(results: &'a Results, name: &'a str) -> Option<RankedCase<'a>> {
         contradicted: contradicted(results, &runs),
         is_exact: results.model.model == EQUATIONS
             && runs.iter().all(|r| r.case.kpis.iter().all(|k| k.samples.len() == 1)),
+        unseen_effect: runs.iter().find_map(|r| r.case.unseen_effect.as_deref()),
         missed_total: runs.iter().flat_map(|r| &r.case.missed_totals).map(String::as_str).next(),
         caveats: Vec::new(),
         answer: Answer::Dont,
@@ -115,7 +116,9 @@ fn assess<'a>(results: &'a Results, name: &'a str) -> Option<RankedCase<'a>> {
     let bad =
         !pick.violated.is_empty() || pick.missed_total.is_some() || support.outside > OUTSIDE_DONT || !pick.is_better();
     pick.answer = match (bad || pick.loses_money(), pick.caveats.is_empty()) {
-        _ if !pick.unidentified.is_empty() || !pick.contradicted.is_empty() => Answer::Unknown,
+        _ if !pick.unidentified.is_empty() || !pick.contradicted.is_empty() || pick.unseen_effect.is_some() => {
+            Answer::Unknown
+        }
         (true, _) => Answer::Dont,
         (false, false) => Answer::Try,
         (false, true) => Answer::Do,

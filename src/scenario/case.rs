@@ -247,6 +247,10 @@ impl Case {
                 summary::end_contents(&plant.stores(compiled), case, before)
             }),
             missed_totals: self.run.missed_totals.clone(),
+            unseen_effect: compared.and_then(|b| {
+                let (case, before) = (&simulated.trajectory, &b.run.simulated.trajectory);
+                compiled.unseen_effect(&plant.spec.value.model, &plant.card.responses, case, before)
+            }),
             unseen: self.run.sight.iter().find(|(sight, _)| *sight == Sight::None).map(|(_, text)| text.clone()),
             optimism_check: self.run.optimism_check,
         }

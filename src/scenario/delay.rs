@@ -12,6 +12,7 @@ use crate::config::{ModelSpec, TimeSpan};
 use crate::control::mpc::ResolvedMpc;
 use crate::learn::Layout;
 use crate::schema::{Bounds, Role, Schema};
+use crate::trajectory::Trajectory;
 
 /// Fraction of the largest response of a learned signal below which a response counts as not yet visible (not tuned).
 const VISIBLE: f64 = 0.02;
@@ -82,6 +83,30 @@ impl Delay {
 }
 
 impl Compiled {
+    /// A clause that names a control in which the run `case` differs from the run `baseline`, if the run ends before the
+    /// difference takes effect.
+    pub fn unseen_effect(
+        &self,
+        model: &ModelSpec,
+        responses: &[StepResponse],
+        case: &Trajectory,
+        baseline: &Trajectory,
+    ) -> Option<String> {
+        let schema = &case.schema;
+        let is_moved = |c: &usize| schema.signals[*c].role == Role::Control && case.columns[*c] != baseline.columns[*c];
+        let controls = (0..schema.len()).filter(is_moved).collect();
+        let delays = self.delays(schema, model, responses, &ResolvedMpc { controls, ..ResolvedMpc::default() });
+        let delay = delays.first().filter(|d| d.sight(case.steps) == Sight::None)?;
+        let span = |steps: usize| TimeSpan::from_steps(steps, case.step_ms);
+        Some(format!(
+            "the scenario of {} is too short, because a change of `{}` changes `{}` only {} later",
+            span(case.steps),
+            schema.signals[delay.control].name,
+            schema.signals[delay.signal].name,
+            span(delay.steps)
+        ))
+    }
+
     /// The longest delay of each planned control, in descending order. Controls without any effect on the cost are
     /// omitted. `responses` are the step responses of the learned model. A learned signal without a step response is
     /// assumed to respond without dead time. The list is empty if plans have a learned terminal cost, because this cost

@@ -163,6 +163,9 @@ pub struct CaseResult {
     /// Limits on the total of a control over a period that the case violates; one clause per limit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missed_totals: Vec<String>,
+    /// Clause about a control that the case changes, if the scenario ends before the change takes effect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unseen_effect: Option<String>,
     /// Clause about effects that occur only after a plan has ended; `None` if the first move of a plan takes effect
     /// before the plan ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -25,6 +25,9 @@ const NEGLIGIBLE: f64 = 0.05;
 /// Smallest ratio of a model's RMSE to that of a baseline at which the model is considered to have no skill (not
 /// tuned). An RMSE ratio just below one may be due to chance.
 const NO_SKILL_RATIO: f64 = 0.98;
+/// A known equation is wrong if its RMSE is at least this multiple of that of persistence, both one step ahead and at
+/// the control horizon (not tuned).
+const WRONG_EQUATION_RATIO: f64 = 1.3;
 /// Maximum number of signals that are named when a model is refused (not tuned).
 const MAX_NAMED: usize = 6;
 /// Advice for users whose model has no skill.
@@ -158,6 +161,9 @@ pub(super) struct HoldoutSkill {
     over_persistence: Vec<Option<f64>>,
     /// For each target, the ratio of the model's RMSE to that of the training mean.
     over_mean: Vec<Option<f64>>,
+    /// For each state that only a known equation predicts: its column, and the ratios of the RMSE to that of persistence
+    /// one step ahead and at the control horizon.
+    of_equations: Vec<(usize, [f64; 2])>,
 }
 
 impl HoldoutSkill {
@@ -168,10 +174,16 @@ impl HoldoutSkill {
             let (own, reference) = run.paired_mse(baseline, k, run.horizon);
             (reference > 0.0).then(|| (own / reference).sqrt())
         };
+        let ratio_at = |k: usize, h: usize| {
+            let (own, reference) = run.paired_mse(&baselines.persistence, k, h);
+            (reference > 0.0).then(|| (own / reference).sqrt())
+        };
+        let of_equation = |k: usize| Some((run.signals[k], [ratio_at(k, 1)?, ratio_at(k, run.horizon)?]));
         let over_mean = |(k, is_mean): (usize, &bool)| if *is_mean { None } else { ratio(&baselines.mean, k) };
         Self {
             over_persistence: (0..independent.len()).map(|k| ratio(&baselines.persistence, k)).collect(),
             over_mean: independent.iter().enumerate().map(over_mean).collect(),
+            of_equations: (independent.len()..run.signals.len()).filter_map(of_equation).collect(),
         }
     }
 
@@ -182,6 +194,15 @@ impl HoldoutSkill {
             return None;
         }
         let horizon = data.spec.horizon.to_string();
+        let wrong = self.of_equations.iter().find(|(_, ratios)| ratios.iter().all(|r| *r >= WRONG_EQUATION_RATIO));
+        if let Some(&(signal, [next, last])) = wrong {
+            let signal = data.name(signal);
+            return Some(format!(
+                "the equation of `{signal}` is worse than persistence on the hold-out: its error is {next:.2} times that \
+                 of persistence one step ahead, and {last:.2} times {horizon} ahead. Correct the signs, delays and units \
+                 in `next`, or add `residual = true`, so that a model learns the error of the equation"
+            ));
+        }
         let Some(ratio) = mean_of_known(&self.over_persistence) else {
             // If all states have known equations, constant states are no reason to refuse the model.
             if name == "equations" {
@@ -219,7 +240,9 @@ impl HoldoutSkill {
     pub fn notes(&self, data: &TrainingData, signals: &[usize]) -> Vec<Note> {
         let horizon = data.spec.horizon.to_string();
         let mut notes = Vec::new();
-        for (ratio, &signal) in self.over_persistence.iter().zip(signals) {
+        let of_targets = self.over_persistence.iter().copied().zip(signals.iter().copied());
+        let of_equations = self.of_equations.iter().map(|&(signal, ratios)| (Some(ratios[1]), signal));
+        for (ratio, signal) in of_targets.chain(of_equations) {
             let name = data.name(signal);
             match ratio {
                 None => notes.push(Note::new(
@@ -229,7 +252,7 @@ impl HoldoutSkill {
                          measured or never changes"
                     ),
                 )),
-                Some(ratio) if *ratio >= 1.0 => notes.push(Note::new(
+                Some(ratio) if ratio >= 1.0 => notes.push(Note::new(
                     NoteKind::NoSkill,
                     format!(
                         "the model does not predict `{name}` better than persistence {horizon} ahead on the hold-out \

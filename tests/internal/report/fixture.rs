@@ -284,6 +284,7 @@ fn case(w: &Weather, k: usize) -> CaseResult {
     let beyond = (0.002 + 0.012 * w.warm + 0.1 * (w.load - 1.0)) * [1.0, 1.02, 0.55][k];
     CaseResult {
         missed_totals: Vec::new(),
+        unseen_effect: None,
         unseen: None,
         name: CASES[k].0.into(),
         controller: CASES[k].1.into(),

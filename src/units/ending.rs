@@ -1,11 +1,29 @@
 //! The unit of a column, guessed from the end of its name.
 
-use crate::units::Unit;
+use super::Unit;
 
 /// Endings of column names and the units that they suggest. The first matching ending is used, so longer endings come
 /// first.
-const ENDINGS: [(&str, &str); 70] = [
+const ENDINGS: [(&str, &str); 88] = [
     ("_eur_per_mwh", "EUR/MWh"),
+    ("_eur_mwh", "EUR/MWh"),
+    ("_eur_per_kwh", "EUR/kWh"),
+    ("_eur_kwh", "EUR/kWh"),
+    ("_usd_per_mwh", "USD/MWh"),
+    ("_usd_mwh", "USD/MWh"),
+    ("_usd_per_kwh", "USD/kWh"),
+    ("_usd_kwh", "USD/kWh"),
+    ("_gbp_per_mwh", "GBP/MWh"),
+    ("_gbp_mwh", "GBP/MWh"),
+    ("_gbp_per_kwh", "GBP/kWh"),
+    ("_gbp_kwh", "GBP/kWh"),
+    ("_chf_per_mwh", "CHF/MWh"),
+    ("_chf_mwh", "CHF/MWh"),
+    ("_chf_per_kwh", "CHF/kWh"),
+    ("_chf_kwh", "CHF/kWh"),
+    ("_ct_kwh", "ct/kWh"),
+    ("_g_kwh", "g/kWh"),
+    ("_kg_mwh", "kg/MWh"),
     ("_g_per_kwh", "g/kWh"),
     ("_kmol_min", "kmol/min"),
     ("_kmol_h", "kmol/h"),
@@ -77,13 +95,16 @@ const ENDINGS: [(&str, &str); 70] = [
     ("_pcs", "item"),
 ];
 
+/// Endings that are also words or numbers, such as the `_min` of a minimum, or single letters.
+const AMBIGUOUS: [&str; 6] = ["_min", "_rt", "_pa", "_mm", "_units", "_pcs"];
+
 /// Range of atmospheric pressure in the units in which it is usually logged.
 const ATMOSPHERIC: [(&str, f64, f64); 4] =
     [("inHg", 27.0, 32.0), ("mbar", 870.0, 1085.0), ("kPa", 87.0, 108.5), ("mmHg", 650.0, 815.0)];
 
 /// A guessed unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct UnitGuess<'a> {
+pub struct UnitGuess<'a> {
     pub unit: &'static str,
     /// The name of the column without its unit.
     pub stem: &'a str,
@@ -92,7 +113,7 @@ pub(super) struct UnitGuess<'a> {
 }
 
 /// Guesses the unit of the column `name`.
-pub(super) fn guess(name: &str) -> UnitGuess<'_> {
+pub fn guess(name: &str) -> UnitGuess<'_> {
     let lower = name.to_lowercase();
     let found = ENDINGS
         .iter()
@@ -110,8 +131,18 @@ pub(super) fn guess(name: &str) -> UnitGuess<'_> {
     }
 }
 
+/// Returns the unit that the name of a column states beyond doubt.
+pub fn stated(name: &str) -> Option<Unit> {
+    let found = guess(name);
+    let is_temperature = name.to_lowercase().contains("temp");
+    let is_clear = |e: &&str| e.len() > 2 && !AMBIGUOUS.contains(e) || is_temperature && ["_c", "_f", "_k"].contains(e);
+    let ending = found.ending.filter(is_clear)?;
+    let is_part_of_a_ratio = name.to_lowercase().trim_end_matches(ending).ends_with("_per");
+    Unit::parse(found.unit).ok().filter(|_| !is_part_of_a_ratio)
+}
+
 /// Returns the unit of the column if its name and its range are those of an atmospheric pressure.
-pub(super) fn atmospheric(lower: &str, min: f64, max: f64) -> Option<&'static str> {
+pub fn atmospheric(lower: &str, min: f64, max: f64) -> Option<&'static str> {
     let named = ["pressure", "barom", "baro_"].iter().any(|w| lower.contains(w));
     let found = ATMOSPHERIC.iter().find(|(_, low, high)| named && min >= *low && max <= *high);
     found.map(|(unit, ..)| if *unit == "mmHg" { "1" } else { unit })
@@ -130,11 +161,25 @@ mod tests {
             ("accelerometer_1_g", "1", "accelerometer_1_g"),
             ("sugar_g", "g", "sugar"),
             ("ph", "1", "ph"),
+            ("price_eur_mwh", "EUR/MWh", "price"),
+            ("tariff_gbp_per_kwh", "GBP/kWh", "tariff"),
+            ("co2_g_kwh", "g/kWh", "co2"),
         ] {
             let found = guess(name);
             assert_eq!((found.unit, found.stem), (unit, stem), "{name}");
         }
         assert_eq!(atmospheric("pressure_in", 29.6, 30.1), Some("inHg"));
         assert_eq!(atmospheric("pressure", 1.0, 6.0), None);
+    }
+
+    #[test]
+    fn a_name_states_a_unit_only_if_its_end_is_not_also_a_word() {
+        let stated = |name: &str| super::stated(name).map(|u| u.text);
+        assert_eq!(stated("price_eur_mwh").as_deref(), Some("EUR/MWh"));
+        assert_eq!(stated("supply_temp_f").as_deref(), Some("degF"));
+        assert_eq!(stated("hvac_power_kw").as_deref(), Some("kW"));
+        for name in ["phase_a", "temp_min", "wind_v", "cost_per_kwh", "price_per_kg", "level"] {
+            assert_eq!(stated(name), None, "{name}");
+        }
     }
 }

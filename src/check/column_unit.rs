@@ -1,0 +1,29 @@
+//! Compares the unit of a signal with the unit that the name of its column states.
+
+use super::plant::Plant;
+use crate::config::SignalSpec;
+use crate::resolve::Faults;
+use crate::schema::Role;
+use crate::units::{Unit, ending};
+
+/// Warns if the name of the column states another unit, such as `price_eur_mwh` with the unit `EUR/kWh`.
+pub(super) fn column_unit(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec) {
+    if *signal.role == Role::Derived || signal.value.is_some() || plant.spec().log.long.is_some() {
+        return;
+    }
+    let column = signal.column.as_ref().unwrap_or(&signal.name);
+    let Some(stated) = ending::stated(column) else { return };
+    let Some(given) = signal.column_unit.as_ref().or(signal.unit.as_ref()) else { return };
+    let Ok(unit) = Unit::parse(given) else { return };
+    // the unit of a share may be left out, and a temperature may be given in kelvins
+    let is_same = unit.same_dimension(&stated) && (unit.scale / stated.scale - 1.0).abs() < 1e-9;
+    if is_same || (unit.is_dimensionless() && stated.is_dimensionless()) {
+        return;
+    }
+    let message = format!(
+        "the column `{}` of `{}` seems to contain {}, but its unit is `{}`",
+        column.value, signal.name.value, stated.text, unit.text
+    );
+    let help = format!("if the values are in {}, write `column_unit = \"{}\"`", stated.text, stated.text);
+    faults.warn("unit-mismatch", &given.span, message, help);
+}
