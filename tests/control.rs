@@ -663,6 +663,34 @@ fn advice_that_depends_on_a_contradicted_effect_leaves_the_controls() {
     assert!(text.contains("but the log shows -0.500 ± "), "{text}");
 }
 
+/// The log contains outdoor temperatures for the 12 hours after the last measurement of the room. The advice is for the
+/// time of the last measurement.
+#[test]
+fn advice_uses_values_of_disturbances_after_the_last_measurement() {
+    let room = room("");
+    let advise = || room.run(&["advise", "data/room", "--json", "--quiet"]).expect(0).document();
+    let before = advise();
+    room.edit(
+        "data/room/twin.toml",
+        "outdoor_temp_c\", forecast = { seasonal = \"1d\" }",
+        "outdoor_temp_c\", forecast = \"perfect\"",
+    );
+    assert!(advise()["warnings"].to_string().contains("the forecast method of `outdoor_temp` is `perfect`"));
+    let energy = |later: f64| {
+        let mut columns = room::log(room::ROWS, room::ROWS, 0.35);
+        for (name, column) in &mut columns {
+            let value = if *name == "outdoor_temp_c" { later } else { f64::NAN };
+            column.extend([value; 12]);
+        }
+        room::write_log(&room.log_file(), &columns);
+        let advice = advise();
+        assert_eq!((&advice["from"], &advice["log_end"]), (&before["from"], &before["log_end"]));
+        assert!(!advice["warnings"].to_string().contains("perfect"), "{advice:#}");
+        advice["controls"][0]["planned"].as_f64().unwrap()
+    };
+    assert!(energy(-10.0) > energy(15.0), "more heat is planned before a cold night");
+}
+
 #[test]
 fn advice_on_levels_is_evaluated_by_their_orders() {
     // the inventory position is always 0, so the order equals the order-up-to level. The level is between 6 and 8 kW,

@@ -40,7 +40,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         let plant = publish::open_published(plant::read(spec, compute, progress)?, &registry, note)?;
         progress("planning");
         let advice = advise(&plant, &plant.compiled, globals.seed, args.allow_extrapolation, Some(&clock::start()))?;
-        Ok((advice, plant.log.time(plant.log.steps), plant.log.step_ms))
+        let end = advice.from.parse().unwrap_or_else(|_| plant.log.time(plant.log.steps));
+        Ok((advice, end, plant.log.step_ms))
     })?;
     let age = Timestamp::now().as_millisecond() - end.as_millisecond();
     if age > OLD_STEPS * step {

@@ -85,10 +85,16 @@ pub fn advise(
     let better = before_after.filter(|(planned, kept)| planned < kept).count();
     let about_effects = |kind| matches!(kind, NoteKind::Identification | NoteKind::ConstantControl | NoteKind::Effect);
     let notes = plant.card.notes.iter().filter(|n| about_effects(n.kind)).map(|n| n.text.clone());
+    let unknown = ahead.unknown.iter().map(|name| {
+        format!(
+            "the forecast method of `{name}` is `perfect`, but the log does not contain its values for the next {span}, so \
+             its last value is assumed to persist; add these values to the log, or use another forecast method"
+        )
+    });
     Ok(Advice {
         plant: plant.spec.value.name.value.clone(),
         version: plant.card.version.clone(),
-        log_end: plant.log.time(plant.log.steps - 1).to_string(),
+        log_end: plant.log.time(ahead.newest).to_string(),
         from: ahead.time(0).to_string(),
         horizon: span.to_string(),
         controls,
@@ -99,7 +105,14 @@ pub fn advise(
         kpis,
         undo: if leave.is_some() { Vec::new() } else { undo(plant, &ahead, &planned, kept) },
         leave,
-        warnings: plant.warning().into_iter().chain(skill_horizon).chain(warnings(plant)).chain(notes).collect(),
+        warnings: plant
+            .warning()
+            .into_iter()
+            .chain(skill_horizon)
+            .chain(warnings(plant, ahead.newest))
+            .chain(unknown)
+            .chain(notes)
+            .collect(),
     })
 }
 

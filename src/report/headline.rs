@@ -74,7 +74,9 @@ pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (
             because.extend(losing::reason(pick).map(|why| format!("{}.", capitalised(&why))));
             "Don’t change anything: no case is better than the present operation.".into()
         }
-        Answer::Dont if pick.runs.iter().all(|r| r.case.kpis.iter().all(|k| k.samples.len() == 1)) => {
+        Answer::Dont
+            if !pick.is_exact && pick.runs.iter().all(|r| r.case.kpis.iter().all(|k| k.samples.len() == 1)) =>
+        {
             because.push(format!("The best case, “{case}”, {gain} in the only simulated future."));
             "Don’t change anything yet: one simulated future cannot show whether the saving is real. Increase `particles`."
                 .into()

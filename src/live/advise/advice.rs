@@ -13,7 +13,7 @@ pub struct Advice {
     pub plant: String,
     /// Version of the model.
     pub version: String,
-    /// Start of the step that the newest row of the log describes, in UTC.
+    /// Start of the step that the newest measured row of the log describes, in UTC.
     pub log_end: String,
     /// Start of the advised step, in UTC.
     pub from: String,

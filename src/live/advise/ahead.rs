@@ -15,6 +15,13 @@ use crate::simulate::{Run, Simulated, simulate};
 use crate::trajectory::Trajectory;
 use crate::twin::Dynamics;
 
+/// The newest row in which a state or an output was measured.
+fn newest_measured(log: &Trajectory) -> Option<usize> {
+    let is_measured = |role: Role| matches!(role, Role::State | Role::Output);
+    let measured = || log.schema.signals.iter().zip(&log.columns).filter(|(s, _)| is_measured(s.role));
+    (0..log.steps).rev().find(|t| measured().any(|(_, column)| column[*t].is_finite()))
+}
+
 /// The step after the newest row of the log, and the horizon that starts with this step.
 pub struct Ahead<'a> {
     pub plant: &'a Plant,
@@ -23,6 +30,10 @@ pub struct Ahead<'a> {
     pub realised: Arc<Trajectory>,
     /// Row index of the current step.
     pub past: usize,
+    /// Row of the log that precedes the current step. Later rows contain only disturbances.
+    pub newest: usize,
+    /// Signals whose forecast method is `perfect` although the log does not contain their values over the horizon.
+    pub unknown: Vec<String>,
     forecast: Forecast,
     key: Key,
 }
@@ -35,7 +46,8 @@ impl<'a> Ahead<'a> {
         if log.steps < 2 {
             return Err(Error::Data("the log has fewer than two rows, which is too few for advice".into()));
         }
-        let (row, mut known) = plant.slice(log.steps - 1, 1);
+        let newest = newest_measured(log).unwrap_or(log.steps - 1);
+        let (row, mut known) = plant.slice(newest, 1);
         let first = known.segment_at(row).map_or(row, |s| s.start);
         twin.carry(&mut known, first, row)?;
         let forecast = Forecast::new(&plant.spec.value, Arc::new(known.clone()), row, forecasts);
@@ -55,12 +67,21 @@ impl<'a> Ahead<'a> {
                 _ => {}
             }
         }
-        for i in 0..forecast.signals.len() {
-            forecast.fill(i, 0, &mut t.columns[forecast.signals[i].0][row + 1..]);
+        let mut unknown = Vec::new();
+        for (i, &(signal, how)) in forecast.signals.iter().enumerate() {
+            let column = &mut t.columns[signal][row + 1..];
+            forecast.fill(i, 0, column);
+            // the log may contain values for the time to come, such as day-ahead prices
+            let later = &log.columns[signal][newest + 1..];
+            column.iter_mut().zip(later).filter(|(_, v)| v.is_finite()).for_each(|(to, v)| *to = *v);
+            let known = later.iter().take(horizon).filter(|v| v.is_finite()).count();
+            if how == ForecastSpec::Perfect && known < horizon {
+                unknown.push(plant.schema.signals[signal].name.clone());
+            }
         }
         let realised = Arc::new(t);
         let forecast = Forecast::new(&plant.spec.value, realised.clone(), row + 1, forecasts);
-        Ok(Self { plant, realised, past: row + 1, forecast, key: Key::new(seed) })
+        Ok(Self { plant, realised, past: row + 1, newest, unknown, forecast, key: Key::new(seed) })
     }
 
     /// Simulates `steps` steps, starting with the current step. All calls use the same random numbers.

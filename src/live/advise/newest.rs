@@ -5,15 +5,18 @@ use crate::schema::Role;
 use crate::trajectory::Window;
 use crate::twin::{Dynamics, Support};
 
-/// Returns warnings about the newest rows of the log, from which the twin starts; each warning is one sentence.
+/// Returns warnings about row `newest` of the log and the rows before it, from which the twin starts; each warning is
+/// one sentence.
 /// There is a warning for each signal that is outside the range of all earlier rows or has no value in the newest row,
 /// and another warning if the newest row is outside the training data.
-pub fn warnings(plant: &Plant) -> Vec<String> {
+pub fn warnings(plant: &Plant, newest: usize) -> Vec<String> {
     let (log, twin) = (&plant.log, &plant.twin);
     let depth = twin.depth().max(1);
-    let newest = log.steps.saturating_sub(depth);
+    let rows = (newest + 1).min(log.steps);
+    let newest = rows.saturating_sub(depth);
     let (mut list, mut complete) = (Vec::new(), true);
     for (signal, column) in plant.schema.signals.iter().zip(&log.columns) {
+        let column = &column[..rows];
         if matches!(signal.role, Role::Derived) {
             continue;
         }
@@ -37,8 +40,8 @@ pub fn warnings(plant: &Plant) -> Vec<String> {
             ));
         }
     }
-    if log.steps > 0 && complete {
-        let row = log.steps - 1;
+    if rows > 0 && complete {
+        let row = rows - 1;
         let first = log.segment_at(row).map_or(row, |s| s.start);
         let window = Window::from_trajectory(log, row, first, depth.max(2), 1);
         if twin.support(&window).first() == Some(&Support::Outside) {
