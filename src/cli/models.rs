@@ -9,11 +9,11 @@ use super::fit;
 use super::globals::Globals;
 use super::output::{self, SCHEMA_VERSION, note};
 use crate::config;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, plural};
 use crate::ops::project::Project;
-use crate::ops::{self, Event, Registry, plant};
+use crate::ops::{self, Event, Registry, gc, plant};
 
-/// List, show, roll back or verify the models of a plant.
+/// List, show, roll back, verify or remove the models of a plant.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  twinopt models data/datacenter list\n  twinopt models data/datacenter rollback")]
 pub struct Args {
@@ -42,12 +42,22 @@ pub enum Action {
     },
     /// Check all files of all versions for damage
     Verify,
+    /// Remove old versions; never removes the champion or the model of a report
+    Gc {
+        /// Number of former champions, and number of newest versions, to keep
+        #[arg(long, value_name = "N", default_value_t = gc::KEPT)]
+        keep: usize,
+        /// List the versions that would be removed, without removing them
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let twin = config::load_twin(&args.dir)?;
     let name = twin.value.name.value.clone();
-    let registry = Registry::open(Project::find(&args.dir)?.model_dir(&name));
+    let project = Project::find(&args.dir)?;
+    let registry = Registry::open(project.model_dir(&name));
     match &args.action {
         Action::List => list(&registry, &name, globals),
         Action::Show { name: version } => show(&registry, &name, version.as_deref(), globals),
@@ -76,6 +86,20 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
             output::print(&format!("{name}: champion is now {}", version.name))
         }
         Action::Verify => verify(&registry, &name, globals),
+        Action::Gc { keep, dry_run } => {
+            let _lock = if *dry_run { None } else { Some(registry.lock("models gc")?) };
+            let removed = gc::collect(&project, &registry, &name, *keep, *dry_run)?;
+            if globals.json {
+                let key = if *dry_run { "would_remove" } else { "removed" };
+                return output::json(&json!({ "schema_version": SCHEMA_VERSION, "plant": name, key: removed }));
+            }
+            if globals.quiet {
+                return Ok(());
+            }
+            let verb = if *dry_run { "would be removed" } else { "removed" };
+            let list: String = removed.iter().map(|v| format!("\n  {v}")).collect();
+            output::print(&format!("{name}: {} {verb}{list}", plural(removed.len(), "version", "versions")))
+        }
     }
 }
 
@@ -100,11 +124,13 @@ fn list(registry: &Registry, name: &str, globals: &Globals) -> Result<()> {
         versions.entry(&e.version).or_default().push(e);
     }
     let mut text = String::new();
+    let stored = registry.versions()?;
     for (version, events) in versions {
+        let removed = if stored.iter().any(|v| v == version) { "" } else { "  (removed)" };
         let mark = if champion.as_deref() == Some(version) { '*' } else { ' ' };
         for (i, e) in events.iter().enumerate() {
             let head = if i == 0 { format!("{mark} {version}") } else { " ".repeat(2 + version.len()) };
-            text += &format!("{head}  {:<11}  {}  {}\n", e.kind.as_str(), e.at, e.reason);
+            text += &format!("{head}  {:<11}  {}  {}{removed}\n", e.kind.as_str(), e.at, e.reason);
         }
     }
     output::print(&(text + "* champion"))
@@ -149,7 +175,7 @@ fn verify(registry: &Registry, name: &str, globals: &Globals) -> Result<()> {
             &json!({ "schema_version": SCHEMA_VERSION, "plant": name, "versions": versions, "damaged": damaged }),
         )?;
     } else if damaged.is_empty() {
-        output::print(&format!("{name}: {}, no damage", crate::error::plural(versions.len(), "version", "versions")))?;
+        output::print(&format!("{name}: {}, no damage", plural(versions.len(), "version", "versions")))?;
     }
     match damaged.first() {
         None => Ok(()),

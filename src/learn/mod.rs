@@ -18,6 +18,7 @@
 //! | `imitation` | imitation of the plant's own controller by a regression |
 //! | `choose` | the choice or rejection of a model, with reasons |
 //! | `validated` | models for closed-loop tuning |
+//! | `gate`, `drift` | comparison of two models on the same blocks; statistics that detect drift |
 
 mod average_effect;
 mod calibration;
@@ -25,10 +26,12 @@ mod choose;
 mod coverage;
 mod dataset;
 mod distribution;
+pub mod drift;
 mod effect;
 mod epistemic;
 mod equations;
 mod forecast_inputs;
+pub mod gate;
 mod identification;
 mod imitation;
 mod layout;
@@ -70,7 +73,9 @@ pub use noise_process::NoiseProcess;
 pub use note::{Note, NoteKind};
 pub use regressor::{Coefficients, Fit};
 pub use regressor::{Particle, Regressor};
-pub use rollouts::{Rollouts, rollouts};
+pub use residuals::Residuals;
+#[cfg(test)]
+pub use rollouts::rollouts;
 #[cfg(test)]
 pub use score::ScoreRow;
 pub use split::Split;

@@ -1,9 +1,11 @@
 //! Operation of plants: runs, nightly retraining with a gate, the registry of model versions, locks, schedules and
 //! status.
 
-pub mod gate;
+mod drift;
+pub mod gc;
 mod lock;
 pub mod night;
+pub mod nightly;
 pub mod plant;
 pub mod project;
 mod promise;

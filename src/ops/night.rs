@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::gate::Comparison;
 use crate::disk::append_line;
 use crate::error::{Error, Result};
+use crate::learn::drift::Drift;
+use crate::learn::gate::Comparison;
 
 /// The record of one fit or retraining.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +41,52 @@ pub struct Night {
     /// Scores of champion and challenger, if the gate compared them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comparison: Option<Comparison>,
+    /// What a person must look at; `None` if the outcome is good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+    /// What changed since the champion was fitted, if the champion was examined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
+}
+
+/// The reason why a person must act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The forecasts of the champion have become worse, and the challenger is not better.
+    Drift,
+    /// The champion is older than `retrain.max_age`.
+    OldChampion,
+    /// The settings do not allow any challenger to pass the gate.
+    ClosedGate,
+    /// The challenger has no skill.
+    NoSkill,
+    /// The log is unsuitable for learning.
+    Data,
+    /// Any other error.
+    Error,
+}
+
+impl Cause {
+    /// Instructions for the operator of the plant in the folder `dir`.
+    pub fn action(self, dir: &str) -> String {
+        match self {
+            Self::Drift => format!(
+                "Find out what changed: a sensor, the equipment, or its operation (`twinopt inspect {dir}`). If the change \
+                 is permanent, nightly retraining replaces the champion when the log contains enough new data."
+            ),
+            Self::OldChampion => format!(
+                "No challenger has been better for a long time. Check the scores with `twinopt fit {dir} --dry-run`. If \
+                 the champion is still good enough, increase `retrain.max_age`."
+            ),
+            Self::ClosedGate => "Change `retrain.blocks` in twin.toml as stated above.".to_owned(),
+            Self::NoSkill => {
+                format!("Check the log with `twinopt inspect {dir}` and the scores with `twinopt fit {dir} --dry-run`.")
+            }
+            Self::Data => "Repair the log or its export. The next retraining uses the repaired log.".to_owned(),
+            Self::Error => format!("Remove the cause stated above. Then run `twinopt retrain {dir}`."),
+        }
+    }
 }
 
 /// How a fit or a retraining ended.
@@ -74,12 +121,28 @@ impl Outcome {
         !matches!(self, Self::NeedsAttention | Self::RefusedData | Self::Failed)
     }
 
-    /// The outcome of a night that ended with `error`.
-    pub fn of(error: &Error) -> Self {
+    /// The outcome of a night that ended with `error`, and its cause.
+    pub fn of(error: &Error) -> (Self, Cause) {
         match error {
-            Error::Data(_) | Error::Log(_) => Self::RefusedData,
-            Error::Attention(_) => Self::NeedsAttention,
-            _ => Self::Failed,
+            Error::Data(_) | Error::Log(_) => (Self::RefusedData, Cause::Data),
+            Error::Attention(_) => (Self::NeedsAttention, Cause::NoSkill),
+            _ => (Self::Failed, Cause::Error),
+        }
+    }
+
+    /// The outcome in one or two words.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Fitted => "Fitted",
+            Self::Promoted => "Promoted",
+            Self::First => "First model",
+            Self::Replaced => "Replaced",
+            Self::Kept => "Kept",
+            Self::Waiting => "Waiting",
+            Self::NothingNew => "Nothing new",
+            Self::NeedsAttention => "Needs attention",
+            Self::RefusedData => "Refused: data",
+            Self::Failed => "Failed",
         }
     }
 }
@@ -141,6 +204,34 @@ pub fn history(dir: &Path) -> Result<Vec<Night>> {
     lines.map(parse).collect()
 }
 
+/// What the last night changes for people who are alerted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alert {
+    /// A person must act for a cause that the preceding night did not have.
+    Opened,
+    /// The cause of the preceding night no longer exists.
+    Cleared,
+}
+
+impl Alert {
+    /// The alert for the last one of `nights`; `None` if the same cause, or no cause, existed on the preceding night.
+    pub fn of(nights: &[Night]) -> Option<Self> {
+        let (last, earlier) = nights.split_last()?;
+        match (earlier.last().and_then(|n| n.cause), last.cause) {
+            (before, now) if before == now => None,
+            (_, Some(_)) => Some(Self::Opened),
+            (_, None) => Some(Self::Cleared),
+        }
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Cleared => "cleared",
+        }
+    }
+}
+
 /// Duration of the last fit or retraining in which a model was fitted. `None` if no model was fitted yet, or if the
 /// history is damaged.
 pub fn last_duration(dir: &Path) -> Option<Duration> {
@@ -170,7 +261,24 @@ mod tests {
             seed: None,
             import: Vec::new(),
             comparison: None,
+            cause: None,
+            drift: None,
         }
+    }
+
+    #[test]
+    fn an_alert_is_sent_once_per_cause_and_when_it_is_over() {
+        let at =
+            |cause| Night { cause, ..night(if cause.is_some() { Outcome::NeedsAttention } else { Outcome::Kept }) };
+        let (good, drift, data) = (at(None), at(Some(Cause::Drift)), at(Some(Cause::Data)));
+        let alert = |nights: &[&Night]| Alert::of(&nights.iter().copied().cloned().collect::<Vec<_>>());
+        assert_eq!(alert(&[&good]), None);
+        assert_eq!(alert(&[&drift]), Some(Alert::Opened));
+        assert_eq!(alert(&[&good, &drift]), Some(Alert::Opened));
+        assert_eq!(alert(&[&drift, &drift]), None);
+        assert_eq!(alert(&[&drift, &data]), Some(Alert::Opened));
+        assert_eq!(alert(&[&drift, &good]), Some(Alert::Cleared));
+        assert_eq!(alert(&[&drift, &good, &good]), None);
     }
 
     #[test]

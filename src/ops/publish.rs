@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::night::{Night, Outcome};
+use super::night::{Cause, Night, Outcome};
 use super::plant::{CARD_FILE, Champion, Source, outdated};
 use super::{Event, EventKind, Registry, Version, now};
 use crate::error::{Error, Result};
@@ -116,6 +116,8 @@ pub fn fit_and_publish(
         seed,
         import: Vec::new(),
         comparison: None,
+        cause: refused.is_some().then_some(Cause::NoSkill),
+        drift: None,
     };
     night.append(registry.dir())?;
     plant.card.version = version.name;

@@ -6,23 +6,26 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::gate::{Comparison, TooFewBlocks, compare, decide, has_drifted};
-use super::night::{Night, Outcome, history};
+use super::drift::examine;
+use super::night::{Cause, Night, Outcome, history};
+use super::nightly::Place;
 use super::plant::{self, Champion, Source, StoredModel};
+use super::project::Project;
 use super::status::readable;
-use super::{EventKind, Registry, now, publish};
+use super::{EventKind, Registry, gc, now, publish};
 use crate::compute::Compute;
 use crate::config::{Loaded, MIN_BLOCKS, ModelSpec, RetrainSpec, TimeSpan, TwinSpec, least_blocks, suggested_blocks};
 use crate::error::{Error, Result};
-use crate::log::FindingClass;
+use crate::learn::drift::Drift;
+use crate::learn::gate::{Comparison, TooFewBlocks, compare, decide, has_drifted};
+use crate::log::{FindingClass, Quality};
 use crate::scenario::results::ModelCard;
 use crate::trajectory::Trajectory;
 
 /// Facts about the log that are known when the retraining ends.
 #[derive(Default)]
 struct LogFacts {
-    rows: usize,
-    end: String,
+    quality: Option<Quality>,
     inputs: String,
 }
 
@@ -31,17 +34,24 @@ struct Verdict {
     outcome: Outcome,
     reason: String,
     comparison: Option<Comparison>,
+    cause: Option<Cause>,
+    drift: Option<Drift>,
 }
 
 impl Verdict {
     fn new(outcome: Outcome, reason: impl Into<String>) -> Self {
-        Self { outcome, reason: reason.into(), comparison: None }
+        Self { outcome, reason: reason.into(), comparison: None, cause: None, drift: None }
+    }
+
+    fn attention(cause: Cause, reason: impl Into<String>) -> Self {
+        Self { cause: Some(cause), ..Self::new(Outcome::NeedsAttention, reason) }
     }
 }
 
 /// Fits a challenger on the newest window of the log, promotes it if it beats the champion on blocks that were not used
 /// to fit either of them, and records the night. `seed` overrides the seed in the twin. `update` is called first, and
-/// adds new rows to the log. `progress` is called with the name of each stage.
+/// adds new rows to the log. `progress` is called with the name of each stage. Finally, the page of the night is written
+/// to the report folder of the plant, and model versions that are no longer needed are removed.
 ///
 /// # Errors
 /// Returns [`Error::Busy`] at once if another process holds the lock of the registry, and the errors that
@@ -50,43 +60,52 @@ impl Verdict {
 pub fn retrain(
     spec: Loaded<TwinSpec>,
     compute: Compute,
-    registry: &Registry,
+    project: &Project,
     seed: Option<u64>,
     update: &dyn Fn() -> Result<Vec<String>>,
     progress: &dyn Fn(&str),
 ) -> Result<Night> {
     let clock = Instant::now();
     // take the lock before the work starts, so that a second process fails at once
-    let _lock = registry.lock("retrain")?;
     let plant = spec.value.name.value.clone();
+    let registry = &Registry::open(project.model_dir(&plant));
+    let _lock = registry.lock("retrain")?;
+    let place = Place::new(project, &spec);
     let mut log = LogFacts::default();
     let (import, result) = match update() {
         Ok(notes) => (notes, attempt(spec, compute, registry, seed, progress, &mut log)),
         Err(error) => (Vec::new(), Err(error)),
     };
-    let (outcome, exit_code, reason, comparison) = match &result {
-        Ok(Verdict { outcome, reason, comparison }) => {
-            let code = if outcome.is_good() { 0 } else { Error::Attention(String::new()).exit_code() };
-            (*outcome, code, reason.clone(), comparison.clone())
+    let (verdict, exit_code) = match &result {
+        Ok(verdict) => {
+            (verdict, if verdict.outcome.is_good() { 0 } else { Error::Attention(String::new()).exit_code() })
         }
-        Err(error) => (Outcome::of(error), error.exit_code(), error.to_string(), None),
+        Err(error) => {
+            let (outcome, cause) = Outcome::of(error);
+            (&Verdict { cause: Some(cause), ..Verdict::new(outcome, error.to_string()) }, error.exit_code())
+        }
     };
+    let LogFacts { quality, inputs } = log;
     let night = Night {
         plant,
         at: now(),
-        outcome,
+        outcome: verdict.outcome,
         exit_code,
-        reason,
+        reason: verdict.reason.clone(),
         champion: registry.champion().ok().flatten().map(|v| v.name),
         seconds: clock.elapsed().as_secs_f64(),
-        rows: log.rows,
-        data_end: log.end,
-        inputs: log.inputs,
+        rows: quality.as_ref().map_or(0, |q| q.grid_steps),
+        data_end: quality.as_ref().map_or_else(String::new, |q| q.end.clone()),
+        inputs,
         seed,
         import,
-        comparison,
+        comparison: verdict.comparison.clone(),
+        cause: verdict.cause,
+        drift: verdict.drift.clone(),
     };
-    let recorded = night.append(registry.dir());
+    let recorded = night.append(registry.dir()).and_then(|()| place.write(registry, &night, quality.as_ref()));
+    // versions that cannot be removed tonight are removed by a later retraining
+    let _ = gc::collect(project, registry, &night.plant, gc::KEPT, false);
     match result {
         Ok(_) => recorded.map(|()| night),
         Err(Error::Data(why)) if !why.contains("champion unchanged") => {
@@ -105,7 +124,7 @@ fn attempt(
     log: &mut LogFacts,
 ) -> Result<Verdict> {
     let source = plant::read(spec, compute, progress)?;
-    *log = LogFacts { rows: source.quality.grid_steps, end: source.quality.end.clone(), inputs: source.inputs()? };
+    *log = LogFacts { quality: Some(source.quality.clone()), inputs: source.inputs()? };
     let champion = source.champion(registry)?;
     let age = champion_age(registry)?;
     let max_age = source.spec.value.max_champion_age();
@@ -115,7 +134,7 @@ fn attempt(
         None => challenge(source, champion, registry, seed, aged, progress)?,
     };
     if aged && matches!(verdict.outcome, Outcome::Kept | Outcome::Waiting | Outcome::NothingNew) {
-        verdict.outcome = Outcome::NeedsAttention;
+        (verdict.outcome, verdict.cause) = (Outcome::NeedsAttention, Some(Cause::OldChampion));
         let age = readable(age);
         verdict.reason += &format!("; the champion is {age} old, but `retrain.max_age` is {max_age}");
     }
@@ -156,7 +175,10 @@ fn nothing_new(champion: &Champion, registry: &Registry, inputs: &str, seed: Opt
     }
     // the cause of the alarm still exists, unless the champion has been changed manually
     let unchanged = first.champion.as_ref() == Some(&stored.card.version);
-    unchanged.then(|| Verdict::new(Outcome::NeedsAttention, format!("{}; {text}", first.reason)))
+    unchanged.then(|| Verdict {
+        cause: first.cause,
+        ..Verdict::new(Outcome::NeedsAttention, format!("{}; {text}", first.reason))
+    })
 }
 
 /// Fits a challenger and lets the gate decide.
@@ -179,15 +201,16 @@ fn challenge(
     if let Some(stored) = reference {
         refuse_new_units(&source, registry, &stored.card)?;
         if let Some(why) = closed_for_good(&source.spec.value, &model) {
-            return Ok(Verdict::new(Outcome::NeedsAttention, why));
+            return Ok(Verdict::attention(Cause::ClosedGate, why));
         }
     }
     // the challenger keeps the MPC settings of the champion
     let tuned = reference.and_then(|s| s.card.tuned.as_ref()).filter(|_| source.spec.value.tunes());
     let mut challenger = source.fit(&log, &model, tuned, seed, progress)?;
     if let Some(why) = challenger.refusal.take() {
-        return Ok(Verdict::new(Outcome::NeedsAttention, format!("champion unchanged: {why}")));
+        return Ok(Verdict::attention(Cause::NoSkill, format!("champion unchanged: {why}")));
     }
+    let mut drift = None;
     let comparison = match reference {
         Some(stored) => {
             let StoredModel { twin, card } = stored.as_ref();
@@ -197,8 +220,13 @@ fn challenge(
             let blocks = held_out(&source.log, &challenger.holdout, offset, card)?;
             let (old, new) = ((&twin.map, &twin.noise_model), (&challenger.twin.map, &challenger.twin.noise_model));
             let horizon = card.horizon.min(challenger.card.horizon);
-            match compare(old, new, &source.log, &blocks, horizon, challenger.twin.provenance.seed) {
-                Ok(comparison) => Some((comparison, promised_coverage(card))),
+            let (zone, seed) = (source.spec.value.zone()?, challenger.twin.provenance.seed);
+            match compare(old, new, &source.log, &blocks, horizon, &zone, seed) {
+                Ok(comparison) => {
+                    progress("examining the log for drift");
+                    drift = Some(examine(&source, stored, &challenger.card, &blocks));
+                    Some((comparison, promised_coverage(card)))
+                }
                 Err(few) => return Ok(Verdict::new(Outcome::Waiting, too_few(&few, &source.log) + &caveat)),
             }
         }
@@ -219,18 +247,25 @@ fn challenge(
     };
     let kind = if outcome == Outcome::Kept { EventKind::Refused } else { EventKind::Promoted };
     publish::record(registry, &plant, &version, kind, &reason)?;
-    let mut verdict = Verdict::new(outcome, reason);
-    if let Some((c, promised)) = &comparison
-        && outcome == Outcome::Kept
-        && has_drifted(c, *promised)
-    {
-        verdict.outcome = Outcome::NeedsAttention;
-        verdict.reason += &format!(
-            "; drift: the champion's 90 % intervals cover only {:.0} % of the newest values ({:.0} % when it was fitted), \
-             so the plant or its sensors have changed; look for the cause with `twinopt inspect`",
-            100.0 * c.champion_coverage,
-            100.0 * promised
-        );
+    let mut verdict = Verdict { drift, ..Verdict::new(outcome, reason) };
+    if let Some((c, promised)) = comparison.as_ref().filter(|_| outcome == Outcome::Kept) {
+        let worse = verdict.drift.as_ref().filter(|d| d.is_costly()).map(Drift::notes);
+        let found = if has_drifted(c, *promised) {
+            Some(format!(
+                "the champion's 90 % intervals cover only {:.0} % of the newest values ({:.0} % when it was fitted)",
+                100.0 * c.champion_coverage,
+                100.0 * promised
+            ))
+        } else {
+            // the notes begin with the shifts of the errors and the loss
+            worse.map(|notes| notes.join("; "))
+        };
+        if let Some(found) = found {
+            (verdict.outcome, verdict.cause) = (Outcome::NeedsAttention, Some(Cause::Drift));
+            verdict.reason += &format!(
+                "; drift: {found}, so the plant or its sensors have changed; look for the cause with `twinopt inspect`"
+            );
+        }
     }
     verdict.comparison = comparison.map(|(c, _)| c);
     Ok(verdict)

@@ -1,6 +1,6 @@
 //! The report section on the quality of the log.
 
-use crate::scenario::results::Results;
+use crate::log::Quality;
 
 use super::clock::Clock;
 use super::number::{self, PROSE, Quantity, TABLE, with_unit};
@@ -50,10 +50,9 @@ pub struct SourceRow {
     pub hash: String,
 }
 
-pub fn data(results: &Results, clock: &Clock) -> Data {
-    let q = &results.quality;
+pub fn data(q: &Quality, clock: &Clock) -> Data {
     let summary = if q.grid_steps == 0 {
-        "The results contain no description of the log.".to_owned()
+        "There is no description of the log.".to_owned()
     } else {
         format!(
             "The log covers the period from {} to {} and contains {} steps of {} in {}.",

@@ -1,4 +1,4 @@
-//! Writes the report and the page of a verification, each as one offline HTML file, and the KPIs as CSV, and compares
+//! Writes the report, the page of a verification and the page of a night, each as one offline HTML file, and the KPIs as CSV, and compares
 //! two reports.
 //!
 //! The module `page` and one module per section convert the [`Results`](crate::scenario::results::Results) to the data
@@ -23,6 +23,7 @@ mod headline;
 mod identification;
 mod losing;
 mod model;
+mod night;
 mod number;
 mod page;
 mod promises;
@@ -45,6 +46,7 @@ mod year;
 pub use csv::kpi_csv;
 pub use diff::diff;
 pub use experience::warning as outside_warning;
+pub use night::{GateFigures, NightKind, NightRow, Nightly, nightly};
 pub use page::render;
 pub use stores::end_contents;
 pub use verification::verification;

@@ -89,7 +89,7 @@ pub fn render(results: &Results) -> Result<String> {
         year,
         promises: promises(&results.promises, &clock),
         model: model::model(results, &clock)?,
-        data: data::data(results, &clock),
+        data: data::data(&results.quality, &clock),
         formulas: formulas(results, &currency),
         zone: clock.zone_at(&results.provenance.as_of),
         provenance: provenance(results, &clock),

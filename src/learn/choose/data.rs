@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::compute::Compute;
 use crate::config::{ModelSpec, TimeSpan};
-use crate::error::Result;
+use crate::error::{Result, plural};
 use crate::learn::dataset::Dataset;
 use crate::learn::equations::Equations;
 use crate::learn::layout::{Layout, Target};
@@ -70,6 +70,19 @@ impl TrainingData<'_> {
     /// Name of the signal in column `signal`.
     pub(super) fn name(&self, signal: usize) -> &str {
         &self.log.schema.signals[signal].name
+    }
+
+    /// A sentence about the signal of `signals` that has the fewest values in `rows`; empty if no value is missing.
+    pub(super) fn sparsest(&self, rows: &[Range<usize>], signals: impl Iterator<Item = usize>) -> String {
+        let all: usize = rows.iter().map(Range::len).sum();
+        let known =
+            |s: &usize| rows.iter().flat_map(Clone::clone).filter(|t| self.log.at(*s, *t)[0].is_finite()).count();
+        match signals.map(|s| (known(&s), s)).min() {
+            Some((known, s)) if known < all => {
+                format!(". `{}` has a value in only {known} of {}", self.name(s), plural(all, "row", "rows"))
+            }
+            _ => String::new(),
+        }
     }
 
     /// The one-step map with `regressor` as its learned part.

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::data::TrainingData;
 use crate::config::ModelSpec;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::learn::dataset::Dataset;
 use crate::learn::distribution::Distribution;
 use crate::learn::layout::Layout;
@@ -53,7 +53,11 @@ impl FittedModel {
             };
             Ok(data.step_map(&layout, model::fit(name, &fit)?))
         };
-        let map = fit(None, &[])?;
+        let signals = layout.inputs.iter().map(|i| i.0).chain(layout.targets.iter().map(|t| t.signal()));
+        let map = fit(None, &[]).map_err(|e| match e {
+            Error::Data(why) => Error::Data(why + &data.sparsest(&data.split.train, signals)),
+            other => other,
+        })?;
         let hyper = map.regressor.hyper();
         let refits: Result<Vec<StepMap>> =
             (0..folds.len()).into_par_iter().map(|fold| fit(Some(fold), &hyper)).collect();

@@ -105,9 +105,10 @@ impl<'a> Judge<'a> {
         if holdout_starts.is_empty() {
             return Err(Error::Data(format!(
                 "the models cannot be scored: no row in the hold-out ({}) is preceded by {} complete rows and followed \
-                 by known inputs. Run `inspect` to find missing values, or increase `model.holdout` in twin.toml",
+                 by known inputs{}. Run `inspect` to find missing values, or increase `model.holdout` in twin.toml",
                 data.spec.holdout.value,
                 map.depth(),
+                data.sparsest(&data.split.holdout, map.layout.inputs.iter().map(|i| i.0)),
             )));
         }
         let folds = data.split.folds.iter();
