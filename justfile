@@ -49,6 +49,13 @@ plans *names:
     cargo build --release
     python3 benches/plans.py "${CARGO_TARGET_DIR:-target}/release/twinopt" {{names}}
 
+# Measures the counts in docs/reliability.md: damaged files, failing system calls, killed processes, simulated nights, and
+# the experiments on false alarms. Needs numpy, pyarrow and strace. With `scale=1`, it takes about half an hour.
+battery scale="1" *args:
+    cargo build --release
+    python3 benches/battery.py "${CARGO_TARGET_DIR:-target}/release/twinopt" --scale {{scale}} {{args}}
+    cargo test --release --lib -- learn::drift learn::gate --include-ignored --nocapture
+
 bench:
     cargo bench
 

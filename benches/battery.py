@@ -1,6 +1,6 @@
 """Damages the files, values and processes of a small project, and counts what twinopt does.
 
-usage: python3 benches/battery.py <twinopt> [--scale 1] [--only storms,parts,...] [--write docs/reliability.md]
+usage: python3 benches/battery.py <twinopt> [--scale 1] [--seed 1] [--only storms,parts,...]
 
 Needs numpy and pyarrow, and `strace` for the section `calls`. Every section prints its counts and every case that fails.
 The exit code is 1 if a case fails.
@@ -340,7 +340,63 @@ def calls(s, scale, parent, binary, rng):
     shutil.rmtree(pristine)
 
 
-SECTIONS = {"storms": storms, "parts": parts, "kills": kills, "parquet": parquet, "calls": calls}
+def soak(s, scale, parent, binary, rng):
+    """Nights with one day of new rows each. One night in ten has a fault."""
+    faults = ["cut file", "no file", "other unit", "flat sensor", "kill", "clock ahead"]
+    for seed in range(max(1, round(2 * scale))):
+        nights = 365
+        first = 60 * 24
+        cols = columns(first + nights * 24, seed=seed)
+        p = Project(parent, binary, table({n: v[:first] for n, v in cols.items()}))
+        p.run("retrain", "data/room", "--quiet")
+        sizes, outcomes = [], {}
+        for night in range(nights):
+            rows = first + 24 * (night + 1)
+            now = {n: v[:rows].copy() for n, v in cols.items()}
+            fault = rng.choice(faults) if rng.random() < 0.1 else None
+            if fault == "other unit":
+                now["room_temp_c"][-24:] = 1.8 * now["room_temp_c"][-24:] + 32
+            if fault == "flat sensor":
+                now["room_temp_c"][-24:] = now["room_temp_c"][-24]
+            if fault == "clock ahead":
+                now = {n: v[: rows - 24] for n, v in now.items()}
+            pq.write_table(table(now), p.log)
+            if fault == "cut file":
+                p.log.write_bytes(p.log.read_bytes()[:-100])
+            if fault == "no file":
+                p.log.unlink()
+            before = p.champion()
+            if fault == "kill":
+                child = subprocess.Popen([binary, "retrain", "data/room", "--quiet"], cwd=p.root, stdin=subprocess.DEVNULL,
+                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                time.sleep(rng.uniform(0, 0.5))
+                child.kill()
+                child.wait()
+                code, text = -9, ""
+            else:
+                done = p.run("retrain", "data/room", "--quiet")
+                code, text = done.returncode, done.stderr
+            bad = bug(text)
+            if code not in CLEAN | {-9}:
+                bad.append("unexpected exit code " + text.strip()[:200])
+            after = p.champion()
+            if after != before and fault in ("cut file", "no file", "other unit"):
+                bad.append(f"{before} was replaced by {after} on a night with the fault {fault}")
+            if fault in ("cut file", "no file", "other unit") and code not in (65, 66):
+                bad.append(f"the fault {fault} was not refused: exit {code}")
+            outcomes[(fault, code)] = outcomes.get((fault, code), 0) + 1
+            sizes.append(len(list((p.root / "models/room/versions").iterdir())))
+            s.case(f"seed {seed}, night {night}, {fault}", code, bad)
+        verify = p.run("models", "data/room", "verify")
+        s.case(f"seed {seed}, verify", verify.returncode, [] if verify.returncode == 0 else [verify.stderr[:200]])
+        if max(sizes) > 70:
+            s.failed.append(f"seed {seed}: {max(sizes)} versions")
+        print(f"  seed {seed}: at most {max(sizes)} versions, outcomes " +
+              ", ".join(f"{f or 'no fault'} {c}: {n}" for (f, c), n in sorted(outcomes.items(), key=str)))
+        shutil.rmtree(p.root)
+
+
+SECTIONS = {"storms": storms, "parts": parts, "kills": kills, "parquet": parquet, "calls": calls, "soak": soak}
 
 
 def main():

@@ -164,11 +164,14 @@ fn run_plant(
     for remark in results.model.notes.iter().filter(|n| n.kind == NoteKind::Identification) {
         note(globals, &remark.text);
     }
-    if !globals.json {
-        note(globals, &format!("report: {}", finished.index.display()));
+    let index = finished.index.display();
+    if finished.kept {
+        note(globals, &format!("every scenario failed, so the report of an earlier run is kept: {index}"));
+    } else if !globals.json {
+        note(globals, &format!("report: {index}"));
     }
     let scenarios: Vec<_> = results.scenarios.iter().map(summary).collect();
-    let summary = json!({ "plant": name, "report": finished.index, "scenarios": scenarios });
+    let summary = json!({ "plant": name, "report": finished.index, "kept": finished.kept, "scenarios": scenarios });
     Ok(VerbOutput { summary, errors: finished.errors })
 }
 

@@ -29,6 +29,9 @@ pub struct Args {
     /// Folder of scenarios to run after the retraining
     #[arg(long, value_name = "DIR")]
     pub run: Option<PathBuf>,
+    /// Program that the retraining runs if an alert opens or is cleared (`retrain --notify`)
+    #[arg(long, value_name = "PROGRAM")]
+    pub notify: Option<PathBuf>,
     /// Print a systemd service and timer
     #[arg(long, group = "kind")]
     pub systemd: bool,
@@ -54,6 +57,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         hour: at.hour() as u8,
         minute: at.minute() as u8,
         run: args.run.as_deref().map(absolute).transpose()?,
+        notify: args.notify.as_deref().map(absolute).transpose()?,
         flags: flags(globals),
         outside: std::env::var(OUTSIDE).unwrap_or_default(),
     };

@@ -13,6 +13,7 @@
 //! the sum restarts at zero. The threshold is the one whose mean time between false alarms, computed from the
 //! distribution of z by the Markov chain of Brook & Evans (1972), equals the budget.
 
+use jiff::Timestamp;
 use nalgebra::{DMatrix, DVector};
 use serde::{Deserialize, Serialize};
 
@@ -81,6 +82,8 @@ impl Drift {
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         for ErrorShift { signal, since, size } in &self.errors {
+            let time = since.parse::<Timestamp>().map(|t| t.strftime("%Y-%m-%d %H:%M UTC").to_string());
+            let since = time.unwrap_or_else(|_| since.clone());
             notes.push(format!(
                 "since {since}, the one-step forecasts of `{signal}` have been too {} by {:.1} standard deviations of their \
                  errors on average",
@@ -289,13 +292,16 @@ impl Reference {
         let innovations = self.innovations(errors);
         for sign in [1.0, -1.0] {
             let threshold = self.threshold(2.0 * steps, sign);
-            let (mut sum, mut since) = (0.0, None);
+            let (mut sum, mut since, mut last) = (0.0, None, None::<Alarm>);
             for (row, z) in &innovations {
                 sum = f64::max(0.0, sum + sign * z - self.allowance());
                 since = if sum > 0.0 { since.or(Some(*row)) } else { None };
                 if let (true, Some(first)) = (sum > threshold, since) {
-                    found.push(Alarm { since: first, row: *row });
-                    (sum, since) = (0.0, None);
+                    // a change that persists raises alarms in quick succession
+                    let since_change = last.filter(|a| first - a.row <= row - first).map_or(first, |a| a.since);
+                    let alarm = Alarm { since: since_change, row: *row };
+                    found.push(alarm);
+                    (sum, since, last) = (0.0, None, Some(alarm));
                 }
             }
         }

@@ -74,7 +74,6 @@ pub use note::{Note, NoteKind};
 pub use regressor::{Coefficients, Fit};
 pub use regressor::{Particle, Regressor};
 pub use residuals::Residuals;
-#[cfg(test)]
 pub use rollouts::rollouts;
 #[cfg(test)]
 pub use score::ScoreRow;

@@ -72,7 +72,8 @@ fn error_shifts(
     map.layout.targets.iter().enumerate().filter_map(shift).collect()
 }
 
-/// The inputs of the model whose distribution in the rows `new` differs from that in the training data.
+/// The inputs of the model whose distribution in the rows `new` differs from that in the training data, by more than
+/// that of any earlier period of the same length. The values of a slow input differ between all short periods.
 fn input_shifts(champion: &StoredModel, log: &Trajectory, new: Range<usize>) -> Vec<InputShift> {
     let day = |t: usize| i32::from(log.time(t).to_zoned_datetime(TimeZone::UTC).day_of_year());
     let (first, last) = (day(new.start), day(new.end.saturating_sub(1).max(new.start)));
@@ -93,7 +94,13 @@ fn input_shifts(champion: &StoredModel, log: &Trajectory, new: Range<usize>) -> 
         let column = &log.columns[s];
         let old: Vec<f64> = reference.iter().map(|t| column[*t]).collect();
         let index = input_shift(&old, &column[new.clone()])?;
-        (index >= SHIFTED).then(|| InputShift { signal: signal.name.clone(), index, same_season })
+        let periods = (0..until.saturating_sub(new.len())).step_by(new.len().div_ceil(2).max(1));
+        let earlier = periods.filter_map(|from| input_shift(&old, &column[from..from + new.len()]));
+        (index >= earlier.fold(SHIFTED, f64::max)).then(|| InputShift {
+            signal: signal.name.clone(),
+            index,
+            same_season,
+        })
     };
     signals.filter_map(shift).collect()
 }

@@ -16,7 +16,7 @@ use crate::expr;
 use crate::learn::score::ScoreRow;
 use crate::learn::{
     KnownEffect, Layout, Learned, Movements, NoiseModel, Note, NoteKind, Preselected, Selection, Split, TrainingData,
-    effect_errors, identify, learn, score_with_forecasts,
+    effect_errors, identify, learn, rollouts, score_with_forecasts, starts,
 };
 use crate::log::{self, Quality};
 use crate::scenario::results::{ControlEffect, ControlIdentification, ModelCard};
@@ -383,6 +383,25 @@ pub fn unusable(registry: &Registry, version: &str, spec: &Loaded<TwinSpec>, com
         Ok(false) => Some(outdated(version)),
         Err(e) => Some(e.to_string()),
     }
+}
+
+/// Whether the twin that is stored as `version` makes the same predictions as the twin of `plant` from 100 rows of the
+/// log, up to a relative difference of 1e-9.
+///
+/// # Errors
+/// Returns the errors of [`Source::load`].
+pub fn predicts_the_same(registry: &Registry, version: &str, plant: &Plant, compute: &Compute) -> Result<bool> {
+    let (spec, log, twin) = (&plant.spec.value, &plant.log, &plant.twin);
+    let Some(stored) = load(registry, version, spec, &plant.schema, &plant.compiled, compute)? else {
+        return Ok(false);
+    };
+    let starts = starts(&twin.map, log, &log.segments, plant.card.horizon, 100);
+    let run = |twin: &Twin| {
+        let noise = Some(&twin.noise_model.process);
+        rollouts(&twin.map, log, starts.clone(), plant.card.horizon, noise).predicted.concat()
+    };
+    let same = |(a, b): (&f64, &f64)| a.to_bits() == b.to_bits() || (a - b).abs() <= 1e-9 * a.abs().max(b.abs());
+    Ok(run(twin).iter().zip(&run(&stored.twin)).all(same))
 }
 
 /// The model card of `version`.

@@ -235,8 +235,15 @@ fn challenge(
     let decision = comparison.as_ref().map(|(c, _)| decide(c, aged));
     let mut shortened = source;
     shortened.log = log;
+    let compute = shortened.compute.clone();
     let plant = shortened.with_fitted(challenger)?;
     let version = publish::publish(registry, &plant)?;
+    if !plant::predicts_the_same(registry, &version.name, &plant, &compute)? {
+        return Err(Error::Internal(format!(
+            "the stored model {} makes other predictions than the fitted one; champion unchanged",
+            version.name
+        )));
+    }
     let (outcome, reason) = match (decision, &champion) {
         (Some(d), _) if !d.promote => (Outcome::Kept, d.reason + &caveat),
         (Some(d), _) => (Outcome::Promoted, d.reason + &caveat),

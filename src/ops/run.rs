@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 
 use super::project::Project;
+use super::stored::StoredResults;
 use super::{Lock, Registry, plant, promise, publish};
 use crate::check;
 use crate::compute::Compute;
@@ -286,6 +287,8 @@ pub struct RunReport {
     pub errors: Vec<Error>,
     /// The page.
     pub index: PathBuf,
+    /// True if every scenario failed and the folder keeps the report of an earlier run, in which scenarios succeeded.
+    pub kept: bool,
 }
 
 impl OpenRun {
@@ -315,7 +318,8 @@ impl OpenRun {
         scenario::run(batch, progress, stop)
     }
 
-    /// Assembles the results of all scenarios and writes the report folder.
+    /// Assembles the results of all scenarios and writes the report folder. If every scenario failed, an earlier report
+    /// with results is kept.
     pub fn report(self, mut outcomes: Vec<ScenarioOutcome>) -> Result<RunReport> {
         outcomes.extend(self.failed);
         outcomes.sort_by(|(a, _), (b, _)| (&a.name, &a.file).cmp(&(&b.name, &b.file)));
@@ -325,8 +329,13 @@ impl OpenRun {
         let errors = scenarios.iter().zip(errors).filter_map(named).collect();
         let results =
             Results { promises: self.promises, ..assemble(&self.plant, &self.scenarios, scenarios, self.seed)? };
-        write_all(&self.plant_reports, &self.report_dir, &results)?;
-        Ok(RunReport { results, errors, index: self.report_dir.join("index.html") })
+        let succeeded = |r: &Results| r.scenarios.iter().any(|s| s.exit_code == 0);
+        let kept = !succeeded(&results)
+            && StoredResults::read(&self.report_dir).is_ok_and(|earlier| succeeded(&earlier.results));
+        if !kept {
+            write_all(&self.plant_reports, &self.report_dir, &results)?;
+        }
+        Ok(RunReport { results, errors, index: self.report_dir.join("index.html"), kept })
     }
 }
 

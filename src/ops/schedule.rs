@@ -16,6 +16,8 @@ pub struct Job {
     pub minute: u8,
     /// Scenario folder to run after the retraining.
     pub run: Option<String>,
+    /// Absolute path of the program that the retraining runs if an alert opens or is cleared.
+    pub notify: Option<String>,
     /// Global flags to add to the commands.
     pub flags: Vec<String>,
     /// Value of the environment variable [`OUTSIDE`], which lists folders outside the project that may contain logs.
@@ -30,7 +32,8 @@ impl Job {
             binary = format!("/usr/bin/env {} {binary}", quote(&format!("{OUTSIDE}={}", self.outside)));
         }
         let flags: String = self.flags.iter().map(|f| format!(" {f}")).collect();
-        let mut commands = vec![format!("{binary} retrain {} --quiet{flags}", quote(&self.twin))];
+        let notify = self.notify.as_ref().map_or_else(String::new, |n| format!(" --notify {}", quote(n)));
+        let mut commands = vec![format!("{binary} retrain {} --quiet{flags}{notify}", quote(&self.twin))];
         commands.extend(self.run.as_ref().map(|run| format!("{binary} run {} --quiet{flags}", quote(run))));
         commands
     }
@@ -162,6 +165,7 @@ mod tests {
             hour: 2,
             minute: 30,
             run: Some("/srv/my plant/scenarios/dc".into()),
+            notify: Some("/usr/local/bin/mail it".into()),
             flags: vec!["--seed 7".into()],
             outside: String::new(),
         }
@@ -190,6 +194,7 @@ mod tests {
     fn every_command_has_the_requested_flags() {
         for text in [job().systemd(), job().cron(), job().kubernetes()] {
             assert_eq!(text.matches("--quiet --seed 7").count(), 2, "{text}");
+            assert_eq!(text.matches("--notify '/usr/local/bin/mail it'").count(), 1, "{text}");
         }
     }
 

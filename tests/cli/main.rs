@@ -8,6 +8,7 @@ mod exit_codes;
 mod help;
 mod import;
 mod models;
+mod night_page;
 mod nightly_import;
 mod nights;
 mod noise;
