@@ -12,8 +12,9 @@ use crate::config;
 use crate::error::{Error, Result, plural};
 use crate::ops::project::Project;
 use crate::ops::{self, Event, Registry, gc, plant};
+use crate::scenario::results::{ModelCard, Score};
 
-/// List, show, roll back, verify or remove the models of a plant.
+/// List, show, compare, roll back, verify or remove the models of a plant.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  twinopt models data/datacenter list\n  twinopt models data/datacenter rollback")]
 pub struct Args {
@@ -33,6 +34,13 @@ pub enum Action {
         #[arg(value_name = "VERSION")]
         // the field is not named `version`, because that is the id of the flag `--version`
         name: Option<String>,
+    },
+    /// Compare the hold-out scores of two versions
+    Diff {
+        /// Version, or the first characters of its name
+        before: String,
+        /// Version, or the first characters of its name (default: the champion)
+        after: Option<String>,
     },
     /// Restore the previous champion, if it can be used with the present `twin.toml`
     Rollback {
@@ -61,6 +69,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     match &args.action {
         Action::List => list(&registry, &name, globals),
         Action::Show { name: version } => show(&registry, &name, version.as_deref(), globals),
+        Action::Diff { before, after } => diff(&registry, &name, before, after.as_deref(), globals),
         Action::Rollback { force } => {
             // without an earlier version, fail before taking the lock
             registry.previous()?;
@@ -136,26 +145,58 @@ fn list(registry: &Registry, name: &str, globals: &Globals) -> Result<()> {
     output::print(&(text + "* champion"))
 }
 
-fn show(registry: &Registry, name: &str, version: Option<&str>, globals: &Globals) -> Result<()> {
-    let version = match version {
-        Some(v) => {
-            let all = registry.versions()?;
-            let mut matching = all.iter().filter(|n| n.starts_with(v));
-            match (matching.next(), matching.next()) {
-                (Some(one), None) => one.clone(),
-                (None, _) => {
-                    return Err(Error::Usage(format!("{name} has no version `{v}`; see `twinopt models DIR list`")));
-                }
-                _ => return Err(Error::Usage(format!("`{v}` matches several versions; give more characters"))),
-            }
-        }
-        None => match registry.champion()? {
-            Some(v) => v.name,
-            None => return Err(Error::Usage(format!("{name} has no champion yet; fit one with `twinopt fit`"))),
-        },
+/// The full name of the version that begins with `prefix`, or the name of the champion if there is no prefix.
+fn find(registry: &Registry, name: &str, prefix: Option<&str>) -> Result<String> {
+    let Some(prefix) = prefix else {
+        let none = || Error::Usage(format!("{name} has no champion yet; fit one with `twinopt fit`"));
+        return registry.champion()?.map(|v| v.name).ok_or_else(none);
     };
-    let card = plant::card(registry, &version)?;
+    let all = registry.versions()?;
+    let mut matching = all.iter().filter(|n| n.starts_with(prefix));
+    match (matching.next(), matching.next()) {
+        (Some(one), None) => Ok(one.clone()),
+        (None, _) => Err(Error::Usage(format!("{name} has no version `{prefix}`; see `twinopt models DIR list`"))),
+        _ => Err(Error::Usage(format!("`{prefix}` matches several versions; give more characters"))),
+    }
+}
+
+fn show(registry: &Registry, name: &str, version: Option<&str>, globals: &Globals) -> Result<()> {
+    let card = plant::card(registry, &find(registry, name, version)?)?;
     if globals.json { output::versioned(&card) } else { output::print(&fit::table(&card)) }
+}
+
+fn diff(registry: &Registry, name: &str, before: &str, after: Option<&str>, globals: &Globals) -> Result<()> {
+    let (old, new) = (find(registry, name, Some(before))?, find(registry, name, after)?);
+    let (old, new) = (plant::card(registry, &old)?, plant::card(registry, &new)?);
+    if globals.json {
+        return output::json(&json!({ "schema_version": SCHEMA_VERSION, "plant": name, "before": old, "after": new }));
+    }
+    let scores = |card: &ModelCard| -> IndexMap<(String, usize), Score> {
+        let ends = [1, card.horizon];
+        let chosen = card.scores.iter().filter(|s| s.model == card.model && ends.contains(&s.horizon));
+        chosen.map(|s| ((s.signal.clone(), s.horizon), s.clone())).collect()
+    };
+    let mut text = format!("{:<9} {:<18} {:<24} hold-out\n", "", "version", "model");
+    for (label, card) in [("before", &old), ("after", &new)] {
+        let ModelCard { version, model, holdout_start: from, holdout_end: to, .. } = card;
+        text += &format!("{label:<9} {version:<18} {model:<24} {from} to {to}\n");
+    }
+    text += &format!("\n{:<24} {:>8}  {:>20}  {:>16}  {:>14}\n", "signal", "horizon", "RMSE", "skill", "in 90 %");
+    let (old_scores, new_scores) = (scores(&old), scores(&new));
+    for ((signal, horizon), a) in &old_scores {
+        let Some(b) = new_scores.get(&(signal.clone(), *horizon)) else { continue };
+        text += &format!(
+            "{signal:<24} {horizon:>8}  {:>20}  {:>16}  {:>14}\n",
+            format!("{:.4} -> {:.4}", a.rmse, b.rmse),
+            format!("{:.3} -> {:.3}", a.skill, b.skill),
+            format!("{:.0} % -> {:.0} %", 100.0 * a.coverage[2], 100.0 * b.coverage[2]),
+        );
+    }
+    if (&old.holdout_start, &old.holdout_end) != (&new.holdout_start, &new.holdout_end) {
+        text += "The hold-outs differ, so a difference of the scores may be due to the data. `twinopt retrain` compares two \
+                 models on the same data.\n";
+    }
+    output::print(&text)
 }
 
 fn verify(registry: &Registry, name: &str, globals: &Globals) -> Result<()> {

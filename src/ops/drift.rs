@@ -10,14 +10,21 @@ use crate::learn::gate::loss_ratio;
 use crate::learn::{Residuals, starts};
 use crate::scenario::results::{ControlEffect, ModelCard};
 use crate::schema::Role;
+use crate::stats::mean_and_population_sd;
 use crate::trajectory::Trajectory;
 
 /// Mean time between two false alarms about the errors of a plant, in milliseconds (DRIFT-1).
 const BUDGET_MS: f64 = 90.0 * 86_400_000.0;
 /// Largest difference of the day of the year between training data and new data of the same season (not tuned).
 const SEASON_DAYS: i32 = 30;
+/// Smallest mean error since an alarm that counts as a shift, in standard deviations of the errors. The allowance of the
+/// detector is chosen for a shift of one standard deviation; if the errors have returned to normal, the mean is smaller.
+const LEAST_SIZE: f64 = 0.5;
 /// Smallest difference of an effect that counts as a change, relative to the larger of the two effects (not tuned).
 const RELEVANT: f64 = 0.5;
+/// Smallest difference of an effect that counts as a change, in standard deviations of the signal per standard deviation
+/// of the control (not tuned).
+const LEAST_EFFECT: f64 = 0.05;
 
 /// Compares the newest blocks of the log, the rows `blocks`, with the data to which the champion was fitted.
 pub fn examine(source: &Source, champion: &StoredModel, challenger: &ModelCard, blocks: &[Range<usize>]) -> Drift {
@@ -29,7 +36,10 @@ pub fn examine(source: &Source, champion: &StoredModel, challenger: &ModelCard, 
     Drift {
         errors: error_shifts(champion, log, &holdout, from..until),
         inputs: input_shifts(champion, log, from..until),
-        effects: effect_changes(&card.effects, &challenger.effects),
+        effects: effect_changes(&card.effects, &challenger.effects, &|name| {
+            let column = log.schema.find(name).map_or(&[][..], |s| &log.columns[s]);
+            mean_and_population_sd(column.iter().copied().filter(|v| v.is_finite())).1
+        }),
         loss: loss_ratio(model, log, std::slice::from_ref(&holdout), blocks, card.horizon, twin.provenance.seed),
     }
 }
@@ -63,10 +73,11 @@ fn error_shifts(
         let reference = Reference::new(&series(&before), log.step_ms)?;
         let errors = series(&after);
         let alarm = reference.alarms(&errors, budget).into_iter().rfind(|a| new.contains(&a.row))?;
-        Some(ErrorShift {
+        let size = reference.size(&errors, alarm.since);
+        (size.abs() >= LEAST_SIZE).then(|| ErrorShift {
             signal: log.schema.signals[target.signal()].name.clone(),
             since: log.time(alarm.since).to_string(),
-            size: reference.size(&errors, alarm.since),
+            size,
         })
     };
     map.layout.targets.iter().enumerate().filter_map(shift).collect()
@@ -106,8 +117,8 @@ fn input_shifts(champion: &StoredModel, log: &Trajectory, new: Range<usize>) -> 
 }
 
 /// The effects whose sign or size differs between the logs of the champion and of the challenger by more than their
-/// uncertainty.
-fn effect_changes(before: &[ControlEffect], now: &[ControlEffect]) -> Vec<EffectChange> {
+/// uncertainty. `sd`: standard deviation of a signal in the log.
+fn effect_changes(before: &[ControlEffect], now: &[ControlEffect], sd: &dyn Fn(&str) -> f64) -> Vec<EffectChange> {
     let change = |b: &ControlEffect| {
         let n = now.iter().find(|n| (&n.control, &n.signal) == (&b.control, &b.signal))?;
         let change = EffectChange {
@@ -121,7 +132,8 @@ fn effect_changes(before: &[ControlEffect], now: &[ControlEffect]) -> Vec<Effect
         };
         let difference = (change.now - change.before).abs();
         let significant = difference > change.before_half.hypot(change.now_half);
-        let relevant = difference > RELEVANT * change.before.abs().max(change.now.abs());
+        let relevant = difference > RELEVANT * change.before.abs().max(change.now.abs())
+            && difference * sd(&change.control) > LEAST_EFFECT * sd(&change.signal);
         (significant && relevant).then_some(change)
     };
     before.iter().filter_map(change).collect()
@@ -147,9 +159,12 @@ mod tests {
             blocks: 1e6,
             accumulation: None,
         };
-        let changed = |now: f64, se: f64| !effect_changes(&[effect(1.0, 0.1)], &[effect(now, se)]).is_empty();
+        let sd = |signal_sd: f64| move |name: &str| if name == "x" { signal_sd } else { 1.0 };
+        let changes = |now: &[ControlEffect], signal_sd| effect_changes(&[effect(1.0, 0.1)], now, &sd(signal_sd)).len();
+        let changed = |now: f64, se: f64| changes(&[effect(now, se)], 1.0) == 1;
         // half widths: 1.645 · 0.1 each, combined 0.23; the relative change is 1.2 / 1.1 and 0.5 / 1.1
         assert!(changed(-0.2, 0.1) && !changed(0.5, 0.1) && changed(0.4, 0.1) && !changed(0.4, 0.5));
-        assert!(effect_changes(&[effect(1.0, 0.1)], &[]).is_empty());
+        // a change of 1.2 per unit of the control is negligible for a signal with a standard deviation of 30
+        assert_eq!((changes(&[], 1.0), changes(&[effect(-0.2, 0.1)], 30.0)), (0, 0));
     }
 }

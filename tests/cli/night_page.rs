@@ -123,6 +123,12 @@ fn old_versions_are_removed_but_not_the_champion_or_the_model_of_a_report() {
         room.run(&["fit", "data/room", "--seed", seed, "--quiet"]).expect(0);
     }
     let last = champion(&room);
+    let diff = room.run(&["models", "data/room", "diff", &one[..6]]).expect(0).stdout;
+    assert!(diff.contains(&one) && diff.contains(&last) && !diff.contains("hold-outs differ"), "{diff}");
+    // the two lines of each of two signals have an arrow in three columns
+    assert_eq!(diff.matches(" -> ").count(), 12, "{diff}");
+    let document = room.run(&["models", "data/room", "diff", &one, &one, "--json"]).expect(0).document();
+    assert_eq!(document["before"], document["after"]);
     let versions = || {
         let list = room.run(&["models", "data/room", "list", "--json"]).expect(0).document();
         list["versions"].as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_owned()).collect::<Vec<_>>()
