@@ -593,7 +593,7 @@ fn an_existing_log_is_never_overwritten() {
 #[test]
 fn advice_states_the_move_its_benefit_and_when_to_undo_the_move() {
     let room = room("");
-    let ended = room.run(&["advise", "data/room"]).expect(0).says(&["the log ended"]);
+    let ended = room.run(&["advise", "data/room"]).expect(0).says(&["the last measurement is"]);
     for word in ["heat", "advised", "undo the change if room_temp is not between", "% of the simulated futures"] {
         assert!(ended.stdout.contains(word), "{word}: {}", ended.stdout);
     }

@@ -1,4 +1,4 @@
-//! Compares the unit of a signal with the unit that the name of its column states.
+//! Compares the scale of the unit of a signal with the unit that the name of its column states.
 
 use super::plant::Plant;
 use crate::config::SignalSpec;
@@ -15,9 +15,9 @@ pub(super) fn column_unit(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &S
     let Some(stated) = ending::stated(column) else { return };
     let Some(given) = signal.column_unit.as_ref().or(signal.unit.as_ref()) else { return };
     let Ok(unit) = Unit::parse(given) else { return };
-    // the unit of a share may be left out, and a temperature may be given in kelvins
-    let is_same = unit.same_dimension(&stated) && (unit.scale / stated.scale - 1.0).abs() < 1e-9;
-    if is_same || (unit.is_dimensionless() && stated.is_dimensionless()) {
+    // The end of a name may be a part of a longer unit, as in `density_kg_m3`. The unit of a share may be left out.
+    let is_same = (unit.scale / stated.scale - 1.0).abs() < 1e-9;
+    if is_same || !unit.same_dimension(&stated) || unit.is_dimensionless() {
         return;
     }
     let message = format!(

@@ -1,7 +1,7 @@
 //! Guesses the role, unit and name of a signal from the name of its column.
 
 use super::tags::{Attribute, Tag};
-use super::words::{MACHINES, MEASURED, OTHER_LANGUAGES, WORDS};
+use super::words::{MACHINES, MEASURED, OTHER_LANGUAGES, SEPARATE, SETPOINTS, WORDS};
 use crate::log::{self, ColumnKind, ColumnSummary};
 use crate::schema::Role;
 use crate::units::{Unit, ending as units};
@@ -180,6 +180,10 @@ fn role(lower: &str, tag: &Tag<'_>, unit: &str, is_air: bool, is_amount: bool) -
     if is_air {
         return because(Role::Disturbance, "atmospheric pressure");
     }
+    let is_actual = lower.split('_').any(|word| word == "istwert" || word == "ist");
+    if let Some(text) = SETPOINTS.iter().find(|word| lower.contains(*word)).filter(|_| !is_actual) {
+        return because(Role::Control, text);
+    }
     if MACHINES.iter().any(|m| lower.contains(m)) {
         if let Some((word, role)) = MEASURED.iter().find(|(word, _)| lower.contains(word)) {
             return because(*role, word);
@@ -187,6 +191,9 @@ fn role(lower: &str, tag: &Tag<'_>, unit: &str, is_air: bool, is_amount: bool) -
         if MEASURED_UNITS.contains(&unit) {
             return (Role::Output, Some("role from the unit".into()));
         }
+    }
+    if let Some((word, role)) = SEPARATE.iter().find(|(word, _)| lower.split('_').any(|part| part == *word)) {
+        return because(*role, word);
     }
     if let Some((word, role)) = OTHER_LANGUAGES.iter().chain(&WORDS).find(|(word, _)| lower.contains(word)) {
         return because(*role, word);
@@ -310,6 +317,12 @@ mod tests {
             ("Außentemperatur", Role::Disturbance, "1", "aussentemperatur"),
             ("T_Vorlauf_Soll", Role::Control, "1", "t_vorlauf_soll"),
             ("Vorlauf Istwert", Role::State, "1", "vorlauf_istwert"),
+            ("Pumpe Druck Sollwert", Role::Control, "1", "pumpe_druck_sollwert"),
+            ("Aussentemperatur Istwert", Role::Disturbance, "1", "aussentemperatur_istwert"),
+            ("Börvärde framledning", Role::Control, "1", "boervaerde_framledning"),
+            ("precooler_outlet_temp", Role::State, "1", "precooler_outlet_temp"),
+            ("exterior_lights_power_kw", Role::Output, "kW", "exterior_lights_power"),
+            ("consigned_stock", Role::State, "1", "consigned_stock"),
             ("Pumpe 1 Leistung", Role::Output, "1", "pumpe_1_leistung"),
             ("Température extérieure", Role::Disturbance, "1", "temperature_exterieure"),
             ("Consigne départ", Role::Control, "1", "consigne_depart"),

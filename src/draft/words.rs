@@ -1,10 +1,10 @@
-//! Words in column names that suggest the role of a signal. Names are compared in lower case and without accents; see
-//! [`super::roles::name`].
+//! Words in column names that suggest the role of a signal. Names are compared in lower case, without accents, and
+//! with `ae`, `oe`, `ue` and `ss` instead of German letters; see [`super::roles::name`].
 
 use crate::schema::Role;
 
 /// Words and the roles that they suggest. The first word in this list that occurs in the name is used.
-pub(super) const WORDS: [(&str, Role); 81] = [
+pub(super) const WORDS: [(&str, Role); 82] = [
     ("outdoor", Role::Disturbance),
     ("outside", Role::Disturbance),
     ("ambient", Role::Disturbance),
@@ -85,32 +85,35 @@ pub(super) const WORDS: [(&str, Role); 81] = [
     ("shipped", Role::Output),
     ("pue", Role::Output),
     ("total", Role::Output),
+    ("exterior", Role::Disturbance),
     ("voltage", Role::Disturbance),
 ];
 
+/// Words for set-points. They take precedence over all other words.
+pub(super) const SETPOINTS: [&str; 12] = [
+    "sollwert",
+    "_soll",
+    "soll_",
+    "vorgabe",
+    "stellgr",
+    "stellwert",
+    "fuehrungsgr",
+    "consigne_",
+    "_consigne",
+    "consigna",
+    "settpunkt",
+    "boervaerde",
+];
+
 /// German, French, Spanish, Italian, Portuguese, Dutch and Scandinavian words. They take precedence over [`WORDS`].
-pub(super) const OTHER_LANGUAGES: [(&str, Role); 79] = [
-    ("sollwert", Role::Control),
-    ("_soll", Role::Control),
-    ("soll_", Role::Control),
-    ("vorgabe", Role::Control),
-    ("stellgr", Role::Control),
-    ("stellwert", Role::Control),
-    ("fuehrungsgr", Role::Control),
-    ("consigne", Role::Control),
-    ("consigna", Role::Control),
-    ("settpunkt", Role::Control),
-    ("borvarde", Role::Control),
-    ("istwert", Role::State),
+pub(super) const OTHER_LANGUAGES: [(&str, Role); 63] = [
     ("aussen", Role::Disturbance),
-    ("wetter", Role::Disturbance),
     ("strahlung", Role::Disturbance),
     ("feucht", Role::Disturbance),
     ("belegung", Role::Disturbance),
     ("bedarf", Role::Disturbance),
     ("preis", Role::Disturbance),
     ("exterieur", Role::Disturbance),
-    ("exterior", Role::Disturbance),
     ("esterna", Role::Disturbance),
     ("esterno", Role::Disturbance),
     ("ambiant", Role::Disturbance),
@@ -120,10 +123,7 @@ pub(super) const OTHER_LANGUAGES: [(&str, Role); 79] = [
     ("umidit", Role::Disturbance),
     ("humidit", Role::Disturbance),
     ("buiten", Role::Disturbance),
-    ("prix", Role::Disturbance),
-    ("precio", Role::Disturbance),
     ("prezzo", Role::Disturbance),
-    ("preco", Role::Disturbance),
     ("prijs", Role::Disturbance),
     ("demande", Role::Disturbance),
     ("demanda", Role::Disturbance),
@@ -169,6 +169,15 @@ pub(super) const OTHER_LANGUAGES: [(&str, Role); 79] = [
     ("verbruik", Role::Output),
     ("energie", Role::Output),
     ("energia", Role::Output),
+    ("istwert", Role::State),
+];
+
+/// Words that count only if they are separated from the rest of the name.
+pub(super) const SEPARATE: [(&str, Role); 4] = [
+    ("wetter", Role::Disturbance),
+    ("preco", Role::Disturbance),
+    ("precio", Role::Disturbance),
+    ("prix", Role::Disturbance),
 ];
 
 /// Machine names which suggest that a column is a control, unless the column is a measurement on the machine.

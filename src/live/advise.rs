@@ -72,8 +72,8 @@ pub fn advise(
     let within_log = settings.within_log();
     let moved = signals.iter().zip(moves.into_iter().zip(requested));
     let change = objective_change(compiled, &ahead, &planned, kept);
-    let leave = contradicted_effect(plant, compiled, &signals, &planned, kept)
-        .or_else(|| reason_to_leave(&settings, &plant.schema.signals, &change, &planned, kept, &now));
+    let contradicted = contradicted_effect(plant, compiled, &signals, &planned, kept);
+    let leave = reason_to_leave(&settings, &plant.schema.signals, &change, &planned, kept, &now, contradicted);
     let controls = moved.zip(now.into_iter().zip(alone)).map(|((&c, (value, requested)), (now, alone))| {
         let path: Vec<f64> = (0..planned.trajectory.steps).map(|t| planned.trajectory.at(c, t)[0]).collect();
         let later = ramp_end(now, &path).map(|(step, value)| Later { value, at: ahead.time(step).to_string() });

@@ -80,6 +80,9 @@ pub struct RankedCase<'a> {
     pub answer: Answer,
 }
 
+/// Decreases in the objective below this fraction of the objective are rounding errors.
+const ROUNDING: f64 = 1e-9;
+
 impl RankedCase<'_> {
     /// Whether the case saves money, but not enough to cover its cost: the median net present value is negative.
     pub fn loses_money(&self) -> bool {
@@ -91,7 +94,9 @@ impl RankedCase<'_> {
     /// no part.
     pub fn is_better(&self) -> bool {
         let saves = self.saving.value.measurable && self.saving.value.mean > 0.0;
-        self.objective.mean > 0.0 && (self.objective.measurable || saves || self.is_exact)
+        let size = self.runs.iter().map(|r| r.case.objective.mean.abs()).sum::<f64>();
+        let exact = self.is_exact && self.objective.mean > ROUNDING * size;
+        self.objective.mean > 0.0 && (self.objective.measurable || saves || exact)
     }
 
     /// The signals whose limits the case violates more often than the baseline: `a`, `a and b`, or `a, b and 2 more`.

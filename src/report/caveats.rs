@@ -156,7 +156,7 @@ fn from_baseline(used: &ControlUse) -> f64 {
 }
 
 /// Whether the KPI has a price or contributes to the benefit.
-pub fn is_valued(results: &Results, kpi: &KpiResult) -> bool {
+fn is_valued(results: &Results, kpi: &KpiResult) -> bool {
     let is_paid = results.cash.as_ref().is_some_and(|c| c.kpis.contains(&kpi.name));
     is_paid || kpi.price.is_some_and(|p| p != 0.0)
 }

@@ -42,16 +42,9 @@ pub fn evidence(results: &Results, pick: Option<&RankedCase<'_>>, clock: &Clock)
     out.extend(forecasts(results, support.map_or(0.0, |s| s.outside), planned));
     let m = &results.model;
     if !m.model.is_empty() {
-        let age = clock
-            .days_between(&m.trained_until, &results.provenance.as_of)
-            .map(|d| format!(", {} days old", number::plain(d.max(0.0).round(), PROSE).text));
-        out.push((
-            "Model",
-            match age {
-                Some(age) => format!("{}{age}", short(&m.model, 30)),
-                None => format!("{}, trained on data until {}", short(&m.model, 30), clock.date(&m.trained_until)),
-            },
-        ));
+        let model = short(&m.model, 30);
+        let trained = format!("{model}, trained on data until {}", clock.date(&m.trained_until));
+        out.push(("Model", if runs::has_only_equations(results) { model } else { trained }));
     }
     out.push(("Data", data(results)));
     if !results.promises.is_empty() {

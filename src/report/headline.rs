@@ -65,7 +65,8 @@ pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (
                 )
             }));
             because.extend(pick.unseen_effect.map(|why| format!("{}.", capitalised(why))));
-            let why = if pick.unseen_effect.is_some() { "a scenario is too short" } else { "the log is inconclusive" };
+            let is_short = pick.unidentified.is_empty() && pick.contradicted.is_empty();
+            let why = if is_short { "a scenario is too short" } else { "the log is inconclusive" };
             return (pick.answer, format!("Unknown whether “{case}” helps: {why}."), because);
         }
         Answer::Dont if pick.objective.mean <= 0.0 => {

@@ -14,7 +14,7 @@ pub fn sentences(ranked: &[RankedCase<'_>], words: Words) -> Vec<String> {
     let others = ranked.iter().enumerate().filter(|(i, p)| *i > 0 || p.objective.mean > 0.0).map(|(_, p)| p);
     let sentence = |p: &RankedCase<'_>| {
         let case = short(&readable(p.case), 40);
-        if p.saving.value.mean < 0.0 {
+        if p.saving.value.mean < 0.0 && p.objective.mean <= 0.0 {
             Some(format!("“{case}” {}: {}.", words.sentence(&p.saving, ""), reason(p)?))
         } else {
             Some(format!("“{case}”: {}.", unseen(p)?))

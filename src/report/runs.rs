@@ -12,6 +12,11 @@ pub struct CaseRun<'a> {
     pub weight: f64,
 }
 
+/// Whether the twin consists of equations only, so that nothing was learned.
+pub fn has_only_equations(results: &Results) -> bool {
+    results.model.model == "equations"
+}
+
 /// Scenarios that ran without an error.
 pub fn completed(results: &Results) -> impl Iterator<Item = &ScenarioResult> {
     results.scenarios.iter().filter(|s| s.exit_code == 0 && s.error.is_none() && !s.cases.is_empty())

@@ -1,6 +1,6 @@
 //! The verdict (run, try or don't) and the recommended case. The verdict depends only on the results.
 //!
-//! The report prints these rules in its section on the method:
+//! The rules are:
 //! - A case other than the baseline is a candidate if it is within the logged range for at least half of the time, if
 //!   its gain covers its cost, and if it violates no limit more often than the baseline. Additional violations of a
 //!   soft limit in one scenario are tolerated if they last less than 1 % of the time and do not increase the total over
@@ -16,17 +16,16 @@
 //!   scenarios, not their sum.
 //! - The answer is **try** if there is a caveat ([`RankedCase::caveats`]), and **do** otherwise.
 
-use crate::scenario::results::{AnnualResult, CaseResult, Difference, KpiKind, OptimismCheck, Results, SupportShare};
+use crate::scenario::results::{
+    AnnualResult, CaseResult, Difference, KpiKind, KpiResult, OptimismCheck, Results, SupportShare,
+};
 
 use super::cases::{Answer, RankedCase};
-use super::caveats::{OUTSIDE_DONT, caveats, contradicted, is_valued, unidentified};
+use super::caveats::{OUTSIDE_DONT, caveats, contradicted, unidentified};
 use super::number;
-use super::runs::{CaseRun, completed};
+use super::runs::{CaseRun, completed, has_only_equations};
 use super::saving::{self, Saving};
 use super::violations::{excludes, violated_more};
-
-/// Name of the model of a twin that consists of equations only.
-const EQUATIONS: &str = "equations";
 
 /// All cases except the baseline, best first. The first page of the report shows the best-ranked case. The list is
 /// empty if no case can be compared with a baseline.
@@ -72,21 +71,23 @@ fn assess<'a>(results: &'a Results, name: &'a str) -> Option<RankedCase<'a>> {
     // If the plans are over-optimistic, the verdict uses only the saving on ensemble members that were not used for
     // planning. In the results, the change in cost has already been reduced accordingly.
     let share = optimism_check.share();
-    let is_average = is_average(results);
-    let total = |savings: Vec<Difference>| {
-        let runs = savings.len() as f64;
-        let total = sum(savings.into_iter())?;
-        Some(if is_average { total.scaled(1.0 / runs) } else { total })
+    let hours = runs.iter().map(|r| r.scenario.hours).sum::<f64>();
+    let total = |is_average: bool, of: &dyn Fn(&CaseResult) -> Option<Difference>| {
+        let savings = runs.iter().filter_map(|r| Some((of(r.case)?, r.scenario.hours)));
+        sum(savings.map(|(saving, of_run)| if is_average { saving.scaled(of_run / hours) } else { saving }))
     };
+    let priced = |k: &KpiResult| k.price.is_some_and(|p| p != 0.0);
+    let paid = |k: &KpiResult| results.cash.as_ref().map_or(priced(k), |c| c.kpis.contains(&k.name));
+    let is_average = are_averages(results, &paid);
     let objective = match annual {
         Some(a) => saving::decrease(&a.objective_change),
-        None => total(runs.iter().filter_map(|r| r.case.objective_change.as_ref().map(saving::decrease)).collect())?,
+        None => total(are_averages(results, &priced), &|c| c.objective_change.as_ref().map(saving::decrease))?,
     };
     let objective = objective.scaled(share);
     let saved = match (&results.cash, annual) {
         (None, _) => objective,
         (Some(_), Some(a)) => saving::of_year(results, a),
-        (Some(_), None) => total(runs.iter().filter_map(|r| saving::of_case(results, r.case)).collect())?,
+        (Some(_), None) => total(is_average, &|case| saving::of_case(results, case))?,
     };
     let support = mean_support(&runs);
     let (violated, tolerated): (Vec<_>, Vec<_>) =
@@ -104,8 +105,7 @@ fn assess<'a>(results: &'a Results, name: &'a str) -> Option<RankedCase<'a>> {
         tolerated,
         unidentified: unidentified(results, &runs),
         contradicted: contradicted(results, &runs),
-        is_exact: results.model.model == EQUATIONS
-            && runs.iter().all(|r| r.case.kpis.iter().all(|k| k.samples.len() == 1)),
+        is_exact: has_only_equations(results) && runs.iter().all(|r| r.case.kpis.iter().all(|k| k.samples.len() == 1)),
         unseen_effect: runs.iter().find_map(|r| r.case.unseen_effect.as_deref()),
         missed_total: runs.iter().flat_map(|r| &r.case.missed_totals).map(String::as_str).next(),
         caveats: Vec::new(),
@@ -138,12 +138,10 @@ fn sum(savings: impl Iterator<Item = Difference>) -> Option<Difference> {
     Some(Difference { measurable: total.low > 0.0 || total.high < 0.0, ..total })
 }
 
-/// Whether the saving is an average over the period because all KPIs that it counts are averages.
-fn is_average(results: &Results) -> bool {
-    let valued = |case: &&CaseResult| -> Vec<KpiKind> {
-        case.kpis.iter().filter(|k| is_valued(results, k)).map(|k| k.kind).collect()
-    };
-    let kinds = completed(results).find_map(|s| s.cases.first()).as_ref().map(valued).unwrap_or_default();
+/// Whether all KPIs that `counts` selects are averages over the period, which cannot be added up.
+fn are_averages(results: &Results, counts: &dyn Fn(&KpiResult) -> bool) -> bool {
+    let case = completed(results).find_map(|s| s.cases.first());
+    let kinds: Vec<KpiKind> = case.iter().flat_map(|c| &c.kpis).filter(|k| counts(k)).map(|k| k.kind).collect();
     !kinds.is_empty() && kinds.iter().all(|k| k.is_average())
 }
 

@@ -4,7 +4,7 @@ use super::Unit;
 
 /// Endings of column names and the units that they suggest. The first matching ending is used, so longer endings come
 /// first.
-const ENDINGS: [(&str, &str); 88] = [
+const ENDINGS: [(&str, &str); 87] = [
     ("_eur_per_mwh", "EUR/MWh"),
     ("_eur_mwh", "EUR/MWh"),
     ("_eur_per_kwh", "EUR/kWh"),
@@ -21,7 +21,6 @@ const ENDINGS: [(&str, &str); 88] = [
     ("_chf_mwh", "CHF/MWh"),
     ("_chf_per_kwh", "CHF/kWh"),
     ("_chf_kwh", "CHF/kWh"),
-    ("_ct_kwh", "ct/kWh"),
     ("_g_kwh", "g/kWh"),
     ("_kg_mwh", "kg/MWh"),
     ("_g_per_kwh", "g/kWh"),
@@ -55,6 +54,7 @@ const ENDINGS: [(&str, &str); 88] = [
     ("_degc", "degC"),
     ("_degf", "degF"),
     ("_celsius", "degC"),
+    ("_deg_c", "degC"),
     ("_c", "degC"),
     ("_f", "degF"),
     ("_k", "K"),
@@ -89,14 +89,19 @@ const ENDINGS: [(&str, &str); 88] = [
     ("_m3h", "m^3/h"),
     ("_kgh", "kg/h"),
     ("_barg", "bar"),
-    ("_deg_c", "degC"),
     ("_gbp", "GBP"),
     ("_units", "item"),
     ("_pcs", "item"),
 ];
 
-/// Endings that are also words or numbers, such as the `_min` of a minimum, or single letters.
+/// Endings that are also words, such as the `_min` of a minimum.
 const AMBIGUOUS: [&str; 6] = ["_min", "_rt", "_pa", "_mm", "_units", "_pcs"];
+
+/// Numerators of ratios in column names. Their units are known only if the whole ratio is in [`ENDINGS`].
+const NUMERATORS: [&str; 28] = [
+    "per", "eur", "usd", "gbp", "chf", "sek", "nok", "dkk", "pln", "czk", "aud", "cad", "nzd", "jpy", "cny", "inr",
+    "brl", "ct", "cent", "cents", "g", "kg", "mg", "ug", "t", "kj", "gco2", "kwh",
+];
 
 /// Range of atmospheric pressure in the units in which it is usually logged.
 const ATMOSPHERIC: [(&str, f64, f64); 4] =
@@ -118,7 +123,13 @@ pub fn guess(name: &str) -> UnitGuess<'_> {
     let found = ENDINGS
         .iter()
         .find(|(ending, unit)| lower.ends_with(ending) && lower.len() > ending.len() && Unit::parse(unit).is_ok());
+    // the last word of a ratio, such as `kwh` in `price_sek_kwh` or `cost_per_kg`, is not the unit
+    let before = |ending: &str| lower[..lower.len() - ending.len()].rsplit('_').next().unwrap_or("").to_owned();
+    let is_ratio = |ending: &str| {
+        ["_kwh", "_mwh", "_kg", "_m3", "_l"].contains(&ending) && NUMERATORS.contains(&before(ending).as_str())
+    };
     match found {
+        Some((ending, _)) if is_ratio(ending) => UnitGuess { unit: "1", stem: name, ending: None },
         // Accelerations are logged in multiples of the standard gravity, not in grams.
         Some(("_g", _)) if ["acc", "vibr"].iter().any(|w| lower.contains(w)) => {
             UnitGuess { unit: "1", stem: name, ending: None }
@@ -134,11 +145,11 @@ pub fn guess(name: &str) -> UnitGuess<'_> {
 /// Returns the unit that the name of a column states beyond doubt.
 pub fn stated(name: &str) -> Option<Unit> {
     let found = guess(name);
-    let is_temperature = name.to_lowercase().contains("temp");
+    let stem = found.stem.to_lowercase();
+    let is_temperature = stem.ends_with("temp") || stem.ends_with("temperature");
     let is_clear = |e: &&str| e.len() > 2 && !AMBIGUOUS.contains(e) || is_temperature && ["_c", "_f", "_k"].contains(e);
-    let ending = found.ending.filter(is_clear)?;
-    let is_part_of_a_ratio = name.to_lowercase().trim_end_matches(ending).ends_with("_per");
-    Unit::parse(found.unit).ok().filter(|_| !is_part_of_a_ratio)
+    found.ending.filter(is_clear)?;
+    Unit::parse(found.unit).ok()
 }
 
 /// Returns the unit of the column if its name and its range are those of an atmospheric pressure.
@@ -164,6 +175,9 @@ mod tests {
             ("price_eur_mwh", "EUR/MWh", "price"),
             ("tariff_gbp_per_kwh", "GBP/kWh", "tariff"),
             ("co2_g_kwh", "g/kWh", "co2"),
+            ("price_sek_kwh", "1", "price_sek_kwh"),
+            ("humidity_ratio_g_kg", "1", "humidity_ratio_g_kg"),
+            ("return_deg_c", "degC", "return"),
         ] {
             let found = guess(name);
             assert_eq!((found.unit, found.stem), (unit, stem), "{name}");
@@ -178,7 +192,9 @@ mod tests {
         assert_eq!(stated("price_eur_mwh").as_deref(), Some("EUR/MWh"));
         assert_eq!(stated("supply_temp_f").as_deref(), Some("degF"));
         assert_eq!(stated("hvac_power_kw").as_deref(), Some("kW"));
-        for name in ["phase_a", "temp_min", "wind_v", "cost_per_kwh", "price_per_kg", "level"] {
+        for name in
+            ["phase_a", "temp_min", "wind_v", "cost_per_kwh", "price_per_kg", "level", "temp_zone_c", "co2_t_mwh"]
+        {
             assert_eq!(stated(name), None, "{name}");
         }
     }

@@ -166,7 +166,9 @@ pub(super) fn described(value: &DeValue<'_>) -> &'static str {
 
 pub(super) fn first_sentence(doc: &str) -> String {
     let doc = doc.replace('\n', " ");
-    let end = doc.find(". ").unwrap_or(doc.len());
+    // an abbreviation such as "e.g." does not end a sentence
+    let ends = |at: &usize| !doc[..*at].ends_with("e.g") && !doc[..*at].ends_with("i.e");
+    let end = doc.match_indices(". ").map(|(at, _)| at).find(ends).unwrap_or(doc.len());
     doc[..end].trim_end_matches('.').to_owned()
 }
 

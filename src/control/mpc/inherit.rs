@@ -22,6 +22,14 @@ impl ResolvedMpc {
                 controls.push(control);
             }
         }
+        let (mut totals, mut base_stock) = (twin.totals, twin.base_stock);
+        // A limit on the total of a plan has a meaning only for plans of the length for which it was given. The total of
+        // an order cannot be limited if its order-up-to level is planned.
+        totals.retain(|t| {
+            let is_level = self.base_stock.iter().any(|s| s.order == t.control);
+            controls.contains(&t.control) && !is_level && (t.period.is_some() || given.horizon.is_none())
+        });
+        base_stock.retain(|s| controls.contains(&s.order) && self.totals.iter().all(|total| total.control != s.order));
         Self {
             controls,
             horizon,
@@ -37,8 +45,8 @@ impl ResolvedMpc {
             confidence: self.confidence.or(twin.confidence),
             cost_to_go: self.cost_to_go.or(twin.cost_to_go),
             planner: self.planner.or(twin.planner),
-            totals: if given.totals.is_some() { self.totals } else { twin.totals },
-            base_stock: if given.base_stock.is_empty() { twin.base_stock } else { self.base_stock },
+            totals: if given.totals.is_some() { self.totals } else { totals },
+            base_stock: if given.base_stock.is_empty() { base_stock } else { self.base_stock },
             ranks: if given.ranks.is_empty() { twin.ranks } else { self.ranks },
             terminal: if given.terminal.is_empty() { twin.terminal } else { self.terminal },
             stores: self.stores,

@@ -16,6 +16,7 @@ pub enum Period {
 
 const DAY: i64 = 24 * 60;
 const DAY_MS: i64 = DAY * 60_000;
+const HOUR_MS: i64 = 3_600_000;
 /// 1970-01-01, the origin of time, was a Thursday: three days after a Monday.
 const SINCE_MONDAY_MS: i64 = 3 * DAY_MS;
 
@@ -31,10 +32,14 @@ impl Period {
         }
     }
 
-    /// Number of the period that contains `time`; `None` if no period contains `time`.
-    pub fn number(self, time: Timestamp, zone: &TimeZone) -> Option<i64> {
+    /// Number of the period that contains the step of length `step_ms` which starts at `time`; `None` if no period
+    /// contains it.
+    pub fn number(self, time: Timestamp, step_ms: i64, zone: &TimeZone) -> Option<i64> {
         let offset = i64::from(zone.to_offset(time).seconds()) * 1_000;
         let local = time.as_millisecond().checked_add(offset)?;
+        // After a clock change, a step of several hours or of a day may start an hour too early or too late.
+        let unit = step_ms.min(DAY_MS);
+        let local = if unit > HOUR_MS { (local + unit / 2).div_euclid(unit) * unit } else { local };
         match self {
             Self::Every(ms) => Some((local + SINCE_MONDAY_MS).div_euclid(ms.max(1))),
             Self::Daily { from, .. } => {
@@ -62,7 +67,7 @@ mod tests {
     #[test]
     fn a_period_may_include_midnight() {
         let zone = TimeZone::get("Europe/Berlin").unwrap();
-        let number = |from, to, text: &str| Period::Daily { from, to }.number(text.parse().unwrap(), &zone);
+        let number = |from, to, text: &str| Period::Daily { from, to }.number(text.parse().unwrap(), 60_000, &zone);
         // 2024-01-10 is day 19732 since 1970. The offset from UTC is one hour.
         let day = |text| number(17 * 60, 20 * 60, text);
         assert_eq!(
@@ -85,7 +90,8 @@ mod tests {
     #[test]
     fn days_start_at_midnight_and_weeks_on_monday() {
         let zone = TimeZone::get("Europe/Berlin").unwrap();
-        let number = |days: i64, text: &str| Period::Every(days * DAY_MS).number(text.parse().unwrap(), &zone).unwrap();
+        let number =
+            |days: i64, text: &str| Period::Every(days * DAY_MS).number(text.parse().unwrap(), 60_000, &zone).unwrap();
         let starts = |days: i64, before: &str, after: &str| number(days, after) == number(days, before) + 1;
         assert!(starts(1, "2024-01-10T22:59:00Z", "2024-01-10T23:00:00Z"));
         // in summer, the offset from UTC is two hours
@@ -93,5 +99,8 @@ mod tests {
         // 2024-01-15 is a Monday
         assert!(starts(7, "2024-01-14T22:59:00Z", "2024-01-14T23:00:00Z"));
         assert_eq!(number(7, "2024-01-14T23:00:00Z"), number(7, "2024-01-21T22:59:00Z"));
+        // days that are counted in steps of 24 h from a day in summer start at 23:00 in winter
+        let day = |text: &str| Period::Every(DAY_MS).number(text.parse().unwrap(), DAY_MS, &zone).unwrap();
+        assert_eq!(day("2024-10-28T22:00:00Z"), day("2024-10-28T23:00:00Z"));
     }
 }

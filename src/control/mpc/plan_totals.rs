@@ -11,7 +11,7 @@ use crate::trajectory::Frame;
 impl Setup<'_> {
     /// The limits on totals in a plan that begins at `start`. The total of a control since the start of a period
     /// counts towards the limits of the period. If a period ends after the plan, a minimum may be reached after the
-    /// plan.
+    /// plan, and what the control has to contribute after the plan counts towards a maximum.
     pub fn totals(&self, start: &PlanStart) -> Vec<TotalLimit> {
         let (blocks, horizon) = (&self.horizon.blocks, self.horizon.steps());
         let mut limits = Vec::new();
@@ -24,13 +24,13 @@ impl Setup<'_> {
             let step_ms = self.dynamics.step_ms();
             let number = |h: i64| {
                 let ms = start.window.time().as_millisecond().saturating_add(h * step_ms);
-                period.number(Timestamp::from_millisecond(ms).ok()?, &self.timezone)
+                period.number(Timestamp::from_millisecond(ms).ok()?, step_ms, &self.timezone)
             };
             let end = horizon as i64;
             let mut periods: Vec<i64> = (0..end).filter_map(number).collect();
             periods.dedup();
             let column = |lag: usize| start.window.column(self.controls[total.control], lag)[start.row];
-            let most = self.limits.controls[total.control].constraints.bounds.high;
+            let range = self.limits.controls[total.control].constraints.bounds;
             for number_of_period in periods {
                 let in_period = |h: &i64| number(*h) == Some(number_of_period);
                 // Earlier frames of the window are copies of the oldest known one.
@@ -40,9 +40,11 @@ impl Setup<'_> {
                 let later = (end..).take_while(in_period).count() as f64;
                 let mut steps = vec![0; blocks.count()];
                 (0..end).filter(in_period).for_each(|h| steps[blocks.at(h as usize)] += 1);
-                let low = total.bounds.low - done - if later > 0.0 { later * most } else { 0.0 };
-                let bounds =
-                    Bounds { low: if low.is_nan() { f64::NEG_INFINITY } else { low }, high: total.bounds.high - done };
+                // after the plan, the control can still contribute to a minimum, or has to contribute to the total
+                let rest = |v: f64| if later > 0.0 { later * v } else { 0.0 };
+                let low = total.bounds.low - done - rest(range.high);
+                let high = total.bounds.high - done - if range.low.is_finite() { rest(range.low) } else { 0.0 };
+                let bounds = Bounds { low: if low.is_nan() { f64::NEG_INFINITY } else { low }, high };
                 limits.push(TotalLimit { control: total.control, bounds, steps });
             }
         }

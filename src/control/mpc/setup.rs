@@ -138,10 +138,10 @@ impl<'a> Setup<'a> {
     }
 
     /// Number of frames that a planner needs. This is the number of frames that a rollout reads, or, if larger, the
-    /// number of steps in the longest period with a limit, plus two.
+    /// number of steps in the longest period with a limit, plus two. A day on which the clock is set back has 25 hours.
     pub fn history(&self) -> usize {
         let steps = |ms: i64| (ms / self.dynamics.step_ms().max(1)) as usize;
-        let longest = self.limits.totals.iter().filter_map(|t| t.period).map(|p| steps(p.ms())).max();
+        let longest = self.limits.totals.iter().filter_map(|t| t.period).map(|p| steps(p.ms() + 3_600_000)).max();
         self.depth.max(longest.map_or(0, |steps| steps + 2))
     }
 

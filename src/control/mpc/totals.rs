@@ -5,6 +5,9 @@ use crate::config::{At, TimeSpan, TotalSpec};
 use crate::resolve::{Faults, Names};
 use crate::schema::{Bounds, Role};
 
+/// Largest length of a period in steps, because each plan adds up all steps since the start of the period (not tuned).
+const MOST_STEPS: i64 = 10_000;
+
 /// A limit on the sum of a control's values over the steps of a plan or of a period.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TotalSettings {
@@ -27,6 +30,13 @@ impl TotalSettings {
         if let Some(per) = spec.per.as_ref().filter(|_| !valid_per) {
             let help = "write e.g. `per = \"1d\"`, or remove it to limit the total over the horizon";
             faults.add("out-of-range", &per.span, format!("{owner}: `per` must be positive"), help);
+        }
+        if let (Some(per), Some(step)) = (&spec.per, names.step())
+            && per.ms() > MOST_STEPS.saturating_mul(step.ms())
+        {
+            let message = format!("{owner}: `per` must be at most {MOST_STEPS} steps, but it is {}", per.value);
+            let help = "divide the limit among shorter periods";
+            faults.add("out-of-range", &per.span, message, help);
         }
         for (key, end) in [("at_least", &spec.at_least), ("at_most", &spec.at_most)] {
             if let Some(end) = end.as_ref().filter(|e| e.is_nan()) {
@@ -73,7 +83,7 @@ impl TotalSettings {
                 "the total of `{name}` must be at least {}, but {horizon} steps of at most {} add up to at most {most}",
                 wanted.low, bounds.high
             );
-            let help = format!("use at most `at_least = {}`, or raise the limits of `{name}`", most);
+            let help = format!("use at most `at_least = {most}`, or raise the limits of `{name}`");
             return Some((message, help));
         }
         if wanted.high < least - near(least) {
@@ -81,7 +91,7 @@ impl TotalSettings {
                 "the total of `{name}` must be at most {}, but {horizon} steps of at least {} add up to at least {least}",
                 wanted.high, bounds.low
             );
-            let help = format!("write at least `at_most = {}`, or lower the limits of `{name}`", least);
+            let help = format!("write at least `at_most = {least}`, or lower the limits of `{name}`");
             return Some((message, help));
         }
         None

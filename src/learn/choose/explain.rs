@@ -28,6 +28,8 @@ const NO_SKILL_RATIO: f64 = 0.98;
 /// A known equation is wrong if its RMSE is at least this multiple of that of persistence, both one step ahead and at
 /// the control horizon (not tuned).
 const WRONG_EQUATION_RATIO: f64 = 1.3;
+/// Minimum number of forecasts from which an equation is judged (not tuned).
+const MIN_FORECASTS: usize = 20;
 /// Maximum number of signals that are named when a model is refused (not tuned).
 const MAX_NAMED: usize = 6;
 /// Advice for users whose model has no skill.
@@ -170,15 +172,16 @@ impl HoldoutSkill {
     /// `independent`: whether each target is described by its mean, in which case the comparison with the mean is
     /// omitted.
     pub fn new(run: &Rollouts, baselines: &Baselines, independent: &[bool]) -> Self {
-        let ratio = |baseline: &Rollouts, k: usize| {
-            let (own, reference) = run.paired_mse(baseline, k, run.horizon);
+        let ratio_at = |baseline: &Rollouts, k: usize, h: usize| {
+            let (own, reference) = run.paired_mse(baseline, k, h);
             (reference > 0.0).then(|| (own / reference).sqrt())
         };
-        let ratio_at = |k: usize, h: usize| {
-            let (own, reference) = run.paired_mse(&baselines.persistence, k, h);
-            (reference > 0.0).then(|| (own / reference).sqrt())
+        let ratio = |baseline: &Rollouts, k: usize| ratio_at(baseline, k, run.horizon);
+        let of_equation = |k: usize| {
+            let enough = run.pairs(k, run.horizon).count() >= MIN_FORECASTS;
+            let ratios = [ratio_at(&baselines.persistence, k, 1)?, ratio_at(&baselines.persistence, k, run.horizon)?];
+            enough.then(|| (run.signals[k], ratios))
         };
-        let of_equation = |k: usize| Some((run.signals[k], [ratio_at(k, 1)?, ratio_at(k, run.horizon)?]));
         let over_mean = |(k, is_mean): (usize, &bool)| if *is_mean { None } else { ratio(&baselines.mean, k) };
         Self {
             over_persistence: (0..independent.len()).map(|k| ratio(&baselines.persistence, k)).collect(),
@@ -241,7 +244,9 @@ impl HoldoutSkill {
         let horizon = data.spec.horizon.to_string();
         let mut notes = Vec::new();
         let of_targets = self.over_persistence.iter().copied().zip(signals.iter().copied());
-        let of_equations = self.of_equations.iter().map(|&(signal, ratios)| (Some(ratios[1]), signal));
+        // The error of a correct balance grows with the horizon if its inputs are random, so the first step counts too.
+        let worse = self.of_equations.iter().filter(|(_, ratios)| ratios.iter().all(|r| *r >= 1.0));
+        let of_equations = worse.map(|&(signal, ratios)| (Some(ratios[1]), signal));
         for (ratio, signal) in of_targets.chain(of_equations) {
             let name = data.name(signal);
             match ratio {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::super::estimator::past::predicted;
-use crate::config::ForecastSpec;
+use crate::config::{ForecastSpec, Kind, Resample};
 use crate::control::{Controller, Forecast};
 use crate::error::{Error, Result};
 use crate::rng::Key;
@@ -15,11 +15,21 @@ use crate::simulate::{Run, Simulated, simulate};
 use crate::trajectory::Trajectory;
 use crate::twin::Dynamics;
 
-/// The newest row in which a state or an output was measured.
-fn newest_measured(log: &Trajectory) -> Option<usize> {
-    let is_measured = |role: Role| matches!(role, Role::State | Role::Output);
-    let measured = || log.schema.signals.iter().zip(&log.columns).filter(|(s, _)| is_measured(s.role));
-    (0..log.steps).rev().find(|t| measured().any(|(_, column)| column[*t].is_finite()))
+/// The newest row in which a state or an output was measured. Signals whose last value is repeated, or whose empty steps
+/// have a value, are ignored.
+fn newest_measured(plant: &Plant) -> Option<usize> {
+    let log = &plant.log;
+    let is_measured = |s: usize| {
+        let signal = &log.schema.signals[s];
+        let spec = plant.spec.value.signals.iter().find(|spec| spec.name.value == signal.name);
+        let is_filled = spec.is_some_and(|spec| {
+            let hold = spec.resample.as_ref().is_some_and(|r| r.value == Resample::Hold);
+            spec.empty.is_some() || hold || spec.kind.as_ref().is_some_and(|k| k.value == Kind::State)
+        });
+        matches!(signal.role, Role::State | Role::Output) && !is_filled
+    };
+    let measured: Vec<&Vec<f64>> = (0..log.schema.len()).filter(|s| is_measured(*s)).map(|s| &log.columns[s]).collect();
+    (0..log.steps).rev().find(|t| measured.iter().any(|column| column[*t].is_finite()))
 }
 
 /// The step after the newest row of the log, and the horizon that starts with this step.
@@ -30,7 +40,7 @@ pub struct Ahead<'a> {
     pub realised: Arc<Trajectory>,
     /// Row index of the current step.
     pub past: usize,
-    /// Row of the log that precedes the current step. Later rows contain only disturbances.
+    /// Row of the log that precedes the current step. Later rows contain no measured state or output.
     pub newest: usize,
     /// Signals whose forecast method is `perfect` although the log does not contain their values over the horizon.
     pub unknown: Vec<String>,
@@ -46,7 +56,7 @@ impl<'a> Ahead<'a> {
         if log.steps < 2 {
             return Err(Error::Data("the log has fewer than two rows, which is too few for advice".into()));
         }
-        let newest = newest_measured(log).unwrap_or(log.steps - 1);
+        let newest = newest_measured(plant).unwrap_or(log.steps - 1);
         let (row, mut known) = plant.slice(newest, 1);
         let first = known.segment_at(row).map_or(row, |s| s.start);
         twin.carry(&mut known, first, row)?;
@@ -74,13 +84,23 @@ impl<'a> Ahead<'a> {
             // the log may contain values for the time to come, such as day-ahead prices
             let later = &log.columns[signal][newest + 1..];
             column.iter_mut().zip(later).filter(|(_, v)| v.is_finite()).for_each(|(to, v)| *to = *v);
+            let last = later.iter().take(column.len()).rposition(|v| v.is_finite());
+            if let Some(last) = last.filter(|_| !matches!(how, ForecastSpec::Seasonal(_))) {
+                column[last + 1..].fill(later[last]);
+            }
             let known = later.iter().take(horizon).filter(|v| v.is_finite()).count();
             if how == ForecastSpec::Perfect && known < horizon {
                 unknown.push(plant.schema.signals[signal].name.clone());
             }
         }
         let realised = Arc::new(t);
-        let forecast = Forecast::new(&plant.spec.value, realised.clone(), row + 1, forecasts);
+        let mut forecast = Forecast::new(&plant.spec.value, realised.clone(), row + 1, forecasts);
+        for (signal, how) in &mut forecast.signals {
+            // the realised values consist of the known ones, followed by forecasts
+            if log.columns[*signal][newest + 1..].iter().any(|v| v.is_finite()) {
+                *how = ForecastSpec::Perfect;
+            }
+        }
         Ok(Self { plant, realised, past: row + 1, newest, unknown, forecast, key: Key::new(seed) })
     }
 

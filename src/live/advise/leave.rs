@@ -14,6 +14,9 @@ pub fn objective_change(compiled: &Compiled, ahead: &Ahead, planned: &Simulated,
     Difference::paired_among(&planned, &kept, ahead.plant.twin.members())
 }
 
+/// Relative difference that is considered a rounding error.
+const ROUNDING: f64 = 1e-9;
+
 /// Returns the reason to leave the controls as they are, if the plan moves a control whose effect on a priced KPI is
 /// contradicted by the log, and simulations are not corrected for the difference.
 pub fn contradicted_effect(
@@ -25,9 +28,11 @@ pub fn contradicted_effect(
 ) -> Option<String> {
     let moved = |name: &str| {
         let found = controls.iter().find(|&&c| plant.schema.signals[c].name == name);
-        found.is_some_and(|&c| planned.trajectory.columns[c] != kept.trajectory.columns[c])
+        let differs = |(a, b): (&f64, &f64)| (a - b).abs() > ROUNDING * a.abs().max(b.abs());
+        found.is_some_and(|&c| planned.trajectory.columns[c].iter().zip(&kept.trajectory.columns[c]).any(differs))
     };
-    let read: Vec<usize> = compiled.objective.terms.iter().flat_map(|(kpi, _)| kpi.reads()).collect();
+    let priced = compiled.objective.terms.iter().filter(|(_, price)| *price != 0.0);
+    let read: Vec<usize> = priced.flat_map(|(kpi, _)| kpi.reads()).collect();
     let sources = plant.twin.sources(&read);
     let priced = |name: &str| plant.schema.find(name).is_some_and(|s| sources.contains(&s));
     let mut effects = plant.card.effects.iter().filter(|e| e.is_contradicted());
@@ -44,8 +49,8 @@ pub fn contradicted_effect(
     })
 }
 
-/// Returns the reason to leave the controls as they are, if the plan saves less than the uncertainty of its saving.
-/// `now` contains the current values of the planned controls. A plan is followed in any case if it reduces violations
+/// Returns the reason to leave the controls as they are, which is `contradicted` if given, or that the plan saves less
+/// than the uncertainty of its saving. `now` contains the current values of the planned controls. A plan is followed in any case if it reduces violations
 /// of hard or ranked limits, or if a control is outside its hard limits.
 pub fn reason_to_leave(
     settings: &ResolvedMpc,
@@ -54,6 +59,7 @@ pub fn reason_to_leave(
     planned: &Simulated,
     kept: &Simulated,
     now: &[f64],
+    contradicted: Option<String>,
 ) -> Option<String> {
     let outside = settings.controls.iter().zip(now).any(|(&c, v)| signals[c].hard.excess(*v) > 0.0);
     let violations = |run: &Simulated| -> f64 {
@@ -66,7 +72,13 @@ pub fn reason_to_leave(
         });
         limits.map(|(s, range)| run.trajectory.columns[s].iter().map(|v| range.excess(*v)).sum::<f64>()).sum()
     };
-    if change.measurable && change.mean < 0.0 || outside || violations(planned) < violations(kept) {
+    if outside || violations(planned) < violations(kept) {
+        return None;
+    }
+    if contradicted.is_some() {
+        return contradicted;
+    }
+    if change.measurable && change.mean < 0.0 {
         return None;
     }
     let Difference { mean, low, high, .. } = change;
@@ -107,7 +119,7 @@ mod tests {
         let reason = |ranks: Vec<(usize, u32)>, differences: [f64; 3], planned: &Simulated, now: f64| {
             let settings = ResolvedMpc { controls: vec![1], ranks, ..ResolvedMpc::default() };
             let change = Difference::over(&differences, 1.0);
-            reason_to_leave(&settings, &schema.signals, &change, planned, &warm, &[now])
+            reason_to_leave(&settings, &schema.signals, &change, planned, &warm, &[now], None)
         };
         let (sure, unsure, worse) = ([-1.0, -1.1, -0.9], [-1.0, 1.0, -0.3], [0.5, 0.6, 0.4]);
         assert_eq!(reason(Vec::new(), sure, &warm, 3.0), None);

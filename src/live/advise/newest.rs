@@ -1,5 +1,6 @@
 //! Checks whether the newest rows of the log are plausible.
 
+use crate::error::plural;
 use crate::scenario::Plant;
 use crate::schema::Role;
 use crate::trajectory::Window;
@@ -13,8 +14,20 @@ pub fn warnings(plant: &Plant, newest: usize) -> Vec<String> {
     let (log, twin) = (&plant.log, &plant.twin);
     let depth = twin.depth().max(1);
     let rows = (newest + 1).min(log.steps);
-    let newest = rows.saturating_sub(depth);
+    let start = rows.saturating_sub(depth);
     let (mut list, mut complete) = (Vec::new(), true);
+    let moves_later = |s: usize| {
+        let (now, later) = (log.columns[s][newest], &log.columns[s][newest + 1..]);
+        plant.schema.signals[s].role == Role::Control && later.iter().any(|v| v.is_finite() && *v != now)
+    };
+    if rows < log.steps && (0..plant.schema.len()).any(moves_later) {
+        list.push(format!(
+            "the newest {} of the log contain no measured state or output, so the advice is for the step after {}, and \
+             ignores later moves of controls",
+            plural(log.steps - rows, "row", "rows"),
+            log.time(newest)
+        ));
+    }
     for (signal, column) in plant.schema.signals.iter().zip(&log.columns) {
         let column = &column[..rows];
         if matches!(signal.role, Role::Derived) {
@@ -27,11 +40,11 @@ pub fn warnings(plant: &Plant, newest: usize) -> Vec<String> {
             list.push(format!("`{}` has no value in the newest row; {substitute} is used instead", signal.name));
             complete &= signal.role == Role::Setpoint;
         }
-        let (low, high) = column[..newest]
+        let (low, high) = column[..start]
             .iter()
             .filter(finite)
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(*v), high.max(*v)));
-        let outside = column[newest..].iter().rev().filter(finite).find(|v| !(low..=high).contains(*v));
+        let outside = column[start..].iter().rev().filter(finite).find(|v| !(low..=high).contains(*v));
         if let Some(value) = outside.filter(|_| low <= high) {
             let (name, unit) = (&signal.name, &signal.unit.text);
             list.push(format!(
