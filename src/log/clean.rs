@@ -15,6 +15,7 @@ use super::quality::{Finding, FindingAction, FindingClass};
 use super::render::short;
 use super::samples::Samples;
 use super::scan::RawSamples;
+use super::store::Kept;
 use super::text::{duration, percent};
 use super::unit_jumps::{OtherUnits, unit_jumps};
 use crate::config::{Kind, TimeSpan};
@@ -54,10 +55,10 @@ impl Rule {
     }
 }
 
-/// The clean samples of a signal.
+/// The clean samples of a signal, and what was found in them.
 #[derive(Debug, Default)]
-pub(super) struct Cleaned {
-    pub samples: Samples,
+pub(super) struct Cleaned<S = Samples> {
+    pub samples: S,
     pub read: usize,
     pub dropped: usize,
     /// Times of the rows whose value was not usable.
@@ -65,9 +66,18 @@ pub(super) struct Cleaned {
     pub findings: Vec<Finding>,
 }
 
+impl Cleaned {
+    /// Stores the samples, compressed if `pack` is true.
+    pub fn stored(self, pack: bool) -> Cleaned<Kept> {
+        let Self { samples, read, dropped, lost, findings } = self;
+        Cleaned { samples: Kept::new(samples, pack), read, dropped, lost, findings }
+    }
+}
+
 /// Drops unusable samples, converts and sorts the remaining samples, and looks for faults in them.
 pub(super) fn clean(raw: &RawSamples, rule: &Rule, episodes: Option<&Episodes>) -> Cleaned {
-    let mut out = Cleaned { read: raw.value.len() + raw.flagged.count, ..Cleaned::default() };
+    let all = raw.samples.samples();
+    let mut out = Cleaned { read: all.value.len() + raw.flagged.count, ..Cleaned::default() };
     let name = rule.signal.as_str();
     let mut note = |f: Option<Finding>| out.findings.extend(f);
     note(raw.flagged.finding(
@@ -77,7 +87,7 @@ pub(super) fn clean(raw: &RawSamples, rule: &Rule, episodes: Option<&Episodes>) 
         format!("samples whose quality flag is not good: {}", raw.bad_flags),
     ));
 
-    let clock = clock::examine(&raw.time, &raw.value, &raw.breaks);
+    let clock = clock::examine(&all.time, &all.value, &raw.breaks);
     note(clock.out_of_order.finding(
         name,
         FindingClass::OutOfOrder,
@@ -91,8 +101,8 @@ pub(super) fn clean(raw: &RawSamples, rule: &Rule, episodes: Option<&Episodes>) 
         format!("the logger clock was set {}; set the logger to UTC, or set `log.timezone`", clock.notes.join(", ")),
     ));
 
-    let mut lost = raw.flagged_times.clone();
-    let mut samples = take_usable(raw, rule, episodes, &mut lost, &mut note);
+    let mut lost = raw.flagged_times.unpack();
+    let mut samples = take_usable(&all, raw.episode.as_deref(), rule, episodes, &mut lost, &mut note);
     sort(&mut samples);
     let events = drop_duplicates(&mut samples, name, rule.is_event(), &mut note);
     flat(&mut samples, rule, &mut note);
@@ -152,18 +162,19 @@ impl Unusable {
 
 /// Returns the samples whose value and time are usable, converted to the unit of the signal.
 fn take_usable(
-    raw: &RawSamples,
+    all: &Samples,
+    labels: Option<&Vec<u32>>,
     rule: &Rule,
     episodes: Option<&Episodes>,
     lost: &mut Vec<i64>,
     note: &mut impl FnMut(Option<Finding>),
 ) -> Samples {
     let mut unusable = Unusable::default();
-    let mut keep = vec![true; raw.value.len()];
-    let mut value = raw.value.clone();
-    let labels = raw.episode.as_deref().zip(episodes).filter(|(_, e)| e.overlap.count > 0);
+    let mut keep = vec![true; all.value.len()];
+    let mut value = all.value.clone();
+    let labels = labels.zip(episodes).filter(|(_, e)| e.overlap.count > 0);
     for (i, v) in value.iter_mut().enumerate() {
-        let t = raw.time[i];
+        let t = all.time[i];
         let occurrences = if v.is_nan() {
             match *v {
                 v if is_null(v) => Some(&mut unusable.null),
@@ -190,13 +201,13 @@ fn take_usable(
         keep[i] = false;
         if let Some(occurrences) = occurrences {
             occurrences.add(t);
-            if !is_null(raw.value[i]) {
+            if !is_null(all.value[i]) {
                 lost.push(t);
             }
         }
     }
     unusable.note(rule, note);
-    let mut samples = Samples { time: Arc::clone(&raw.time), value, length: Vec::new() };
+    let mut samples = Samples { time: Arc::clone(&all.time), value, length: Vec::new() };
     if keep.contains(&false) {
         samples.retain(&keep);
     }

@@ -97,10 +97,10 @@ fn is_clock(text: &str) -> bool {
 /// Returns the number of rows that have the same time as an earlier row but a different value of at least one tag, and
 /// the total number of rows. All tags have the same times.
 fn conflicts(tags: &[&RawSamples]) -> (usize, usize) {
-    let Some(time) = tags.first().map(|t| &t.time) else { return (0, 0) };
+    let Some(time) = tags.first().map(|t| t.samples.time()) else { return (0, 0) };
     let repeated = |sorted: &[i64]| sorted.windows(2).filter(|w| w[0] == w[1]).count();
     let repeats = if time.is_sorted() {
-        repeated(time)
+        repeated(&time)
     } else {
         let mut sorted = time.as_ref().clone();
         sorted.sort_unstable();
@@ -109,11 +109,12 @@ fn conflicts(tags: &[&RawSamples]) -> (usize, usize) {
     if repeats as f64 <= MAX_CONFLICTS * time.len() as f64 {
         return (0, time.len());
     }
+    let samples: Vec<_> = tags.iter().map(|t| t.samples.samples()).collect();
     let mut first: HashMap<i64, usize> = HashMap::with_capacity(time.len());
     // Rows from different files may have different columns, so a missing value does not count as different.
     let differs = |a: usize, b: usize| {
         let differ = |a: f64, b: f64| a != b && !a.is_nan() && !b.is_nan();
-        tags.iter().any(|t| differ(t.value[a], t.value[b]))
+        samples.iter().any(|s| differ(s.value[a], s.value[b]))
     };
     let n = (0..time.len()).filter(|i| {
         let earlier = *first.entry(time[*i]).or_insert(*i);

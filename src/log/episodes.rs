@@ -83,7 +83,7 @@ pub(super) fn episodes(
 ) -> Result<Option<Episodes>> {
     let Some(column) = &spec.log.episode else { return Ok(None) };
     let used = if long { tags } else { &tags[..1] };
-    let time: Vec<i64> = used.iter().flat_map(|r| r.time.iter().copied()).collect();
+    let time: Vec<i64> = used.iter().flat_map(|r| r.samples.time().to_vec()).collect();
     let label: Vec<u32> = used.iter().filter_map(|r| r.episode.as_ref()).flat_map(|l| l.iter().copied()).collect();
     let e = Episodes::new(&time, &label, max_gap);
     let name = |l: u32| labels.get(l as usize).map_or("", String::as_str);

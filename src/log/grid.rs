@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use super::calendar;
-use super::clock::typical_interval;
 use super::detect::quantiles;
 use super::occurrences::Occurrences;
 use super::quality::{Finding, FindingAction, FindingClass};
-use super::samples::Samples;
+use super::store::{Kept, Store};
 use super::text::{duration, rfc3339};
 use super::weekdays::FreeDays;
 use crate::config::TwinSpec;
@@ -67,10 +66,14 @@ struct Phase {
 /// - Otherwise, the steps begin at whole multiples of the step size.
 ///
 /// The thresholds for the phase of the grid are not tuned.
-fn phase(signals: &[&Samples], step: i64) -> Phase {
-    let total: usize = signals.iter().map(|s| s.time.len()).sum();
+fn phase(signals: &[&Kept], step: i64) -> Phase {
+    let total: usize = signals.iter().map(|s| s.len()).sum();
     let stride = (total / MAX_TIMES).max(1);
-    let sampled = || signals.iter().flat_map(|s| s.time.iter().copied()).step_by(stride);
+    let times = |s: &&Kept| {
+        let time = s.store.time();
+        (0..time.len()).map(move |i| time[i])
+    };
+    let sampled = || signals.iter().flat_map(times).step_by(stride);
     let mut residues: Vec<i64> = sampled().map(|t| t.rem_euclid(step)).collect();
     if residues.is_empty() {
         return Phase::default();
@@ -88,8 +91,8 @@ fn phase(signals: &[&Samples], step: i64) -> Phase {
     };
     let one_per_step = signals
         .iter()
-        .max_by_key(|s| s.time.len())
-        .and_then(|s| typical_interval(&s.time))
+        .max_by_key(|s| s.len())
+        .and_then(|s| s.typical)
         .is_some_and(|(dt, _)| (dt - step).abs() <= step / 5);
     let n = residues.len();
     let (phase, share) = if 2 * best.1 >= n {
@@ -125,30 +128,30 @@ fn phase(signals: &[&Samples], step: i64) -> Phase {
 /// # Errors
 /// [`Error::Data`] if no sample is left, or if the time stamps span too many steps.
 pub(super) fn grid(
-    samples: &[&Samples],
+    samples: &[&Kept],
     events: bool,
     step: i64,
     spec: &TwinSpec,
     free: &FreeDays,
     findings: &mut Vec<Finding>,
 ) -> Result<Grid> {
-    let first = samples.iter().filter_map(|s| s.time.first()).min();
-    let last = samples.iter().filter_map(|s| s.end()).max();
+    let first = samples.iter().filter_map(|s| s.first).min();
+    let last = samples.iter().filter_map(|s| s.end).max();
     let (Some(first), Some(last)) = (first, last) else {
         return Err(Error::Data(
             "no signal has a usable sample: all samples are missing, flagged as bad, or outside `valid`; check the columns, the list of good flags, and `valid`".into(),
         ));
     };
-    let interval = samples.iter().max_by_key(|s| s.time.len()).and_then(|s| typical_interval(&s.time));
+    let interval = samples.iter().max_by_key(|s| s.len()).and_then(|s| s.typical);
     let combines = events || interval.is_none_or(|(dt, _)| 2 * dt <= step);
     let mut bounds = Vec::new();
     if (last - first) / step <= MAX_STEPS
-        && let Some(local) = calendar::bounds(*first, last, step, spec)?
+        && let Some(local) = calendar::bounds(first, last, step, spec)?
         && (combines || begins_in(samples, &local))
     {
         bounds = local;
     }
-    let local_phase = if combines && bounds.is_empty() { calendar::phase(*first, step, spec)? } else { 0 };
+    let local_phase = if combines && bounds.is_empty() { calendar::phase(first, step, spec)? } else { 0 };
     let Phase { start: phase, slack, jitter } = match bounds.is_empty() {
         true if local_phase == 0 => phase(samples, step),
         true => Phase { start: local_phase, ..Phase::default() },
@@ -169,7 +172,7 @@ pub(super) fn grid(
     if steps > MAX_STEPS {
         return Err(Error::Data(format!(
             "the log spans {} to {}, which is {steps} steps of {}; check `step` and the time stamps",
-            rfc3339(*first),
+            rfc3339(first),
             rfc3339(last),
             spec.step.value
         )));
@@ -178,12 +181,13 @@ pub(super) fn grid(
     if !grid.bounds.is_empty() {
         (grid.start, grid.steps) = (grid.bounds[0], grid.bounds.len() - 1);
     }
-    if let Some(longest) = samples.iter().max_by_key(|s| s.time.len()).filter(|_| combines) {
+    if let Some(longest) = samples.iter().max_by_key(|s| s.len()).filter(|_| combines) {
+        let longest = longest.store.samples();
         if let Some(dt) = longest.interval() {
-            let (from, to) = free.extend(*first, last + dt);
+            let (from, to) = free.extend(first, last + dt);
             drop_incomplete(&mut grid, from, to, dt / 2, findings);
         } else if events && let Some(pause) = usual_pause(&longest.time) {
-            let (from, to) = free.extend(*first, last);
+            let (from, to) = free.extend(first, last);
             drop_incomplete(&mut grid, from, to, pause, findings);
         }
     }
@@ -207,9 +211,9 @@ fn usual_pause(time: &[i64]) -> Option<i64> {
 }
 
 /// Returns true if at least 90 % of the samples lie at the start of a step.
-fn begins_in(samples: &[&Samples], bounds: &[i64]) -> bool {
-    let times = || samples.iter().flat_map(|s| s.time.iter());
-    10 * times().filter(|t| bounds.binary_search(t).is_ok()).count() >= 9 * times().count()
+fn begins_in(samples: &[&Kept], bounds: &[i64]) -> bool {
+    let begins = |s: &&Kept| s.store.time().iter().filter(|t| bounds.binary_search(t).is_ok()).count();
+    10 * samples.iter().map(begins).sum::<usize>() >= 9 * samples.iter().map(|s| s.len()).sum::<usize>()
 }
 
 /// Drops the first or last step if more than `tolerance` (µs) of it lies before `from` or after `to`.
@@ -232,38 +236,44 @@ fn drop_incomplete(grid: &mut Grid, from: i64, to: i64, tolerance: i64, findings
 
 /// Returns, for each step of the grid, whether the step contains a sample of any signal or is covered by the interval
 /// of an amount.
-pub(super) fn steps_with_samples(samples: &[&Samples], grid: &Grid) -> Vec<bool> {
+pub(super) fn steps_with_samples(samples: &[&Kept], grid: &Grid) -> Vec<bool> {
     let mut steps_with_samples = vec![false; grid.steps];
-    let mut done: Vec<*const Vec<i64>> = Vec::new();
-    for s in samples {
-        // All columns of a wide log have the same time stamps, so the time stamps are processed only once.
-        let shared = Arc::as_ptr(&s.time);
-        for (t, length) in s.time.iter().zip(&s.length) {
-            let last = grid.step_of(t + length - 1).unwrap_or(grid.steps - 1);
-            steps_with_samples[grid.step_of(*t).unwrap_or(last)..=last].fill(true);
+    let mut done: Vec<Arc<Vec<i64>>> = Vec::new();
+    for kept in samples {
+        if kept.has_lengths {
+            let s = kept.store.samples();
+            for (t, length) in s.time.iter().zip(&s.length) {
+                let last = grid.step_of(t + length - 1).unwrap_or(grid.steps - 1);
+                steps_with_samples[grid.step_of(*t).unwrap_or(last)..=last].fill(true);
+            }
         }
-        if done.contains(&shared) {
+        // All columns of a wide log have the same time stamps, so the time stamps are processed only once.
+        let time = kept.store.time();
+        if done.iter().any(|d| Arc::ptr_eq(d, &time)) {
             continue;
         }
-        done.push(shared);
-        s.time.iter().filter_map(|t| grid.step_of(*t)).for_each(|k| steps_with_samples[k] = true);
+        if matches!(kept.store, Store::Plain(_)) {
+            done.push(Arc::clone(&time));
+        }
+        time.iter().filter_map(|t| grid.step_of(*t)).for_each(|k| steps_with_samples[k] = true);
     }
     steps_with_samples
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::samples::Samples;
     use super::*;
 
     const MIN: i64 = 60_000_000;
 
+    fn kept(time: Vec<i64>) -> Kept {
+        Kept::new(Samples { value: vec![0.0; time.len()], time: Arc::new(time), length: Vec::new() }, true)
+    }
+
     #[test]
     fn the_grid_has_the_phase_of_a_regular_log() {
-        let samples = |minutes: &[i64]| Samples {
-            time: Arc::new(minutes.iter().map(|m| m * MIN).collect()),
-            value: vec![0.0; minutes.len()],
-            length: Vec::new(),
-        };
+        let samples = |minutes: &[i64]| kept(minutes.iter().map(|m| m * MIN).collect());
         assert_eq!(phase(&[&samples(&[7, 17, 27])], 10 * MIN).start, 7 * MIN);
         let irregular = samples(&[0, 1, 2, 13, 15, 29]);
         assert_eq!(phase(&[&irregular], 10 * MIN), Phase::default());
@@ -273,11 +283,10 @@ mod tests {
     fn every_sample_of_a_jittering_clock_has_its_own_step() {
         let key = crate::rng::Key::new(3);
         let time: Vec<i64> = (0..500).map(|i| i * 10 * MIN + (10e6 * key.normal(i as u64)) as i64).collect();
-        let s = Samples { value: vec![1.0; time.len()], time: Arc::new(time), length: Vec::new() };
-        let Phase { start, slack, jitter } = phase(&[&s], 10 * MIN);
+        let Phase { start, slack, jitter } = phase(&[&kept(time.clone())], 10 * MIN);
         assert!(start == 0 && slack == MIN && jitter.count > 400, "{start} {slack} {jitter:?}");
         let grid = Grid { start, step: 10 * MIN, steps: 500, slack, bounds: Vec::new() };
-        let steps: Vec<Option<usize>> = s.time.iter().map(|t| grid.step_of(*t)).collect();
+        let steps: Vec<Option<usize>> = time.iter().map(|t| grid.step_of(*t)).collect();
         assert_eq!(steps, (0..500).map(Some).collect::<Vec<_>>());
     }
 }

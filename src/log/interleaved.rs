@@ -82,12 +82,13 @@ pub(super) fn distinguishing_column(
         return Ok(None);
     }
     let mut order: Vec<usize> = (0..n).collect();
-    order.sort_by_key(|i| first.time[*i]);
+    let time = first.samples.time();
+    order.sort_by_key(|i| time[*i]);
     let sorted = |v: &[f64]| order.iter().map(|i| v[*i]).collect::<Vec<f64>>();
     let levels = scan.tags.iter().zip(read).filter(|(_, w)| !w.events);
     let rows = Rows {
-        time: order.iter().map(|i| first.time[*i]).collect(),
-        values: levels.take(MAX_SIGNALS).map(|(t, _)| sorted(&t.value)).collect(),
+        time: order.iter().map(|i| time[*i]).collect(),
+        values: levels.take(MAX_SIGNALS).map(|(t, _)| sorted(&t.samples.samples().value)).collect(),
         kept: &scan.first_file,
     };
     for column in candidates {

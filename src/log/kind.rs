@@ -2,7 +2,7 @@
 
 use super::clean::Rule;
 use super::counter::is_counter;
-use super::samples::Samples;
+use super::store::Kept;
 use super::text::duration;
 use crate::config::{Kind, Resample};
 use crate::error::{LogFault, LogKey};
@@ -38,13 +38,14 @@ pub fn is_counted(name: &str, unit: &Unit) -> bool {
 }
 
 /// Returns the fault if the samples of a signal would be combined in a way that contradicts their meaning.
-pub(super) fn contradiction(s: &Samples, rule: &Rule) -> Option<LogFault> {
+pub(super) fn contradiction(samples: &Kept, rule: &Rule) -> Option<LogFault> {
     let (mapping, name, step) = (&rule.mapping, &rule.signal, rule.step);
     let fault = |what: String, help: String| Some(LogFault::new(LogKey::Signal(name.clone()), what, help));
     if !rule.amount || mapping.kind == Kind::Counter || (mapping.kind_given && mapping.kind == Kind::Level) {
         return None;
     }
-    if is_counter(s) {
+    let s = samples.store.samples();
+    if is_counter(&s) {
         let what = format!(
             "the samples of `{name}` only rise, like the readings of a meter, but they are treated as {}",
             if mapping.kind == Kind::Amount { "amounts per sample" } else { "levels" }

@@ -11,10 +11,12 @@ use super::flags::{BadFlags, GoodFlags};
 use super::footer::{ColumnKind, LogFile};
 use super::numerals::{Cell, Numerals, OtherTexts};
 use super::occurrences::Occurrences;
+use super::packed::Packed;
 use super::row_filter::RowFilter;
 use super::scan::{
     RawSamples, Scan, read_labels, read_times, require, require_labels, sort_labels, time_kind, wrong_type,
 };
+use super::store::Store;
 use super::text::suggestion;
 use super::time::{NO_TIME, TimeReader};
 use crate::config::{LogSpec, LongSpec};
@@ -28,13 +30,13 @@ const MAX_OTHER_TAGS: usize = 10_000;
 /// The samples of one tag that have been read so far.
 #[derive(Default)]
 struct TagSamples {
-    time: Vec<i64>,
-    value: Vec<f64>,
+    time: Packed<i64>,
+    value: Packed<f64>,
     episode: Vec<u32>,
     /// Index of the first sample of each file.
     breaks: Vec<usize>,
     flagged: Occurrences,
-    flagged_times: Vec<i64>,
+    flagged_times: Packed<i64>,
     bad_flags: BadFlags,
     other_texts: OtherTexts,
 }
@@ -84,8 +86,7 @@ pub(super) fn read(files: &[LogFile], spec: &LogSpec, long: &LongSpec, wanted: &
     let tags = reader.tags.into_iter().map(|mut s| {
         s.episode.iter_mut().for_each(|c| *c = new_codes[*c as usize]);
         RawSamples {
-            time: Arc::new(s.time),
-            value: s.value,
+            samples: Store::Packed { time: s.time, value: s.value, length: Packed::default() },
             episode: spec.episode.is_some().then(|| Arc::new(s.episode)),
             breaks: Arc::new(s.breaks),
             flagged: s.flagged,

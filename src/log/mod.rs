@@ -8,7 +8,8 @@
 //!    `time` converts time stamps to UTC (`date`, `time_unit`, `time_span`, `unreadable`). `wide` and `long` read the
 //!    two log layouts, `row_filter` and `flags` select rows and samples, and `scan` contains code that both layouts
 //!    use. `selection` reads the columns once for each selection of rows, and `entities` and `interleaved` refuse a log
-//!    that contains the rows of several entities.
+//!    that contains the rows of several entities. `store` holds the samples between the stages, and `packed`
+//!    compresses those of long logs.
 //! 3. `stamps` moves time stamps to the start of their intervals. `column` maps the values of a column to its signal,
 //!    and `clean` drops unusable samples (`duplicates`), converts counters (`counter`) and looks for faults (`clock`,
 //!    `detect`, `dropout`, `unit_jumps`). `kind` refuses samples that would be combined in a way that contradicts their
@@ -49,6 +50,7 @@ mod long;
 mod missing;
 mod numerals;
 mod occurrences;
+mod packed;
 mod pages;
 pub mod quality;
 mod read;
@@ -61,6 +63,7 @@ mod segments;
 mod selection;
 mod spread;
 mod stamps;
+mod store;
 mod summary;
 mod text;
 mod thrift;

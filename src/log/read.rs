@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::calendar;
 use super::censored::censor;
 use super::clean::{Cleaned, clean};
-use super::clock::{REGULAR_SHARE, typical_interval};
+use super::clock::REGULAR_SHARE;
 use super::episodes::{Episodes, episodes};
 use super::footer::{self, LogFile};
 use super::grid::{Grid, grid, steps_with_samples};
@@ -18,11 +18,11 @@ use super::kind::contradiction;
 use super::occurrences::Occurrences;
 use super::quality::{Finding, FindingAction, FindingClass, Quality};
 use super::resample::{Method, Resampled, resample};
-use super::samples::Samples;
 use super::scan::{RawSamples, Scan};
 use super::segments::{Segments, split};
 use super::selection;
 use super::stamps::move_to_start;
+use super::store::Kept;
 use super::summary::{ResampledSignal, merge_shared, resampling_findings, segment_findings, signal_quality};
 use super::text::rfc3339;
 use super::time::NumericTimes;
@@ -79,21 +79,22 @@ pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajec
     inputs.iter_mut().for_each(|i| i.rule.window = window);
     let episodes = episodes(&tags, own_times, &labels, spec, max_gap, &mut findings)?;
 
-    let cleaned = clean_all(tags, &inputs, episodes.as_ref());
+    let cleaned = clean_all(tags, &inputs, episodes.as_ref(), is_long);
     require_samples(&inputs, &cleaned)?;
     let contradictions = inputs.par_iter().zip(&cleaned).filter_map(|(i, c)| contradiction(&c.samples, &i.rule));
     let contradictions: Vec<LogFault> = contradictions.collect();
     if !contradictions.is_empty() {
         return Err(Error::Log(contradictions));
     }
-    let samples: Vec<&Samples> = cleaned.iter().map(|c| &c.samples).collect();
+    let samples: Vec<&Kept> = cleaned.iter().map(|c| &c.samples).collect();
     require_plausible_span(&samples, numbers, spec)?;
-    let longest = samples.iter().max_by_key(|s| s.time.len()).map_or(&[][..], |s| &s.time);
-    let free = FreeDays::new(longest, calendar::zone(spec)?);
+    let longest = samples.iter().max_by_key(|s| s.len()).map(|s| s.store.time()).unwrap_or_default();
+    let free = FreeDays::new(&longest, calendar::zone(spec)?);
+    drop(longest);
     let grid = grid(&samples, inputs.iter().any(|i| i.rule.is_event()), step, spec, &free, &mut findings)?;
     // If all signals are events, or if the rows of a wide log are irregular because they are events, a step without a
     // row is not a gap.
-    let continuous: Vec<&Samples> =
+    let continuous: Vec<&Kept> =
         inputs.iter().zip(&samples).filter(|(i, _)| !i.rule.is_event()).map(|(_, s)| *s).collect();
     let of_events = !is_long && continuous.len() < inputs.len() && !is_regular(&samples);
     let no_gaps = continuous.is_empty() || of_events;
@@ -151,14 +152,19 @@ fn by_signal(finding: Finding, inputs: &[Input]) -> Vec<Finding> {
     if out.is_empty() { vec![Finding { signal: String::new(), ..finding }] } else { out }
 }
 
-/// The clean samples of every input. The raw samples of a tag are freed as soon as all inputs that use the tag have
-/// been cleaned, because a large log can have many samples.
-fn clean_all(tags: Vec<RawSamples>, inputs: &[Input], episodes: Option<&Episodes>) -> Vec<Cleaned> {
+/// The clean samples of every input, compressed for a long log. The raw samples of a tag are freed as soon as all inputs
+/// that use the tag have been cleaned, because a large log can have many samples.
+fn clean_all(
+    tags: Vec<RawSamples>,
+    inputs: &[Input],
+    episodes: Option<&Episodes>,
+    is_long: bool,
+) -> Vec<Cleaned<Kept>> {
     let of_tag = |(column, raw): (usize, RawSamples)| {
         let own = inputs.iter().enumerate().filter(|(_, input)| input.column == column);
-        own.map(|(i, input)| (i, clean(&raw, &input.rule, episodes))).collect::<Vec<_>>()
+        own.map(|(i, input)| (i, clean(&raw, &input.rule, episodes).stored(is_long))).collect::<Vec<_>>()
     };
-    let mut cleaned: Vec<(usize, Cleaned)> = tags.into_par_iter().enumerate().flat_map_iter(of_tag).collect();
+    let mut cleaned: Vec<(usize, Cleaned<Kept>)> = tags.into_par_iter().enumerate().flat_map_iter(of_tag).collect();
     cleaned.sort_by_key(|(i, _)| *i);
     cleaned.into_iter().map(|(_, cleaned)| cleaned).collect()
 }
@@ -175,9 +181,9 @@ pub fn alternating(dir: &Path, spec: &TwinSpec, schema: &Schema) -> Result<Optio
 const DAY_US: i64 = 86_400_000_000;
 
 /// Whether the signal with the most samples is sampled at regular intervals.
-fn is_regular(samples: &[&Samples]) -> bool {
-    let longest = samples.iter().max_by_key(|s| s.time.len());
-    longest.and_then(|s| typical_interval(&s.time)).is_some_and(|(_, share)| share >= REGULAR_SHARE)
+fn is_regular(samples: &[&Kept]) -> bool {
+    let longest = samples.iter().max_by_key(|s| s.len());
+    longest.and_then(|s| s.typical).is_some_and(|(_, share)| share >= REGULAR_SHARE)
 }
 
 /// Returns an error if the time stamps have no time zone although the plant is not in UTC.
@@ -197,11 +203,11 @@ fn require_zone(spec: &TwinSpec, without_zone: usize) -> Result<()> {
 }
 
 /// Returns an error if no signal has a usable sample.
-fn require_samples(inputs: &[Input], cleaned: &[Cleaned]) -> Result<()> {
-    if cleaned.iter().any(|c| !c.samples.value.is_empty()) {
+fn require_samples(inputs: &[Input], cleaned: &[Cleaned<Kept>]) -> Result<()> {
+    if cleaned.iter().any(|c| c.samples.len() > 0) {
         return Ok(());
     }
-    let fault = |(input, c): (&Input, &Cleaned)| {
+    let fault = |(input, c): (&Input, &Cleaned<Kept>)| {
         let name = &input.rule.signal;
         let why: Vec<&str> = c.findings.iter().map(|f| f.note.as_str()).collect();
         let what = format!("`{name}` has no value in the whole log: {} rows, {}", c.read, why.join(", "));
@@ -211,15 +217,14 @@ fn require_samples(inputs: &[Input], cleaned: &[Cleaned]) -> Result<()> {
 }
 
 /// Returns an error if the time span of the log is implausible for the step.
-fn require_plausible_span(samples: &[&Samples], numbers: Option<NumericTimes>, spec: &TwinSpec) -> Result<()> {
-    let (Some(first), Some(last)) = (
-        samples.iter().filter_map(|s| s.time.first().copied()).min(),
-        samples.iter().filter_map(|s| s.time.last().copied()).max(),
-    ) else {
+fn require_plausible_span(samples: &[&Kept], numbers: Option<NumericTimes>, spec: &TwinSpec) -> Result<()> {
+    let (Some(first), Some(last)) =
+        (samples.iter().filter_map(|s| s.first).min(), samples.iter().filter_map(|s| s.last).max())
+    else {
         return Ok(());
     };
-    let rows = samples.iter().map(|s| s.time.len()).max().unwrap_or(0);
-    let interval = samples.iter().filter_map(|s| typical_interval(&s.time)).map(|i| i.0).min().unwrap_or(0);
+    let rows = samples.iter().map(|s| s.len()).max().unwrap_or(0);
+    let interval = samples.iter().filter_map(|s| s.typical).map(|i| i.0).min().unwrap_or(0);
     let fault = implausible(&Span { first, last, rows, interval }, numbers, spec);
     fault.map_or(Ok(()), |fault| Err(Error::Log(vec![fault])))
 }
@@ -247,9 +252,10 @@ impl OnGrid {
             .map_err(|e| Error::Data(format!("the log begins outside the supported range of dates: {e}")))
     }
 
-    fn resample(&self, input: &Input, cleaned: &Cleaned, is_long: bool) -> ResampledInput {
-        let method = Method::new(&cleaned.samples, &input.rule, self.grid.step, is_long);
-        let resampled = resample(&cleaned.samples, &self.grid, &self.segments.segments, &method);
+    fn resample(&self, input: &Input, cleaned: &Cleaned<Kept>, is_long: bool) -> ResampledInput {
+        let samples = cleaned.samples.store.samples();
+        let method = Method::new(&samples, &input.rule, self.grid.step, is_long);
+        let resampled = resample(&samples, &self.grid, &self.segments.segments, &method);
         ResampledInput { resampled, hold_forever: method.hold_forever }
     }
 
@@ -271,7 +277,7 @@ impl OnGrid {
     fn summarise(
         &self,
         input: &Input,
-        cleaned: Cleaned,
+        cleaned: Cleaned<Kept>,
         on_grid: &ResampledInput,
         schema: &Schema,
         quality: &mut Quality,

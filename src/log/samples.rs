@@ -1,12 +1,13 @@
-//! The clean samples of one signal.
+//! The samples of one signal.
 
 use std::sync::Arc;
 
 use super::clock::{REGULAR_SHARE, interval_with_gaps, typical_interval};
 
-/// Strictly increasing times (µs UTC) and the values at these times.
+/// Times (µs UTC) and the values at these times. The times of clean samples are strictly increasing.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Samples {
+    /// All columns of a wide log share one vector of times.
     pub time: Arc<Vec<i64>>,
     pub value: Vec<f64>,
     /// For increases of a counter, and for amounts at intervals longer than a step, the length of the interval (µs)

@@ -11,7 +11,9 @@ use super::cast::{self, Integers, Texts};
 use super::footer::{ColumnKind, FileColumn, LogFile};
 use super::missing::non_null;
 use super::occurrences::Occurrences;
+use super::packed::Packed;
 use super::quality::Finding;
+use super::store::Store;
 use super::text::suggestion;
 use super::time::{NO_TIME, NumericTimes, TimeKind, TimeReader};
 use crate::config::{At, Labels};
@@ -21,16 +23,14 @@ use crate::error::{Error, LogKey, Result};
 /// values are represented.
 #[derive(Debug, Default)]
 pub(super) struct RawSamples {
-    /// Times in µs UTC. All columns of a wide log share one vector of times.
-    pub time: Arc<Vec<i64>>,
-    pub value: Vec<f64>,
+    pub samples: Store,
     /// Index into [`Scan::labels`].
     pub episode: Option<Arc<Vec<u32>>>,
     /// Index of the first sample of each file.
     pub breaks: Arc<Vec<usize>>,
-    /// Samples that are flagged as bad and are therefore excluded from `value`.
+    /// Samples that are flagged as bad and are therefore excluded from `samples`.
     pub flagged: Occurrences,
-    pub flagged_times: Vec<i64>,
+    pub flagged_times: Packed<i64>,
     /// The flags that mark samples as bad, for messages.
     pub bad_flags: String,
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::clock::typical_interval;
 use super::scan::RawSamples;
+use super::store::Store;
 use super::text::duration;
 use crate::error::{Error, LogKey, Result};
 
@@ -17,26 +18,30 @@ const CLOCK_CHANGE_US: i64 = 3_600_000_000;
 /// # Errors
 /// [`Error::Log`] if no tag is regular.
 pub(super) fn move_to_start(tags: &mut [RawSamples]) -> Result<()> {
-    let mut moved: Vec<(*const Vec<i64>, Arc<Vec<i64>>)> = Vec::new();
-    let mut longest = 0;
+    // The times that several tags share, before and after they were moved.
+    let mut moved: Vec<[Arc<Vec<i64>>; 2]> = Vec::new();
+    let (mut any, mut longest) = (false, 0);
     for tag in tags.iter_mut() {
-        let shared = Arc::as_ptr(&tag.time);
-        if let Some((_, time)) = moved.iter().find(|m| m.0 == shared) {
-            tag.time = Arc::clone(time);
+        let ends = tag.samples.time();
+        if let Some([_, time]) = moved.iter().find(|m| Arc::ptr_eq(&m[0], &ends)) {
+            tag.samples.set_time(time);
             continue;
         }
-        let mut sorted = tag.time.as_ref().clone();
+        let mut sorted = ends.as_ref().clone();
         sorted.sort_unstable();
         let Some((interval, share)) = typical_interval(&sorted) else { continue };
         longest = longest.max(interval);
         // Daylight-saving time and gaps change a few intervals of a regular log.
         if share >= 0.5 {
-            let time = Arc::new(starts(&tag.time, &sorted, interval));
-            moved.push((shared, Arc::clone(&time)));
-            tag.time = time;
+            let time = Arc::new(starts(&ends, &sorted, interval));
+            tag.samples.set_time(&time);
+            any = true;
+            if matches!(tag.samples, Store::Plain(_)) {
+                moved.push([ends, time]);
+            }
         }
     }
-    if moved.is_empty() {
+    if !any {
         let what = format!(
             "`stamps = \"end\"` needs samples at regular intervals, but the intervals vary (about {})",
             duration(longest)
@@ -60,24 +65,29 @@ fn starts(ends: &[i64], sorted: &[i64], interval: i64) -> Vec<i64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::samples::Samples;
     use super::*;
+
+    fn tag(time: Vec<i64>) -> RawSamples {
+        let samples = Store::Plain(Samples { time: Arc::new(time), ..Samples::default() });
+        RawSamples { samples, ..RawSamples::default() }
+    }
 
     #[test]
     fn local_days_that_end_at_midnight_start_at_the_midnight_before() {
         let hour = 3_600_000_000;
         // two days of 24 hours, a day of 23 hours, a day of 24 hours, a day of 25 hours, and a gap of one day
         let ends = [24, 48, 71, 95, 120, 144, 168, 216].map(|h| h * hour);
-        let mut tags = [RawSamples { time: Arc::new(ends.to_vec()), ..RawSamples::default() }];
+        let mut tags = [tag(ends.to_vec())];
         move_to_start(&mut tags).unwrap();
-        assert_eq!(*tags[0].time, [0, 24, 48, 71, 95, 120, 144, 192].map(|h| h * hour));
+        assert_eq!(*tags[0].samples.time(), [0, 24, 48, 71, 95, 120, 144, 192].map(|h| h * hour));
     }
 
     #[test]
     fn only_regular_tags_are_moved() {
-        let tag = |time: Vec<i64>| RawSamples { time: Arc::new(time), ..RawSamples::default() };
         let mut tags = [tag((1..20).map(|i| i * 60).collect()), tag(vec![0, 5, 90, 91, 300, 1_000])];
         move_to_start(&mut tags).unwrap();
-        assert_eq!((tags[0].time[0], tags[1].time[0]), (0, 0));
+        assert_eq!((tags[0].samples.time()[0], tags[1].samples.time()[0]), (0, 0));
         assert!(move_to_start(&mut tags[1..]).is_err());
     }
 }

@@ -2,15 +2,15 @@
 //! each signal.
 
 use super::clean::Cleaned;
-use super::clock::typical_interval;
 use super::detect::quantiles;
 use super::episodes::Episodes;
 use super::grid::Grid;
 use super::occurrences::Occurrences;
 use super::quality::{Excitation, Finding, FindingAction, FindingClass, SignalQuality};
 use super::resample::Resampled;
-use super::samples::Samples;
+
 use super::segments::Segments;
+use super::store::Kept;
 use super::text::duration;
 use crate::config::{Kind, Partial, Resample, TwinSpec};
 use crate::schema::{Role, Signal};
@@ -65,7 +65,7 @@ pub(super) struct ResampledSignal<'a> {
     pub how: Resample,
     pub kind: Kind,
     pub partial: Partial,
-    pub samples: &'a Samples,
+    pub samples: &'a Kept,
     pub resampled: &'a Resampled,
     /// Whether each value was held until the next sample, regardless of the time between the samples.
     pub hold_forever: bool,
@@ -144,8 +144,8 @@ pub(super) fn resampling_findings(
         FindingAction::Interpolated,
         format!("steps without a sample, interpolated between samples at most {} apart", duration(max_gap)),
     ));
-    let interval = typical_interval(&s.time).map_or(0, |i| i.0);
-    if how == Resample::Sum && kind != Kind::Counter && coverage < 0.9 && s.length.is_empty() && r.partial.count == 0 {
+    let interval = s.typical.map_or(0, |i| i.0);
+    if how == Resample::Sum && kind != Kind::Counter && coverage < 0.9 && !s.has_lengths && r.partial.count == 0 {
         note(r.missing.finding(
             name,
             FindingClass::EmptyStep,
@@ -166,9 +166,9 @@ pub(super) fn resampling_findings(
         ));
         return;
     }
-    let end = s.time.last().map_or(0, |t| grid.step_of(*t).unwrap_or(last_step));
+    let end = s.last.map_or(0, |t| grid.step_of(t).unwrap_or(last_step));
     let silent = last_step.saturating_sub(end) as i64 * grid.step;
-    if !s.time.is_empty() && silent > max_gap && !hold_forever {
+    if s.last.is_some() && silent > max_gap && !hold_forever {
         note(Occurrences::between(last_step - end, grid.time(end + 1), grid.time(last_step)).finding(
             name,
             FindingClass::Stale,
@@ -190,7 +190,7 @@ const MIN_RELATIVE_MOVE: f64 = 1e-9;
 /// Returns the row of a signal in the quality table.
 pub(super) fn signal_quality(
     signal: &Signal,
-    c: &Cleaned,
+    c: &Cleaned<Kept>,
     r: &Resampled,
     segments: &Segments,
     grid: &Grid,

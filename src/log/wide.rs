@@ -10,10 +10,11 @@ use super::footer::LogFile;
 use super::interleaved;
 use super::missing::ABSENT;
 use super::numerals::{Cell, Numerals, OtherTexts};
-use super::occurrences::Occurrences;
 use super::quality::{Finding, FindingAction, FindingClass};
 use super::row_filter::RowFilter;
+use super::samples::Samples;
 use super::scan::{RawSamples, Scan, read_labels, read_times, require_labels, sort_labels, time_kind, wrong_type};
+use super::store::Store;
 use super::text::suggestion;
 use super::time::{NO_TIME, TimeReader};
 use crate::config::LogSpec;
@@ -73,13 +74,10 @@ pub(super) fn read(files: &[LogFile], spec: &LogSpec, wanted: &[String]) -> Resu
     let (time, breaks) = (Arc::new(rows.time), Arc::new(rows.breaks));
     let episode = spec.episode.is_some().then(|| Arc::new(rows.episode));
     let tags = rows.values.into_iter().map(|value| RawSamples {
-        time: Arc::clone(&time),
-        value,
+        samples: Store::Plain(Samples { time: Arc::clone(&time), value, length: Vec::new() }),
         episode: episode.clone(),
         breaks: Arc::clone(&breaks),
-        flagged: Occurrences::default(),
-        flagged_times: Vec::new(),
-        bad_flags: String::new(),
+        ..RawSamples::default()
     });
     let (numbers, without_zone) = (rows.times.numbers(), rows.times.without_zone());
     let first_file = rows.first_file;

@@ -58,7 +58,7 @@ fn rows_per_day(tags: &[RawSamples]) -> Vec<(i64, usize)> {
     let mut days: BTreeMap<i64, usize> = BTreeMap::new();
     for raw in tags {
         let mut run = (i64::MIN, 0);
-        for t in raw.time.iter() {
+        for t in raw.samples.time().iter() {
             let day = t.div_euclid(DAY_US);
             if day != run.0 {
                 if run.1 > 0 {
@@ -79,13 +79,16 @@ fn rows_per_day(tags: &[RawSamples]) -> Vec<(i64, usize)> {
 mod tests {
     use std::sync::Arc;
 
+    use super::super::samples::Samples;
+    use super::super::store::Store;
     use super::*;
 
     #[test]
     fn a_clock_at_1970_does_not_stretch_the_log() {
         let mut time: Vec<i64> = (0..5_000).map(|i| 1_704_067_200_000_000 + i * 600_000_000).collect();
         time[7] = 0;
-        let raw = RawSamples { time: Arc::new(time), ..RawSamples::default() };
+        let samples = Store::Plain(Samples { time: Arc::new(time), ..Samples::default() });
+        let raw = RawSamples { samples, ..RawSamples::default() };
         let (from, to) = plausible_window(&[raw], false);
         assert!(from > 1_700_000_000_000_000 && to < 1_710_000_000_000_000);
     }

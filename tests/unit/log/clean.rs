@@ -1,6 +1,7 @@
 //! Tests of `src/log/clean.rs`.
 
 use super::super::missing::NULL;
+use super::super::store::Store;
 use super::*;
 use crate::units::Unit;
 
@@ -22,12 +23,12 @@ fn rule(keys: &str) -> Rule {
 }
 
 fn raw(pairs: &[(i64, f64)]) -> RawSamples {
-    RawSamples {
+    let samples = Samples {
         time: Arc::new(pairs.iter().map(|p| p.0 * 1_000_000).collect()),
         value: pairs.iter().map(|p| p.1).collect(),
-        breaks: Arc::new(vec![0]),
-        ..RawSamples::default()
-    }
+        length: Vec::new(),
+    };
+    RawSamples { samples: Store::packed(&samples), breaks: Arc::new(vec![0]), ..RawSamples::default() }
 }
 
 fn count(c: &Cleaned, class: FindingClass) -> usize {
