@@ -45,12 +45,12 @@ pub(super) fn typical_interval(sorted: &[i64]) -> Option<(i64, f64)> {
 /// Returns the sampling interval of a log in which at least 90 % of the differences between sorted time stamps are
 /// whole multiples of this interval. A difference of several intervals means that rows are missing.
 pub(super) fn interval_with_gaps(sorted: &[i64]) -> Option<i64> {
-    let (interval, share) = typical_interval(sorted).filter(|i| i.0 > 0)?;
+    let (interval, _) = typical_interval(sorted).filter(|i| i.0 > 0 && i.1 >= 0.5)?;
     let tolerance = interval / 200;
     let is_multiple = |d: i64| d > 0 && (d + tolerance).rem_euclid(interval) <= 2 * tolerance;
     let gaps = || sorted.windows(2).map(|w| w[1].saturating_sub(w[0])).filter(|d| *d > 0);
     let multiples = gaps().filter(|d| is_multiple(*d)).count();
-    (share >= 0.5 && multiples as f64 >= REGULAR_SHARE * gaps().count() as f64).then_some(interval)
+    (multiples as f64 >= REGULAR_SHARE * gaps().count() as f64).then_some(interval)
 }
 
 /// Looks for clock faults in the time stamps (µs) of consecutive rows. `breaks` contains the first row of each file,

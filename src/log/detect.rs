@@ -27,8 +27,16 @@ const MAX_VALUES: usize = 20_000;
 
 /// Returns quantiles of `value`, computed as nearest order statistics without interpolation.
 pub(super) fn quantiles<const N: usize>(value: impl Iterator<Item = f64>, len: usize, p: [f64; N]) -> [f64; N] {
-    let stride = (len / MAX_VALUES).max(1);
-    let mut v: Vec<f64> = value.step_by(stride).filter(|v| v.is_finite()).collect();
+    of_some(value.step_by((len / MAX_VALUES).max(1)), p)
+}
+
+/// Returns the quantiles of `value(0)`, …, `value(n - 1)`, of which only those that are used are computed.
+pub(super) fn quantiles_of<const N: usize>(value: impl Fn(usize) -> f64, n: usize, p: [f64; N]) -> [f64; N] {
+    of_some((0..n).step_by((n / MAX_VALUES).max(1)).map(value), p)
+}
+
+fn of_some<const N: usize>(values: impl Iterator<Item = f64>, p: [f64; N]) -> [f64; N] {
+    let mut v: Vec<f64> = values.filter(|v| v.is_finite()).collect();
     v.sort_unstable_by(f64::total_cmp);
     p.map(|p| quantile_nearest(&v, p))
 }
@@ -100,7 +108,7 @@ pub(super) fn spikes(s: &Samples) -> Occurrences {
     if v.len() < MIN_SAMPLES {
         return found;
     }
-    let [low, high] = quantiles(v.iter().copied(), v.len(), [0.005, 0.995]);
+    let [low, high] = quantiles_of(|i| v[i], v.len(), [0.005, 0.995]);
     let range = high - low;
     for i in 1..v.len() - 1 {
         let off = (v[i] - 0.5 * (v[i - 1] + v[i + 1])).abs();
@@ -154,7 +162,8 @@ const CODES: [f64; 12] = [
 /// of the other values or if there are no other values.
 pub(super) fn missing_value_codes(s: &Samples) -> Option<(f64, Occurrences)> {
     let v = &s.value;
-    let suspects: Vec<f64> = CODES.iter().copied().filter(|c| v.contains(c)).collect();
+    let (min, max) = v.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(*v), b.max(*v)));
+    let suspects: Vec<f64> = CODES.iter().copied().filter(|c| (min..=max).contains(c) && v.contains(c)).collect();
     if suspects.is_empty() || v.len() < 20 {
         return None;
     }

@@ -42,6 +42,11 @@ impl Grid {
         (k < self.steps).then_some(k)
     }
 
+    /// Returns the earliest time of a sample that belongs to step `k` or a later step.
+    pub fn earliest(&self, k: usize) -> i64 {
+        self.time(k) - if self.bounds.is_empty() { self.slack } else { 0 }
+    }
+
     /// Returns the start of step `k`, or the end of the last step if `k` is the number of steps.
     pub fn time(&self, k: usize) -> i64 {
         self.bounds.get(k).copied().unwrap_or(self.start + k as i64 * self.step)
@@ -69,11 +74,14 @@ struct Phase {
 fn phase(signals: &[&Kept], step: i64) -> Phase {
     let total: usize = signals.iter().map(|s| s.len()).sum();
     let stride = (total / MAX_TIMES).max(1);
-    let times = |s: &&Kept| {
-        let time = s.store.time();
-        (0..time.len()).map(move |i| time[i])
+    let sampled = || {
+        let mut next = 0;
+        signals.iter().flat_map(move |s| {
+            let some: Vec<i64> = s.store.time().iter().skip(next).step_by(stride).copied().collect();
+            next = next + some.len() * stride - s.len();
+            some
+        })
     };
-    let sampled = || signals.iter().flat_map(times).step_by(stride);
     let mut residues: Vec<i64> = sampled().map(|t| t.rem_euclid(step)).collect();
     if residues.is_empty() {
         return Phase::default();
@@ -255,7 +263,16 @@ pub(super) fn steps_with_samples(samples: &[&Kept], grid: &Grid) -> Vec<bool> {
         if matches!(kept.store, Store::Plain(_)) {
             done.push(Arc::clone(&time));
         }
-        time.iter().filter_map(|t| grid.step_of(*t)).for_each(|k| steps_with_samples[k] = true);
+        // The times are sorted, so most of them lie in the same step as the preceding one.
+        let mut next = i64::MIN;
+        for t in time.iter() {
+            if *t >= next
+                && let Some(k) = grid.step_of(*t)
+            {
+                steps_with_samples[k] = true;
+                next = grid.earliest(k + 1);
+            }
+        }
     }
     steps_with_samples
 }

@@ -5,22 +5,24 @@
 //! stored with as many bits as the block needs. Values with a few decimals are multiplied by a power of ten, and other
 //! values are represented by the bits of the floating-point number.
 
-/// Maximum number of items in a block (not tuned).
+/// Number of items in a block (not tuned).
 const BLOCK: usize = 512;
 /// Maximum number of decimals of values that are stored as multiples of a power of ten.
 const MAX_DECIMALS: usize = 9;
 const POWERS: [f64; MAX_DECIMALS + 1] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
-/// Adding and subtracting this number rounds a number of at most half its size to an integer.
+/// 1.5 · 2^52. The sum of this number and a smaller number is rounded to an integer, which is the difference between
+/// the bits of the sum and those of this number.
 const ROUND: f64 = 6_755_399_441_055_744.0;
-/// Integers up to this size are exact, and can be rounded with [`ROUND`].
+/// Maximum absolute value of integers that are rounded with [`ROUND`] (2^50).
 const MAX_INTEGER: f64 = 1_125_899_906_842_624.0;
 
 /// A type whose sequences can be compressed.
 pub(super) trait Item: Copy {
     type Block;
+    /// Compresses [`BLOCK`] items.
     fn pack(items: &[Self]) -> Self::Block;
-    /// Appends the `n` items of a block to `out`.
-    fn unpack(block: &Self::Block, n: usize, out: &mut Vec<Self>);
+    /// Appends the items of a block to `out`.
+    fn unpack(block: &Self::Block, out: &mut Vec<Self>);
 }
 
 /// A compressed sequence. The most recent items are compressed when they fill a block.
@@ -62,66 +64,69 @@ impl<T: Item> Packed<T> {
 
     pub fn unpack(&self) -> Vec<T> {
         let mut out = Vec::with_capacity(self.len());
-        self.blocks.iter().for_each(|block| T::unpack(block, BLOCK, &mut out));
+        self.blocks.iter().for_each(|block| T::unpack(block, &mut out));
         out.extend_from_slice(&self.open);
         out
     }
 }
 
-/// The first integer of a block, and the differences between consecutive integers. Of each difference, `bits` contains
+/// The first integer of a block, and the differences between consecutive integers. Of each difference, `words` contain
 /// the `width` lowest bits that remain after subtraction of the smallest difference.
 #[derive(Debug, Clone)]
 pub(super) struct Integers {
     first: i64,
     smallest: i64,
-    width: usize,
-    bits: Box<[u8]>,
+    width: u32,
+    words: Box<[u64]>,
 }
 
 impl Item for i64 {
     type Block = Integers;
 
     fn pack(items: &[Self]) -> Integers {
-        let differences = || items.windows(2).map(|w| w[1].wrapping_sub(w[0]));
-        let smallest = differences().min().unwrap_or(0);
-        let largest = differences().max().unwrap_or(0).wrapping_sub(smallest) as u64;
-        let width = (u64::BITS - largest.leading_zeros()) as usize;
-        // `unpack` reads 16 bytes at a time.
-        let mut bits = Vec::with_capacity(items.len() * width / 8 + 24);
-        let (mut pending, mut used) = (0_u128, 0);
-        for d in differences() {
-            pending |= u128::from(d.wrapping_sub(smallest) as u64) << used;
+        let mut differences = [0; BLOCK - 1];
+        for (d, w) in differences.iter_mut().zip(items.windows(2)) {
+            *d = w[1].wrapping_sub(w[0]);
+        }
+        let (smallest, largest) = differences.iter().fold((i64::MAX, i64::MIN), |(a, b), d| (a.min(*d), b.max(*d)));
+        let width = u64::BITS - (largest.wrapping_sub(smallest) as u64).leading_zeros();
+        // The last word is never used, so that each difference can be read from two words.
+        let mut words = Vec::with_capacity(differences.len() * width as usize / 64 + 2);
+        let (mut word, mut used) = (0, 0);
+        for d in differences {
+            let d = d.wrapping_sub(smallest) as u64;
+            word |= d << used;
             used += width;
-            if used >= 64 {
-                bits.extend_from_slice(&(pending as u64).to_le_bytes());
-                pending >>= 64;
-                used -= 64;
+            if used >= u64::BITS {
+                words.push(word);
+                used -= u64::BITS;
+                word = d.checked_shr(width - used).unwrap_or(0);
             }
         }
-        bits.extend_from_slice(&pending.to_le_bytes());
-        bits.extend_from_slice(&[0; 8]);
-        let first = items.first().copied().unwrap_or(0);
-        Integers { first, smallest, width, bits: bits.into_boxed_slice() }
+        words.extend([word, 0]);
+        Integers { first: items.first().copied().unwrap_or(0), smallest, width, words: words.into_boxed_slice() }
     }
 
-    fn unpack(block: &Integers, n: usize, out: &mut Vec<Self>) {
-        each(block, n, |integer| out.push(integer));
+    fn unpack(block: &Integers, out: &mut Vec<Self>) {
+        out.extend(block.integers());
     }
 }
 
-/// Passes the `n` integers of a block to `take`.
-#[inline]
-fn each(block: &Integers, n: usize, mut take: impl FnMut(i64)) {
-    let Integers { first, smallest, width, bits } = block;
-    let mask = u64::MAX.checked_shr(u64::BITS - *width as u32).unwrap_or(0);
-    let mut integer = *first;
-    take(integer);
-    for i in 0..n - 1 {
-        let at = i * width;
-        let word = bits.get(at / 8..).and_then(|b| b.first_chunk()).map_or(0, |b| u128::from_le_bytes(*b));
-        let difference = (word >> (at % 8)) as u64 & mask;
-        integer = integer.wrapping_add(*smallest).wrapping_add(difference as i64);
-        take(integer);
+impl Integers {
+    fn integers(&self) -> [i64; BLOCK] {
+        let mask = u64::MAX.checked_shr(u64::BITS - self.width).unwrap_or(0);
+        let mut out = [self.first; BLOCK];
+        let (mut integer, mut at) = (self.first, 0);
+        for out in &mut out[1..] {
+            let shift = at % u64::BITS;
+            let [low, high] =
+                self.words.get(at as usize / 64..).and_then(|w| w.first_chunk()).copied().unwrap_or([0; 2]);
+            let difference = (low >> shift | (high << 1) << (u64::BITS - 1 - shift)) & mask;
+            integer = integer.wrapping_add(self.smallest).wrapping_add(difference as i64);
+            *out = integer;
+            at += self.width;
+        }
+        out
     }
 }
 
@@ -137,29 +142,19 @@ enum Coding {
 }
 
 impl Coding {
-    /// Returns the integer that represents a value, or `None` if the value cannot be recovered from an integer.
-    #[inline]
-    fn integer(self, value: f64) -> Option<i64> {
-        let (integer, back) = match self {
+    /// Returns the integer that represents `value`, and the value that is recovered from this integer; the latter is
+    /// NaN if the integer would be inexact.
+    #[inline(always)]
+    fn convert(self, value: f64) -> (i64, f64) {
+        match self {
             Self::Decimal { power } => {
-                let rounded = value * power + ROUND - ROUND;
-                if rounded.abs() > MAX_INTEGER {
-                    return None;
-                }
-                (rounded as i64, rounded / power)
+                let sum = value * power + ROUND;
+                let rounded = sum - ROUND;
+                let exact = if rounded.abs() <= MAX_INTEGER { 0.0 } else { f64::NAN };
+                ((sum.to_bits() as i64).wrapping_sub(ROUND.to_bits() as i64), rounded / power + exact)
             }
             Self::Single => (i64::from((value as f32).to_bits()), f64::from(value as f32)),
             Self::Double => (value.to_bits() as i64, value),
-        };
-        (back.to_bits() == value.to_bits()).then_some(integer)
-    }
-
-    #[inline]
-    fn value(self, integer: i64) -> f64 {
-        match self {
-            Self::Decimal { power } => integer as f64 / power,
-            Self::Single => f64::from(f32::from_bits(integer as u32)),
-            Self::Double => f64::from_bits(integer as u64),
         }
     }
 }
@@ -169,44 +164,69 @@ impl Coding {
 pub(super) struct Values {
     coding: Coding,
     integers: Integers,
-    /// Positions and values of missing values and other special numbers, unless the coding is `Double`.
-    special: Box<[(u16, f64)]>,
+    /// Positions and values of the numbers that cannot be recovered from their integers, such as missing values.
+    exceptions: Box<[(u16, f64)]>,
 }
 
-/// NaNs with their payload, infinities, −0 and subnormal numbers.
-fn is_special(value: f64) -> bool {
-    !value.is_normal() && value.to_bits() != 0
+/// Maximum number of exceptions in a block, in addition to numbers that are not finite (not tuned).
+const MAX_EXCEPTIONS: usize = 4;
+
+/// Converts values to integers with `convert`. Returns `None` if too many values would change.
+#[inline(always)]
+fn coded(items: &[f64], convert: impl Fn(f64) -> (i64, f64)) -> Option<([i64; BLOCK], [bool; BLOCK])> {
+    let changes = |v: &f64| convert(*v).1.to_bits() != v.to_bits();
+    if items.iter().take(4).filter(|v| changes(v)).count() > 2 {
+        return None;
+    }
+    let (mut integers, mut changed) = ([0; BLOCK], [false; BLOCK]);
+    let (mut wrong, mut not_finite) = (0, 0);
+    for ((v, integer), changed) in items.iter().zip(&mut integers).zip(&mut changed) {
+        let (i, back) = convert(*v);
+        *integer = i;
+        *changed = back.to_bits() != v.to_bits() || v.is_nan();
+        wrong += u64::from(*changed);
+        not_finite += u64::from(!v.is_finite());
+    }
+    (wrong <= not_finite + MAX_EXCEPTIONS as u64 && 4 * wrong <= BLOCK as u64).then_some((integers, changed))
 }
 
 impl Item for f64 {
     type Block = Values;
 
     fn pack(items: &[Self]) -> Values {
-        let few = 4 * items.iter().filter(|v| is_special(**v)).count() <= items.len();
-        let codings = POWERS.iter().map(|power| Coding::Decimal { power: *power }).chain([Coding::Single]);
-        let fits = |c: &Coding| items.iter().all(|v| is_special(*v) || c.integer(*v).is_some());
-        let coding = codings.filter(|_| few).find(fits).unwrap_or(Coding::Double);
-        let mut special = Vec::new();
-        let mut last = 0;
-        let mut integers = Vec::with_capacity(items.len());
-        for (i, v) in items.iter().enumerate() {
-            if coding != Coding::Double && is_special(*v) {
-                special.push((i as u16, *v));
-            } else {
-                last = coding.integer(*v).unwrap_or(last);
+        let decimal = |power: &f64| {
+            let coding = Coding::Decimal { power: *power };
+            coded(items, |v| coding.convert(v)).map(|c| (coding, c))
+        };
+        let single = || coded(items, |v| Coding::Single.convert(v)).map(|c| (Coding::Single, c));
+        let Some((coding, (mut integers, changed))) = POWERS.iter().find_map(decimal).or_else(single) else {
+            let bits: Vec<i64> = items.iter().map(|v| Coding::Double.convert(*v).0).collect();
+            return Values { coding: Coding::Double, integers: i64::pack(&bits), exceptions: Box::default() };
+        };
+        let mut exceptions = Vec::new();
+        if changed.contains(&true) {
+            // An exception gets the integer of a neighbour, which needs few bits.
+            let mut last = changed.iter().position(|c| !c).map_or(0, |first| integers[first]);
+            for (i, integer) in integers.iter_mut().enumerate() {
+                if changed[i] {
+                    exceptions.push((i as u16, items[i]));
+                    *integer = last;
+                }
+                last = *integer;
             }
-            integers.push(last);
         }
-        Values { coding, integers: i64::pack(&integers), special: special.into_boxed_slice() }
+        Values { coding, integers: i64::pack(&integers), exceptions: exceptions.into_boxed_slice() }
     }
 
-    fn unpack(block: &Values, n: usize, out: &mut Vec<Self>) {
+    fn unpack(block: &Values, out: &mut Vec<Self>) {
         let from = out.len();
+        let integers = block.integers.integers().into_iter();
         match block.coding {
-            Coding::Decimal { power } => each(&block.integers, n, |i| out.push(Coding::Decimal { power }.value(i))),
-            coding => each(&block.integers, n, |i| out.push(coding.value(i))),
+            Coding::Decimal { power } => out.extend(integers.map(|i| i as f64 / power)),
+            Coding::Single => out.extend(integers.map(|i| f64::from(f32::from_bits(i as u32)))),
+            Coding::Double => out.extend(integers.map(|i| f64::from_bits(i as u64))),
         }
-        for (at, value) in &block.special {
+        for (at, value) in &block.exceptions {
             out[from + usize::from(*at)] = *value;
         }
     }
@@ -226,7 +246,7 @@ mod tests {
             let bits = |v: &[f64]| v.iter().map(|v| v.to_bits()).collect::<Vec<u64>>();
             assert_eq!((packed.len(), bits(&packed.unpack())), (items.len(), bits(items)));
         }
-        let block = |b: &Values| b.integers.bits.len() + 16 * b.special.len();
+        let block = |b: &Values| 8 * b.integers.words.len() + 16 * b.exceptions.len();
         pushed.blocks.iter().map(block).sum::<usize>() as f64 / (pushed.blocks.len() * BLOCK) as f64
     }
 
@@ -264,7 +284,7 @@ mod tests {
             let times: Vec<i64> = (0..3_000).map(time).collect();
             let packed = Packed::new(&times);
             assert_eq!(packed.unpack(), times);
-            let bytes: usize = packed.blocks.iter().map(|b| b.bits.len()).sum();
+            let bytes: usize = packed.blocks.iter().map(|b| 8 * b.words.len()).sum();
             assert!((bytes as f64) < most * 3_000.0, "{bytes}");
         }
     }

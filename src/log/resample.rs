@@ -81,16 +81,9 @@ impl Method {
 pub(super) fn resample(s: &Samples, grid: &Grid, segments: &[Range<usize>], method: &Method) -> Resampled {
     let Method { how, max_gap, hold_forever, .. } = *method;
     let mut out = Resampled { value: vec![f64::NAN; grid.steps], ..Resampled::default() };
-    let mut at = 0;
     for segment in segments {
-        let bin = |i: usize| grid.step_of(s.time[i]);
-        while at < s.time.len() && bin(at).is_none_or(|k| k < segment.start) {
-            at += 1;
-        }
-        let first = at;
-        while at < s.time.len() && bin(at).is_some_and(|k| k < segment.end) {
-            at += 1;
-        }
+        let before = |step: usize| s.time.partition_point(|t| *t < grid.earliest(step));
+        let (first, at) = (before(segment.start), before(segment.end));
         fill(s, first..at, grid, how, &mut out);
         match how {
             Resample::Hold => hold(grid, segment, if hold_forever { i64::MAX } else { max_gap }, &mut out),
@@ -118,8 +111,8 @@ fn fill(s: &Samples, rows: Range<usize>, grid: &Grid, how: Resample, out: &mut R
             i += 1;
             continue;
         };
-        let mut end = i + 1;
-        while end < rows.end && grid.step_of(s.time[end]) == Some(k) {
+        let (mut end, next) = (i + 1, grid.earliest(k + 1));
+        while end < rows.end && s.time[end] < next {
             end += 1;
         }
         let samples = &s.value[i..end];

@@ -12,6 +12,7 @@ pub(super) struct Spread {
 }
 
 /// Adds `weight(value, overlap, length)` of each interval `(from, to, value)` to every step that the interval overlaps.
+/// The intervals are sorted by their start.
 pub(super) fn spread(
     grid: &Grid,
     segment: &Range<usize>,
@@ -19,8 +20,12 @@ pub(super) fn spread(
     weight: impl Fn(f64, i64, i64) -> f64,
 ) -> Spread {
     let mut out = Spread { sum: vec![-0.0; segment.len()], covered: vec![0; segment.len()] };
+    let mut first = segment.start;
     for (from, to, value) in intervals {
-        let mut k = grid.step_of(from).unwrap_or(segment.start).max(segment.start);
+        while first < segment.end && grid.earliest(first + 1) <= from {
+            first += 1;
+        }
+        let mut k = first;
         while k < segment.end && grid.time(k) < to {
             let overlap = to.min(grid.time(k + 1)) - from.max(grid.time(k));
             if overlap > 0 {

@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::detect::{SampleRange, quantiles};
+use super::detect::{SampleRange, quantiles, quantiles_of};
 use super::render::short;
 use super::samples::Samples;
 use crate::units::Unit;
@@ -125,8 +125,10 @@ pub(super) fn unit_jumps<'a>(s: &Samples, units: &'a OtherUnits) -> Vec<(SampleR
     if n < 20 {
         return Vec::new();
     }
-    let [_, move99] = quantiles(v.windows(2).map(|w| (w[1] - w[0]).abs()), n, [0.5, 0.99]);
-    let [size40, size60] = quantiles(v.iter().map(|v| v.abs()), n, [0.4, 0.6]);
+    // The number of moves that are used is determined by the number of samples.
+    let move_at = |i: usize| if i + 1 < n { (v[i + 1] - v[i]).abs() } else { f64::NAN };
+    let [move99] = quantiles_of(move_at, n, [0.99]);
+    let [size40, size60] = quantiles_of(|i| v[i].abs(), n, [0.4, 0.6]);
     let mut out: Vec<(SampleRange, &'a str)> = Vec::new();
     let (mut i, mut attempts) = (1, 0);
     while i < n && out.len() < MAX_JUMPS && attempts < MAX_ATTEMPTS {
@@ -160,10 +162,20 @@ const TOLERANCE: f64 = 0.03;
 /// the values, because a change of unit shifts them by a constant and does not affect their variability. The result is
 /// empty if a large change of the values cannot be explained by a change of unit.
 fn factor_jumps<'a>(s: &Samples, factors: &'a [Conversion]) -> Vec<(SampleRange, &'a str)> {
+    let (mut last, mut largest) = (0.0, 1.0_f64);
+    for v in s.value.iter().filter(|v| **v > 0.0) {
+        let before = if last > 0.0 { last } else { *v };
+        largest = largest.max(if *v > before { v / before } else { before / v });
+        last = *v;
+    }
+    // The ratio is compared before the logarithms are computed, because most signals have no large change.
+    if factors.is_empty() || largest < LARGE_MOVE.exp() - 1e-6 {
+        return Vec::new();
+    }
     let index: Vec<usize> = (0..s.value.len()).filter(|i| s.value[*i] > 0.0).collect();
     let x: Vec<f64> = index.iter().map(|i| s.value[*i].ln()).collect();
     let n = x.len();
-    if factors.is_empty() || n < 40 || 20 * n < 19 * s.value.len() {
+    if n < 40 || 20 * n < 19 * s.value.len() {
         return Vec::new();
     }
     let moves = |range: Range<usize>| x[range].windows(2).map(|w| (w[1] - w[0]).abs());
