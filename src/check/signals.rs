@@ -145,6 +145,15 @@ fn units(faults: &mut Faults<'_>, signal: &SignalSpec) {
     }
 }
 
+/// Returns the unit that remains without stray punctuation, such as the comma in `A,`.
+fn without_stray(text: &str) -> Option<String> {
+    let plain = text.replace([',', ';', ':', '!', '?', '\'', '"', '`', '|', '&', '#', '=', '~', '_'], "");
+    let shorter = |(i, c): (usize, char)| format!("{}{}", &plain[..i], &plain[i + c.len_utf8()..]);
+    let one_less = plain.char_indices().filter(|(_, c)| !c.is_alphanumeric()).map(shorter);
+    let mut candidates = std::iter::once(plain.clone()).chain(one_less).map(|t| t.trim().to_owned());
+    candidates.find(|t| Unit::parse(t).is_ok())
+}
+
 /// Help text for an invalid unit; the text suggests the unit that the user probably intended.
 pub(super) fn unit_help(text: &str) -> String {
     const COMMON: [(&[&str], &str); 16] = [
@@ -169,6 +178,9 @@ pub(super) fn unit_help(text: &str) -> String {
     match COMMON.iter().find(|(words, _)| words.contains(&lower.as_str())) {
         Some((_, unit)) => format!("write `unit = \"{unit}\"`"),
         None => {
+            if let Some(unit) = without_stray(text) {
+                return format!("write `unit = \"{unit}\"`");
+            }
             let known = [
                 "degC", "degF", "kW", "MW", "kWh", "MWh", "bar", "mbar", "kPa", "kg/s", "m^3/h", "l/s", "rpm", "EUR",
                 "item", "mol/l",

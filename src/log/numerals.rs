@@ -35,8 +35,10 @@ pub(super) enum Cell<'a> {
     Number,
     /// A number like `1.234`, whose point may be a decimal point or a thousands separator.
     Unclear(&'a str),
-    /// A number without thousands separators, like `0.234`, `1.2` or `1234`.
-    Decimal,
+    /// A number of at least four digits without separators, like `1234`.
+    Ungrouped,
+    /// A number with a decimal point, like `0.234` or `1.2`.
+    Point(&'a str),
     /// An entry that is not a number.
     Other(&'a str),
 }
@@ -48,6 +50,8 @@ pub(super) enum Written {
     With(Option<Decimal>),
     /// The numbers have a comma that is either a decimal or a thousands separator. Contains an example.
     Ambiguous(String),
+    /// Some numbers have a decimal comma and others a decimal point. Contains an example with a comma.
+    Mixed(String),
 }
 
 /// The entries in a column that are not numbers.
@@ -61,8 +65,10 @@ pub(super) struct OtherTexts {
     numbers: usize,
     /// The first [`Cell::Unclear`].
     unclear: Option<String>,
-    /// Whether at least one row contains a [`Cell::Decimal`].
-    decimal: bool,
+    /// Whether at least one row contains a [`Cell::Ungrouped`].
+    ungrouped: bool,
+    /// The first [`Cell::Point`].
+    point: Option<String>,
     /// Whether at least one row contains a [`Cell::Number`]. If all numbers have three digits after the point, the
     /// point is a decimal point.
     integer: bool,
@@ -131,10 +137,11 @@ impl Numerals {
             Some((whole, fraction))
                 if fraction.len() == 3 && whole.len() <= 3 && is_digits(whole) && is_digits(fraction) =>
             {
-                if whole.starts_with('0') { Cell::Decimal } else { Cell::Unclear(text) }
+                if whole.starts_with('0') { Cell::Point(text) } else { Cell::Unclear(text) }
             }
+            Some(_) => Cell::Point(text),
             None if number.abs() < 1_000.0 => Cell::Number,
-            _ => Cell::Decimal,
+            None => Cell::Ungrouped,
         }
     }
 }
@@ -142,7 +149,7 @@ impl Numerals {
 impl OtherTexts {
     /// A number whose point may separate thousands; `None` if the other numbers show that the point is a decimal point.
     fn unclear(&self) -> Option<&String> {
-        self.unclear.as_ref().filter(|_| self.integer && !self.decimal)
+        self.unclear.as_ref().filter(|_| self.integer && !self.ungrouped && self.point.is_none())
     }
 
     /// Counts one row.
@@ -151,8 +158,11 @@ impl OtherTexts {
             Cell::Other(text) => text,
             _ => {
                 self.numbers += 1;
-                self.decimal |= cell == Cell::Decimal;
+                self.ungrouped |= cell == Cell::Ungrouped;
                 self.integer |= cell == Cell::Number;
+                if let (Cell::Point(text), None) = (cell, &self.point) {
+                    self.point = Some(text.trim().to_owned());
+                }
                 if let (Cell::Unclear(text), None) = (cell, &self.unclear) {
                     self.unclear = Some(text.trim().to_owned());
                 }
@@ -188,13 +198,21 @@ impl OtherTexts {
         };
         let help = match self.notation() {
             None => "use a column that contains numbers, or export numbers only".to_owned(),
+            Some((Written::Mixed(text), _)) => format!(
+                "`{text}` has a decimal comma, but other numbers of the column have a decimal point{}; export all numbers with the same decimal separator",
+                self.point.as_ref().map_or_else(String::new, |p| format!(", like `{p}`"))
+            ),
             Some((Written::Ambiguous(text), _)) => format!(
                 "`{text}` contains either a decimal separator or a separator of thousands; add `decimal = \",\"` or `decimal = \".\"` to `log`"
             ),
             Some((Written::With(decimal), missing)) => {
                 let mut keys = Vec::new();
+                let mut reason = "";
                 match decimal {
-                    Some(Decimal::Comma) => keys.push("`decimal = \",\"`".to_owned()),
+                    Some(Decimal::Comma) => {
+                        reason = "the numbers have a decimal comma, so ";
+                        keys.push("`decimal = \",\"`".to_owned());
+                    }
                     Some(Decimal::Point) => keys.push("`decimal = \".\"`".to_owned()),
                     None => {}
                 }
@@ -202,7 +220,9 @@ impl OtherTexts {
                     let quoted: Vec<String> = missing.into_iter().map(|t| toml::Value::String(t).to_string()).collect();
                     keys.push(format!("`missing = [{}]`", quoted.join(", ")));
                 }
-                format!("add {} to `log`, or export plain numbers", keys.join(" and "))
+                let other =
+                    if reason.is_empty() { "export plain numbers" } else { "convert the log with `twinopt import`" };
+                format!("{reason}add {} to `log`, or {other}", keys.join(" and "))
             }
         };
         let message = format!(
@@ -219,11 +239,11 @@ impl OtherTexts {
     pub fn notation(&self) -> Option<(Written, Vec<String>)> {
         let grouped = |t: &str| t.contains(SEPARATORS) || t.contains(',') || t.matches('.').count() > 1;
         let reads = |decimal: Decimal, t: &str| grouped(t.trim()) && Numerals::reads(decimal, t);
-        let (mut comma, mut point, mut both, mut others) = (0, 0, None, Vec::new());
+        let (mut comma, mut point, mut both, mut others) = (None, 0, None, Vec::new());
         let mut rows = (self.numbers, self.others);
         for (text, n) in &self.counts {
             let read = (reads(Decimal::Comma, text), reads(Decimal::Point, text));
-            comma += usize::from(read == (true, false));
+            comma = comma.or_else(|| (read == (true, false)).then(|| text.trim().to_owned()));
             point += usize::from(read == (false, true));
             match read {
                 (false, false) => {
@@ -239,17 +259,18 @@ impl OtherTexts {
         }
         // a number whose notation does not match that of the others must not become a missing value
         let is_number = |t: &String| t.contains(|c: char| c.is_ascii_digit()) && !t.contains(char::is_alphabetic);
-        let unclear = (comma > 0 && point > 0) || others.iter().any(|t| is_number(t) && grouped(t));
+        let unclear = (comma.is_some() && point > 0) || others.iter().any(|t| is_number(t) && grouped(t));
         if rows.0 <= rows.1 || others.len() > MAX_MISSING || unclear {
             return None;
         }
         let both = both.or_else(|| self.unclear().cloned());
-        let written = match both {
-            _ if comma > 0 => Written::With(Some(Decimal::Comma)),
+        let written = match (comma, both) {
+            (Some(comma), _) if self.point.is_some() => Written::Mixed(comma),
+            (Some(_), _) => Written::With(Some(Decimal::Comma)),
             _ if point > 0 => Written::With(Some(Decimal::Point)),
-            Some(text) if text.contains([',', '.']) => Written::Ambiguous(text),
-            Some(_) => Written::With(Some(Decimal::Point)),
-            None => Written::With(None),
+            (None, Some(text)) if text.contains([',', '.']) => Written::Ambiguous(text),
+            (None, Some(_)) => Written::With(Some(Decimal::Point)),
+            (None, None) => Written::With(None),
         };
         Some((written, others))
     }
@@ -290,6 +311,12 @@ mod tests {
         assert!(f.help.contains("`missing = [\"Bad\", \"No Data\"]`"), "{}", f.help);
         let f = fault(&["20,13", "7"]);
         assert!(f.help.contains("add `decimal = \",\"` to `log`"), "{}", f.help);
+        assert!(f.help.starts_with("the numbers have a decimal comma"), "{}", f.help);
+        let f = fault(&["9.3", "235,5", "7", "1250"]);
+        assert!(
+            f.help.starts_with("`235,5` has a decimal comma, but other numbers of the column have a decimal point")
+        );
+        assert!(f.help.contains("like `9.3`") && !f.help.contains("`decimal"), "{}", f.help);
         let f = fault(&["20,13", "7", "NA"]);
         assert!(f.help.contains("`decimal = \",\"`") && f.help.contains("`missing = [\"NA\"]`"), "{}", f.help);
         assert!(fault(&["on", "off"]).help.starts_with("use a column that contains numbers"));
