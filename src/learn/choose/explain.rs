@@ -211,6 +211,17 @@ impl HoldoutSkill {
             if name == "equations" {
                 return None;
             }
+            let repeating: Vec<String> =
+                scored.iter().filter(|s| varies(data, **s)).map(|s| format!("`{}`", data.name(*s))).collect();
+            if !repeating.is_empty() {
+                return Some(format!(
+                    "on the hold-out, the values of {} are exactly the same {horizon} earlier, as if they only followed \
+                     a timetable, so persistence has no error and {name} cannot be compared with it. Check whether the \
+                     log contains measurements. If it does, change `model.horizon` to a time after which the values \
+                     differ",
+                    some(&repeating)
+                ));
+            }
             return Some(format!("no learned signal varies on the hold-out, so {name} cannot be scored. {ADVICE}"));
         };
         let failure = |baseline: &str, ratio: f64, ratios: &[Option<f64>]| {
@@ -250,6 +261,14 @@ impl HoldoutSkill {
         for (ratio, signal) in of_targets.chain(of_equations) {
             let name = data.name(signal);
             match ratio {
+                None if varies(data, signal) => notes.push(Note::new(
+                    NoteKind::Unscored,
+                    format!(
+                        "the forecast of `{name}` {horizon} ahead could not be compared with persistence, which has no \
+                         error, because the values of the signal are exactly the same {horizon} earlier, as if it only \
+                         followed a timetable"
+                    ),
+                )),
                 None => notes.push(Note::new(
                     NoteKind::Unscored,
                     format!(
@@ -280,17 +299,28 @@ fn failed(data: &TrainingData, signals: &[usize], ratios: &[Option<f64>]) -> Str
         return String::new();
     }
     without.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let shown: Vec<String> =
-        without.iter().take(MAX_NAMED).map(|(ratio, name)| format!("`{name}` ({ratio:.2})")).collect();
-    let more = without.len().saturating_sub(MAX_NAMED);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let shown: Vec<String> = without.iter().map(|(ratio, name)| format!("`{name}` ({ratio:.2})")).collect();
     let help = if without.len() < known().count() {
-        let names: Vec<String> = without.iter().take(MAX_NAMED).map(|(_, name)| format!("`{name}`")).collect();
-        format!("; the other signals can be predicted, so delete the lines of {}{more} in `signals`", names.join(", "))
+        let names: Vec<String> = without.iter().map(|(_, name)| format!("`{name}`")).collect();
+        format!("; the other signals can be predicted, so delete the lines of {} in `signals`", some(&names))
     } else {
         String::new()
     };
-    format!(", without skill for {}{more}{help}", shown.join(", "))
+    format!(", without skill for {}{help}", some(&shown))
+}
+
+/// Whether the signal has at least two different values on the hold-out.
+fn varies(data: &TrainingData, signal: usize) -> bool {
+    let mut known =
+        data.split.holdout.iter().flat_map(|r| &data.log.columns[signal][r.clone()]).filter(|v| v.is_finite());
+    known.next().is_some_and(|first| known.any(|v| v != first))
+}
+
+/// Lists the first few names.
+fn some(names: &[String]) -> String {
+    let more = names.len().saturating_sub(MAX_NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", names[..names.len().min(MAX_NAMED)].join(", "))
 }
 
 fn mean_of_known(ratios: &[Option<f64>]) -> Option<f64> {
