@@ -99,6 +99,9 @@ const MISTAKES: &[Mistake] = &[
     m(TWIN, "name = \"cpu_load\",          role = \"disturbance\",", "name = \"cpu load\", column = \"cpu_load\", role = \"disturbance\",", "", &["cpu_load"]),
     m(TWIN, "unit = \"degC\", column = \"outdoor_temp_c\"", "unit = \"celsius\", column = \"outdoor_temp_c\"", "", &["degC"]),
     m(TWIN, "unit = \"W\",    column = \"hvac_power_w\"", "unit = \"Watts\", column = \"hvac_power_w\"", "", &["W"]),
+    m(TWIN, "unit = \"W\",    column = \"hvac_power_w\"", "unit = \"A,\", column = \"hvac_power_w\"", "", &["write `unit = \"A\"`"]),
+    m(TWIN, "unit = \"W\",    column = \"hvac_power_w\"", "unit = \"; kW\", column = \"hvac_power_w\"", "", &["write `unit = \"kW\"`"]),
+    m(TWIN, "unit = \"W\",    column = \"hvac_power_w\"", "unit = \"m3,/h.\", column = \"hvac_power_w\"", "", &["write `unit = \"m3/h\"`"]),
     m(TWIN, "column = \"outdoor_temp_c\"", "column = \"outdoor_temp_c\", column_unit = \"kW\"", "", &["same quantity"]),
     m(TWIN, "column = \"server_inlet_temp_c\"", "column = \"server_inlet_tmp_c\"", "", &["server_inlet_temp_c"]),
     m(TWIN, "{ name = \"cpu_load\",  ", "{ name = \"cpu_laod\",  ", "", &["cpu_load"]),
@@ -264,12 +267,16 @@ fn project() -> tempfile::TempDir {
     let cycle = |base: usize, n: usize, unit: usize| -> ArrayRef {
         Arc::new(Float64Array::from_iter_values((0..days).map(|i| (base + unit * (i % n)) as f64)))
     };
+    // squares modulo a prime do not repeat within 400 days
+    let cycle_free = |base: usize, n: usize| -> ArrayRef {
+        Arc::new(Float64Array::from_iter_values((0..days).map(|i| (base + i * i % 1_009 % n) as f64)))
+    };
     write_log(
         &dir.path().join("data/stock/log/part.parquet"),
         1_704_067_200,
         86_400,
         days,
-        vec![("on_hand", cycle(50, 40, 1)), ("ordered", cycle(0, 5, 10)), ("demand", cycle(15, 9, 1))],
+        vec![("on_hand", cycle_free(50, 40)), ("ordered", cycle(0, 5, 10)), ("demand", cycle(15, 9, 1))],
     );
     dir
 }

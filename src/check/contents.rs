@@ -4,33 +4,43 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::plant::Plant;
+use super::repeats::repeated_holdout;
 use crate::config::{SignalSpec, TwinSpec};
 use crate::error::{Error, Fault, LogKey};
 use crate::log::FindingClass;
 use crate::resolve::Faults;
 use crate::{expr, log};
 
-/// Reads the log of a twin whose files have no faults, and returns the faults of the log.
+/// Reads the log of a twin whose files have no faults, and returns the faults of the log. The checks of scenarios then
+/// know the gaps of the log.
 pub fn contents(plant: &Plant<'_>) -> Vec<Fault> {
     let mut faults = Faults::new(plant.file);
     let (spec, dir) = (&plant.file.value, plant.file.path.parent().unwrap_or(Path::new(".")));
     let files = &spec.log.files.span;
     let Ok(schema) = expr::schema(spec) else { return Vec::new() };
     match log::read(dir, spec, &schema) {
-        Ok((_, quality)) => {
+        Ok((log, quality)) => {
+            plant.log.set_segments(&log);
+            repeated_holdout(&mut faults, plant, &log);
             for name in &quality.incomplete {
                 let help = "repair or exclude bad parts of the log, choose another signal, or lower `log.completeness`";
                 faults.add_about_log("incomplete", &of_signal(spec, name), quality.explain_incomplete(name), help);
             }
             let local = quality.findings.iter().filter(|f| f.class == FindingClass::TimeZone);
             for finding in quality.suspicions().chain(local) {
-                let place = if finding.signal.is_empty() {
+                let place = if finding.class == FindingClass::LongGap {
+                    files.clone()
+                } else if finding.signal.is_empty() {
                     spec.log.time.span.clone()
                 } else {
                     of_signal(spec, &finding.signal)
                 };
                 let (what, help) = split(&finding.note);
-                faults.warn(finding.class.as_str(), &place, format!("{what} ({})", finding.count), help);
+                let what = match finding.class {
+                    FindingClass::LongGap => what.to_owned(),
+                    _ => format!("{what} ({})", finding.count),
+                };
+                faults.warn(finding.class.as_str(), &place, what, help);
             }
         }
         Err(Error::Log(list)) => {

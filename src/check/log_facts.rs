@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use jiff::Timestamp;
 
 use crate::config::{Loaded, LogSpec, TimeSpan, TwinSpec};
 use crate::error::{Error, LogFault};
 use crate::log::{self, Column, ColumnKind};
+use crate::trajectory::Trajectory;
 
 /// In logs with more values than this, the limits of signals are not compared with the logged ranges (not tuned).
 const MOST_VALUES: usize = 20_000_000;
@@ -26,6 +28,8 @@ pub(super) struct LogFacts {
     rows: usize,
     /// Smallest and largest value of each numeric column.
     pub(super) ranges: HashMap<String, (f64, f64)>,
+    /// First step, and end of the last step, of each part of the log without gaps; empty until the whole log is read.
+    segments: OnceLock<Vec<(Timestamp, Timestamp)>>,
 }
 
 impl LogFacts {
@@ -69,6 +73,16 @@ impl LogFacts {
                 *range = (range.0.min(column.min), range.1.max(column.max));
             }
         }
+    }
+
+    /// Stores the segments of the log.
+    pub(super) fn set_segments(&self, log: &Trajectory) {
+        self.segments.get_or_init(|| log.segments.iter().map(|s| (log.time(s.start), log.time(s.end))).collect());
+    }
+
+    /// Returns the start and the end of each segment, or nothing if the whole log has not been read.
+    pub(super) fn segments(&self) -> &[(Timestamp, Timestamp)] {
+        self.segments.get().map_or(&[], Vec::as_slice)
     }
 
     /// Returns the first and the last time stamp.

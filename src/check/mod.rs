@@ -13,6 +13,7 @@ mod log;
 mod log_facts;
 mod model;
 mod plant;
+mod repeats;
 mod samples;
 mod scenario;
 mod signals;

@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use super::controller::controller;
 use super::plant::Plant;
 use crate::config::{At, BASELINE, Change, ControllerSpec, Loaded, ScenarioSpec, key_place};
-use crate::error::{Error, Fault, nearest};
+use crate::error::{Error, Fault, nearest, plural};
 use crate::expr;
 use crate::resolve::{Faults, listed, role_name, short, suggest};
 use crate::scenario::{Compiled, REPLAY_HELP, changed_inputs, few};
@@ -209,6 +209,9 @@ fn time(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>) {
         faults.add_about_log("outside-log", &spec.start.span, message, help);
         return;
     }
+    if in_gap(faults, spec, plant) {
+        return;
+    }
     let end = start.as_millisecond().saturating_add(spec.length.ms());
     // the last sample is valid until one step after its time stamp
     if end > last.as_millisecond() + step.ms() {
@@ -219,6 +222,49 @@ fn time(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>) {
         let help = format!("shorten the run to at most `length = \"{room}\"`, or start it earlier");
         faults.add_about_log("outside-log", &spec.length.span, message, help);
     }
+}
+
+/// Reports a start that lies in a gap of the log, or too soon after a gap.
+fn in_gap(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>) -> bool {
+    let (segments, step) = (plant.log.segments(), plant.spec().step.ms());
+    let start = spec.start.as_millisecond();
+    let lags = i64::try_from(*plant.spec().model.lags).unwrap_or(0);
+    // The twin reads the values of `lags` steps up to the start.
+    let history = step.saturating_mul((lags - 1).max(0));
+    // If steps are whole days, a start up to an hour early belongs to the next day, as in the run.
+    let early = if step % 86_400_000 == 0 { 3_600_000 } else { 0 };
+    let ms = |t: &jiff::Timestamp| t.as_millisecond();
+    let after = segments.partition_point(|s| ms(&s.0) <= start + early);
+    let (before, next) = (after.checked_sub(1).map(|i| segments[i]), segments.get(after));
+    let message = match before {
+        _ if segments.is_empty() => return false,
+        Some((from, to)) if start + early < ms(&to) => {
+            if start + early >= ms(&from) + history || after == 1 {
+                return false;
+            }
+            format!(
+                "the twin reads the last {} before the start, but the log has a gap that ends at {from}",
+                plural(*plant.spec().model.lags, "step", "steps")
+            )
+        }
+        Some((_, end)) => {
+            let until = next.map_or_else(String::new, |n| format!(" to {}", n.0));
+            format!("the start {} lies in a gap of the log, from {end}{until}", spec.start.value)
+        }
+        None => return false,
+    };
+    let length = spec.length.ms();
+    let possible = |(from, to): &(jiff::Timestamp, jiff::Timestamp)| {
+        let (first, last) = (ms(from) + history, ms(to) - length);
+        (first <= last).then(|| start.clamp(first, last))
+    };
+    let nearest = segments.iter().filter_map(possible).min_by_key(|t| (t - start).abs());
+    let help = match nearest.and_then(|t| jiff::Timestamp::from_millisecond(t).ok()) {
+        Some(t) => format!("the nearest start with data before it and for the whole run is `start = {t}`"),
+        None => format!("no part of the log without gaps is as long as {}; shorten `length`", spec.length.value),
+    };
+    faults.add_about_log("gap", &spec.start.span, message, help);
+    true
 }
 
 /// Returns a fault if one of `others`, the scenarios that are run together with `file`, has the same twin and the same

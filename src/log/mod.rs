@@ -14,8 +14,8 @@
 //!    and `clean` drops unusable samples (`duplicates`), converts counters (`counter`) and looks for faults (`clock`,
 //!    `detect`, `dropout`, `unit_jumps`). `kind` refuses samples that would be combined in a way that contradicts their
 //!    meaning. `window` limits the timeline, and `episodes` divides it into episodes.
-//! 4. `grid` and `calendar` determine the time steps, `segments` splits them at gaps and changes of episode, and
-//!    `resample` and `spread` compute the value of each step. `weekdays` finds weekdays without
+//! 4. `grid` and `calendar` determine the time steps, `segments` splits them at gaps and changes of episode,
+//!    `long_gaps` reports the long gaps, and `resample` and `spread` compute the value of each step. `weekdays` finds weekdays without
 //!    rows, and `censored` drops values that are only lower bounds.
 //! 5. `summary` collects the results of all stages in a [`Quality`], which `render` formats as text.
 //!
@@ -47,6 +47,7 @@ mod interleaved;
 mod kind;
 mod limits;
 mod long;
+mod long_gaps;
 mod missing;
 mod numerals;
 mod occurrences;

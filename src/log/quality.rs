@@ -113,6 +113,8 @@ pub enum FindingClass {
     FreeDays,
     /// Time stamps that seem to mark the end of an interval.
     EndStamps,
+    /// A long period without samples of any signal, which may be due to a missing file.
+    LongGap,
 }
 
 impl FindingClass {
@@ -158,6 +160,7 @@ impl FindingClass {
             Self::Censored => "censored",
             Self::FreeDays => "free-days",
             Self::EndStamps => "end-stamps",
+            Self::LongGap => "long-gap",
         }
     }
 }
@@ -303,7 +306,8 @@ impl Quality {
     /// Returns the findings about data that are probably wrong but are used, or about rows that were lost.
     pub fn suspicions(&self) -> impl Iterator<Item = &Finding> {
         use FindingClass as C;
-        let lost = [C::BadTime, C::StrayTime, C::DuplicateConflict, C::ClockStep, C::CounterJump, C::CounterGap];
+        let lost =
+            [C::BadTime, C::StrayTime, C::DuplicateConflict, C::ClockStep, C::CounterJump, C::CounterGap, C::LongGap];
         let used = [
             C::OutOfRange,
             C::UnitJump,

@@ -15,6 +15,7 @@ use super::footer::{self, LogFile};
 use super::grid::{Grid, grid, steps_with_samples};
 use super::input::{Input, inputs};
 use super::kind::contradiction;
+use super::long_gaps::{Files, long_gaps};
 use super::occurrences::Occurrences;
 use super::quality::{Finding, FindingAction, FindingClass, Quality};
 use super::resample::{Method, Resampled, resample};
@@ -79,6 +80,7 @@ pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajec
     inputs.iter_mut().for_each(|i| i.rule.window = window);
     let episodes = episodes(&tags, own_times, &labels, spec, max_gap, &mut findings)?;
 
+    let lengths = Files::new(&tags);
     let cleaned = clean_all(tags, &inputs, episodes.as_ref(), is_long);
     require_samples(&inputs, &cleaned)?;
     let contradictions = inputs.par_iter().zip(&cleaned).filter_map(|(i, c)| contradiction(&c.samples, &i.rule));
@@ -98,7 +100,9 @@ pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajec
         inputs.iter().zip(&samples).filter(|(i, _)| !i.rule.is_event()).map(|(_, s)| *s).collect();
     let of_events = !is_long && continuous.len() < inputs.len() && !is_regular(&samples);
     let no_gaps = continuous.is_empty() || of_events;
-    let steps_with_samples = if no_gaps { vec![true; grid.steps] } else { steps_with_samples(&continuous, &grid) };
+    let own = steps_with_samples(if no_gaps { &samples } else { &continuous }, &grid);
+    findings.extend(long_gaps(&own, &grid, max_gap, lengths, &free, !no_gaps));
+    let steps_with_samples = if no_gaps { vec![true; grid.steps] } else { own };
     let segments = split(&grid, &steps_with_samples, episodes.as_ref(), max_gap);
     segment_findings(&segments, &grid, episodes.as_ref(), spec, max_gap, &mut findings);
 

@@ -57,10 +57,20 @@ impl FreeDays {
         Self { zone, days: if is_week { days } else { Vec::new() } }
     }
 
+    /// Whether the log never has rows on the weekday of `date`.
+    pub fn contains(&self, date: Date) -> bool {
+        self.days.contains(&date.weekday())
+    }
+
+    /// Returns the local date of a time (µs UTC).
+    pub fn date(&self, time: i64) -> Option<Date> {
+        date(time, &self.zone)
+    }
+
     /// Moves `from` back and `to` forward over adjacent free days.
     pub fn extend(&self, from: i64, to: i64) -> (i64, i64) {
         let (mut start, mut end) = (from, to);
-        let is_free = |d: Date| self.days.contains(&d.weekday());
+        let is_free = |d: Date| self.contains(d);
         for _ in 0..self.days.len() {
             if let Some(before) = date(start - 1, &self.zone).filter(|d| is_free(*d)) {
                 start = midnight(before, &self.zone);

@@ -156,10 +156,20 @@ fn data(results: &Results) -> String {
             .map(|f| f.count)
             .sum::<usize>()
     };
+    let seconds = |from: &str, to: &str| {
+        let (from, to): (jiff::Timestamp, jiff::Timestamp) = (from.parse().ok()?, to.parse().ok()?);
+        Some(to.duration_since(from).as_secs_f64())
+    };
+    let long = q.findings.iter().filter(|f| f.class == FindingClass::LongGap);
+    let long: f64 = long.filter_map(|f| seconds(&f.first, &f.last)).sum();
+    let share = seconds(&q.start, &q.end).filter(|span| long > 0.0 && *span > 0.0).map(|span| long / span);
     let gaps = match (gaps_of(true), gaps_of(false)) {
         (0, 0) => None,
         (0, n) => Some(format!("{} in single signals", plural(n, "gap", "gaps"))),
-        (n, _) => Some(plural(n, "gap", "gaps")),
+        (n, _) => {
+            let share = share.map_or_else(String::new, |s| format!(" ({} of the period)", number::percent_text(s)));
+            Some(format!("{}{share}", plural(n, "gap", "gaps")))
+        }
     };
     let signals = q.signals.iter().filter(|s| s.coverage.is_finite());
     let worst = signals.min_by(|a, b| a.coverage.total_cmp(&b.coverage));
@@ -172,6 +182,7 @@ fn data(results: &Results) -> String {
         (None, true, Some(incomplete)) => format!("no gaps; {incomplete}"),
         (Some(gaps), false, _) => gaps,
         (Some(gaps), true, None) => format!("{gaps}, otherwise complete"),
+        (Some(gaps), true, Some(incomplete)) if share.is_some() => format!("{gaps}, otherwise {incomplete}"),
         (Some(gaps), true, Some(incomplete)) => format!("{gaps}; {incomplete}"),
     }
 }

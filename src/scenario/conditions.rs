@@ -29,7 +29,11 @@ pub fn realise(
             place()
         ))
     })?;
-    let segment = log.segment_at(start).map_or(0, |r| r.start);
+    let Some(segment) = log.segment_at(start).map(|r| r.start) else {
+        let next = log.segments.iter().map(|s| s.start).find(|s| *s > start);
+        let help = next.map_or_else(String::new, |k| format!("; the next row is at {}", log.time(k)));
+        return Err(Error::Data(format!("{} cannot start in a gap of the log{help}", place())));
+    };
     let (needed, known) = (plant.twin.map.depth(), start + 1 - segment);
     if known < needed {
         return Err(Error::Data(format!(

@@ -10,6 +10,7 @@ mod verdict;
 
 use std::collections::HashSet;
 
+use twinopt::log::Finding;
 use twinopt::report::{kpi_csv, render};
 use twinopt::scenario::results::{Note, NoteKind, Results};
 use verdict::front;
@@ -290,6 +291,19 @@ fn the_report_names_missing_inputs() {
     assert!(text.contains("set days_per_year in the scenarios to see the gain per year"), "{text}");
     assert!(text.contains("It improves the objective by 4"), "{text}");
     assert!(text.contains("cost units in 28 simulated days"), "{text}");
+}
+
+#[test]
+fn page_one_states_the_share_of_long_gaps() {
+    let mut results = fixture::datacenter();
+    assert!(front(&results).contains("2 gaps; outdoor_temp 97"), "{}", front(&results));
+    let gap = &results.quality.findings[0];
+    // a tenth of the 26,000 steps of 10 min
+    let (first, last) = ("2024-06-11T00:00:00Z".to_owned(), "2024-06-29T01:20:00Z".to_owned());
+    let class = serde_json::from_value("long-gap".into()).unwrap();
+    results.quality.findings.push(Finding { class, first, last, ..gap.clone() });
+    let text = front(&results).replace('\u{a0}', " ");
+    assert!(text.contains("2 gaps (10 % of the period), otherwise outdoor_temp 97 % complete"), "{text}");
 }
 
 /// A signal given by a known equation has no forecast error, so its skill is undefined.

@@ -1,0 +1,87 @@
+//! Finds a hold-out that repeats values of the training period, for example because weeks of the log were copied.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use super::plant::Plant;
+use crate::config::TimeSpan;
+use crate::learn::Split;
+use crate::resolve::Faults;
+use crate::schema::Role;
+use crate::trajectory::Trajectory;
+
+/// Number of consecutive steps that are compared (not tuned).
+const WINDOW: usize = 12;
+/// Minimum number of different rows in a window. Windows in which the plant is at rest, or in which signals have only
+/// a few values, are equal by chance.
+const MIN_DISTINCT: usize = WINDOW / 2;
+/// Fraction of the hold-out from which repeats are reported (not tuned).
+const MIN_SHARE: f64 = 0.1;
+
+/// Warns if the states and outputs on a large part of the hold-out have exactly the same values as in the training
+/// period. Scores on such a hold-out do not show how well the model predicts new data.
+pub(super) fn repeated_holdout(faults: &mut Faults<'_>, plant: &Plant<'_>, log: &Trajectory) {
+    let (model, step) = (&plant.spec().model, plant.spec().step.value);
+    let Ok(split) = Split::new(log, model, step) else { return };
+    let logged = |i: &usize| {
+        let spec = &plant.spec().signals[*i].value;
+        spec.start.is_none() && spec.value.is_none()
+    };
+    let measured = [Role::State, Role::Output].into_iter().flat_map(|r| log.schema.with_role(r));
+    let measured: Vec<usize> = measured.filter(logged).collect();
+    let rows: Vec<Option<u64>> = (0..log.steps).map(|t| hash_of_row(log, &measured, t)).collect();
+    // the newest training window with each hash
+    let mut known: HashMap<u64, usize> = HashMap::new();
+    for range in &split.train {
+        known.extend(windows(&rows, range.clone()).map(|(t, hash)| (hash, t)));
+    }
+    let (mut all, mut lags) = (0, BTreeMap::new());
+    for (t, hash) in split.holdout.iter().flat_map(|r| windows(&rows, r.clone())) {
+        all += 1;
+        if let Some(s) = known.get(&hash) {
+            *lags.entry(t - s).or_insert(0) += 1;
+        }
+    }
+    let repeated: usize = lags.values().sum();
+    let Some((lag, n)) = lags.into_iter().max_by_key(|(lag, n)| (*n, std::cmp::Reverse(*lag))) else { return };
+    if (repeated as f64) < MIN_SHARE * f64::from(all) {
+        return;
+    }
+    let earlier = TimeSpan::from_ms(step.ms().saturating_mul(lag as i64));
+    let mostly = if 2 * n >= repeated { format!(", mostly {earlier} earlier") } else { String::new() };
+    let message = format!(
+        "{:.0} % of the hold-out has exactly the same states and outputs as the training period{mostly}, so the scores \
+         on the hold-out do not show how well a model predicts new data",
+        100.0 * repeated as f64 / f64::from(all),
+    );
+    let help =
+        "check whether parts of the log were copied, or whether its values only follow a timetable; remove copies";
+    let place = if model.holdout.span.is_empty() { &plant.spec().log.files.span } else { &model.holdout.span };
+    faults.warn("repeated-holdout", place, message, help);
+}
+
+/// The hash of the given signals at step `t`; `None` if a value is missing.
+fn hash_of_row(log: &Trajectory, signals: &[usize], t: usize) -> Option<u64> {
+    let mut hasher = DefaultHasher::new();
+    for signal in signals {
+        let value = log.at(*signal, t)[0];
+        if !value.is_finite() {
+            return None;
+        }
+        value.to_bits().hash(&mut hasher);
+    }
+    (!signals.is_empty()).then(|| hasher.finish())
+}
+
+/// The first step and the hash of each window in `range` that has no missing values and enough different rows.
+fn windows(rows: &[Option<u64>], range: std::ops::Range<usize>) -> impl Iterator<Item = (usize, u64)> {
+    let window = |(i, rows): (usize, &[Option<u64>])| {
+        let rows: Vec<u64> = rows.iter().copied().collect::<Option<_>>()?;
+        let distinct: HashSet<&u64> = rows.iter().collect();
+        let mut hasher = DefaultHasher::new();
+        rows.hash(&mut hasher);
+        (distinct.len() >= MIN_DISTINCT).then(|| (i, hasher.finish()))
+    };
+    let first = range.start;
+    rows[range].windows(WINDOW).enumerate().filter_map(window).map(move |(i, hash)| (first + i, hash))
+}
