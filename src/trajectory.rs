@@ -229,6 +229,16 @@ impl Window {
         }
     }
 
+    /// Replaces the rows of the window by `rows`, given as indices of present rows.
+    pub fn select(&mut self, rows: &[usize]) {
+        let columns = self.data.chunks_exact(self.rows.max(1));
+        self.data = columns.flat_map(|column| rows.iter().map(|&r| column[r])).collect();
+        if !self.seconds.is_empty() {
+            self.seconds = rows.iter().map(|&r| self.seconds[r]).collect();
+        }
+        self.rows = rows.len();
+    }
+
     pub fn depth(&self) -> usize {
         self.depth
     }

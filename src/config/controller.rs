@@ -197,8 +197,11 @@ impl MpcSpec {
     pub const PARTICLES: usize = 4;
     /// Largest number of moves that is chosen by default (not tuned).
     pub const MOST_MOVES: usize = 12;
-    /// Largest default number of moves for `milp` if all controls are continuous (not tuned).
+    /// Largest default number of moves for `dp`, and for `milp` if no control has an off state or few values (not
+    /// tuned).
     pub const MOST_EXACT_MOVES: usize = 96;
+    /// Largest default number of moves times controls for `milp` if controls are restricted to multiples (not tuned).
+    pub const MOST_ROUNDED: usize = 400;
     /// Largest default number of moves for stores that are planned by `qp`, and for `milp` with switched controls,
     /// because each additional move makes the search slower (see docs/plans.md).
     pub const MOST_STORE_MOVES: usize = 24;

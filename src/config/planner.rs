@@ -123,6 +123,14 @@ pub enum PlannerSpec {
         #[serde(default = "default_gap")]
         gap: At<f64>,
     },
+    /// Dynamic programming, for few switched controls and plants with one or two states. Partial sequences whose states
+    /// are in the same cell of a grid are merged, and the cheapest of them is continued.
+    #[serde(rename_all = "snake_case")]
+    Dp {
+        /// Number of grid cells over the range of each state.
+        #[serde(default = "default_cells")]
+        cells: At<usize>,
+    },
     /// Monte Carlo tree search over moves on a grid, for discrete or staged equipment.
     #[serde(rename_all = "snake_case")]
     Mcts {
@@ -151,6 +159,10 @@ impl PlannerSpec {
         Self::Milp { nodes: default_nodes(), gap: default_gap() }
     }
 
+    pub fn dp() -> Self {
+        Self::Dp { cells: default_cells() }
+    }
+
     pub fn mcts() -> Self {
         Self::Mcts { population: default_sequences(), levels: default_levels(), polish: default_polish() }
     }
@@ -162,7 +174,7 @@ impl PlannerSpec {
 
     /// Whether plans are made for a single simulated future by default.
     pub fn uses_one_future(&self) -> bool {
-        self.uses_derivatives() || matches!(self, Self::Milp { .. })
+        self.uses_derivatives() || matches!(self, Self::Milp { .. } | Self::Dp { .. })
     }
 }
 
@@ -198,6 +210,9 @@ fn default_levels() -> At<usize> {
 }
 fn default_nodes() -> At<usize> {
     100.into()
+}
+fn default_cells() -> At<usize> {
+    200.into()
 }
 fn default_gap() -> At<f64> {
     0.001.into()

@@ -4,7 +4,7 @@
 //! delays follow from the structure of the equations (lags, dead times and integrations) and from the step responses of
 //! learned models.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::card::StepResponse;
 use super::compiled::Compiled;
@@ -144,6 +144,34 @@ impl Compiled {
         let mut list: Vec<Delay> = settings.controls.iter().filter_map(of_control).collect();
         list.sort_by_key(|d| std::cmp::Reverse(d.steps));
         list
+    }
+
+    /// Number of steps that demand at one end of a supply chain takes to reach the last order of the chain, if each
+    /// stage orders when its own stock needs it: the largest sum of lead times. The known balance of a stock reads the
+    /// order that replenishes it with a longer lag than the orders that it serves.
+    pub fn total_lead(&self, settings: &ResolvedMpc) -> usize {
+        let planned = |s: usize| settings.controls.contains(&s);
+        let mut links: Vec<(usize, usize, usize)> = Vec::new();
+        for balance in self.equations.next.iter().filter(|n| n.program.reads.contains(&(n.signal, 0))) {
+            let reads = balance.program.inlined(&|s| self.equations.derived_program(s)).reads;
+            let orders: Vec<(usize, usize)> = reads.into_iter().filter(|r| planned(r.0)).collect();
+            for &(order, lag) in &orders {
+                let served = orders.iter().filter(|o| o.0 != order && o.1 < lag).map(|o| (order, o.0, lag + 1));
+                links.extend(served);
+                links.push((order, order, lag + 1));
+            }
+        }
+        // Longest path, with at most one link per order.
+        let mut leads: BTreeMap<usize, usize> = BTreeMap::new();
+        for _ in 0..settings.controls.len() {
+            let before = leads.clone();
+            for &(order, served, lead) in &links {
+                let later = if order == served { 0 } else { before.get(&served).copied().unwrap_or(0) };
+                let own = leads.entry(order).or_default();
+                *own = (*own).max(lead + later);
+            }
+        }
+        leads.into_values().max().unwrap_or(0)
     }
 
     /// Columns of the states that act as stores and whose content at the end of a plan has no price. A store is a known

@@ -92,6 +92,7 @@ pub fn controller(
                 PlannerSpec::Gradient { .. } => "gradient",
                 PlannerSpec::Qp { .. } => "QP",
                 PlannerSpec::Milp { .. } => "MILP",
+                PlannerSpec::Dp { .. } => "dynamic programming",
                 PlannerSpec::Mcts { .. } => "tree search",
                 PlannerSpec::Mppi { .. } => "MPPI",
                 PlannerSpec::RandomShooting { .. } => "random shooting",

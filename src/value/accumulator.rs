@@ -47,6 +47,19 @@ impl Accumulator {
         }
     }
 
+    /// Replaces the rows by `rows`, given as indices of present rows.
+    pub fn select(&mut self, rows: &[usize]) {
+        for column in [&mut self.sum, &mut self.denominator, &mut self.known, &mut self.x, &mut self.y] {
+            if !column.is_empty() {
+                *column = rows.iter().map(|&r| column[r]).collect();
+            }
+        }
+        if let Some(peak) = &mut self.peak {
+            peak.select(rows);
+        }
+        self.rows = rows.len();
+    }
+
     /// Marks a gap before the next frame. Sliding windows restart after a gap, whereas sums continue.
     pub fn split(&mut self) {
         if let Some(peak) = &mut self.peak {
@@ -133,6 +146,15 @@ impl Peak {
         self.start_run();
         self.best.fill(f64::NEG_INFINITY);
         self.short.fill(f64::NEG_INFINITY);
+    }
+
+    fn select(&mut self, rows: &[usize]) {
+        let columns = self.ring.chunks_exact(self.rows.max(1));
+        self.ring = columns.flat_map(|column| rows.iter().map(|&r| column[r])).collect();
+        for column in [&mut self.sum, &mut self.count, &mut self.best, &mut self.short] {
+            *column = rows.iter().map(|&r| column[r]).collect();
+        }
+        self.rows = rows.len();
     }
 
     fn start_run(&mut self) {

@@ -107,6 +107,12 @@ pub enum StepCost<'a> {
     Other,
 }
 
+impl StepCost<'_> {
+    pub fn is_known(&self) -> bool {
+        !matches!(self, Self::Other)
+    }
+}
+
 /// The values of one KPI over a trajectory, with additional figures.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figures {

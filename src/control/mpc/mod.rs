@@ -74,6 +74,7 @@
 //! The defaults are documented on the fields of [`crate::config::MpcSpec`]. The optimisers are in [`super::planner`].
 
 mod blocks;
+mod branches;
 mod budget;
 mod controller;
 mod end_value;
@@ -85,6 +86,7 @@ mod inherit;
 mod limits;
 mod linearise;
 mod margins;
+mod memory;
 mod optimism;
 mod order_up_to;
 #[cfg(test)]

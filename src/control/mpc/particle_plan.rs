@@ -1,5 +1,6 @@
 //! The plan of one particle.
 
+use super::branches::SimulatedBranches;
 use super::end_value::end_values;
 use super::evaluator::Evaluator;
 use super::formulate::formulate;
@@ -10,7 +11,7 @@ use super::rollout::control_paths;
 use super::setup::Setup;
 use super::start::PlanStart;
 use super::tighten::tighten;
-use crate::control::planner::{CostFunction, Form, Linearisation, Model, Plan, Planner, Problem, project};
+use crate::control::planner::{Branches, CostFunction, Form, Linearisation, Model, Plan, Planner, Problem, project};
 
 #[derive(Default)]
 pub(super) struct ParticlePlan {
@@ -133,5 +134,9 @@ impl CostFunction for SimulatedCost<'_, '_> {
 
     fn formulate(&mut self, model: &mut Model, targets: &[Form], at: &[f64]) -> bool {
         formulate(self.evaluator, self.setup, self.start, model, targets, at)
+    }
+
+    fn branches(&mut self) -> Option<Box<dyn Branches + '_>> {
+        Some(Box::new(SimulatedBranches::new(self.setup, self.start, self.evaluator)?))
     }
 }

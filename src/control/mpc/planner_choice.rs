@@ -1,15 +1,21 @@
 //! Choice of the default planner for a plant.
 
 use super::limits::plant_limits;
+use super::memory::memory;
 use super::resolved::ResolvedMpc;
 use crate::config::PlannerSpec;
 use crate::expr::Shape;
-use crate::schema::Bounds;
+use crate::schema::{Bounds, Role, Signal};
 use crate::twin::{Dynamics, Shapes};
 use crate::value::{Objective, StepCost};
 
 /// Tree search is the default only if every control has at most this many values (not tuned).
 const MOST_TREE_VALUES: f64 = 8.0;
+/// Dynamic programming is the default only if the controls have at most this many combinations of values, and if the
+/// future depends on at most this many past controls and other values (not tuned).
+const MOST_BRANCHES: f64 = 8.0;
+const MOST_REMEMBERED_CONTROLS: usize = 3;
+const MOST_REMEMBERED_STATES: usize = 2;
 
 /// Returns the planner given in `settings`, or the default planner for the plant and its planned controls. The default
 /// planner is also used if the given planner needs derivatives but the cost is not differentiable, or if the given
@@ -19,6 +25,7 @@ pub fn select_planner(settings: &ResolvedMpc, dynamics: &dyn Dynamics, objective
     let shape = exact_shape(settings, dynamics, objective);
     let is_possible = |planner: &PlannerSpec| match planner {
         PlannerSpec::Milp { .. } => shape.is_some(),
+        PlannerSpec::Dp { .. } => dynamics.map().is_some(),
         other => !other.uses_derivatives() || differentiable,
     };
     if let Some(planner) = settings.planner.as_ref().filter(|p| is_possible(p)) {
@@ -26,10 +33,7 @@ pub fn select_planner(settings: &ResolvedMpc, dynamics: &dyn Dynamics, objective
     }
     let controls = &settings.controls;
     let signals = &dynamics.schema().signals;
-    let has_few_values = |&c: &usize| {
-        let (hard, multiple) = (signals[c].hard, signals[c].multiple);
-        multiple > 0.0 && (hard.high - hard.low) / multiple < MOST_TREE_VALUES
-    };
+    let has_few_values = |c: &usize| has_tree_values(&signals[*c]);
     // A mixed-integer program plans equipment and stores exactly, but only for the expected future. Quantities such as
     // orders, whose best value depends on the spread of a learned demand, are planned for several futures.
     let is_known = dynamics.map().is_some_and(|m| m.layout.targets.is_empty());
@@ -42,6 +46,9 @@ pub fn select_planner(settings: &ResolvedMpc, dynamics: &dyn Dynamics, objective
         Some(Shape::Piecewise).filter(|_| !settings.stores.is_empty())
     };
     let is_expected = settings.risk.is_none() && settings.particles.is_none_or(|n| n == 1);
+    if is_expected && (is_known || shape.is_some()) && is_small(settings, dynamics, objective) {
+        return PlannerSpec::dp();
+    }
     if is_expected && shape.zip(most).is_some_and(|(shape, most)| shape <= most) {
         return PlannerSpec::milp();
     }
@@ -66,6 +73,32 @@ pub fn select_planner(settings: &ResolvedMpc, dynamics: &dyn Dynamics, objective
     }
 }
 
+/// Whether dynamic programming can plan the controls: they have few combinations of values, and the future depends on
+/// few other values.
+fn is_small(settings: &ResolvedMpc, dynamics: &dyn Dynamics, objective: &Objective) -> bool {
+    let Some(map) = dynamics.map() else { return false };
+    let has_other_memory =
+        !settings.base_stock.is_empty() || !settings.totals.is_empty() || settings.cost_to_go == Some(true);
+    let is_sum = objective.terms.iter().all(|(kpi, price)| *price == 0.0 || kpi.step_cost(1).0.is_known());
+    if settings.controls.is_empty() || has_other_memory || !is_sum {
+        return false;
+    }
+    let signals = &dynamics.schema().signals;
+    let count = |&c: &usize| {
+        let (hard, multiple, least) = (signals[c].hard, signals[c].multiple, signals[c].switching.least);
+        match multiple > 0.0 {
+            true => ((hard.high - hard.low) / multiple).floor() + 1.0,
+            false if least > 0.0 && least >= hard.high => 2.0,
+            false => f64::INFINITY,
+        }
+    };
+    let memory = memory(map, &settings.controls, objective);
+    let of_controls = memory.iter().filter(|m| signals[m.0].role == Role::Control).count();
+    settings.controls.iter().map(count).product::<f64>() <= MOST_BRANCHES
+        && of_controls <= MOST_REMEMBERED_CONTROLS
+        && memory.len() - of_controls <= MOST_REMEMBERED_STATES
+}
+
 /// Whether a control is restricted to multiples or has an off state.
 fn is_switched(dynamics: &dyn Dynamics, control: usize) -> bool {
     let signal = &dynamics.schema().signals[control];
@@ -75,6 +108,18 @@ fn is_switched(dynamics: &dyn Dynamics, control: usize) -> bool {
 /// Whether a planned control is restricted to multiples or has an off state.
 pub fn has_switched_control(settings: &ResolvedMpc, dynamics: &dyn Dynamics) -> bool {
     settings.controls.iter().any(|&c| is_switched(dynamics, c))
+}
+
+/// Whether a planned control has an off state or few values, so that its best values are found by a search and not by
+/// rounding.
+pub(super) fn has_few_values(settings: &ResolvedMpc, dynamics: &dyn Dynamics) -> bool {
+    let signals = &dynamics.schema().signals;
+    settings.controls.iter().any(|&c| signals[c].switching.least > 0.0 || has_tree_values(&signals[c]))
+}
+
+/// Whether a control is restricted to so few multiples that tree search can plan it.
+fn has_tree_values(signal: &Signal) -> bool {
+    signal.multiple > 0.0 && (signal.hard.high - signal.hard.low) / signal.multiple < MOST_TREE_VALUES
 }
 
 /// Whether the cost is a differentiable function of the plan.

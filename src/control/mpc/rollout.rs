@@ -64,41 +64,70 @@ impl Rollout {
         observer: &mut Observer,
     ) {
         self.reset(setup, start, noise);
-        let Self { candidates, batch, terms, value, position, .. } = self;
-        let (n, controls, dynamics) = (*candidates, &setup.controls, setup.dynamics);
+        let width = setup.controls.len() * self.candidates;
         for h in 0..setup.horizon.steps() {
-            if h > 0 {
-                for (signal, values) in start.forecasts {
-                    batch.window.column_mut(*signal, 0).fill(values[h - 1]);
-                }
-                for (signal, value) in &start.held_inputs {
-                    batch.window.column_mut(*signal, 0).fill(*value);
-                }
-                dynamics.observe(batch);
+            self.advance(setup, start, h, &path[h * width..(h + 1) * width], registers);
+            observer(h, &self.completed(setup), registers);
+        }
+    }
+
+    /// Simulates step `h` with the controls `values`, `[controls][candidates]`.
+    pub fn advance(
+        &mut self,
+        setup: &Setup,
+        start: &PlanStart,
+        h: usize,
+        values: &[f64],
+        registers: &mut Registers,
+    ) {
+        let Self { candidates, batch, terms, value, position, .. } = self;
+        let (n, dynamics) = (*candidates, setup.dynamics);
+        if h > 0 {
+            for (signal, values) in start.forecasts {
+                batch.window.column_mut(*signal, 0).fill(values[h - 1]);
             }
-            for (c, signal) in controls.iter().enumerate() {
-                let values = &path[(h * controls.len() + c) * n..][..n];
-                for future in batch.window.column_mut(*signal, 0).chunks_exact_mut(n) {
-                    future.copy_from_slice(values);
-                }
-                if let Some(order_up_to) = &setup.orders[c] {
-                    let mut orders = std::mem::take(value);
-                    orders.copy_from_slice(batch.window.column(*signal, 0));
-                    order_up_to.order(&batch.window, registers, position, &mut orders);
-                    batch.window.column_mut(*signal, 0).copy_from_slice(&orders);
-                    *value = orders;
-                }
+            for (signal, value) in &start.held_inputs {
+                batch.window.column_mut(*signal, 0).fill(*value);
             }
-            dynamics.step(batch);
-            let completed = CompletedFrame { window: &batch.window, step_ms: dynamics.step_ms() };
-            let last = h + 1 == setup.horizon.steps();
-            for ((kpi, _), acc) in setup.objective.terms.iter().zip(terms.iter_mut()) {
-                // A terminal cost is added at the last step only.
-                if last || !kpi.is_terminal() {
-                    kpi.add(acc, &completed, registers);
-                }
+            dynamics.observe(batch);
+        }
+        for (c, signal) in setup.controls.iter().enumerate() {
+            for future in batch.window.column_mut(*signal, 0).chunks_exact_mut(n) {
+                future.copy_from_slice(&values[c * n..(c + 1) * n]);
             }
-            observer(h, &completed, registers);
+            if let Some(order_up_to) = &setup.orders[c] {
+                let mut orders = std::mem::take(value);
+                orders.copy_from_slice(batch.window.column(*signal, 0));
+                order_up_to.order(&batch.window, registers, position, &mut orders);
+                batch.window.column_mut(*signal, 0).copy_from_slice(&orders);
+                *value = orders;
+            }
+        }
+        dynamics.step(batch);
+        let completed = CompletedFrame { window: &batch.window, step_ms: dynamics.step_ms() };
+        let last = h + 1 == setup.horizon.steps();
+        for ((kpi, _), acc) in setup.objective.terms.iter().zip(terms.iter_mut()) {
+            // A terminal cost is added at the last step only.
+            if last || !kpi.is_terminal() {
+                kpi.add(acc, &completed, registers);
+            }
+        }
+    }
+
+    /// The frame of the last simulated step.
+    pub fn completed(&self, setup: &Setup) -> CompletedFrame<'_> {
+        CompletedFrame { window: &self.batch.window, step_ms: setup.dynamics.step_ms() }
+    }
+
+    /// Replaces the candidates of a rollout with one future by `rows`, given as indices of present candidates.
+    pub fn select(&mut self, rows: &[usize]) {
+        let Self { candidates, batch, terms, value, position, total, known, .. } = self;
+        *candidates = rows.len();
+        batch.window.select(rows);
+        batch.particles.iter_mut().for_each(|particle| particle.rows = 0..rows.len());
+        terms.iter_mut().for_each(|acc| acc.select(rows));
+        for column in [value, position, total, known] {
+            column.resize(rows.len(), 0.0);
         }
     }
 
@@ -108,7 +137,7 @@ impl Rollout {
     }
 
     /// Resets the batch to the start of the plan. In each future, the noise is the same for all candidates.
-    fn reset(&mut self, setup: &Setup, start: &PlanStart, noise: &mut Option<Vec<Vec<f64>>>) {
+    pub fn reset(&mut self, setup: &Setup, start: &PlanStart, noise: &mut Option<Vec<Vec<f64>>>) {
         let Self { futures, batch, terms, .. } = self;
         batch.window.broadcast_from(start.window, start.row);
         batch.key = match futures.noise {

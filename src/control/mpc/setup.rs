@@ -7,7 +7,7 @@ use super::budget::Budget;
 use super::futures::Futures;
 use super::limits::{ControlLimit, Limits, control_limit, plant_limits, total_limit};
 use super::order_up_to::OrderUpTo;
-use super::planner_choice::{has_switched_control, is_differentiable};
+use super::planner_choice::{has_few_values, has_switched_control, is_differentiable};
 use super::residuals::Residuals;
 use super::resolved::{PlannedStockSettings, ResolvedMpc};
 use super::skill_horizon::SkillHorizon;
@@ -90,8 +90,14 @@ impl<'a> Setup<'a> {
         let replan = settings.replan.map_or(1, |r| r.steps(step, 1)).min(horizon);
         // Exact planners plan every step, also if a plan is followed for many steps.
         let most = match planner {
+PlannerSpec::Dp { .. } => MpcSpec::MOST_EXACT_MOVES.min(horizon),
             PlannerSpec::Milp { .. } if !has_switched_control(settings, dynamics) => {
                 MpcSpec::MOST_EXACT_MOVES.min(horizon)
+            }
+            // Orders and other quantities are rounded, which takes less time than a search.
+            PlannerSpec::Milp { .. } if !has_few_values(settings, dynamics) => {
+                let most = (MpcSpec::MOST_ROUNDED / controls.len().max(1)).max(1);
+                MpcSpec::MOST_EXACT_MOVES.min(most).min(horizon)
             }
             PlannerSpec::Milp { .. } => MpcSpec::MOST_STORE_MOVES.min(horizon),
             PlannerSpec::Qp { .. } if !settings.stores.is_empty() => MpcSpec::MOST_STORE_MOVES.min(horizon),

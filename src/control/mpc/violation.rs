@@ -22,6 +22,11 @@ impl ConstraintViolation {
         self.rows.resize(rows, 0.0);
     }
 
+    /// Replaces the rows by `rows`, given as indices of present rows.
+    pub fn select(&mut self, rows: &[usize]) {
+        self.rows = rows.iter().map(|&r| self.rows[r]).collect();
+    }
+
     /// Adds the violations of all limits at a completed step.
     pub fn add(
         &mut self,

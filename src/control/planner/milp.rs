@@ -4,7 +4,9 @@
 //! multiples, an off state, or minimum on-times and off-times have integer variables ([`super::mixed_integer`]).
 //!
 //! 1. Formulate the program ([`super::CostFunction::formulate`]).
-//! 2. If there are integer variables, solve a relaxation with continuous variables, and evaluate rounded solutions.
+//! 2. If there are integer variables, solve a relaxation with continuous variables, and evaluate rounded solutions. If
+//!    the cost of one of them is within `gap` of the lower bound, or if there are many integer variables, improve the
+//!    best of them by small changes, and stop.
 //! 3. Solve the program within `nodes` branch-and-bound nodes to a relative `gap`, starting from the best sequence.
 //! 4. Evaluate the solution in the simulated future, and refine the terms whose relaxation the solution exploits.
 //!    Repeat from step 3 until no terms need to be refined, but at most `ROUNDS` times.
@@ -30,7 +32,13 @@ pub struct Milp {
 }
 
 /// Factors by which relaxed values are multiplied before they are rounded (not tuned).
-const ROUNDING: [f64; 3] = [0.6, 1.0, 1.7];
+const FACTORS: [f64; 3] = [0.6, 1.0, 1.7];
+/// Fractions of a multiple that are added to relaxed sums before they are rounded (not tuned).
+const SHIFTS: [f64; 4] = [-0.4, 0.0, 0.4, 0.499];
+/// Largest number of values with integer variables for which branch and bound is used (not tuned).
+const MOST_SEARCHED: usize = 100;
+/// Largest number of times that a rounded sequence is improved (not tuned).
+const IMPROVEMENTS: usize = 4;
 /// Maximum number of programs per plan (not tuned).
 const ROUNDS: usize = 8;
 /// Largest relative difference between the costs of a solution in the program and in the simulation at which the lower
@@ -54,10 +62,17 @@ impl Planner for Milp {
             return fallback(problem).plan(problem, warm);
         }
         let is_switched = model.has_integers();
-        if let Some(point) = Some(()).filter(|()| is_switched).and_then(|()| model.relaxed()) {
-            let relaxed: Vec<f64> = moves.targets.iter().map(|u| u.value(&point.values)).collect();
-            batch.candidates = rounded(problem, &relaxed);
+        let relaxed = if is_switched { model.relaxed() } else { None };
+        if let Some(point) = &relaxed {
+            let values: Vec<f64> = moves.targets.iter().map(|u| u.value(&point.values)).collect();
+            batch.candidates = rounded(problem, &values);
             batch.score(problem);
+            let is_near = batch.best().cost - point.bound <= self.gap * point.bound.abs();
+            if is_near || moves.integers.iter().filter(|i| i.any()).count() > MOST_SEARCHED {
+                improve(problem, &mut batch);
+                let plan = batch.into_plan(Vec::new());
+                return Plan { bound: Some(point.bound).filter(|b| *b <= plan.cost), ..plan };
+            }
         }
         let (mut bound, mut is_bound) = (f64::NEG_INFINITY, false);
         for _ in 0..ROUNDS {
@@ -93,25 +108,71 @@ impl Planner for Milp {
     }
 }
 
-/// Sequences with allowed values near the optimum `relaxed` of the program without integer variables. In the last
-/// sequence, rounding errors of earlier moves are compensated as soon as possible (sum-up rounding: Sager 2005).
+/// Sequences with allowed values near the optimum `relaxed` of the program without integer variables. In some of the
+/// sequences, rounding errors of earlier moves are compensated as soon as possible (sum-up rounding: Sager 2005).
 fn rounded(problem: &Problem, relaxed: &[f64]) -> Vec<Vec<f64>> {
-    let mut all: Vec<Vec<f64>> = ROUNDING.iter().map(|f| relaxed.iter().map(|u| f * u).collect()).collect();
+    let mut all: Vec<Vec<f64>> = FACTORS.iter().map(|f| relaxed.iter().map(|u| f * u).collect()).collect();
+    all.extend(SHIFTS.map(|shift| summed_up(problem, relaxed, shift)));
+    all
+}
+
+/// Rounds `relaxed` so that the sum of each control over the moves so far is the rounded sum of its relaxed values. The
+/// sums are rounded up if `shift` is near 0.5, and down if it is near −0.5.
+fn summed_up(problem: &Problem, relaxed: &[f64], shift: f64) -> Vec<f64> {
     let mut summed = relaxed.to_vec();
     for c in 0..problem.controls() {
         let constraints = &problem.constraints[c];
+        let unit = constraints.multiple.max(constraints.switching.least);
         let (mut last, mut since, mut owed) = (problem.previous[c], problem.since[c], 0.0);
         for (u, steps) in summed.iter_mut().skip(c).step_by(problem.controls()).zip(&problem.steps) {
             let length = *steps as f64;
             owed += *u * length;
-            *u = constraints.nearest(last, since, owed / length);
+            *u = constraints.nearest(last, since, owed / length + shift * unit);
             owed -= *u * length;
             since = constraints.since(last, since, *u, *steps);
             last = *u;
         }
     }
-    all.push(summed);
-    all
+    summed
+}
+
+/// Improves the best sequence by changes of single values by one multiple, and by moving one multiple to the next or
+/// the previous move.
+fn improve(problem: &mut Problem, batch: &mut CandidateBatch) {
+    let (n, controls) = (problem.len(), problem.controls());
+    for _ in 0..IMPROVEMENTS {
+        if (problem.out_of_time)() {
+            return;
+        }
+        let (best, before) = (batch.best().controls.clone(), batch.best().cost);
+        let mut changes: Vec<Vec<(usize, f64)>> = Vec::new();
+        for i in 0..n {
+            let unit = problem.constraints[i % controls].multiple;
+            if unit > 0.0 {
+                changes.extend([vec![(i, unit)], vec![(i, -unit)]]);
+                if i + controls < n {
+                    let next = i + controls;
+                    changes.extend([vec![(i, unit), (next, -unit)], vec![(i, -unit), (next, unit)]]);
+                }
+            }
+        }
+        let apply = |changes: &[&Vec<(usize, f64)>]| {
+            let mut sequence = best.clone();
+            changes.iter().flat_map(|c| c.iter()).for_each(|(i, change)| sequence[*i] += change);
+            sequence
+        };
+        batch.candidates = changes.iter().map(|c| apply(&[c])).collect();
+        batch.score(problem);
+        let improving: Vec<&Vec<(usize, f64)>> =
+            batch.ranked(n).take_while(|i| batch.costs[*i] < before).map(|i| &changes[i]).collect();
+        if improving.is_empty() {
+            return;
+        }
+        // Several changes often improve the sequence together.
+        let counts = std::iter::successors(Some(2), |n| Some(2 * n)).take_while(|n| *n <= improving.len());
+        batch.candidates = counts.map(|n| apply(&improving[..n])).collect();
+        batch.score(problem);
+    }
 }
 
 /// The planner that is used if the program cannot be formulated or solved.
@@ -135,6 +196,12 @@ struct Integers {
     count: Option<(usize, f64)>,
     /// Variable that is 1 while the control is on, and the value above which the control is on.
     on: Option<(usize, f64)>,
+}
+
+impl Integers {
+    fn any(&self) -> bool {
+        self.count.is_some() || self.on.is_some()
+    }
 }
 
 impl Moves {
@@ -187,27 +254,29 @@ impl Moves {
             None => Form::constant(1.0),
         };
         let before = |k: usize| if k == 0 { Form::constant(f64::from(u8::from(was_on))) } else { on(k - 1) };
+        // Variables that are 1 if the control is switched on in a move.
+        let mut started: Vec<Form> = Vec::with_capacity(problem.moves);
+        let mut stopped: Vec<Form> = Vec::with_capacity(problem.moves);
         for k in 0..problem.moves {
             let must_stay = problem.since[c] + starts[k] < if was_on { run } else { stop };
             if must_stay {
                 let state = f64::from(u8::from(was_on));
                 model.constrain(on(k), Bounds { low: state, high: state });
             }
-            for j in k + 1..problem.moves {
-                let apart = starts[j] - starts[k];
-                if apart >= run.max(stop) {
-                    break;
-                }
-                // Switching on in move k keeps the control on for `run` steps, and switching off keeps it off for
-                // `stop` steps.
-                let switched = Form::sum(&on(k), 1.0, &before(k), -1.0);
-                let difference = Form::sum(&switched, 1.0, &on(j), -1.0);
-                if apart < run {
-                    model.constrain(difference.clone(), Bounds { low: f64::NEG_INFINITY, high: 0.0 });
-                }
-                if apart < stop {
-                    model.constrain(difference, Bounds { low: -1.0, high: f64::INFINITY });
-                }
+            let start = Form::variable(model.variable(Bounds { low: 0.0, high: 1.0 }, false), 1.0);
+            let rise = Form::sum(&on(k), 1.0, &before(k), -1.0);
+            let end = Form::sum(&start, 1.0, &rise, -1.0);
+            model.constrain(end.clone(), Bounds { low: 0.0, high: f64::INFINITY });
+            started.push(start);
+            stopped.push(end);
+            // A control that was switched on within the last `run` steps is on, and a control that was switched off
+            // within the last `stop` steps is off (Rajan & Takriti 2005).
+            for (switched, least, sign) in [(&started, run, -1.0), (&stopped, stop, 1.0)] {
+                let recent = (0..=k).filter(|&j| starts[k] - starts[j] < least.max(1));
+                let mut sum = on(k).scaled(sign);
+                recent.for_each(|j| sum.add(&switched[j], 1.0));
+                let high = if sign < 0.0 { 0.0 } else { 1.0 };
+                model.constrain(sum, Bounds { low: f64::NEG_INFINITY, high });
             }
         }
     }

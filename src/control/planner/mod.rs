@@ -9,6 +9,7 @@
 mod candidates;
 mod cem;
 mod constraints;
+mod dynamic_programming;
 mod gauss_newton;
 mod gradient;
 mod icem;
@@ -28,6 +29,7 @@ mod step;
 
 pub use cem::Cem;
 pub use constraints::ControlConstraints;
+pub use dynamic_programming::DynamicProgramming;
 pub use gauss_newton::GaussNewton;
 pub use gradient::{Gradient, PolishedPlanner};
 pub use icem::Icem;
@@ -36,7 +38,7 @@ pub use mcts::Mcts;
 pub use milp::Milp;
 pub use mixed_integer::{Form, Model};
 pub use mppi::Mppi;
-pub use problem::{CostFunction, Plan, Planner, Problem, TotalLimit};
+pub use problem::{Branches, CostFunction, Plan, Planner, Problem, TotalLimit};
 pub use project::project;
 pub use qp::Qp;
 pub use settings::check_planner;
@@ -83,6 +85,7 @@ pub fn build(spec: &PlannerSpec) -> Box<dyn Planner> {
         PlannerSpec::Gradient { iterations, memory } => {
             Box::new(Gradient { iterations: iterations.value, memory: memory.value })
         }
+        PlannerSpec::Dp { cells } => Box::new(DynamicProgramming { cells: cells.value }),
         PlannerSpec::Milp { nodes, gap } => Box::new(Milp { nodes: nodes.value, gap: gap.value }),
         PlannerSpec::Qp { iterations } => Box::new(Qp { iterations: iterations.value }),
         PlannerSpec::Mcts { population, levels, polish } => {

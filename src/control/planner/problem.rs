@@ -22,6 +22,22 @@ pub trait CostFunction {
     fn formulate(&mut self, _model: &mut Model, _targets: &[Form], _at: &[f64]) -> bool {
         false
     }
+    /// Begins a simulation of partial sequences; `None` if sequences can only be simulated as a whole.
+    fn branches(&mut self) -> Option<Box<dyn Branches + '_>> {
+        None
+    }
+}
+
+/// A simulation of many partial sequences, which begins with one empty sequence and continues move by move.
+pub trait Branches {
+    /// Replaces the sequences: sequence `r` consists of the present sequence `parents[r]` and the move `moves[r]`,
+    /// `[controls]`.
+    fn extend(&mut self, parents: &[usize], moves: &[Vec<f64>]);
+    /// Cost of each sequence up to its last move: `[sequences]`. A cost that cannot be computed is NaN.
+    fn costs(&self) -> &[f64];
+    /// Writes the grid cell of the state after each sequence, `[sequences]`, as hash values. A grid has `cells` cells
+    /// over the range of each signal.
+    fn cells(&self, cells: f64, out: &mut Vec<u64>);
 }
 
 impl<F: FnMut(&[Vec<f64>], &mut Vec<f64>)> CostFunction for F {

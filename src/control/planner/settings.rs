@@ -18,6 +18,7 @@ pub fn check_planner(faults: &mut Faults<'_>, owner: &str, planner: &PlannerSpec
             ranges.within("memory", memory, 1, 100, "6");
         }
         PlannerSpec::Qp { iterations } => ranges.within("iterations", iterations, 1, 1000, "50"),
+        PlannerSpec::Dp { cells } => ranges.within("cells", cells, 2, 100_000, "200"),
         PlannerSpec::Milp { nodes, gap } => {
             ranges.within("nodes", nodes, 1, 1_000_000, "100");
             ranges.within("gap", gap, 0.0, 0.5, "0.001");

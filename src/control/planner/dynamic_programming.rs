@@ -1,0 +1,175 @@
+//! Dynamic programming over sequences of moves, for few switched controls and few states.
+//!
+//! Partial sequences are extended move by move, by every combination of control values. Two partial sequences have the
+//! same future if they have the same number of moves and lead to the same state, so only the cheaper one is continued
+//! (Bellman 1957). States are equal if they are in the same cell of a grid. Sequences are simulated from the true
+//! state, not from the centres of the cells, so all costs are exact, and the grid only determines which sequences are
+//! discarded.
+//!
+//! If more than `MOST_SEQUENCES` sequences are left after a move, the grid is made coarser.
+
+use std::collections::HashMap;
+
+use super::build;
+use super::candidates::{CandidateBatch, empty_plan};
+use super::constraints::ControlConstraints;
+use super::problem::{Plan, Planner, Problem};
+use crate::config::PlannerSpec;
+
+/// Dynamic programming with merged sequences.
+#[derive(Debug, Clone, Copy)]
+pub struct DynamicProgramming {
+    /// Number of grid cells over the range of each state.
+    pub cells: usize,
+}
+
+/// Largest number of sequences that are continued after a move (not tuned).
+const MOST_SEQUENCES: usize = 4000;
+/// Largest number of combinations of control values (not tuned).
+const MOST_COMBINATIONS: f64 = 64.0;
+/// Number of complete sequences whose cost is computed again (not tuned).
+const FINALISTS: usize = 8;
+
+/// A sequence of at least one move.
+#[derive(Clone)]
+struct Step {
+    /// Index of the sequence without its last move among the sequences after the previous move.
+    parent: usize,
+    /// Values of all controls in the last move.
+    values: Vec<f64>,
+    /// Number of steps since each control was switched, at the end of the move.
+    since: Vec<usize>,
+}
+
+impl Planner for DynamicProgramming {
+    fn name(&self) -> &'static str {
+        "dp"
+    }
+
+    fn plan(&self, problem: &mut Problem, warm: Option<&Plan>) -> Plan {
+        if problem.is_empty() {
+            return empty_plan(problem);
+        }
+        let mut batch = CandidateBatch::with_initial(problem, warm);
+        let Some(found) = combinations(problem).and_then(|targets| self.search(problem, &targets)) else {
+            return build(&PlannerSpec::mcts()).plan(problem, warm);
+        };
+        batch.candidates = found;
+        batch.score(problem);
+        batch.into_plan(Vec::new())
+    }
+}
+
+impl DynamicProgramming {
+    /// The complete sequences with the lowest costs; `None` if sequences cannot be simulated move by move.
+    fn search(&self, problem: &mut Problem, targets: &[Vec<f64>]) -> Option<Vec<Vec<f64>>> {
+        let Problem { constraints, steps, previous, since, cost_function, out_of_time, moves, .. } = problem;
+        let mut branches = cost_function.branches()?;
+        let root = Step { parent: 0, values: previous.clone(), since: since.clone() };
+        // The sequences that are continued after each move: `[moves + 1][sequences]`.
+        let mut tree = vec![vec![root]];
+        // Index of each sequence to be continued among the sequences that were simulated last.
+        let mut kept = vec![0];
+        let (mut hashes, mut costs) = (Vec::new(), Vec::new());
+        for length in steps.iter().take(*moves) {
+            if out_of_time() {
+                return None;
+            }
+            let mut children: Vec<Step> = Vec::new();
+            for (parent, step) in tree[tree.len() - 1].iter().enumerate() {
+                let first = children.len();
+                for target in targets {
+                    let child = step.next(parent, target, constraints, *length);
+                    if children[first..].iter().all(|c| c.values != child.values) {
+                        children.push(child);
+                    }
+                }
+            }
+            let parents: Vec<usize> = children.iter().map(|c| kept[c.parent]).collect();
+            let values: Vec<Vec<f64>> = children.iter().map(|c| c.values.clone()).collect();
+            branches.extend(&parents, &values);
+            costs.clear();
+            costs.extend_from_slice(branches.costs());
+            let mut cells = self.cells as f64;
+            kept = loop {
+                branches.cells(cells, &mut hashes);
+                let cheapest = cheapest(&hashes, &costs);
+                if cheapest.len() <= MOST_SEQUENCES || cells < 1.0 {
+                    break cheapest;
+                }
+                cells *= 0.5;
+            };
+            kept.truncate(MOST_SEQUENCES);
+            if kept.is_empty() {
+                return None;
+            }
+            tree.push(kept.iter().map(|&i| children[i].clone()).collect());
+        }
+        let mut order: Vec<usize> = (0..kept.len()).collect();
+        order.sort_by(|a, b| costs[kept[*a]].total_cmp(&costs[kept[*b]]));
+        Some(order.into_iter().take(FINALISTS).map(|i| sequence(&tree, i)).collect())
+    }
+}
+
+/// For each hash, the index of the sequence with the lowest cost, in ascending order. Sequences without a finite cost
+/// are omitted.
+fn cheapest(hashes: &[u64], costs: &[f64]) -> Vec<usize> {
+    let mut best: HashMap<u64, usize> = HashMap::with_capacity(hashes.len());
+    for (i, (hash, cost)) in hashes.iter().zip(costs).enumerate().filter(|(_, (_, c))| c.is_finite()) {
+        let known = best.entry(*hash).or_insert(i);
+        if *cost < costs[*known] {
+            *known = i;
+        }
+    }
+    let mut all: Vec<usize> = best.into_values().collect();
+    all.sort_unstable();
+    all
+}
+
+/// The moves of the sequence with index `last` after the last move.
+fn sequence(tree: &[Vec<Step>], last: usize) -> Vec<f64> {
+    let mut moves: Vec<&[f64]> = Vec::with_capacity(tree.len());
+    let mut at = last;
+    for level in tree.iter().skip(1).rev() {
+        moves.push(&level[at].values);
+        at = level[at].parent;
+    }
+    moves.into_iter().rev().flatten().copied().collect()
+}
+
+/// All combinations of control values; `None` if there are too many, or if a control has more than two values between
+/// which it moves continuously.
+fn combinations(problem: &Problem) -> Option<Vec<Vec<f64>>> {
+    let mut all: Vec<Vec<f64>> = vec![Vec::new()];
+    for c in 0..problem.controls() {
+        let (constraints, bounds) = (&problem.constraints[c], problem.finite_bounds(c));
+        let values: Vec<f64> = if constraints.multiple > 0.0 {
+            let (first, last) = (bounds.low / constraints.multiple, bounds.high / constraints.multiple);
+            let (first, last) = ((first - 1e-9).ceil(), (last + 1e-9).floor());
+            if last - first >= MOST_COMBINATIONS {
+                return None;
+            }
+            (0..=(last - first).max(0.0) as usize).map(|k| (first + k as f64) * constraints.multiple).collect()
+        } else if constraints.switching.least >= bounds.high {
+            vec![0.0, bounds.high]
+        } else {
+            return None;
+        };
+        all = all.iter().flat_map(|head| values.iter().map(move |v| [head.as_slice(), &[*v]].concat())).collect();
+        if all.len() as f64 > MOST_COMBINATIONS {
+            return None;
+        }
+    }
+    Some(all)
+}
+
+impl Step {
+    fn next(&self, parent: usize, target: &[f64], constraints: &[ControlConstraints], steps: usize) -> Self {
+        let each = constraints.iter().zip(target).enumerate().map(|(c, (constraints, target))| {
+            let value = constraints.nearest(self.values[c], self.since[c], *target);
+            (value, constraints.since(self.values[c], self.since[c], value, steps))
+        });
+        let (values, since) = each.unzip();
+        Self { parent, values, since }
+    }
+}
