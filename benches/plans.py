@@ -2,7 +2,9 @@
 
 Every plant has known equations, so that the only differences between the controller and the optimum are the horizon of
 the plans, the forecasts and the planner. The optimum has perfect foresight over the whole run and is computed by
-HiGHS (scipy.optimize.milp).
+HiGHS (scipy.optimize.milp), or by dynamic programming on a fine grid for the heat pump. The rolling optimum is made of
+exact plans with perfect forecasts and the same horizon as those of the controller, one per step, and therefore shows
+what the planner itself loses.
 
 usage: plans.py TWINOPT [NAME ...] [--work FOLDER]
 """
@@ -51,6 +53,7 @@ class Optimum:
         result = milp(self.cost, constraints=limits, integrality=self.integer, bounds=Bounds(self.low, self.high),
                       options={"mip_rel_gap": 1e-4, "time_limit": 60})
         assert result.x is not None, result.message
+        self.solution = result.x
         return result.fun + self.constant
 
 
@@ -120,6 +123,10 @@ class Case:
             x = self.next(x, u, k)
             beyond = max(beyond, low - x, x - high)
         return cost - self.end_value() * (x - self.start(self.state)), beyond
+
+    def rolling(self):
+        """The cost of exact plans with perfect forecasts and the horizon of the controller; None if not computed."""
+        return None
 
     def window(self, name):
         return self.columns[name][self.first:self.first + self.steps]
@@ -401,35 +408,53 @@ starts = 0.1
         return x + (6 * u[0] - 0.15 * (x - self.window("outdoor")[k])) * 0.25 / 4
 
     def stage(self, x, u, last, k):
-        return self.window("price")[k] / 1e3 * 2 * u[0] * 0.25 + 0.1 * max(u[0] - last[0], 0)
+        return self.window("price")[k] / 1e3 * 2 * u[0] * 0.25 + 0.1 * np.maximum(u[0] - last[0], 0)
 
-    def optimum(self):
-        m, x, on = Optimum(), None, []
+    # Modes of the pump: on for 1, 2, 3 or at least 4 steps, off for 1 or at least 2 steps. Each mode allows some values
+    # of the pump, which lead to another mode.
+    allowed = {0: [(1, 1)], 1: [(1, 2)], 2: [(1, 3)], 3: [(1, 3), (0, 4)], 4: [(0, 5)], 5: [(0, 5), (1, 0)]}
+
+    def best(self, x, mode, k, values, grid):
+        """The cheapest (cost, value, mode) at the temperatures `x` in step k, given the `values` of the next step."""
+        options = []
+        for u, after in self.allowed[mode]:
+            y = self.next(x, [u], k)
+            beyond = np.maximum(20 - y, 0) + np.maximum(y - 23, 0)
+            cost = self.stage(x, [u], [float(mode < 4)], k) + np.interp(y, grid, values[after]) + 100 * beyond
+            options.append((cost, u, after))
+        return options
+
+    def plan(self, first, steps, cells):
+        """Values of all temperatures and modes before each step, by dynamic programming."""
+        grid = np.linspace(19.5, 23.5, cells)
+        values = [[-self.end_value() * grid] * 6]
+        for k in range(first + steps - 1, first - 1, -1):
+            costs = [[cost for cost, _, _ in self.best(grid, mode, k, values[-1], grid)] for mode in range(6)]
+            values.append([np.min(c, axis=0) for c in costs])
+        return values[::-1], grid
+
+    def follow(self, horizon, cells):
+        """The cost of a run in which exact plans over `horizon` steps are made in every step."""
         pump = self.columns["pump"]
         since = next(i for i in range(1, 99) if pump[self.first - 1 - i] != pump[self.first - 1])
-        was = pump[self.first - 1]
+        mode = min(since, 4) - 1 if pump[self.first - 1] else 3 + min(since, 2)
+        x, used, values = self.start("temp"), [], None
         for k in range(self.steps):
-            least = 1 if was == 1 and since + k < 4 else 0
-            most = 0 if was == 0 and since + k < 2 else 1
-            u = m.var(least, most, self.window("price")[k] / 1e3 * 0.5, integer=True)
-            start = m.var(0, 1, 0.1)
-            before = [(on[-1], 1)] if on else []
-            m.row([(start, 1), (u, -1)] + before, 0 if on else -was, np.inf)
-            on.append(u)
-            now = m.var(20, 23, -self.end_value() if k + 1 == self.steps else 0)
-            h = 0.25 / 4
-            keep, push = 1 - 0.15 * h, 0.15 * h * self.window("outdoor")[k]
-            m.equal([(now, 1), (u, -6 * h)] + ([(x, -keep)] if x is not None else []),
-                    push + (keep * self.start("temp") if x is None else 0))
-            x = now
-        for k in range(self.steps):
-            before, constant = ([(on[k - 1], -1)], 0) if k else ([], was)
-            for j in range(k + 1, min(k + 4, self.steps)):
-                m.row([(on[k], 1), (on[j], -1)] + before, -np.inf, constant)
-            for j in range(k + 1, min(k + 2, self.steps)):
-                m.row([(on[k], 1), (on[j], -1)] + before, -1 + constant, np.inf)
-        m.constant += self.end_value() * self.start("temp")
-        return m.solve()
+            if values is None or horizon < self.steps:
+                values, grid = self.plan(k, min(horizon, self.steps - k), cells)
+                start = k
+            _, u, mode = min(self.best(x, mode, k, values[k + 1 - start], grid))
+            x = self.next(x, [u], k)
+            used.append(float(u))
+        cost, beyond = self.replay({"pump": np.array(used)})
+        assert beyond < 1e-9
+        return cost
+
+    def optimum(self):
+        return self.follow(self.steps, 4001)
+
+    def rolling(self):
+        return self.follow(96, 801)
 
 
 class Charger(Case):
@@ -588,28 +613,46 @@ class Orders(Case):
             level = level + orders[:, k] - leaving
         return cost, 0.0
 
-    def optimum(self):
+    def plan(self, first, steps, level, past):
+        """The cheapest orders in packs, `[links][steps]`, and their cost."""
         m, levels = Optimum(), [None] * self.links
-        orders = [[m.var(0, 20, integer=True) for _ in range(self.steps)] for _ in range(self.links)]
-        for k in range(self.steps):
+        orders = [[m.var(0, 20, integer=True) for _ in range(steps)] for _ in range(self.links)]
+        for k in range(steps):
             for i in range(self.links):
                 over, under = m.var(0, np.inf, self.holding[i]), m.var(0, np.inf, self.backlog[i])
                 if k == 0:
-                    m.equal([(over, 1), (under, -1)], self.start(f"inv{i}"))
+                    m.equal([(over, 1), (under, -1)], level[i])
                 else:
                     last, terms, known = k - 1, [], 0.0
                     if last >= 2:
                         terms.append((orders[i][last - 2], -5))
                     else:
-                        known += self.columns[f"o{i}"][self.first + last - 2]
+                        known += past[i][last]
                     if i:
                         terms.append((orders[i - 1][last], 5))
                     else:
-                        known -= self.window("demand")[last]
+                        known -= self.window("demand")[first + last]
                     before = levels[i]
                     m.equal([(over, 1), (under, -1), (before[0], -1), (before[1], 1)] + terms, known)
                 levels[i] = (over, under)
-        return m.solve()
+        cost = m.solve()
+        return np.array([[m.solution[v] for v in row] for row in orders]), cost
+
+    def begin(self):
+        return (np.array([self.start(f"inv{i}") for i in range(self.links)]),
+                np.array([self.columns[f"o{i}"][self.first - 2:self.first] for i in range(self.links)]))
+
+    def optimum(self):
+        return self.plan(0, self.steps, *self.begin())[1]
+
+    def rolling(self):
+        (level, past), used = self.begin(), []
+        for k in range(self.steps):
+            orders = 5 * np.round(self.plan(k, min(30, self.steps - k), level, past)[0][:, 0])
+            leaving = np.concatenate([[self.window("demand")[k]], orders[:-1]])
+            level, past = level + past[:, 0] - leaving, np.hstack([past[:, 1:], orders[:, None]])
+            used.append(orders)
+        return self.replay({f"o{i}": row for i, row in enumerate(np.array(used).T)})[0]
 
 
 SUITE = [Battery, Tank, ColdStore, Reservoir, HeatPump, Charger, Chillers, Orders]
@@ -623,8 +666,8 @@ def main():
     parser.add_argument("--extra", default="")
     args = parser.parse_args()
     work = Path(args.work)
-    print("| plant | optimum | baseline | MPC, perfect forecasts | above | MPC, seasonal forecasts | above | planner | ms per step |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("| plant | optimum | rolling optimum | above | baseline | MPC, perfect forecasts | above | MPC, seasonal forecasts | above | planner | ms per step |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
     for kind in SUITE:
         if args.names and kind.name not in args.names:
             continue
@@ -635,7 +678,9 @@ def main():
         real, _, _, _ = case.run(twinopt, work, "", args.extra)
         percent = lambda v: f"{100 * (v[0] / best - 1):.2f} %"
         planner = results["controller"].split("(")[1].split(")")[0]
-        print(f"| {case.name} | {best:.3f} | {baseline[0]:.3f} | {found[0]:.3f} | {percent(found)} "
+        rolling = case.rolling()
+        rolling = "| " if rolling is None else f"{rolling:.3f} | {percent([rolling])}"
+        print(f"| {case.name} | {best:.3f} | {rolling} | {baseline[0]:.3f} | {found[0]:.3f} | {percent(found)} "
               f"| {real[0]:.3f} | {percent(real)} | {planner} | {1e3 * took / case.steps:.0f} |", flush=True)
         print("   ", f"beyond limits {found[1]:.2e} {real[1]:.2e}", *results.get("notes", []), flush=True)
 

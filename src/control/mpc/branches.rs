@@ -73,13 +73,15 @@ impl<'a, 'p> SimulatedBranches<'a, 'p> {
     }
 
     /// Simulates one step in which each control moves to its target in `moves` as fast as its limits allow.
-    fn step(&mut self, moves: &[Vec<f64>]) {
-        let mut values = Vec::with_capacity(moves.len() * self.last.len());
+    fn step(&mut self, moves: &[f64]) {
+        let controls = self.last.len();
+        let mut values = Vec::with_capacity(moves.len());
         for (c, limit) in self.setup.limits.controls.iter().enumerate() {
             // The targets already satisfy their bounds.
             let constraints = ControlConstraints { bounds: Bounds::OPEN, ..limit.constraints };
-            for ((last, since), targets) in self.last[c].iter_mut().zip(&mut self.since[c]).zip(moves) {
-                let now = constraints.nearest(*last, *since, targets[c]);
+            let targets = moves.iter().skip(c).step_by(controls);
+            for ((last, since), target) in self.last[c].iter_mut().zip(&mut self.since[c]).zip(targets) {
+                let now = constraints.nearest(*last, *since, *target);
                 *since = constraints.since(*last, *since, now, 1);
                 *last = now;
             }
@@ -88,13 +90,13 @@ impl<'a, 'p> SimulatedBranches<'a, 'p> {
         self.rollout.advance(self.setup, self.start, self.steps, &values, &mut self.registers);
         let completed = self.rollout.completed(self.setup);
         let (limits, margins) = (&self.setup.limits.plant, self.evaluator.margins());
-        self.violation.add(limits, margins, moves.len(), self.steps, &completed);
+        self.violation.add(limits, margins, moves.len() / controls, self.steps, &completed);
         self.steps += 1;
     }
 }
 
 impl Branches for SimulatedBranches<'_, '_> {
-    fn extend(&mut self, parents: &[usize], moves: &[Vec<f64>]) {
+    fn extend(&mut self, parents: &[usize], moves: &[f64]) {
         self.rollout.select(parents);
         self.violation.select(parents);
         for c in 0..self.last.len() {

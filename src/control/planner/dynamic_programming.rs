@@ -30,14 +30,14 @@ const MOST_COMBINATIONS: f64 = 64.0;
 /// Number of complete sequences whose cost is computed again (not tuned).
 const FINALISTS: usize = 8;
 
-/// A sequence of at least one move.
-#[derive(Clone)]
-struct Step {
-    /// Index of the sequence without its last move among the sequences after the previous move.
-    parent: usize,
-    /// Values of all controls in the last move.
+/// Sequences with the same number of moves.
+#[derive(Default)]
+struct Level {
+    /// For each sequence, the index of the sequence without its last move in the previous level.
+    parents: Vec<usize>,
+    /// Values of all controls in the last move: `[sequences][controls]`.
     values: Vec<f64>,
-    /// Number of steps since each control was switched, at the end of the move.
+    /// Number of steps since each control was switched, at the end of the last move: `[sequences][controls]`.
     since: Vec<usize>,
 }
 
@@ -65,9 +65,9 @@ impl DynamicProgramming {
     fn search(&self, problem: &mut Problem, targets: &[Vec<f64>]) -> Option<Vec<Vec<f64>>> {
         let Problem { constraints, steps, previous, since, cost_function, out_of_time, moves, .. } = problem;
         let mut branches = cost_function.branches()?;
-        let root = Step { parent: 0, values: previous.clone(), since: since.clone() };
-        // The sequences that are continued after each move: `[moves + 1][sequences]`.
-        let mut tree = vec![vec![root]];
+        let controls = previous.len();
+        // The sequences that are continued after each move: `[moves + 1]`.
+        let mut tree = vec![Level { parents: vec![0], values: previous.clone(), since: since.clone() }];
         // Index of each sequence to be continued among the sequences that were simulated last.
         let mut kept = vec![0];
         let (mut hashes, mut costs) = (Vec::new(), Vec::new());
@@ -75,19 +75,9 @@ impl DynamicProgramming {
             if out_of_time() {
                 return None;
             }
-            let mut children: Vec<Step> = Vec::new();
-            for (parent, step) in tree[tree.len() - 1].iter().enumerate() {
-                let first = children.len();
-                for target in targets {
-                    let child = step.next(parent, target, constraints, *length);
-                    if children[first..].iter().all(|c| c.values != child.values) {
-                        children.push(child);
-                    }
-                }
-            }
-            let parents: Vec<usize> = children.iter().map(|c| kept[c.parent]).collect();
-            let values: Vec<Vec<f64>> = children.iter().map(|c| c.values.clone()).collect();
-            branches.extend(&parents, &values);
+            let children = tree[tree.len() - 1].extended(targets, constraints, *length);
+            let parents: Vec<usize> = children.parents.iter().map(|p| kept[*p]).collect();
+            branches.extend(&parents, &children.values);
             costs.clear();
             costs.extend_from_slice(branches.costs());
             let mut cells = self.cells as f64;
@@ -103,11 +93,11 @@ impl DynamicProgramming {
             if kept.is_empty() {
                 return None;
             }
-            tree.push(kept.iter().map(|&i| children[i].clone()).collect());
+            tree.push(children.selected(&kept, controls));
         }
         let mut order: Vec<usize> = (0..kept.len()).collect();
         order.sort_by(|a, b| costs[kept[*a]].total_cmp(&costs[kept[*b]]));
-        Some(order.into_iter().take(FINALISTS).map(|i| sequence(&tree, i)).collect())
+        Some(order.into_iter().take(FINALISTS).map(|i| sequence(&tree, i, controls)).collect())
     }
 }
 
@@ -126,13 +116,13 @@ fn cheapest(hashes: &[u64], costs: &[f64]) -> Vec<usize> {
     all
 }
 
-/// The moves of the sequence with index `last` after the last move.
-fn sequence(tree: &[Vec<Step>], last: usize) -> Vec<f64> {
+/// The moves of the sequence with index `last` in the last level.
+fn sequence(tree: &[Level], last: usize, controls: usize) -> Vec<f64> {
     let mut moves: Vec<&[f64]> = Vec::with_capacity(tree.len());
     let mut at = last;
     for level in tree.iter().skip(1).rev() {
-        moves.push(&level[at].values);
-        at = level[at].parent;
+        moves.push(&level.values[at * controls..(at + 1) * controls]);
+        at = level.parents[at];
     }
     moves.into_iter().rev().flatten().copied().collect()
 }
@@ -163,13 +153,41 @@ fn combinations(problem: &Problem) -> Option<Vec<Vec<f64>>> {
     Some(all)
 }
 
-impl Step {
-    fn next(&self, parent: usize, target: &[f64], constraints: &[ControlConstraints], steps: usize) -> Self {
-        let each = constraints.iter().zip(target).enumerate().map(|(c, (constraints, target))| {
-            let value = constraints.nearest(self.values[c], self.since[c], *target);
-            (value, constraints.since(self.values[c], self.since[c], value, steps))
-        });
-        let (values, since) = each.unzip();
-        Self { parent, values, since }
+impl Level {
+    /// Extends every sequence by every different feasible move near one of the `targets`, `[combinations][controls]`.
+    /// The move lasts `steps` steps.
+    fn extended(&self, targets: &[Vec<f64>], constraints: &[ControlConstraints], steps: usize) -> Self {
+        let (mut children, controls) = (Self::default(), constraints.len());
+        for parent in 0..self.parents.len() {
+            let own = parent * controls..(parent + 1) * controls;
+            let (last, since) = (&self.values[own.clone()], &self.since[own]);
+            let first = children.values.len();
+            for target in targets {
+                let begin = children.values.len();
+                for (c, constraints) in constraints.iter().enumerate() {
+                    let value = constraints.nearest(last[c], since[c], target[c]);
+                    children.values.push(value);
+                    children.since.push(constraints.since(last[c], since[c], value, steps));
+                }
+                let (known, new) = children.values[first..].split_at(begin - first);
+                if known.chunks_exact(controls).any(|values| values == new) {
+                    children.values.truncate(begin);
+                    children.since.truncate(begin);
+                } else {
+                    children.parents.push(parent);
+                }
+            }
+        }
+        children
+    }
+
+    /// The sequences with the indices `rows`.
+    fn selected(&self, rows: &[usize], controls: usize) -> Self {
+        let range = |r: &usize| r * controls..(r + 1) * controls;
+        Self {
+            parents: rows.iter().map(|&r| self.parents[r]).collect(),
+            values: rows.iter().flat_map(|r| &self.values[range(r)]).copied().collect(),
+            since: rows.iter().flat_map(|r| &self.since[range(r)]).copied().collect(),
+        }
     }
 }

@@ -139,12 +139,16 @@ fn summed_up(problem: &Problem, relaxed: &[f64], shift: f64) -> Vec<f64> {
 /// Improves the best sequence by changes of single values by one multiple, and by moving one multiple to the next or
 /// the previous move.
 fn improve(problem: &mut Problem, batch: &mut CandidateBatch) {
-    let (n, controls) = (problem.len(), problem.controls());
+    let (n, controls, mut last) = (problem.len(), problem.controls(), f64::INFINITY);
     for _ in 0..IMPROVEMENTS {
         if (problem.out_of_time)() {
             return;
         }
         let (best, before) = (batch.best().controls.clone(), batch.best().cost);
+        if before >= last {
+            return;
+        }
+        last = before;
         let mut changes: Vec<Vec<(usize, f64)>> = Vec::new();
         for i in 0..n {
             let unit = problem.constraints[i % controls].multiple;
@@ -161,12 +165,15 @@ fn improve(problem: &mut Problem, batch: &mut CandidateBatch) {
             changes.iter().flat_map(|c| c.iter()).for_each(|(i, change)| sequence[*i] += change);
             sequence
         };
+        if changes.is_empty() {
+            return;
+        }
         batch.candidates = changes.iter().map(|c| apply(&[c])).collect();
         batch.score(problem);
         let improving: Vec<&Vec<(usize, f64)>> =
             batch.ranked(n).take_while(|i| batch.costs[*i] < before).map(|i| &changes[i]).collect();
-        if improving.is_empty() {
-            return;
+        if improving.len() < 2 {
+            continue;
         }
         // Several changes often improve the sequence together.
         let counts = std::iter::successors(Some(2), |n| Some(2 * n)).take_while(|n| *n <= improving.len());

@@ -30,9 +30,9 @@ pub trait CostFunction {
 
 /// A simulation of many partial sequences, which begins with one empty sequence and continues move by move.
 pub trait Branches {
-    /// Replaces the sequences: sequence `r` consists of the present sequence `parents[r]` and the move `moves[r]`,
-    /// `[controls]`.
-    fn extend(&mut self, parents: &[usize], moves: &[Vec<f64>]);
+    /// Replaces the sequences: sequence `r` consists of the present sequence `parents[r]` and row `r` of `moves`,
+    /// `[sequences][controls]`.
+    fn extend(&mut self, parents: &[usize], moves: &[f64]);
     /// Cost of each sequence up to its last move: `[sequences]`. A cost that cannot be computed is NaN.
     fn costs(&self) -> &[f64];
     /// Writes the grid cell of the state after each sequence, `[sequences]`, as hash values. A grid has `cells` cells
