@@ -59,6 +59,11 @@ impl Bounds {
         v.max(self.low).min(self.high)
     }
 
+    /// The range without its outermost parts of width `margin`.
+    pub fn narrowed(self, margin: f64) -> Self {
+        Self { low: self.low + margin, high: self.high - margin }
+    }
+
     /// The amount by which `v` lies outside the bounds; zero if `v` is within the bounds.
     pub fn excess(&self, v: f64) -> f64 {
         (v - self.high).max(self.low - v).max(0.0)

@@ -1,5 +1,6 @@
 //! Checks controllers against the scenario, the twin and the log.
 
+use super::exploit;
 use super::foresight;
 use super::plant::Plant;
 use super::signals::season;
@@ -21,6 +22,7 @@ pub(super) fn controller(
     if let ControllerSpec::Mpc(spec) = &at.value {
         mpc(faults, Some(scenario), plant, &owner, spec);
         seasonal_past(faults, scenario, plant, &owner, spec);
+        exploit::unforeseen_prices(faults, plant, &owner, spec, &at.span);
         if let Some(ControllerSettings::Mpc(settings)) = settings {
             foresight::plan(faults, Some(scenario), plant, &owner, spec, &settings);
         }

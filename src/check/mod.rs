@@ -7,6 +7,7 @@
 mod column_unit;
 mod contents;
 mod controller;
+mod exploit;
 mod foresight;
 mod kpi;
 mod log;
@@ -38,6 +39,7 @@ pub fn twin(plant: &Plant<'_>) -> Vec<Fault> {
     kpi::kpis(&mut faults, plant);
     model::model(&mut faults, plant);
     controller::live(&mut faults, plant);
+    exploit::balances(&mut faults, plant);
     faults.into_list()
 }
 

@@ -157,7 +157,11 @@ pub struct MpcSpec {
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub ranks: IndexMap<String, At<u32>>,
     /// Probability with which hard limits and ranked soft limits should be satisfied at each step (chance constraint).
-    /// Limits are tightened according to the spread of simulated futures (default: no tightening).
+    /// Limits are tightened according to the spread of simulated futures. If `confidence` is absent, hard limits are
+    /// not tightened. Soft limits with a rank, or with a price through an `exceedance` KPI, are tightened for learned
+    /// signals by the model's error until the next plan, so that each limit is satisfied with a probability of 0.9. With
+    /// 0.5, no limit is tightened. Plans that simulate several futures have no margin for prices, because the futures
+    /// contain the errors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<At<f64>>,
     /// KPI prices that apply in plans but not in reports: KPI name → price. For example, a price in `terminal` can
@@ -191,6 +195,8 @@ pub struct MpcSpec {
 }
 
 impl MpcSpec {
+    /// Default of `confidence` for soft limits of learned signals (not tuned).
+    pub const CONFIDENCE: f64 = 0.9;
     /// Default of `pessimism`, chosen according to the results of benches/plants.py.
     pub const PESSIMISM: f64 = 1.0;
     /// Default of `particles` (not tuned).

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{At, TimeOfDay, TimeSpan};
+use super::{At, TimeOfDay, TimeSpan, Weekdays};
 
 /// A limit on the total of a control: the sum of its values over the steps of a plan or of a period. For a control that
 /// is 0 or 1, the total is a number of steps.
@@ -27,4 +27,7 @@ pub struct TotalSpec {
     /// End of the daily period, which is on the next day if it is not later than `from`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<At<TimeOfDay>>,
+    /// Days of the week on which the daily period begins, such as `"sat,sun"` (default: every day).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days: Option<At<Weekdays>>,
 }

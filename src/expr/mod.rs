@@ -55,5 +55,4 @@ pub use residual::SCALE_STEP;
 pub(crate) use scope::UntypedSignal;
 pub use scope::{Scope, schema};
 pub use symbolic::{Arithmetic, Curve, Shape};
-#[cfg(test)]
 pub use syntax::Expression;

@@ -80,6 +80,25 @@ impl Expression {
         }
     }
 
+    /// If the value of the expression is limited by `clip`, `min`, `max` or `if`, the texts of the operands that
+    /// determine the value. Limits within limits are resolved. Otherwise the list is empty.
+    pub fn limited_operands(&self) -> Vec<&str> {
+        let (mut found, mut open) = (Vec::new(), vec![self.nodes.len().saturating_sub(1)]);
+        let mut is_limited = false;
+        while let Some(node) = open.pop().and_then(|at| self.nodes.get(at)) {
+            match &node.kind {
+                NodeKind::Call(Function::Clip | Function::Min | Function::Max, operands) => open.extend(operands),
+                NodeKind::Call(Function::If, operands) => open.extend(operands.iter().skip(1)),
+                _ => {
+                    found.extend(self.text.get(node.span.clone()));
+                    continue;
+                }
+            }
+            is_limited = true;
+        }
+        if is_limited { found } else { Vec::new() }
+    }
+
     /// The names of signals and parameters in the expression, in textual order, with their byte ranges.
     #[cfg(test)]
     pub fn names(&self) -> Vec<(&str, Range<usize>)> {

@@ -137,6 +137,11 @@ pub trait Dynamics: Send + Sync {
     fn skill_horizon(&self, _signal: usize) -> Option<usize> {
         None
     }
+    /// Standard deviation of the model's errors when it forecasts a learned signal `steps` steps ahead; 0 if the signal
+    /// is not learned, or if its errors were not measured.
+    fn forecast_error(&self, _signal: usize, _steps: usize) -> f64 {
+        0.0
+    }
     /// The range from the 1st to the 99th percentile of a signal in the training data.
     fn logged_range(&self, signal: usize) -> Bounds;
     /// The minimum and the maximum of a signal in the training data.

@@ -222,6 +222,12 @@ impl Dynamics for Twin {
         self.skill_horizons.get(signal).copied().flatten().filter(|_| !is_known)
     }
 
+    fn forecast_error(&self, signal: usize, steps: usize) -> f64 {
+        let calibration = &self.noise_model.calibration;
+        let scored = calibration.signals.iter().position(|s| *s == signal).filter(|_| self.is_learned(signal));
+        scored.map_or(0.0, |k| calibration.sd_at(k, steps))
+    }
+
     fn logged_range(&self, signal: usize) -> Bounds {
         self.logged_ranges.get(signal).copied().unwrap_or(Bounds::OPEN)
     }

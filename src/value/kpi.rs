@@ -227,6 +227,13 @@ impl Kpi {
         }
     }
 
+    /// Narrows the soft limits of an exceedance by the `margin` of the limited signal.
+    pub fn narrow_limits(&mut self, margin: impl Fn(usize, Bounds) -> f64) {
+        if let Kind::Exceedance(signal, soft) = &mut self.kind {
+            *soft = soft.narrowed(margin(*signal, *soft));
+        }
+    }
+
     /// The rule by which the values in several periods are combined.
     pub fn aggregation(&self) -> Aggregation {
         match &self.kind {

@@ -4,7 +4,9 @@ use super::frame::CompletedFrame;
 use super::periods::PlannedTotal;
 use super::resolved::ResolvedMpc;
 use super::totals::TotalSettings;
+use crate::config::MpcSpec;
 use crate::control::planner::ControlConstraints;
+use crate::rng::normal_quantile;
 use crate::schema::{Bounds, MoveLimit, Role};
 use crate::trajectory::Frame;
 use crate::twin::Dynamics;
@@ -123,6 +125,23 @@ pub(super) fn plant_limits(settings: &ResolvedMpc, dynamics: &dyn Dynamics) -> V
         weight *= factor;
     }
     limits
+}
+
+/// Largest margin of a soft limit as a fraction of the width of the desired range (not tuned).
+const LARGEST_MARGIN: f64 = 0.25;
+
+/// The distance that plans keep from the soft limits of a learned signal, so that the signal satisfies its limits with
+/// the probability `confidence` although the plan does not simulate noise. The distance corresponds to the model's error
+/// `replan` steps ahead, because the next plan reacts to earlier errors.
+pub(super) fn soft_margin(
+    confidence: Option<f64>,
+    dynamics: &dyn Dynamics,
+    signal: usize,
+    soft: Bounds,
+    replan: usize,
+) -> f64 {
+    let quantile = normal_quantile(confidence.unwrap_or(MpcSpec::CONFIDENCE));
+    (quantile * dynamics.forecast_error(signal, replan)).min(LARGEST_MARGIN * (soft.high - soft.low))
 }
 
 /// The hard limit of a signal. Learned states must also stay within their widened logged range, because an unreachable

@@ -3,13 +3,15 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::config::Weekdays;
 use crate::schema::Bounds;
 
 /// A recurring period in local time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Period {
     /// A part of each day, in minutes since midnight. The period ends on the next day if `to` is not later than `from`.
-    Daily { from: u32, to: u32 },
+    /// `days` contains the days of the week on which the period begins.
+    Daily { days: Weekdays, from: u32, to: u32 },
     /// Consecutive periods of this length in milliseconds. Days start at midnight, and weeks start on Monday.
     Every(i64),
 }
@@ -25,7 +27,7 @@ impl Period {
     pub fn ms(self) -> i64 {
         match self {
             Self::Every(ms) => ms,
-            Self::Daily { from, to } => match (i64::from(to) - i64::from(from)).rem_euclid(DAY) {
+            Self::Daily { from, to, .. } => match (i64::from(to) - i64::from(from)).rem_euclid(DAY) {
                 0 => DAY_MS,
                 minutes => minutes * 60_000,
             },
@@ -42,9 +44,12 @@ impl Period {
         let local = if unit > HOUR_MS { (local + unit / 2).div_euclid(unit) * unit } else { local };
         match self {
             Self::Every(ms) => Some((local + SINCE_MONDAY_MS).div_euclid(ms.max(1))),
-            Self::Daily { from, .. } => {
+            Self::Daily { days, from, .. } => {
                 let since = (local - i64::from(from) * 60_000).rem_euclid(DAY_MS);
-                (since < self.ms()).then(|| (local - since).div_euclid(DAY_MS))
+                let day = (local - since).div_euclid(DAY_MS);
+                let weekday = (day + SINCE_MONDAY_MS / DAY_MS).rem_euclid(7);
+                let is_listed = days.days().any(|d| i64::from(d) == weekday);
+                (is_listed && since < self.ms()).then_some(day)
             }
         }
     }
@@ -67,7 +72,8 @@ mod tests {
     #[test]
     fn a_period_may_include_midnight() {
         let zone = TimeZone::get("Europe/Berlin").unwrap();
-        let number = |from, to, text: &str| Period::Daily { from, to }.number(text.parse().unwrap(), 60_000, &zone);
+        let daily = |from, to| Period::Daily { days: Weekdays::EVERY_DAY, from, to };
+        let number = |from, to, text: &str| daily(from, to).number(text.parse().unwrap(), 60_000, &zone);
         // 2024-01-10 is day 19732 since 1970. The offset from UTC is one hour.
         let day = |text| number(17 * 60, 20 * 60, text);
         assert_eq!(
@@ -79,10 +85,18 @@ mod tests {
             ["2024-01-10T20:59:00Z", "2024-01-10T21:00:00Z", "2024-01-11T04:59:00Z", "2024-01-11T05:00:00Z"].map(night),
             [None, Some(19_732), Some(19_732), None]
         );
+        // 2024-01-10 is a Wednesday. A period that begins on Wednesday evening ends on Thursday morning.
+        let wednesday = Period::Daily { days: "wed".parse().unwrap(), from: 22 * 60, to: 6 * 60 };
+        let wednesday = |text: &str| wednesday.number(text.parse().unwrap(), 60_000, &zone);
+        assert_eq!(
+            ["2024-01-10T04:59:00Z", "2024-01-10T21:00:00Z", "2024-01-11T04:59:00Z", "2024-01-11T21:00:00Z"]
+                .map(wednesday),
+            [None, Some(19_732), Some(19_732), None]
+        );
         let whole = |text| number(0, 0, text);
         assert_eq!(["2024-01-10T22:59:00Z", "2024-01-10T23:00:00Z"].map(whole), [Some(19_732), Some(19_733)]);
         assert_eq!(
-            [(0, 0), (60, 120), (120, 60)].map(|(from, to)| Period::Daily { from, to }.ms() / 60_000),
+            [(0, 0), (60, 120), (120, 60)].map(|(from, to)| daily(from, to).ms() / 60_000),
             [1440, 60, 1380]
         );
     }

@@ -202,7 +202,7 @@ fn numbers(faults: &mut Faults<'_>, owner: &str, spec: &MpcSpec) {
     }
     if let Some(at) = &spec.confidence {
         let help =
-            share(**at, 0.5, "confidence", "a typical value is 0.95; without `confidence`, limits are not tightened");
+            share(**at, 0.5, "confidence", "a typical value is 0.95; without `confidence`, only soft limits are tightened");
         range("confidence", at, (0.5..1.0).contains(&at.value), "at least 0.5 and below 1", help);
     }
     if let Some(at) = &spec.pessimism {

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use super::blocks::Blocks;
 use super::budget::Budget;
 use super::futures::Futures;
-use super::limits::{ControlLimit, Limits, control_limit, plant_limits, total_limit};
+use super::limits::{ControlLimit, Limits, PlantLimit, control_limit, plant_limits, soft_margin, total_limit};
 use super::order_up_to::OrderUpTo;
 use super::planner_choice::{has_few_values, has_switched_control, is_differentiable};
 use super::residuals::Residuals;
@@ -80,7 +80,7 @@ impl<'a> Setup<'a> {
         settings: &ResolvedMpc,
         planner: &PlannerSpec,
         dynamics: &'a dyn Dynamics,
-        objective: Objective,
+        mut objective: Objective,
     ) -> Self {
         let controls = settings.controls.clone();
         let step = TimeSpan::from_ms(dynamics.step_ms());
@@ -90,7 +90,7 @@ impl<'a> Setup<'a> {
         let replan = settings.replan.map_or(1, |r| r.steps(step, 1)).min(horizon);
         // Exact planners plan every step, also if a plan is followed for many steps.
         let most = match planner {
-PlannerSpec::Dp { .. } => MpcSpec::MOST_EXACT_MOVES.min(horizon),
+            PlannerSpec::Dp { .. } => MpcSpec::MOST_EXACT_MOVES.min(horizon),
             PlannerSpec::Milp { .. } if !has_switched_control(settings, dynamics) => {
                 MpcSpec::MOST_EXACT_MOVES.min(horizon)
             }
@@ -109,15 +109,26 @@ PlannerSpec::Dp { .. } => MpcSpec::MOST_EXACT_MOVES.min(horizon),
         // If the horizon is shortened, the limits on totals are reduced in proportion.
         let share = horizon as f64 / requested as f64;
         let totals = settings.totals.iter().filter_map(|t| total_limit(t, &controls, share));
-        let limits = Limits {
+        let mut limits = Limits {
             controls: controls.iter().map(|&c| control_limit(dynamics, c, within_log)).collect(),
             plant: plant_limits(settings, dynamics),
             confidence: settings.confidence,
             totals: totals.collect(),
         };
+        let one_future = planner.uses_one_future() && settings.risk.is_none();
+        let particles = settings.particles.unwrap_or(if one_future { 1 } else { MpcSpec::PARTICLES }).max(1);
+        // Several futures already contain the errors of the model, and margins for a given `confidence` are computed
+        // from simulated futures.
+        if particles == 1 {
+            let margin = |signal, soft| soft_margin(settings.confidence, dynamics, signal, soft, replan);
+            objective.terms.iter_mut().for_each(|(kpi, _)| kpi.narrow_limits(margin));
+            let is_soft = |l: &&mut PlantLimit| l.rank > 0 && settings.confidence.is_none();
+            for limit in limits.plant.iter_mut().filter(is_soft) {
+                limit.bounds = limit.bounds.narrowed(margin(limit.signal, limit.bounds));
+            }
+        }
         let switching = controls.iter().map(|&c| signals[c].switching.memory()).max().unwrap_or(0);
         let differentiable = is_differentiable(settings, dynamics);
-        let one_future = planner.uses_one_future() && settings.risk.is_none();
         let mut setup = Self {
             orders: controls.iter().map(|_| None).collect(),
             controls,
@@ -126,7 +137,7 @@ PlannerSpec::Dp { .. } => MpcSpec::MOST_EXACT_MOVES.min(horizon),
             residuals: differentiable.then(|| Residuals::new(&objective, horizon, dynamics)),
             correction: settings.correction.unwrap_or(MpcSpec::CORRECTION),
             sampling: Sampling {
-                particles: settings.particles.unwrap_or(if one_future { 1 } else { MpcSpec::PARTICLES }).max(1),
+                particles,
                 risk: settings.risk,
                 pessimism: pessimism(settings, dynamics),
             },

@@ -1,7 +1,7 @@
 //! Limits on the sum of a control over a plan or over a period.
 
 use super::periods::Period;
-use crate::config::{At, TimeSpan, TotalSpec};
+use crate::config::{At, TimeSpan, TotalSpec, Weekdays};
 use crate::resolve::{Faults, Names};
 use crate::schema::{Bounds, Role};
 
@@ -102,9 +102,18 @@ impl TotalSettings {
 fn period(faults: &mut Faults<'_>, owner: &str, spec: &TotalSpec) -> Option<Option<Period>> {
     let name = &spec.control;
     let (given, missing) = match (&spec.from, &spec.to) {
-        (None, None) => return Some(spec.per.as_ref().map(|per| Period::Every(per.ms()))),
+        (None, None) if spec.days.is_none() => return Some(spec.per.as_ref().map(|per| Period::Every(per.ms()))),
+        (None, None) => {
+            let place = spec.days.as_ref().map_or(0..0, |d| d.span.clone());
+            let message = format!("{owner}: the total of `{}` has `days`, but no daily period", name.value);
+            faults.add("missing-value", &place, message, "add e.g. `from = \"00:00\", to = \"00:00\"` for whole days");
+            return None;
+        }
         (Some(from), Some(to)) => match &spec.per {
-            None => return Some(Some(Period::Daily { from: from.minutes(), to: to.minutes() })),
+            None => {
+                let days = spec.days.as_ref().map_or(Weekdays::EVERY_DAY, |d| d.value);
+                return Some(Some(Period::Daily { days, from: from.minutes(), to: to.minutes() }));
+            }
             Some(per) => {
                 let message = format!("{owner}: the total of `{}` has both `per` and a daily period", name.value);
                 faults.add("out-of-range", &per.span, message, "remove `per`, or remove `from` and `to`");
