@@ -11,8 +11,8 @@ usage: plans.py TWINOPT [NAME ...] [--work FOLDER]
 
 import argparse
 import json
+import resource
 import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
@@ -101,9 +101,10 @@ class Case:
             f"question = '?'\ntwin = 'p'\nstart = {start}\nlength = '{self.steps * self.minutes}min'\nparticles = 1\n"
             f"[case.baseline]\n{self.baseline}\n[case.mpc]\n"
             f"controller.mpc = {{ particles = 1, within_log = false{self.mpc}{forecast}{extra} }}\n")
-        began = time.time()
+        began = resource.getrusage(resource.RUSAGE_CHILDREN)
         p = subprocess.run([twinopt, "run", "scenarios/p", "--quiet"], cwd=root, capture_output=True, text=True)
-        took = time.time() - began
+        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+        took = ended.ru_utime + ended.ru_stime - began.ru_utime - began.ru_stime
         assert p.returncode in (0, 3), p.stdout + p.stderr
         results = json.loads((root / "reports/p/results.json").read_text())
         cases = {c["name"]: c for c in results["scenarios"][0]["cases"]}
@@ -666,7 +667,7 @@ def main():
     parser.add_argument("--extra", default="")
     args = parser.parse_args()
     work = Path(args.work)
-    print("| plant | optimum | rolling optimum | above | baseline | MPC, perfect forecasts | above | MPC, seasonal forecasts | above | planner | ms per step |")
+    print("| plant | optimum | rolling optimum | above | baseline | MPC, perfect forecasts | above | MPC, seasonal forecasts | above | planner | CPU ms per step |")
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     for kind in SUITE:
         if args.names and kind.name not in args.names:

@@ -104,7 +104,8 @@ pub struct MpcSpec {
     /// that are absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tune: Option<At<bool>>,
-    /// Length of the planning horizon (default: the tuned value, else the model's control horizon).
+    /// Length of the planning horizon (default: the tuned value, else the model's control horizon, or longer if moves
+    /// take effect later).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub horizon: Option<At<TimeSpan>>,
     /// Time between two plans, during which the earlier plan is followed (default: the tuned value, else one sample
@@ -178,7 +179,8 @@ pub struct MpcSpec {
     /// Maximum computing time per plan (default: no limit). At the time limit, the best plan found so far is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<At<TimeSpan>>,
-    /// The optimiser. The default planner is `milp` if the plan switches equipment or manages a store and the twin is
+    /// The optimiser. The default planner is `dp` if the controls have few combinations of values and the future depends
+    /// on at most two states, else `milp` if the plan switches equipment or manages a store and the twin is
     /// piecewise linear, else `qp` if the twin is linear and has hard or ranked limits, else `gauss_newton` if the twin
     /// and the controls are differentiable, else `mcts` if every control has few values, else `icem`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -96,20 +96,42 @@ fn persistence(known: &[f64]) -> f64 {
 /// The forecast for a step is the value at the same time in the latest season, plus a correction. The correction is
 /// initially the current value minus the value one season ago, and fades linearly to zero over one season. A missing
 /// value is replaced by the value one season earlier. Without a full season of history, the forecast repeats the last
-/// known value.
+/// known value. The correction is reduced if differences between seasons do not persist, as for random demand, because
+/// it would only add the error of the present value to all forecasts.
 fn seasonal(known: &[f64], season: usize, out: &mut [f64]) {
     let back = |at: usize| (0..=at).rev().step_by(season).map(|k| known[k]).find(|v| v.is_finite());
     let present = known.iter().rposition(|v| v.is_finite());
     let Some((today, before)) = present.and_then(|now| Some((known[now], back(now.checked_sub(season)?)?))) else {
         return out.fill(persistence(known));
     };
-    let now = known.len() - 1;
+    let (now, correction) = (known.len() - 1, correlation_weight(known, season) * (today - before));
     for (h, o) in (1..).zip(out) {
         let seasons = usize::div_ceil(h, season);
         let base = (now + h).checked_sub(seasons * season).and_then(back);
         let fade = (1.0 - h as f64 / season as f64).max(0.0);
-        *o = base.map_or(today, |base| base + (today - before) * fade);
+        *o = base.map_or(today, |base| base + correction * fade);
     }
+}
+
+/// Number of seasonal differences below which they are assumed to persist, and the largest number from which their
+/// correlation is estimated (not tuned).
+const DIFFERENCES: (usize, usize) = (30, 1000);
+/// Correlation of consecutive seasonal differences from which the correction is fully used (not tuned).
+const PERSISTENT: f64 = 0.5;
+
+/// The weight of the correction, from 0 to 1: the correlation between consecutive differences to the previous season,
+/// divided by `PERSISTENT`.
+fn correlation_weight(known: &[f64], season: usize) -> f64 {
+    let first = season.max(known.len().saturating_sub(DIFFERENCES.1)) + 1;
+    let difference = |k: usize| known[k] - known[k - season];
+    let (mut count, mut product, mut square) = (0, 0.0, 0.0);
+    for k in first..known.len() {
+        let (before, now) = (difference(k - 1), difference(k));
+        if before.is_finite() && now.is_finite() {
+            (count, product, square) = (count + 1, product + before * now, square + before * before);
+        }
+    }
+    if count < DIFFERENCES.0 || square <= 0.0 { 1.0 } else { (product / square / PERSISTENT).clamp(0.0, 1.0) }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod documents;
 mod drafts;
 mod environment;
 mod exit_codes;
+mod exploits;
 mod gaps;
 mod help;
 mod import;

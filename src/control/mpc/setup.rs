@@ -105,7 +105,6 @@ impl<'a> Setup<'a> {
         };
         let moves = settings.moves.unwrap_or(most);
         let within_log = settings.within_log();
-        let signals = &dynamics.schema().signals;
         // If the horizon is shortened, the limits on totals are reduced in proportion.
         let share = horizon as f64 / requested as f64;
         let totals = settings.totals.iter().filter_map(|t| total_limit(t, &controls, share));
@@ -127,7 +126,6 @@ impl<'a> Setup<'a> {
                 limit.bounds = limit.bounds.narrowed(margin(limit.signal, limit.bounds));
             }
         }
-        let switching = controls.iter().map(|&c| signals[c].switching.memory()).max().unwrap_or(0);
         let differentiable = is_differentiable(settings, dynamics);
         let mut setup = Self {
             orders: controls.iter().map(|_| None).collect(),
@@ -142,7 +140,7 @@ impl<'a> Setup<'a> {
                 pessimism: pessimism(settings, dynamics),
             },
             // In the window, the newest completed frame has lag 1, and older frames have larger lags.
-            depth: (dynamics.depth() + 1).max(objective.depth() + 2).max(switching + 2),
+            depth: (dynamics.depth() + 1).max(objective.depth() + 2),
             budget: Budget { limit_ms: settings.budget.map(|b| b.ms().unsigned_abs()), clock: None },
             stores: settings.stores.clone(),
             rescoring: false,
@@ -155,11 +153,13 @@ impl<'a> Setup<'a> {
     }
 
     /// Number of frames that a planner needs. This is the number of frames that a rollout reads, or, if larger, the
-    /// number of steps in the longest period with a limit, plus two. A day on which the clock is set back has 25 hours.
+    /// number of steps in the longest minimum on-time or off-time, or in the longest period with a limit, plus two. A day
+    /// on which the clock is set back has 25 hours.
     pub fn history(&self) -> usize {
         let steps = |ms: i64| (ms / self.dynamics.step_ms().max(1)) as usize;
         let longest = self.limits.totals.iter().filter_map(|t| t.period).map(|p| steps(p.ms() + 3_600_000)).max();
-        self.depth.max(longest.map_or(0, |steps| steps + 2))
+        let switching = self.limits.controls.iter().map(|c| c.constraints.switching.memory()).max();
+        self.depth.max(longest.max(switching).map_or(0, |steps| steps + 2))
     }
 
     /// Changes the plans so that they contain the order-up-to level of each order in `settings` instead of the order

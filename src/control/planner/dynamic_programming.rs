@@ -8,8 +8,6 @@
 //!
 //! If more than `MOST_SEQUENCES` sequences are left after a move, the grid is made coarser.
 
-use std::collections::HashMap;
-
 use super::build;
 use super::candidates::{CandidateBatch, empty_plan};
 use super::constraints::ControlConstraints;
@@ -101,19 +99,14 @@ impl DynamicProgramming {
     }
 }
 
-/// For each hash, the index of the sequence with the lowest cost, in ascending order. Sequences without a finite cost
-/// are omitted.
+/// For each hash, the index of the sequence with the lowest cost. Of equal costs, the first is taken. Sequences without
+/// a finite cost are omitted.
 fn cheapest(hashes: &[u64], costs: &[f64]) -> Vec<usize> {
-    let mut best: HashMap<u64, usize> = HashMap::with_capacity(hashes.len());
-    for (i, (hash, cost)) in hashes.iter().zip(costs).enumerate().filter(|(_, (_, c))| c.is_finite()) {
-        let known = best.entry(*hash).or_insert(i);
-        if *cost < costs[*known] {
-            *known = i;
-        }
-    }
-    let mut all: Vec<usize> = best.into_values().collect();
+    let finite = hashes.iter().enumerate().filter(|(i, _)| costs[*i].is_finite());
+    let mut all: Vec<(u64, usize)> = finite.map(|(i, hash)| (*hash, i)).collect();
     all.sort_unstable();
-    all
+    let cell = |same: &[(u64, usize)]| same.iter().map(|s| s.1).reduce(|a, b| if costs[b] < costs[a] { b } else { a });
+    all.chunk_by(|a, b| a.0 == b.0).filter_map(cell).collect()
 }
 
 /// The moves of the sequence with index `last` in the last level.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use twinopt::control::planner::{CostFunction, Form, Model, Planner};
+use twinopt::control::planner::{Branches, CostFunction, Form, Model, Planner};
 use twinopt::expr::Curve;
 use twinopt::rng::Key;
 use twinopt::schema::{Bounds, Switching};
@@ -85,6 +85,113 @@ impl CostFunction for Store {
         }
         true
     }
+
+    fn branches(&mut self) -> Option<Box<dyn Branches + '_>> {
+        Some(Box::new(StoreBranches { store: self, step: 0, states: vec![self.start], costs: vec![0.0] }))
+    }
+}
+
+/// Partial sequences of a [`Store`], with the state and the cost after the last move.
+struct StoreBranches<'a> {
+    store: &'a Store,
+    step: usize,
+    states: Vec<f64>,
+    costs: Vec<f64>,
+}
+
+impl Branches for StoreBranches<'_> {
+    fn extend(&mut self, parents: &[usize], moves: &[f64]) {
+        let Store { decay, cooling, penalty, warming, prices, .. } = self.store;
+        let next = |(p, u): (&usize, &f64)| decay * self.states[*p] + warming[self.step] - cooling * u;
+        let states: Vec<f64> = parents.iter().zip(moves).map(next).collect();
+        let cost = |((p, u), x): ((&usize, &f64), &f64)| {
+            self.costs[*p] + prices[self.step] * u + penalty * (x - 1.0).max(0.0).powi(2)
+        };
+        self.costs = parents.iter().zip(moves).zip(&states).map(cost).collect();
+        self.states = states;
+        self.step += 1;
+    }
+
+    fn costs(&self) -> &[f64] {
+        &self.costs
+    }
+
+    fn cells(&self, cells: f64, out: &mut Vec<u64>) {
+        out.clear();
+        out.extend(self.states.iter().map(|x| (x / 3.0 * cells).round() as i64 as u64));
+    }
+}
+
+/// Switching times of a problem, with the state of the control at the start.
+#[derive(Clone, Copy)]
+struct Times {
+    run: usize,
+    stop: usize,
+    since: usize,
+}
+
+impl Times {
+    fn draw(seed: u64) -> Self {
+        let key = Key::new(seed).fold(9);
+        Self { run: 1 + key.below(0, 4), stop: 1 + key.below(1, 4), since: 1 + key.below(2, 4) }
+    }
+
+    fn allow(self, mask: u32, moves: usize) -> bool {
+        let (mut last, mut since) = (1, self.since);
+        (0..moves).all(|k| {
+            let on = mask >> k & 1;
+            let is_allowed = on == last || since >= if last == 1 { self.run } else { self.stop };
+            since = if on == last { since + 1 } else { 1 };
+            last = on;
+            is_allowed
+        })
+    }
+}
+
+/// The lowest cost of all sequences that satisfy the minimum times, and the cost of the plan of `name`.
+fn with_minimum_times(store: &mut Store, name: &str, times: Times) -> (f64, f64) {
+    let moves = store.warming.len();
+    let sequence = |mask: u32| (0..moves).map(|k| f64::from(mask >> k & 1)).collect::<Vec<f64>>();
+    let feasible = (0..1u32 << moves).filter(|mask| times.allow(*mask, moves));
+    let optimum = feasible.map(|mask| store.cost(&sequence(mask))).fold(f64::INFINITY, f64::min);
+    let mut problem = problem(moves, 1, store);
+    problem.constraints[0].bounds = Bounds { low: 0.0, high: 1.0 };
+    problem.constraints[0].switching = Switching { least: 1.0, run: times.run, stop: times.stop };
+    (problem.previous, problem.since) = (vec![1.0], vec![times.since]);
+    (optimum, planner(name).plan(&mut problem, None).cost)
+}
+
+/// Every combination of values is tried from every state, so only the width of the cells separates the plan from the
+/// optimum.
+#[test]
+fn dynamic_programming_finds_the_optimum() {
+    for seed in 0..20 {
+        let mut store = Store::new(100 + seed, 12);
+        let optimum = store.optimum();
+        let found = store.plan(planner("dp = { cells = 2000 }").as_ref(), seed);
+        assert!((found - optimum).abs() <= 1e-9 * optimum, "seed {seed}: {found} instead of {optimum}");
+        let coarse = store.plan(planner("dp = {}").as_ref(), seed);
+        assert!(coarse <= 1.005 * optimum, "seed {seed}: {coarse} instead of {optimum}");
+        let times = Times::draw(seed);
+        let (optimum, found) = with_minimum_times(&mut Store::new(300 + seed, 12), "dp = { cells = 2000 }", times);
+        assert!((found - optimum).abs() <= 1e-9 * optimum, "seed {seed}: {found} instead of {optimum}");
+    }
+}
+
+/// Minimum times leave fewer sequences, and the budget is a quarter of those.
+#[test]
+fn a_tree_search_with_minimum_times_is_near_the_optimum_and_never_worse_than_random_shooting() {
+    let moves = 12;
+    for seed in 0..20 {
+        let times = Times::draw(seed);
+        let budget = (0..1u32 << moves).filter(|mask| times.allow(*mask, moves)).count().div_ceil(4);
+        let [(optimum, found), (_, shot)] = ["mcts", "random_shooting"].map(|name| {
+            let name = format!("{name} = {{ population = {budget} }}");
+            with_minimum_times(&mut Store::new(300 + seed, moves), &name, times)
+        });
+        assert!(found <= 1.02 * optimum, "seed {seed}: {found} instead of {optimum}");
+        assert!(found <= shot, "seed {seed}: {found}, but random shooting found {shot}");
+    }
 }
 
 #[test]
@@ -143,28 +250,9 @@ fn a_mixed_integer_program_finds_the_optimum_and_proves_it() {
 #[test]
 fn minimum_times_are_planned_exactly() {
     for (seed, run, stop, since) in [(1, 3, 2, 1), (2, 2, 3, 9), (3, 4, 1, 2), (4, 1, 4, 1), (5, 3, 3, 3)] {
-        let moves = 10;
-        let mut store = Store::new(200 + seed, moves);
-        let switching = Switching { least: 1.0, run, stop };
-        let feasible = |mask: u32| {
-            let (mut last, mut since) = (1, since);
-            (0..moves).all(|k| {
-                let on = mask >> k & 1;
-                let is_allowed = on == last || since >= if last == 1 { run } else { stop };
-                since = if on == last { since + 1 } else { 1 };
-                last = on;
-                is_allowed
-            })
-        };
-        let sequence = |mask: u32| (0..moves).map(|k| f64::from(mask >> k & 1)).collect::<Vec<f64>>();
-        let costs = (0..1u32 << moves).filter(|mask| feasible(*mask)).map(|mask| store.cost(&sequence(mask)));
-        let optimum = costs.fold(f64::INFINITY, f64::min);
-        let mut problem = problem(moves, 1, &mut store);
-        problem.constraints[0].bounds = Bounds { low: 0.0, high: 1.0 };
-        problem.constraints[0].switching = switching;
-        (problem.previous, problem.since) = (vec![1.0], vec![since]);
-        let plan = planner("milp = { gap = 1e-6 }").plan(&mut problem, None);
-        assert!((plan.cost - optimum).abs() <= 1e-4 * optimum, "seed {seed}: {} instead of {optimum}", plan.cost);
+        let mut store = Store::new(200 + seed, 10);
+        let (optimum, found) = with_minimum_times(&mut store, "milp = { gap = 1e-6 }", Times { run, stop, since });
+        assert!((found - optimum).abs() <= 1e-4 * optimum, "seed {seed}: {found} instead of {optimum}");
     }
 }
 

@@ -43,6 +43,24 @@ fn the_seasonal_forecast_adds_a_decaying_difference() {
 }
 
 #[test]
+fn the_difference_is_added_only_if_differences_persist() {
+    // Independent values: the forecast repeats the values of the last season. The key makes them look random.
+    let key = crate::rng::Key::new(3);
+    let random: Vec<f64> = (0..700).map(|k| (20.0 * key.uniform(k)).floor()).collect();
+    let f = forecast(random.clone(), 699, seasonal_of(7));
+    for (found, last) in forecast_values(&f, 0, 6).iter().zip(&random[693..]) {
+        assert!((found - last).abs() <= 0.2 * (random[699] - random[692]).abs(), "{found} instead of {last}");
+    }
+    // A level that changes once a month persists, so the difference is added as before.
+    let level = |k: usize| 10.0 * (k / 240) as f64 + (k % 24) as f64;
+    let f = forecast((0..700).map(level).collect(), 485, seasonal_of(24));
+    let expected = (1..=6).map(|h| level(485 + h - 24) + 10.0 * (1.0 - h as f64 / 24.0));
+    for (found, expected) in forecast_values(&f, 0, 6).iter().zip(expected) {
+        assert!((found - expected).abs() < 1e-9, "{found} instead of {expected}");
+    }
+}
+
+#[test]
 fn the_perfect_forecast_is_the_future_and_then_holds_the_last_value() {
     let f = forecast(vec![1.0, 2.0, 3.0, f64::NAN, 5.0], 0, ForecastSpec::Perfect);
     assert_eq!(forecast_values(&f, 1, 5), [3.0, 3.0, 5.0, 5.0, 5.0]);

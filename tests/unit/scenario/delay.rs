@@ -117,3 +117,34 @@ fn a_store_is_unpriced_if_it_matters_only_through_limits() {
     // A state is not a store if its next value does not depend on its present value.
     assert!(stores("{ name = 'x', role = 'state', hard = [0, 10], next = 'u' }", "price * u", &open).is_empty());
 }
+
+#[test]
+fn lead_times_add_up_along_a_supply_chain() {
+    let lead = |signals: &str| {
+        let (_, schema, compiled) = twin(signals, "");
+        compiled.total_lead(&ResolvedMpc { controls: schema.with_role(Role::Control), ..ResolvedMpc::default() })
+    };
+    let stage = |i: usize, lag: usize, demand: &str| {
+        format!(
+            "{{ name = 'inv{i}', role = 'state', next = 'inv{i} + lag(o{i}, {lag}) - {demand}' }},\n\
+             {{ name = 'o{i}', role = 'control' }},\n"
+        )
+    };
+    let demand = "{ name = 'demand', role = 'disturbance' },\n";
+    // A lead time of n steps in the equation means that an order changes the stock n + 1 steps later.
+    assert_eq!(lead(&format!("{demand}{}", stage(0, 4, "demand"))), 5);
+    let chain = format!("{demand}{}{}{}", stage(0, 2, "demand"), stage(1, 5, "o0"), stage(2, 1, "o1"));
+    assert_eq!(lead(&chain), 3 + 6 + 2);
+    // Two shops order from one warehouse: the longer way counts. Derived signals are replaced by their expressions.
+    let network = format!(
+        "{demand}{}{}{{ name = 'both', role = 'derived', expr = 'o0 + o1' }},\n{}",
+        stage(0, 2, "demand"),
+        stage(1, 6, "demand"),
+        stage(2, 9, "both")
+    );
+    assert_eq!(lead(&network), 7 + 10);
+    // Charging and discharging a battery have no lead time.
+    let battery = "{ name = 'soc', role = 'state', next = 'soc + charge - discharge' },\n\
+        { name = 'charge', role = 'control' },\n{ name = 'discharge', role = 'control' },\n";
+    assert_eq!(lead(battery), 1);
+}
