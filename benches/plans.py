@@ -649,7 +649,7 @@ class Orders(Case):
     def rolling(self):
         (level, past), used = self.begin(), []
         for k in range(self.steps):
-            orders = 5 * np.round(self.plan(k, min(30, self.steps - k), level, past)[0][:, 0])
+            orders = 5 * np.round(self.plan(k, min(33, self.steps - k), level, past)[0][:, 0])
             leaving = np.concatenate([[self.window("demand")[k]], orders[:-1]])
             level, past = level + past[:, 0] - leaving, np.hstack([past[:, 1:], orders[:, None]])
             used.append(orders)

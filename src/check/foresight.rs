@@ -27,6 +27,17 @@ pub(super) fn plan(
     {
         faults.warn("too-short", &horizon.span, format!("{owner}: {text}"), delay.help(step));
     }
+    if let Some(chain) = compiled(scenario, plant).map(|c| c.chain(settings)).filter(|c| c.exceeds(steps)) {
+        let span = |steps: usize| TimeSpan::from_steps(steps, step.ms());
+        let message = format!(
+            "{owner}: a plan of {} is not longer than the lead times of the supply chain, which add up to {}, so orders \
+             at the end of the chain have no benefit within the plan",
+            horizon.value,
+            span(chain.total)
+        );
+        let help = format!("use a longer horizon, like `horizon = \"{}\"`", span(chain.horizon()));
+        faults.warn("too-short", &horizon.span, message, help);
+    }
     for signal in settings.controls.iter().map(|&c| &plant.schema.signals[c]).filter(|s| is_switched(s)) {
         let (name, shortest) = (&signal.name, signal.switching.run.max(signal.switching.stop).max(1));
         let span = |steps: usize| TimeSpan::from_steps(steps, step.ms());
@@ -78,10 +89,14 @@ pub(super) fn model_horizon(faults: &mut Faults<'_>, plant: &Plant<'_>, settings
 /// The longest delay of the planned controls, given the parameters of the scenario.
 fn delay(scenario: Option<&ScenarioSpec>, plant: &Plant<'_>, settings: &ResolvedMpc) -> Option<Delay> {
     let schema = expr::schema(plant.spec()).ok()?;
+    compiled(scenario, plant)?.delays(&schema, &plant.spec().model, &[], settings).first().copied()
+}
+
+/// The equations, given the parameters of the scenario.
+fn compiled(scenario: Option<&ScenarioSpec>, plant: &Plant<'_>) -> Option<Compiled> {
+    let schema = expr::schema(plant.spec()).ok()?;
     let unchanged = IndexMap::new();
-    let changes = scenario.map_or(&unchanged, |s| &s.parameter);
-    let compiled = Compiled::new(plant.file, &schema, changes).ok()?;
-    compiled.delays(&schema, &plant.spec().model, &[], settings).first().copied()
+    Compiled::new(plant.file, &schema, scenario.map_or(&unchanged, |s| &s.parameter)).ok()
 }
 
 /// Whether a control is switched on and off, or has at most two possible values.

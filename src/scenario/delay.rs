@@ -32,6 +32,29 @@ pub struct Delay {
     pub steps: usize,
 }
 
+/// The lead times of a supply chain, in steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SupplyChain {
+    /// Sum of the lead times of all stages.
+    pub total: usize,
+    /// Lead time of the slowest stage.
+    pub longest: usize,
+}
+
+impl SupplyChain {
+    /// Number of steps that a plan should cover, so that several orders at the end of the chain have an effect at its
+    /// beginning.
+    pub fn horizon(&self) -> usize {
+        self.total + self.longest
+    }
+
+    /// Whether no order at the end of the chain has an effect at its beginning within a plan of `horizon` steps. A
+    /// single stage is not a chain.
+    pub fn exceeds(&self, horizon: usize) -> bool {
+        self.total > self.longest && self.total >= horizon
+    }
+}
+
 /// Whether the moves of a plan take effect before the plan ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sight {
@@ -146,10 +169,10 @@ impl Compiled {
         list
     }
 
-    /// Number of steps that demand at one end of a supply chain takes to reach the last order of the chain, if each
-    /// stage orders when its own stock needs it: the largest sum of lead times. The known balance of a stock reads the
-    /// order that replenishes it with a longer lag than the orders that it serves.
-    pub fn total_lead(&self, settings: &ResolvedMpc) -> usize {
+    /// The lead times of the longest supply chain. Each stage orders when its own stock needs it, so an order at the end
+    /// of the chain can satisfy the demand at its beginning only after the sum of the lead times. The known balance of a
+    /// stock reads the order that replenishes it with a longer lag than the orders that it serves.
+    pub fn chain(&self, settings: &ResolvedMpc) -> SupplyChain {
         let planned = |s: usize| settings.controls.contains(&s);
         let mut links: Vec<(usize, usize, usize)> = Vec::new();
         for balance in self.equations.next.iter().filter(|n| n.program.reads.contains(&(n.signal, 0))) {
@@ -171,7 +194,8 @@ impl Compiled {
                 *own = (*own).max(lead + later);
             }
         }
-        leads.into_values().max().unwrap_or(0)
+        let total = leads.into_values().max().unwrap_or(0);
+        SupplyChain { total, longest: links.iter().map(|l| l.2).max().unwrap_or(0) }
     }
 
     /// Columns of the states that act as stores and whose content at the end of a plan has no price. A store is a known

@@ -79,7 +79,7 @@ impl Plant {
             Some(replan) => self.steps(replan),
             None => applicable.map_or(1, |s| s.replan),
         };
-        let least = self.delay(&settings, compiled).map_or(0, |d| d.horizon()).max(compiled.total_lead(&settings));
+        let least = self.delay(&settings, compiled).map_or(0, |d| d.horizon()).max(compiled.chain(&settings).horizon());
         let steps = applicable.map_or(self.card.horizon.max(least), |s| s.horizon).max(replan);
         let mut stores = compiled.unpriced_stores(&self.schema, &self.spec.value.model, &settings);
         let horizon = settings.horizon.map_or(steps, |h| self.steps(h));

@@ -376,8 +376,15 @@ fn orders_of_a_chain_follow_the_demand_through_all_stages() {
     let results = run(&project(&columns, &twin, scenario));
     let controller = case(&results, "mpc")["controller"].as_str().unwrap();
     // Each stage needs three steps from an order to the stock.
-    assert!(controller.contains("horizon 15h"), "{controller}");
+    assert!(controller.contains("horizon 18h"), "{controller}");
     let (found, baseline) = (kpi(&results, "mpc", "cost"), kpi(&results, "baseline", "cost"));
+    // A plan that is shorter than the chain would never order at its end.
+    for (horizon, is_reported) in [("15h", true), ("16h", false)] {
+        let short = scenario.replace("particles = 1", &format!("particles = 1, horizon = '{horizon}'"));
+        let ended = project(&columns, &twin, &short).run(&["check"]);
+        let told = (ended.stdout + &ended.stderr).contains("lead times of the supply chain, which add up to 15h");
+        assert_eq!(told, is_reported, "{horizon}");
+    }
     // The stock of the first stage alone cannot be below the remainder of a pack: 2 pieces on average. At the start, the
     // stages use up what they have, about 40 pieces each for a few steps.
     println!("chain: {found}, baseline {baseline}");

@@ -122,7 +122,7 @@ fn a_store_is_unpriced_if_it_matters_only_through_limits() {
 fn lead_times_add_up_along_a_supply_chain() {
     let lead = |signals: &str| {
         let (_, schema, compiled) = twin(signals, "");
-        compiled.total_lead(&ResolvedMpc { controls: schema.with_role(Role::Control), ..ResolvedMpc::default() })
+        compiled.chain(&ResolvedMpc { controls: schema.with_role(Role::Control), ..ResolvedMpc::default() })
     };
     let stage = |i: usize, lag: usize, demand: &str| {
         format!(
@@ -132,9 +132,12 @@ fn lead_times_add_up_along_a_supply_chain() {
     };
     let demand = "{ name = 'demand', role = 'disturbance' },\n";
     // A lead time of n steps in the equation means that an order changes the stock n + 1 steps later.
-    assert_eq!(lead(&format!("{demand}{}", stage(0, 4, "demand"))), 5);
+    let single = lead(&format!("{demand}{}", stage(0, 4, "demand")));
+    assert_eq!((single.total, single.horizon(), single.exceeds(5)), (5, 10, false));
     let chain = format!("{demand}{}{}{}", stage(0, 2, "demand"), stage(1, 5, "o0"), stage(2, 1, "o1"));
-    assert_eq!(lead(&chain), 3 + 6 + 2);
+    let chain = lead(&chain);
+    assert_eq!((chain.total, chain.longest, chain.horizon()), (3 + 6 + 2, 6, 17));
+    assert!(chain.exceeds(11) && !chain.exceeds(12));
     // Two shops order from one warehouse: the longer way counts. Derived signals are replaced by their expressions.
     let network = format!(
         "{demand}{}{}{{ name = 'both', role = 'derived', expr = 'o0 + o1' }},\n{}",
@@ -142,9 +145,9 @@ fn lead_times_add_up_along_a_supply_chain() {
         stage(1, 6, "demand"),
         stage(2, 9, "both")
     );
-    assert_eq!(lead(&network), 7 + 10);
+    assert_eq!((lead(&network).total, lead(&network).longest), (7 + 10, 10));
     // Charging and discharging a battery have no lead time.
     let battery = "{ name = 'soc', role = 'state', next = 'soc + charge - discharge' },\n\
         { name = 'charge', role = 'control' },\n{ name = 'discharge', role = 'control' },\n";
-    assert_eq!(lead(battery), 1);
+    assert_eq!((lead(battery).total, lead(battery).exceeds(1)), (1, false));
 }
