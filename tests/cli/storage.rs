@@ -273,7 +273,13 @@ fn an_on_off_heat_pump_is_near_the_optimum() {
     let mut columns: Columns = ["temp", "pump", "outdoor", "price"].map(|name| (name, Vec::new())).to_vec();
     let (mut temp, mut pump, mut since) = (21.5, 0.0, 9);
     for k in 0..ROWS {
-        let wanted = if temp < 20.9 + 0.3 * scatter(k, 1) { 1.0 } else if temp > 22.0 { 0.0 } else { pump };
+        let wanted = if temp < 20.9 + 0.3 * scatter(k, 1) {
+            1.0
+        } else if temp > 22.0 {
+            0.0
+        } else {
+            pump
+        };
         let is_free = since >= if pump > 0.0 { 3 } else { 2 };
         let value = if is_free { wanted } else { pump };
         since = if value == pump { since + 1 } else { 1 };
@@ -372,7 +378,8 @@ fn orders_of_a_chain_follow_the_demand_through_all_stages() {
          [kpi]\ncost = {{ sum = '{}' }}\n[objective]\ncost = 1.0\n",
         cost.join(" + ")
     );
-    let scenario = "length = '120h'\n[case.baseline]\ncontroller.replay = {}\n[case.mpc]\ncontroller.mpc = { particles = 1 }\n";
+    let scenario =
+        "length = '120h'\n[case.baseline]\ncontroller.replay = {}\n[case.mpc]\ncontroller.mpc = { particles = 1 }\n";
     let results = run(&project(&columns, &twin, scenario));
     let controller = case(&results, "mpc")["controller"].as_str().unwrap();
     // Each stage needs three steps from an order to the stock.

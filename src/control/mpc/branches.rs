@@ -57,7 +57,10 @@ impl<'a, 'p> SimulatedBranches<'a, 'p> {
         let mut violation = ConstraintViolation::default();
         violation.reset(1);
         Some(Self {
-            memory: memory(setup.dynamics.map()?, &setup.controls, &setup.objective).into_iter().map(remembered).collect(),
+            memory: memory(setup.dynamics.map()?, &setup.controls, &setup.objective)
+                .into_iter()
+                .map(remembered)
+                .collect(),
             last: start.previous.iter().map(|v| vec![*v]).collect(),
             since: start.since.iter().map(|s| vec![*s]).collect(),
             setup,
@@ -112,7 +115,9 @@ impl Branches for SimulatedBranches<'_, '_> {
         let share = self.steps as f64 / self.setup.horizon.steps() as f64;
         let is_complete = self.steps == self.setup.horizon.steps();
         let included = |(kpi, price): &(Kpi, f64)| *price != 0.0 && (is_complete || !kpi.is_terminal());
-        for ((kpi, price), acc) in self.setup.objective.terms.iter().zip(terms.iter()).filter(|(term, _)| included(term)) {
+        for ((kpi, price), acc) in
+            self.setup.objective.terms.iter().zip(terms.iter()).filter(|(term, _)| included(term))
+        {
             kpi.value(acc, value);
             if value.iter().all(|v| v.is_nan()) {
                 continue;

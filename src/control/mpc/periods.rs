@@ -95,10 +95,7 @@ mod tests {
         );
         let whole = |text| number(0, 0, text);
         assert_eq!(["2024-01-10T22:59:00Z", "2024-01-10T23:00:00Z"].map(whole), [Some(19_732), Some(19_733)]);
-        assert_eq!(
-            [(0, 0), (60, 120), (120, 60)].map(|(from, to)| daily(from, to).ms() / 60_000),
-            [1440, 60, 1380]
-        );
+        assert_eq!([(0, 0), (60, 120), (120, 60)].map(|(from, to)| daily(from, to).ms() / 60_000), [1440, 60, 1380]);
     }
 
     #[test]

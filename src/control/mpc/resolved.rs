@@ -201,8 +201,12 @@ fn numbers(faults: &mut Faults<'_>, owner: &str, spec: &MpcSpec) {
         range("risk", at, at.value > 0.0 && at.value < 1.0, "between 0 and 1", help);
     }
     if let Some(at) = &spec.confidence {
-        let help =
-            share(**at, 0.5, "confidence", "a typical value is 0.95; without `confidence`, only soft limits are tightened");
+        let help = share(
+            **at,
+            0.5,
+            "confidence",
+            "a typical value is 0.95; without `confidence`, only soft limits are tightened",
+        );
         range("confidence", at, (0.5..1.0).contains(&at.value), "at least 0.5 and below 1", help);
     }
     if let Some(at) = &spec.pessimism {

@@ -72,14 +72,7 @@ impl Rollout {
     }
 
     /// Simulates step `h` with the controls `values`, `[controls][candidates]`.
-    pub fn advance(
-        &mut self,
-        setup: &Setup,
-        start: &PlanStart,
-        h: usize,
-        values: &[f64],
-        registers: &mut Registers,
-    ) {
+    pub fn advance(&mut self, setup: &Setup, start: &PlanStart, h: usize, values: &[f64], registers: &mut Registers) {
         let Self { candidates, batch, terms, value, position, .. } = self;
         let (n, dynamics) = (*candidates, setup.dynamics);
         if h > 0 {

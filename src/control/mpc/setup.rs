@@ -134,11 +134,7 @@ impl<'a> Setup<'a> {
             horizon: Horizon { blocks: Blocks::new(horizon, replan, moves), replan, skill },
             residuals: differentiable.then(|| Residuals::new(&objective, horizon, dynamics)),
             correction: settings.correction.unwrap_or(MpcSpec::CORRECTION),
-            sampling: Sampling {
-                particles,
-                risk: settings.risk,
-                pessimism: pessimism(settings, dynamics),
-            },
+            sampling: Sampling { particles, risk: settings.risk, pessimism: pessimism(settings, dynamics) },
             // In the window, the newest completed frame has lag 1, and older frames have larger lags.
             depth: (dynamics.depth() + 1).max(objective.depth() + 2),
             budget: Budget { limit_ms: settings.budget.map(|b| b.ms().unsigned_abs()), clock: None },
