@@ -608,7 +608,8 @@ fn advice_states_the_move_its_benefit_and_when_to_undo_the_move() {
     assert!(number(&advice["objective_change"]) <= 0.0, "a plan is never worse than holding the controls: {advice:#}");
     assert!(number(&advice["undo"][0]["low"]) < number(&advice["undo"][0]["high"]));
     assert!(
-        heat["alone"]["change"].is_number() && heat["reason"].as_str().unwrap().contains("moving this control changes")
+        heat["alone"]["change"].is_number()
+            && heat["reason"].as_str().unwrap().contains("the planned moves of this control change")
     );
     assert_eq!(advice["from"], "2024-03-03T12:00:00Z", "the advice must apply to the step after the newest row");
 }

@@ -6,6 +6,9 @@ use crate::resolve::Faults;
 use crate::schema::Role;
 use crate::units::{Unit, ending};
 
+/// Units that, at the end of a name, are not a part of a longer unit.
+const ENERGY: [&str; 5] = ["Wh", "kWh", "MWh", "kW", "MW"];
+
 /// Warns if the name of the column states another unit, such as `price_eur_mwh` with the unit `EUR/kWh`.
 pub(super) fn column_unit(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec) {
     if *signal.role == Role::Derived || signal.value.is_some() || plant.spec().log.long.is_some() {
@@ -16,8 +19,9 @@ pub(super) fn column_unit(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &S
     let Some(given) = signal.column_unit.as_ref().or(signal.unit.as_ref()) else { return };
     let Ok(unit) = Unit::parse(given) else { return };
     // The end of a name may be a part of a longer unit, as in `density_kg_m3`. The unit of a share may be left out.
-    let is_same = (unit.scale / stated.scale - 1.0).abs() < 1e-9;
-    if is_same || !unit.same_dimension(&stated) || unit.is_dimensionless() {
+    let is_same = unit.same_dimension(&stated) && (unit.scale / stated.scale - 1.0).abs() < 1e-9;
+    let is_certain = column.trim().ends_with([')', ']']) || ENERGY.contains(&stated.text.as_str());
+    if is_same || !(is_certain || unit.same_dimension(&stated)) || unit.is_dimensionless() {
         return;
     }
     let message = format!(

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::disk::read_if_present;
-use crate::units::Unit;
+use crate::units::ending;
 
 /// The part of `import.toml` that helps to draft a twin.
 #[derive(Debug, Default, Deserialize)]
@@ -39,14 +39,7 @@ impl Imported {
 
     /// The unit of a column in the notation of `twin.toml`, if twinopt knows the unit.
     pub fn unit(&self, column: &str) -> Option<String> {
-        let mut unit = self.unit.get(column)?.trim().to_owned();
-        for (exported, known) in [("°", "deg"), ("³", "^3"), ("²", "^2"), ("m3", "m^3"), ("m2", "m^2")] {
-            unit = unit.replace(exported, known);
-        }
-        if unit == "C" || unit == "F" {
-            unit = format!("deg{unit}");
-        }
-        Unit::parse(&unit).is_ok().then_some(unit)
+        ending::exported(self.unit.get(column)?).map(|unit| unit.text)
     }
 }
 
@@ -56,10 +49,10 @@ mod tests {
 
     #[test]
     fn units_of_exports_are_translated() {
-        let units = ["°C", "m³/h", "kWh", "Nonsense", "m2", "%"];
+        let units = ["°C", "m³/h", "kWh", "Nonsense", "m2", "%", "€", "Stk"];
         let unit = units.iter().map(|u| ((*u).to_owned(), (*u).to_owned())).collect();
         let imported = Imported { source: Vec::new(), unit };
         let read = units.map(|u| imported.unit(u).unwrap_or_default());
-        assert_eq!(read, ["degC", "m^3/h", "kWh", "", "m^2", "%"]);
+        assert_eq!(read, ["degC", "m^3/h", "kWh", "", "m^2", "%", "EUR", "item"]);
     }
 }

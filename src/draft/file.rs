@@ -176,10 +176,12 @@ impl Draft {
     pub fn scenario(&self) -> Result<String> {
         let (start, length) = self.run.unwrap_or((Timestamp::UNIX_EPOCH, self.spans.holdout));
         let room = self.room.map(|(i, low, high)| (self.signals[i].name.as_str(), low, high));
+        let only = self.lines.settings.iter().find_map(|l| l.strip_prefix("where = "));
+        let only = only.and_then(|l| l.split("    # guess").next()).map(|l| format!(" Only rows with {}.", l.trim()));
         let question = room.map_or_else(
             || "What did the plant do in the newest part of the log?".to_owned(),
             |(name, low, high)| format!("What if {name} stayed at {low} or at {high}?"),
-        );
+        ) + &only.unwrap_or_default();
         let file = ScenarioFile {
             name: &self.name,
             question: quoted(&question),

@@ -39,12 +39,21 @@ pub(super) fn selection(guesses: &[Guess], at: &[usize], log: &Trajectory, main:
     let mut reasons: Vec<Option<String>> = vec![None; n];
     let protected = |i: usize| Some(i) == main || guesses[i].role == Role::Control || guesses[i].role == Role::Setpoint;
     for i in 0..n {
+        let is_target = |i: usize| matches!(guesses[i].role, Role::State | Role::Output);
         let same = |j: &usize| {
-            reasons[*j].is_none() && guesses[*j].unit == guesses[i].unit && equal(&sample.0[*j], &sample.0[i])
+            let is_equal = guesses[*j].unit == guesses[i].unit && equal(&sample.0[*j], &sample.0[i]);
+            // a signal that is predicted must not be an input for its own multiple, such as its cost
+            let is_multiple = || is_target(*j) && is_target(i) && sample.correlation(*j, i).abs() > SAME;
+            reasons[*j].is_none() && (is_equal || is_multiple())
         };
-        let repeated = (0..i).find(same);
-        if let Some(j) = repeated.filter(|_| !protected(i)) {
-            reasons[i] = Some(format!("repeats `{}`", guesses[j].column));
+        match (0..i).find(same) {
+            Some(j) if !protected(i) => {
+                reasons[i] = Some(format!("repeats `{}` or a multiple of it", guesses[j].column))
+            }
+            Some(j) if !protected(j) => {
+                reasons[j] = Some(format!("repeats `{}` or a multiple of it", guesses[i].column))
+            }
+            _ => {}
         }
     }
     let kept = |reasons: &[Option<String>]| (0..n).filter(|i| reasons[*i].is_none()).collect::<Vec<_>>();

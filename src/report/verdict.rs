@@ -107,7 +107,7 @@ fn assess<'a>(results: &'a Results, name: &'a str) -> Option<RankedCase<'a>> {
         contradicted: contradicted(results, &runs),
         is_exact: has_only_equations(results) && runs.iter().all(|r| r.case.kpis.iter().all(|k| k.samples.len() == 1)),
         unseen_effect: runs.iter().find_map(|r| r.case.unseen_effect.as_deref()),
-        missed_total: runs.iter().flat_map(|r| &r.case.missed_totals).map(String::as_str).next(),
+        missed_total: runs.iter().find_map(missed_total),
         caveats: Vec::new(),
         answer: Answer::Dont,
         runs,
@@ -136,6 +136,12 @@ fn sum(savings: impl Iterator<Item = Difference>) -> Option<Difference> {
         measurable: false,
     })?;
     Some(Difference { measurable: total.low > 0.0 || total.high < 0.0, ..total })
+}
+
+/// The first limit on a total that the case violates more often than the baseline.
+fn missed_total<'a>(run: &CaseRun<'a>) -> Option<&'a str> {
+    let more = run.case.missed_totals.len() > run.baseline.missed_totals.len();
+    run.case.missed_totals.first().map(String::as_str).filter(|_| more)
 }
 
 /// Whether all KPIs that `counts` selects are averages over the period, which cannot be added up.

@@ -86,12 +86,14 @@ impl ClosedLoop<'_> {
         };
         let dynamics: &dyn Dynamics = self.recorded.map_or(self.twin, |recorded| recorded);
         let simulated = simulate(&self.run_of(dynamics, forecast), controller.as_mut(), stop)?;
-        let missed_totals = match tuned {
-            ControllerSettings::Mpc(mpc) => {
-                missed_totals(&mpc.totals, &simulated.trajectory, &self.plant.schema, &self.plant.spec.value.zone()?)
-            }
+        // all cases, not only those with MPC, should satisfy the limits in the twin
+        let totals = match tuned {
+            ControllerSettings::Mpc(mpc) => mpc.totals.clone(),
+            _ if self.plant.spec.value.mpc.is_some() => self.plant.live(self.compiled)?.mpc.totals,
             _ => Vec::new(),
         };
+        let zone = self.plant.spec.value.zone()?;
+        let missed_totals = missed_totals(&totals, &simulated.trajectory, &self.plant.schema, &zone);
         let skill_horizon = controller.skill_horizon();
         let step = self.plant.spec.value.step.value;
         let sight = delay.and_then(|(delay, horizon): (Delay, usize)| {

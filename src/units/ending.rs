@@ -97,6 +97,9 @@ const ENDINGS: [(&str, &str); 87] = [
 /// Endings that are also words, such as the `_min` of a minimum.
 const AMBIGUOUS: [&str; 6] = ["_min", "_rt", "_pa", "_mm", "_units", "_pcs"];
 
+/// Parts of units in exports, and their notation in `twin.toml`.
+const EXPORTED: [(&str, &str); 8] =
+    [("°", "deg"), ("³", "^3"), ("²", "^2"), ("m3", "m^3"), ("m2", "m^2"), ("€", "EUR"), ("£", "GBP"), ("$", "USD")];
 /// Numerators of ratios in column names. Their units are known only if the whole ratio is in [`ENDINGS`].
 const NUMERATORS: [&str; 28] = [
     "per", "eur", "usd", "gbp", "chf", "sek", "nok", "dkk", "pln", "czk", "aud", "cad", "nzd", "jpy", "cny", "inr",
@@ -142,8 +145,31 @@ pub fn guess(name: &str) -> UnitGuess<'_> {
     }
 }
 
+/// Parses a unit as exports write it, such as `°C`, `m³/h`, `€` or `Stk`.
+pub fn exported(text: &str) -> Option<Unit> {
+    let mut unit = text.trim().to_owned();
+    for (written, known) in EXPORTED {
+        unit = unit.replace(written, known);
+    }
+    let unit = match unit.as_str() {
+        "C" | "F" => format!("deg{unit}"),
+        "Stk" | "Stück" | "St" | "pcs" | "units" => "item".to_owned(),
+        _ => unit,
+    };
+    Unit::parse(&unit).ok()
+}
+
+/// The unit in brackets at the end of a name, such as `kWh` in `Gas (kWh)`.
+fn in_brackets(name: &str) -> Option<Unit> {
+    let text = name.trim().strip_suffix([')', ']'])?;
+    exported(text.rsplit_once(['(', '['])?.1)
+}
+
 /// Returns the unit that the name of a column states beyond doubt.
 pub fn stated(name: &str) -> Option<Unit> {
+    if let Some(unit) = in_brackets(name) {
+        return Some(unit);
+    }
     let found = guess(name);
     let stem = found.stem.to_lowercase();
     let is_temperature = stem.ends_with("temp") || stem.ends_with("temperature");
@@ -190,6 +216,10 @@ mod tests {
     fn a_name_states_a_unit_only_if_its_end_is_not_also_a_word() {
         let stated = |name: &str| super::stated(name).map(|u| u.text);
         assert_eq!(stated("price_eur_mwh").as_deref(), Some("EUR/MWh"));
+        assert_eq!(stated("Consommation gaz (kWh)").as_deref(), Some("kWh"));
+        assert_eq!(stated("Außentemperatur [°C]").as_deref(), Some("degC"));
+        assert_eq!(stated("Coût (€)").as_deref(), Some("EUR"));
+        assert_eq!(stated("Raum (Nord)"), None);
         assert_eq!(stated("supply_temp_f").as_deref(), Some("degF"));
         assert_eq!(stated("hvac_power_kw").as_deref(), Some("kW"));
         for name in

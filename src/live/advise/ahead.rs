@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::super::estimator::past::predicted;
 use crate::config::{ForecastSpec, Kind, Resample};
@@ -125,6 +125,8 @@ impl<'a> Ahead<'a> {
 
     /// Returns the time `steps` steps after the current step.
     pub fn time(&self, steps: usize) -> Timestamp {
-        self.realised.time(self.past + steps)
+        // the times of the log are exact, whereas a day of the simulation always has 24 hours
+        let log = &self.plant.log;
+        log.time(self.newest) + SignedDuration::from_millis((steps as i64 + 1) * log.step_ms)
     }
 }

@@ -79,7 +79,7 @@ impl ControlAdvice {
                 return "the log does not identify the effect of this control".to_owned();
             }
             let unit = unit_suffix(&k.unit);
-            format!("moving this control changes {} by {:+.4}{unit} over {horizon}", k.name, k.change)
+            format!("the planned moves of this control change {} by {:+.4}{unit} over {horizon}", k.name, k.change)
         });
         let unchanged = leave.then(|| "leave it".to_owned());
         let parts = match unchanged {
