@@ -59,7 +59,7 @@ impl Bounds {
         v.max(self.low).min(self.high)
     }
 
-    /// The range without its outermost parts of width `margin`.
+    /// The range, narrowed by `margin` at both ends.
     pub fn narrowed(self, margin: f64) -> Self {
         Self { low: self.low + margin, high: self.high - margin }
     }

@@ -229,7 +229,7 @@ impl Window {
         }
     }
 
-    /// Replaces the rows of the window by `rows`, given as indices of present rows.
+    /// Replaces the rows of the window with the current rows at the indices `rows`.
     pub fn select(&mut self, rows: &[usize]) {
         let columns = self.data.chunks_exact(self.rows.max(1));
         self.data = columns.flat_map(|column| rows.iter().map(|&r| column[r])).collect();

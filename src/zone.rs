@@ -21,7 +21,7 @@ impl ZoneFault {
         match self {
             Self::Unknown => (
                 format!("`{name}` is not a time zone"),
-                "use an IANA name, like `Europe/Berlin` or `UTC`, or an offset, like `+01:00`",
+                "use an IANA name, such as `Europe/Berlin` or `UTC`, or an offset, such as `+01:00`",
             ),
             Self::NoData => (
                 format!("the time zone `{name}` cannot be looked up, because this machine has no time-zone data"),

@@ -1,4 +1,4 @@
-//! Compares the scale of the unit of a signal with the unit that the name of its column states.
+//! Compares the scale of a signal's unit with that of the unit in its column name.
 
 use super::plant::Plant;
 use crate::config::SignalSpec;
@@ -9,7 +9,7 @@ use crate::units::{Unit, ending};
 /// Units that, at the end of a name, are not a part of a longer unit.
 const ENERGY: [&str; 5] = ["Wh", "kWh", "MWh", "kW", "MW"];
 
-/// Warns if the name of the column states another unit, such as `price_eur_mwh` with the unit `EUR/kWh`.
+/// Warns if the column name implies a different unit, such as `price_eur_mwh` for a signal in `EUR/kWh`.
 pub(super) fn column_unit(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec) {
     if *signal.role == Role::Derived || signal.value.is_some() || plant.spec().log.long.is_some() {
         return;
@@ -18,7 +18,7 @@ pub(super) fn column_unit(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &S
     let Some(stated) = ending::stated(column) else { return };
     let Some(given) = signal.column_unit.as_ref().or(signal.unit.as_ref()) else { return };
     let Ok(unit) = Unit::parse(given) else { return };
-    // The end of a name may be a part of a longer unit, as in `density_kg_m3`. The unit of a share may be left out.
+    // The end of a name may be part of a longer unit, as in `density_kg_m3`. Fractions may have no unit.
     let is_same = unit.same_dimension(&stated) && (unit.scale / stated.scale - 1.0).abs() < 1e-9;
     let is_certain = column.trim().ends_with([')', ']']) || ENERGY.contains(&stated.text.as_str());
     if is_same || !(is_certain || unit.same_dimension(&stated)) || unit.is_dimensionless() {
@@ -28,6 +28,6 @@ pub(super) fn column_unit(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &S
         "the column `{}` of `{}` seems to contain {}, but its unit is `{}`",
         column.value, signal.name.value, stated.text, unit.text
     );
-    let help = format!("if the values are in {}, write `column_unit = \"{}\"`", stated.text, stated.text);
+    let help = format!("if the values are in {}, add `column_unit = \"{}\"`", stated.text, stated.text);
     faults.warn("unit-mismatch", &given.span, message, help);
 }

@@ -11,8 +11,8 @@ use crate::log::FindingClass;
 use crate::resolve::Faults;
 use crate::{expr, log};
 
-/// Reads the log of a twin whose files have no faults, and returns the faults of the log. The checks of scenarios then
-/// know the gaps of the log.
+/// Reads the log of a twin whose files have no faults, and returns the faults in the log. The gaps of the log are
+/// stored for the checks of scenarios.
 pub fn contents(plant: &Plant<'_>) -> Vec<Fault> {
     let mut faults = Faults::new(plant.file);
     let (spec, dir) = (&plant.file.value, plant.file.path.parent().unwrap_or(Path::new(".")));

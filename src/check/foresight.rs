@@ -30,8 +30,8 @@ pub(super) fn plan(
     if let Some(chain) = compiled(scenario, plant).map(|c| c.chain(settings)).filter(|c| c.exceeds(steps)) {
         let span = |steps: usize| TimeSpan::from_steps(steps, step.ms());
         let message = format!(
-            "{owner}: a plan of {} is not longer than the lead times of the supply chain, which add up to {}, so orders \
-             at the end of the chain have no benefit within the plan",
+            "{owner}: a plan of {} is no longer than the total lead time of the supply chain, which is {}, so orders \
+             at the far end of the chain have no benefit within the plan",
             horizon.value,
             span(chain.total)
         );

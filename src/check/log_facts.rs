@@ -28,7 +28,7 @@ pub(super) struct LogFacts {
     rows: usize,
     /// Smallest and largest value of each numeric column.
     pub(super) ranges: HashMap<String, (f64, f64)>,
-    /// First step, and end of the last step, of each part of the log without gaps; empty until the whole log is read.
+    /// Start and end of each part of the log without gaps; empty until the whole log has been read.
     segments: OnceLock<Vec<(Timestamp, Timestamp)>>,
 }
 

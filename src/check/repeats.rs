@@ -1,4 +1,4 @@
-//! Finds a hold-out that repeats values of the training period, for example because weeks of the log were copied.
+//! Detects that the hold-out repeats values of the training period, for example because weeks of the log were copied.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -12,14 +12,14 @@ use crate::trajectory::Trajectory;
 
 /// Number of consecutive steps that are compared (not tuned).
 const WINDOW: usize = 12;
-/// Minimum number of different rows in a window. Windows in which the plant is at rest, or in which signals have only
-/// a few values, are equal by chance.
+/// Minimum number of different rows in a window. Windows in which the plant is at rest, or in which signals take only a
+/// few values, may be equal by chance.
 const MIN_DISTINCT: usize = WINDOW / 2;
-/// Fraction of the hold-out from which repeats are reported (not tuned).
+/// Smallest repeated fraction of the hold-out that is reported (not tuned).
 const MIN_SHARE: f64 = 0.1;
 
-/// Warns if the states and outputs on a large part of the hold-out have exactly the same values as in the training
-/// period. Scores on such a hold-out do not show how well the model predicts new data.
+/// Warns if the states and outputs in a large part of the hold-out are exactly equal to values in the training period.
+/// Scores on such a hold-out do not show how well the model predicts new data.
 pub(super) fn repeated_holdout(faults: &mut Faults<'_>, plant: &Plant<'_>, log: &Trajectory) {
     let (model, step) = (&plant.spec().model, plant.spec().step.value);
     let Ok(split) = Split::new(log, model, step) else { return };
@@ -30,7 +30,7 @@ pub(super) fn repeated_holdout(faults: &mut Faults<'_>, plant: &Plant<'_>, log: 
     let measured = [Role::State, Role::Output].into_iter().flat_map(|r| log.schema.with_role(r));
     let measured: Vec<usize> = measured.filter(logged).collect();
     let rows: Vec<Option<u64>> = (0..log.steps).map(|t| hash_of_row(log, &measured, t)).collect();
-    // the newest training window with each hash
+    // the most recent training window with each hash
     let mut known: HashMap<u64, usize> = HashMap::new();
     for range in &split.train {
         known.extend(windows(&rows, range.clone()).map(|(t, hash)| (hash, t)));
@@ -55,7 +55,7 @@ pub(super) fn repeated_holdout(faults: &mut Faults<'_>, plant: &Plant<'_>, log: 
         100.0 * repeated as f64 / f64::from(all),
     );
     let help =
-        "check whether parts of the log were copied, or whether its values only follow a timetable; remove copies";
+        "check whether parts of the log were copied, or whether its values merely follow a timetable; remove copies";
     let place = if model.holdout.span.is_empty() { &plant.spec().log.files.span } else { &model.holdout.span };
     faults.warn("repeated-holdout", place, message, help);
 }

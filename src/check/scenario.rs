@@ -229,9 +229,9 @@ fn in_gap(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>) -> bo
     let (segments, step) = (plant.log.segments(), plant.spec().step.ms());
     let start = spec.start.as_millisecond();
     let lags = i64::try_from(*plant.spec().model.lags).unwrap_or(0);
-    // The twin reads the values of `lags` steps up to the start.
+    // The twin reads the values of the last `lags` steps up to the start.
     let history = step.saturating_mul((lags - 1).max(0));
-    // If steps are whole days, a start up to an hour early belongs to the next day, as in the run.
+    // If steps are whole days, a start up to an hour before midnight belongs to the next day, as in the run.
     let early = if step % 86_400_000 == 0 { 3_600_000 } else { 0 };
     let ms = |t: &jiff::Timestamp| t.as_millisecond();
     let after = segments.partition_point(|s| ms(&s.0) <= start + early);
@@ -260,8 +260,8 @@ fn in_gap(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>) -> bo
     };
     let nearest = segments.iter().filter_map(possible).min_by_key(|t| (t - start).abs());
     let help = match nearest.and_then(|t| jiff::Timestamp::from_millisecond(t).ok()) {
-        Some(t) => format!("the nearest start with data before it and for the whole run is `start = {t}`"),
-        None => format!("no part of the log without gaps is as long as {}; shorten `length`", spec.length.value),
+        Some(t) => format!("the nearest possible start with enough data is `start = {t}`"),
+        None => format!("no gap-free part of the log is as long as {}; shorten `length`", spec.length.value),
     };
     faults.add_about_log("gap", &spec.start.span, message, help);
     true

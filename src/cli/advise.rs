@@ -46,10 +46,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let age = Timestamp::now().as_millisecond() - end.as_millisecond();
     if age > OLD_STEPS * step {
         let age = rounded(age);
-        note(
-            globals,
-            &format!("the last measurement is {age} old ({end}); the advice is for that time, not for the present"),
-        );
+        note(globals, &format!("the last measurement is {age} old ({end}); the advice is for that time, not for now"));
     }
     advice.warnings.iter().for_each(|text| note(globals, text));
     if globals.json { output::versioned(&advice) } else { output::print(&printable(&table(&advice))) }

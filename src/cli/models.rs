@@ -50,9 +50,9 @@ pub enum Action {
     },
     /// Check all files of all versions for damage
     Verify,
-    /// Remove old versions; never removes the champion or the model of a report
+    /// Remove old versions, but never the champion or the model of a report
     Gc {
-        /// Number of former champions, and number of newest versions, to keep
+        /// Number of former champions to keep, and number of newest versions to keep
         #[arg(long, value_name = "N", default_value_t = gc::KEPT)]
         keep: usize,
         /// List the versions that would be removed, without removing them
@@ -156,7 +156,7 @@ fn find(registry: &Registry, name: &str, prefix: Option<&str>) -> Result<String>
     match (matching.next(), matching.next()) {
         (Some(one), None) => Ok(one.clone()),
         (None, _) => Err(Error::Usage(format!("{name} has no version `{prefix}`; see `twinopt models DIR list`"))),
-        _ => Err(Error::Usage(format!("`{prefix}` matches several versions; give more characters"))),
+        _ => Err(Error::Usage(format!("`{prefix}` matches several versions; enter more characters"))),
     }
 }
 
@@ -193,7 +193,7 @@ fn diff(registry: &Registry, name: &str, before: &str, after: Option<&str>, glob
         );
     }
     if (&old.holdout_start, &old.holdout_end) != (&new.holdout_start, &new.holdout_end) {
-        text += "The hold-outs differ, so a difference of the scores may be due to the data. `twinopt retrain` compares two \
+        text += "The hold-outs differ, so different scores may be due to the data. `twinopt retrain` compares two \
                  models on the same data.\n";
     }
     output::print(&text)

@@ -21,7 +21,7 @@ use crate::ops::project::Project;
 use crate::ops::retrain::retrain;
 use crate::terminal::printable;
 
-/// Maximum duration of the program that sends an alert.
+/// Time limit for the program that sends an alert.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Fit a challenger and promote it if it beats the champion.
@@ -43,11 +43,12 @@ pub struct Args {
     /// Use the log as it is, even if the plant has an import.toml
     #[arg(long)]
     pub no_import: bool,
-    /// Program to run if an alert opens or is cleared, e.g. a script that sends a mail; its argument is the page
+    /// Program to run when an alert opens or clears, e.g. a script that sends an email; its argument is the page
     ///
-    /// The program runs once when a person must act for a new cause, and once when the cause is gone. The environment
-    /// variables TWINOPT_PLANT, TWINOPT_ALERT (`opened` or `cleared`), TWINOPT_OUTCOME and TWINOPT_EXIT_CODE describe
-    /// the alert. The program is ended after 10 seconds. It never changes the exit code of the retraining.
+    /// The program runs once when a person must act for a new reason, and once when that reason no longer exists. The
+    /// environment variables TWINOPT_PLANT, TWINOPT_ALERT (`opened` or `cleared`), TWINOPT_OUTCOME and
+    /// TWINOPT_EXIT_CODE describe the alert. The program is terminated after 10 seconds. It never changes the exit code
+    /// of the retraining.
     #[arg(long, value_name = "PROGRAM")]
     pub notify: Option<PathBuf>,
 }
@@ -93,12 +94,12 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     if good { Ok(()) } else { Err(Error::Attention(format!("{name}: {}: {}", night.outcome, night.reason))) }
 }
 
-/// Runs the program `command` if the last night opens or clears an alert.
+/// Runs the program `command` if the latest retraining opens or clears an alert.
 fn notify(command: &Path, project: &Project, registry: &Registry, plant: &str, globals: &Globals) {
     let nights = history(registry.dir()).unwrap_or_default();
     let (Some(alert), Some(night)) = (Alert::of(&nights), nights.last()) else { return };
     let page = project.report_dir(plant).join(PAGE);
-    let failed = |why: String| output::note(globals, &format!("cannot alert with {}: {why}", command.display()));
+    let failed = |why: String| output::note(globals, &format!("cannot send alert with {}: {why}", command.display()));
     let mut program = Command::new(command);
     program.arg(page.canonicalize().unwrap_or(page)).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     program.env("TWINOPT_PLANT", plant).env("TWINOPT_ALERT", alert.as_str());

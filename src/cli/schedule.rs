@@ -29,7 +29,7 @@ pub struct Args {
     /// Folder of scenarios to run after the retraining
     #[arg(long, value_name = "DIR")]
     pub run: Option<PathBuf>,
-    /// Program that the retraining runs if an alert opens or is cleared (`retrain --notify`)
+    /// Program that the retraining runs when an alert opens or clears (`retrain --notify`)
     #[arg(long, value_name = "PROGRAM")]
     pub notify: Option<PathBuf>,
     /// Print a systemd service and timer

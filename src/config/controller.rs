@@ -161,8 +161,8 @@ pub struct MpcSpec {
     /// Limits are tightened according to the spread of simulated futures. If `confidence` is absent, hard limits are
     /// not tightened. Soft limits with a rank, or with a price through an `exceedance` KPI, are tightened for learned
     /// signals by the model's error until the next plan, so that each limit is satisfied with a probability of 0.9. With
-    /// 0.5, no limit is tightened. Plans that simulate several futures have no margin for prices, because the futures
-    /// contain the errors.
+    /// 0.5, no limit is tightened. Plans that simulate several futures need no margin for priced limits, because the
+    /// futures already include the model's errors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<At<f64>>,
     /// KPI prices that apply in plans but not in reports: KPI name → price. For example, a price in `terminal` can
@@ -208,7 +208,8 @@ impl MpcSpec {
     /// Largest default number of moves for `dp`, and for `milp` if no control has an off state or few values (not
     /// tuned).
     pub const MOST_EXACT_MOVES: usize = 96;
-    /// Largest default number of moves times controls for `milp` if controls are restricted to multiples (not tuned).
+    /// Largest default product of the numbers of moves and controls for `milp` if controls are restricted to multiples
+    /// (not tuned).
     pub const MOST_ROUNDED: usize = 400;
     /// Largest default number of moves for stores that are planned by `qp`, and for `milp` with switched controls,
     /// because each additional move makes the search slower (see docs/plans.md).

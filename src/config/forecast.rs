@@ -12,8 +12,8 @@ pub enum ForecastSpec {
     /// The current value persists.
     Persistence,
     /// The value one season earlier plus a correction. The correction is initially the current value minus the value
-    /// one season ago, and fades to zero over one season. The correction is reduced, or omitted, if such differences do
-    /// not persist, as for random demand.
+    /// one season ago, and fades to zero over one season. The correction is reduced or omitted if differences between
+    /// seasons do not persist, as for random demand.
     Seasonal(TimeSpan),
     /// The true future values. The report points out that a controller used the true future values.
     Perfect,

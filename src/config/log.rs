@@ -18,8 +18,8 @@ pub struct LogSpec {
     /// Name of the column that identifies episodes: a new episode starts whenever its value changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub episode: Option<At<String>>,
-    /// IANA time zone of time stamps without a time zone, such as `Europe/Berlin`, or an offset, such as `+01:00` (default
-    /// `UTC`).
+    /// Time zone of time stamps that contain none: an IANA name, such as `Europe/Berlin`, or an offset, such as
+    /// `+01:00` (default `UTC`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timezone: Option<At<String>>,
     /// Format of time stamps that are text, in the notation of strftime, such as `%d.%m.%Y %H:%M`, or a list of formats

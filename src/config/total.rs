@@ -15,7 +15,7 @@ pub struct TotalSpec {
     pub at_most: Option<At<f64>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_least: Option<At<f64>>,
-    /// Length of the consecutive periods to which the limits apply (default: the horizon of each plan), such as `1d`.
+    /// Length of the consecutive periods to which the limits apply, such as `1d` (default: the horizon of each plan).
     /// Days start at midnight in local time, and weeks start on Monday. The total since the start of a period counts
     /// towards the limits.
     #[serde(default, skip_serializing_if = "Option::is_none")]

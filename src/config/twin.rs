@@ -19,8 +19,8 @@ pub struct TwinSpec {
     pub name: At<String>,
     /// Sample time of the twin, such as `10min`.
     pub step: At<TimeSpan>,
-    /// IANA time zone of schedules and of the report, such as `Europe/Berlin`, or an offset, such as `+01:00` (default
-    /// `UTC`).
+    /// Time zone of schedules and of the report: an IANA name, such as `Europe/Berlin`, or an offset, such as `+01:00`
+    /// (default `UTC`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timezone: Option<At<String>>,
     pub log: LogSpec,

@@ -96,8 +96,8 @@ fn persistence(known: &[f64]) -> f64 {
 /// The forecast for a step is the value at the same time in the latest season, plus a correction. The correction is
 /// initially the current value minus the value one season ago, and fades linearly to zero over one season. A missing
 /// value is replaced by the value one season earlier. Without a full season of history, the forecast repeats the last
-/// known value. The correction is reduced if differences between seasons do not persist, as for random demand, because
-/// it would only add the error of the present value to all forecasts.
+/// known value. The correction is reduced if differences between seasons do not persist, as for random demand. It would
+/// otherwise add the random deviation of the current value to all forecasts.
 fn seasonal(known: &[f64], season: usize, out: &mut [f64]) {
     let back = |at: usize| (0..=at).rev().step_by(season).map(|k| known[k]).find(|v| v.is_finite());
     let present = known.iter().rposition(|v| v.is_finite());
@@ -113,13 +113,13 @@ fn seasonal(known: &[f64], season: usize, out: &mut [f64]) {
     }
 }
 
-/// Number of seasonal differences below which they are assumed to persist, and the largest number from which their
-/// correlation is estimated (not tuned).
+/// Minimum and maximum number of seasonal differences from which their correlation is estimated. With fewer
+/// differences, they are assumed to persist (not tuned).
 const DIFFERENCES: (usize, usize) = (30, 1000);
-/// Correlation of consecutive seasonal differences from which the correction is fully used (not tuned).
+/// Smallest correlation of consecutive seasonal differences at which the full correction is used (not tuned).
 const PERSISTENT: f64 = 0.5;
 
-/// The weight of the correction, from 0 to 1: the correlation between consecutive differences to the previous season,
+/// The weight of the correction, from 0 to 1: the correlation between consecutive differences from the previous season,
 /// divided by `PERSISTENT`.
 fn correlation_weight(known: &[f64], season: usize) -> f64 {
     let first = season.max(known.len().saturating_sub(DIFFERENCES.1)) + 1;

@@ -17,8 +17,8 @@ const MAX_STEPS: i64 = 2_000;
 const ROOM: [(f64, f64); 3] = [(0.25, 0.75), (0.1, 0.9), (0.0, 1.0)];
 
 /// The rows over which the first scenario runs: the longest stretch in the hold-out in which the inputs are known, or
-/// the longest stretch of the log if the hold-out has no such stretch. The second value is true if the rows are in the
-/// hold-out.
+/// the longest stretch of the log if the hold-out has no such stretch. The second return value is true if the rows are
+/// in the hold-out.
 pub(super) fn rows(
     log: &Trajectory,
     signals: &[(usize, Role)],

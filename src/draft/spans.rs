@@ -21,7 +21,7 @@ const MAX_HOLES: f64 = 0.02;
 const MIN_ROWS: usize = 1_000;
 /// Number of past values that a model reads, if the log is long enough.
 const LAGS: usize = 3;
-/// Minimum length of the longest part without a gap, in steps per past value that the model uses.
+/// Minimum length of the longest part without a gap, as a multiple of the number of past values that the model uses.
 const MIN_STRETCH: usize = 4;
 /// Minimum length of a log in blocks, each as long as one forecast: five folds, four gaps between them, and one gap
 /// before the hold-out.

@@ -89,7 +89,7 @@ pub(super) const WORDS: [(&str, Role); 82] = [
     ("voltage", Role::Disturbance),
 ];
 
-/// Words for set-points. They take precedence over all other words.
+/// Words for set-points. These words take precedence over all others.
 pub(super) const SETPOINTS: [&str; 12] = [
     "sollwert",
     "_soll",
@@ -172,7 +172,7 @@ pub(super) const OTHER_LANGUAGES: [(&str, Role); 63] = [
     ("istwert", Role::State),
 ];
 
-/// Words that count only if they are separated from the rest of the name.
+/// Words that are recognised only if separators divide them from the rest of the name.
 pub(super) const SEPARATE: [(&str, Role); 4] = [
     ("wetter", Role::Disturbance),
     ("preco", Role::Disturbance),

@@ -80,8 +80,8 @@ impl Expression {
         }
     }
 
-    /// If the value of the expression is limited by `clip`, `min`, `max` or `if`, the texts of the operands that
-    /// determine the value. Limits within limits are resolved. Otherwise the list is empty.
+    /// The texts of the operands that can determine the value, if the expression is limited by `clip`, `min`, `max` or
+    /// `if`; otherwise, the list is empty. Nested limits are resolved.
     pub fn limited_operands(&self) -> Vec<&str> {
         let (mut found, mut open) = (Vec::new(), vec![self.nodes.len().saturating_sub(1)]);
         let mut is_limited = false;

@@ -1,7 +1,7 @@
 //! Statistics that detect drift: shifts of one-step errors, shifts of inputs, and a loss of forecast quality.
 //!
 //! One-step errors e are compared with those of a reference period. The errors are modelled as the sum of a daily
-//! pattern d and a first-order autoregressive process, all estimated on the reference period:
+//! pattern d and a first-order autoregressive process, both of which are estimated in the reference period:
 //!
 //! ```text
 //! z(t) = (e(t) − d(t) − φ (e(t − 1) − d(t − 1))) / s
@@ -10,8 +10,8 @@
 //!
 //! This is a two-sided CUSUM (Page 1954) on the innovations z. The allowance k is half of the change in the mean of z
 //! after the errors shift by one standard deviation. An alarm is raised when a sum exceeds its threshold h, after which
-//! the sum restarts at zero. The threshold is the one whose mean time between false alarms, computed from the
-//! distribution of z by the Markov chain of Brook & Evans (1972), equals the budget.
+//! the sum restarts at zero. The threshold is chosen such that the mean time between false alarms has a given value.
+//! This time is computed from the distribution of z with the Markov chain of Brook & Evans (1972).
 
 use jiff::Timestamp;
 use nalgebra::{DMatrix, DVector};
@@ -24,7 +24,7 @@ use crate::stats::{mean, mean_and_population_sd, normal_cdf, sorted_finite};
 pub struct Drift {
     /// Signals whose one-step errors have shifted.
     pub errors: Vec<ErrorShift>,
-    /// Inputs whose values are distributed differently than in the training data.
+    /// Inputs whose distribution differs from that in the training data.
     pub inputs: Vec<InputShift>,
     /// Effects of controls that differ between champion and challenger.
     pub effects: Vec<EffectChange>,
@@ -51,8 +51,8 @@ pub struct InputShift {
     pub same_season: bool,
 }
 
-/// An effect of a control in the log of the champion and in the log of the challenger, with half widths of the 90 %
-/// intervals.
+/// An effect of a control, estimated from the log of the champion and from that of the challenger, with the half-widths
+/// of the 90 % intervals.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EffectChange {
     pub control: String,
@@ -73,7 +73,7 @@ pub struct LossRatio {
 }
 
 impl Drift {
-    /// True if an alarm about the errors comes with a significant increase of the loss.
+    /// True if the errors have shifted and the loss has increased significantly.
     pub fn is_costly(&self) -> bool {
         !self.errors.is_empty() && self.loss.is_some_and(|l| l.low > 1.0)
     }
@@ -101,7 +101,9 @@ impl Drift {
         for InputShift { signal, index, same_season } in &self.inputs {
             let reference =
                 if *same_season { "in the training data from the same season" } else { "in the training data" };
-            notes.push(format!("`{signal}` is distributed differently than {reference} (stability index {index:.2})"));
+            notes.push(format!(
+                "the distribution of `{signal}` differs from that {reference} (stability index {index:.2})"
+            ));
         }
         for e in &self.effects {
             let what = if e.before * e.now < 0.0 { "sign" } else { "size" };
@@ -116,7 +118,7 @@ impl Drift {
 
 /// Smallest population stability index that counts as a shift (usual value in credit scoring).
 pub const SHIFTED: f64 = 0.25;
-/// Number of bins of the population stability index between the smallest and the largest value of the reference.
+/// Number of bins for the population stability index between the smallest and the largest reference value.
 const BINS: usize = 10;
 /// Smallest fraction of values in a bin, so that the index is finite.
 const LEAST: f64 = 1e-4;
@@ -124,7 +126,7 @@ const LEAST: f64 = 1e-4;
 const MIN_REFERENCE: usize = 100;
 /// Minimum number of innovations for which their own distribution is used instead of the normal distribution.
 const MIN_FOR_SHAPE: usize = 200;
-/// Number of harmonics of a day in the daily pattern (not tuned).
+/// Number of harmonics in the daily pattern (not tuned).
 const HARMONICS: usize = 2;
 /// Number of states of the Markov chain.
 const STATES: usize = 50;
@@ -135,8 +137,8 @@ pub fn stability_index(expected: &[f64], actual: &[f64]) -> f64 {
     expected.iter().zip(actual).map(term).sum()
 }
 
-/// [`stability_index`] of the finite values `newer` in bins with equal numbers of values of `reference`. Values outside
-/// the range of the reference are in two further bins. `None` if one of the lists has no finite value.
+/// [`stability_index`] of the finite values in `newer`. The bins contain equal numbers of values from `reference`, and
+/// two further bins contain values outside its range. `None` if `newer` or `reference` has no finite value.
 pub fn input_shift(reference: &[f64], newer: &[f64]) -> Option<f64> {
     let (reference, newer) = (sorted_finite(reference), sorted_finite(newer));
     let n = reference.len();
@@ -270,8 +272,8 @@ impl Reference {
         staying.lu().solve(&DVector::from_element(STATES, 1.0)).map_or(f64::INFINITY, |steps| steps[0])
     }
 
-    /// The threshold of one sum with one false alarm in `steps` steps on average. The mean of the innovations is
-    /// estimated from n values and is therefore uncertain by 1/√n, over which the rate of alarms is averaged.
+    /// The threshold at which one sum raises one false alarm in `steps` steps on average. The mean of the innovations
+    /// is estimated from n values, so its standard error is 1/√n. The rate of alarms is averaged over this uncertainty.
     pub fn threshold(&self, steps: f64, sign: f64) -> f64 {
         let deviation = (3.0 / self.sorted.len() as f64).sqrt();
         let rate = |h: f64| {
@@ -286,7 +288,7 @@ impl Reference {
         high
     }
 
-    /// All alarms on `errors`. Both sums together raise one false alarm in `steps` steps on average.
+    /// All alarms for `errors`. Together, the two sums raise one false alarm in `steps` steps on average.
     pub fn alarms(&self, errors: &Errors, steps: f64) -> Vec<Alarm> {
         let mut found = Vec::new();
         let innovations = self.innovations(errors);
@@ -309,7 +311,7 @@ impl Reference {
         found
     }
 
-    /// Mean of the errors from row `since` on, in standard deviations.
+    /// Mean of the errors since row `since`, in standard deviations.
     pub fn size(&self, errors: &Errors, since: usize) -> f64 {
         let later: Vec<f64> = errors.iter().filter(|(t, _)| *t >= since).map(|(t, e)| e - self.daily(*t)).collect();
         mean(&later) / self.sd

@@ -33,12 +33,12 @@ pub struct Comparison {
     /// Coverage of the 90 % intervals of the champion at the control horizon, with the widths that were calibrated when
     /// it was fitted.
     pub champion_coverage: f64,
-    /// The slice of the blocks in which the loss increases most, or decreases least, from champion to challenger.
+    /// The slice of the blocks in which the challenger compares worst with the champion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worst_slice: Option<Slice>,
 }
 
-/// The comparison in a part of the operating conditions, such as the weekends.
+/// The comparison for part of the operating conditions, such as weekends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Slice {
     pub name: String,
@@ -72,7 +72,7 @@ const RESAMPLES: u64 = 2000;
 const STARTS: usize = 4000;
 /// Minimum number of blocks in which a slice must have forecast starts (not tuned).
 const MIN_SLICE_BLOCKS: usize = 4;
-/// Largest accepted increase of the loss in a slice.
+/// Largest acceptable increase in loss in a slice.
 const SLICE_MARGIN: f64 = 0.05;
 
 /// Scores both models on the row ranges `segments` of `log`, up to `horizon` steps ahead. The derived signals in `log`
@@ -149,8 +149,8 @@ pub fn loss_ratio(
     ratio.is_finite().then_some(LossRatio { ratio, low })
 }
 
-/// Upper end of the one-sided 95 % confidence interval of `change`, from its sorted bootstrap resamples. The interval
-/// of the bootstrap is too narrow if there are few blocks, so it is widened to the quantile of Student's t.
+/// Upper end of the one-sided 95 % confidence interval of `change`, from its sorted bootstrap resamples. If there are
+/// few blocks, the bootstrap interval is too narrow, so it is widened by means of a quantile of Student's t.
 fn upper_bound(change: f64, resampled: &[f64], blocks: usize) -> f64 {
     let n = blocks as f64;
     let factor = student_t_95(n - 1.0) / NORMAL_95 * (n / (n - 1.0)).sqrt();
@@ -178,7 +178,7 @@ fn block_sums(starts: &[Start], values: &[[f64; 2]], length: usize, selected: im
     blocks
 }
 
-/// A statistic of the sums over the blocks of each list, and its sorted values in bootstrap resamples of the blocks.
+/// A statistic of the block sums in each list, and its sorted values in bootstrap resamples of the blocks.
 fn bootstrap<const N: usize>(
     key: Key,
     lists: &[&Vec<[f64; 2]>; N],
@@ -201,7 +201,7 @@ fn bootstrap<const N: usize>(
 }
 
 /// The slice with the largest change of the loss: a quarter of the day, the weekends or the working days, or low,
-/// medium or high values of the first signal. Slices with starts in few blocks are left out.
+/// medium or high values of the first signal. Slices whose forecast starts are in too few blocks are left out.
 fn worst_slice(run: &Rollouts, log: &Trajectory, losses: &[[f64; 2]], length: usize, zone: &TimeZone) -> Option<Slice> {
     let times: Vec<_> = run.starts.iter().map(|s| log.time(s.row).to_zoned_datetime(zone.clone())).collect();
     let weekend = |i: usize| matches!(times[i].weekday(), Weekday::Saturday | Weekday::Sunday);

@@ -154,7 +154,7 @@ struct Comparison<'a> {
 
 impl Comparison<'_> {
     /// Simulates the plan, and corrects the result for the differences between the effects of controls in the model and
-    /// in the log, as is done for the cases of a scenario.
+    /// in the log, in the same way as for the cases of a scenario.
     fn run(&self, plan: &mut Follow) -> Result<Simulated> {
         let mut run = self.ahead.run(plan, self.kept.trajectory.steps, FUTURES)?;
         let effects = &self.ahead.plant.card.effects;

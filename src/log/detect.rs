@@ -30,7 +30,8 @@ pub(super) fn quantiles<const N: usize>(value: impl Iterator<Item = f64>, len: u
     of_some(value.step_by((len / MAX_VALUES).max(1)), p)
 }
 
-/// Returns the quantiles of `value(0)`, …, `value(n - 1)`, of which only those that are used are computed.
+/// Returns the quantiles of `value(0)`, …, `value(n - 1)`. If n is large, only evenly spaced values are computed and
+/// used.
 pub(super) fn quantiles_of<const N: usize>(value: impl Fn(usize) -> f64, n: usize, p: [f64; N]) -> [f64; N] {
     of_some((0..n).step_by((n / MAX_VALUES).max(1)).map(value), p)
 }

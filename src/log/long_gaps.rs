@@ -1,4 +1,4 @@
-//! Finds long gaps of the whole log, such as that of a missing file.
+//! Finds long gaps in which no signal has a sample, for example because a file is missing.
 
 use jiff::ToSpan;
 
@@ -15,12 +15,12 @@ const DAY_US: i64 = 86_400_000_000;
 /// reported.
 const MIN_SHARE: f64 = 0.02;
 const MEDIANS: i64 = 3;
-/// Number of gaps from which the median is used.
+/// Minimum number of gaps for the comparison with the median.
 const SEVERAL: usize = 4;
 /// A file seems to be missing if a gap is at least this fraction of the usual time span of a file (not tuned). The
-/// shortest month has 28 days, and the longest has 31 days.
+/// fraction is less than one because files that cover a month span 28 to 31 days.
 const OF_FILE: f64 = 0.85;
-/// Maximum number of long gaps that are reported; the longest ones are reported.
+/// Maximum number of long gaps to report. If there are more, only the longest are reported.
 const MAX_REPORTED: usize = 5;
 
 /// The files of a log.
@@ -84,7 +84,7 @@ pub(super) fn long_gaps(
     let finding = |g: &&(i64, i64)| {
         let file = if whole_files && like_file(g) { ", about as long as a whole file of the log" } else { "" };
         let note = format!(
-            "no signal has a sample from {} to {}, which is {} or {:.1} % of the time span of the log{file}; if a file \
+            "no signal has a sample from {} to {}, a gap of {} ({:.1} % of the time span of the log){file}; if a file \
              is missing, add it to `log.files`",
             rfc3339(g.0),
             rfc3339(g.1),
@@ -120,8 +120,8 @@ mod tests {
     /// 2024-01-01, a Monday.
     const MONDAY: i64 = 1_704_067_200_000_000;
 
-    /// The long gaps, in days since the start, of an hourly log without the hours for which `missing` is true. If
-    /// `per_file` is given, a file contains that number of days.
+    /// The long gaps, in days since the start, of an hourly log from which the hours with `missing` equal to true are
+    /// removed. If `per_file` is given, a file contains that number of days.
     fn found(days: i64, per_file: Option<i64>, missing: impl Fn(i64) -> bool) -> Vec<(i64, i64)> {
         let hours: Vec<i64> = (0..24 * days).filter(|h| !missing(*h)).collect();
         let time: Vec<i64> = hours.iter().map(|h| MONDAY + h * HOUR).collect();
@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(found(120, Some(10), |h| h % 24 < 8), []);
         // experiments of one day, each followed by a pause of three days
         assert_eq!(found(120, Some(4), |h| day(h) % 4 > 0), []);
-        // closed at weekends and for one month
+        // no rows at weekends and during one month
         let closed = |h: i64| day(h) % 7 >= 5 || (30..60).contains(&day(h));
         assert_eq!(found(210, Some(30), closed), [(30, 60)]);
     }

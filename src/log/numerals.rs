@@ -50,7 +50,7 @@ pub(super) enum Written {
     With(Option<Decimal>),
     /// The numbers have a comma that is either a decimal or a thousands separator. Contains an example.
     Ambiguous(String),
-    /// Some numbers have a decimal comma and others a decimal point. Contains an example with a comma.
+    /// Some numbers have a decimal comma, and others have a decimal point. Contains an example with a comma.
     Mixed(String),
 }
 

@@ -1,17 +1,17 @@
-//! Lossless compression of times and values. The samples of a long log would otherwise need 16 bytes each from the time
-//! at which they are read until they have been resampled.
+//! Lossless compression of times and values. Without compression, each sample of a long log would occupy 16 bytes until
+//! it is resampled.
 //!
-//! A sequence is divided into blocks. Each block of numbers is converted to integers, of which the differences are
-//! stored with as many bits as the block needs. Values with a few decimals are multiplied by a power of ten, and other
+//! A sequence is divided into blocks. The numbers in a block are converted to integers, whose differences are stored
+//! with as many bits as the block requires. Values with few decimal places are multiplied by a power of ten. Other
 //! values are represented by the bits of the floating-point number.
 
 /// Number of items in a block (not tuned).
 const BLOCK: usize = 512;
-/// Maximum number of decimals of values that are stored as multiples of a power of ten.
+/// Maximum number of decimal places in values that are converted by multiplication by a power of ten.
 const MAX_DECIMALS: usize = 9;
 const POWERS: [f64; MAX_DECIMALS + 1] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
-/// 1.5 · 2^52. The sum of this number and a smaller number is rounded to an integer, which is the difference between
-/// the bits of the sum and those of this number.
+/// 1.5 · 2^52. If a much smaller number is added, the sum is rounded to an integer. The bits of the sum minus those of
+/// 1.5 · 2^52 are the smaller number, rounded to an integer.
 const ROUND: f64 = 6_755_399_441_055_744.0;
 /// Maximum absolute value of integers that are rounded with [`ROUND`] (2^50).
 const MAX_INTEGER: f64 = 1_125_899_906_842_624.0;
@@ -70,8 +70,8 @@ impl<T: Item> Packed<T> {
     }
 }
 
-/// The first integer of a block, and the differences between consecutive integers. Of each difference, `words` contain
-/// the `width` lowest bits that remain after subtraction of the smallest difference.
+/// The first integer of a block, and the differences between consecutive integers. The smallest difference is
+/// subtracted from each difference, and `words` contains the `width` lowest bits of the result.
 #[derive(Debug, Clone)]
 pub(super) struct Integers {
     first: i64,
@@ -90,7 +90,7 @@ impl Item for i64 {
         }
         let (smallest, largest) = differences.iter().fold((i64::MAX, i64::MIN), |(a, b), d| (a.min(*d), b.max(*d)));
         let width = u64::BITS - (largest.wrapping_sub(smallest) as u64).leading_zeros();
-        // The last word is never used, so that each difference can be read from two words.
+        // The last word is padding, so that each difference can be read from two words.
         let mut words = Vec::with_capacity(differences.len() * width as usize / 64 + 2);
         let (mut word, mut used) = (0, 0);
         for d in differences {
@@ -142,8 +142,8 @@ enum Coding {
 }
 
 impl Coding {
-    /// Returns the integer that represents `value`, and the value that is recovered from this integer; the latter is
-    /// NaN if the integer would be inexact.
+    /// Returns the integer that represents `value`, and the value that is recovered from this integer. The recovered
+    /// value is NaN if the integer would be inexact.
     #[inline(always)]
     fn convert(self, value: f64) -> (i64, f64) {
         match self {
@@ -205,7 +205,7 @@ impl Item for f64 {
         };
         let mut exceptions = Vec::new();
         if changed.contains(&true) {
-            // An exception gets the integer of a neighbour, which needs few bits.
+            // An exception is assigned the integer of a neighbour, so that the difference needs few bits.
             let mut last = changed.iter().position(|c| !c).map_or(0, |first| integers[first]);
             for (i, integer) in integers.iter_mut().enumerate() {
                 if changed[i] {

@@ -113,7 +113,7 @@ pub enum FindingClass {
     FreeDays,
     /// Time stamps that seem to mark the end of an interval.
     EndStamps,
-    /// A long period without samples of any signal, which may be due to a missing file.
+    /// A long period in which no signal has a sample, perhaps because a file is missing.
     LongGap,
 }
 

@@ -156,8 +156,8 @@ fn by_signal(finding: Finding, inputs: &[Input]) -> Vec<Finding> {
     if out.is_empty() { vec![Finding { signal: String::new(), ..finding }] } else { out }
 }
 
-/// The clean samples of every input, compressed for a long log. The raw samples of a tag are freed as soon as all inputs
-/// that use the tag have been cleaned, because a large log can have many samples.
+/// The clean samples of every input, compressed if the log is in long format. The raw samples of a tag are freed as
+/// soon as all inputs that use the tag have been cleaned, because a large log can have many samples.
 fn clean_all(
     tags: Vec<RawSamples>,
     inputs: &[Input],

@@ -28,7 +28,7 @@ pub(super) struct RawSamples {
     pub episode: Option<Arc<Vec<u32>>>,
     /// Index of the first sample of each file.
     pub breaks: Arc<Vec<usize>>,
-    /// Samples that are flagged as bad and are therefore excluded from `samples`.
+    /// Samples that are excluded from `samples` because they are flagged as bad.
     pub flagged: Occurrences,
     pub flagged_times: Packed<i64>,
     /// The flags that mark samples as bad, for messages.

@@ -1,4 +1,4 @@
-//! Storage of the samples of one signal between the stages of reading a log.
+//! Stores the samples of a signal between the stages of reading a log.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -7,7 +7,8 @@ use super::clock::typical_interval;
 use super::packed::Packed;
 use super::samples::Samples;
 
-/// The samples of a column or tag. Those of a long log are compressed, because their times are not shared.
+/// The samples of a column or tag. The samples of logs in long format are compressed, because tags do not share their
+/// times.
 #[derive(Debug)]
 pub(super) enum Store {
     Plain(Samples),

@@ -93,7 +93,8 @@ impl FreeDays {
     }
 }
 
-/// Lists the weekdays on which no signal was measured, like `Saturday and Sunday`; `None` if there are none.
+/// Lists the weekdays on which no signal was measured, such as `Saturday and Sunday`; `None` if there is no such
+/// weekday.
 pub fn free_days(log: &Trajectory, zone: TimeZone) -> Option<String> {
     // the reader repeats the last values of controls and set-points
     let is_repeated = |s: &Signal| matches!(s.role, Role::Control | Role::Setpoint);

@@ -13,9 +13,9 @@ use crate::schema::Role;
 use crate::stats::mean_and_population_sd;
 use crate::trajectory::Trajectory;
 
-/// Mean time between two false alarms about the errors of a plant, in milliseconds (DRIFT-1).
+/// Mean time between false alarms about the forecast errors at a plant, in milliseconds (DRIFT-1).
 const BUDGET_MS: f64 = 90.0 * 86_400_000.0;
-/// Largest difference of the day of the year between training data and new data of the same season (not tuned).
+/// Largest difference in the day of the year at which training data and new data are from the same season (not tuned).
 const SEASON_DAYS: i32 = 30;
 /// Smallest mean error since an alarm that counts as a shift, in standard deviations of the errors. The allowance of the
 /// detector is chosen for a shift of one standard deviation; if the errors have returned to normal, the mean is smaller.
@@ -26,7 +26,7 @@ const RELEVANT: f64 = 0.5;
 /// of the control (not tuned).
 const LEAST_EFFECT: f64 = 0.05;
 
-/// Compares the newest blocks of the log, the rows `blocks`, with the data to which the champion was fitted.
+/// Compares the rows `blocks`, which are the newest in the log, with the data to which the champion was fitted.
 pub fn examine(source: &Source, champion: &StoredModel, challenger: &ModelCard, blocks: &[Range<usize>]) -> Drift {
     let (log, card) = (&source.log, &champion.card);
     let holdout = rows_between(log, &card.holdout_start, &card.holdout_end);
@@ -44,7 +44,7 @@ pub fn examine(source: &Source, champion: &StoredModel, challenger: &ModelCard, 
     }
 }
 
-/// Rows of `log` from the time `start` to the time `end`; empty if the log no longer contains them.
+/// Rows of `log` from time `start` to time `end`; empty if the log no longer contains this period.
 fn rows_between(log: &Trajectory, start: &str, end: &str) -> Range<usize> {
     let row = |time: &str| time.parse().ok().and_then(|t| log.step_at(t));
     match (row(start), row(end)) {
@@ -83,8 +83,9 @@ fn error_shifts(
     map.layout.targets.iter().enumerate().filter_map(shift).collect()
 }
 
-/// The inputs of the model whose distribution in the rows `new` differs from that in the training data, by more than
-/// that of any earlier period of the same length. The values of a slow input differ between all short periods.
+/// The inputs of the model whose distribution in the rows `new` differs from that in the training data by more than in
+/// any earlier period of the same length. The comparison with earlier periods is needed because the distribution of a
+/// slow input differs between any two short periods.
 fn input_shifts(champion: &StoredModel, log: &Trajectory, new: Range<usize>) -> Vec<InputShift> {
     let day = |t: usize| i32::from(log.time(t).to_zoned_datetime(TimeZone::UTC).day_of_year());
     let (first, last) = (day(new.start), day(new.end.saturating_sub(1).max(new.start)));
@@ -96,7 +97,7 @@ fn input_shifts(champion: &StoredModel, log: &Trajectory, new: Range<usize>) -> 
     };
     let until = champion.card.trained_until.parse().ok().and_then(|t| log.step_at(t)).unwrap_or(0);
     let season: Vec<usize> = (0..until).filter(in_season).collect();
-    // a reference that is shorter than the new data would often differ by chance
+    // a reference period shorter than the new data would often differ by chance
     let same_season = season.len() >= 2 * new.len();
     let reference = if same_season { season } else { (0..until).collect() };
     let is_input = |role| matches!(role, Role::Control | Role::Disturbance | Role::Setpoint);
@@ -116,8 +117,8 @@ fn input_shifts(champion: &StoredModel, log: &Trajectory, new: Range<usize>) -> 
     signals.filter_map(shift).collect()
 }
 
-/// The effects whose sign or size differs between the logs of the champion and of the challenger by more than their
-/// uncertainty. `sd`: standard deviation of a signal in the log.
+/// The effects that differ in sign or size between the log of the champion and that of the challenger by more than
+/// their uncertainty. `sd` returns the standard deviation of a signal in the log.
 fn effect_changes(before: &[ControlEffect], now: &[ControlEffect], sd: &dyn Fn(&str) -> f64) -> Vec<EffectChange> {
     let change = |b: &ControlEffect| {
         let n = now.iter().find(|n| (&n.control, &n.signal) == (&b.control, &b.signal))?;

@@ -10,7 +10,7 @@ use super::project::Project;
 use crate::disk::{entries, names_in, read_if_present, remove, sync_dir, temporary_name};
 use crate::error::{Error, Result};
 
-/// Number of versions that [`collect`] keeps unless the user gives another number (not tuned).
+/// Default number of versions that [`collect`] keeps (not tuned).
 pub const KEPT: usize = 30;
 
 /// The field of `provenance.json` that names the model of a report.

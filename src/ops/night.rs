@@ -41,7 +41,7 @@ pub struct Night {
     /// Scores of champion and challenger, if the gate compared them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comparison: Option<Comparison>,
-    /// What a person must look at; `None` if the outcome is good.
+    /// The reason why a person must act; `None` if the outcome is good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
     /// What changed since the champion was fitted, if the champion was examined.
@@ -72,8 +72,9 @@ impl Cause {
     pub fn action(self, dir: &str) -> String {
         match self {
             Self::Drift => format!(
-                "Find out what changed: a sensor, the equipment, or its operation (`twinopt inspect {dir}`). If the change \
-                 is permanent, nightly retraining replaces the champion when the log contains enough new data."
+                "Find out with `twinopt inspect {dir}` whether a sensor, the equipment or its operation has changed. \
+                 If the change is permanent, nightly retraining replaces the champion \
+                 when the log contains enough new data."
             ),
             Self::OldChampion => format!(
                 "No challenger has been better for a long time. Check the scores with `twinopt fit {dir} --dry-run`. If \
@@ -204,17 +205,18 @@ pub fn history(dir: &Path) -> Result<Vec<Night>> {
     lines.map(parse).collect()
 }
 
-/// What the last night changes for people who are alerted.
+/// Whether the latest retraining opens or clears an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Alert {
-    /// A person must act for a cause that the preceding night did not have.
+    /// A person must act for a reason that did not exist on the preceding night.
     Opened,
-    /// The cause of the preceding night no longer exists.
+    /// The reason for the preceding alert no longer exists.
     Cleared,
 }
 
 impl Alert {
-    /// The alert for the last one of `nights`; `None` if the same cause, or no cause, existed on the preceding night.
+    /// The alert for the last of `nights`; `None` if neither this night nor the preceding one has a cause, or if both
+    /// have the same cause.
     pub fn of(nights: &[Night]) -> Option<Self> {
         let (last, earlier) = nights.split_last()?;
         match (earlier.last().and_then(|n| n.cause), last.cause) {

@@ -1,4 +1,4 @@
-//! Writes the page of a night.
+//! Writes the page about a nightly retraining.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use crate::report::{GateFigures, NightKind, NightRow, Nightly, nightly};
 
 /// File name of the page in the report folder of the plant.
 pub const PAGE: &str = "nightly.html";
-/// Number of nights that the page lists.
+/// Number of retrainings in the history on the page.
 const LISTED: usize = 30;
 
 /// Where the page of a plant is written, and where its promises are stored.
@@ -55,7 +55,7 @@ impl Place {
             last: row(night),
             before: nights.get(1).map(row),
             action: night.cause.map_or_else(
-                || "Nothing. No action is needed.".to_owned(),
+                || "No action is needed.".to_owned(),
                 |cause| cause.action(&self.twin_dir.display().to_string()),
             ),
             exit_code: night.exit_code,

@@ -385,8 +385,8 @@ pub fn unusable(registry: &Registry, version: &str, spec: &Loaded<TwinSpec>, com
     }
 }
 
-/// Whether the twin that is stored as `version` makes the same predictions as the twin of `plant` from 100 rows of the
-/// log, up to a relative difference of 1e-9.
+/// Whether the twin that is stored as `version` and the twin of `plant` make the same predictions from 100 rows of the
+/// log, within a relative tolerance of 1e-9.
 ///
 /// # Errors
 /// Returns the errors of [`Source::load`].

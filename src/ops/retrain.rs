@@ -240,7 +240,7 @@ fn challenge(
     let version = publish::publish(registry, &plant)?;
     if !plant::predicts_the_same(registry, &version.name, &plant, &compute)? {
         return Err(Error::Internal(format!(
-            "the stored model {} makes other predictions than the fitted one; champion unchanged",
+            "the predictions of the stored model {} differ from those of the fitted model; champion unchanged",
             version.name
         )));
     }
@@ -264,7 +264,7 @@ fn challenge(
                 100.0 * promised
             ))
         } else {
-            // the notes begin with the shifts of the errors and the loss
+            // the first notes describe the shifts of the errors and the increase in loss
             worse.map(|notes| notes.join("; "))
         };
         if let Some(found) = found {

@@ -287,7 +287,7 @@ pub struct RunReport {
     pub errors: Vec<Error>,
     /// The page.
     pub index: PathBuf,
-    /// True if every scenario failed and the folder keeps the report of an earlier run, in which scenarios succeeded.
+    /// True if every scenario failed and the folder still contains the report of an earlier, successful run.
     pub kept: bool,
 }
 

@@ -16,7 +16,7 @@ pub struct Job {
     pub minute: u8,
     /// Scenario folder to run after the retraining.
     pub run: Option<String>,
-    /// Absolute path of the program that the retraining runs if an alert opens or is cleared.
+    /// Absolute path of the program that the retraining runs when an alert opens or clears.
     pub notify: Option<String>,
     /// Global flags to add to the commands.
     pub flags: Vec<String>,

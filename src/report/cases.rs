@@ -67,7 +67,7 @@ pub struct RankedCase<'a> {
     pub tolerated: Vec<(CaseRun<'a>, &'a LimitUse)>,
     /// Controls that the case moves although their effects cannot be identified from the log.
     pub unidentified: Vec<&'a ControlIdentification>,
-    /// Whether the twin consists of equations only, so that there is one simulated future.
+    /// Whether the twin has no learned parts and therefore only one simulated future.
     pub is_exact: bool,
     /// The reason if a scenario ends before the changes of the case take effect.
     pub unseen_effect: Option<&'a str>,
@@ -90,8 +90,8 @@ impl RankedCase<'_> {
     }
 
     /// Whether the case is better than the baseline by more than chance explains: the objective decreases, and either
-    /// this decrease or the saving is measurable. A twin that consists of equations only has one future, so chance plays
-    /// no part.
+    /// this decrease or the saving is measurable. A twin without learned parts has only one future, so chance plays no
+    /// part.
     pub fn is_better(&self) -> bool {
         let saves = self.saving.value.measurable && self.saving.value.mean > 0.0;
         let size = self.runs.iter().map(|r| r.case.objective.mean.abs()).sum::<f64>();

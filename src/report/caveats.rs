@@ -125,8 +125,8 @@ pub fn unidentified<'a>(results: &'a Results, runs: &[CaseRun<'a>]) -> Vec<&'a C
     of_level(IdentificationLevel::NotIdentified).filter(|i| moves(runs, i)).collect()
 }
 
-/// Effects of the moved controls on signals that the cost or the objective reads, if the log contradicts them and
-/// savings are not corrected for the difference.
+/// Effects of the moved controls on signals in the cost or the objective, provided that the log contradicts these
+/// effects and savings are not corrected for the difference.
 pub fn contradicted<'a>(results: &'a Results, runs: &[CaseRun<'a>]) -> Vec<&'a ControlEffect> {
     let kpis = || runs.iter().flat_map(|r| &r.case.kpis).filter(|k| is_valued(results, k));
     let moved = |control: &str| {

@@ -1,4 +1,4 @@
-//! The page of a night: the outcome of a retraining, what changed, the comparison of the two models, drift, the quality
+//! The page about a nightly retraining: the outcome, what changed, the comparison of the two models, drift, the quality
 //! of the log, and the promises of earlier reports.
 
 use askama::Template;
@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::log::Quality;
 use crate::verify::Entry;
 
-/// The facts about a retraining that its page shows.
+/// The data about a retraining that are shown on its page.
 #[derive(Debug)]
 pub struct Nightly<'a> {
     pub plant: &'a str,
@@ -21,7 +21,7 @@ pub struct Nightly<'a> {
     pub last: NightRow,
     /// The preceding retraining or fit, if there is one.
     pub before: Option<NightRow>,
-    /// What a person must do, or that nothing must be done.
+    /// What a person must do, or the statement that no action is needed.
     pub action: String,
     pub exit_code: u8,
     pub seconds: f64,
@@ -29,12 +29,12 @@ pub struct Nightly<'a> {
     pub champion_since: Option<String>,
     pub import: &'a [String],
     pub gate: Option<GateFigures>,
-    /// One sentence per finding about drift, and the time of the retraining that examined the plant for drift; `None`
-    /// if no retraining did.
+    /// One sentence per finding about drift, and the time of the retraining in which drift was examined; `None` if
+    /// drift was never examined.
     pub drift: Option<(Vec<String>, String)>,
     pub quality: Option<&'a Quality>,
     pub promises: &'a [Entry],
-    /// Earlier and present retrainings and fits, newest first.
+    /// This and earlier retrainings and fits, newest first.
     pub history: Vec<NightRow>,
 }
 
@@ -53,7 +53,7 @@ pub struct NightRow {
     pub data_end: String,
 }
 
-/// Whether a person must act after a night.
+/// Whether a person must act after a retraining.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NightKind {
     Good,
@@ -70,7 +70,7 @@ impl NightKind {
         }
     }
 
-    /// Class of a word in a table.
+    /// CSS class of an outcome in a table.
     fn text_class(self) -> &'static str {
         if self == Self::Good { "good" } else { "bad" }
     }
@@ -127,7 +127,7 @@ struct HistoryRow {
     reason: Markup,
 }
 
-/// Renders the page of a night as one self-contained HTML file.
+/// Renders the page about a retraining as one self-contained HTML file.
 ///
 /// # Errors
 /// [`Error::Internal`] if the template fails, which is a bug in the program.

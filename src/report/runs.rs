@@ -12,7 +12,7 @@ pub struct CaseRun<'a> {
     pub weight: f64,
 }
 
-/// Whether the twin consists of equations only, so that nothing was learned.
+/// Whether the twin consists only of equations, so that nothing was learned.
 pub fn has_only_equations(results: &Results) -> bool {
     results.model.model == "equations"
 }

@@ -7,13 +7,14 @@
 //!   all scenarios. A case that violates a limit on the total of a control is not a candidate. The candidate with the largest decrease in the objective is chosen.
 //! - The answer is **don't** if there is no candidate, or if neither the saving nor the decrease in the objective is
 //!   measurable.
-//! - A twin that consists of equations only has one simulated future. A decrease in the objective then counts as
-//!   measurable, and the unknown error of the equations is a caveat.
+//! - A twin without learned parts has only one simulated future. A decrease in the objective then counts as measurable,
+//!   and the unknown error of the equations is a caveat.
 //! - The answer is **unknown**, whatever the simulated saving, if the log does not identify the effect of a control,
-//!   and the case moves this control further than it moved independently in the log. The same applies if a scenario ends
-//!   before the changes of the case take effect. If the answer is **unknown**, the report shows no saving.
-//! - If all KPIs that count are averages, such as mean values, the saving is an average too. It is the mean over the
-//!   scenarios, not their sum.
+//!   and the case moves this control further than it moved independently in the log. The answer is also **unknown** if
+//!   a scenario ends before the changes of the case take effect. If the answer is **unknown**, the report shows no
+//!   saving.
+//! - If all KPIs in the saving are averages, such as mean values, the saving is also an average, namely the mean over
+//!   the scenarios and not the sum.
 //! - The answer is **try** if there is a caveat ([`RankedCase::caveats`]), and **do** otherwise.
 
 use crate::scenario::results::{

@@ -42,13 +42,13 @@ pub struct SupplyChain {
 }
 
 impl SupplyChain {
-    /// Number of steps that a plan should cover, so that several orders at the end of the chain have an effect at its
+    /// Number of steps that a plan should cover so that several orders at the far end of the chain take effect at its
     /// beginning.
     pub fn horizon(&self) -> usize {
         self.total + self.longest
     }
 
-    /// Whether no order at the end of the chain has an effect at its beginning within a plan of `horizon` steps. A
+    /// Whether a plan of `horizon` steps ends before any order at the end of the chain takes effect at its beginning. A
     /// single stage is not a chain.
     pub fn exceeds(&self, horizon: usize) -> bool {
         self.total > self.longest && self.total >= horizon
@@ -108,8 +108,8 @@ impl Delay {
 }
 
 impl Compiled {
-    /// A clause that names a control in which the run `case` differs from the run `baseline`, if the run ends before the
-    /// difference takes effect.
+    /// A clause that names a control whose values differ between the runs `case` and `baseline`, if the runs end before
+    /// the difference takes effect.
     pub fn unseen_effect(
         &self,
         model: &ModelSpec,
@@ -127,7 +127,7 @@ impl Compiled {
         let delay = delays.first().filter(|d| d.sight(case.steps) == Sight::None)?;
         let span = |steps: usize| TimeSpan::from_steps(steps, case.step_ms);
         Some(format!(
-            "the scenario of {} is too short, because a change of `{}` changes `{}` only {} later",
+            "the scenario of {} is too short, because a change of `{}` affects `{}` only {} later",
             span(case.steps),
             schema.signals[delay.control].name,
             schema.signals[delay.signal].name,
@@ -170,8 +170,8 @@ impl Compiled {
     }
 
     /// The lead times of the longest supply chain. Each stage orders when its own stock needs it, so an order at the end
-    /// of the chain can satisfy the demand at its beginning only after the sum of the lead times. The known balance of a
-    /// stock reads the order that replenishes it with a longer lag than the orders that it serves.
+    /// of the chain can satisfy the demand at its beginning only after the sum of the lead times. In the known balance
+    /// of a stock, the order that replenishes the stock has a longer lag than the orders that the stock serves.
     pub fn chain(&self, settings: &ResolvedMpc) -> SupplyChain {
         let planned = |s: usize| settings.controls.contains(&s);
         let mut links: Vec<(usize, usize, usize)> = Vec::new();

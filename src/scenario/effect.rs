@@ -45,8 +45,8 @@ const STREAM: u64 = 0x6566_6665_6374;
 /// Errors up to this fraction of the modelled effect are not reported (not tuned). Savings are corrected even for
 /// errors that are too small to be reported.
 const RELEVANT: f64 = 0.1;
-/// A result that depends on an uncorrected effect of the model is not trusted if the effect in the log differs by more
-/// than this fraction of the larger effect (not tuned).
+/// A result that depends on an uncorrected effect is not trusted if the effects in the model and in the log differ by
+/// more than this fraction of the larger effect (not tuned).
 const MAX_ERROR: f64 = 0.5;
 
 /// The effect of a control on a signal: the mean change of the signal over a window after the control is raised by one

@@ -10,7 +10,7 @@ use crate::trajectory::Trajectory;
 
 /// Relative difference that is considered a rounding error.
 const ROUNDING: f64 = 1e-6;
-/// Largest fraction of periods, counted over all simulated futures, in which a limit may be violated (not tuned).
+/// A limit may be violated in at most this fraction of the periods in all simulated futures (not tuned).
 const TOLERATED: f64 = 0.05;
 
 /// Describes each limit of `totals` that `run` violates in more than [`TOLERATED`] of its complete periods. Limits over
@@ -42,7 +42,7 @@ fn missed(total: &TotalSettings, run: &Trajectory, schema: &Schema, zone: &TimeZ
         (share > TOLERATED).then(|| {
             let (name, mean) = (&schema.signals[total.control].name, mean_or_zero(&missed));
             format!(
-                "the total of `{name}` should be {text} {limit}, but is {mean:.4} on average in {:.0} % of the periods",
+                "the total of `{name}` averages {mean:.4} in {:.0} % of the periods, but should be {text} {limit}",
                 100.0 * share
             )
         })

@@ -160,10 +160,10 @@ pub struct CaseResult {
     /// the value of this difference.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub end_contents: Vec<EndContent>,
-    /// Limits on the total of a control over a period that the case violates; one clause per limit.
+    /// The limits on totals over a period that the case violates, with one clause per limit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missed_totals: Vec<String>,
-    /// Clause about a control that the case changes, if the scenario ends before the change takes effect.
+    /// A clause that names a changed control, if the scenario ends before the change takes effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unseen_effect: Option<String>,
     /// Clause about effects that occur only after a plan has ended; `None` if the first move of a plan takes effect

@@ -138,7 +138,7 @@ pub trait Dynamics: Send + Sync {
         None
     }
     /// Standard deviation of the model's errors when it forecasts a learned signal `steps` steps ahead; 0 if the signal
-    /// is not learned, or if its errors were not measured.
+    /// is not learned, or if its errors are unknown.
     fn forecast_error(&self, _signal: usize, _steps: usize) -> f64 {
         0.0
     }

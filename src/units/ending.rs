@@ -100,7 +100,7 @@ const AMBIGUOUS: [&str; 6] = ["_min", "_rt", "_pa", "_mm", "_units", "_pcs"];
 /// Parts of units in exports, and their notation in `twin.toml`.
 const EXPORTED: [(&str, &str); 8] =
     [("°", "deg"), ("³", "^3"), ("²", "^2"), ("m3", "m^3"), ("m2", "m^2"), ("€", "EUR"), ("£", "GBP"), ("$", "USD")];
-/// Numerators of ratios in column names. Their units are known only if the whole ratio is in [`ENDINGS`].
+/// Numerators of ratios in column names. The unit of a ratio is known only if the whole ratio is in [`ENDINGS`].
 const NUMERATORS: [&str; 28] = [
     "per", "eur", "usd", "gbp", "chf", "sek", "nok", "dkk", "pln", "czk", "aud", "cad", "nzd", "jpy", "cny", "inr",
     "brl", "ct", "cent", "cents", "g", "kg", "mg", "ug", "t", "kj", "gco2", "kwh",
@@ -165,7 +165,7 @@ fn in_brackets(name: &str) -> Option<Unit> {
     exported(text.rsplit_once(['(', '['])?.1)
 }
 
-/// Returns the unit that the name of a column states beyond doubt.
+/// Returns the unit in a column name, if the unit is unambiguous.
 pub fn stated(name: &str) -> Option<Unit> {
     if let Some(unit) = in_brackets(name) {
         return Some(unit);

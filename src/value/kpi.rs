@@ -227,7 +227,7 @@ impl Kpi {
         }
     }
 
-    /// Narrows the soft limits of an exceedance by the `margin` of the limited signal.
+    /// Narrows the soft limits in an exceedance KPI by the `margin` of the limited signal.
     pub fn narrow_limits(&mut self, margin: impl Fn(usize, Bounds) -> f64) {
         if let Kind::Exceedance(signal, soft) = &mut self.kind {
             *soft = soft.narrowed(margin(*signal, *soft));

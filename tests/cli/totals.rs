@@ -12,7 +12,8 @@ fn price(k: usize) -> f64 {
     (if (2..5).contains(&hour) || (13..15).contains(&hour) { 40.0 } else { 90.0 }) + (k * 7 % 5) as f64
 }
 
-/// A project in which `mpc` is the table `[mpc]` of the twin. `cases` are the cases of the scenario except the baseline.
+/// A project in which `mpc` is the table `[mpc]` of the twin. `cases` are the cases of the scenario except the
+/// baseline.
 fn pump(mpc: &str, cases: &str) -> Room {
     let mut columns: Columns = ["level", "pump", "price"].map(|name| (name, Vec::new())).to_vec();
     let mut level = 500.0;

@@ -13,7 +13,7 @@ use crate::schema::{Bounds, Role};
 use crate::trajectory::Frame;
 use crate::value::{Kpi, KpiKind};
 
-/// A value that later steps read, with the width of its range.
+/// A value that later steps depend on, with the width of its range.
 struct Remembered {
     signal: usize,
     lag: usize,
@@ -122,7 +122,8 @@ impl Branches for SimulatedBranches<'_, '_> {
             if value.iter().all(|v| v.is_nan()) {
                 continue;
             }
-            // A mean over the simulated steps contributes to the mean over the horizon in proportion to their number.
+            // The mean over the simulated steps contributes to the mean over the horizon in proportion to the number of
+            // these steps.
             let weight = price * if kpi.kind() == KpiKind::Mean { share } else { 1.0 };
             self.costs.iter_mut().zip(value.iter()).for_each(|(cost, v)| *cost += weight * v);
         }

@@ -1,12 +1,12 @@
-//! The settings of MPC in a scenario that the scenario leaves out.
+//! MPC settings that a scenario inherits from the twin.
 
 use super::resolved::ResolvedMpc;
 use crate::config::MpcSpec;
 use crate::resolve::{Faults, Names};
 
 impl ResolvedMpc {
-    /// Replaces the settings that the table `given` of a scenario leaves out by those in the table `[mpc]` of the twin,
-    /// so that a scenario simulates the controller that `advise` and `control` run. Limits on computing time are not
+    /// Takes settings that are missing from the table `given` of a scenario from the table `[mpc]` of the twin, so that
+    /// the scenario simulates the controller that `advise` and `control` run. Limits on computing time are not
     /// inherited, because results must not depend on the speed of the machine.
     pub(in crate::control) fn inherit(self, given: &MpcSpec, names: &Names<'_>) -> Self {
         let Some(table) = &names.spec().mpc else { return self };
@@ -23,8 +23,8 @@ impl ResolvedMpc {
             }
         }
         let (mut totals, mut base_stock) = (twin.totals, twin.base_stock);
-        // A limit on the total of a plan has a meaning only for plans of the length for which it was given. The total of
-        // an order cannot be limited if its order-up-to level is planned.
+        // A limit on the total of a plan is meaningful only for plans of the length for which it was specified. The
+        // total of an order cannot be limited if the order-up-to level is planned instead.
         totals.retain(|t| {
             let is_level = self.base_stock.iter().any(|s| s.order == t.control);
             controls.contains(&t.control) && !is_level && (t.period.is_some() || given.horizon.is_none())

@@ -131,8 +131,8 @@ pub(super) fn plant_limits(settings: &ResolvedMpc, dynamics: &dyn Dynamics) -> V
 const LARGEST_MARGIN: f64 = 0.25;
 
 /// The distance that plans keep from the soft limits of a learned signal, so that the signal satisfies its limits with
-/// the probability `confidence` although the plan does not simulate noise. The distance corresponds to the model's error
-/// `replan` steps ahead, because the next plan reacts to earlier errors.
+/// the probability `confidence` even though the plan does not simulate noise. The distance corresponds to the model's
+/// error `replan` steps ahead, because the next plan reacts to earlier errors.
 pub(super) fn soft_margin(
     confidence: Option<f64>,
     dynamics: &dyn Dynamics,

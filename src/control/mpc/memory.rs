@@ -6,9 +6,9 @@ use crate::learn::StepMap;
 use crate::schema::Role;
 use crate::value::{Objective, StepCost};
 
-/// The pairs (signal, lag) that depend on the planned controls and that later steps read, either in the equations of
-/// the plant or in the objective. The lags are relative to a window that already contains the next states, so states
-/// have lag 0, and the newest values of all other signals have lag 1.
+/// The pairs (signal, lag) that depend on the planned controls and that later steps use, either in the equations of the
+/// plant or in the objective. The lags are relative to a window that already contains the next states, so states have
+/// lag 0, and the newest values of all other signals have lag 1.
 pub(super) fn memory(map: &StepMap, controls: &[usize], objective: &Objective) -> Vec<(usize, usize)> {
     let equations = || map.equations.programs().map(|(signal, program)| (signal, program.reads.as_slice()));
     let targets = || map.layout.targets.iter().map(|target| (target.signal(), map.layout.inputs.as_slice()));

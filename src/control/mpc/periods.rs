@@ -19,7 +19,7 @@ pub enum Period {
 const DAY: i64 = 24 * 60;
 const DAY_MS: i64 = DAY * 60_000;
 const HOUR_MS: i64 = 3_600_000;
-/// 1970-01-01, the origin of time, was a Thursday: three days after a Monday.
+/// 1970-01-01, on which Unix time begins, was a Thursday, three days after a Monday.
 const SINCE_MONDAY_MS: i64 = 3 * DAY_MS;
 
 impl Period {
@@ -110,7 +110,7 @@ mod tests {
         // 2024-01-15 is a Monday
         assert!(starts(7, "2024-01-14T22:59:00Z", "2024-01-14T23:00:00Z"));
         assert_eq!(number(7, "2024-01-14T23:00:00Z"), number(7, "2024-01-21T22:59:00Z"));
-        // days that are counted in steps of 24 h from a day in summer start at 23:00 in winter
+        // if days are counted in steps of 24 h from a day in summer, they start at 23:00 in winter
         let day = |text: &str| Period::Every(DAY_MS).number(text.parse().unwrap(), DAY_MS, &zone).unwrap();
         assert_eq!(day("2024-10-28T22:00:00Z"), day("2024-10-28T23:00:00Z"));
     }

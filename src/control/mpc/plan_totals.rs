@@ -10,8 +10,8 @@ use crate::trajectory::Frame;
 
 impl Setup<'_> {
     /// The limits on totals in a plan that begins at `start`. The total of a control since the start of a period
-    /// counts towards the limits of the period. If a period ends after the plan, a minimum may be reached after the
-    /// plan, and what the control has to contribute after the plan counts towards a maximum.
+    /// counts towards the limits of the period. If a period ends after the plan, a minimum need not be reached within
+    /// the plan, and the smallest possible contribution of the later steps counts towards a maximum.
     pub fn totals(&self, start: &PlanStart) -> Vec<TotalLimit> {
         let (blocks, horizon) = (&self.horizon.blocks, self.horizon.steps());
         let mut limits = Vec::new();
@@ -40,7 +40,8 @@ impl Setup<'_> {
                 let later = (end..).take_while(in_period).count() as f64;
                 let mut steps = vec![0; blocks.count()];
                 (0..end).filter(in_period).for_each(|h| steps[blocks.at(h as usize)] += 1);
-                // after the plan, the control can still contribute to a minimum, or has to contribute to the total
+                // after the plan, the control contributes at most its upper bound per step, and at least its lower
+                // bound
                 let rest = |v: f64| if later > 0.0 { later * v } else { 0.0 };
                 let low = total.bounds.low - done - rest(range.high);
                 let high = total.bounds.high - done - if range.low.is_finite() { rest(range.low) } else { 0.0 };

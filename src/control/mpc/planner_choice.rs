@@ -73,8 +73,8 @@ pub fn select_planner(settings: &ResolvedMpc, dynamics: &dyn Dynamics, objective
     }
 }
 
-/// Whether dynamic programming can plan the controls: they have few combinations of values, and the future depends on
-/// few other values.
+/// Whether dynamic programming can plan the controls. They must have few combinations of values, and the future must
+/// depend on few other values.
 fn is_small(settings: &ResolvedMpc, dynamics: &dyn Dynamics, objective: &Objective) -> bool {
     let Some(map) = dynamics.map() else { return false };
     let has_other_memory =
@@ -117,7 +117,7 @@ pub(super) fn has_few_values(settings: &ResolvedMpc, dynamics: &dyn Dynamics) ->
     settings.controls.iter().any(|&c| signals[c].switching.least > 0.0 || has_tree_values(&signals[c]))
 }
 
-/// Whether a control is restricted to so few multiples that tree search can plan it.
+/// Whether a control has few enough multiples for tree search.
 fn has_tree_values(signal: &Signal) -> bool {
     signal.multiple > 0.0 && (signal.hard.high - signal.hard.low) / signal.multiple < MOST_TREE_VALUES
 }

@@ -112,7 +112,7 @@ impl Rollout {
         CompletedFrame { window: &self.batch.window, step_ms: setup.dynamics.step_ms() }
     }
 
-    /// Replaces the candidates of a rollout with one future by `rows`, given as indices of present candidates.
+    /// Replaces the candidates with those at the indices `rows`. The rollout must have only one future.
     pub fn select(&mut self, rows: &[usize]) {
         let Self { candidates, batch, terms, value, position, total, known, .. } = self;
         *candidates = rows.len();

@@ -88,7 +88,7 @@ impl<'a> Setup<'a> {
         let skill = SkillHorizon::new(requested, dynamics, &objective);
         let horizon = skill.map_or(requested, |skill| skill.reach);
         let replan = settings.replan.map_or(1, |r| r.steps(step, 1)).min(horizon);
-        // Exact planners plan every step, also if a plan is followed for many steps.
+        // Exact planners plan every step, even if a plan is followed for many steps.
         let most = match planner {
             PlannerSpec::Dp { .. } => MpcSpec::MOST_EXACT_MOVES.min(horizon),
             PlannerSpec::Milp { .. } if !has_switched_control(settings, dynamics) => {

@@ -5,7 +5,8 @@ use crate::config::{At, TimeSpan, TotalSpec, Weekdays};
 use crate::resolve::{Faults, Names};
 use crate::schema::{Bounds, Role};
 
-/// Largest length of a period in steps, because each plan adds up all steps since the start of the period (not tuned).
+/// Largest length of a period in steps. It is limited because each plan adds up all steps since the start of the period
+/// (not tuned).
 const MOST_STEPS: i64 = 10_000;
 
 /// A limit on the sum of a control's values over the steps of a plan or of a period.
@@ -35,7 +36,7 @@ impl TotalSettings {
             && per.ms() > MOST_STEPS.saturating_mul(step.ms())
         {
             let message = format!("{owner}: `per` must be at most {MOST_STEPS} steps, but it is {}", per.value);
-            let help = "divide the limit among shorter periods";
+            let help = "use a shorter period with a smaller limit";
             faults.add("out-of-range", &per.span, message, help);
         }
         for (key, end) in [("at_least", &spec.at_least), ("at_most", &spec.at_most)] {

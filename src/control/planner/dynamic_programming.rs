@@ -31,7 +31,7 @@ const FINALISTS: usize = 8;
 /// Sequences with the same number of moves.
 #[derive(Default)]
 struct Level {
-    /// For each sequence, the index of the sequence without its last move in the previous level.
+    /// For each sequence, the index in the previous level of the sequence that it extends.
     parents: Vec<usize>,
     /// Values of all controls in the last move: `[sequences][controls]`.
     values: Vec<f64>,
@@ -66,7 +66,7 @@ impl DynamicProgramming {
         let controls = previous.len();
         // The sequences that are continued after each move: `[moves + 1]`.
         let mut tree = vec![Level { parents: vec![0], values: previous.clone(), since: since.clone() }];
-        // Index of each sequence to be continued among the sequences that were simulated last.
+        // For each sequence to be continued, its index among the most recently simulated sequences.
         let mut kept = vec![0];
         let (mut hashes, mut costs) = (Vec::new(), Vec::new());
         for length in steps.iter().take(*moves) {
@@ -99,8 +99,8 @@ impl DynamicProgramming {
     }
 }
 
-/// For each hash, the index of the sequence with the lowest cost. Of equal costs, the first is taken. Sequences without
-/// a finite cost are omitted.
+/// For each hash, the index of the sequence with the lowest cost. If costs are equal, the first sequence is chosen.
+/// Sequences without a finite cost are omitted.
 fn cheapest(hashes: &[u64], costs: &[f64]) -> Vec<usize> {
     let finite = hashes.iter().enumerate().filter(|(i, _)| costs[*i].is_finite());
     let mut all: Vec<(u64, usize)> = finite.map(|(i, hash)| (*hash, i)).collect();

@@ -35,7 +35,7 @@ pub struct Milp {
 const FACTORS: [f64; 3] = [0.6, 1.0, 1.7];
 /// Fractions of a multiple that are added to relaxed sums before they are rounded (not tuned).
 const SHIFTS: [f64; 4] = [-0.4, 0.0, 0.4, 0.499];
-/// Largest number of values with integer variables for which branch and bound is used (not tuned).
+/// Branch and bound is used only if a plan has at most this many values with integer variables (not tuned).
 const MOST_SEARCHED: usize = 100;
 /// Largest number of times that a rounded sequence is improved (not tuned).
 const IMPROVEMENTS: usize = 4;
@@ -116,8 +116,8 @@ fn rounded(problem: &Problem, relaxed: &[f64]) -> Vec<Vec<f64>> {
     all
 }
 
-/// Rounds `relaxed` so that the sum of each control over the moves so far is the rounded sum of its relaxed values. The
-/// sums are rounded up if `shift` is near 0.5, and down if it is near −0.5.
+/// Rounds `relaxed` so that, after each move, the sum of a control's values equals the rounded sum of the relaxed
+/// values. The sums are rounded up if `shift` is near 0.5, and down if it is near −0.5.
 fn summed_up(problem: &Problem, relaxed: &[f64], shift: f64) -> Vec<f64> {
     let mut summed = relaxed.to_vec();
     for c in 0..problem.controls() {

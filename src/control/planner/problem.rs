@@ -22,7 +22,7 @@ pub trait CostFunction {
     fn formulate(&mut self, _model: &mut Model, _targets: &[Form], _at: &[f64]) -> bool {
         false
     }
-    /// Begins a simulation of partial sequences; `None` if sequences can only be simulated as a whole.
+    /// Starts a simulation of partial sequences; `None` if only complete sequences can be simulated.
     fn branches(&mut self) -> Option<Box<dyn Branches + '_>> {
         None
     }

@@ -72,7 +72,7 @@ impl TrainingData<'_> {
         &self.log.schema.signals[signal].name
     }
 
-    /// A sentence about the signal of `signals` that has the fewest values in `rows`; empty if no value is missing.
+    /// A sentence that names the signal in `signals` with the fewest values in `rows`; empty if no value is missing.
     pub(super) fn sparsest(&self, rows: &[Range<usize>], signals: impl Iterator<Item = usize>) -> String {
         let all: usize = rows.iter().map(Range::len).sum();
         let known =

@@ -25,10 +25,10 @@ const NEGLIGIBLE: f64 = 0.05;
 /// Smallest ratio of a model's RMSE to that of a baseline at which the model is considered to have no skill (not
 /// tuned). An RMSE ratio just below one may be due to chance.
 const NO_SKILL_RATIO: f64 = 0.98;
-/// A known equation is wrong if its RMSE is at least this multiple of that of persistence, both one step ahead and at
-/// the control horizon (not tuned).
+/// A known equation is considered wrong if the ratio of its RMSE to that of persistence is at least this large, both
+/// one step ahead and at the control horizon (not tuned).
 const WRONG_EQUATION_RATIO: f64 = 1.3;
-/// Minimum number of forecasts from which an equation is judged (not tuned).
+/// Minimum number of forecasts that are needed to judge an equation (not tuned).
 const MIN_FORECASTS: usize = 20;
 /// Maximum number of signals that are named when a model is refused (not tuned).
 const MAX_NAMED: usize = 6;
@@ -215,7 +215,7 @@ impl HoldoutSkill {
                 scored.iter().filter(|s| varies(data, **s)).map(|s| format!("`{}`", data.name(*s))).collect();
             if !repeating.is_empty() {
                 return Some(format!(
-                    "on the hold-out, the values of {} are exactly the same {horizon} earlier, as if they only followed \
+                    "on the hold-out, the values of {} repeat exactly after {horizon}, as if they merely followed \
                      a timetable, so persistence has no error and {name} cannot be compared with it. Check whether the \
                      log contains measurements. If it does, change `model.horizon` to a time after which the values \
                      differ",

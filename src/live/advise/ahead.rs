@@ -15,8 +15,8 @@ use crate::simulate::{Run, Simulated, simulate};
 use crate::trajectory::Trajectory;
 use crate::twin::Dynamics;
 
-/// The newest row in which a state or an output was measured. Signals whose last value is repeated, or whose empty steps
-/// have a value, are ignored.
+/// The newest row in which a state or an output was measured. Signals whose last value is repeated, or whose empty
+/// steps are filled, are ignored.
 fn newest_measured(plant: &Plant) -> Option<usize> {
     let log = &plant.log;
     let is_measured = |s: usize| {
@@ -81,7 +81,7 @@ impl<'a> Ahead<'a> {
         for (i, &(signal, how)) in forecast.signals.iter().enumerate() {
             let column = &mut t.columns[signal][row + 1..];
             forecast.fill(i, 0, column);
-            // the log may contain values for the time to come, such as day-ahead prices
+            // the log may contain future values, such as day-ahead prices
             let later = &log.columns[signal][newest + 1..];
             column.iter_mut().zip(later).filter(|(_, v)| v.is_finite()).for_each(|(to, v)| *to = *v);
             let last = later.iter().take(column.len()).rposition(|v| v.is_finite());
@@ -96,7 +96,7 @@ impl<'a> Ahead<'a> {
         let realised = Arc::new(t);
         let mut forecast = Forecast::new(&plant.spec.value, realised.clone(), row + 1, forecasts);
         for (signal, how) in &mut forecast.signals {
-            // the realised values consist of the known ones, followed by forecasts
+            // the realised values are the known values, followed by forecasts
             if log.columns[*signal][newest + 1..].iter().any(|v| v.is_finite()) {
                 *how = ForecastSpec::Perfect;
             }
@@ -118,7 +118,7 @@ impl<'a> Ahead<'a> {
         simulate(&run, controller, &|| false)
     }
 
-    /// The key of the random numbers.
+    /// The key that determines the random numbers.
     pub fn key(&self) -> Key {
         self.key
     }

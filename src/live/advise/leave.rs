@@ -17,8 +17,8 @@ pub fn objective_change(compiled: &Compiled, ahead: &Ahead, planned: &Simulated,
 /// Relative difference that is considered a rounding error.
 const ROUNDING: f64 = 1e-9;
 
-/// Returns the reason to leave the controls as they are, if the plan moves a control whose effect on a priced KPI is
-/// contradicted by the log, and simulations are not corrected for the difference.
+/// Returns a reason to leave the controls as they are if the log contradicts the modelled effect of a planned move on a
+/// priced KPI, and simulations are not corrected for the difference.
 pub fn contradicted_effect(
     plant: &Plant,
     compiled: &Compiled,
@@ -49,9 +49,9 @@ pub fn contradicted_effect(
     })
 }
 
-/// Returns the reason to leave the controls as they are, which is `contradicted` if given, or that the plan saves less
-/// than the uncertainty of its saving. `now` contains the current values of the planned controls. A plan is followed in any case if it reduces violations
-/// of hard or ranked limits, or if a control is outside its hard limits.
+/// Returns the reason to leave the controls as they are. The reason is `contradicted`, if given, or else that the
+/// saving is smaller than its uncertainty. `now` contains the current values of the planned controls. A plan is
+/// followed in any case if it reduces violations of hard or ranked limits, or if a control is outside its hard limits.
 pub fn reason_to_leave(
     settings: &ResolvedMpc,
     signals: &[Signal],

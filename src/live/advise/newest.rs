@@ -6,10 +6,9 @@ use crate::schema::Role;
 use crate::trajectory::Window;
 use crate::twin::{Dynamics, Support};
 
-/// Returns warnings about row `newest` of the log and the rows before it, from which the twin starts; each warning is
-/// one sentence.
-/// There is a warning for each signal that is outside the range of all earlier rows or has no value in the newest row,
-/// and another warning if the newest row is outside the training data.
+/// Returns warnings about the rows of the log up to row `newest`, from which the twin starts. Each warning is one
+/// sentence. There is a warning for each signal that is outside the range of all earlier rows or has no value in the
+/// newest row, and another warning if the newest row is outside the training data.
 pub fn warnings(plant: &Plant, newest: usize) -> Vec<String> {
     let (log, twin) = (&plant.log, &plant.twin);
     let depth = twin.depth().max(1);
