@@ -30,7 +30,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// champion is unchanged, and the exit code is 65 if a source has bad data, 73 or 74 if the log cannot be written, and
 /// otherwise 66.
 /// Both models forecast the newest blocks of the log, which were not used to fit either of them. The champion is
-/// replaced only if the loss of the challenger is significantly lower and its intervals have the right coverage.
+/// replaced only if the loss of the challenger is significantly lower, its intervals have the right coverage, and the
+/// loss is nowhere more than 5 % higher, e.g. at night. A champion older than `retrain.max_age` is also replaced by a
+/// challenger that is not significantly worse.
 /// The exit code is 0 if the challenger was promoted, if it is not better than the champion, or if nothing was fitted
 /// because the log and the settings are unchanged. The exit code is 65 if the log is unsuitable, and 3 if a person must
 /// act: the champion has drifted or is older than `retrain.max_age`, the gate can never open, or the challenger has no
@@ -45,7 +47,7 @@ pub struct Args {
     pub no_import: bool,
     /// Program to run when an alert opens or clears, e.g. a script that sends an email; its argument is the page
     ///
-    /// The program runs once when a person must act for a new reason, and once when that reason no longer exists. The
+    /// The program runs once when a person must act for a new reason, and once when there is no reason any more. The
     /// environment variables TWINOPT_PLANT, TWINOPT_ALERT (`opened` or `cleared`), TWINOPT_OUTCOME and
     /// TWINOPT_EXIT_CODE describe the alert. The program is terminated after 10 seconds. It never changes the exit code
     /// of the retraining.
