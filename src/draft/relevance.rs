@@ -40,10 +40,12 @@ pub(super) fn selection(guesses: &[Guess], at: &[usize], log: &Trajectory, main:
     let protected = |i: usize| Some(i) == main || guesses[i].role == Role::Control || guesses[i].role == Role::Setpoint;
     for i in 0..n {
         let is_target = |i: usize| matches!(guesses[i].role, Role::State | Role::Output);
+        let has_state = |i: usize, j: usize| guesses[i].role == Role::State || guesses[j].role == Role::State;
         let same = |j: &usize| {
             let is_equal = guesses[*j].unit == guesses[i].unit && equal(&sample.0[*j], &sample.0[i]);
-            // a signal that is predicted must not be an input for its own multiple, such as its cost
-            let is_multiple = || is_target(*j) && is_target(i) && sample.correlation(*j, i).abs() > SAME;
+            // a state is an input of the model, so it must not be a multiple of a signal that is predicted
+            let is_multiple =
+                || is_target(*j) && is_target(i) && has_state(*j, i) && sample.correlation(*j, i).abs() > SAME;
             reasons[*j].is_none() && (is_equal || is_multiple())
         };
         match (0..i).find(same) {

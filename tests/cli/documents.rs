@@ -30,8 +30,7 @@ fn completions_name_every_command_and_are_valid_shell() {
     assert!(document["script"].as_str().unwrap().contains("complete -c twinopt"));
     // bash completes the options of a command
     let script = room.run(&["completions", "bash"]).expect(0).stdout;
-    let check =
-        "\nCOMP_WORDS=(twinopt retrain --no); COMP_CWORD=2; _twinopt twinopt --no retrain; echo \"${COMPREPLY[@]}\"\n";
+    let check = "\nCOMP_WORDS=(twinopt retrain --no-); COMP_CWORD=2; _twinopt twinopt --no- retrain; echo \"${COMPREPLY[@]}\"\n";
     room.write("complete.sh", &(script + check));
     match Command::new("bash").arg(room.path("complete.sh")).stdin(Stdio::null()).output() {
         Ok(output) => assert_eq!(Ended::from(output).expect(0).stdout, "--no-import\n"),

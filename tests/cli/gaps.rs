@@ -107,6 +107,6 @@ fn a_log_that_repeats_after_the_horizon_is_refused_with_the_reason() {
     let room = Room::with(&names.zip(columns).collect());
     room.edit("data/room/twin.toml", ", effects = { heat = \"+\" }", "");
     let ended = room.run(&["fit", "data/room"]).expect(3);
-    let ended = ended.says(&["exactly the same 6h earlier", "`room_temp`", "timetable", "change `model.horizon`"]);
+    let ended = ended.says(&["repeat exactly after 6h", "`room_temp`", "timetable", "change `model.horizon`"]);
     assert!(!ended.stderr.contains("no learned signal varies"), "{}", ended.stderr);
 }

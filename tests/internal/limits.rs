@@ -174,12 +174,13 @@ miss = 1.0
 
 #[test]
 fn a_linear_twin_with_limits_is_planned_by_quadratic_programs() {
-    let chosen = |text: &str| {
+    let chosen_with = |text: &str, more: &str| {
         let plant = Plant::new(text);
-        let spec: MpcSpec = toml::from_str("horizon = '10min'\nwithin_log = false").unwrap();
+        let spec: MpcSpec = toml::from_str(&format!("horizon = '10min'\nwithin_log = false\n{more}")).unwrap();
         let settings = ResolvedMpc { controls: vec![plant.column("valve")], ..ResolvedMpc::from(&spec) };
         select_planner(&settings, &plant.known(), &plant.objective)
     };
+    let chosen = |text: &str| chosen_with(text, "");
     assert_eq!(chosen(TANKS), PlannerSpec::qp());
     let limited = TANKS.replace("2 * lower\"", "2 * lower\", hard = [-inf, 9]");
     assert_eq!(chosen(&limited), PlannerSpec::qp());
@@ -187,12 +188,17 @@ fn a_linear_twin_with_limits_is_planned_by_quadratic_programs() {
     assert_eq!(bent("0.2 * upper\"", "0.2 * max(upper, 0)\""), PlannerSpec::gauss_newton());
     assert_eq!(bent("\"upper + 2 * lower\"", "\"upper * lower\""), PlannerSpec::gauss_newton());
     assert_eq!(chosen(&TANKS.replace(", hard = [-inf, 4]", "")), PlannerSpec::gauss_newton());
-    // A switched valve and a piecewise linear or quadratic cost give a mixed-integer program.
+    // Few values of a switched valve and two states are planned by dynamic programming. More values of the valve, and a
+    // piecewise linear or quadratic cost, give a mixed-integer program.
     let switched = |text: &str| chosen(&text.replace("max_move = 0.5", "multiple = 0.5"));
-    assert_eq!(switched(TANKS), PlannerSpec::milp());
-    assert_eq!(switched(&TANKS.replace("(upper - 5)^2", "abs(upper - 5)")), PlannerSpec::milp());
-    assert_eq!(switched(&TANKS.replace("(upper - 5)^2", "upper * lower")), PlannerSpec::mcts());
-    assert_eq!(switched(&TANKS.replace("0.2 * upper\"", "0.2 * upper * valve\"")), PlannerSpec::mcts());
+    assert_eq!(switched(TANKS), PlannerSpec::dp());
+    assert_eq!(switched(&TANKS.replace("0.2 * upper\"", "0.2 * upper * valve\"")), PlannerSpec::dp());
+    let fine = |text: &str| chosen(&text.replace("max_move = 0.5", "multiple = 0.1"));
+    assert_eq!(fine(TANKS), PlannerSpec::milp());
+    assert_eq!(fine(&TANKS.replace("(upper - 5)^2", "abs(upper - 5)")), PlannerSpec::milp());
+    // Several futures, and costs that are not sums over steps, are planned by tree search.
+    let several = |text: &str| chosen_with(&text.replace("max_move = 0.5", "multiple = 0.5"), "particles = 2");
+    assert_eq!(several(&TANKS.replace("(upper - 5)^2", "upper * lower")), PlannerSpec::mcts());
     assert_eq!(
         switched(&TANKS.replace("{ sum = \"(upper - 5)^2\" }", "{ peak = { of = \"upper\", window = \"2min\" } }")),
         PlannerSpec::mcts()
