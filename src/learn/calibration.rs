@@ -10,7 +10,7 @@
 //! | symbol | meaning |
 //! |---|---|
 //! | σ_h | standard deviation at horizon h |
-//! | g | the model's own one-step standard deviation along the run ([`super::Rollouts::model_sd`]) |
+//! | g | the model's own one-step standard deviation along the run ([`super::rollouts::Rollouts::model_sd`]) |
 //! | s | robust standard deviation of the one-step errors |
 //! | w | local width: about 1 on average; always 1 if the local width does not improve the CRPS |
 //! | Z | standardised error, with one set of quantiles for each band of horizons 1, 2, 3–4, 5–8, 9–16 … |

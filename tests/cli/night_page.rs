@@ -111,7 +111,9 @@ fn an_alert_is_sent_once_when_it_opens_and_once_when_it_is_cleared() {
     assert_eq!(room.text("alerts"), expected);
     // a program that fails or is missing does not change the exit code
     std::fs::write(&damaged, b"x").unwrap();
-    room.run(&["retrain", "data/room", "--notify", "missing.sh"]).expect(65).says(&["cannot alert with missing.sh"]);
+    room.run(&["retrain", "data/room", "--notify", "missing.sh"])
+        .expect(65)
+        .says(&["cannot send alert with missing.sh"]);
 }
 
 #[test]

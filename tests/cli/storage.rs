@@ -389,7 +389,7 @@ fn orders_of_a_chain_follow_the_demand_through_all_stages() {
     for (horizon, is_reported) in [("15h", true), ("16h", false)] {
         let short = scenario.replace("particles = 1", &format!("particles = 1, horizon = '{horizon}'"));
         let ended = project(&columns, &twin, &short).run(&["check"]);
-        let told = (ended.stdout + &ended.stderr).contains("lead times of the supply chain, which add up to 15h");
+        let told = (ended.stdout + &ended.stderr).contains("total lead time of the supply chain, which is 15h");
         assert_eq!(told, is_reported, "{horizon}");
     }
     // The stock of the first stage alone cannot be below the remainder of a pack: 2 pieces on average. At the start, the
