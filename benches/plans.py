@@ -370,7 +370,7 @@ cost = 1.0
 class HeatPump(Case):
     """Heat pump that is on or off, at least 1 h on and 30 min off, and 0.10 EUR per start; room between 20 and 23 °C."""
 
-    name, minutes, days = "heat_pump", 15, 2
+    name, minutes, days = "heat_pump", 15, 7
     state, limits, controls = "temp", (20, 23), ["pump"]
     twin = """signals = [
   { name = 'temp', role = 'state', unit = 'degC', hard = [20, 23], next = 'temp + (6[kW] * pump - 0.15[kW/K] * (temp - outdoor)) * dt / 4[kWh/K]' },

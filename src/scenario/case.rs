@@ -234,10 +234,10 @@ impl Case {
             trends: summary::trends(&simulated.trajectory),
             notes: self
                 .run
-                .skill_horizon
-                .as_ref()
-                .map(|horizon| horizon.text(&plant.schema, plant.spec.value.step.value))
-                .into_iter()
+                .missed_totals
+                .iter()
+                .cloned()
+                .chain(self.run.skill_horizon.as_ref().map(|h| h.text(&plant.schema, plant.spec.value.step.value)))
                 .chain(self.run.sight.iter().map(|(_, text)| text.clone()))
                 .chain(self.run.gate_use.and_then(describe::gate))
                 .chain(self.run.plan_gap.and_then(|gap| gap.text()))

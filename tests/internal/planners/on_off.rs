@@ -178,6 +178,23 @@ fn dynamic_programming_finds_the_optimum() {
     }
 }
 
+/// Minimum times leave fewer sequences. The budget is a quarter of those, but at least 128, because a search needs some
+/// sequences to learn from.
+#[test]
+fn a_tree_search_with_minimum_times_is_near_the_optimum_and_never_worse_than_random_shooting() {
+    let moves = 12;
+    for seed in 0..20 {
+        let times = Times::draw(seed);
+        let budget = (0..1u32 << moves).filter(|mask| times.allow(*mask, moves)).count().div_ceil(4).max(128);
+        let [(optimum, found), (_, shot)] = ["mcts", "random_shooting"].map(|name| {
+            let name = format!("{name} = {{ population = {budget} }}");
+            with_minimum_times(&mut Store::new(300 + seed, moves), &name, times)
+        });
+        assert!(found <= 1.02 * optimum, "seed {seed}: {found} instead of {optimum}");
+        assert!(found <= shot, "seed {seed}: {found}, but random shooting found {shot}");
+    }
+}
+
 #[test]
 fn a_tree_search_that_covers_all_sequences_prices_each_once_and_finds_the_optimum() {
     for (seed, moves) in [(1, 3), (2, 6), (3, 8), (4, 8)] {
