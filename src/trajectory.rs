@@ -24,6 +24,9 @@ pub trait Frame {
     }
 }
 
+/// Relative difference that is considered a rounding error.
+const ROUNDING: f64 = 1e-9;
+
 /// The values of all signals at all steps of a regular time grid, for one or more particles. Times are UTC. Missing
 /// values are NaN.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +48,12 @@ pub struct Trajectory {
 }
 
 impl Trajectory {
+    /// Whether the values of `signal` differ from those in `other` by more than a rounding error.
+    pub fn differs(&self, other: &Self, signal: usize) -> bool {
+        let differs = |(a, b): (&f64, &f64)| (a - b).abs() > ROUNDING * a.abs().max(b.abs());
+        self.columns[signal].iter().zip(&other.columns[signal]).any(differs)
+    }
+
     /// A trajectory with one segment, in which all values are NaN.
     pub fn empty(schema: Arc<Schema>, start: Timestamp, step_ms: i64, steps: usize, particles: usize) -> Self {
         let columns = vec![vec![f64::NAN; steps * particles]; schema.len()];

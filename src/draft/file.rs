@@ -53,6 +53,14 @@ pub(super) struct LogLines {
     pub settings: Vec<String>,
 }
 
+impl LogLines {
+    /// The setting that selects the rows of one entity, and the comment on it.
+    pub fn only(&self) -> Option<(&str, &str)> {
+        let line = self.settings.iter().find(|l| l.starts_with("where = "))?.lines().next()?;
+        Some(line.split_once("    # guess: ").unwrap_or((line, "")))
+    }
+}
+
 /// The columns of a log in long format.
 pub(super) struct Long {
     tag: String,
@@ -176,8 +184,8 @@ impl Draft {
     pub fn scenario(&self) -> Result<String> {
         let (start, length) = self.run.unwrap_or((Timestamp::UNIX_EPOCH, self.spans.holdout));
         let room = self.room.map(|(i, low, high)| (self.signals[i].name.as_str(), low, high));
-        let only = self.lines.settings.iter().find_map(|l| l.strip_prefix("where = "));
-        let only = only.and_then(|l| l.split("    # guess").next()).map(|l| format!(" Only rows with {}.", l.trim()));
+        let only = self.lines.only().map(|(setting, _)| setting.trim_start_matches("where = ").trim());
+        let only = only.map(|rows| format!(" Only rows with {rows}."));
         let question = room.map_or_else(
             || "What did the plant do in the newest part of the log?".to_owned(),
             |(name, low, high)| format!("What if {name} stayed at {low} or at {high}?"),

@@ -244,9 +244,7 @@ impl Draft {
 
     /// A sentence about the signals and rows that the draft does not use; empty if the draft uses all signals and rows.
     pub fn remark(&self) -> String {
-        let only = self.lines.settings.iter().find(|l| l.starts_with("where = "));
-        let only = only.and_then(|l| l.lines().next()).map_or(String::new(), |l| {
-            let (setting, comment) = l.split_once("    # guess: ").unwrap_or((l, ""));
+        let only = self.lines.only().map_or(String::new(), |(setting, comment)| {
             format!("the log contains rows of several entities, so only one entity is used: {setting} ({comment})\n")
         });
         let out = match self.left_out.len() {

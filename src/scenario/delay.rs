@@ -16,8 +16,6 @@ use crate::trajectory::Trajectory;
 
 /// Fraction of the largest response of a learned signal below which a response counts as not yet visible (not tuned).
 const VISIBLE: f64 = 0.02;
-/// Relative difference that is considered a rounding error.
-const ROUNDING: f64 = 1e-9;
 /// Recommended length of a plan as a multiple of the longest delay, so that at least half of the moves take effect
 /// within the plan (not tuned).
 const HORIZON_DELAYS: usize = 2;
@@ -118,10 +116,7 @@ impl Compiled {
         baseline: &Trajectory,
     ) -> Option<String> {
         let schema = &case.schema;
-        let differs = |(a, b): (&f64, &f64)| (a - b).abs() > ROUNDING * a.abs().max(b.abs());
-        let is_moved = |c: &usize| {
-            schema.signals[*c].role == Role::Control && case.columns[*c].iter().zip(&baseline.columns[*c]).any(differs)
-        };
+        let is_moved = |c: &usize| schema.signals[*c].role == Role::Control && case.differs(baseline, *c);
         let controls = (0..schema.len()).filter(is_moved).collect();
         let delays = self.delays(schema, model, responses, &ResolvedMpc { controls, ..ResolvedMpc::default() });
         let delay = delays.first().filter(|d| d.sight(case.steps) == Sight::None)?;

@@ -14,9 +14,6 @@ pub fn objective_change(compiled: &Compiled, ahead: &Ahead, planned: &Simulated,
     Difference::paired_among(&planned, &kept, ahead.plant.twin.members())
 }
 
-/// Relative difference that is considered a rounding error.
-const ROUNDING: f64 = 1e-9;
-
 /// Returns a reason to leave the controls as they are if the log contradicts the modelled effect of a planned move on a
 /// priced KPI, and simulations are not corrected for the difference.
 pub fn contradicted_effect(
@@ -28,8 +25,7 @@ pub fn contradicted_effect(
 ) -> Option<String> {
     let moved = |name: &str| {
         let found = controls.iter().find(|&&c| plant.schema.signals[c].name == name);
-        let differs = |(a, b): (&f64, &f64)| (a - b).abs() > ROUNDING * a.abs().max(b.abs());
-        found.is_some_and(|&c| planned.trajectory.columns[c].iter().zip(&kept.trajectory.columns[c]).any(differs))
+        found.is_some_and(|&c| planned.trajectory.differs(&kept.trajectory, c))
     };
     let priced = compiled.objective.terms.iter().filter(|(_, price)| *price != 0.0);
     let read: Vec<usize> = priced.flat_map(|(kpi, _)| kpi.reads()).collect();
