@@ -9,11 +9,15 @@ use std::path::PathBuf;
 /// and writes `DIR/log/YYYY-MM.parquet` with times in UTC, and the recipe `DIR/import.toml`. Without `--from`, the
 /// sources in the recipe are read again. If the input can be read in two ways, the import stops with a message that
 /// names the option for this choice.
+///
+/// With several `--from`, an option that controls how files are read applies to the preceding `--from`. Options before
+/// the first `--from` apply to all sources that have no such option of their own.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
 Examples:
   twinopt import data/plant1 --from 'export/**/*.csv' --timezone Europe/Berlin
   twinopt import data/plant1 --from plant.csv.gz --from weather.parquet --as weather
+  twinopt import data/plant1 --from trace.csv --time-unit 'hours since 2024-01-01T00:00Z'
   twinopt import data/plant1 --from s3://bucket/site=7/
   twinopt import data/plant1                      read the sources in import.toml again
 
@@ -30,19 +34,22 @@ pub struct Options {
     pub prefix: Vec<String>,
     /// Time column; two columns are written like `Date+Time`
     #[arg(long, value_name = "COLUMN")]
-    pub time: Option<String>,
+    pub time: Vec<String>,
+    /// Unit and origin of times that are numbers, such as 'hours since 2024-01-01T00:00Z'
+    #[arg(long, value_name = "UNIT since TIME")]
+    pub time_unit: Vec<String>,
     /// Time zone of times without one, such as Europe/Berlin, UTC or +01:00
     #[arg(long, value_name = "ZONE", allow_hyphen_values = true)]
-    pub timezone: Option<String>,
+    pub timezone: Vec<String>,
     /// Order of day and month in dates such as 03/04/2024
     #[arg(long, value_name = "dmy|mdy|ymd", value_parser = ["dmy", "mdy", "ymd"])]
-    pub date_order: Option<String>,
+    pub date_order: Vec<String>,
     /// Decimal sign of numbers such as 1.234 and 1,234
     #[arg(long, value_name = "point|comma", value_parser = ["point", "comma"])]
-    pub decimal: Option<String>,
+    pub decimal: Vec<String>,
     /// Delimiter of CSV files: `,`, `;`, `|` or `tab`
     #[arg(long, value_name = "CHAR", value_parser = [",", ";", "|", "tab"])]
-    pub delimiter: Option<String>,
+    pub delimiter: Vec<String>,
     /// Columns of an export with one sample per row: tag, value and, if there is one, quality. If TAG is `file`, the
     /// name of the file is the tag
     #[arg(long, value_name = "TAG,VALUE[,QUALITY]", value_delimiter = ',', num_args = 1)]
@@ -55,7 +62,7 @@ pub struct Options {
     pub good: Vec<String>,
     /// Read only rows that satisfy comparisons joined by `and`, e.g. "sku == 'A12' and line == 2"
     #[arg(long = "where", value_name = "CONDITION")]
-    pub condition: Option<String>,
+    pub condition: Vec<String>,
     /// Leave out samples before this time, e.g. 2024-01-01 or 2024-01-01T06:00Z
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,

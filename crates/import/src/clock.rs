@@ -2,6 +2,7 @@
 
 use polars::prelude::*;
 
+use crate::elapsed::{self, Elapsed};
 use crate::error::{Error, Result, list, plural};
 use crate::frame::FileFrame;
 use crate::number::{self, Decimal, Signs};
@@ -38,11 +39,13 @@ pub fn read(frames: &[FileFrame], source: &Source, values: &[&str], series: &[Ve
     let (mut locals, offsets, notation, order) = match first.1 {
         Kind::Typed => typed(frames, &first.0)?,
         Kind::Number(unit) => numbers(frames, &first.0, unit)?,
+        Kind::Elapsed => counted(frames, &first.0, source)?,
         Kind::Text { .. } => texts(frames, &first.0, source, &mut notes)?,
         Kind::Clock | Kind::Hour => {
             return Err(Error::Usage(format!(
-                "--time: the column `{}` has times of day but no dates; add the column with the date, like `Date+{0}`",
-                first.0
+                "--time: the column `{}` has times of day but no dates; add the column with the date, like `Date+{0}`{}",
+                first.0,
+                if first.1 == Kind::Hour { format!(", or, {}", elapsed::advice(&first.0)) } else { String::new() }
             )));
         }
     };
@@ -138,7 +141,8 @@ fn typed(frames: &[FileFrame], name: &str) -> Result<Read> {
     Ok((times, offsets, if zoned { "stamps in UTC" } else { "stamps without a zone" }.into(), None))
 }
 
-fn numbers(frames: &[FileFrame], name: &str, expected: Unit) -> Result<Read> {
+/// The numbers of a time column, for each row of each file.
+fn read_numbers(frames: &[FileFrame], name: &str) -> Result<PerRow<Option<f64>>> {
     let mut all: PerRow<Option<f64>> = Vec::new();
     for frame in frames {
         let bad = |e: PolarsError| Error::Data(format!("{}: the time column `{name}`: {e}", frame.name));
@@ -156,6 +160,29 @@ fn numbers(frames: &[FileFrame], name: &str, expected: Unit) -> Result<Read> {
             all.push(values.f64().map_err(bad)?.iter().collect());
         }
     }
+    Ok(all)
+}
+
+fn counted(frames: &[FileFrame], name: &str, source: &Source) -> Result<Read> {
+    let text = source.time_unit.as_deref().unwrap_or_default();
+    let elapsed = Elapsed::parse(text, source.timezone.as_deref())?;
+    let all = read_numbers(frames, name)?;
+    for (frame, numbers) in frames.iter().zip(&all) {
+        if let Some(number) = numbers.iter().flatten().find(|v| elapsed.instant(**v).is_none()) {
+            return Err(Error::Usage(format!(
+                "{}: --time-unit `{text}`: the number {number} in `{name}` is not between 1900 and 2200; correct the unit",
+                frame.name
+            )));
+        }
+    }
+    let time = |v: &Option<f64>| v.and_then(|v| elapsed.instant(v)).unwrap_or(NO_TIME);
+    let times = all.iter().map(|v| v.iter().map(time).collect()).collect();
+    let offsets = all.iter().map(|v| vec![Some(0); v.len()]).collect();
+    Ok((times, offsets, text.to_owned(), None))
+}
+
+fn numbers(frames: &[FileFrame], name: &str, expected: Unit) -> Result<Read> {
+    let all = read_numbers(frames, name)?;
     let (min, max) = extremes(all.iter().flatten().flatten().copied());
     let unit = Unit::of(min, max).ok_or_else(|| {
         Error::Data(format!(

@@ -10,24 +10,17 @@ use crate::address::{self, Address};
 use crate::error::{Error, Result, list};
 use crate::limits;
 use crate::merge::Keep;
-use crate::options::Options;
 use crate::output::{self, Staged};
 use crate::recipe::{self, Recipe, Source};
 use crate::remote;
 use crate::report::{Report, shown_span};
+use crate::request::Request;
 use crate::scratch::Scratch;
 use crate::series;
 use crate::source;
 use crate::sources::{self, Found, SourceFile};
 use crate::{filter, frame, progress};
 use crate::{join, join::as_of};
-
-/// The options, and the `--from` to which each `--as` belongs.
-pub struct Request {
-    pub options: Options,
-    /// For each `--from`, the value of the `--as` that follows it.
-    pub prefixes: Vec<Option<String>>,
-}
 
 /// Reads all sources, and writes the log and the recipe.
 ///
@@ -95,6 +88,7 @@ pub fn run(request: &Request) -> Result<Report> {
             }
         });
     }
+    check_last(request, &report)?;
     if let Some(every) = every {
         report.notes.push(format!(
             "in each step of {}, numbers are averaged and only the last text is kept; do not use `--every` for \
@@ -111,6 +105,34 @@ pub fn run(request: &Request) -> Result<Report> {
         write(dir, &log, &recipe, &frame, &months, options.replace, &mut report)?;
     }
     Ok(report)
+}
+
+/// # Errors
+/// [`Error::Usage`] if a filter was given for the last source only, but could have been meant for all.
+fn check_last(request: &Request, report: &Report) -> Result<()> {
+    let (Some(asked), Some((last, earlier))) = (request.sources.last(), report.sources.split_last()) else {
+        return Ok(());
+    };
+    let conditions = asked.condition.as_deref().map_or(Ok(Vec::new()), filter::parse)?;
+    for source in earlier {
+        for name in &request.only_last {
+            let column = match *name {
+                "good" if source.has_quality => Some("quality flags".to_owned()),
+                "where" if conditions.iter().all(|c| source.columns.contains(&c.column)) => {
+                    conditions.first().map(|c| format!("the column `{}`", c.column))
+                }
+                _ => None,
+            };
+            if let Some(column) = column {
+                return Err(Error::Usage(format!(
+                    "--{name} applies only to {}, but {} has {column} too; write `--{name}` before the first `--from` to apply it to \
+                     all sources, or after each `--from`",
+                    last.from, source.from
+                )));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// # Errors
@@ -138,29 +160,10 @@ fn recipe(request: &Request, stored: Option<&Recipe>) -> Result<Recipe> {
         })?;
         return Ok(recipe);
     }
-    let shared = Source {
-        time: o.time.clone(),
-        timezone: o.timezone.clone(),
-        date_order: o.date_order.clone(),
-        decimal: o.decimal.clone(),
-        delimiter: o.delimiter.clone(),
-        long: o.long.clone(),
-        wide: o.wide,
-        good: o.good.clone(),
-        condition: o.condition.clone(),
-        select: o.select.clone(),
-        rename: o.rename.clone(),
-        ..Source::default()
-    };
-    if !matches!(o.long.len(), 0 | 2 | 3) {
-        return Err(Error::Usage(
-            "--long: name the tag and value columns, and the quality column if there is one: `--long TAG,VALUE,QUALITY`"
-                .into(),
-        ));
-    }
-    let sources = o.from.iter().enumerate().map(|(i, from)| {
-        let from = if from.contains("://") { from.clone() } else { source::relative(from, &o.dir) };
-        Source { from, prefix: request.prefixes.get(i).cloned().flatten(), ..shared.clone() }
+    let sources = request.sources.iter().map(|source| {
+        let from =
+            if source.from.contains("://") { source.from.clone() } else { source::relative(&source.from, &o.dir) };
+        Source { from, ..source.clone() }
     });
     let mut recipe = Recipe {
         since: o.since.clone(),

@@ -118,6 +118,30 @@ pub fn is_hour(name: &str) -> bool {
     ["hour", "stunde", "hora", "heure"].iter().any(|part| name.contains(part)) || name == "he"
 }
 
+/// The unit of a column that probably counts time from a start, such as `hour` or `elapsed_s`.
+pub fn unit_of_time(name: &str) -> Option<&'static str> {
+    if is_hour(name) {
+        return Some("hours");
+    }
+    let lower = name.to_lowercase();
+    let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let unit = |word: &&str| match *word {
+        "s" | "sec" | "secs" | "second" | "seconds" | "sekunde" | "sekunden" => Some("seconds"),
+        "ms" | "millis" | "milliseconds" => Some("ms"),
+        "min" | "mins" | "minute" | "minutes" | "minuten" => Some("minutes"),
+        "h" | "hr" | "hrs" => Some("hours"),
+        "d" | "day" | "days" | "tag" | "tage" => Some("days"),
+        "week" | "weeks" | "woche" => Some("weeks"),
+        _ => None,
+    };
+    let is_time = |word: &&str| matches!(*word, "t" | "time" | "elapsed" | "zeit" | "runtime" | "since" | "dauer");
+    match (&words[..], words.iter().any(is_time)) {
+        ([one], false) => unit(one),
+        (_, true) => Some(words.iter().find_map(unit).unwrap_or("seconds")),
+        _ => None,
+    }
+}
+
 /// The columns of a long export, or `None` if the export is wide.
 ///
 /// # Errors
@@ -172,5 +196,11 @@ mod tests {
         assert!(time_rank("TimeStamp") < time_rank("time") && time_rank("Zeit (UTC)") < time_rank("Startzeit"));
         assert_eq!(time_rank("power"), None);
         assert!(is_hour("Hour Ending") && !is_hour("power"));
+        let unit = |name| unit_of_time(name).unwrap_or("");
+        assert_eq!(
+            ["hour", "t", "Time (min)", "elapsed_ms", "day"].map(unit),
+            ["hours", "seconds", "minutes", "ms", "days"]
+        );
+        assert_eq!(["power", "T1", "min_speed", "volume"].map(unit), [""; 4]);
     }
 }

@@ -7,6 +7,7 @@
 mod address;
 mod clock;
 mod dialect;
+mod elapsed;
 pub mod error;
 mod filter;
 mod frame;
@@ -26,6 +27,7 @@ pub mod recipe;
 mod remote;
 mod remote_error;
 pub mod report;
+mod request;
 pub mod scratch;
 mod series;
 mod source;
@@ -38,4 +40,5 @@ mod values;
 mod wide;
 mod zone;
 
-pub use import::{Request, run};
+pub use import::run;
+pub use request::Request;

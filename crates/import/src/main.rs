@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use twinopt_import::options::Options;
 use twinopt_import::{Request, limits, progress, run, scratch};
 
@@ -62,11 +62,11 @@ fn main() -> ExitCode {
         progress::be_quiet();
     }
     let Verb::Import(options) = cli.verb;
-    let prefixes = matches.subcommand().map(|(_, m)| prefixes(m, &options)).unwrap_or_default();
-    if options.prefix.len() != prefixes.iter().flatten().count() {
-        return failed(cli.json, 2, "--as: write one `--as` after the `--from` to which it belongs");
-    }
-    let request = Request { options: *options, prefixes };
+    let request = match matches.subcommand().map(|(_, given)| Request::new(*options, given)) {
+        Some(Ok(request)) => request,
+        Some(Err(error)) => return failed(cli.json, error.exit_code(), &error.to_string()),
+        None => return ExitCode::from(2),
+    };
     match std::panic::catch_unwind(|| run(&request)) {
         Ok(Ok(report)) => {
             let mut out = std::io::stdout().lock();
@@ -114,15 +114,4 @@ fn too_slow(path: &Path) {
     );
     scratch::remove();
     std::process::exit(i32::from(BAD_DATA));
-}
-
-/// For each `--from`, the value of the `--as` that follows it before the next `--from`.
-fn prefixes(matches: &ArgMatches, options: &Options) -> Vec<Option<String>> {
-    let from: Vec<usize> = matches.indices_of("from").map(Iterator::collect).unwrap_or_default();
-    let names: Vec<usize> = matches.indices_of("prefix").map(Iterator::collect).unwrap_or_default();
-    let end = |i: usize| from.get(i + 1).copied().unwrap_or(usize::MAX);
-    let follows = |i: usize, at: usize| at > from[i] && at < end(i);
-    (0..from.len())
-        .map(|i| names.iter().position(|at| follows(i, *at)).and_then(|n| options.prefix.get(n).cloned()))
-        .collect()
 }

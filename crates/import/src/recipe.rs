@@ -42,6 +42,9 @@ pub struct Source {
     pub prefix: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
+    /// Unit and origin of times that are numbers, such as `hours since 2024-01-01T00:00Z`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_unit: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -112,6 +115,7 @@ impl Recipe {
             }
             let texts = [
                 ("time", &mut own.time, &other.time),
+                ("time-unit", &mut own.time_unit, &other.time_unit),
                 ("timezone", &mut own.timezone, &other.timezone),
                 ("date-order", &mut own.date_order, &other.date_order),
                 ("decimal", &mut own.decimal, &other.decimal),

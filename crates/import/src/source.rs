@@ -36,6 +36,10 @@ pub struct Summary {
     pub notes: Vec<String>,
     /// Units of the columns of the log.
     pub units: Vec<(String, String)>,
+    /// Columns that were read from the first file.
+    pub columns: Vec<String>,
+    /// Whether the samples have a quality flag.
+    pub has_quality: bool,
 }
 
 /// Reads the files of a source, and adds the detected properties to its settings. `from` is the file pattern, which is
@@ -91,6 +95,8 @@ pub fn read(
         step: series::step(&columns),
         notes,
         units: units(&frames[0]).into_iter().map(|(name, unit)| (new_name(&name, source), unit)).collect(),
+        columns: names,
+        has_quality: long.is_some_and(|long| long.quality.is_some()),
     };
     Ok((columns, summary))
 }

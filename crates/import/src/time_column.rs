@@ -2,6 +2,7 @@
 
 use polars::prelude::*;
 
+use crate::elapsed;
 use crate::error::{Error, Result, list};
 use crate::frame::FileFrame;
 use crate::layout;
@@ -27,6 +28,8 @@ pub enum Kind {
     Hour,
     /// Numbers whose unit is inferred from their magnitude.
     Number(Unit),
+    /// Numbers whose unit and origin the user gave.
+    Elapsed,
 }
 
 /// Unit of the numbers in a time column.
@@ -101,15 +104,19 @@ pub fn choose(frames: &[FileFrame], source: &Source, values: &[&str]) -> Result<
         Error::Data(format!("{name}: there are no rows; check `--where` and the files"))
     })?;
     let names: Vec<String> = frame.frame.get_column_names().iter().map(ToString::to_string).collect();
+    if source.time_unit.is_some() {
+        return counted(frame, source, &names, values).map(|name| vec![(name, Kind::Elapsed)]);
+    }
     if let Some(time) = &source.time {
         let parts: Vec<&str> = if names.contains(time) { vec![time.as_str()] } else { time.split('+').collect() };
         let found = parts.iter().map(|part| {
             layout::require(part, &names, &format!("{}: --time", frame.name))?;
             let kind = kind(frame, part, true)?.ok_or_else(|| {
                 Error::Data(format!(
-                    "{}: the column `{part}` contains no times that can be read{}",
+                    "{}: the column `{part}` contains no times that can be read{}{}",
                     frame.name,
-                    example(frame, part)
+                    example(frame, part),
+                    if is_number(frame, part) { format!("; {}", elapsed::advice(part)) } else { String::new() }
                 ))
             })?;
             Ok(((*part).to_owned(), kind))
@@ -138,11 +145,49 @@ pub fn choose(frames: &[FileFrame], source: &Source, values: &[&str]) -> Result<
         return Ok(vec![best(frame, &others)?]);
     }
     let shown: Vec<String> = names.iter().map(|n| format!("`{n}`{}", example(frame, n))).collect();
+    let advice = names.iter().find(|n| layout::unit_of_time(n).is_some() && is_number(frame, n));
+    let advice = advice.map_or_else(|| "name the time column with `--time`".into(), |n| elapsed::advice(n));
     Err(Error::Data(format!(
-        "{}: no column contains times that can be read; the columns are {}; name the time column with `--time`",
+        "{}: no column contains times that can be read; the columns are {}; {advice}",
         frame.name,
         list(&shown, 6)
     )))
+}
+
+/// The column whose numbers count from an origin: the one given with `--time`, or the only one whose name suggests this.
+fn counted(frame: &FileFrame, source: &Source, names: &[String], values: &[&str]) -> Result<String> {
+    if let Some(time) = &source.time {
+        layout::require(time, names, &format!("{}: --time", frame.name))?;
+        if !is_number(frame, time) {
+            let text =
+                format!("{}: --time-unit: the column `{time}` contains no numbers{}", frame.name, example(frame, time));
+            return Err(Error::Usage(text));
+        }
+        return Ok(time.clone());
+    }
+    let is_time = |n: &str| layout::unit_of_time(n).is_some() || layout::time_rank(n).is_some();
+    let found: Vec<&String> =
+        names.iter().filter(|n| is_time(n) && !values.contains(&n.as_str()) && is_number(frame, n)).collect();
+    match found[..] {
+        [one] => Ok(one.clone()),
+        _ => Err(Error::Usage(format!(
+            "{}: --time-unit: name the column with `--time`; the columns are {}",
+            frame.name,
+            list(names, 20)
+        ))),
+    }
+}
+
+/// Whether a column contains numbers, or text that can be read as numbers.
+fn is_number(frame: &FileFrame, name: &str) -> bool {
+    let Ok(column) = frame.frame.column(name) else { return false };
+    if column.dtype().is_primitive_numeric() {
+        return true;
+    }
+    let texts = column.as_materialized_series().str();
+    let mut texts =
+        texts.iter().flat_map(|t| t.iter().flatten()).filter(|t| !t.trim().is_empty()).take(SAMPLE).peekable();
+    texts.peek().is_some() && texts.all(|t| any_number(t).is_some())
 }
 
 fn example(frame: &FileFrame, name: &str) -> String {

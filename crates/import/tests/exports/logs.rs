@@ -105,3 +105,30 @@ fn foreign_logs_and_unfinished_files_are_left_alone() {
     plant.imported("--from p.csv");
     assert_eq!(plant.files(), ["2024-01.parquet", "2024-02.parquet"]);
 }
+
+#[test]
+fn options_apply_to_the_preceding_source() {
+    let trace = "trace,hour,load\na,0,1\na,1,2\nb,0,9\nb,1,8\n";
+    let carbon = "timestamp,zone,carbon\n2022-01-01T00:00Z,VA,300\n2022-01-01T00:00Z,TX,400\n2022-01-01T01:00Z,VA,310\n2022-01-01T01:00Z,TX,410\n";
+    let plant = Plant::new(&[("trace.csv", trace), ("carbon.csv", carbon)]);
+    let first = "--from trace.csv --where trace=='a' --time-unit hours|since|2022-01-01Z";
+    plant.imported(&format!("{first} --from carbon.csv --where zone=='VA'"));
+    assert_numbers(&plant.numbers("load"), &[1.0, 2.0]);
+    assert_numbers(&plant.numbers("carbon"), &[300.0, 310.0]);
+    plant.imported("").says(&["1 unchanged"]);
+    // an option before the first `--from` applies to all sources that have none of their own
+    let both = Plant::new(&[
+        ("a.csv", "site,time,x\nA,2024-01-01 01:00,1\nB,2024-01-01 01:00,2\n"),
+        ("b.csv", "site,time,y\nA,2024-01-01 01:00,3\nB,2024-01-01 01:00,4\n"),
+    ]);
+    both.imported("--timezone +01:00 --where site=='B' --select x --from a.csv --from b.csv --select y");
+    assert_numbers(&both.numbers("x"), &[2.0]);
+    assert_numbers(&both.numbers("y"), &[4.0]);
+    assert_eq!(both.times(), ["2024-01-01T00:00:00Z"]);
+    // a filter for the last source that an earlier source could also have is refused
+    let zone = "--replace --timezone UTC --select x --from a.csv --keep last --from b.csv --select y";
+    both.import(&format!("{zone} --where site=='B'"))
+        .says(&["--where applies only to b.csv", "a.csv has the column `site` too"]);
+    let twice = both.import("--replace --timezone UTC --from a.csv --where site=='A' --where x<2");
+    twice.says(&["both `site=='A'` and `x<2` apply to one `--from`", "`and`"]);
+}

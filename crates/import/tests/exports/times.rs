@@ -132,3 +132,30 @@ fn the_order_of_day_and_month_is_decided_by_all_files() {
         .refused("--from in --timezone UTC", 65)
         .says(&["`13/04/2024` begins with the day, and `04/14/2024` begins with the month"]);
 }
+
+#[test]
+fn numbers_that_count_from_an_origin() {
+    // the trace begins at midnight in Berlin in summer, which is 22:00 in UTC
+    let trace = "trace,hour,load\na,0,0.5\na,1,0.25\nb,0,9\na,2,0.75\n";
+    let plant = Plant::new(&[("trace.csv", trace)]);
+    plant.refused("--from trace.csv", 65).says(&["`hour` (e.g. `0`)", "--time-unit 'hours since 2024-01-01T00:00Z'"]);
+    plant.refused("--from trace.csv --time hour", 2).says(&["like `Date+hour`, or, if", "--time-unit 'hours since"]);
+    plant.refused("--from trace.csv --time-unit hours|since|2022-07-01", 2).says(&["no time zone", "--timezone"]);
+    plant.refused("--from trace.csv --time-unit hours", 2).says(&["`since` and the time of 0 are missing"]);
+    let filtered = "--from trace.csv --where trace=='a' --time-unit hours|since|2022-07-01 --timezone Europe/Berlin";
+    plant
+        .imported(filtered)
+        .says(&["times: hours since 2022-07-01 in `hour`; 2022-06-30T22:00:00Z to 2022-07-01T00:00:00Z"]);
+    assert_eq!(plant.times(), ["2022-06-30T22:00:00Z", "2022-06-30T23:00:00Z", "2022-07-01T00:00:00Z"]);
+    assert_numbers(&plant.numbers("load"), &[0.5, 0.25, 0.75]);
+    // the recipe stores the unit
+    plant.imported("").says(&["2 unchanged"]);
+    plant
+        .refused("--from trace.csv --time trace --time-unit s|since|2022-07-01Z", 2)
+        .says(&["`trace` contains no numbers"]);
+    let seconds = Plant::new(&[("a.csv", "t;x\n0,0;1\n0,5;2\n86400,25;3\n")]);
+    seconds.imported("--from a.csv --time-unit s|since|2024-02-28T12:00Z");
+    assert_eq!(seconds.times(), ["2024-02-28T12:00:00Z", "2024-02-28T12:00:00.5Z", "2024-02-29T12:00:00.25Z"]);
+    let large = Plant::new(&[("a.csv", "t,x\n1704067200,1\n1704067260,2\n")]);
+    large.refused("--from a.csv --time-unit h|since|2024-01-01Z", 2).says(&["not between 1900 and 2200"]);
+}
