@@ -28,7 +28,7 @@ pub struct Args {
     pub dir: PathBuf,
     /// Parquet file with the log of the plant (default: the files in `DIR/log`, written by `twinopt import`)
     #[arg(long, value_name = "FILE")]
-    pub log: Option<PathBuf>,
+    pub log: Vec<PathBuf>,
     /// Write a complete example plant: a simulated supply chain with its log, twin and scenarios
     #[arg(long, conflicts_with = "log")]
     pub demo: bool,
@@ -58,7 +58,19 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let twin_file = args.dir.join("twin.toml");
     let scenario_file = project.scenario_dir(&name).join("first.toml");
     let mut written = vec![&twin_file, &scenario_file];
-    let (sources, pattern, log_file) = match &args.log {
+    let given = match &args.log[..] {
+        [] => None,
+        [file] => Some(file),
+        files => {
+            let from: String = files.iter().map(|file| format!(" --from {}", file.display())).collect();
+            let dir = args.dir.display();
+            return Err(Error::Usage(format!(
+                "--log accepts one file; join several logs by time with `twinopt import {dir}{from}`, and then run `twinopt init \
+                 {dir}`"
+            )));
+        }
+    };
+    let (sources, pattern, log_file) = match given {
         Some(file) => {
             require_parquet(file, &args.dir)?;
             let file_name = file.file_name().ok_or_else(|| Error::no_input(file, "it is not a file"))?;
@@ -69,8 +81,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     written.extend(log_file.as_ref());
     require_absent(written)?;
     let stages = Stages::new(globals, &name);
-    stages.show(&format!("reading {}", args.log.as_ref().unwrap_or(&log_dir).display()), 0, 0);
-    let imported = if args.log.is_none() { Imported::load(&args.dir) } else { Imported::default() };
+    stages.show(&format!("reading {}", given.unwrap_or(&log_dir).display()), 0, 0);
+    let imported = if given.is_none() { Imported::load(&args.dir) } else { Imported::default() };
     let unit = |column: &str| imported.unit(column);
     let timezone = imported.timezone().unwrap_or("UTC");
     let source = LogSource { files: &sources, pattern: &pattern, timezone, unit: &unit };

@@ -54,6 +54,13 @@ fn init_names_the_command_that_converts_another_format() {
 }
 
 #[test]
+fn init_names_the_command_that_joins_several_logs() {
+    let room = Room::new();
+    let ended = room.run(&["init", "data/fresh", "--log", "a.parquet", "--log", "b.parquet"]).expect(2);
+    ended.says(&["`twinopt import data/fresh --from a.parquet --from b.parquet`"]);
+}
+
+#[test]
 fn init_uses_the_files_in_the_folder_of_the_log() {
     let room = Room::new();
     room.run(&["init", "data/fresh"]).expect(66).says(&["data/fresh/log", "twinopt import"]);
