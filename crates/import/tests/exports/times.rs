@@ -142,6 +142,9 @@ fn numbers_that_count_from_an_origin() {
     plant.refused("--from trace.csv --time hour", 2).says(&["like `Date+hour`, or, if", "--time-unit 'hours since"]);
     plant.refused("--from trace.csv --time-unit hours|since|2022-07-01", 2).says(&["no time zone", "--timezone"]);
     plant.refused("--from trace.csv --time-unit hours", 2).says(&["`since` and the time of 0 are missing"]);
+    plant
+        .refused("--from trace.csv --time trace --time-unit s|since|2022-07-01Z", 2)
+        .says(&["`trace` contains no numbers"]);
     let filtered = "--from trace.csv --where trace=='a' --time-unit hours|since|2022-07-01 --timezone Europe/Berlin";
     plant
         .imported(filtered)
@@ -150,9 +153,6 @@ fn numbers_that_count_from_an_origin() {
     assert_numbers(&plant.numbers("load"), &[0.5, 0.25, 0.75]);
     // the recipe stores the unit
     plant.imported("").says(&["2 unchanged"]);
-    plant
-        .refused("--from trace.csv --time trace --time-unit s|since|2022-07-01Z", 2)
-        .says(&["`trace` contains no numbers"]);
     let seconds = Plant::new(&[("a.csv", "t;x\n0,0;1\n0,5;2\n86400,25;3\n")]);
     seconds.imported("--from a.csv --time-unit s|since|2024-02-28T12:00Z");
     assert_eq!(seconds.times(), ["2024-02-28T12:00:00Z", "2024-02-28T12:00:00.5Z", "2024-02-29T12:00:00.25Z"]);
