@@ -9,7 +9,7 @@ zero. A saving of s % of the measured use, added to the reporting period, would 
 errors and the coverage for injected savings are the same. The results of overlapping windows are correlated; the
 effective number of windows is the covered time divided by the length of a reporting period.
 """
-import json, math, pathlib, random, subprocess, sys, tempfile
+import datetime, json, math, pathlib, random, subprocess, sys, tempfile
 
 import polars as pl
 
@@ -50,50 +50,59 @@ def make(root, name, log, shared):
     return plant, frame["timestamp"].min(), frame["timestamp"].max()
 
 
+def periods(first, last, baseline, reporting, count):
+    """Seeded windows of a log: the first day of the baseline and the first and last day of the reporting period."""
+    draw = random.Random(7)
+    span = max((last - first).days - baseline - reporting - 1, 1)
+    for _ in range(count):
+        start = (first + datetime.timedelta(days=draw.randrange(span))).date()
+        yield [start + datetime.timedelta(days=d) for d in (0, baseline - 1, baseline, baseline + reporting - 1)]
+
+
+def verify(binary, plant, interval, window, *options):
+    """The saving that twinopt states for a window, or the message of a refusal."""
+    for old in (plant / "verify").glob("*"):
+        old.unlink()
+    a, b, c, d = (day.isoformat() for day in window)
+    done = subprocess.run([binary, "verify", str(plant), "--kpi", "use", "--interval", interval, "--json", "-q",
+                           "--baseline", f"{a}..{b}", "--reporting", f"{c}..{d}", *options], capture_output=True, text=True)
+    if not done.stdout.strip():
+        return done.stderr.strip()
+    document = json.loads(done.stdout)
+    return document["saving"] | {"cv_rmse": document["statistics"]["cv_rmse_adjusted"]}
+
+
 def main():
     binary, shared = sys.argv[1], pathlib.Path(sys.argv[2])
-    windows = int(sys.argv[3]) if len(sys.argv) > 3 else 200
+    count = int(sys.argv[3]) if len(sys.argv) > 3 else 200
     print(f"{'log':<16} {'interval':<8} {'days':>9} {'windows':>8} {'n_eff':>6} {'mean':>8} {'rms':>7} {'half':>7} {'coverage':>9} {'formula':>8} claims")
     with tempfile.TemporaryDirectory() as folder:
         root = pathlib.Path(folder)
         for name, log in LOGS.items():
             plant, first, last = make(root, name, log, shared)
-            total = (last - first).days
             for interval in ["day", "hour"]:
                 for baseline, reporting in [(90, 14), (120, 30)]:
-                    random.seed(7)
-                    rows, claims, failed = [], {}, 0
-                    span = total - baseline - reporting - 1
-                    for _ in range(windows):
-                        start = (first + __import__("datetime").timedelta(days=random.randrange(max(span, 1)))).date()
-                        days = lambda d: (start + __import__("datetime").timedelta(days=d)).isoformat()
-                        for old in (plant / "verify").glob("*"):
-                            old.unlink()
-                        done = subprocess.run(
-                            [binary, "verify", str(plant), "--kpi", "use", "--interval", interval, "--json", "-q",
-                             "--baseline", f"{days(0)}..{days(baseline - 1)}",
-                             "--reporting", f"{days(baseline)}..{days(baseline + reporting - 1)}"],
-                            capture_output=True, text=True)
-                        if not done.stdout.strip():
-                            failed += 1
-                            message = done.stderr.strip()
-                            continue
-                        s = json.loads(done.stdout)["saving"]
-                        if "claim" in s:
-                            rows.append(s)
-                            claims[s["claim"]] = claims.get(s["claim"], 0) + 1
+                    all_windows = periods(first, last, baseline, reporting, count)
+                    results = [verify(binary, plant, interval, window) for window in all_windows]
+                    rows = [s for s in results if isinstance(s, dict) and "claim" in s]
+                    messages = [s for s in results if isinstance(s, str)]
                     if not rows:
-                        print(f"{name:<16} {interval:<8} {baseline}/{reporting}: no result, e.g. {message}")
+                        print(f"{name:<16} {interval:<8} {baseline}/{reporting}: no result, e.g. {messages[:1]}")
                         continue
+                    claims = {}
+                    for s in rows:
+                        claims[s["claim"]] = claims.get(s["claim"], 0) + 1
                     relative = [s["saving"] / abs(s["adjusted_baseline"]) for s in rows]
                     half = sum((s["high"] - s["low"]) / 2 / abs(s["adjusted_baseline"]) for s in rows) / len(rows)
                     covered = sum(s["low"] <= 0 <= s["high"] for s in rows) / len(rows)
                     formula = sum(abs(s["saving"]) <= s["formula"][0] for s in rows) / len(rows)
                     mean = sum(relative) / len(rows)
                     rms = math.sqrt(sum(r * r for r in relative) / len(rows))
-                    print(f"{name:<16} {interval:<8} {baseline:>5}/{reporting:<3} {len(rows):>8} {min(len(rows), span // reporting):>6} "
-                          f"{100 * mean:>7.2f}% {100 * rms:>6.2f}% {100 * half:>6.2f}% {100 * covered:>8.1f}% {100 * formula:>7.1f}% {claims} ({failed} refused)")
+                    apart = ((last - first).days - baseline - reporting - 1) // reporting
+                    print(f"{name:<16} {interval:<8} {baseline:>5}/{reporting:<3} {len(rows):>8} {min(len(rows), apart):>6} "
+                          f"{100 * mean:>7.2f}% {100 * rms:>6.2f}% {100 * half:>6.2f}% {100 * covered:>8.1f}% {100 * formula:>7.1f}% {claims} ({len(messages)} refused)")
                     sys.stdout.flush()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -7,7 +7,8 @@ use std::path::Path;
 use polars::prelude::DataFrame;
 
 use crate::address::{self, Address};
-use crate::error::{Error, Result, list};
+use crate::error::{Error, Result};
+use crate::join;
 use crate::limits;
 use crate::merge::Keep;
 use crate::output::{self, Staged};
@@ -20,7 +21,6 @@ use crate::series;
 use crate::source;
 use crate::sources::{self, Found, SourceFile};
 use crate::{filter, frame, progress};
-use crate::{join, join::as_of};
 
 /// Reads all sources, and writes the log and the recipe.
 ///
@@ -47,46 +47,23 @@ pub fn run(request: &Request) -> Result<Report> {
     limits::limit_address_space(address_space);
 
     let mut report = Report::new(dir, options.dry_run);
-    let mut joined: Option<DataFrame> = None;
+    let mut read = Vec::new();
     let since = recipe.since.clone();
     let mut units = BTreeMap::new();
     for (source, Found { files, others }) in recipe.source.iter_mut().zip(&all) {
         let from = located(&source.from, dir);
         let limit = source::file_limit(address_space);
         let (mut columns, summary) = source::read(files, &from, source, since.as_deref(), keep, limit)?;
-        let step = summary.step.unwrap_or(0);
         if every.is_some() {
             // averaged values need no quality flag, because bad samples have already been replaced by missing values
             columns.retain(|c| !c.name.ends_with(series::QUALITY));
         }
-        let bad = |e| Error::Data(format!("{from}: {e}"));
         units.extend(summary.units.clone());
         if !others.is_empty() {
             report.notes.push(format!("not read, because of their extension: {others}"));
         }
+        read.push(join::Part { step: summary.step.unwrap_or(0), from, columns });
         report.sources.push(summary);
-        let mut frame = if series::have_own_clocks(&columns) && all.len() == 1 && every.is_none() {
-            let mut left_out = Vec::new();
-            let frame = series::samples(&columns, &mut left_out).map_err(bad)?;
-            report.notes.push("the tags are logged at different times, so the log has one row per sample".into());
-            if !left_out.is_empty() {
-                report.notes.push(format!("left out, because they are text: {}", list(&left_out, 10)));
-            }
-            frame
-        } else {
-            series::table(columns).map_err(bad)?
-        };
-        if let Some(every) = every {
-            frame = join::means(frame, every)?;
-        }
-        joined = Some(match joined {
-            None => frame,
-            Some(left) => {
-                let tolerance = tolerance.unwrap_or_else(|| 2 * step.max(every.unwrap_or(0)));
-                report.notes.push(format!("{from}: joined by time; values are at most {} old", shown_span(tolerance)));
-                as_of(left, &frame, tolerance)?
-            }
-        });
     }
     check_last(request, &report)?;
     if let Some(every) = every {
@@ -96,7 +73,11 @@ pub fn run(request: &Request) -> Result<Report> {
             shown_span(every)
         ));
     }
-    let frame = joined.ok_or_else(|| Error::Usage("name a source with `--from`".into()))?;
+    let frame = match (every, tolerance) {
+        (None, None) => join::by_own_times(read, &mut report.notes)?,
+        (None, Some(_)) if read.len() == 1 => join::by_own_times(read, &mut report.notes)?,
+        (every, tolerance) => join::as_of(read, every, tolerance, &mut report.notes)?,
+    };
     recipe.unit = units;
     report.rows = frame.height();
     report.columns = frame.width() - 1;

@@ -30,6 +30,19 @@ impl Series {
         (!steps.is_empty()).then(|| *steps.select_nth_unstable(middle).1)
     }
 
+    /// Leaves out the samples before `start` and those at or after `end`.
+    pub fn keep(&mut self, start: i64, end: i64) {
+        let kept = self.time.partition_point(|t| *t < start)..self.time.partition_point(|t| *t < end);
+        if kept.len() == self.time.len() {
+            return;
+        }
+        match &mut self.values {
+            Values::Numbers(values) => *values = values[kept.clone()].to_vec(),
+            Values::Texts { codes, .. } => *codes = codes[kept.clone()].to_vec(),
+        }
+        self.time = Arc::new(self.time[kept].to_vec());
+    }
+
     /// The values of the column at the times `all`, which include every time of the column.
     fn spread(self, all: &[i64]) -> Values {
         if self.time.len() == all.len() {

@@ -20,7 +20,7 @@ fn values_of_other_sources_are_joined_by_time() {
     let weather = "time;temp;rain\n2024-01-30 00:00Z;1;\n2024-01-30 01:00Z;2;5\n2024-01-30 06:00Z;3;\n";
     let plant = Plant::new(&[("p.csv", &plant_csv()), ("w.csv", weather)]);
     let ended = plant.imported("--from p.csv --from w.csv --as weather --tolerance 90min");
-    ended.says(&["w.csv: joined by time; values are at most 90min old"]);
+    ended.says(&["w.csv: the last value at each time of the first source, at most 90min old"]);
     assert_eq!(plant.columns(), ["power", "weather_temp", "weather_rain"]);
     // the last value at or before each time that is at most 90 min old
     let right = |i: usize| match i {
@@ -131,4 +131,23 @@ fn options_apply_to_the_preceding_source() {
         .says(&["--where applies only to b.csv", "a.csv has the column `site` too"]);
     let twice = both.import("--replace --timezone UTC --from a.csv --where site=='A' --where x<2");
     twice.says(&["both `site=='A'` and `x<2` apply to one `--from`", "`and`"]);
+}
+
+#[test]
+fn amounts_of_sources_with_different_steps_keep_their_times() {
+    // one hour of energy in steps of 15 min, and two hourly temperatures; 07:00 is after the end of the first source
+    let energy = "time,energy [kWh]\n2024-03-04T05:00Z,1\n2024-03-04T05:15Z,2\n2024-03-04T05:30Z,3\n2024-03-04T05:45Z,4\n2024-03-04T06:00Z,5\n";
+    let weather = "time,temp\n2024-03-04T05:00Z,10\n2024-03-04T06:00Z,11\n2024-03-04T07:00Z,12\n";
+    let plant = Plant::new(&[("m.csv", energy), ("w.csv", weather)]);
+    plant.imported("--from m.csv --from w.csv").says(&["w.csv: every value keeps its own time; samples outside"]);
+    assert_numbers(&plant.numbers("energy [kWh]"), &[1.0, 2.0, 3.0, 4.0, 5.0]);
+    assert_numbers(&plant.numbers("temp"), &[10.0, f64::NAN, f64::NAN, f64::NAN, 11.0]);
+    // if the coarse source is first, no energy is lost
+    plant
+        .imported("--replace --from w.csv --from m.csv")
+        .says(&["m.csv: every value keeps its own time", "one row per sample"]);
+    let numbers = plant.numbers("value");
+    assert_eq!((numbers.len(), numbers.iter().sum::<f64>()), (8, 48.0));
+    let none = Plant::new(&[("m.csv", energy), ("w.csv", "time,temp\n2023-03-04T05:00Z,10\n")]);
+    none.refused("--from m.csv --from w.csv", 65).says(&["w.csv: no sample is in the period of m.csv"]);
 }
