@@ -73,7 +73,7 @@ pub struct Options {
     #[arg(long, value_name = "OLD=NEW")]
     pub rename: Vec<String>,
     /// What to do if two rows with the same time differ (default: stop with an error)
-    #[arg(long, value_name = "last|first|mean", value_parser = ["last", "first", "mean"])]
+    #[arg(long, value_name = "last|first|mean|sum", value_parser = ["last", "first", "mean", "sum"])]
     pub keep: Option<String>,
     /// Average the samples over steps of this length, e.g. 10min
     #[arg(long, value_name = "SPAN")]

@@ -2,12 +2,14 @@
 
 use polars::prelude::*;
 
+use crate::date_order;
 use crate::elapsed::{self, Elapsed};
 use crate::error::{Error, Result, list, plural};
 use crate::frame::FileFrame;
+use crate::interval_end::{Ends, HOUR_US};
 use crate::number::{self, Decimal, Signs};
 use crate::recipe::Source;
-use crate::stamp::{self, DAY_US, Order, Orders, SECOND_US};
+use crate::stamp::{self, DAY_US, Order, SECOND_US};
 use crate::time_column::{Kind, SAMPLE, Unit, any_number, choose, extremes};
 use crate::zone::{NO_TIME, Zone};
 
@@ -36,11 +38,12 @@ pub fn read(frames: &[FileFrame], source: &Source, values: &[&str], series: &[Ve
     let columns = choose(frames, source, values)?;
     let first = &columns[0];
     let mut notes = Vec::new();
+    let mut ends = None;
     let (mut locals, offsets, notation, order) = match first.1 {
         Kind::Typed => typed(frames, &first.0)?,
         Kind::Number(unit) => numbers(frames, &first.0, unit)?,
         Kind::Elapsed => counted(frames, &first.0, source)?,
-        Kind::Text { .. } => texts(frames, &first.0, source, &mut notes)?,
+        Kind::Text { .. } => texts(frames, &first.0, source, &mut ends, &mut notes)?,
         Kind::Clock | Kind::Hour => {
             return Err(Error::Usage(format!(
                 "--time: the column `{}` has times of day but no dates; add the column with the date, like `Date+{0}`{}",
@@ -50,8 +53,11 @@ pub fn read(frames: &[FileFrame], source: &Source, values: &[&str], series: &[Ve
         }
     };
     let mut notation = format!("{notation} in `{}`", first.0);
+    let dates = locals.clone();
     if let Some((second, kind)) = columns.get(1) {
-        notation = format!("{notation} and {}", add_clock(frames, second, *kind, &mut locals, &mut notes)?);
+        let (description, hours) = add_clock(frames, second, *kind, &mut locals, &mut notes)?;
+        notation = format!("{notation} and {description}");
+        ends = hours.or(ends);
     }
     count_missing(frames, &first.0, &locals, &mut notes)?;
     let has_local =
@@ -77,7 +83,11 @@ pub fn read(frames: &[FileFrame], source: &Source, values: &[&str], series: &[Ve
         let mut zone = Zone::new(name)?;
         let mut repeated = 0;
         for (i, (frame, times)) in frames.iter().zip(&mut locals).enumerate() {
-            repeated += zone.resolve(&frame.name, times, series.get(i).map_or(&[], Vec::as_slice))?;
+            let tags = series.get(i).map_or(&[][..], Vec::as_slice);
+            repeated += match ends {
+                Some(ends) => ends.resolve(&mut zone, &frame.name, times, &dates[i], tags)?,
+                None => zone.resolve(&frame.name, times, tags)?,
+            };
         }
         if repeated > 0 {
             notes.push(format!(
@@ -198,7 +208,13 @@ fn numbers(frames: &[FileFrame], name: &str, expected: Unit) -> Result<Read> {
     Ok((times, offsets, unit.name().into(), None))
 }
 
-fn texts(frames: &[FileFrame], name: &str, source: &Source, notes: &mut Vec<String>) -> Result<Read> {
+fn texts(
+    frames: &[FileFrame],
+    name: &str,
+    source: &Source,
+    ends: &mut Option<Ends>,
+    notes: &mut Vec<String>,
+) -> Result<Read> {
     let columns = frames.iter().map(|frame| {
         let column = series(frame, name)?;
         column.str().map_err(|_| {
@@ -213,7 +229,7 @@ fn texts(frames: &[FileFrame], name: &str, source: &Source, notes: &mut Vec<Stri
     let given = source.date_order.as_deref().and_then(Order::parse);
     let ordered = columns.iter().any(|c| c.iter().flatten().take(SAMPLE).any(stamp::needs_order));
     let order = match (ordered, given) {
-        (true, None) => Some(order(frames, name, &columns)?),
+        (true, None) => Some(date_order::decide(frames, name, &columns)?),
         _ => given,
     };
     let (mut times, mut offsets) = (Vec::new(), Vec::new());
@@ -234,6 +250,7 @@ fn texts(frames: &[FileFrame], name: &str, source: &Source, notes: &mut Vec<Stri
         offsets.push(offset);
     }
     if day_ends > 0 {
+        *ends = Ends::of(&times);
         notes.push(format!(
             "{} the time 24:00, so times probably mark the end of an interval: if so, set `stamps = \"end\"` in twin.toml",
             if day_ends == 1 { "1 row has".into() } else { format!("{day_ends} rows have") }
@@ -243,35 +260,15 @@ fn texts(frames: &[FileFrame], name: &str, source: &Source, notes: &mut Vec<Stri
     Ok((times, offsets, format!("like `{}`{order_name}", example.unwrap_or("")), order))
 }
 
-/// The order of day and month that all entries of a column share.
-fn order(frames: &[FileFrame], name: &str, columns: &[&StringChunked]) -> Result<Order> {
-    let mut orders = Orders::default();
-    columns.iter().flat_map(|c| c.iter().flatten()).for_each(|t| orders.add(t));
-    let place = &frames[0].name;
-    match (&orders.only, &orders.unclear) {
-        ([_, Some(a), Some(b)], _) => Err(Error::Data(format!(
-            "{place}: in the time column `{name}`, `{a}` begins with the day, and `{b}` begins with the month; export the two kinds \
-             of files separately, and give each kind in a separate `--from`"
-        ))),
-        ([_, Some(_), None], _) => Ok(Order::Dmy),
-        ([_, None, Some(_)], _) => Ok(Order::Mdy),
-        ([Some(_), None, None], None) => Ok(Order::Ymd),
-        (_, text) => Err(Error::Usage(format!(
-            "{place}: `{}` in the time column `{name}` can begin with the day or with the month, and so can all other times; add \
-             `--date-order dmy` or `--date-order mdy`",
-            text.as_deref().unwrap_or("")
-        ))),
-    }
-}
-
-/// Adds the times of day from a second column to the dates. Returns a description of the column.
+/// Adds the times of day from a second column to the dates. Returns a description of the column, and whether the times
+/// mark the ends of hours.
 fn add_clock(
     frames: &[FileFrame],
     name: &str,
     kind: Kind,
     times: &mut PerRow<i64>,
     notes: &mut Vec<String>,
-) -> Result<String> {
+) -> Result<(String, Option<Ends>)> {
     let mut hours = (24.0, 0.0);
     for (frame, times) in frames.iter().zip(times) {
         let bad = |e: PolarsError| Error::Data(format!("{}: the time column `{name}`: {e}", frame.name));
@@ -290,10 +287,14 @@ fn add_clock(
             };
         }
     }
-    if hours == (1.0, 24.0) {
-        notes.push(format!("the hours in `{name}` run from 1 to 24, so they mark the end of the hour: set `stamps = \"end\"` in twin.toml"));
+    let ends = matches!(hours, (1.0, 24.0 | 25.0)).then(|| Ends { length: HOUR_US, counted: hours.1 > 24.0 });
+    if ends.is_some() {
+        notes.push(format!(
+            "the hours in `{name}` run from 1 to {}, so they mark the end of the hour: set `stamps = \"end\"` in twin.toml",
+            hours.1
+        ));
     }
-    Ok(format!("`{name}`"))
+    Ok((format!("`{name}`"), ends))
 }
 
 /// Counts rows without a readable time.

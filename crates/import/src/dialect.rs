@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::layout;
 use crate::number::{self, Class};
 use crate::stamp::{self, Order};
 
@@ -154,6 +155,16 @@ pub fn detect(text: &str, delimiter: Option<u8>) -> Result<Dialect, String> {
         return Err("no line looks like data: no column contains times or numbers".into());
     };
     let (header, units) = header(&split[..first], width);
+    if let Some(found) =
+        header.map_or_else(|| short_header(&split[..first]), |h| Some(&split[h])).filter(|h| h.len() < width)
+        && !split[first..].iter().all(|r| r.len() < width || r[found.len()..].iter().all(String::is_empty))
+    {
+        return Err(format!(
+            "the header has {} names, but the lines below it have {width} fields; if the numbers have decimal commas, export \
+             them with another delimiter or in quotes",
+            found.len()
+        ));
+    }
     let names =
         header.map_or_else(|| (1..=width).map(|i| format!("column_{i}")).collect(), |i| names(&split[i], width));
     let cell = |i: usize| header.and_then(|h| split[h].get(i)).map_or("", String::as_str);
@@ -218,17 +229,28 @@ fn header(head: &[Vec<String>], width: usize) -> (Option<usize>, Option<usize>) 
     (header.or_else(|| (block > 0).then(|| head.len() - 1)), units)
 }
 
+/// The record above the data, if it contains names and one of them is that of a time column.
+fn short_header(head: &[Vec<String>]) -> Option<&Vec<String>> {
+    let last = head.last()?;
+    let names = last.len() >= 2 && last.iter().all(|c| kind(c) == Kind::Text);
+    (names && last.iter().any(|c| layout::time_rank(c).is_some())).then_some(last)
+}
+
 fn is_units(record: &[String]) -> bool {
     const UNITS: &str = " °c c degc k f °f bar mbar pa kpa hpa mpa w kw mw gw wh kwh mwh % - m3/h m³/h m3 m³ l l/s l/min \
         l/h kg/h kg/s t/h kg g t m mm cm km s min h a ma v kv mv hz rpm 1/min m/s eur eur/mwh ct/kwh ppm ppb g/kg j kj mj \
         gj lx w/m2 w/m² nm3/h nm³/h mg/m3 mg/m³ mg/l ph µs/cm deg ° nm n kn kwh/h psi psig barg bara mmhg inh2o inhg gpm \
         cfm btu btu/h ton lb lb/h klb/h ";
     let cells: Vec<&String> = record.iter().skip(1).filter(|c| !c.is_empty()).collect();
+    // a row with units has none for the time
+    let no_name = record.first().is_some_and(String::is_empty);
     let unit = |cell: &str| {
         let bracketed =
             (cell.starts_with('[') && cell.ends_with(']')) || (cell.starts_with('(') && cell.ends_with(')'));
         // a single letter is more likely to be the name of a column than a unit
-        bracketed || (cell.len() > 1 || "%-°".contains(cell)) && UNITS.contains(&format!(" {} ", cell.to_lowercase()))
+        bracketed
+            || (cell.len() > 1 || no_name || "%-°".contains(cell))
+                && UNITS.contains(&format!(" {} ", cell.to_lowercase()))
     };
     !cells.is_empty() && cells.iter().filter(|c| unit(c)).count() * 10 >= cells.len() * 6
 }
@@ -298,5 +320,15 @@ mod tests {
         let d = read("\"a;b\";\"t\"\n\"x\ny\";2024-01-01\n\"z\";2024-01-02\n");
         assert_eq!((d.names.join("|"), d.delimiter), ("a;b|t".to_owned(), b';'));
         assert!(detect("no data here\nat all\n", None).is_err());
+    }
+
+    #[test]
+    fn decimal_commas_without_quotes_are_refused() {
+        for text in ["time,a,b\n2024-01-01,1,5,2,5\n2024-01-02,1,5,2,5\n", "time,a\n2024-01-01,1,5\n2024-01-02,2,5\n"] {
+            let error = detect(text, None).unwrap_err();
+            assert!(error.contains("fields; if the numbers have decimal commas"), "{error}");
+        }
+        let d = read("time,a\n2024-01-01,1,\n2024-01-02,2,\n");
+        assert_eq!(d.names.join("|"), "time|a|column_3");
     }
 }

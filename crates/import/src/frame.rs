@@ -258,6 +258,7 @@ fn needed(names: &[String], all: &[String], source: &Source, conditions: &[&Cond
         wanted.extend(names.iter().map(String::as_str).filter(|n| is_time(n)));
         wanted.extend([long.tag.as_str(), long.value.as_str()]);
         wanted.extend(long.quality.as_deref());
+        wanted.extend(long.unit.as_deref());
         wanted.extend(conditions.iter().map(|c| c.column.as_str()));
         return Ok(names.iter().filter(|n| wanted.contains(n.as_str())).cloned().collect());
     }

@@ -74,9 +74,9 @@ pub fn run(request: &Request) -> Result<Report> {
         ));
     }
     let frame = match (every, tolerance) {
-        (None, None) => join::by_own_times(read, &mut report.notes)?,
-        (None, Some(_)) if read.len() == 1 => join::by_own_times(read, &mut report.notes)?,
-        (every, tolerance) => join::as_of(read, every, tolerance, &mut report.notes)?,
+        (None, None) => join::by_own_times(read, keep, &mut report.notes)?,
+        (None, Some(_)) if read.len() == 1 => join::by_own_times(read, keep, &mut report.notes)?,
+        options => join::as_of(read, keep, options, &mut report.notes)?,
     };
     recipe.unit = units;
     report.rows = frame.height();

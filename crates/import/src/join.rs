@@ -1,8 +1,11 @@
 //! Joins several sources, and reduces tables to means over steps.
 
+use std::collections::BTreeSet;
+
 use polars::prelude::*;
 
 use crate::error::{Error, Result, list};
+use crate::merge::{Duplicates, Keep};
 use crate::report::shown_span;
 use crate::series::{self, Series, TIME};
 
@@ -17,6 +20,36 @@ pub struct Part {
 
 fn bad(e: PolarsError) -> Error {
     Error::Data(format!("the sources cannot be joined: {e}"))
+}
+
+/// Appends each source to an earlier source that has the same columns.
+///
+/// # Errors
+/// [`Error::Usage`] if two sources have some columns with the same name, and [`Error::Data`] if two sources have
+/// different values at the same time.
+fn appended(parts: Vec<Part>, keep: Option<Keep>, notes: &mut Vec<String>) -> Result<Vec<Part>> {
+    let mut out: Vec<Part> = Vec::new();
+    for part in parts {
+        let names = |part: &Part| part.columns.iter().map(|c| c.name.clone()).collect::<BTreeSet<String>>();
+        let Some(earlier) = out.iter_mut().find(|p| names(p) == names(&part)) else {
+            out.push(part);
+            continue;
+        };
+        let mut found = Duplicates::default();
+        for column in part.columns {
+            let Some(first) = earlier.columns.iter_mut().find(|c| c.name == column.name) else { continue };
+            *first = first.appended(&column, keep, &mut found).ok_or_else(|| {
+                Error::Data(format!(
+                    "{}: the column `{}` contains text, but numbers in {}, or the reverse",
+                    part.from, column.name, earlier.from
+                ))
+            })?;
+        }
+        notes.push(format!("{}: appended to {}, which has the same columns", part.from, earlier.from));
+        notes.extend(found.require(&part.from, keep, "")?);
+    }
+    require_distinct(&out)?;
+    Ok(out)
 }
 
 /// # Errors
@@ -39,8 +72,8 @@ fn require_distinct(parts: &[Part]) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::Usage`] if there is no source or if two sources have a column with the same name, and [`Error::Data`].
-pub fn by_own_times(mut parts: Vec<Part>, notes: &mut Vec<String>) -> Result<DataFrame> {
-    require_distinct(&parts)?;
+pub fn by_own_times(parts: Vec<Part>, keep: Option<Keep>, notes: &mut Vec<String>) -> Result<DataFrame> {
+    let mut parts = appended(parts, keep, notes)?;
     let Some((first, others)) = parts.split_first_mut() else {
         return Err(Error::Usage("name a source with `--from`".into()));
     };
@@ -83,11 +116,11 @@ pub fn by_own_times(mut parts: Vec<Part>, notes: &mut Vec<String>) -> Result<Dat
 /// [`Error::Usage`] if there is no source or if two sources have a column with the same name, and [`Error::Data`].
 pub fn as_of(
     parts: Vec<Part>,
-    every: Option<i64>,
-    tolerance: Option<i64>,
+    keep: Option<Keep>,
+    (every, tolerance): (Option<i64>, Option<i64>),
     notes: &mut Vec<String>,
 ) -> Result<DataFrame> {
-    require_distinct(&parts)?;
+    let parts = appended(parts, keep, notes)?;
     let mut joined: Option<DataFrame> = None;
     for part in parts {
         let mut frame = series::table(part.columns).map_err(bad)?;

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result, list};
 use crate::recipe::Source;
 
-const TAGS: [&str; 26] = [
+const TAGS: [&str; 28] = [
     "tagname",
     "tag",
     "tagid",
@@ -29,6 +29,8 @@ const TAGS: [&str; 26] = [
     "kennung",
     "datapoint",
     "series",
+    "field",
+    "fieldname",
     "attribute",
 ];
 const VALUES: [&str; 13] = [
@@ -58,6 +60,8 @@ const QUALITIES: [&str; 10] = [
     "valuestatus",
     "qc",
 ];
+const UNITS: [&str; 9] =
+    ["unit", "units", "uom", "engunits", "engineeringunits", "einheit", "unité", "unidad", "measurementunit"];
 /// Names of time columns. Earlier names are preferred.
 const TIMES: [&str; 26] = [
     "timestamp",
@@ -94,6 +98,8 @@ pub struct Long {
     pub tag: String,
     pub value: String,
     pub quality: Option<String>,
+    /// Column with the unit of each sample.
+    pub unit: Option<String>,
 }
 
 /// The letters and digits of a column name, in lower case.
@@ -110,6 +116,16 @@ pub fn time_rank(name: &str) -> Option<usize> {
         let part = ["time", "date", "zeit", "datum", "stamp"].iter().any(|part| name.contains(part));
         part.then_some(TIMES.len())
     })
+}
+
+/// Whether a column name suggests that each row is an event with a quantity, such as a sale.
+pub fn counts_events(name: &str) -> bool {
+    const PARTS: [&str; 20] = [
+        "qty", "quantity", "sold", "sales", "order", "pick", "count", "menge", "anzahl", "stück", "stueck", "stk",
+        "items", "pieces", "amount", "revenue", "umsatz", "betrag", "deliver", "scrap",
+    ];
+    let name = name.to_lowercase();
+    PARTS.iter().any(|part| name.contains(part))
 }
 
 /// Whether a column name suggests that the column contains the hour of the day.
@@ -150,19 +166,20 @@ pub fn long(columns: &[String], source: &Source) -> Result<Option<Long>> {
     if source.wide {
         return Ok(None);
     }
+    let find = |names: &[&str]| {
+        let ranks = columns.iter().filter_map(|c| names.iter().position(|n| *n == plain(c)).map(|rank| (rank, c)));
+        ranks.min().map(|(_, column)| column.clone())
+    };
     if let [tag, value, rest @ ..] = &source.long[..] {
-        let long = Long { tag: tag.clone(), value: value.clone(), quality: rest.first().cloned() };
+        let unit = find(&UNITS).filter(|unit| unit != tag && unit != value && !rest.contains(unit));
+        let long = Long { tag: tag.clone(), value: value.clone(), quality: rest.first().cloned(), unit };
         for name in [Some(&long.tag), Some(&long.value), long.quality.as_ref()].into_iter().flatten() {
             require(name, columns, "--long")?;
         }
         return Ok(Some(long));
     }
-    let find = |names: &[&str]| {
-        let ranks = columns.iter().filter_map(|c| names.iter().position(|n| *n == plain(c)).map(|rank| (rank, c)));
-        ranks.min().map(|(_, column)| column.clone())
-    };
     let (Some(tag), Some(value)) = (find(&TAGS), find(&VALUES)) else { return Ok(None) };
-    Ok(Some(Long { tag, value, quality: find(&QUALITIES) }))
+    Ok(Some(Long { tag, value, quality: find(&QUALITIES), unit: find(&UNITS) }))
 }
 
 /// # Errors

@@ -6,12 +6,15 @@
 
 mod address;
 mod clock;
+mod column_units;
+mod date_order;
 mod dialect;
 mod elapsed;
 pub mod error;
 mod filter;
 mod frame;
 mod import;
+mod interval_end;
 mod join;
 mod layout;
 pub mod limits;

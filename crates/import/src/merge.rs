@@ -11,6 +11,7 @@ pub enum Keep {
     Last,
     First,
     Mean,
+    Sum,
 }
 
 impl Keep {
@@ -19,6 +20,7 @@ impl Keep {
             "last" => Some(Self::Last),
             "first" => Some(Self::First),
             "mean" => Some(Self::Mean),
+            "sum" => Some(Self::Sum),
             _ => None,
         }
     }
@@ -36,6 +38,8 @@ pub enum Values {
 pub struct Duplicates {
     /// Number of samples with the same time and value as another sample.
     pub equal: usize,
+    /// Number of equal samples in each column of numbers.
+    pub equal_by_column: BTreeMap<String, usize>,
     /// Number of samples with the same time as another sample but a different value.
     pub different: usize,
     /// Descriptions of the first samples with equal times but different values.
@@ -64,7 +68,12 @@ impl Duplicates {
     /// a possible cause.
     pub fn require(&self, source: &str, keep: Option<Keep>, hint: &str) -> Result<Vec<String>> {
         let mut notes = Vec::new();
-        if self.equal > 0 {
+        if self.equal > 0 && keep == Some(Keep::Sum) {
+            notes.push(format!(
+                "{} with the time and value of another sample, which are added",
+                plural(self.equal, "sample", "samples")
+            ));
+        } else if self.equal > 0 {
             notes.push(format!(
                 "{} dropped (equal time and value)",
                 plural(self.equal, "duplicate sample", "duplicate samples")
@@ -86,11 +95,14 @@ impl Duplicates {
                     Keep::Last => "the last one is kept",
                     Keep::First => "the first one is kept",
                     Keep::Mean => "their mean is kept",
+                    Keep::Sum => "their sum is kept",
                 };
                 notes.push(format!("{what}: {kept}"));
                 Ok(notes)
             }
-            None => Err(Error::Data(format!("{source}: {what}; {hint}choose with `--keep last`, `first` or `mean`"))),
+            None => {
+                Err(Error::Data(format!("{source}: {what}; {hint}choose with `--keep last`, `first`, `mean` or `sum`")))
+            }
         }
     }
 }
@@ -171,6 +183,7 @@ fn merge_numbers(
         }
         if n > 0 && v == out {
             found.equal += 1;
+            *found.equal_by_column.entry(name.to_owned()).or_default() += 1;
         } else if n > 0 && !differ {
             differ = true;
             found.note(name, time[*row as usize], &out.to_string(), &v.to_string());
@@ -180,7 +193,11 @@ fn merge_numbers(
         }
         (sum, n) = (sum + v, n + 1);
     }
-    if differ && keep == Some(Keep::Mean) { sum / f64::from(n) } else { out }
+    match keep {
+        Some(Keep::Mean) if differ => sum / f64::from(n),
+        Some(Keep::Sum) if n > 1 => sum,
+        _ => out,
+    }
 }
 
 fn merge_texts(

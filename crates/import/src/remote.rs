@@ -51,7 +51,7 @@ pub fn files(
     if wanted.is_empty() {
         return Err(Error::no_input(Path::new(&format!("{root}/{pattern}")), no_match(root, pattern, &found.others)));
     }
-    wanted.sort_by_cached_key(|o| PathBuf::from(o.location.as_ref()));
+    wanted.sort_by_cached_key(|o| sources::natural(o.location.as_ref()));
     let mut files = Vec::new();
     let mut objects = Vec::new();
     for object in wanted {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use polars::prelude::*;
 
-use crate::merge::Values;
+use crate::merge::{Duplicates, Keep, Runs, Values};
 
 /// Name of the time column in the log.
 pub const TIME: &str = "timestamp";
@@ -28,6 +28,30 @@ impl Series {
         let mut steps: Vec<i64> = self.time.windows(2).map(|w| w[1] - w[0]).collect();
         let middle = steps.len() / 2;
         (!steps.is_empty()).then(|| *steps.select_nth_unstable(middle).1)
+    }
+
+    /// The samples of this column and of `other`, or `None` if only one of them contains numbers.
+    pub fn appended(&self, other: &Self, keep: Option<Keep>, found: &mut Duplicates) -> Option<Self> {
+        let time = [self.time.as_slice(), other.time.as_slice()].concat();
+        let values = match (&self.values, &other.values) {
+            (Values::Numbers(a), Values::Numbers(b)) => Values::Numbers([a.as_slice(), b.as_slice()].concat()),
+            (Values::Texts { codes: a, texts }, Values::Texts { codes: b, texts: added }) => {
+                let mut texts = texts.clone();
+                let mut code_of = |text: &String| match texts.iter().position(|known| known == text) {
+                    Some(code) => code as u32,
+                    None => {
+                        texts.push(text.clone());
+                        texts.len() as u32 - 1
+                    }
+                };
+                let new: Vec<u32> = added.iter().map(&mut code_of).collect();
+                Values::Texts { codes: a.iter().copied().chain(b.iter().map(|c| new[*c as usize])).collect(), texts }
+            }
+            _ => return None,
+        };
+        let runs = Runs::new((0..time.len() as u32).collect(), &time);
+        let values = runs.merge(&self.name, &values, &time, keep, found);
+        Some(Self { name: self.name.clone(), time: Arc::new(runs.times(&time)), values })
     }
 
     /// Leaves out the samples before `start` and those at or after `end`.

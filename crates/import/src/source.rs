@@ -3,6 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use crate::clock;
+use crate::column_units;
 use crate::error::{Error, Result, list, plural};
 use crate::filter;
 use crate::frame::{self, FileFrame};
@@ -79,6 +80,7 @@ pub fn read(
         Some(long) => read_long(&frames, long, source, since, keep, &mut notes)?,
         None => read_wide(&frames, source, since, keep, &mut notes)?,
     };
+    let units = column_units::of(&frames, long.as_ref(), &columns)?;
     let span = series::span(&columns);
     if span.is_none() {
         return Err(Error::Data(format!("{from}: no row is left; check `--since` and `--where`")));
@@ -94,7 +96,7 @@ pub fn read(
         span,
         step: series::step(&columns),
         notes,
-        units: units(&frames[0]).into_iter().map(|(name, unit)| (new_name(&name, source), unit)).collect(),
+        units: units.into_iter().map(|(name, unit)| (new_name(&name, source), unit)).collect(),
         columns: names,
         has_quality: long.is_some_and(|long| long.quality.is_some()),
     };
@@ -283,19 +285,6 @@ fn leave_out_before(instants: &mut [Vec<i64>], since: Option<&str>, source: &Sou
     };
     instants.iter_mut().flatten().filter(|t| **t < start).for_each(|t| *t = NO_TIME);
     Ok(())
-}
-
-/// The units of the columns, from the row below the header or from names such as `Temp [°C]`.
-fn units(frame: &FileFrame) -> Vec<(String, String)> {
-    let mut units = frame.units.clone();
-    for name in frame.frame.get_column_names() {
-        let inside = name.strip_suffix(']').and_then(|n| n.rsplit_once('['));
-        let inside = inside.or_else(|| name.strip_suffix(')').and_then(|n| n.rsplit_once('(')));
-        if let Some((_, unit)) = inside.filter(|_| !units.iter().any(|(known, _)| known == name.as_str())) {
-            units.push((name.to_string(), unit.trim().to_owned()));
-        }
-    }
-    units
 }
 
 /// The name of a column in the log.

@@ -29,7 +29,21 @@ pub struct SourceFile {
     pub folders: Vec<(String, String)>,
 }
 
-/// The files of a source, sorted by name.
+/// A key that sorts `export_9` before `export_10`: pairs of a text and the number that follows it, and the whole name.
+pub fn natural(name: &str) -> (Vec<(String, u128)>, String) {
+    let mut pieces = Vec::new();
+    let mut rest = name;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let (text, after) = rest.split_at(digits);
+        let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
+        pieces.push((text.to_owned(), after[..end].parse().unwrap_or(u128::MAX)));
+        rest = &after[end..];
+    }
+    (pieces, name.to_owned())
+}
+
+/// The files of a source, sorted by name; numbers in names are compared as numbers.
 #[derive(Debug, Default)]
 pub struct Found {
     pub files: Vec<SourceFile>,
@@ -60,7 +74,7 @@ pub fn files(pattern: &str, log: &Path) -> Result<Found> {
     }
     let own = log.canonicalize().ok();
     paths.retain(|p| own.is_none() || p.canonicalize().ok().is_none_or(|p| p.parent() != own.as_deref()));
-    paths.sort();
+    paths.sort_by_cached_key(|p| natural(&p.to_string_lossy()));
     if paths.is_empty() {
         return Err(Error::no_input(path, no_match(pattern)));
     }

@@ -130,6 +130,12 @@ pub fn is_date_only(text: &str) -> bool {
     date(text.trim()).is_some_and(|(_, rest)| rest.trim().is_empty())
 }
 
+/// The day of a date, as the number of days since 1970. `order` is used if the text itself does not determine the order.
+pub fn day(text: &str, order: Order) -> Option<i64> {
+    let (date, _) = date(text.trim())?;
+    days(date, date.order.unwrap_or(order))
+}
+
 /// Reads a time of day, in µs after midnight; `24:00` is the end of the day.
 pub fn parse_clock(text: &str) -> Option<i64> {
     let text = text.trim();

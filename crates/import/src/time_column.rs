@@ -24,7 +24,7 @@ pub enum Kind {
     Typed,
     /// Times of day as text.
     Clock,
-    /// Hours of the day, from 0 to 23 or from 1 to 24.
+    /// Hours of the day, from 0 to 23 or from 1 to 24, or to 25 at the end of summer time.
     Hour,
     /// Numbers whose unit is inferred from their magnitude.
     Number(Unit),
@@ -267,7 +267,7 @@ fn number_kind(numbers: &[f64], like_time: bool, like_hour: bool) -> Option<Kind
     if numbers.is_empty() {
         return None;
     }
-    if like_hour && numbers.iter().all(|v| v.fract() == 0.0 && (0.0..=24.0).contains(v)) {
+    if like_hour && numbers.iter().all(|v| v.fract() == 0.0 && (0.0..=25.0).contains(v)) {
         return Some(Kind::Hour);
     }
     let (min, max) = extremes(numbers.iter().copied());

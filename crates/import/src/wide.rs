@@ -158,8 +158,23 @@ pub fn read(
         ),
         None => String::new(),
     };
+    let events = found.equal_by_column.iter().find(|(name, _)| layout::counts_events(name));
+    if let Some((name, equal)) = events.filter(|_| keep.is_none() && found.different == 0 && is_irregular(&own)) {
+        return Err(Error::Data(format!(
+            "{source}: {} of `{name}` with the time and value of another sample, in a log of events; add them with `--keep \
+             sum`, or drop repeated rows with `--keep last`",
+            plural(*equal, "sample", "samples")
+        )));
+    }
     notes.extend(found.require(source, keep, &hint)?);
     Ok(columns)
+}
+
+/// Whether fewer than half of the steps have the most frequent length.
+fn is_irregular(time: &[i64]) -> bool {
+    let mut steps: HashMap<i64, usize> = HashMap::new();
+    time.windows(2).for_each(|w| *steps.entry(w[1] - w[0]).or_default() += 1);
+    steps.values().max().is_some_and(|most| most * 2 < time.len() - 1)
 }
 
 /// The values of a column in all files.

@@ -192,3 +192,19 @@ fn a_column_that_a_file_lacks_is_named() {
     ended.says(&["`heat` is missing from ", "b.csv, so it has no values there"]);
     assert_eq!(plant.numbers("heat").iter().filter(|v| v.is_nan()).count(), 24);
 }
+
+#[test]
+fn different_units_of_one_column_are_refused() {
+    let row = |unit: &str, day: u32| {
+        format!("time,temp,power\n,degC,{unit}\n2024-01-{day:02}T00:00Z,5,1\n2024-01-{day:02}T01:00Z,6,2\n")
+    };
+    let plant = Plant::new(&[("in/a.csv", &row("kW", 1)), ("in/b.csv", &row("W", 2))]);
+    plant.refused("--from in", 65).says(&["`power` has the unit `kW` in in/a.csv and the unit `W` in in/b.csv"]);
+    let long = "time,tag,value,unit\n2024-01-01T00:00Z,P,1,kW\n2024-01-01T00:00Z,T,5,degC\n2024-01-01T01:00Z,P,2,kW\n2024-01-01T01:00Z,T,6,degC\n";
+    let plant = Plant::new(&[("a.csv", long)]);
+    plant.imported("--from a.csv");
+    let recipe = std::fs::read_to_string(plant.path("data/p/import.toml")).unwrap();
+    assert!(recipe.contains("P = \"kW\"") && recipe.contains("T = \"degC\""), "{recipe}");
+    let mixed = Plant::new(&[("a.csv", &long.replace("P,2,kW", "P,2000,W"))]);
+    mixed.refused("--from a.csv", 65).says(&["`P` has the unit `kW` in a.csv and the unit `W` in a.csv"]);
+}

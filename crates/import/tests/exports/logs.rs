@@ -33,7 +33,7 @@ fn values_of_other_sources_are_joined_by_time() {
     let rain = |i: usize| if (6..=15).contains(&i) { 5.0 } else { f64::NAN };
     assert_numbers(&plant.numbers("weather_rain"), &(0..432).map(rain).collect::<Vec<_>>());
     assert_numbers(&plant.numbers("power"), &(0..432).map(|i| i as f64).collect::<Vec<_>>());
-    plant.write("v.csv", plant_csv().as_bytes());
+    plant.write("v.csv", plant_csv().replace("time,power", "time,power,flow").replace('Z', "Z,1").as_bytes());
     plant.import("--from p.csv --from v.csv --replace").says(&["two sources have a column `power`", "--as"]);
 }
 
@@ -150,4 +150,52 @@ fn amounts_of_sources_with_different_steps_keep_their_times() {
     assert_eq!((numbers.len(), numbers.iter().sum::<f64>()), (8, 48.0));
     let none = Plant::new(&[("m.csv", energy), ("w.csv", "time,temp\n2023-03-04T05:00Z,10\n")]);
     none.refused("--from m.csv --from w.csv", 65).says(&["w.csv: no sample is in the period of m.csv"]);
+}
+
+#[test]
+fn sources_with_the_same_columns_are_appended() {
+    // the second export begins with the month; 04/01 is 1 April
+    let a = "Time,power\n30/03/2024 00:00,1\n31/03/2024 00:00,2\n01/04/2024 00:00,3\n";
+    let b = "Time,power\n04/01/2024 00:00,3\n04/02/2024 00:00,4\n04/03/2024 00:00,5\n04/04/2024 00:00,6\n";
+    let plant = Plant::new(&[("in/a.csv", a), ("in/b.csv", b)]);
+    let refused = plant.refused("--from in --timezone UTC", 2);
+    refused.says(&[
+        "in/b.csv: in the order dmy, the dates in `Time` are from 2024-01-04 to 2024-04-04",
+        "in the order mdy",
+    ]);
+    let ended = plant.imported("--timezone UTC --from in/a.csv --from in/b.csv --date-order mdy");
+    ended.says(&["in/b.csv: appended to in/a.csv", "1 duplicate sample dropped"]);
+    assert_numbers(&plant.numbers("power"), &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    assert_eq!(
+        (plant.times()[0].as_str(), plant.times()[5].as_str()),
+        ("2024-03-30T00:00:00Z", "2024-04-04T00:00:00Z")
+    );
+    plant.write("in/b.csv", b.replace(",3", ",9").as_bytes());
+    let ended = plant.import("--replace --timezone UTC --from in/a.csv --from in/b.csv --date-order mdy");
+    ended.says(&["1 sample with the time of another sample but another value", "3 and 9"]);
+}
+
+#[test]
+fn later_exports_follow_earlier_ones_in_the_order_of_their_numbers() {
+    let plant = Plant::new(&[
+        ("in/export_9.csv", "time,x\n2024-01-01T00:00Z,1\n2024-01-01T01:00Z,2\n"),
+        ("in/export_10.csv", "time,x\n2024-01-01T01:00Z,3\n2024-01-01T02:00Z,4\n"),
+    ]);
+    plant.imported("--from in --keep last");
+    assert_numbers(&plant.numbers("x"), &[1.0, 3.0, 4.0]);
+}
+
+#[test]
+fn equal_events_are_not_dropped_without_a_question() {
+    let text = "time,qty_sold\n2024-01-01T08:23Z,1\n2024-01-01T08:28Z,1\n2024-01-01T08:28Z,1\n2024-01-01T09:07Z,2\n2024-01-01T11:00Z,1\n";
+    let plant = Plant::new(&[("a.csv", text)]);
+    plant.refused("--from a.csv", 65).says(&["1 sample of `qty_sold`", "--keep sum"]);
+    plant
+        .imported("--from a.csv --keep sum")
+        .says(&["1 sample with the time and value of another sample, which are added"]);
+    assert_numbers(&plant.numbers("qty_sold"), &[1.0, 2.0, 2.0, 1.0]);
+    let different = Plant::new(&[("a.csv", &text.replace("08:28Z,1\n2024-01-01T09", "08:28Z,5\n2024-01-01T09"))]);
+    different.refused("--from a.csv", 65).says(&["`qty_sold`: 1 and 5", "`sum`"]);
+    different.imported("--from a.csv --keep sum");
+    assert_numbers(&different.numbers("qty_sold"), &[1.0, 6.0, 2.0, 1.0]);
 }

@@ -159,3 +159,75 @@ fn numbers_that_count_from_an_origin() {
     let large = Plant::new(&[("a.csv", "t,x\n1704067200,1\n1704067260,2\n")]);
     large.refused("--from a.csv --time-unit h|since|2024-01-01Z", 2).says(&["not between 1900 and 2200"]);
 }
+
+/// Rows with the dates of some days and the ending hours that `hours` gives for each of them; the value is the row.
+fn ending_hours(days: &[(&str, Vec<u32>)]) -> String {
+    let rows = days.iter().flat_map(|(day, hours)| hours.iter().map(move |hour| (day, hour)));
+    rows.enumerate().fold("Date,HE,kWh\n".into(), |text, (row, (day, hour))| format!("{text}{day},{hour},{row}\n"))
+}
+
+#[test]
+fn ending_hours_on_the_days_when_the_clock_changes() {
+    let whole: Vec<u32> = (1..=24).collect();
+    // the first end is 06:00 UTC, which is 01:00 in New York in winter; all hours follow each other
+    let hours_after = |first: &str, n: i64| -> Vec<String> {
+        let start = first.parse::<jiff::Timestamp>().unwrap().as_second();
+        (0..n).map(|h| jiff::Timestamp::from_second(start + 3_600 * h).unwrap().to_string()).collect()
+    };
+    let mut without_third = whole.clone();
+    without_third.remove(2);
+    for spring in [without_third, (1..=23).collect()] {
+        let text =
+            ending_hours(&[("2024-03-09", whole.clone()), ("2024-03-10", spring), ("2024-03-11", whole.clone())]);
+        let plant = Plant::new(&[("a.csv", &text)]);
+        plant.imported("--from a.csv --timezone America/New_York").says(&["run from 1 to 24"]);
+        assert_eq!(plant.times(), hours_after("2024-03-09T06:00:00Z", 71), "{text}");
+        assert_numbers(&plant.numbers("kWh"), &(0..71).map(f64::from).collect::<Vec<_>>());
+    }
+    let mut second_twice = whole.clone();
+    second_twice.insert(2, 2);
+    for autumn in [second_twice, (1..=25).collect()] {
+        let text =
+            ending_hours(&[("2024-11-02", whole.clone()), ("2024-11-03", autumn), ("2024-11-04", whole.clone())]);
+        let plant = Plant::new(&[("a.csv", &text)]);
+        plant.imported("--from a.csv --timezone America/New_York");
+        assert_eq!(plant.times(), hours_after("2024-11-02T05:00:00Z", 73), "{text}");
+        assert_numbers(&plant.numbers("kWh"), &(0..73).map(f64::from).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn quarter_hours_that_end_at_24_00_on_the_days_when_the_clock_changes() {
+    // in Berlin, 02:00 to 03:00 does not exist on 31 March 2024 and occurs twice on 27 October 2024
+    let day = |date: &str, quarters: &[u32]| -> String {
+        quarters.iter().map(|q| format!("{date} {:02}:{:02};1\n", q / 4, q % 4 * 15)).collect()
+    };
+    let whole: Vec<u32> = (1..=96).collect();
+    let spring: Vec<u32> = (1..=8).chain(13..=96).collect();
+    let autumn: Vec<u32> = (1..=12).chain(9..=96).collect();
+    for (dates, changed, rows, first) in [
+        (["30.03.2024", "31.03.2024"], spring, 188, "2024-03-29T23:15:00Z"),
+        (["26.10.2024", "27.10.2024"], autumn, 196, "2024-10-25T22:15:00Z"),
+    ] {
+        let text = format!("Zeit;kWh\n{}{}", day(dates[0], &whole), day(dates[1], &changed));
+        let plant = Plant::new(&[("a.csv", &text)]);
+        plant.imported("--from a.csv --timezone Europe/Berlin");
+        let start = first.parse::<jiff::Timestamp>().unwrap().as_second();
+        let right: Vec<String> =
+            (0..rows).map(|i| jiff::Timestamp::from_second(start + 900 * i).unwrap().to_string()).collect();
+        assert_eq!(plant.times(), right);
+    }
+}
+
+#[test]
+fn years_of_two_digits_at_the_start() {
+    let text: String = (4..=30).map(|d| format!("24/03/{d:02} 06:00,{d}\n")).collect();
+    let plant = Plant::new(&[("a.csv", &format!("time,x\n{text}"))]);
+    plant.refused("--from a.csv --timezone UTC", 2).says(&[
+        "in the order dmy",
+        "from 2004-03-24 to 2030-03-24",
+        "in the order ymd",
+    ]);
+    plant.imported("--from a.csv --timezone UTC --date-order ymd");
+    assert_eq!(plant.times()[0], "2024-03-04T06:00:00Z");
+}
