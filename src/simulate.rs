@@ -23,7 +23,8 @@ const MOST_LABELS: usize = 100_000;
 pub struct Run<'a> {
     pub dynamics: &'a dyn Dynamics,
     /// Trajectory of one particle: `past` steps of history, followed by the steps of the run. The trajectory contains
-    /// the disturbances and set-points of the scenario, and the logged controls.
+    /// the disturbances and set-points of the scenario, and the logged controls. Steps in a gap of the log are left out,
+    /// so that a run continues with the first step after the gap.
     pub realised: &'a Arc<Trajectory>,
     pub past: usize,
     pub steps: usize,
@@ -112,6 +113,10 @@ pub fn simulate(run: &Run, controller: &mut dyn Controller, stop: &dyn Fn() -> b
         }
         support.extend_from_slice(&labels);
         run.dynamics.step(&mut batch);
+        let next = run.past + t + 1;
+        if realised.segment_at(next).is_some_and(|s| s.start == next) {
+            batch.window.set_time(realised.time(next));
+        }
         for s in 0..schema.len() {
             trajectory.at_mut(s, t).copy_from_slice(batch.window.column(s, 1));
         }

@@ -91,6 +91,37 @@ impl Trajectory {
         }
     }
 
+    /// Returns the steps `rows`, which must be in ascending order. Steps that are not adjacent in this trajectory, or
+    /// belong to different segments of it, belong to different segments of the result.
+    #[must_use]
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return self.part(0..0) };
+        if last - first + 1 == rows.len() {
+            return self.part(*first..last + 1);
+        }
+        let k = self.particles;
+        let cut = |column: &Vec<f64>| rows.iter().flat_map(|r| &column[r * k..(r + 1) * k]).copied().collect();
+        let segment = |r: usize| self.segment_at(r).map(|s| s.start);
+        let mut segments: Vec<Range<usize>> = Vec::new();
+        for (t, r) in rows.iter().enumerate().filter(|(_, r)| segment(**r).is_some()) {
+            let continues = t > 0 && rows[t - 1] + 1 == *r && segment(rows[t - 1]) == segment(*r);
+            match segments.last_mut().filter(|_| continues) {
+                Some(s) => s.end = t + 1,
+                None => segments.push(t..t + 1),
+            }
+        }
+        Self {
+            schema: self.schema.clone(),
+            start: self.time(*first),
+            step_ms: self.step_ms,
+            steps: rows.len(),
+            particles: k,
+            columns: self.columns.iter().map(cut).collect(),
+            segments,
+            bounds: rows.iter().copied().chain([last + 1]).map(|r| self.time(r).as_millisecond()).collect(),
+        }
+    }
+
     /// UTC time at the start of step `t`.
     pub fn time(&self, t: usize) -> Timestamp {
         let bound = self.bounds.get(t).and_then(|ms| Timestamp::from_millisecond(*ms).ok());
@@ -270,6 +301,12 @@ impl Window {
     /// Sample time in seconds.
     pub fn step_seconds(&self) -> f64 {
         self.step_ms as f64 / 1e3
+    }
+
+    /// Sets the time of the current frame, for a run that continues after a gap.
+    pub fn set_time(&mut self, time: Timestamp) {
+        let passed = i64::try_from(self.steps).unwrap_or(i64::MAX).saturating_mul(self.step_ms);
+        self.start = Timestamp::from_millisecond(time.as_millisecond().saturating_sub(passed)).unwrap_or(time);
     }
 
     /// Advances to the next frame: lag 0 becomes lag 1. The new current frame contains old values until the caller

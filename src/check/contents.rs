@@ -19,9 +19,10 @@ pub fn contents(plant: &Plant<'_>) -> Vec<Fault> {
     let files = &spec.log.files.span;
     let Ok(schema) = expr::schema(spec) else { return Vec::new() };
     match log::read(dir, spec, &schema) {
-        Ok((log, quality)) => {
-            plant.log.set_segments(&log);
-            repeated_holdout(&mut faults, plant, &log);
+        Ok((rows, quality)) => {
+            plant.log.set_segments(&rows);
+            plant.log.set_operating_hours(log::operating_hours(&rows, spec).ok().flatten());
+            repeated_holdout(&mut faults, plant, &rows);
             for name in &quality.incomplete {
                 let help = "repair or exclude bad parts of the log, choose another signal, or lower `log.completeness`";
                 faults.add_about_log("incomplete", &of_signal(spec, name), quality.explain_incomplete(name), help);

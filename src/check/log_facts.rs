@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::config::{Loaded, LogSpec, TimeSpan, TwinSpec};
 use crate::error::{Error, LogFault};
-use crate::log::{self, Column, ColumnKind};
+use crate::log::{self, Column, ColumnKind, OperatingHours};
 use crate::trajectory::Trajectory;
 
 /// In logs with more values than this, the limits of signals are not compared with the logged ranges (not tuned).
@@ -30,6 +30,8 @@ pub(super) struct LogFacts {
     pub(super) ranges: HashMap<String, (f64, f64)>,
     /// Start and end of each part of the log without gaps; empty until the whole log has been read.
     segments: OnceLock<Vec<(Timestamp, Timestamp)>>,
+    /// Known once the whole log has been read; `None` if the plant runs at all hours.
+    operating_hours: OnceLock<Option<OperatingHours>>,
 }
 
 impl LogFacts {
@@ -78,6 +80,17 @@ impl LogFacts {
     /// Stores the segments of the log.
     pub(super) fn set_segments(&self, log: &Trajectory) {
         self.segments.get_or_init(|| log.segments.iter().map(|s| (log.time(s.start), log.time(s.end))).collect());
+    }
+
+    /// Stores the hours of the week in which the plant runs.
+    pub(super) fn set_operating_hours(&self, hours: Option<OperatingHours>) {
+        self.operating_hours.get_or_init(|| hours);
+    }
+
+    /// Returns the hours of the week in which the plant runs; `None` if it runs at all hours, or if the whole log has
+    /// not been read.
+    pub(super) fn operating_hours(&self) -> Option<&OperatingHours> {
+        self.operating_hours.get()?.as_ref()
     }
 
     /// Returns the start and the end of each segment, or nothing if the whole log has not been read.

@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 
 use super::log_facts::LogFacts;
 use crate::config::{At, Change, Loaded, TwinSpec};
+use crate::log::OperatingHours;
 use crate::resolve::Names;
 
 /// The names that are defined in a twin, and the contents of its log.
@@ -20,6 +21,12 @@ impl<'a> Plant<'a> {
     /// Reads the columns and the time span of the log, and the ranges of the values if these are needed.
     pub fn new(file: &'a Loaded<TwinSpec>) -> Self {
         Self { names: Names::new(file), log: Arc::new(LogFacts::read(file)) }
+    }
+
+    /// Returns the number of hours in which the plant runs in a year, in days of 24 hours; `None` if the log has not
+    /// been read.
+    pub fn operating_days(&self) -> Option<f64> {
+        self.log.operating_hours().map(OperatingHours::days_per_year)
     }
 
     /// Returns a copy of the plant with a scenario's parameter changes applied.

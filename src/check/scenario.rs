@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 
 use super::controller::controller;
 use super::plant::Plant;
-use crate::config::{At, BASELINE, Change, ControllerSpec, Loaded, ScenarioSpec, key_place};
+use crate::config::{At, BASELINE, Change, ControllerSpec, Loaded, ScenarioSpec, TimeSpan, key_place};
 use crate::error::{Error, Fault, nearest, plural};
 use crate::expr;
 use crate::resolve::{Faults, listed, role_name, short, suggest};
@@ -221,7 +221,38 @@ fn time(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>) {
         let message = format!("the run extends beyond the end of the log ({last})");
         let help = format!("shorten the run to at most `length = \"{room}\"`, or start it earlier");
         faults.add_about_log("outside-log", &spec.length.span, message, help);
+        return;
     }
+    closed_hours(faults, spec, plant);
+}
+
+/// Warns of a scenario that covers periods in which the log has no data.
+fn closed_hours(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>) {
+    let (start, end) = (spec.start.as_millisecond(), spec.start.as_millisecond().saturating_add(spec.length.ms()));
+    let ms = |t: &jiff::Timestamp| t.as_millisecond();
+    let covered: i64 = plant.log.segments().iter().map(|(a, b)| (end.min(ms(b)) - start.max(ms(a))).max(0)).sum();
+    let hours = plant.log.operating_hours();
+    let Ok(until) = jiff::Timestamp::from_millisecond(end) else { return };
+    let closed = hours.map_or(0, |h| h.closed_hours(*spec.start, until)) as i64 * 3_600_000;
+    let without = (end - start - covered).max(closed);
+    if covered == 0 || without < plant.spec().step.ms() {
+        return;
+    }
+    let when = hours.map_or_else(String::new, |h| format!(", which never has data {}", h.text()));
+    let span = |ms: i64| TimeSpan::from_ms(ms);
+    let message = format!(
+        "{} of the {} of the run lie in gaps of the log{when}; these periods are not simulated",
+        span(without),
+        spec.length.value
+    );
+    let first = plant.log.segments().iter().find(|(a, b)| ms(a) <= start && start < ms(b)).map(|(_, b)| ms(b) - start);
+    let help = match first.filter(|room| *room < end - start) {
+        Some(room) => {
+            format!("all figures cover only the other {}; write `length = \"{}\"` for a run without gaps", span(end - start - without), span(room))
+        }
+        None => format!("all figures cover only the other {}", span(end - start - without)),
+    };
+    faults.warn("gap", &spec.length.span, message, help);
 }
 
 /// Reports a start that lies in a gap of the log, or too soon after a gap.
@@ -279,8 +310,12 @@ pub fn same_name<'a>(
     Some(Fault::new("duplicate-name", &file.path, &file.text, None, message, help))
 }
 
-/// Checks that, for each twin, the `days_per_year` of all scenarios in a folder add up to a year.
-pub fn folder(files: &[&Loaded<ScenarioSpec>]) -> Vec<Fault> {
+/// Checks that, for each twin, the `days_per_year` of all scenarios in a folder add up to a year. `operating_days`
+/// returns the number of days per year on which the plant of a scenario runs, if this number is known.
+pub fn folder(
+    files: &[&Loaded<ScenarioSpec>],
+    operating_days: &dyn Fn(&Loaded<ScenarioSpec>) -> Option<f64>,
+) -> Vec<Fault> {
     let mut twins: BTreeMap<(&Path, &str), Vec<&Loaded<ScenarioSpec>>> = BTreeMap::new();
     for file in files {
         let place = file.path.parent().unwrap_or(Path::new("."));
@@ -291,13 +326,17 @@ pub fn folder(files: &[&Loaded<ScenarioSpec>]) -> Vec<Fault> {
         let weighted: Vec<_> = group.iter().filter(|f| f.value.days_per_year.is_some()).collect();
         let Some(last) = weighted.last() else { continue };
         let sum: f64 = weighted.iter().filter_map(|f| f.value.days_per_year.as_ref()).map(|d| d.value).sum();
-        if group.iter().any(|f| f.damage.any) || (364.5..=366.5).contains(&sum) {
+        let year = operating_days(last).unwrap_or(365.0);
+        // holidays, and days with only a part of the shifts, may be left out
+        let is_year = (364.5..=366.5).contains(&sum) && year == 365.0 || year < 365.0 && (0.9 * year..=year + 1.5).contains(&sum);
+        if group.iter().any(|f| f.damage.any) || is_year {
             continue;
         }
         let mut faults = Faults::new(last);
         let stems: Vec<&str> = weighted.iter().filter_map(|f| f.path.file_stem()?.to_str()).collect();
-        let message = format!("the scenarios in this folder represent {} days per year, not 365", short(sum));
-        let help = format!("change `days_per_year` of {} so that the values add up to 365", listed(&stems));
+        let message = format!("the scenarios in this folder represent {} days per year, not {}", short(sum), short(year));
+        let hours = if year < 365.0 { ", the operating hours of the log in days of 24 h" } else { "" };
+        let help = format!("change `days_per_year` of {} so that the values add up to {}{hours}", listed(&stems), short(year));
         let place = last.value.days_per_year.as_ref().map_or(0..0, |d| d.span.clone());
         faults.warn("days-per-year", &place, message, help);
         list.extend(faults.into_list());

@@ -181,7 +181,11 @@ impl Files {
             }
         }
         if self.complete {
-            faults.extend(check::folder(&loaded));
+            let operating_days = |scenario: &Loaded<ScenarioSpec>| {
+                let (_, dir) = twin_of(&scenario.path, scenario)?;
+                plants.get(dir.canonicalize().unwrap_or(dir).as_path())?.operating_days()
+            };
+            faults.extend(check::folder(&loaded, &operating_days));
         }
         faults.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
         Ok(faults)

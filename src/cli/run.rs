@@ -151,6 +151,9 @@ fn run_plant(
         if s.baseline_caveat.is_some() {
             note(globals, &format!("{}: {}", s.name, s.noise_note));
         }
+        if let Some(text) = report::skipped(&results.quality, s) {
+            note(globals, &format!("{}: {text}", s.name));
+        }
         for (case, text) in s.cases.iter().filter_map(|c| Some((&c.name, report::outside_warning(c)?))) {
             note(globals, &format!("{}, {case}: {text}", s.name));
         }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::config::{ForecastSpec, TimeSpan, TwinSpec};
 use crate::schema::Role;
 use crate::trajectory::Trajectory;
@@ -17,11 +19,14 @@ pub struct Forecast {
 }
 
 /// Defines which row of the realised signals is the present.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Present {
     /// At step `t`, row `history + t` is the present. Simulated runs use `AfterHistory`, because their realised
     /// signals already include the future.
     AfterHistory(usize),
+    /// At step `t`, row `rows[t]` is the present. Simulated runs use `AtRows` if they leave out gaps of the log, which
+    /// the realised signals of the forecast contain.
+    AtRows(Arc<[usize]>),
     /// The present is always the newest row, as in live runs.
     NewestRow,
 }
@@ -62,13 +67,40 @@ impl Forecast {
     /// A missing current value is replaced by the last known value. Only the method `perfect` reads values after step
     /// `t`. Beyond the end of the realised signals, `perfect` repeats the last value.
     pub fn fill(&self, i: usize, t: usize, out: &mut [f64]) {
+        let last = self.realised.steps.saturating_sub(1);
+        match &self.present {
+            Present::AfterHistory(history) => self.fill_from(i, (history + t).min(last), out),
+            Present::NewestRow => self.fill_from(i, last, out),
+            Present::AtRows(rows) => {
+                let now = row(rows, t);
+                let mut all = vec![f64::NAN; row(rows, t + out.len()) - now];
+                self.fill_from(i, now.min(last), &mut all);
+                out.iter_mut().enumerate().for_each(|(h, o)| *o = all[row(rows, t + h + 1) - now - 1]);
+            }
+        }
+    }
+
+    /// The times of steps `t + 1 ..= t + steps` of the run if a gap of the log precedes one of them, and otherwise
+    /// nothing.
+    pub fn times(&self, t: usize, steps: usize) -> Vec<Timestamp> {
+        let Present::AtRows(rows) = &self.present else { return Vec::new() };
+        let now = row(rows, t);
+        if row(rows, t + steps) - now == steps {
+            return Vec::new();
+        }
+        let end = self.realised.steps;
+        let after = |r: usize| {
+            let later = TimeSpan::from_steps(r.saturating_sub(end), self.realised.step_ms).ms();
+            let time = self.realised.time(r.min(end)).as_millisecond() + later;
+            Timestamp::from_millisecond(time).unwrap_or(Timestamp::MAX)
+        };
+        (1..=steps).map(|h| after(row(rows, t + h))).collect()
+    }
+
+    /// Like [`Self::fill`], for the rows of the realised signals that follow row `now`.
+    fn fill_from(&self, i: usize, now: usize, out: &mut [f64]) {
         let (signal, how) = self.signals[i];
         let column = &self.realised.columns[signal];
-        let last = column.len().saturating_sub(1);
-        let now = match self.present {
-            Present::AfterHistory(history) => (history + t).min(last),
-            Present::NewestRow => last,
-        };
         let known = &column[..column.len().min(now + 1)];
         match how {
             ForecastSpec::Persistence => out.fill(persistence(known)),
@@ -86,6 +118,12 @@ impl Forecast {
             }
         }
     }
+}
+
+/// The row of step `t` of a run. The steps after the end of the run have consecutive rows.
+fn row(rows: &[usize], t: usize) -> usize {
+    let last = rows.len().saturating_sub(1);
+    rows.get(t).copied().unwrap_or_else(|| rows.get(last).map_or(t, |r| r + t - last))
 }
 
 /// The last known value; NaN if there is none.

@@ -21,9 +21,7 @@ use jiff::tz::TimeZone;
 
 pub use as_logged::{AsLogged, Imitate, ImitationUse};
 pub use base_stock::BaseStock;
-pub use forecast::Forecast;
-#[cfg(test)]
-pub use forecast::Present;
+pub use forecast::{Forecast, Present};
 pub use gated::{GateUse, GatedMpc};
 pub use hold::Hold;
 pub use hold::HoldSettings;

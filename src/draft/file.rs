@@ -37,6 +37,8 @@ pub struct Draft {
     pub(super) left_out: Vec<(String, String)>,
     /// Start and length of the first scenario.
     pub(super) run: Option<(Timestamp, TimeSpan)>,
+    /// Number of days per year on which the plant runs, and the reason.
+    pub(super) days_per_year: (f64, String),
     /// Whether the first scenario is in the hold-out.
     pub(super) is_held_out: bool,
     /// Index of the control that the first scenario changes, and a low and a high value for this control.
@@ -125,6 +127,8 @@ struct ScenarioFile<'a> {
     start: Timestamp,
     is_held_out: bool,
     length: TimeSpan,
+    days_per_year: f64,
+    days_reason: &'a str,
     /// A disturbance, and an example of a change of this disturbance.
     disturbance: Option<(&'a str, &'static str)>,
     /// A control, and a low and a high logged value of this control.
@@ -196,6 +200,8 @@ impl Draft {
             start,
             is_held_out: self.is_held_out,
             length,
+            days_per_year: self.days_per_year.0,
+            days_reason: &self.days_per_year.1,
             // a multiple of a temperature in degrees Celsius has no meaning
             disturbance: self.first(Role::Disturbance).map(|d| match d.unit.starts_with("deg") {
                 true => (d.name.as_str(), "add = 2.0"),

@@ -182,6 +182,7 @@ impl Draft {
             left_out: Vec::new(),
             // this provisional run is used only if the log cannot be read
             run: Some((span.0, spans::round_span(length / 10, step))),
+            days_per_year: (365.0, "if this scenario represents a whole year".into()),
             is_held_out: false,
             room: None,
         };
@@ -219,6 +220,13 @@ impl Draft {
             return Self::of_entity(name, source, columns, Some(&column));
         }
         let mut read = draft.read(source);
+        if let (Some(grid), Some((loaded, _))) = (&read, draft.parse(source))
+            && let Some(hours) = log::operating_hours(&grid.log, &loaded.value)?
+        {
+            let days = hours.days_per_year();
+            let reason = format!("the log never has data {}, so a year has {days} days of 24 h of operation", hours.text());
+            draft.days_per_year = (days, reason);
+        }
         // a step of a day over which the log has no rows, such as a weekend, ends a segment
         let zone = draft.parse(source).and_then(|(loaded, _)| loaded.value.zone().ok());
         let free = read.as_ref().zip(zone).filter(|_| step.ms() == spans::DAY);

@@ -22,6 +22,7 @@ use crate::control::mpc::ResolvedMpc;
 use crate::control::{self, Clock, Controller, Mpc, states_known, supported};
 use crate::error::{Error, Result};
 use crate::learn::NoteKind;
+use crate::log;
 use crate::scenario::{Compiled, Plant, effect};
 use crate::simulate::Simulated;
 use crate::twin::Support;
@@ -111,9 +112,25 @@ pub fn advise(
             .chain(skill_horizon)
             .chain(warnings(plant, ahead.newest))
             .chain(unknown)
+            .chain(closed(plant, &ahead, horizon)?)
             .chain(notes)
             .collect(),
     })
+}
+
+/// A warning if the plan covers hours in which the plant never runs according to the log.
+fn closed(plant: &Plant, ahead: &Ahead, horizon: usize) -> Result<Option<String>> {
+    let Some(hours) = log::operating_hours(&plant.log, &plant.spec.value)? else { return Ok(None) };
+    let end = ahead.time(horizon);
+    let closed = hours.closed_hours(ahead.time(0), end);
+    let text = || {
+        format!(
+            "the plan extends to {end}, but the log never has data {}, so {closed} h of the plan are hours in which the \
+             plant does not run, and the figures include them; shorten `horizon` in `[mpc]`",
+            hours.text()
+        )
+    };
+    Ok((closed > 0).then(text))
 }
 
 /// Returns the number of steps over which a plan is evaluated, which is its horizon plus the steps that its terminal

@@ -51,6 +51,7 @@ mod long_gaps;
 mod missing;
 mod numerals;
 mod occurrences;
+mod operating_hours;
 mod packed;
 mod pages;
 pub mod quality;
@@ -85,6 +86,7 @@ pub use footer::{Column, ColumnKind, columns};
 pub use kind::{is_amount, is_counted};
 #[cfg(test)]
 pub use quality::{Excitation, Finding, SignalQuality};
+pub use operating_hours::{Measured, OperatingHours, operating_hours};
 pub use quality::{FindingClass, Quality, SourceFile};
 pub use read::{alternating, read};
 pub use render::render;

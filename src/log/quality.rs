@@ -258,6 +258,13 @@ pub struct Quality {
     /// Minimum fraction of steps in which each learned signal and each control must have a value.
     #[serde(default)]
     pub completeness: f64,
+    /// The hours of the week in which the log never has measured values, such as `on Saturday and Sunday`; empty if
+    /// there are none.
+    #[serde(default)]
+    pub closed: String,
+    /// Whether the times are counted from an unknown start, so that dates and weekdays have no meaning.
+    #[serde(default)]
+    pub relative_times: bool,
 }
 
 impl Quality {

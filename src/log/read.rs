@@ -17,6 +17,7 @@ use super::input::{Input, inputs};
 use super::kind::contradiction;
 use super::long_gaps::{Files, long_gaps};
 use super::occurrences::Occurrences;
+use super::operating_hours::{is_relative, operating_hours};
 use super::quality::{Finding, FindingAction, FindingClass, Quality};
 use super::resample::{Method, Resampled, resample};
 use super::scan::{RawSamples, Scan};
@@ -142,6 +143,8 @@ pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajec
         of_signals.extend(on_grid.summarise(input, c, &r, schema, &mut quality));
         trajectory.columns[input.signal] = r.resampled.value;
     }
+    quality.relative_times = is_relative(trajectory.time(trajectory.steps));
+    quality.closed = operating_hours(&trajectory, spec)?.map_or_else(String::new, |hours| hours.text());
     findings.extend(merge_shared(&of_signals, inputs.len()));
     findings.sort_by_key(|f| !f.signal.is_empty());
     quality.findings = findings;

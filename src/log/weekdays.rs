@@ -14,7 +14,7 @@ use crate::trajectory::Trajectory;
 const MIN_WEEKS: usize = 4;
 /// Maximum number of free weekdays.
 const MAX_FREE: usize = 3;
-const WEEK: [Weekday; 7] = [
+pub(super) const WEEK: [Weekday; 7] = [
     Weekday::Monday,
     Weekday::Tuesday,
     Weekday::Wednesday,
@@ -84,12 +84,17 @@ impl FreeDays {
 
     /// Lists the free weekdays, like `Saturday and Sunday`; `None` if there are none.
     pub fn list(&self) -> Option<String> {
-        let names: Vec<String> = self.days.iter().map(|d| format!("{d:?}")).collect();
-        match &names[..] {
-            [] => None,
-            [one] => Some(one.clone()),
-            [first @ .., last] => Some(format!("{} and {last}", first.join(", "))),
-        }
+        names(&self.days)
+    }
+}
+
+/// Lists weekdays, like `Saturday and Sunday`; `None` if there are none.
+pub(super) fn names(days: &[Weekday]) -> Option<String> {
+    let names: Vec<String> = days.iter().map(|d| format!("{d:?}")).collect();
+    match &names[..] {
+        [] => None,
+        [one] => Some(one.clone()),
+        [first @ .., last] => Some(format!("{} and {last}", first.join(", "))),
     }
 }
 

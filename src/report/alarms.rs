@@ -1,12 +1,13 @@
 //! The section “Needs attention” on the first page.
 
-use crate::scenario::results::{ControlEffect, Note, NoteKind, ReplayCheck, Results};
+use crate::scenario::results::{ControlEffect, Note, NoteKind, ReplayCheck, Results, ScenarioResult};
 
 use super::cases::RankedCase;
 use super::duration::hours_text;
 use super::losing;
 use super::number::{self, PROSE, with_unit};
 use super::saving::Words;
+use super::skipped::skipped;
 use super::stores::end_contents;
 use super::text::{capitalised, lead, list, readable, short, tag};
 use super::{caveats, runs};
@@ -19,6 +20,12 @@ pub fn alarms(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> Vec
     if !failed.is_empty() {
         out.push(format!("Did not run: {}.", list(&failed, 3)));
     }
+    let left_out = |s: &&ScenarioResult| s.span_hours() - s.hours;
+    let longest = runs::completed(results).max_by(|a, b| left_out(a).total_cmp(&left_out(b)));
+    out.extend(longest.and_then(|s| {
+        let text = skipped(&results.quality, s)?;
+        Some(format!("In “{}”, {text}.", short(&readable(&s.name), 30)))
+    }));
     let incomplete: Vec<&str> = results.quality.incomplete.iter().map(String::as_str).collect();
     if !incomplete.is_empty() {
         out.push(format!("Too many missing values: {}.", list(&incomplete, 3)));

@@ -163,6 +163,9 @@ fn data(results: &Results) -> String {
     let long = q.findings.iter().filter(|f| f.class == FindingClass::LongGap);
     let long: f64 = long.filter_map(|f| seconds(&f.first, &f.last)).sum();
     let share = seconds(&q.start, &q.end).filter(|span| long > 0.0 && *span > 0.0).map(|span| long / span);
+    if !q.closed.is_empty() {
+        return format!("no data {}", q.closed);
+    }
     let gaps = match (gaps_of(true), gaps_of(false)) {
         (0, 0) => None,
         (0, n) => Some(format!("{} in single signals", plural(n, "gap", "gaps"))),

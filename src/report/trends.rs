@@ -72,7 +72,7 @@ pub fn charts(
     limit: usize,
 ) -> Result<(Vec<ChartFigure>, usize)> {
     let signals = important(cases);
-    let ticks = clock.ticks(&s.start, s.hours, 8);
+    let ticks = clock.ticks(&s.start, s.span_hours(), 8);
     let figures = signals
         .iter()
         .take(limit)
@@ -96,7 +96,7 @@ fn figure(
         cases.iter().filter_map(|c| c.trends.iter().find(|t| t.signal == signal.signal).map(|t| (c, t))).collect();
     let title = with_unit(&short(&signal.signal, 60), &unit);
     let description = trends.iter().map(|(c, t)| describe(&readable(&c.name), t, &unit)).collect::<Vec<_>>().join(" ");
-    let mut picture = TrendChart::new(id, &title, &description, s.hours, ticks);
+    let mut picture = TrendChart::new(id, &title, &description, s.span_hours(), ticks);
     picture.limits = limit_lines(&signal.signal, cases);
     picture.bands = trends
         .iter()

@@ -107,6 +107,7 @@ pub fn unreadable(file: &Path, error: &Error) -> ScenarioResult {
         question: String::new(),
         start: String::new(),
         hours: 0.0,
+        skipped: Vec::new(),
         days_per_year: None,
         particles: 0,
         seed: 0,

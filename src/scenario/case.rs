@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use rayon::prelude::*;
 
+use super::conditions::Conditions;
 use super::closed_loop::{ClosedLoop, ClosedLoopRun, with_history};
 use super::delay::Sight;
 use super::noise::ScenarioNoise;
@@ -34,19 +35,19 @@ pub fn run_scenario(
 ) -> Result<(ScenarioResult, Trajectories)> {
     let s = &scenario.value;
     let mut compiled = Compiled::new(&plant.spec, &plant.schema, &s.parameter)?;
-    let steps = plant.steps(s.length.value);
-    let (past, realised) = conditions::realise(plant, &mut compiled, scenario, steps)?;
-    let measured = measured::measure(plant, realised.time(past), steps);
+    let conditions = conditions::realise(plant, &mut compiled, scenario, plant.steps(s.length.value))?;
+    let Conditions { past, steps, .. } = conditions;
+    let measured = measured::measure(plant, &conditions.logged, past);
     let mut settings = ControllerSettings::from_scenario(scenario, &plant.names().with(&s.parameter))?;
     settings.iter_mut().try_for_each(|settings| imitation::learn(plant, settings))?;
     let zone = plant.spec.value.zone()?;
     let controllers = baseline_first(scenario, &settings)?;
-    let noise = ScenarioNoise::new(plant, scenario, &realised, past, steps)?;
+    let noise = ScenarioNoise::new(plant, scenario, &conditions)?;
     let drawn = ClosedLoop {
         plant,
         twin: &plant.twin.with_equations(compiled.equations.clone()),
         compiled: &compiled,
-        realised: &Arc::new(realised),
+        realised: &conditions.realised,
         past,
         steps,
         particles: noise.particles,
@@ -54,8 +55,18 @@ pub fn run_scenario(
         clock,
         own: controllers[0].settings,
         recorded: None,
+        gaps: conditions.gaps.as_ref(),
     };
-    let recorded = (noise.source == NoiseSource::Recorded).then(|| drawn.record(stop)).transpose()?;
+    let logged = Arc::new(conditions.logged.clone());
+    let recorded = match (noise.source, &conditions.gaps) {
+        (NoiseSource::Recorded, _) => Some(drawn.record(stop)?),
+        (NoiseSource::Drawn, None) => None,
+        // what the plant does during a gap is known only from the log
+        (NoiseSource::Drawn, Some(gaps)) => {
+            let logged = ClosedLoop { twin: &plant.twin, realised: &logged, ..drawn };
+            Some(logged.record(stop)?.at_gaps(drawn.twin, &gaps.before()))
+        }
+    };
     let closed_loop = ClosedLoop { recorded: recorded.as_ref(), ..drawn };
     let count_and_stop = || {
         progress.add(1);
@@ -73,6 +84,7 @@ pub fn run_scenario(
         }
     }
     let cases: Vec<Case> = runs.into_par_iter().map(|run| Case::evaluate(&closed_loop, run)).collect();
+    let skipped = conditions.gaps.as_ref().map_or_else(Vec::new, |gaps| gaps.periods(past));
     let result = ScenarioResult {
         name: scenario.stem().to_owned(),
         file: scenario.stem().to_owned() + ".toml",
@@ -85,6 +97,7 @@ pub fn run_scenario(
         inputs: String::new(),
         changes: [
             describe::changes(plant, s),
+            describe::skipped(&skipped, &plant.quality.closed),
             describe::held(plant, &cases[0].run.simulated.held),
             describe::carried(plant, &cases[0].run.simulated.carried),
         ]
@@ -92,6 +105,7 @@ pub fn run_scenario(
         noise: noise.source,
         noise_note: noise.note,
         baseline_caveat: noise.caveat.or_else(|| imitation::caveat(controllers[0].settings)),
+        skipped,
         measured,
         exit_code: 0,
         error: None,

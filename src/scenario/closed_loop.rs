@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::conditions::Gaps;
 use super::delay::{Delay, Sight};
 use super::missed_totals::missed_totals;
 use super::plant::{Compiled, Plant};
@@ -34,8 +35,10 @@ pub struct ClosedLoop<'a> {
     /// The plant's own controller, which sets the controls that MPC does not plan, or all controls if the model
     /// supports no move of MPC.
     pub own: &'a ControllerSettings,
-    /// The twin with the recorded noise of the run; `None` if the noise is drawn.
+    /// The twin with the recorded noise of the run; `None` if all noise is drawn.
     pub recorded: Option<&'a RecordedTwin<'a>>,
+    /// The gaps of the log that the run leaves out.
+    pub gaps: Option<&'a Gaps>,
 }
 
 /// The result of running one controller.
@@ -50,6 +53,15 @@ pub struct ClosedLoopRun {
     /// Whether plans are long enough to cover the effects of their moves, and a clause that describes the effects after
     /// the end of a plan.
     pub sight: Option<(Sight, String)>,
+}
+
+impl<'a> ClosedLoop<'a> {
+    /// Records the noise of the run: the errors of every particle in predicting the next step of the log.
+    pub fn record(&self, stop: &dyn Fn() -> bool) -> Result<RecordedTwin<'a>> {
+        let recorder = RecordedTwin::recorder(self.twin, self.realised, self.past);
+        simulate(&self.run_of(&recorder, None), &mut Replay, stop)?;
+        Ok(recorder.recorded())
+    }
 }
 
 impl ClosedLoop<'_> {
@@ -119,14 +131,8 @@ impl ClosedLoop<'_> {
         })
     }
 
-    /// Records the noise of the run: the errors of every particle in predicting the next step of the log.
-    pub fn record(&self, stop: &dyn Fn() -> bool) -> Result<RecordedTwin<'_>> {
-        let recorder = RecordedTwin::recorder(self.twin, self.realised, self.past);
-        simulate(&self.run_of(&recorder, None), &mut Replay, stop)?;
-        Ok(recorder.recorded())
-    }
-
     fn run_of<'a>(&'a self, dynamics: &'a dyn Dynamics, forecast: Option<ForecastSpec>) -> Run<'a> {
+        let of_run = Forecast::new(&self.plant.spec.value, self.realised.clone(), self.past, forecast);
         Run {
             dynamics,
             realised: self.realised,
@@ -134,7 +140,10 @@ impl ClosedLoop<'_> {
             steps: self.steps,
             particles: self.particles,
             key: Key::new(self.seed),
-            forecast: Forecast::new(&self.plant.spec.value, self.realised.clone(), self.past, forecast),
+            forecast: match self.gaps {
+                Some(gaps) => gaps.forecast(of_run),
+                None => of_run,
+            },
         }
     }
 }

@@ -1,24 +1,81 @@
 //! The conditions of a scenario: a part of the log, modified by the changes of the scenario.
 
+use std::sync::Arc;
+
 use indexmap::IndexMap;
 use jiff::tz::TimeZone;
 
 use super::plant::{Compiled, Plant};
+use super::results::SkippedPeriod;
 use crate::config::{At, Change, Loaded, ScenarioSpec, TwinSpec};
+use crate::control::{Forecast, Present};
 use crate::error::{Error, Result, plural};
 use crate::learn::Layout;
+use crate::log::{Measured, operating_hours};
 use crate::schema::{Bounds, Role, Schema};
 use crate::trajectory::Trajectory;
 
-/// Returns the number of history steps, and a trajectory that consists of the history and the period of the scenario.
-/// The changes of the scenario are applied to the log in this period. A constant signal that the scenario changes
-/// becomes an ordinary signal.
+/// The signals in the period of a scenario.
+pub struct Conditions {
+    /// Number of history steps.
+    pub past: usize,
+    /// Number of simulated steps.
+    pub steps: usize,
+    /// The history, followed by the simulated steps, with the changes of the scenario.
+    pub realised: Arc<Trajectory>,
+    /// The same rows of the log, without the changes of the scenario.
+    pub logged: Trajectory,
+    /// The gaps of the log within the period; `None` if there are none.
+    pub gaps: Option<Gaps>,
+}
+
+/// The steps of a scenario that lie in gaps of the log, or in hours in which the plant never runs. They are not
+/// simulated.
+pub struct Gaps {
+    /// The history, followed by all steps of the scenario, with the changes of the scenario.
+    grid: Arc<Trajectory>,
+    /// Row of each simulated step in `grid`.
+    rows: Arc<[usize]>,
+}
+
+impl Gaps {
+    /// `forecast` for a run that leaves out the gaps.
+    pub fn forecast(&self, forecast: Forecast) -> Forecast {
+        Forecast { realised: self.grid.clone(), present: Present::AtRows(self.rows.clone()), ..forecast }
+    }
+
+    /// The simulated steps that are followed by a gap.
+    pub fn before(&self) -> Vec<usize> {
+        (0..self.rows.len().saturating_sub(1)).filter(|t| self.rows[t + 1] > self.rows[*t] + 1).collect()
+    }
+
+    /// Start, end and length in hours of each gap. `past` is the number of history steps.
+    pub fn periods(&self, past: usize) -> Vec<SkippedPeriod> {
+        let mut next = past;
+        let period = |from: usize, to: usize| SkippedPeriod {
+            from: self.grid.time(from).to_string(),
+            to: self.grid.time(to).to_string(),
+            hours: (to - from) as f64 * self.grid.step_seconds() / 3600.0,
+        };
+        let mut out = Vec::new();
+        for row in self.rows.iter().copied().chain([self.grid.steps]) {
+            if row > next {
+                out.push(period(next, row));
+            }
+            next = row + 1;
+        }
+        out
+    }
+}
+
+/// Returns the history and the steps of the scenario that do not lie in a gap of the log. The changes of the scenario
+/// are applied to these steps. A constant signal that the scenario changes becomes an ordinary signal.
 pub fn realise(
     plant: &Plant,
     compiled: &mut Compiled,
     scenario: &Loaded<ScenarioSpec>,
     steps: usize,
-) -> Result<(usize, Trajectory)> {
+) -> Result<Conditions> {
     let s = &scenario.value;
     let log = &plant.log;
     let place = || format!("{}: the run from {} over {}", scenario.path.display(), s.start.value, s.length.value);
@@ -45,7 +102,8 @@ pub fn realise(
             log.time(segment + needed - 1)
         )));
     }
-    let (past, mut t) = plant.slice(start, steps);
+    let (past, logged) = plant.slice(start, steps);
+    let mut t = logged.clone();
     for (name, change) in &s.disturbance {
         let Some(signal) = plant.schema.find(name) else { continue };
         // The changed value must lie within the valid range of the sensor.
@@ -73,7 +131,21 @@ pub fn realise(
             place()
         )));
     }
-    Ok((past, t))
+    let (hours, values) = (operating_hours(log, &plant.spec.value)?, Measured::new(log));
+    let is_closed = |t: usize| hours.as_ref().is_some_and(|h| h.is_closed(log.time(t)) && !values.any(t));
+    let has_data = |t: usize| log.segment_at(t).is_some() && !is_closed(t);
+    let rows: Vec<usize> = (past..past + steps).filter(|k| has_data(start + k - past)).collect();
+    if rows.len() == steps {
+        return Ok(Conditions { past, steps, realised: Arc::new(t), logged, gaps: None });
+    }
+    let kept: Vec<usize> = (0..past).chain(rows.iter().copied()).collect();
+    Ok(Conditions {
+        past,
+        steps: rows.len(),
+        realised: Arc::new(t.select(&kept)),
+        logged: logged.select(&kept),
+        gaps: Some(Gaps { grid: Arc::new(t), rows: rows.into() }),
+    })
 }
 
 /// The signals and parameters that `scenario` changes and on which the states and outputs of the twin depend. A price,

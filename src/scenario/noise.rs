@@ -13,7 +13,7 @@
 //! all effects of the controls follow from known equations, noise is recorded in only two cases: the baseline is a
 //! replay, which would not react to drawn noise, or none of the twin's predictions has noise.
 
-use super::conditions::changed_inputs;
+use super::conditions::{Conditions, changed_inputs};
 use super::plant::Plant;
 use super::results::NoiseSource;
 use crate::config::{BASELINE, ControllerSpec, Loaded, ScenarioSpec, TimeSpan};
@@ -37,20 +37,16 @@ pub struct ScenarioNoise {
 }
 
 impl ScenarioNoise {
-    /// Chooses the source of the noise for a run of `steps` steps that starts at row `past` of `realised`.
+    /// Chooses the source of the noise for a run under the given conditions.
     ///
     /// # Errors
     /// The errors of [`changed_inputs`].
-    pub fn new(
-        plant: &Plant,
-        scenario: &Loaded<ScenarioSpec>,
-        realised: &Trajectory,
-        past: usize,
-        steps: usize,
-    ) -> Result<Self> {
+    pub fn new(plant: &Plant, scenario: &Loaded<ScenarioSpec>, conditions: &Conditions) -> Result<Self> {
+        let Conditions { past, steps, realised, logged, .. } = conditions;
+        let (past, steps) = (*past, *steps);
         let spec = &scenario.value;
         let mut changed = changed_inputs(&plant.spec, &plant.schema, spec)?;
-        changed.retain(|name| plant.schema.find(name).is_none_or(|s| differs(plant, realised, past, steps, s)));
+        changed.retain(|name| plant.schema.find(name).is_none_or(|s| differs(logged, realised, past, s)));
         let changed = (!changed.is_empty()).then(|| few(&changed));
         let gaps = Gaps::new(plant, realised, past, steps);
         let reason = changed.as_ref().map(|names| format!("the scenario changes {names}"));
@@ -109,10 +105,8 @@ pub fn few(names: &[String]) -> String {
 }
 
 /// Whether the values of `signal` during the run differ from those in the log.
-fn differs(plant: &Plant, realised: &Trajectory, past: usize, steps: usize, signal: usize) -> bool {
-    let start = plant.log.step_at(realised.time(past)).unwrap_or(0);
-    let logged = plant.log.columns[signal][start..].iter();
-    let pairs = realised.columns[signal][past..past + steps].iter().zip(logged);
+fn differs(logged: &Trajectory, realised: &Trajectory, past: usize, signal: usize) -> bool {
+    let pairs = realised.columns[signal][past..].iter().zip(&logged.columns[signal][past..]);
     pairs.into_iter().any(|(a, b)| a != b && !(a.is_nan() && b.is_nan()))
 }
 

@@ -57,6 +57,7 @@ pub fn replay_checks(plant: &Plant, twin: &Twin, holdout: &[Range<usize>], seed:
                 clock: None,
                 own: &ControllerSettings::Replay,
                 recorded: None,
+                gaps: None,
             };
             let run = closed_loop.run(&ControllerSettings::Replay, &|| false)?.simulated.trajectory;
             Ok((measured, evaluate(&compiled.kpis, &run, &[0..steps])))

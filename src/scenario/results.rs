@@ -61,7 +61,11 @@ pub struct ScenarioResult {
     pub file: String,
     pub question: String,
     pub start: String,
+    /// Length of the simulated part, in hours.
     pub hours: f64,
+    /// The gaps of the log within the period of the scenario. They are not simulated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<SkippedPeriod>,
     pub days_per_year: Option<f64>,
     pub particles: usize,
     pub seed: u64,
@@ -88,6 +92,21 @@ pub struct ScenarioResult {
     pub error: Option<String>,
     /// All cases, starting with the baseline.
     pub cases: Vec<CaseResult>,
+}
+
+impl ScenarioResult {
+    /// Length of the period from the start to the end of the scenario, in hours.
+    pub fn span_hours(&self) -> f64 {
+        self.hours + self.skipped.iter().map(|s| s.hours).sum::<f64>()
+    }
+}
+
+/// A period without data in the log, which is not simulated.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SkippedPeriod {
+    pub from: String,
+    pub to: String,
+    pub hours: f64,
 }
 
 /// KPIs and limit violations in the log over the period of a scenario.

@@ -198,7 +198,9 @@ pub fn saving_support(labels: &[Support], after: Option<&Vec<f64>>, before: Opti
 /// Quantiles of every signal over particles. A long run is thinned by dividing it into intervals and keeping only the
 /// lowest and the highest value in each interval.
 pub fn trends(t: &Trajectory) -> Vec<Trend> {
-    let hours = |k: usize| k as f64 * t.step_seconds() / 3600.0;
+    // counted from the time stamps, because a run can leave out gaps of the log
+    let start = t.time(0).as_millisecond();
+    let hours = |k: usize| (t.time(k).as_millisecond() - start) as f64 / 3.6e6;
     let trends = t.schema.signals.iter().enumerate().map(|(i, signal)| {
         let quantiles: Vec<_> = (0..t.steps).map(|k| Estimate::over(t.at(i, k))).collect();
         let keep = thinned(&quantiles.iter().map(|e| e.p50).collect::<Vec<_>>());

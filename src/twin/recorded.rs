@@ -15,6 +15,7 @@
 //! The recorder adds the noise in the same way as the recorded twin. A replay of the logged controls therefore repeats
 //! the operations of the recorder, and rounding errors do not accumulate, even if the plant is unstable.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::dynamics::{Batch, Dynamics, Support};
@@ -40,6 +41,8 @@ enum Noise<'a> {
     Recording { log: &'a Trajectory, past: usize, steps: Mutex<Vec<StepNoise>> },
     /// The recorded noise of each step.
     Recorded(Vec<StepNoise>),
+    /// The recorded noise of the steps that are followed by a gap of the log. The noise of all other steps is drawn.
+    AtGaps(BTreeMap<usize, StepNoise>),
 }
 
 /// A twin with recorded noise, which can be simulated only for the recorded steps and particles.
@@ -61,8 +64,18 @@ impl<'a> RecordedTwin<'a> {
         let noise = match self.noise {
             Noise::Recording { steps, .. } => steps.into_inner().unwrap_or_else(PoisonError::into_inner),
             Noise::Recorded(steps) => steps,
+            Noise::AtGaps(_) => Vec::new(),
         };
         Self { noise: Noise::Recorded(noise), ..self }
+    }
+
+    /// Converts a twin with recorded noise to `twin` with drawn noise, except at `steps`, which are followed by a gap of
+    /// the log. At these steps, the recorded noise contains all changes of the plant during the gap.
+    #[must_use]
+    pub fn at_gaps(self, twin: &'a Twin, steps: &[usize]) -> Self {
+        let Noise::Recorded(all) = self.noise else { return self };
+        let noise = all.into_iter().enumerate().filter(|(t, _)| steps.contains(t)).collect();
+        Self { twin, noise: Noise::AtGaps(noise) }
     }
 
     /// Computes the noise of the step from row `row` of `log` to the next row.
@@ -129,6 +142,12 @@ impl Dynamics for RecordedTwin<'_> {
         self.twin.members()
     }
 
+    fn begin(&self, batch: &mut Batch) {
+        if matches!(self.noise, Noise::AtGaps(_)) {
+            self.twin.begin(batch);
+        }
+    }
+
     fn observe(&self, batch: &mut Batch) {
         self.twin.observe(batch);
     }
@@ -145,6 +164,10 @@ impl Dynamics for RecordedTwin<'_> {
                 Some(noise) => self.add(batch, noise),
                 None => self.twin.map.step(&mut batch.window, &batch.particles, None, &mut batch.scratch),
             },
+            Noise::AtGaps(steps) => match steps.get(&t) {
+                Some(noise) => self.add(batch, noise),
+                None => self.twin.step(batch),
+            },
         }
     }
 
@@ -152,7 +175,7 @@ impl Dynamics for RecordedTwin<'_> {
     fn support(&self, window: &Window) -> Vec<Support> {
         match self.noise {
             Noise::Recording { .. } => vec![Support::Inside; window.rows()],
-            Noise::Recorded(_) => self.twin.support(window),
+            Noise::Recorded(_) | Noise::AtGaps(_) => self.twin.support(window),
         }
     }
 

@@ -23,8 +23,9 @@ impl Setup<'_> {
             };
             let step_ms = self.dynamics.step_ms();
             let number = |h: i64| {
+                let later = usize::try_from(h - 1).ok().and_then(|h| start.times.get(h)).copied();
                 let ms = start.window.time().as_millisecond().saturating_add(h * step_ms);
-                period.number(Timestamp::from_millisecond(ms).ok()?, step_ms, &self.timezone)
+                period.number(later.or(Timestamp::from_millisecond(ms).ok())?, step_ms, &self.timezone)
             };
             let end = horizon as i64;
             let mut periods: Vec<i64> = (0..end).filter_map(number).collect();

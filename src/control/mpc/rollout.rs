@@ -76,6 +76,9 @@ impl Rollout {
         let Self { candidates, batch, terms, value, position, .. } = self;
         let (n, dynamics) = (*candidates, setup.dynamics);
         if h > 0 {
+            if let Some(time) = start.times.get(h - 1) {
+                batch.window.set_time(*time);
+            }
             for (signal, values) in start.forecasts {
                 batch.window.column_mut(*signal, 0).fill(values[h - 1]);
             }

@@ -228,7 +228,20 @@ impl Setup<'_> {
         let previous: Vec<f64> = previous.collect();
         let inside_support = self.sampling.pessimism <= 0.0 || self.support(window, row, &previous) == Support::Inside;
         let bias = bias.to_vec();
-        PlanStart { window, row, forecasts, held_inputs, previous, since, bias, key, rescore: false, inside_support }
+        let times = observation.forecast.times(observation.step, self.horizon.steps());
+        PlanStart {
+            window,
+            row,
+            forecasts,
+            times,
+            held_inputs,
+            previous,
+            since,
+            bias,
+            key,
+            rescore: false,
+            inside_support,
+        }
     }
 
     /// Returns whether the current state and controls are inside the support of the model, at its edge, or outside.

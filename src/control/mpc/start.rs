@@ -1,5 +1,7 @@
 //! The state from which a plan starts.
 
+use jiff::Timestamp;
+
 use crate::rng::Key;
 use crate::trajectory::Window;
 
@@ -10,6 +12,8 @@ pub(super) struct PlanStart<'a> {
     pub row: usize,
     /// Forecasts (signal, values at the next steps): `[signals][horizon]`.
     pub forecasts: &'a [(usize, Vec<f64>)],
+    /// Times of the next steps if a gap of the log precedes one of them; otherwise empty.
+    pub times: Vec<Timestamp>,
     /// Inputs without a forecast, and the constant values at which they are held: pairs (signal, value).
     pub held_inputs: Vec<(usize, f64)>,
     /// Current values of the planned controls.
