@@ -381,6 +381,23 @@ mod tests {
     }
 
     #[test]
+    fn selected_steps_keep_their_times_and_segments() {
+        let mut all =
+            Trajectory::empty(Arc::new(Schema::new(Vec::new())), Timestamp::from_second(10).unwrap(), 1000, 10, 1);
+        all.segments = vec![0..4, 6..10];
+        let some = all.select(&[1, 2, 3, 6, 7, 9]);
+        assert_eq!(some.segments, [0..3, 3..5, 5..6]);
+        let seconds: Vec<i64> = (0..=6).map(|t| some.time(t).as_second()).collect();
+        assert_eq!(seconds, [11, 12, 13, 16, 17, 19, 20]);
+        assert_eq!(all.select(&[6, 7, 8]), all.part(6..9));
+        let mut w = Window::new(0, 2, 1, all.time(0), 1000);
+        w.advance();
+        w.set_time(all.time(7));
+        w.advance();
+        assert_eq!(w.time(), all.time(8));
+    }
+
+    #[test]
     fn a_window_counts_its_distinct_frames() {
         let schema = Arc::new(Schema::new(Vec::new()));
         let past = Trajectory::empty(schema, Timestamp::UNIX_EPOCH, 1000, 9, 1);

@@ -27,8 +27,7 @@ pub fn contents(plant: &Plant<'_>) -> Vec<Fault> {
                 let help = "repair or exclude bad parts of the log, choose another signal, or lower `log.completeness`";
                 faults.add_about_log("incomplete", &of_signal(spec, name), quality.explain_incomplete(name), help);
             }
-            let local = quality.findings.iter().filter(|f| f.class == FindingClass::TimeZone);
-            for finding in quality.suspicions().chain(local) {
+            for finding in quality.suspicions() {
                 let place = if finding.class == FindingClass::LongGap {
                     files.clone()
                 } else if finding.signal.is_empty() {
@@ -38,7 +37,7 @@ pub fn contents(plant: &Plant<'_>) -> Vec<Fault> {
                 };
                 let (what, help) = split(&finding.note);
                 let what = match finding.class {
-                    FindingClass::LongGap => what.to_owned(),
+                    FindingClass::LongGap | FindingClass::RelativeTimes => what.to_owned(),
                     _ => format!("{what} ({})", finding.count),
                 };
                 faults.warn(finding.class.as_str(), &place, what, help);

@@ -19,11 +19,19 @@ pub(super) fn controller(
 ) {
     let owner = format!("case `{case}`");
     let settings = ControllerSettings::resolve(faults, plant, &owner, at);
+    if let ControllerSpec::Schedule(schedules) = &at.value
+        && plant.log.has_relative_times()
+        && let Some(days) = schedules.values().flatten().find_map(|entry| entry.days.as_ref())
+    {
+        let message = format!("{owner}: the schedule depends on the weekday, but the times of the log are not dates");
+        faults.add_about_log("relative-times", &days.span, message, "export dates, or remove `days`");
+    }
     if let ControllerSpec::Mpc(spec) = &at.value {
         mpc(faults, Some(scenario), plant, &owner, spec);
         seasonal_past(faults, scenario, plant, &owner, spec);
         exploit::unforeseen_prices(faults, plant, &owner, spec, &at.span);
         if let Some(ControllerSettings::Mpc(settings)) = settings {
+            inherited_horizon(faults, scenario, &owner, spec, settings.horizon);
             foresight::plan(faults, Some(scenario), plant, &owner, spec, &settings);
         }
     }
@@ -51,6 +59,28 @@ fn mpc(faults: &mut Faults<'_>, scenario: Option<&ScenarioSpec>, plant: &Plant<'
     }
     if let Some(forecast) = &spec.forecast {
         season(faults, plant, forecast, owner);
+    }
+}
+
+/// Checks the horizon that a case inherits from the `[mpc]` table of the twin against the length of the scenario.
+fn inherited_horizon(
+    faults: &mut Faults<'_>,
+    scenario: &ScenarioSpec,
+    owner: &str,
+    spec: &MpcSpec,
+    horizon: Option<TimeSpan>,
+) {
+    let length = &scenario.length;
+    let Some(horizon) = horizon.filter(|_| spec.horizon.is_none() && length.ms() > 0 && !length.span.is_empty()) else {
+        return;
+    };
+    if horizon > **length {
+        let message = format!(
+            "{owner}: the horizon {horizon}, which is that of `[mpc]` in the twin, is longer than the scenario ({})",
+            length.value
+        );
+        let help = format!("lengthen the scenario, or write a shorter horizon, like `horizon = \"{}\"`", length.value);
+        faults.add("too-long", &length.span, message, help);
     }
 }
 

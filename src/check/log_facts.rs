@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::config::{Loaded, LogSpec, TimeSpan, TwinSpec};
 use crate::error::{Error, LogFault};
-use crate::log::{self, Column, ColumnKind, OperatingHours};
+use crate::log::{self, Column, ColumnKind, OperatingHours, is_relative};
 use crate::trajectory::Trajectory;
 
 /// In logs with more values than this, the limits of signals are not compared with the logged ranges (not tuned).
@@ -101,6 +101,11 @@ impl LogFacts {
     /// Returns the first and the last time stamp.
     pub(super) fn span(&self) -> Option<(Timestamp, Timestamp)> {
         self.span
+    }
+
+    /// Whether the times are counted from an unknown start.
+    pub(super) fn has_relative_times(&self) -> bool {
+        self.span.is_some_and(|(_, last)| is_relative(last))
     }
 
     pub(super) fn length(&self) -> Option<TimeSpan> {

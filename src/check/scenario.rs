@@ -248,7 +248,11 @@ fn closed_hours(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>)
     let first = plant.log.segments().iter().find(|(a, b)| ms(a) <= start && start < ms(b)).map(|(_, b)| ms(b) - start);
     let help = match first.filter(|room| *room < end - start) {
         Some(room) => {
-            format!("all figures cover only the other {}; write `length = \"{}\"` for a run without gaps", span(end - start - without), span(room))
+            format!(
+                "all figures cover only the other {}; write `length = \"{}\"` for a run without gaps",
+                span(end - start - without),
+                span(room)
+            )
         }
         None => format!("all figures cover only the other {}", span(end - start - without)),
     };
@@ -285,14 +289,19 @@ fn in_gap(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>) -> bo
         None => return false,
     };
     let length = spec.length.ms();
-    let possible = |(from, to): &(jiff::Timestamp, jiff::Timestamp)| {
-        let (first, last) = (ms(from) + history, ms(to) - length);
-        (first <= last).then(|| start.clamp(first, last))
+    // the nearest start of a run of `length` without a gap, or else of a run that leaves out gaps
+    let nearest = |length: i64| {
+        let possible = |(from, to): &(jiff::Timestamp, jiff::Timestamp)| {
+            let (first, last) = (ms(from) + history, ms(to) - length);
+            (first <= last).then(|| start.clamp(first, last))
+        };
+        segments.iter().filter_map(possible).min_by_key(|t| (t - start).abs())
     };
-    let nearest = segments.iter().filter_map(possible).min_by_key(|t| (t - start).abs());
+    let end = segments.last().map_or(start, |(_, to)| ms(to));
+    let nearest = nearest(length).or_else(|| nearest(step).filter(|t| t + length <= end));
     let help = match nearest.and_then(|t| jiff::Timestamp::from_millisecond(t).ok()) {
         Some(t) => format!("the nearest possible start with enough data is `start = {t}`"),
-        None => format!("no gap-free part of the log is as long as {}; shorten `length`", spec.length.value),
+        None => format!("no part of the log is as long as {}; shorten `length`", spec.length.value),
     };
     faults.add_about_log("gap", &spec.start.span, message, help);
     true
@@ -328,15 +337,18 @@ pub fn folder(
         let sum: f64 = weighted.iter().filter_map(|f| f.value.days_per_year.as_ref()).map(|d| d.value).sum();
         let year = operating_days(last).unwrap_or(365.0);
         // holidays, and days with only a part of the shifts, may be left out
-        let is_year = (364.5..=366.5).contains(&sum) && year == 365.0 || year < 365.0 && (0.9 * year..=year + 1.5).contains(&sum);
+        let is_year =
+            (364.5..=366.5).contains(&sum) && year == 365.0 || year < 365.0 && (0.9 * year..=year + 1.5).contains(&sum);
         if group.iter().any(|f| f.damage.any) || is_year {
             continue;
         }
         let mut faults = Faults::new(last);
         let stems: Vec<&str> = weighted.iter().filter_map(|f| f.path.file_stem()?.to_str()).collect();
-        let message = format!("the scenarios in this folder represent {} days per year, not {}", short(sum), short(year));
+        let message =
+            format!("the scenarios in this folder represent {} days per year, not {}", short(sum), short(year));
         let hours = if year < 365.0 { ", the operating hours of the log in days of 24 h" } else { "" };
-        let help = format!("change `days_per_year` of {} so that the values add up to {}{hours}", listed(&stems), short(year));
+        let help =
+            format!("change `days_per_year` of {} so that the values add up to {}{hours}", listed(&stems), short(year));
         let place = last.value.days_per_year.as_ref().map_or(0..0, |d| d.span.clone());
         faults.warn("days-per-year", &place, message, help);
         list.extend(faults.into_list());

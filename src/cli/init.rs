@@ -29,8 +29,11 @@ pub struct Args {
     /// Parquet file with the log of the plant (default: the files in `DIR/log`, written by `twinopt import`)
     #[arg(long, value_name = "FILE")]
     pub log: Vec<PathBuf>,
+    /// Time zone of the plant, and of times without one, such as Europe/Berlin or +01:00
+    #[arg(long, value_name = "ZONE", allow_hyphen_values = true)]
+    pub timezone: Option<String>,
     /// Write a complete example plant: a simulated supply chain with its log, twin and scenarios
-    #[arg(long, conflicts_with = "log")]
+    #[arg(long, conflicts_with_all = ["log", "timezone"])]
     pub demo: bool,
 }
 
@@ -84,7 +87,13 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     stages.show(&format!("reading {}", given.unwrap_or(&log_dir).display()), 0, 0);
     let imported = if given.is_none() { Imported::load(&args.dir) } else { Imported::default() };
     let unit = |column: &str| imported.unit(column);
-    let timezone = imported.timezone().unwrap_or("UTC");
+    if let Some(zone) = &args.timezone {
+        crate::zone::zone(zone).map_err(|fault| {
+            let (what, help) = fault.explain(zone);
+            Error::Usage(format!("{what}; {help}"))
+        })?;
+    }
+    let timezone = args.timezone.as_deref().or(imported.timezone());
     let source = LogSource { files: &sources, pattern: &pattern, timezone, unit: &unit };
     let described = log::describe(&sources)?;
     stages.show("choosing roles, step and lags", 0, 0);
@@ -115,6 +124,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
             "log": log_file.as_ref().unwrap_or(&log_dir),
             "scenario": scenario_file,
             "signals": draft.signals(),
+            "remarks": draft.remarks(),
             "faults": errors,
         }));
     }

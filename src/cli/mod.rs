@@ -17,6 +17,7 @@ pub mod interrupt;
 mod man;
 mod models;
 pub mod output;
+mod pace;
 mod plant;
 pub mod progress;
 mod reference;

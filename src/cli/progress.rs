@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::io::IsTerminal;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::globals::Globals;
 use super::output::{line, note};
+use super::pace::Pace;
+use crate::scenario::{Steps, Work};
 
 /// Interval between consecutive frames of a spinner or bar.
 const TICK: Duration = Duration::from_millis(120);
@@ -20,6 +23,10 @@ const BEAT: Duration = Duration::from_secs(10);
 
 /// Style of a stage of known length.
 const BAR: &str = "{msg} {bar:30} {percent} %, {eta} left";
+/// Style of simulations, whose time left is estimated from the measured time per step.
+const PACED: &str = "{msg} {bar:30} {percent} %, {pace}";
+/// Length of the bar of simulations.
+const PARTS: u64 = 1_000;
 /// Style of a stage of unknown length.
 const SPINNER: &str = "{spinner} {msg} ({elapsed}{left})";
 
@@ -45,8 +52,12 @@ pub struct Stages<'a> {
     left: TimeLeft,
     /// True if a line is printed at the start of each stage.
     announced: bool,
+    /// Start and progress of the simulations if these are the present stage.
+    pace: SharedPace,
     _heartbeat: Heartbeat,
 }
+
+type SharedPace = Arc<Mutex<Option<(Instant, Arc<Mutex<Pace>>)>>>;
 
 impl<'a> Stages<'a> {
     /// Shows `label` until the first stage starts.
@@ -80,15 +91,21 @@ impl<'a> Stages<'a> {
             bar.enable_steady_tick(TICK);
         }
         let lines = !terminal && !globals.quiet;
-        let shown = bar.clone();
-        let heartbeat = if lines { Heartbeat::new(first, move || state(&shown, left)) } else { Heartbeat::none() };
-        Self { globals, bar, left, announced: lines && first == BEAT, _heartbeat: heartbeat }
+        let pace = SharedPace::default();
+        let (shown, present) = (bar.clone(), pace.clone());
+        let text = move || {
+            let pace = locked(&present).as_ref().map(|(start, pace)| (*start, *locked(pace)));
+            state(&shown, left, pace)
+        };
+        let heartbeat = if lines { Heartbeat::new(first, text) } else { Heartbeat::none() };
+        Self { globals, bar, left, announced: lines && first == BEAT, pace, _heartbeat: heartbeat }
     }
 
     /// Shows that `done` of `total` units of work in the stage `name` are done. `total` is 0 if the total work is
     /// unknown.
     pub fn show(&self, name: &str, done: u64, total: u64) {
         if self.bar.message() != name || self.bar.length().unwrap_or(0) != total {
+            *locked(&self.pace) = None;
             restart(&self.bar, name, total, self.left);
             if self.announced {
                 note(self.globals, name);
@@ -99,15 +116,50 @@ impl<'a> Stages<'a> {
         }
     }
 
-    /// Adds finished units of work to the present stage.
-    pub fn add(&self, units: u64) {
-        self.bar.inc(units);
+    /// Shows the simulations of a batch with `steps` steps. The returned value counts the finished steps.
+    pub fn simulations(&self, name: &str, steps: Steps) -> Simulations {
+        restart(&self.bar, name, PARTS, self.left);
+        if self.announced {
+            note(self.globals, name);
+        }
+        let pace = Arc::new(Mutex::new(Pace::new(steps)));
+        let (start, shown) = (Instant::now(), pace.clone());
+        *locked(&self.pace) = Some((start, pace.clone()));
+        if let Ok(style) = ProgressStyle::with_template(PACED) {
+            self.bar.set_style(style.with_key("pace", move |_: &ProgressState, out: &mut dyn Write| {
+                let _ = out.write_str(&left_text(locked(&shown).left(start.elapsed())));
+            }));
+        }
+        Simulations { bar: self.bar.clone(), pace, start }
     }
 
     /// Hides the bar while `work` runs, because `work` prints.
     pub fn suspend(&self, work: impl FnOnce()) {
         self.bar.suspend(work);
     }
+}
+
+/// Counts the finished steps of the simulations of a batch.
+pub struct Simulations {
+    bar: ProgressBar,
+    pace: Arc<Mutex<Pace>>,
+    start: Instant,
+}
+
+impl Simulations {
+    pub fn add(&self, work: Work) {
+        let mut pace = locked(&self.pace);
+        pace.add(work, self.start.elapsed());
+        self.bar.set_position((PARTS as f64 * pace.share(self.start.elapsed())) as u64);
+    }
+}
+
+fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
+    value.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn left_text(left: Option<Duration>) -> String {
+    left.map_or_else(|| "time left unknown".to_owned(), |left| format!("about {} s left", left.as_secs()))
 }
 
 impl Drop for Stages<'_> {
@@ -132,9 +184,16 @@ fn restart(bar: &ProgressBar, name: &str, total: u64, left: TimeLeft) {
     bar.reset();
 }
 
-/// The present stage as one line of text.
-fn state(bar: &ProgressBar, left: TimeLeft) -> String {
+/// The present stage as one line of text. `pace` is given if the present stage is a batch of simulations.
+fn state(bar: &ProgressBar, left: TimeLeft, pace: Option<(Instant, Pace)>) -> String {
     let (name, so_far) = (bar.message(), bar.elapsed().as_secs());
+    if let Some((start, pace)) = pace {
+        let (now, percent) = (start.elapsed(), 100.0 * pace.share(start.elapsed()));
+        return match pace.left(now) {
+            Some(left) => format!("{name}: {percent:.0} %, {so_far} s so far, {}", left_text(Some(left))),
+            None => format!("{name}: {so_far} s so far, {}", left_text(None)),
+        };
+    }
     match bar.length().filter(|total| *total > 0) {
         Some(total) if bar.position() > 0 => {
             let percent = 100.0 * bar.position() as f64 / total as f64;
@@ -193,7 +252,7 @@ mod tests {
     fn the_state_of_a_stage_has_a_share_only_if_its_length_is_known() {
         let bar = ProgressBar::hidden();
         let new = TimeLeft { start: Instant::now(), last: None };
-        let shown = |bar: &ProgressBar| state(bar, new);
+        let shown = |bar: &ProgressBar| state(bar, new, None);
         restart(&bar, "reading", 0, new);
         assert_eq!(shown(&bar), "reading: 0 s so far");
         restart(&bar, "simulating", 200, new);

@@ -123,10 +123,14 @@ fn run_plant(
         let _stages = Stages::of_quick_command(globals, &format!("checking {name}"));
         CheckedRun::new(project, name, scenarios, out, globals.seed)?
     };
-    if args.dry_run {
-        return list(name, checked, globals);
-    }
     let compute = globals.device.compute()?;
+    if args.dry_run {
+        let finished = match args.resume {
+            true => progress::with_spinner(globals, name, |progress, _| checked.finished(compute, progress))?,
+            false => Vec::new(),
+        };
+        return list(name, checked, &finished, globals);
+    }
     let open = progress::with_spinner(globals, name, |progress, note| checked.open(compute, progress, note))?;
 
     // from here until the report is written, Ctrl-C stops the run between two simulation steps
@@ -135,8 +139,8 @@ fn run_plant(
     let clock = clock::start();
     let batch = open.batch(args.resume, Some(&clock));
     let stages = Stages::new(globals, name);
-    stages.show(&format!("simulating {name}"), 0, batch.steps());
-    let outcomes = OpenRun::simulate(&batch, &Progress::new(&|steps| stages.add(steps)), &|| guard.is_interrupted());
+    let simulations = stages.simulations(&format!("simulating {name}"), batch.steps());
+    let outcomes = OpenRun::simulate(&batch, &Progress::new(&|work| simulations.add(work)), &|| guard.is_interrupted());
     stages.show(&format!("writing the report on {name}"), 0, 0);
     let finished = open.report(outcomes?)?;
     drop(stages);
@@ -178,14 +182,18 @@ fn run_plant(
     Ok(VerbOutput { summary, errors: finished.errors })
 }
 
-/// Prints the names of the scenarios that would be run.
-fn list(name: &str, checked: CheckedRun, globals: &Globals) -> Result<VerbOutput> {
-    let names = checked.names();
+/// Prints the names of the scenarios that would be run. Those in `finished` would not be run again.
+fn list(name: &str, checked: CheckedRun, finished: &[String], globals: &Globals) -> Result<VerbOutput> {
+    let mut names = checked.names();
+    names.retain(|n| !finished.iter().any(|f| f == n));
     if !globals.json && !globals.quiet {
         output::print(&format!("{name}: {}", if names.is_empty() { "nothing".into() } else { names.join(", ") }))?;
+        if !finished.is_empty() {
+            output::print(&format!("{name}: already finished: {}", finished.join(", ")))?;
+        }
     }
     let failed: Vec<_> = checked.failed().map(summary).collect();
-    let summary = json!({ "plant": name, "would_run": names, "scenarios": failed });
+    let summary = json!({ "plant": name, "would_run": names, "finished": finished, "scenarios": failed });
     Ok(VerbOutput { summary, errors: checked.into_errors() })
 }
 

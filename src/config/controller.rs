@@ -135,9 +135,10 @@ pub struct MpcSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correction: Option<At<f64>>,
     /// Order quantities for which MPC plans order-up-to levels. In each simulated future, the order is the order-up-to
-    /// level minus the inventory position, so that orders respond to the demand in that future.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub base_stock: Vec<At<PlannedStock>>,
+    /// level minus the inventory position, so that orders respond to the demand in that future. In a scenario,
+    /// `base_stock = []` removes those of the twin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_stock: Option<Vec<At<PlannedStock>>>,
     /// Controls that MPC plans (default: all).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub controls: Option<Vec<At<String>>>,
@@ -154,9 +155,10 @@ pub struct MpcSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forecast: Option<At<ForecastSpec>>,
     /// Priorities of soft limits: signal name → rank, from 1 (highest) to 3. Hard limits take precedence over all soft
-    /// limits. Hard limits and ranked soft limits take precedence over the objective.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
-    pub ranks: IndexMap<String, At<u32>>,
+    /// limits. Hard limits and ranked soft limits take precedence over the objective. In a
+    /// scenario, `ranks = {}` removes those of the twin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranks: Option<IndexMap<String, At<u32>>>,
     /// Probability with which hard limits and ranked soft limits should be satisfied at each step (chance constraint).
     /// Limits are tightened according to the spread of simulated futures. If `confidence` is absent, hard limits are
     /// not tightened. Soft limits with a rank, or with a price through an `exceedance` KPI, are tightened for learned
@@ -166,9 +168,10 @@ pub struct MpcSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<At<f64>>,
     /// KPI prices that apply in plans but not in reports: KPI name → price. For example, a price in `terminal` can
-    /// assign a value to the stock that remains at the end of the horizon.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
-    pub terminal: IndexMap<String, At<f64>>,
+    /// assign a value to the stock that remains at the end of the horizon. In a scenario, `terminal = {}` removes those
+    /// of the twin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terminal: Option<IndexMap<String, At<f64>>>,
     /// Whether plans include a terminal cost, which allows a shorter horizon (default: the tuned value, else false).
     /// `fit` learns the terminal cost from the log when it tunes MPC.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -23,8 +23,12 @@ const MAX_LISTED: usize = 500;
 /// The guessed content of `twin.toml` and of the first scenario.
 pub struct Draft {
     pub(super) name: String,
-    /// Time zone of the plant.
-    pub(super) timezone: String,
+    /// Time zone of the plant; `None` if it is unknown.
+    pub(super) timezone: Option<String>,
+    /// Whether the times have no time zone.
+    pub(super) without_zone: bool,
+    /// Remarks for the user on what the draft assumes.
+    pub(super) remarks: Vec<String>,
     pub(super) lines: LogLines,
     pub(super) step: TimeSpan,
     pub(super) step_reason: String,
@@ -94,6 +98,7 @@ struct TwinFile<'a> {
     step: TimeSpan,
     step_reason: &'a str,
     timezone: String,
+    zone_assumed: bool,
     signals: Vec<SignalLine>,
     features: &'a [Feature],
     feature_names: String,
@@ -157,7 +162,8 @@ impl Draft {
             name: &self.name,
             step: self.step,
             step_reason: &self.step_reason,
-            timezone: quoted(&self.timezone),
+            timezone: quoted(self.timezone.as_deref().unwrap_or("UTC")),
+            zone_assumed: self.timezone.is_none() && self.without_zone,
             signals: self.signals.iter().map(|s| signal_line(s, self.events)).collect(),
             features: &self.features,
             feature_names: names.join(", "),

@@ -15,10 +15,12 @@ mod file;
 mod notation;
 mod objective;
 mod relevance;
+mod remarks;
 mod roles;
 mod scenario;
 mod spans;
 mod tags;
+mod target;
 mod trial;
 mod words;
 
@@ -60,8 +62,8 @@ pub struct LogSource<'a> {
     pub files: &'a [PathBuf],
     /// The name of the file, or a pattern that matches the names of the files.
     pub pattern: &'a str,
-    /// Time zone of the plant, `UTC` if it is unknown.
-    pub timezone: &'a str,
+    /// Time zone of the plant, and of times without a time zone; `None` if it is unknown.
+    pub timezone: Option<&'a str>,
     /// Returns the unit of a column if the export states it.
     pub unit: &'a dyn Fn(&str) -> Option<String>,
 }
@@ -113,7 +115,7 @@ impl Draft {
             ))
         })?;
         let long = columns::long(columns);
-        let mut notation = Settings::new(columns, time);
+        let mut notation = Settings::new(columns, time, source.timezone);
         let (span, mut rows, repeats, sampling) = match time.span {
             Some(span) => (span, time.rows, time.zero_moves, time.step),
             None => {
@@ -161,7 +163,9 @@ impl Draft {
         }
         let mut draft = Self {
             name: name.to_owned(),
-            timezone: source.timezone.to_owned(),
+            timezone: source.timezone.map(str::to_owned),
+            without_zone: time.notation.without_zone,
+            remarks: Vec::new(),
             lines: LogLines {
                 time: time.name.clone(),
                 episode: episode.map(|e| e.name.clone()),
@@ -224,7 +228,8 @@ impl Draft {
             && let Some(hours) = log::operating_hours(&grid.log, &loaded.value)?
         {
             let days = hours.days_per_year();
-            let reason = format!("the log never has data {}, so a year has {days} days of 24 h of operation", hours.text());
+            let reason =
+                format!("the log never has data {}, so a year has {days} days of 24 h of operation", hours.text());
             draft.days_per_year = (days, reason);
         }
         // a step of a day over which the log has no rows, such as a weekend, ends a segment
@@ -242,7 +247,13 @@ impl Draft {
             read = draft.read(source);
         }
         draft.refine(read, source)?;
+        draft.add_remarks(span.1);
         Ok(draft)
+    }
+
+    /// Remarks for the user on what the draft assumes.
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
     }
 
     /// Number of signals.
@@ -259,7 +270,8 @@ impl Draft {
             0 => String::new(),
             n => format!("{} not used; twin.toml states why\n", plural(n, "column is", "columns are")),
         };
-        only + &out
+        let remarks: String = self.remarks.iter().map(|r| format!("{r}\n")).collect();
+        only + &remarks + &out
     }
 
     fn add(&mut self, column: &ColumnSummary, source: LogSource<'_>) {
@@ -302,21 +314,6 @@ impl Draft {
             )));
         }
         Ok(())
-    }
-
-    /// A twin needs a signal to predict. If no signal is a state or an output, the demand, or else the last
-    /// disturbance, is predicted.
-    fn require_target(&mut self) {
-        if self.signals.iter().any(|s| matches!(s.role, Role::State | Role::Output)) {
-            return;
-        }
-        let demand = |s: &Guess| ["demand", "load", "sold", "order", "carbon"].iter().any(|w| s.name.contains(w));
-        let found = self.signals.iter().rposition(demand).unwrap_or(self.signals.len() - 1);
-        let signal = &mut self.signals[found];
-        signal.role = Role::State;
-        signal.by_default = true;
-        signal.kind = signal.kind.filter(|k| *k != "amount");
-        signal.reason = format!("role by default, because a twin predicts at least one signal, {}", signal.reason);
     }
 
     /// Reads the log with the current settings. Faults in the log are ignored here, because they are reported later.

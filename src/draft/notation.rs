@@ -14,8 +14,9 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// Describes the time column `time` and all other columns of a log.
-    pub fn new(columns: &[ColumnSummary], time: &ColumnSummary) -> Self {
+    /// Describes the time column `time` and all other columns of a log. `zone` is the time zone of the plant, if it is
+    /// known.
+    pub fn new(columns: &[ColumnSummary], time: &ColumnSummary, zone: Option<&str>) -> Self {
         let mut lines = Vec::new();
         let mut add =
             |key: &str, value: String, comment: &str| lines.push(format!("{key} = {value}    # guess: {comment}"));
@@ -28,8 +29,8 @@ impl Settings {
                 &format!("{other} also fits all times, but the log would then cover a longer period"),
             ),
         }
-        if time.notation.without_zone {
-            add("timezone", quoted("UTC"), "the times have no time zone; write e.g. Europe/Berlin if they are local");
+        if let Some(zone) = zone.filter(|_| time.notation.without_zone) {
+            add("timezone", quoted(zone), "the given time zone, because the times have none");
         }
         match columns.iter().find_map(|c| c.notation.decimal) {
             Some(Decimal::Comma) => add("decimal", quoted(","), "numbers have a decimal comma"),

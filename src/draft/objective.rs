@@ -7,11 +7,15 @@ use crate::schema::Role;
 const MORE_IS_BETTER: [&str; 9] =
     ["yield", "generat", "produc", "export", "revenue", "profit", "sales", "turnover", "throughput"];
 
+/// Words in a column name for a quantity of emissions.
+const EMISSIONS: [&str; 8] = ["carbon", "co2", "co2e", "emission", "emissions", "nox", "so2", "ghg"];
+
 /// The first KPI in the drafted `twin.toml`.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct KpiLine {
     pub name: String,
     pub definition: String,
+    /// Why the KPI was chosen.
     pub reason: String,
     /// Price per unit in the objective; `None` if the log does not show whether more or less is better.
     pub price: Option<f64>,
@@ -22,6 +26,7 @@ pub(super) fn main_signal(signals: &[Guess]) -> Option<usize> {
     consumption(signals)
         .or_else(|| pairs(signals).map(|(signal, _)| signal))
         .or_else(|| money(signals))
+        .or_else(|| emissions(signals))
         .or_else(|| signals.iter().position(|s| s.role == Role::Output))
 }
 
@@ -65,19 +70,35 @@ fn pairs(signals: &[Guess]) -> Option<(usize, usize)> {
     })
 }
 
-/// Chooses the KPI: the first of energy, control error and money that the log contains. If the log contains none of
-/// these, the KPI is the mean of an output or state, and has no price.
+/// The first state or output that measures emissions.
+fn emissions(signals: &[Guess]) -> Option<usize> {
+    let is = |s: &Guess| {
+        let column = s.column.to_lowercase();
+        let named = column.split(|c: char| !c.is_alphanumeric()).any(|w| EMISSIONS.contains(&w));
+        matches!(s.role, Role::State | Role::Output) && (named || s.unit == "g/kWh" || s.unit == "kg/kWh")
+    };
+    signals.iter().position(is)
+}
+
+/// The first state or output that has alarm limits.
+fn limited(signals: &[Guess]) -> Option<usize> {
+    signals.iter().position(|s| matches!(s.role, Role::State | Role::Output) && s.soft.is_some())
+}
+
+/// Chooses the KPI: the first of energy, control error, money, emissions and time beyond alarm limits that the log
+/// contains. If the log contains none of these, the KPI is the mean of an output or state, and has no price.
 pub(super) fn kpi(signals: &[Guess]) -> Option<KpiLine> {
     let price = |name: &str| if MORE_IS_BETTER.iter().any(|w| name.contains(w)) { -1.0 } else { 1.0 };
-    let sense = |price: f64| if price < 0.0 { ": more is better" } else { ": less is better" };
+    let sense = |what: &str, price: f64| format!("{what}, so {} is better", if price < 0.0 { "more" } else { "less" });
     if let Some(i) = consumption(signals) {
         let (name, summed) = (&signals[i].name, signals[i].kind.is_some());
         let price = price(name);
         let verb = if summed { "sum" } else { "integral" };
+        let what = if price < 0.0 { "energy that the plant produces" } else { "the consumption of energy" };
         return Some(KpiLine {
             name: if name == "energy" { "energy_total" } else { "energy" }.into(),
             definition: format!("{{ {verb} = \"{name}\" }}"),
-            reason: sense(price).into(),
+            reason: sense(what, price),
             price: Some(price),
         });
     }
@@ -86,7 +107,7 @@ pub(super) fn kpi(signals: &[Guess]) -> Option<KpiLine> {
         return Some(KpiLine {
             name: format!("tracking_error_{signal}"),
             definition: format!("{{ mean = \"abs({signal} - {sp})\" }}"),
-            reason: format!(": control error against the set-point {sp}"),
+            reason: sense(&format!("the control error against the set-point {sp}"), 1.0),
             price: Some(1.0),
         });
     }
@@ -96,16 +117,38 @@ pub(super) fn kpi(signals: &[Guess]) -> Option<KpiLine> {
         return Some(KpiLine {
             name: format!("total_{name}"),
             definition: format!("{{ sum = \"{name}\" }}"),
-            reason: sense(price).into(),
+            reason: sense("an amount of money", price),
             price: Some(price),
         });
     }
-    let first = |role: Role| signals.iter().find(|s| s.role == role);
-    let shown = first(Role::Output).or_else(|| first(Role::State))?;
+    if let Some(i) = emissions(signals) {
+        let (name, summed) = (&signals[i].name, signals[i].kind.is_some());
+        let verb = if summed { "sum" } else { "mean" };
+        return Some(KpiLine {
+            name: format!("{}_{name}", if summed { "total" } else { "mean" }),
+            definition: format!("{{ {verb} = \"{name}\" }}"),
+            reason: sense("emissions", 1.0),
+            price: Some(1.0),
+        });
+    }
+    if let Some(i) = limited(signals) {
+        let name = &signals[i].name;
+        return Some(KpiLine {
+            name: format!("violation_{name}"),
+            definition: format!("{{ exceedance = \"{name}\" }}"),
+            reason: sense("the time and distance beyond the alarm limits", 1.0),
+            price: Some(1.0),
+        });
+    }
+    let targets = signals.iter().filter(|s| matches!(s.role, Role::State | Role::Output));
+    let shown = targets.min_by_key(|s| (s.unit == "1", s.by_default, s.role != Role::Output))?;
+    let known = if shown.unit == "1" { "the first predicted signal" } else { "a predicted signal with a known unit" };
     Some(KpiLine {
         name: format!("mean_{}", shown.name),
         definition: format!("{{ mean = \"{}\" }}", shown.name),
-        reason: String::new(),
+        reason: format!(
+            "{known}, because no predicted signal measures consumption, cost or emissions; it has no price yet"
+        ),
         price: None,
     })
 }
@@ -147,6 +190,13 @@ mod tests {
         let sp = guess("sp_zone_temp", Role::Setpoint, "degC", None);
         let error = ("{ mean = \"abs(zone_temp - sp_zone_temp)\" }".into(), Some(1.0));
         assert_eq!(definition(&[temp.clone(), sp]), error);
-        assert_eq!(definition(&[temp]), ("{ mean = \"zone_temp\" }".into(), None));
+        assert_eq!(definition(&[temp.clone()]), ("{ mean = \"zone_temp\" }".into(), None));
+        let wind = Guess { by_default: true, ..guess("wnd", Role::State, "1", None) };
+        let carbon = guess("carbon", Role::State, "g/kWh", None);
+        assert_eq!(definition(&[wind.clone(), carbon]), ("{ mean = \"carbon\" }".into(), Some(1.0)));
+        // without a quantity that should be small or large, a signal with a known unit is preferred
+        assert_eq!(definition(&[wind.clone(), temp.clone()]), ("{ mean = \"zone_temp\" }".into(), None));
+        let limited = Guess { soft: Some((18.0, 27.0)), ..temp };
+        assert_eq!(definition(&[wind, limited]), ("{ exceedance = \"zone_temp\" }".into(), Some(1.0)));
     }
 }

@@ -84,9 +84,9 @@ pub use describe::{ColumnSummary, describe, time_span};
 pub use files::{OUTSIDE, files};
 pub use footer::{Column, ColumnKind, columns};
 pub use kind::{is_amount, is_counted};
+pub use operating_hours::{Measured, OperatingHours, is_relative, operating_hours};
 #[cfg(test)]
 pub use quality::{Excitation, Finding, SignalQuality};
-pub use operating_hours::{Measured, OperatingHours, operating_hours};
 pub use quality::{FindingClass, Quality, SourceFile};
 pub use read::{alternating, read};
 pub use render::render;

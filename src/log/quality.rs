@@ -115,6 +115,8 @@ pub enum FindingClass {
     EndStamps,
     /// A long period in which no signal has a sample, perhaps because a file is missing.
     LongGap,
+    /// Times that are counted from an unknown start, so that dates and weekdays have no meaning.
+    RelativeTimes,
 }
 
 impl FindingClass {
@@ -161,6 +163,7 @@ impl FindingClass {
             Self::FreeDays => "free-days",
             Self::EndStamps => "end-stamps",
             Self::LongGap => "long-gap",
+            Self::RelativeTimes => "relative-times",
         }
     }
 }
@@ -262,9 +265,6 @@ pub struct Quality {
     /// there are none.
     #[serde(default)]
     pub closed: String,
-    /// Whether the times are counted from an unknown start, so that dates and weekdays have no meaning.
-    #[serde(default)]
-    pub relative_times: bool,
 }
 
 impl Quality {
@@ -289,6 +289,11 @@ impl Quality {
 }
 
 impl Quality {
+    /// Whether the times are counted from an unknown start.
+    pub fn has_relative_times(&self) -> bool {
+        self.findings.iter().any(|f| f.class == FindingClass::RelativeTimes)
+    }
+
     /// Explains why the signal `name` is in the list of incomplete signals.
     pub fn explain_incomplete(&self, name: &str) -> String {
         let signal = self.signals.iter().find(|s| s.signal == name);
@@ -326,6 +331,8 @@ impl Quality {
             C::TimeUnit,
             C::EmptyStep,
             C::EndStamps,
+            C::RelativeTimes,
+            C::TimeZone,
         ];
         let complete = |f: &Finding| self.signals.iter().any(|s| s.signal == f.signal && s.coverage == 1.0);
         // Files may have different columns if they cover the same time.

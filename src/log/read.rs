@@ -143,12 +143,26 @@ pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajec
         of_signals.extend(on_grid.summarise(input, c, &r, schema, &mut quality));
         trajectory.columns[input.signal] = r.resampled.value;
     }
-    quality.relative_times = is_relative(trajectory.time(trajectory.steps));
+    findings.extend(relative_times(&trajectory, numbers, spec));
     quality.closed = operating_hours(&trajectory, spec)?.map_or_else(String::new, |hours| hours.text());
     findings.extend(merge_shared(&of_signals, inputs.len()));
     findings.sort_by_key(|f| !f.signal.is_empty());
     quality.findings = findings;
     Ok((trajectory, quality))
+}
+
+/// The finding about a log whose times are not dates.
+fn relative_times(log: &Trajectory, numbers: Option<NumericTimes>, spec: &TwinSpec) -> Option<Finding> {
+    let (first, last) = (log.time(0), log.time(log.steps));
+    let unit = numbers.map_or_else(String::new, |n| format!("numbers in {}, ", n.unit.names().1));
+    let note = format!(
+        "the times in `{}` are {unit}from {first} to {last}, so they are not dates but are counted from an unknown start; \
+         dates, weekdays and seasons in results have no meaning, and times of day count from the start; export dates if \
+         they matter, or correct `time_unit` in `log` if the numbers count another unit",
+        spec.log.time.value
+    );
+    let all = Occurrences::between(log.steps, first.as_microsecond(), last.as_microsecond());
+    is_relative(last).then(|| all.finding("", FindingClass::RelativeTimes, FindingAction::Kept, note))?
 }
 
 /// Returns the finding of a column once for each signal that reads the column.

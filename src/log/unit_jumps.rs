@@ -134,7 +134,7 @@ pub(super) fn unit_jumps<'a>(s: &Samples, units: &'a OtherUnits) -> Vec<(SampleR
     while i < n && out.len() < MAX_JUMPS && attempts < MAX_ATTEMPTS {
         let other_scale = || if units.temperature { temperature_jump(v, i, move99) } else { None };
         match scale_jump(v, i, size40, size60).or_else(other_scale) {
-            Some((to, c)) if is_converted(v, i, to, c) => {
+            Some((to, c)) if is_converted(v, i, to, c) && !is_operating_level(v, i, to, c) => {
                 out.push((SampleRange { from: i, to }, c.name.as_ref()));
                 i = to + 1;
             }
@@ -153,6 +153,8 @@ const MAX_RANGES: usize = 5;
 /// A change of the logarithm from one sample to the next is large if it exceeds both this value and twice the usual
 /// change.
 const LARGE_MOVE: f64 = 0.4;
+/// Two values belong to the same operating level if they differ by at most this factor (not tuned).
+const LEVEL: f64 = 3.0;
 /// Number of samples before and after a jump that determine its size.
 const LOCAL: usize = 5;
 /// Tolerance of the logarithm of a factor.
@@ -276,6 +278,25 @@ fn scale_jump(v: &[f64], i: usize, size40: f64, size60: f64) -> Option<(usize, &
         let end = || (i..v.len()).find(|j| !beyond(v[*j])).unwrap_or(v.len());
         begins.then(|| (end(), c))
     })
+}
+
+/// Returns true if the samples `from..to`, which are far above or below the others, are at an operating level of the
+/// plant, such as that of a pump that is switched on: the plant returns to this level many times, or the jump to it
+/// differs from the factor of `c`.
+fn is_operating_level(v: &[f64], from: usize, to: usize, c: &Conversion) -> bool {
+    if c.shift != 0.0 || c.gain <= 0.0 || (c.gain.ln()).abs() < 1.0 {
+        return false;
+    }
+    let level = |range: Range<usize>| quantiles(v[range.clone()].iter().map(|v| v.abs()), range.len(), [0.5])[0];
+    let own = level(from..to);
+    let at_level = |v: &f64| (own / LEVEL..=own * LEVEL).contains(&v.abs());
+    let visits = v.chunk_by(|a, b| at_level(a) == at_level(b)).filter(|part| at_level(&part[0])).count();
+    let before = level(from.saturating_sub(LOCAL)..from);
+    let size = (level(from..to.min(from + LOCAL)) / before).ln();
+    let moves = v.windows(2).filter(|w| w[0] > 0.0 && w[1] > 0.0).map(|w| (w[1] / w[0]).ln().abs());
+    let [usual] = quantiles(moves, v.len(), [0.95]);
+    let differs = (size - c.gain.ln()).abs() > LEVEL.ln().max(3.0 * usual);
+    visits > MAX_RANGES || size.is_finite() && usual.is_finite() && differs
 }
 
 /// Returns the end of a range that begins at sample `i` and was logged on another temperature scale. `move99` is the

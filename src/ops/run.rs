@@ -235,6 +235,25 @@ impl CheckedRun {
         self.scenarios.iter().map(Loaded::stem).collect()
     }
 
+    /// Names of the scenarios whose stored results can be reused, because their inputs have not changed.
+    ///
+    /// # Errors
+    /// Returns the errors of reading the log. If there is no usable model, no result can be reused.
+    pub fn finished(&self, compute: Compute, report_progress: &dyn Fn(&str)) -> Result<Vec<String>> {
+        let source = plant::read(self.twin.clone(), compute, report_progress)?;
+        let Ok(plant) = publish::open_published(source, &self.registry, &|_| {}) else { return Ok(Vec::new()) };
+        let batch = Batch {
+            plant: &plant,
+            scenarios: &self.scenarios,
+            dir: &self.plant_reports,
+            resume: true,
+            seed: self.seed,
+            clock: None,
+        };
+        let finished = self.scenarios.iter().filter(|s| batch.is_finished(s));
+        Ok(finished.map(|s| s.stem().to_owned()).collect())
+    }
+
     /// For each scenario that cannot run, a result that contains the error message.
     pub fn failed(&self) -> impl Iterator<Item = &ScenarioResult> {
         self.failed.iter().map(|(result, _)| result)

@@ -12,6 +12,9 @@ use super::stores::end_contents;
 use super::text::{capitalised, lead, list, readable, short, tag};
 use super::{caveats, runs};
 
+/// Maximum number of characters of all notes on the model (not tuned).
+const LONGEST: usize = 640;
+
 /// Sentences for the section “Needs attention”, most serious first.
 pub fn alarms(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> Vec<String> {
     let mut out = Vec::new();
@@ -19,6 +22,9 @@ pub fn alarms(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> Vec
     let failed: Vec<&str> = runs::failed(results).map(|s| s.name.as_str()).collect();
     if !failed.is_empty() {
         out.push(format!("Did not run: {}.", list(&failed, 3)));
+    }
+    if results.quality.has_relative_times() {
+        out.push("The times of the log are not dates. Days are numbered from an unknown start, and weekdays and seasons are unknown.".into());
     }
     let left_out = |s: &&ScenarioResult| s.span_hours() - s.hours;
     let longest = runs::completed(results).max_by(|a, b| left_out(a).total_cmp(&left_out(b)));
@@ -88,7 +94,10 @@ pub fn alarms(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> Vec
         matches!(n.kind, K::Coverage | K::OtherContradiction | K::Outliers | K::Effect | K::Independent | K::Fit)
     };
     out.extend(results.model.effects.iter().filter(|e| !e.agrees()).take(2).map(contradicted_effect));
-    out.extend(results.model.notes.iter().filter(|n| !omitted(n)).map(|n| capitalised(&lead(&n.text, 160))));
+    let notes: Vec<&Note> = results.model.notes.iter().filter(|n| !omitted(n)).collect();
+    // the fewer items there are, the longer each may be
+    let limit = LONGEST / (out.len() + notes.len()).clamp(1, 4);
+    out.extend(notes.iter().map(|n| capitalised(&lead(&n.text, limit))));
     out
 }
 

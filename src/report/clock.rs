@@ -12,14 +12,35 @@ pub struct Clock {
     zone: TimeZone,
     name: String,
     unknown: Option<String>,
+    /// Whether times are counted from an unknown start, so that days have numbers instead of dates.
+    relative: bool,
 }
 
 impl Clock {
     /// The clock of the IANA time zone `name`, or of UTC if the name is unknown.
     pub fn new(name: &str) -> Self {
+        let relative = false;
         match crate::zone::zone(name) {
-            Ok(zone) => Self { zone, name: name.to_owned(), unknown: None },
-            Err(_) => Self { zone: TimeZone::UTC, name: "UTC".to_owned(), unknown: Some(name.to_owned()) },
+            Ok(zone) => Self { zone, name: name.to_owned(), unknown: None, relative },
+            Err(_) => Self { zone: TimeZone::UTC, name: "UTC".to_owned(), unknown: Some(name.to_owned()), relative },
+        }
+    }
+
+    /// The clock of times that are counted from an unknown start.
+    pub fn relative() -> Self {
+        Self { zone: TimeZone::UTC, name: "counted from the start".to_owned(), unknown: None, relative: true }
+    }
+
+    /// The text of a local time. The first day of relative times is day 1.
+    fn text(&self, at: &ZonedDateTime, pattern: &str) -> String {
+        let origin = Timestamp::UNIX_EPOCH.to_zoned_datetime(self.zone.clone()).date();
+        match self.relative {
+            false => at.strftime(pattern).to_string(),
+            true if !pattern.contains("%-d") && !pattern.contains("%Y") => at.strftime(pattern).to_string(),
+            true => {
+                let day = format!("day {}", at.date().duration_since(origin).as_hours() / 24 + 1);
+                if pattern.contains("%H") { format!("{day}, {}", at.strftime("%H:%M")) } else { day }
+            }
         }
     }
 
@@ -76,13 +97,13 @@ impl Clock {
     }
 
     fn format(&self, utc: &str, pattern: &str) -> String {
-        self.local(utc).map_or_else(|| utc.to_owned(), |z| z.strftime(pattern).to_string())
+        self.local(utc).map_or_else(|| utc.to_owned(), |z| self.text(&z, pattern))
     }
 
     /// The time zone and its offset at `utc`: `Europe/Berlin, UTC+02:00`, or `UTC`.
     pub fn zone_at(&self, utc: &str) -> String {
         let offset = self.local(utc).map_or_else(|| "+00:00".to_owned(), |z| z.strftime("%:z").to_string());
-        if self.name == "UTC" { "UTC".to_owned() } else { format!("{}, UTC{offset}", self.name) }
+        if self.name == "UTC" || self.relative { self.name.clone() } else { format!("{}, UTC{offset}", self.name) }
     }
 
     /// Days from `a` to `b`.
@@ -119,7 +140,7 @@ impl Clock {
                 let civil = day.at((minute / 60) as i8, (minute % 60) as i8, 0, 0);
                 let Ok(at) = civil.to_zoned_datetime(self.zone.clone()) else { return ticks };
                 if at.timestamp() > last {
-                    return if dated { ticks } else { Self::with_date(ticks, &start) };
+                    return if dated { ticks } else { self.with_date(ticks, &start) };
                 }
                 let since = at.timestamp().duration_since(start.timestamp()).as_secs_f64() / 3600.0;
                 if since >= 0.0 {
@@ -129,7 +150,7 @@ impl Clock {
                         (0, _) => "%-d %b",
                         _ => "%H:%M",
                     };
-                    ticks.push((since, at.strftime(pattern).to_string()));
+                    ticks.push((since, self.text(&at, pattern)));
                 }
                 minute += minutes;
             }
@@ -141,9 +162,9 @@ impl Clock {
 
     /// Adds the date to the first label. Without this function, no label would contain a date if no tick is at
     /// midnight.
-    fn with_date(mut ticks: Vec<(f64, String)>, start: &ZonedDateTime) -> Vec<(f64, String)> {
+    fn with_date(&self, mut ticks: Vec<(f64, String)>, start: &ZonedDateTime) -> Vec<(f64, String)> {
         if let Some((_, label)) = ticks.first_mut() {
-            *label = format!("{} {label}", start.strftime("%-d %b"));
+            *label = format!("{} {label}", self.text(start, "%-d %b"));
         }
         ticks
     }
@@ -166,7 +187,7 @@ impl Clock {
             }
             if since >= 0.0 {
                 let pattern = if step >= 12 { "%Y" } else { "%b %Y" };
-                ticks.push((since, at.strftime(pattern).to_string()));
+                ticks.push((since, self.text(&at, pattern)));
             }
             month += step;
         }
@@ -187,6 +208,19 @@ mod tests {
         assert_eq!(Clock::new("Mars/<b>").zone_at("2024-01-15T00:00:00Z"), "UTC");
         assert_eq!((Clock::new("Mars/<b>").unknown(), c.unknown()), (Some("Mars/<b>"), None));
         assert_eq!(c.date("soon"), "soon");
+    }
+
+    #[test]
+    fn relative_times_have_days_instead_of_dates() {
+        let c = Clock::relative();
+        assert_eq!(c.moment("1970-01-01T00:58:00Z"), "day 1, 00:58");
+        assert_eq!(
+            (c.date("1970-06-30T00:00:00Z"), c.zone_at("")),
+            ("day 181".into(), "counted from the start".into())
+        );
+        assert_eq!(c.within_run("1970-01-08T06:00:00Z"), "day 8, 06:00");
+        let ticks = c.ticks("1970-01-08T00:00:00Z", 96.0, 8);
+        assert_eq!(ticks.iter().map(|t| t.1.as_str()).collect::<Vec<_>>()[..3], ["day 8", "12:00", "day 9"]);
     }
 
     #[test]

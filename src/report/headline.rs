@@ -13,6 +13,11 @@ use super::runs::{completed, failed};
 use super::saving::Words;
 use super::text::{capitalised, readable, short, tag};
 
+/// What the report on a twin without a control can answer.
+const NO_CONTROL: &str = "This report shows how the plant behaves under the conditions of each scenario, and how \
+                          accurately the twin forecasts it. To compare ways of operating the plant, give the signals \
+                          that staff can change the role “control” in twin.toml.";
+
 /// The answer, the headline (which starts with the answer), and a few sentences with reasons.
 pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (Answer, String, Vec<String>) {
     let Some(pick) = ranked.first() else {
@@ -25,15 +30,23 @@ pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (
                 format!("No case can be compared with the baseline: {} failed.", plural(n, "scenario", "scenarios"))
             }
         };
-        let mut because = vec![reason];
-        let alone = completed(results).filter_map(|s| s.cases.first()).find(|c| c.support.outside > OUTSIDE_DONT);
-        because.extend(alone.map(|c| {
+        let alone = || completed(results).filter_map(|s| s.cases.first());
+        let is_forecast = alone().next().is_some() && alone().all(|c| c.controls.is_empty());
+        let mut because = match is_forecast {
+            true => vec![NO_CONTROL.to_owned()],
+            false => vec![reason],
+        };
+        because.extend(alone().find(|c| c.support.outside > OUTSIDE_DONT).map(|c| {
             let beyond = beyond(c);
             let beyond = if beyond.is_empty() { String::new() } else { format!(": {beyond}") };
             let share = number::percent_text(c.support.outside);
             format!("The baseline itself is outside the logged range {share} of the time{beyond}. Do not rely on its values.")
         }));
-        return (Answer::Dont, "Don’t change anything based on this report.".into(), because);
+        let headline = match is_forecast {
+            true => "Don’t expect advice: the twin has no control.",
+            false => "Don’t change anything based on this report.",
+        };
+        return (Answer::Dont, headline.into(), because);
     };
     if pick.runs.iter().all(|r| r.case.kpis.iter().all(|k| k.price.is_none_or(|p| p == 0.0))) {
         let headline = "Unknown which case is better: no KPI has a price.".into();

@@ -69,7 +69,10 @@ struct Formula {
 /// # Errors
 /// [`Error::Internal`] if a chart or the template fails, which is a bug in the program.
 pub fn render(results: &Results) -> Result<String> {
-    let clock = Clock::new(&results.timezone);
+    let clock = match results.quality.has_relative_times() {
+        true => Clock::relative(),
+        false => Clock::new(&results.timezone),
+    };
     let currency = saving::currency(results);
     let ranked = verdict::rank(results);
     let colours = Colours::new(results, &ranked);

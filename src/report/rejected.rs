@@ -37,7 +37,8 @@ fn reason(p: &RankedCase<'_>, pick: &RankedCase<'_>, words: Words) -> String {
     if let Some(missed) = p.missed_total {
         return format!("{saving}, but {missed}");
     }
-    if p.support.outside > OUTSIDE_DONT {
+    // the chosen case may be as far outside the logged range, in which case this does not distinguish the cases
+    if p.support.outside > OUTSIDE_DONT && pick.support.outside <= OUTSIDE_DONT {
         return format!("is outside the logged range {} of the time", number::percent_text(p.support.outside));
     }
     if p.objective.mean > 0.0 && !p.is_better() {
@@ -50,6 +51,12 @@ fn reason(p: &RankedCase<'_>, pick: &RankedCase<'_>, words: Words) -> String {
     // determines the ranking.
     if p.saving.value.mean > pick.saving.value.mean || (p.saving.value.mean > 0.0 && p.objective.mean <= 0.0) {
         return format!("{saving}, but penalties outweigh this");
+    }
+    if p.support.outside > OUTSIDE_DONT {
+        return format!(
+            "{saving}, also outside the logged range {} of the time",
+            number::percent_text(p.support.outside)
+        );
     }
     saving
 }

@@ -9,9 +9,9 @@ use rayon::prelude::*;
 use super::case::run_scenario;
 use super::parts;
 use super::plant::Plant;
-use super::progress::Progress;
+use super::progress::{Progress, Steps, Work};
 use super::results::{Measured, NoiseSource, ScenarioResult};
-use crate::config::{Loaded, ScenarioSpec};
+use crate::config::{ControllerSpec, Loaded, ScenarioSpec};
 use crate::control::Clock;
 use crate::error::{Error, Fault, Result};
 
@@ -31,12 +31,29 @@ pub struct Batch<'a> {
 
 impl Batch<'_> {
     /// Number of simulation steps in the whole batch.
-    pub fn steps(&self) -> u64 {
-        self.scenarios.iter().map(|s| self.steps_of(s)).sum()
+    pub fn steps(&self) -> Steps {
+        let mut all = Steps::default();
+        self.scenarios.iter().for_each(|s| all += self.steps_of(s));
+        all
     }
 
-    fn steps_of(&self, scenario: &Loaded<ScenarioSpec>) -> u64 {
-        (self.plant.steps(scenario.value.length.value) * scenario.value.case.len()) as u64
+    fn steps_of(&self, scenario: &Loaded<ScenarioSpec>) -> Steps {
+        let steps = self.plant.steps(scenario.value.length.value) as u64;
+        let mut all = Steps::default();
+        for case in scenario.value.case.values() {
+            all += Steps::new(steps, matches!(case.controller.value, ControllerSpec::Mpc(_)));
+        }
+        all
+    }
+
+    /// Returns the stored result of a scenario if its inputs, whose hash is `inputs`, have not changed.
+    fn stored(&self, scenario: &Loaded<ScenarioSpec>, inputs: &str) -> Option<ScenarioResult> {
+        self.resume.then(|| parts::load(self.dir, scenario.stem(), inputs)).flatten()
+    }
+
+    /// Whether the stored result of a scenario can be reused.
+    pub fn is_finished(&self, scenario: &Loaded<ScenarioSpec>) -> bool {
+        self.stored(scenario, &parts::fingerprint(self.plant, scenario, self.seed)).is_some()
     }
 }
 
@@ -54,10 +71,8 @@ pub fn run(batch: &Batch, progress: &Progress, stop: &(dyn Fn() -> bool + Sync))
                 return Err(Error::Interrupted);
             }
             let inputs = parts::fingerprint(batch.plant, scenario, batch.seed);
-            if batch.resume
-                && let Some(result) = parts::load(batch.dir, scenario.stem(), &inputs)
-            {
-                progress.add(batch.steps_of(scenario));
+            if let Some(result) = batch.stored(scenario, &inputs) {
+                progress.add(Work::Reused(batch.steps_of(scenario)));
                 return Ok((result, None));
             }
             let outcome = catch_unwind(AssertUnwindSafe(|| {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use rayon::prelude::*;
 
-use super::conditions::Conditions;
 use super::closed_loop::{ClosedLoop, ClosedLoopRun, with_history};
+use super::conditions::Conditions;
 use super::delay::Sight;
 use super::noise::ScenarioNoise;
 use super::plant::{Compiled, Plant};
-use super::progress::Progress;
+use super::progress::{Progress, Steps, Work};
 use super::results::{CaseResult, CashDefinition, NoiseSource, ScenarioResult};
 use super::{conditions, describe, effect, experience, imitation, measured, setting, summary};
 use crate::config::{BASELINE, ControllerSpec, Loaded, ScenarioSpec};
@@ -40,7 +40,7 @@ pub fn run_scenario(
     let measured = measured::measure(plant, &conditions.logged, past);
     let mut settings = ControllerSettings::from_scenario(scenario, &plant.names().with(&s.parameter))?;
     settings.iter_mut().try_for_each(|settings| imitation::learn(plant, settings))?;
-    let zone = plant.spec.value.zone()?;
+    let zone = Some(plant.spec.value.zone()?).filter(|_| !plant.quality.has_relative_times());
     let controllers = baseline_first(scenario, &settings)?;
     let noise = ScenarioNoise::new(plant, scenario, &conditions)?;
     let drawn = ClosedLoop {
@@ -68,13 +68,15 @@ pub fn run_scenario(
         }
     };
     let closed_loop = ClosedLoop { recorded: recorded.as_ref(), ..drawn };
-    let count_and_stop = || {
-        progress.add(1);
-        stop()
-    };
     let mut runs = controllers
         .par_iter()
-        .map(|controller| closed_loop.run(controller.settings, &count_and_stop))
+        .map(|controller| {
+            let step = Steps::new(1, matches!(controller.spec, ControllerSpec::Mpc(_)));
+            closed_loop.run(controller.settings, &|| {
+                progress.add(Work::Done(step));
+                stop()
+            })
+        })
         .collect::<Result<Vec<_>>>()?;
     if let Some((baseline, cases)) = runs.split_first_mut() {
         let key = Key::new(closed_loop.seed);
@@ -112,7 +114,7 @@ pub fn run_scenario(
         cases: controllers
             .iter()
             .zip(&cases)
-            .map(|(controller, case)| case.result(&closed_loop, controller, &cases[0], &zone))
+            .map(|(controller, case)| case.result(&closed_loop, controller, &cases[0], zone.as_ref()))
             .collect(),
     };
     let names = controllers.iter().map(|c| c.case.to_owned());
@@ -192,7 +194,7 @@ impl Case {
         closed_loop: &ClosedLoop,
         controller: &CaseController,
         baseline: &Self,
-        zone: &TimeZone,
+        zone: Option<&TimeZone>,
     ) -> CaseResult {
         let ClosedLoop { plant, compiled, .. } = closed_loop;
         let members = closed_loop.twin.members();

@@ -36,5 +36,5 @@ pub use delay::{Delay, Sight};
 pub use noise::{REPLAY_HELP, few};
 pub use parts::{folder as parts_folder, join};
 pub use plant::{Compiled, HISTORY, Plant};
-pub use progress::Progress;
+pub use progress::{Progress, Steps, Work};
 pub use replay::replay_checks;

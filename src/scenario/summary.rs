@@ -83,12 +83,12 @@ fn rms_difference(t: &Trajectory, baseline: &Trajectory, signal: usize) -> f64 {
 }
 
 /// Statistics of every control, compared with the baseline. `setting` returns the source of the values of a control,
-/// and `zone` is the time zone of the plant.
+/// and `zone` is the time zone of the plant; `None` if the time of day is unknown.
 pub fn controls(
     t: &Trajectory,
     baseline: &Trajectory,
     setting: &dyn Fn(usize) -> Setting,
-    zone: &TimeZone,
+    zone: Option<&TimeZone>,
 ) -> Vec<ControlUse> {
     let uses = t.schema.with_role(Role::Control).into_iter().map(|i| {
         let signal = &t.schema.signals[i];
@@ -106,7 +106,9 @@ pub fn controls(
             high: finite(signal.hard.high),
             max_move: finite(signal.max_move.up.min(signal.max_move.down)),
             typical: setting::typical(t, i),
-            by_hour: if matches!(setting(i), Setting::Held { .. }) { Vec::new() } else { setting::by_hour(t, i, zone) },
+            by_hour: zone
+                .filter(|_| !matches!(setting(i), Setting::Held { .. }))
+                .map_or_else(Vec::new, |zone| setting::by_hour(t, i, zone)),
             first_orders: if signal.multiple > 0.0 { setting::first_orders(t, i) } else { Vec::new() },
             setting: setting(i),
             moves: path.windows(2).filter(|w| (w[1] - w[0]).abs() > 1e-9 * size).count(),

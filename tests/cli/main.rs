@@ -23,6 +23,7 @@ mod storage;
 mod totals;
 mod verification;
 mod verify;
+mod working_days;
 
 use room::Room;
 

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use indexmap::IndexMap;
+
 use super::totals::{TotalSettings, is_control};
 use crate::config::{At, ForecastSpec, MpcSpec, PlannedStock, PlannerSpec, TimeSpan, key_place};
 use crate::control::planner::check_planner;
@@ -119,7 +121,7 @@ impl ResolvedMpc {
         let base_stock = stocks(faults, names, owner, spec);
         let totals = totals(faults, names, owner, spec);
         let ranks = ranks(faults, names, owner, spec);
-        let terminal = resolve_prices(faults, names, &spec.terminal);
+        let terminal = resolve_prices(faults, names, spec.terminal.as_ref().unwrap_or(&IndexMap::new()));
         require_objective(faults, names, owner, place);
         Some(Self {
             controls: controls?,
@@ -270,8 +272,8 @@ fn stocks(
     owner: &str,
     spec: &MpcSpec,
 ) -> Option<Vec<PlannedStockSettings>> {
-    faults.require_distinct(spec.base_stock.iter().map(|s| &s.order), "entries of `base_stock`");
-    all(spec.base_stock.iter().map(|stock| {
+    faults.require_distinct(spec.base_stock.iter().flatten().map(|s| &s.order), "entries of `base_stock`");
+    all(spec.base_stock.iter().flatten().map(|stock| {
         let PlannedStock { order: name, position, level } = &stock.value;
         let order = names.control(faults, name, &name.span);
         if is_control(names, name) && !moves(spec, name) {
@@ -303,7 +305,7 @@ fn totals(faults: &mut Faults<'_>, names: &Names<'_>, owner: &str, spec: &MpcSpe
         if is_control(names, name) && !moves(spec, name) {
             let message = format!("{owner}: the total of `{}` is limited, but this control is not planned", name.value);
             faults.add("unknown-signal", &name.span, message, "add it to `controls`");
-        } else if is_control(names, name) && spec.base_stock.iter().any(|s| s.order.value == name.value) {
+        } else if is_control(names, name) && spec.base_stock.iter().flatten().any(|s| s.order.value == name.value) {
             let message = format!(
                 "{owner}: the total of `{}` cannot be limited, because its order-up-to level is planned",
                 name.value
@@ -316,7 +318,7 @@ fn totals(faults: &mut Faults<'_>, names: &Names<'_>, owner: &str, spec: &MpcSpe
 
 /// Resolves the ranks. Only states, outputs and derived signals with a soft limit can have a rank.
 fn ranks(faults: &mut Faults<'_>, names: &Names<'_>, owner: &str, spec: &MpcSpec) -> Option<Vec<(usize, u32)>> {
-    all(spec.ranks.iter().map(|(name, rank)| {
+    all(spec.ranks.iter().flatten().map(|(name, rank)| {
         if !(1..=LARGEST_RANK).contains(&rank.value) {
             let message = format!("{owner}: the rank of `{name}` must be 1, 2 or 3, but it is {}", rank.value);
             faults.add("out-of-range", &rank.span, message, "rank 1 has the highest priority");

@@ -110,6 +110,7 @@ pub fn quality() -> Quality {
         note: note.into(),
     };
     Quality {
+        closed: String::new(),
         completeness: 0.8,
         sources: vec![SourceFile {
             file: "log/datacenter_crac.parquet".into(),

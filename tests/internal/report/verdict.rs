@@ -3,6 +3,7 @@
 use twinopt::report::render;
 use twinopt::scenario::results::{
     ControlEffect, ControlIdentification, EndContent, IdentificationLevel, KpiKind, LimitKind, OptimismCheck, Results,
+    SkippedPeriod,
 };
 
 use super::{between, fixture, visible};
@@ -88,6 +89,55 @@ fn the_verdict_depends_on_savings_limits_and_caveats() {
         (c.support.inside, c.support.edge, c.support.outside) = (0.1, 0.1, 0.8);
     }
     assert!(headline(&far).contains("the log contains no similar operating conditions"), "{}", headline(&far));
+    // Both cases are equally far outside the logged range, so this is not the reason for the choice.
+    let text = front(&far);
+    let rejected = "Not chosen “warmer” saves 2 200 EUR a year, also outside the logged range 80 % of the time.";
+    assert!(text.contains(rejected), "{text}");
+    for c in far.scenarios.iter_mut().flat_map(|s| &mut s.cases).filter(|c| c.name == "mpc") {
+        (c.support.inside, c.support.edge, c.support.outside) = (1.0, 0.0, 0.0);
+    }
+    assert!(
+        front(&far).contains("Not chosen “warmer” is outside the logged range 80 % of the time."),
+        "{}",
+        front(&far)
+    );
+}
+
+#[test]
+fn page_one_states_what_is_not_simulated_and_that_times_are_not_dates() {
+    let mut results = fixture::datacenter();
+    let first = &mut results.scenarios[0];
+    first.hours = 120.0;
+    let gap = |from: &str, to: &str| SkippedPeriod { from: from.into(), to: to.into(), hours: 48.0 };
+    first.skipped = vec![gap("2024-07-20T00:00:00Z", "2024-07-22T00:00:00Z")];
+    results.quality.closed = "on Saturday and Sunday".into();
+    let text = front(&results);
+    let sentence = "2 days of 7 days are not simulated, because the log has no data on Saturday and Sunday; all figures, \
+                    measured and simulated, cover the other 5 days.";
+    assert!(text.contains(sentence) && text.contains("Data no data on Saturday and Sunday"), "{text}");
+
+    let mut finding = results.quality.findings[0].clone();
+    finding.class = serde_json::from_value("relative-times".into()).unwrap();
+    results.quality.findings.push(finding);
+    results.provenance.data_start = "1970-01-01T00:00:00Z".into();
+    results.provenance.as_of = "1970-06-30T00:00:00Z".into();
+    let text = front(&results);
+    assert!(text.contains("The times of the log are not dates."), "{text}");
+    assert!(text.contains("Data day 1 to day 181, 00:00 (counted from the start)"), "{text}");
+}
+
+#[test]
+fn the_report_on_a_twin_without_a_control_says_what_it_can_answer() {
+    let mut results = fixture::datacenter();
+    (results.annual, results.annual_baseline) = (Vec::new(), None);
+    for s in &mut results.scenarios {
+        s.cases.truncate(1);
+    }
+    assert!(front(&results).contains("there is nothing to compare it with"), "{}", front(&results));
+    results.scenarios.iter_mut().for_each(|s| s.cases[0].controls.clear());
+    let text = front(&results);
+    assert!(text.contains("Don’t expect advice: the twin has no control."), "{text}");
+    assert!(text.contains("how accurately the twin forecasts it") && text.contains("the role “control”"), "{text}");
 }
 
 #[test]

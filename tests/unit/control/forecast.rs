@@ -88,3 +88,24 @@ proptest! {
         }
     }
 }
+
+/// A run that leaves out rows 8 to 11 of the realised signals.
+#[test]
+fn forecasts_continue_after_a_gap() {
+    let values =
+        [&[0.0, 10.0, 20.0, 30.0, 0.0, 10.0, 20.0, 30.0][..], &[f64::NAN; 4], &[1.0, 11.0, 21.0, 31.0]].concat();
+    let across = |how| {
+        let f = forecast(values.clone(), 0, how);
+        Forecast { present: Present::AtRows(Arc::new([6, 7, 12, 13, 14, 15])), ..f }
+    };
+    let perfect = across(ForecastSpec::Perfect);
+    assert_eq!(forecast_values(&perfect, 0, 4), [30.0, 1.0, 11.0, 21.0]);
+    assert_eq!(forecast_values(&perfect, 4, 3), [31.0, 31.0, 31.0]);
+    // With a season of 4 steps, the values after the gap are forecast from the values at the same times before the gap.
+    let seasonal = across(seasonal_of(4));
+    assert_eq!(forecast_values(&seasonal, 1, 3), [0.0, 10.0, 20.0]);
+    let hours = |t: usize, n| seasonal.times(t, n).iter().map(|t| t.as_second() / 3600).collect::<Vec<_>>();
+    assert_eq!(hours(0, 4), [7, 12, 13, 14]);
+    assert_eq!(hours(3, 4), Vec::<i64>::new());
+    assert_eq!(hours(0, 7), [7, 12, 13, 14, 15, 16, 17]);
+}

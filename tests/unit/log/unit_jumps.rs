@@ -117,3 +117,34 @@ fn a_plant_that_changes_its_operating_point_keeps_its_unit() {
         assert_eq!(unit_jumps(&series(1500, f), &units("1")), []);
     }
 }
+
+/// A pump that runs at 30 kW for 10 to 40 samples at a time, and otherwise draws `idle` kW.
+fn pump(idle: f64, period: usize, i: usize) -> f64 {
+    let runs = i % period < 10 + (7 * (i / period)) % 31;
+    (if runs { 30.0 } else { idle }) * (1.0 + 0.02 * Key::new(4).normal(i as u64))
+}
+
+#[test]
+fn a_pump_with_two_operating_levels_keeps_its_unit() {
+    for idle in [0.5, 0.1, 0.03] {
+        // mostly idle, mostly running, and switched every few hours
+        for period in [60, 90, 700] {
+            for unit in ["kW", "1"] {
+                let s = series(6000, |i| pump(idle, period, i));
+                assert_eq!(unit_jumps(&s, &units(unit)), [], "{idle} kW, {period}");
+                let inverse = series(6000, |i| if pump(idle, period, i) > 5.0 { idle } else { 30.0 });
+                assert_eq!(unit_jumps(&inverse, &units(unit)), [], "inverse of {idle} kW, {period}");
+            }
+        }
+        // the pump is switched only three times, by a factor that is far from 1000
+        let rarely =
+            |i: usize| if (i / 500) % 4 == 1 { 30.0 } else { 0.5 } * (1.0 + 0.02 * Key::new(4).normal(i as u64));
+        assert_eq!(unit_jumps(&series(6000, rarely), &units("kW")), []);
+    }
+    // a lasting step with the same shape is a change of the unit
+    let mixed = |i: usize| if i >= 4000 { 1000.0 } else { 1.0 } * load(i);
+    assert_eq!(
+        unit_jumps(&series(6000, mixed), &units("1")),
+        [(SampleRange { from: 4000, to: 6000 }, "1000 times too large")]
+    );
+}

@@ -1,0 +1,32 @@
+//! Remarks for the user on what a draft assumes.
+
+use jiff::Timestamp;
+
+use super::file::Draft;
+use crate::log;
+
+impl Draft {
+    /// Adds remarks on the times of the log, which ends at `end`, and on missing controls.
+    pub(super) fn add_remarks(&mut self, end: Timestamp) {
+        let time = &self.lines.time;
+        if self.timezone.is_none() && self.without_zone {
+            self.remarks.push(format!(
+                "the times in `{time}` have no time zone and are read as UTC; if they are local times, give the time zone, \
+                 like `--timezone Europe/Berlin`"
+            ));
+        }
+        if log::is_relative(end) {
+            self.remarks.push(format!(
+                "the times in `{time}` are not dates, so they are counted from an unknown start, and weekdays and seasons \
+                 are unknown; check `time_unit` in twin.toml"
+            ));
+        }
+        if !self.has_control() {
+            self.remarks.push(
+                "no column looks like a control, so the twin can simulate and forecast the plant but not compare ways of \
+                 operating it; set `role = \"control\"` in twin.toml for each signal that staff can change"
+                    .into(),
+            );
+        }
+    }
+}
