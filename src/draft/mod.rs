@@ -121,7 +121,8 @@ impl Draft {
             None => {
                 let spec = LogSpec::wide(source.pattern.to_owned(), time.name.clone());
                 let span = log::time_span(source.folder(), &spec)?;
-                notation.time_unit(span.numbers.filter(|n| !n.given).map(|n| n.unit));
+                let unit = span.numbers.filter(|n| !n.given).map(|n| n.unit);
+                notation.time_unit(unit, log::is_relative(span.last));
                 let repeats = 1.0 - span.distinct as f64 / span.rows.max(1) as f64;
                 ((span.first, span.last), span.rows, repeats, span.sampling)
             }

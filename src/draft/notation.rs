@@ -48,10 +48,13 @@ impl Settings {
         Self { lines }
     }
 
-    /// Adds a line that specifies the unit of the numbers in the time column.
-    pub fn time_unit(&mut self, unit: Option<TimeUnit>) {
+    /// Adds a line that specifies the unit of the numbers in the time column. The numbers are relative if they are
+    /// counted from an unknown start.
+    pub fn time_unit(&mut self, unit: Option<TimeUnit>, relative: bool) {
         if let Some((name, meaning)) = unit.map(TimeUnit::names) {
-            self.lines.push(format!("time_unit = {}    # guess: {meaning}", quoted(name)));
+            let start =
+                if relative { ", but the numbers are too small for dates; write the unit that they count" } else { "" };
+            self.lines.push(format!("time_unit = {}    # guess: {meaning}{start}", quoted(name)));
         }
     }
 

@@ -126,7 +126,7 @@ fn closed(plant: &Plant, ahead: &Ahead, horizon: usize) -> Result<Option<String>
     let text = || {
         format!(
             "the plan extends to {end}, but the log never has data {}, so {closed} h of the plan are hours in which the \
-             plant does not run, and the figures include them; shorten `horizon` in `[mpc]`",
+             plant probably does not run, and the figures include them; shorten `horizon` in `[mpc]`",
             hours.text()
         )
     };

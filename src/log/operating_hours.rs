@@ -19,6 +19,9 @@ const MIN_WEEKS: usize = 4;
 /// in at least the second fraction of the weeks (not tuned).
 const CLOSED: f64 = 0.05;
 const OPEN: f64 = 0.5;
+/// Minimum number of consecutive closed hours (not tuned). A shorter pause, such as that of a nightly backup of the
+/// logger, does not show that the plant is closed.
+const MIN_CLOSED: usize = 4;
 
 /// The hours of the local week in which a log never has measured values, such as the hours of the weekend.
 #[derive(Debug, Clone)]
@@ -75,7 +78,11 @@ impl OperatingHours {
         }
         let share: Vec<f64> = counts.iter().map(|(all, measured)| *measured as f64 / (*all).max(1) as f64).collect();
         let regular = share.iter().all(|s| *s <= CLOSED || *s >= OPEN);
-        let closed: Vec<bool> = share.iter().map(|s| *s <= CLOSED).collect();
+        let free = |h: usize| share[h % HOURS] <= CLOSED;
+        // the number of free hours before or after hour `h`, at most `MIN_CLOSED`
+        let before = |h: usize| (1..=MIN_CLOSED).take_while(|k| free(h + HOURS - k)).count();
+        let after = |h: usize| (1..=MIN_CLOSED).take_while(|k| free(h + k)).count();
+        let closed: Vec<bool> = (0..HOURS).map(|h| free(h) && before(h) + 1 + after(h) >= MIN_CLOSED).collect();
         (regular && closed.contains(&true) && closed.contains(&false)).then_some(Self { zone, closed })
     }
 
@@ -193,6 +200,8 @@ mod tests {
     #[test]
     fn no_hours_are_learned_from_irregular_or_complete_logs() {
         assert!(learned(60, "UTC", |_, _| true).is_none());
+        // a backup of the logger
+        assert!(learned(60, "UTC", |_, hour| hour != 2).is_none());
         // one week in five without data, and a plant that is closed every second Saturday
         assert!(learned(60, "UTC", |day, _| day / 7 % 5 > 0).is_none());
         assert!(learned(60, "UTC", |day, _| day % 7 < 5 || day / 7 % 3 == 0).is_none());

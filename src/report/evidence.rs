@@ -53,6 +53,9 @@ pub fn evidence(results: &Results, pick: Option<&RankedCase<'_>>, clock: &Clock)
     out
 }
 
+/// A measured KPI is not comparable with a simulated one if more than this fraction of its values is missing (not tuned).
+const MANY_MISSING: f64 = 0.005;
+
 /// The largest fraction of time that any input spends outside its logged range.
 fn outside(case: &CaseResult) -> f64 {
     case.inputs.iter().map(|i| i.outside).fold(0.0, f64::max)
@@ -69,8 +72,12 @@ fn measured(results: &Results, pick: &RankedCase<'_>) -> Option<String> {
     let value = number::plain(factor * measured.value, PROSE).text;
     let simulated = number::estimate(&kpi.value.in_unit(factor), PROSE).value.text;
     let changed = if run.scenario.changes.is_empty() { "" } else { " with its changes" };
+    let missing = match measured.missing > MANY_MISSING {
+        true => format!(" without the {} of values that are missing", number::percent_text(measured.missing)),
+        false => String::new(),
+    };
     Some(format!(
-        "{} {} (“{}”); baseline{changed}: {simulated}",
+        "{} {}{missing} (“{}”); baseline{changed}: {simulated}",
         tag(&kpi.name, 40),
         number::with_unit(&value, &unit),
         short(&readable(&run.scenario.name), 30)

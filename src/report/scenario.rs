@@ -8,9 +8,10 @@ use crate::scenario::results::{
 use super::clock::Clock;
 use super::colours::Colours;
 use super::number::{self, PROSE, Quantity, allowed_range, with_unit};
+use super::skipped::skipped;
 use super::stores::end_contents;
 use super::table::{Column, Table, cost_row, kpi_rows, objective_row};
-use super::text::{Markup, list, marked, readable, short, tag};
+use super::text::{Markup, capitalised, list, marked, readable, short, tag};
 use super::trends::{ChartFigure, charts};
 use super::{runs, saving};
 
@@ -26,6 +27,8 @@ pub struct Section {
     pub question: String,
     pub facts: Vec<String>,
     pub changes: Vec<Markup>,
+    /// A sentence about the parts that are not simulated; empty if there are none.
+    pub skipped: String,
     /// Exit code and error message if the scenario did not run.
     pub failure: Option<(u8, String)>,
     pub kpis: Table,
@@ -137,6 +140,7 @@ fn section(
         name: readable(&s.name),
         question: s.question.replace("degC", "°C"),
         facts: facts(s, clock),
+        skipped: skipped(&results.quality, s).map_or_else(String::new, |text| format!("{}.", capitalised(&text))),
         changes: s.changes.iter().map(|c| marked(&change(c))).collect(),
         failure,
         kpis: kpis(results, s, cases, currency, colours),

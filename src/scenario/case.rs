@@ -86,7 +86,6 @@ pub fn run_scenario(
         }
     }
     let cases: Vec<Case> = runs.into_par_iter().map(|run| Case::evaluate(&closed_loop, run)).collect();
-    let skipped = conditions.gaps.as_ref().map_or_else(Vec::new, |gaps| gaps.periods(past));
     let result = ScenarioResult {
         name: scenario.stem().to_owned(),
         file: scenario.stem().to_owned() + ".toml",
@@ -99,7 +98,6 @@ pub fn run_scenario(
         inputs: String::new(),
         changes: [
             describe::changes(plant, s),
-            describe::skipped(&skipped, &plant.quality.closed),
             describe::held(plant, &cases[0].run.simulated.held),
             describe::carried(plant, &cases[0].run.simulated.carried),
         ]
@@ -107,7 +105,7 @@ pub fn run_scenario(
         noise: noise.source,
         noise_note: noise.note,
         baseline_caveat: noise.caveat.or_else(|| imitation::caveat(controllers[0].settings)),
-        skipped,
+        skipped: conditions.gaps.as_ref().map_or_else(Vec::new, |gaps| gaps.periods(past)),
         measured,
         exit_code: 0,
         error: None,

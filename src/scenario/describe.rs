@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::effect::change_unit;
 use super::imitation;
 use super::plant::{Compiled, Plant};
-use super::results::SkippedPeriod;
 use crate::config::{Change, ControllerSpec, PlannerSpec, ScenarioSpec, TimeSpan};
 use crate::control::mpc::{ResolvedMpc, select_planner};
 use crate::control::{ControllerSettings, Forecast, GateUse, ImitationUse};
@@ -136,15 +135,6 @@ pub fn gate(used: GateUse) -> Option<String> {
             percent(used.replaced)
         )
     })
-}
-
-/// A clause about the periods that are not simulated, or nothing if there are none. `closed` describes the hours in which the
-/// plant never runs.
-pub fn skipped(periods: &[SkippedPeriod], closed: &str) -> Vec<String> {
-    let hours: f64 = periods.iter().map(|p| p.hours).sum();
-    let when = if closed.is_empty() { String::new() } else { format!(" (never {closed})") };
-    let text = || format!("the log has no data{when} for {hours:.1} h of the period, which are not simulated");
-    (hours > 0.0).then(text).into_iter().collect()
 }
 
 /// One clause for each signal with missing values during the run. `steps` contains the number of missing steps per

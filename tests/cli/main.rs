@@ -20,6 +20,7 @@ mod plans;
 mod room;
 mod run;
 mod storage;
+mod times;
 mod totals;
 mod verification;
 mod verify;

@@ -99,7 +99,12 @@ fn resume_repeats_only_outdated_scenarios() {
     assert_eq!(times(), before, "no scenario is outdated, so no scenario is recomputed");
     assert_eq!(room.outputs(), first);
 
+    let planned = |args: &[&str]| room.run(&[&["run", "scenarios/room", "--dry-run"], args].concat()).expect(0).stdout;
+    assert_eq!(planned(&[]).trim(), "room: cold, planned, winter");
+    assert_eq!(planned(&["--resume"]).trim(), "room: nothing\nroom: already finished: cold, planned, winter");
     room.edit("scenarios/room/cold.toml", "-5.0", "-6.0");
+    assert_eq!(planned(&["--resume"]).trim(), "room: cold\nroom: already finished: planned, winter");
+    assert_eq!(times(), before, "a dry run changes nothing");
     room.run(&["run", "scenarios/room", "--resume", "--quiet"]).expect(0);
     let after = times();
     assert_eq!([after[0] > before[0], after[1] > before[1], after[2] > before[2]], [true, false, false]);

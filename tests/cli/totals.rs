@@ -71,6 +71,26 @@ fn totals_per_day_remember_what_was_done_since_midnight() {
     assert!((0..START).all(|k| price(k) > 0.0));
 }
 
+/// A scenario can remove the settings that it would otherwise take from `[mpc]`, and `check` compares an inherited horizon
+/// with the length of the scenario.
+#[test]
+fn a_scenario_can_remove_settings_of_the_twin() {
+    let room = pump(
+        "terminal = { cost = -2.0 }",
+        "[case.same]\ncontroller.mpc = {}\n[case.without]\ncontroller.mpc = { terminal = {}, base_stock = [], ranks = {} }\n",
+    );
+    room.run(&["check"]).expect(0);
+    run(&room);
+    // with the additional price, plans earn money while the pump runs; without it, they save money while it is off
+    assert!(days(&room, "same").iter().all(|day| day.len() == 24), "{:?}", days(&room, "same"));
+    assert!(days(&room, "without").iter().all(Vec::is_empty), "{:?}", days(&room, "without"));
+    room.edit("data/room/twin.toml", "tune = false", "tune = false\nhorizon = \"20d\"");
+    let found = room.run(&["check"]).expect(78);
+    let found =
+        found.says(&["too-long", "case `same`: the horizon 20d, which is that of `[mpc]` in the twin, is longer"]);
+    assert!(found.stderr.contains("scenarios/room/"), "{}", found.stderr);
+}
+
 /// No plan can satisfy both limits. The report names the limit that is violated and does not recommend the case.
 #[test]
 fn contradictory_totals_are_reported() {

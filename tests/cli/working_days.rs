@@ -67,7 +67,7 @@ fn weekends_without_rows_are_not_simulated() {
         "{first}"
     );
     room.run(&["check"]).expect(0).says(&[
-        "96h of the 335h",
+        "4d of the 335h",
         "never has data on Saturday and Sunday",
         "`length = \"119h\"`",
     ]);
