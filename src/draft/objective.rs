@@ -190,7 +190,7 @@ mod tests {
         let sp = guess("sp_zone_temp", Role::Setpoint, "degC", None);
         let error = ("{ mean = \"abs(zone_temp - sp_zone_temp)\" }".into(), Some(1.0));
         assert_eq!(definition(&[temp.clone(), sp]), error);
-        assert_eq!(definition(&[temp.clone()]), ("{ mean = \"zone_temp\" }".into(), None));
+        assert_eq!(definition(std::slice::from_ref(&temp)), ("{ mean = \"zone_temp\" }".into(), None));
         let wind = Guess { by_default: true, ..guess("wnd", Role::State, "1", None) };
         let carbon = guess("carbon", Role::State, "g/kWh", None);
         assert_eq!(definition(&[wind.clone(), carbon]), ("{ mean = \"carbon\" }".into(), Some(1.0)));
