@@ -319,7 +319,8 @@ pub fn same_name<'a>(
     Some(Fault::new("duplicate-name", &file.path, &file.text, None, message, help))
 }
 
-/// Checks that, for each twin, the `days_per_year` of all scenarios in a folder add up to a year. `operating_days`
+/// Checks that, for each twin, the `days_per_year` of all scenarios in a folder add up to at most a year. Scenarios
+/// that represent fewer days describe a season. `operating_days`
 /// returns the number of days per year on which the plant of a scenario runs, if this number is known.
 pub fn folder(
     files: &[&Loaded<ScenarioSpec>],
@@ -336,16 +337,16 @@ pub fn folder(
         let Some(last) = weighted.last() else { continue };
         let sum: f64 = weighted.iter().filter_map(|f| f.value.days_per_year.as_ref()).map(|d| d.value).sum();
         let year = operating_days(last).unwrap_or(365.0);
-        // holidays, and days with only a part of the shifts, may be left out
-        let is_year =
-            (364.5..=366.5).contains(&sum) && year == 365.0 || year < 365.0 && (0.9 * year..=year + 1.5).contains(&sum);
-        if group.iter().any(|f| f.damage.any) || is_year {
+        if group.iter().any(|f| f.damage.any) || sum <= year + 1.5 {
             continue;
         }
         let mut faults = Faults::new(last);
         let stems: Vec<&str> = weighted.iter().filter_map(|f| f.path.file_stem()?.to_str()).collect();
-        let message =
-            format!("the scenarios in this folder represent {} days per year, not {}", short(sum), short(year));
+        let message = format!(
+            "the scenarios in this folder represent {} days per year, but a year has {}",
+            short(sum),
+            short(year)
+        );
         let hours = if year < 365.0 { ", the operating hours of the log in days of 24 h" } else { "" };
         let help =
             format!("change `days_per_year` of {} so that the values add up to {}{hours}", listed(&stems), short(year));

@@ -13,7 +13,7 @@ use self::advice::Advice;
 use self::ahead::Ahead;
 use self::change::{KpiChange, changes, most_important, objectives};
 use self::follow::Follow;
-use self::leave::{contradicted_effect, objective_change, reason_to_leave};
+use self::leave::{contradicted_effect, more_violations, objective_change, reason_to_leave, unidentified_move};
 use self::newest::warnings;
 use self::reason::{ControlAdvice, Later, Move, ramp_end};
 use self::undo::undo;
@@ -73,8 +73,10 @@ pub fn advise(
     let within_log = settings.within_log();
     let moved = signals.iter().zip(moves.into_iter().zip(requested));
     let change = objective_change(compiled, &ahead, &planned, kept);
-    let contradicted = contradicted_effect(plant, compiled, &signals, &planned, kept);
-    let leave = reason_to_leave(&settings, &plant.schema.signals, &change, &planned, kept, &now, contradicted);
+    let objection = contradicted_effect(plant, compiled, &signals, &planned, kept)
+        .or_else(|| unidentified_move(plant, &signals, &planned, kept))
+        .or_else(|| more_violations(&plant.schema.signals, &planned, kept));
+    let leave = reason_to_leave(&settings, &plant.schema.signals, &change, &planned, kept, &now, objection);
     let controls = moved.zip(now.into_iter().zip(alone)).map(|((&c, (value, requested)), (now, alone))| {
         let path: Vec<f64> = (0..planned.trajectory.steps).map(|t| planned.trajectory.at(c, t)[0]).collect();
         let later = ramp_end(now, &path).map(|(step, value)| Later { value, at: ahead.time(step).to_string() });

@@ -4,6 +4,7 @@ use crate::scenario::results::{
     AnnualResult, ControlEffect, ControlIdentification, Difference, Economics, LimitUse, OptimismCheck, SupportShare,
 };
 
+use super::measured::BaselineExcess;
 use super::runs::CaseRun;
 use super::saving::Saving;
 use super::text::tag;
@@ -75,6 +76,8 @@ pub struct RankedCase<'a> {
     pub missed_total: Option<&'a str>,
     /// Effects of moved controls on the cost that the log contradicts and for which savings are not corrected.
     pub contradicted: Vec<&'a ControlEffect>,
+    /// The part of the saving that is due to a baseline that is worse than the measured operation.
+    pub baseline_excess: Option<BaselineExcess>,
     /// Reasons for caution.
     pub caveats: Vec<String>,
     pub answer: Answer,

@@ -7,12 +7,16 @@ use crate::scenario::results::{
 use super::cases::RankedCase;
 use super::number;
 use super::runs::{CaseRun, completed, failed};
+use super::saving::{self, Saving, Words};
 use super::text::{readable, short, tag};
 
 /// A case gets a caveat if the low end of the 90 % interval of its saving is below this fraction of the saving. If
 /// the true saving is zero and the error is normally distributed, the probability that a case is recommended without a
 /// caveat is about 2 % (1 − Φ(1.645 / 0.8)).
 const LOW_END: f64 = 0.2;
+/// A case gets a caveat if more than this fraction of its saving is due to a baseline that costs more than the measured
+/// operation did (not tuned).
+const BASELINE_EXCESS: f64 = 0.3;
 /// A case that spends more than this fraction of the time outside the logged range gets a caveat (not tuned).
 pub const OUTSIDE_TRY: f64 = 0.05;
 /// A case that spends more than this fraction of the time outside the logged range is excluded (not tuned).
@@ -47,6 +51,13 @@ pub fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
     if let Some((run, caveat)) = runs.iter().find_map(|r| Some((r, r.scenario.baseline_caveat.as_ref()?))) {
         out.push(format!("in “{}”, {}", short(&readable(&run.scenario.name), 30), short(caveat, 160)));
     }
+    if let Some(excess) = pick.baseline_excess.filter(|e| e.share > BASELINE_EXCESS) {
+        out.push(format!(
+            "{} of the saving is due to a baseline that costs more than the measured operation did",
+            number::percent_text(excess.share.min(1.0))
+        ));
+    }
+    out.extend(season(results, pick));
     let saved = &pick.saving.value;
     if saved.mean <= 0.0 {
         out.push("it costs money and improves only what the objective penalises".into());
@@ -106,6 +117,18 @@ pub fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
         out.push("the log is incomplete".into());
     }
     out
+}
+
+/// The scenario in which the case costs measurably more than the baseline, if the scenarios represent parts of a year.
+fn season(results: &Results, pick: &RankedCase<'_>) -> Option<String> {
+    let loss = |run: &CaseRun<'_>| {
+        let saved = saving::of_case(results, run.case)?;
+        (saved.measurable && saved.mean < 0.0).then_some(saved)
+    };
+    let (run, saved) = pick.runs.iter().find_map(|run| Some((run, loss(run)?)))?;
+    let (name, words) = (short(&readable(&run.scenario.name), 30), Words::new(results));
+    let lost = Saving { value: saved, unit: saving::unit(results), per: String::new() };
+    Some(format!("in “{name}” it {}, so do not run it then", words.amount(&lost, "").trim_end()))
 }
 
 /// Hold-out scores of the chosen model, one per signal, at the longest scored horizon that does not exceed the control

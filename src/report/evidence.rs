@@ -43,7 +43,7 @@ pub fn evidence(results: &Results, pick: Option<&RankedCase<'_>>, clock: &Clock)
     let m = &results.model;
     if !m.model.is_empty() {
         let model = short(&m.model, 30);
-        let trained = format!("{model}, trained on data until {}", clock.date(&m.trained_until));
+        let trained = format!("{model}, trained until {}", clock.date(&m.trained_until));
         out.push(("Model", if runs::has_only_equations(results) { model } else { trained }));
     }
     out.push(("Data", data(results)));

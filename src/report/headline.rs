@@ -8,6 +8,7 @@ use super::caveats::OUTSIDE_DONT;
 use super::display::Display;
 use super::experience::beyond;
 use super::losing;
+use super::measured::BaselineExcess;
 use super::number::{self, Interval, PROSE, with_unit};
 use super::runs::{completed, failed};
 use super::saving::Words;
@@ -98,6 +99,12 @@ pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (
         Answer::Dont if !pick.is_better() => {
             because.push(format!("The best case, “{case}”, {gain}. This difference may be due to chance."));
             "Don’t change anything: no case makes a measurable difference.".into()
+        }
+        Answer::Dont if pick.baseline_excess.is_some_and(BaselineExcess::exceeds_saving) => {
+            because.push(format!(
+                "Compared with the baseline, it {gain}. But in the same period, the measured operation cost less than both."
+            ));
+            format!("Don’t run “{case}”: the measured operation was better.")
         }
         Answer::Dont if !pick.violated.is_empty() => {
             let signals = pick.violated_signals();

@@ -22,6 +22,7 @@ mod front;
 mod headline;
 mod identification;
 mod losing;
+mod measured;
 mod model;
 mod night;
 mod number;

@@ -59,8 +59,9 @@ fn row(used: &ControlUse, run: &CaseRun<'_>) -> SetPoint {
     let before = run.baseline.controls.iter().find(|b| b.signal == used.signal);
     let change = match (before.map(|b| &b.setting), &used.setting) {
         (Some(Setting::Held { value: now }), Setting::Held { value }) if now != value => {
-            let digits = number::aligned_within(&[*now, *value], PROSE, span(used));
-            format!(" ({})", number::rounded_like(value - now, &digits[0]).with_sign().text)
+            // The two values are shown exactly, so the change is exact too, except for rounding errors.
+            let change = ((value - now) * 1e9).round() / 1e9;
+            format!(" ({})", number::exact(change).with_sign().text)
         }
         _ => String::new(),
     };

@@ -1,17 +1,20 @@
 //! Stop conditions, which tell staff when to return to the present operation. Each states a tag, a value and a
 //! duration.
 
-use crate::scenario::results::{InputRange, LimitUse, Results, StopRule};
+use crate::scenario::results::{InputRange, LimitUse, Results, StopRule, Trend};
 use crate::schema::Role;
 
 use super::cases::RankedCase;
 use super::duration::hours_text;
 use super::number::{self, PROSE, with_unit};
+use super::runs::CaseRun;
 use super::saving::{self, Words};
 use super::text::{readable, short, tag};
 
 /// Maximum number of rules for limits.
 const MAX_LIMITS: usize = 2;
+/// Maximum number of disturbances whose means describe the conditions of a scenario.
+const MAX_CONDITIONS: usize = 1;
 
 /// The stop conditions as one clause, such as “`inlet` exceeds 27 °C for 30 min, or …”. None of the conditions is true
 /// in the simulated scenarios.
@@ -54,8 +57,13 @@ fn limits(pick: &RankedCase<'_>) -> Vec<String> {
             None => number::exact(rule.value),
             Some(_) => number::plain(rule.value, PROSE),
         };
-        let value = with_unit(&value.text, &number::unit(&limit.unit));
-        let ends = format!("{value} for {}", hours_text(rule.hours));
+        let unit = number::unit(&limit.unit);
+        let value = with_unit(&value.text, &unit);
+        let bound = if rule.above { limit.high } else { limit.low };
+        let beyond = bound.filter(|_| rule.reached.is_some()).map_or_else(String::new, |bound| {
+            format!(" (beyond its limit of {})", with_unit(&number::exact(bound).text, &unit))
+        });
+        let ends = format!("{value}{beyond} for {}", hours_text(rule.hours));
         let same = last.replace((&limit.signal, rule.above)) == Some((&limit.signal, rule.above));
         match out.last_mut().filter(|_| same) {
             // Two limits on the same end of a signal form one condition.
@@ -84,34 +92,58 @@ fn cost(results: &Results, pick: &RankedCase<'_>, words: Words) -> Option<String
     };
     let (what, verb) = if income { ("the income".to_owned(), "falls below") } else { (what, "exceeds") };
     Some(format!(
-        "{what} {verb} the present {} in {} like “{}”",
+        "{what} {verb} {} in {} like “{}”{}",
         with_unit(&text, &saving::unit(results)),
         hours_text(run.scenario.hours),
-        short(&readable(&run.scenario.name), 30)
+        short(&readable(&run.scenario.name), 30),
+        mean_conditions(run)
     ))
 }
 
-/// The disturbance that comes closest to the end of the logged range, with a value beyond both the log and the
-/// scenarios. Disturbances that have reached their physical maximum, such as a humidity of 100 %, are left out.
+/// ` (`outdoor` 3.2 °C)`: the mean of the first disturbance over a scenario.
+fn mean_conditions(run: &CaseRun<'_>) -> String {
+    let disturbances = run.case.trends.iter().filter(|t| t.role == Role::Disturbance);
+    let mean = |t: &Trend| {
+        let values = || t.p50.iter().filter(|v| v.is_finite());
+        let mean = values().sum::<f64>() / values().count() as f64;
+        let constant = values().all(|v| *v == mean);
+        (mean.is_finite() && !constant).then(|| {
+            format!("{} {}", tag(&t.signal, 40), with_unit(&number::plain(mean, PROSE).text, &number::unit(&t.unit)))
+        })
+    };
+    let means: Vec<String> = disturbances.filter_map(mean).take(MAX_CONDITIONS).collect();
+    if means.is_empty() { String::new() } else { format!(" ({})", means.join(", ")) }
+}
+
+/// The disturbance that comes closest to an end of the logged range, with a value beyond both the log and the
+/// scenarios. Ends that are a physical limit, such as a humidity of 100 % or a flow of 0, are left out.
 fn conditions(pick: &RankedCase<'_>) -> Option<String> {
     let inputs = || pick.runs.iter().flat_map(|r| &r.case.inputs).filter(|i| i.role == Role::Disturbance);
-    let position = |i: &InputRange| (i.run[1] - i.logged[0]) / (i.logged[1] - i.logged[0]);
+    // How close a run comes to the upper and to the lower end of the logged range; 1 is the end itself.
+    let position = |(i, above): &(&InputRange, bool)| {
+        let distance = if *above { i.run[1] - i.logged[0] } else { i.logged[1] - i.run[0] };
+        distance / (i.logged[1] - i.logged[0])
+    };
     let highest = |i: &InputRange| i.run[1].max(i.logged[1]);
-    let is_full = |i: &InputRange| match i.unit.as_str() {
+    let is_physical = |i: &InputRange, above: bool| match i.unit.as_str() {
+        _ if !above => i.run[0].min(i.logged[0]) == 0.0,
         "%" => highest(i) >= 99.0,
         "" | "1" => i.logged[0] >= 0.0 && (0.99..=1.0).contains(&highest(i)),
         _ => false,
     };
-    let wide = inputs().filter(|i| i.logged[1] > i.logged[0] && !is_full(i));
-    let top = wide.max_by(|a, b| position(a).total_cmp(&position(b)))?;
-    let all = inputs().filter(|i| i.signal == top.signal).map(|i| i.run[1]);
-    let value = all.fold(top.logged[1], f64::max);
-    // The threshold is rounded up, so that the scenario itself does not meet the stop condition.
+    let ends = inputs().filter(|i| i.logged[1] > i.logged[0]).flat_map(|i| [(i, false), (i, true)]);
+    let ends = ends.filter(|(i, above)| !is_physical(i, *above));
+    let (top, above) = ends.max_by(|a, b| position(a).total_cmp(&position(b)))?;
+    let end = usize::from(above);
+    let all = inputs().filter(|i| i.signal == top.signal).map(|i| i.run[end]);
+    let value = all.fold(top.logged[end], if above { f64::max } else { f64::min });
+    // The threshold is rounded away from the scenario, so that the scenario itself does not meet the stop condition.
     let place = 10f64.powi(value.abs().max(1e-12).log10().floor() as i32 - 2);
-    let value = (value / place - 1e-6).ceil() * place;
+    let value = if above { (value / place - 1e-6).ceil() * place } else { (value / place + 1e-6).floor() * place };
     Some(format!(
-        "{} exceeds {}",
+        "{} {} {}",
         tag(&top.signal, 40),
+        if above { "exceeds" } else { "falls below" },
         with_unit(&number::plain(value, PROSE).text, &number::unit(&top.unit))
     ))
 }

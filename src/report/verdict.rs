@@ -4,7 +4,8 @@
 //! - A case other than the baseline is a candidate if it is within the logged range for at least half of the time, if
 //!   its gain covers its cost, and if it violates no limit more often than the baseline. Additional violations of a
 //!   soft limit in one scenario are tolerated if they last less than 1 % of the time and do not increase the total over
-//!   all scenarios. A case that violates a limit on the total of a control is not a candidate. The candidate with the largest decrease in the objective is chosen.
+//!   all scenarios. A case that violates a limit on the total of a control, or that costs more than the measured
+//!   operation did in the same conditions, is not a candidate. The candidate with the largest decrease in the objective is chosen.
 //! - The answer is **don't** if there is no candidate, or if neither the saving nor the decrease in the objective is
 //!   measurable.
 //! - A twin without learned parts has only one simulated future. A decrease in the objective then counts as measurable,
@@ -23,6 +24,7 @@ use crate::scenario::results::{
 
 use super::cases::{Answer, RankedCase};
 use super::caveats::{OUTSIDE_DONT, caveats, contradicted, unidentified};
+use super::measured::BaselineExcess;
 use super::number;
 use super::runs::{CaseRun, completed, has_only_equations};
 use super::saving::{self, Saving};
@@ -109,13 +111,17 @@ fn assess<'a>(results: &'a Results, name: &'a str) -> Option<RankedCase<'a>> {
         is_exact: has_only_equations(results) && runs.iter().all(|r| r.case.kpis.iter().all(|k| k.samples.len() == 1)),
         unseen_effect: runs.iter().find_map(|r| r.case.unseen_effect.as_deref()),
         missed_total: runs.iter().find_map(missed_total),
+        baseline_excess: BaselineExcess::of(results, &runs),
         caveats: Vec::new(),
         answer: Answer::Dont,
         runs,
     };
     pick.caveats = caveats(results, &pick);
-    let bad =
-        !pick.violated.is_empty() || pick.missed_total.is_some() || support.outside > OUTSIDE_DONT || !pick.is_better();
+    let bad = !pick.violated.is_empty()
+        || pick.missed_total.is_some()
+        || support.outside > OUTSIDE_DONT
+        || pick.baseline_excess.is_some_and(BaselineExcess::exceeds_saving)
+        || !pick.is_better();
     pick.answer = match (bad || pick.loses_money(), pick.caveats.is_empty()) {
         _ if !pick.unidentified.is_empty() || !pick.contradicted.is_empty() || pick.unseen_effect.is_some() => {
             Answer::Unknown

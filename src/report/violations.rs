@@ -10,8 +10,9 @@ const SLACK_SHARE: f64 = 0.001;
 /// In a single scenario, a case may violate a soft limit for up to this additional fraction of the time, if it does not
 /// violate the limit more often over all scenarios together (not tuned).
 const SLACK_SOFT: f64 = 0.01;
-/// An increase in the duration of violations by up to this factor is ignored (not tuned).
-const SLACK_FACTOR: f64 = 1.1;
+/// An increase in the duration of violations by up to this fraction is ignored, but at most [`SLACK_SOFT`] of the time
+/// (not tuned).
+const SLACK_FACTOR: f64 = 0.1;
 /// An increase in the probability of a violation is ignored if it corresponds to at most this number of particles (not
 /// tuned).
 const SLACK_PARTICLES: f64 = 1.5;
@@ -27,12 +28,17 @@ pub fn violated_more(run: CaseRun<'_>) -> Vec<(CaseRun<'_>, &LimitUse)> {
     for used in &run.case.limits {
         let base = counterpart(used, run.baseline);
         let (share, chance) = base.map_or((0.0, 0.0), |b| (b.share_beyond, b.chance));
-        let longer = used.share_beyond > (share + SLACK_SHARE).max(SLACK_FACTOR * share);
+        let longer = used.share_beyond > share + slack(share);
         if longer || (used.chance > chance + slack_chance && used.share_beyond > share) {
             out.push((run, used));
         }
     }
     out
+}
+
+/// The additional fraction of the time that is ignored if the baseline violates the limit for `share` of the time.
+fn slack(share: f64) -> f64 {
+    (SLACK_FACTOR * share).clamp(SLACK_SHARE, SLACK_SOFT)
 }
 
 /// Whether additional violations of a limit in one scenario exclude the case.
@@ -47,5 +53,5 @@ pub fn excludes(run: CaseRun<'_>, used: &LimitUse, runs: &[CaseRun<'_>]) -> bool
         runs.iter().map(|r| weight(r) * share(r.baseline)).sum::<f64>(),
         runs.iter().map(|r| weight(r) * share(r.case)).sum(),
     ];
-    used.share_beyond > share(run.baseline) + SLACK_SOFT || then > (now + SLACK_SHARE).max(SLACK_FACTOR * now)
+    used.share_beyond > share(run.baseline) + SLACK_SOFT || then > now + slack(now)
 }

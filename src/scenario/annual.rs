@@ -2,7 +2,7 @@
 
 use super::plant::{Compiled, Plant};
 use super::results::{AnnualBaseline, AnnualResult, CaseResult, KpiResult, ScenarioResult};
-use super::{case, summary};
+use super::{cash, summary};
 use crate::config::{BASELINE, Loaded, ScenarioSpec};
 use crate::control::OptimismCheck;
 use crate::rng::Key;
@@ -44,7 +44,7 @@ pub fn annual(
     };
     let baseline = year(&cases(BASELINE)?);
     let members = plant.twin.members();
-    let definition = case::cash(plant, compiled);
+    let definition = cash::cash(plant, compiled);
     let cash = |values: &[Vec<f64>]| definition.as_ref().map(|cash| cash.value(values));
     let (objective_before, cash_before) = (objective.value_of(kpis, &baseline), cash(&baseline));
     let rows = |values: &[Vec<f64>], baseline: Option<&[Vec<f64>]>| -> Vec<KpiResult> {

@@ -11,15 +11,15 @@ use super::delay::Sight;
 use super::noise::ScenarioNoise;
 use super::plant::{Compiled, Plant};
 use super::progress::{Progress, Steps, Work};
-use super::results::{CaseResult, CashDefinition, NoiseSource, ScenarioResult};
-use super::{conditions, describe, effect, experience, imitation, measured, setting, summary};
+use super::results::{CaseResult, NoiseSource, ScenarioResult};
+use super::{cash, conditions, describe, effect, experience, imitation, measured, setting, summary};
 use crate::config::{BASELINE, ControllerSpec, Loaded, ScenarioSpec};
 use crate::control::{Clock, ControllerSettings, OptimismCheck};
 use crate::error::{Error, Result};
 use crate::rng::Key;
 use crate::trajectory::Trajectory;
 use crate::twin::Dynamics;
-use crate::value::{Cash, Difference, Estimate, Figures, figures};
+use crate::value::{Difference, Estimate, Figures, figures};
 
 /// The trajectories of a scenario, one for each case.
 pub type Trajectories = Vec<(String, Trajectory)>;
@@ -37,7 +37,7 @@ pub fn run_scenario(
     let mut compiled = Compiled::new(&plant.spec, &plant.schema, &s.parameter)?;
     let conditions = conditions::realise(plant, &mut compiled, scenario, plant.steps(s.length.value))?;
     let Conditions { past, steps, .. } = conditions;
-    let measured = measured::measure(plant, &conditions.logged, past);
+    let measured = measured::measure(plant, &conditions.logged, past, describe::changes(plant, s).is_empty());
     let mut settings = ControllerSettings::from_scenario(scenario, &plant.names().with(&s.parameter))?;
     settings.iter_mut().try_for_each(|settings| imitation::learn(plant, settings))?;
     let zone = Some(plant.spec.value.zone()?).filter(|_| !plant.quality.has_relative_times());
@@ -143,19 +143,6 @@ fn baseline_first<'a>(
     Ok(controllers)
 }
 
-/// The cost that the twin defines, compiled with the parameters of a scenario.
-pub fn cash(plant: &Plant, compiled: &Compiled) -> Option<Cash> {
-    let economics = plant.spec.value.economics.as_ref().map(|e| &e.value);
-    Cash::new(&compiled.kpis, &compiled.objective, economics)
-}
-
-/// The definition of the cost for the results.
-pub fn cash_definition(plant: &Plant) -> Option<CashDefinition> {
-    let cash = cash(plant, &plant.compiled)?;
-    let kpis = cash.kpis().map(|k| plant.compiled.kpis[k].name.clone()).collect();
-    Some(CashDefinition { kpis, unit: cash.unit })
-}
-
 /// A finished run of a case, with its KPIs.
 struct Case {
     run: ClosedLoopRun,
@@ -172,7 +159,7 @@ struct Case {
 impl Case {
     fn evaluate(closed_loop: &ClosedLoop, run: ClosedLoopRun) -> Self {
         let compiled = closed_loop.compiled;
-        let cash = cash(closed_loop.plant, compiled);
+        let cash = cash::cash(closed_loop.plant, compiled);
         let trajectory = &run.simulated.trajectory;
         let (joined, period) = with_history(&compiled.kpis, trajectory, closed_loop.realised, closed_loop.past);
         let kpis = figures(&compiled.kpis, &joined, std::slice::from_ref(&period));

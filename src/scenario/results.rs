@@ -116,6 +116,10 @@ pub struct Measured {
     pub kpis: Vec<MeasuredKpi>,
     /// Limits on signals that were logged.
     pub limits: Vec<LimitUse>,
+    /// The cost, or the objective if the results define no cost. `None` if the scenario changes the logged conditions,
+    /// or if more than 5 % of the values of one of the KPIs are missing from the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<f64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

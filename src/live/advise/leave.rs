@@ -3,10 +3,15 @@
 use super::change::objectives;
 use super::{Ahead, Compiled, Plant};
 use crate::control::mpc::ResolvedMpc;
+use crate::learn::IdentificationLevel;
+use crate::scenario::results::ControlIdentification;
 use crate::schema::{Bounds, Role, Signal};
 use crate::simulate::Simulated;
 use crate::twin::Dynamics;
 use crate::value::Difference;
+
+/// Additional fraction of the simulated steps beyond a soft limit that is tolerated, as in the report (not tuned).
+const SLACK_SOFT: f64 = 0.01;
 
 /// Returns the objective of the plan minus that of the simulation `kept`, in which the controls are unchanged.
 pub fn objective_change(compiled: &Compiled, ahead: &Ahead, planned: &Simulated, kept: &Simulated) -> Difference {
@@ -45,7 +50,52 @@ pub fn contradicted_effect(
     })
 }
 
-/// Returns the reason to leave the controls as they are. The reason is `contradicted`, if given, or else that the
+/// Returns a reason to leave the controls as they are if the log does not identify the effect of a control that the plan
+/// moves further than the control moved independently in the log.
+pub fn unidentified_move(plant: &Plant, controls: &[usize], planned: &Simulated, kept: &Simulated) -> Option<String> {
+    let not_identified = |i: &&ControlIdentification| i.level == IdentificationLevel::NotIdentified;
+    let further = |i: &&ControlIdentification| {
+        let found = controls.iter().find(|&&c| plant.schema.signals[c].name == i.control);
+        found.is_some_and(|&c| {
+            let columns = planned.trajectory.columns[c].iter().zip(&kept.trajectory.columns[c]);
+            let squares: f64 = columns.clone().map(|(a, b)| (a - b) * (a - b)).sum();
+            (squares / columns.len().max(1) as f64).sqrt() > i.own_movement
+        })
+    };
+    let found = plant.card.identification.iter().filter(not_identified).find(further)?;
+    Some(format!("{}; test this control on the plant first", found.reason()))
+}
+
+/// Returns a reason to leave the controls as they are if the plan violates a limit more often than unchanged controls.
+pub fn more_violations(signals: &[Signal], planned: &Simulated, kept: &Simulated) -> Option<String> {
+    let limited = signals.iter().enumerate().filter(|(_, s)| is_limited(s));
+    for (index, signal) in limited {
+        for (range, slack) in [(signal.hard, 0.0), (signal.soft, SLACK_SOFT)] {
+            let share = |run: &Simulated| {
+                let values = &run.trajectory.columns[index];
+                values.iter().filter(|v| range.excess(**v) > 0.0).count() as f64 / values.len().max(1) as f64
+            };
+            let (then, now) = (share(planned), share(kept));
+            if then > now + slack {
+                return Some(format!(
+                    "with the plan, {} violates its limit in {:.1} % of the simulated steps, and in {:.1} % with unchanged \
+                     controls",
+                    signal.name,
+                    100.0 * then,
+                    100.0 * now
+                ));
+            }
+        }
+    }
+    None
+}
+
+/// Whether the limits of the signal are limits on the condition of the plant, and not on its inputs.
+fn is_limited(signal: &Signal) -> bool {
+    matches!(signal.role, Role::State | Role::Output | Role::Derived)
+}
+
+/// Returns the reason to leave the controls as they are. The reason is `objection`, if given, or else that the
 /// saving is smaller than its uncertainty. `now` contains the current values of the planned controls. A plan is
 /// followed in any case if it reduces violations of hard or ranked limits, or if a control is outside its hard limits.
 pub fn reason_to_leave(
@@ -55,15 +105,14 @@ pub fn reason_to_leave(
     planned: &Simulated,
     kept: &Simulated,
     now: &[f64],
-    contradicted: Option<String>,
+    objection: Option<String>,
 ) -> Option<String> {
     let outside = settings.controls.iter().zip(now).any(|(&c, v)| signals[c].hard.excess(*v) > 0.0);
     let violations = |run: &Simulated| -> f64 {
         let limits = signals.iter().enumerate().map(|(s, signal)| {
             let ranked = settings.ranks.iter().any(|(ranked, _)| *ranked == s);
             let Bounds { low, high } = if ranked { signal.soft } else { Bounds::OPEN };
-            let is_limited = matches!(signal.role, Role::State | Role::Output | Role::Derived);
-            let hard = if is_limited { signal.hard } else { Bounds::OPEN };
+            let hard = if is_limited(signal) { signal.hard } else { Bounds::OPEN };
             (s, Bounds { low: low.max(hard.low), high: high.min(hard.high) })
         });
         limits.map(|(s, range)| run.trajectory.columns[s].iter().map(|v| range.excess(*v)).sum::<f64>()).sum()
@@ -71,8 +120,8 @@ pub fn reason_to_leave(
     if outside || violations(planned) < violations(kept) {
         return None;
     }
-    if contradicted.is_some() {
-        return contradicted;
+    if objection.is_some() {
+        return objection;
     }
     if change.measurable && change.mean < 0.0 {
         return None;
@@ -126,6 +175,12 @@ mod tests {
         // decision.
         assert_eq!(reason(vec![(0, 1)], unsure, &cool, 3.0), None);
         assert!(reason(Vec::new(), unsure, &cool, 3.0).is_some() && reason(vec![(0, 1)], unsure, &warm, 3.0).is_some());
+        assert_eq!(
+            more_violations(&schema.signals, &warm, &cool).unwrap(),
+            "with the plan, temp violates its limit in \
+            100.0 % of the simulated steps, and in 0.0 % with unchanged controls"
+        );
+        assert_eq!(more_violations(&schema.signals, &cool, &warm), None);
         // A control outside its hard limits must move.
         assert_eq!(reason(Vec::new(), unsure, &warm, 6.0), None);
     }

@@ -363,6 +363,7 @@ fn scenario(w: &Weather) -> ScenarioResult {
         noise_note: "The noise is drawn from the distribution of the model errors".into(),
         baseline_caveat: None,
         measured: Measured {
+            cost: None,
             kpis: vec![MeasuredKpi { name: "energy_cost".into(), value: 1.01 * numbers(w, 0).energy, missing: 0.0 }],
             limits: vec![LimitUse {
                 share_beyond: 0.004,

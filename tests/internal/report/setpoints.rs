@@ -36,7 +36,7 @@ fn a_timetable_is_shown_as_a_timetable() {
 #[test]
 fn a_constant_shows_its_change_and_a_plan_its_range_by_hour() {
     let text = front(&with_setting(Setting::Held { value: 20.5 }));
-    assert!(text.contains("supply_setpoint 18.31 °C 20.5 °C (+2.2)"), "{text}");
+    assert!(text.contains("supply_setpoint 18.31 °C 20.5 °C (+2.19)"), "{text}");
     let mut results = with_setting(Setting::Plan);
     let part = |from, low, high| HourRange { from, to: from + 6, range: ValueRange { low, high } };
     for s in &mut results.scenarios {
@@ -75,7 +75,7 @@ fn orders_are_shown_with_levels_or_as_a_list() {
 fn the_stop_rules_have_a_tag_a_value_and_a_time() {
     let mut results = fixture::datacenter();
     let text = front(&results);
-    let cost = "energy_cost exceeds the present 1 270 EUR in 7 days like “summer”";
+    let cost = "energy_cost exceeds 1 270 EUR in 7 days like “summer” ( outdoor_temp 21.9 °C)";
     assert!(text.contains("Stop if server_inlet_temp exceeds 27 °C for 1 h or 32 °C for 30 min"), "{text}");
     assert!(text.contains(cost), "{text}");
     // The heat wave reaches 35.3 °C, which is above the log's maximum of 31 °C, so the threshold of the stop rule must
@@ -85,7 +85,10 @@ fn the_stop_rules_have_a_tag_a_value_and_a_time() {
     results.scenarios[1].cases[2].limits[0].stop =
         vec![StopRule { above: true, value: 28.13, hours: 0.5, reached: Some(28.0) }];
     let text = front(&results);
-    assert!(text.contains("Stop if server_inlet_temp exceeds 28.1 °C for 30 min"), "{text}");
+    assert!(
+        text.contains("Stop if server_inlet_temp exceeds 28.1 °C (beyond its limit of 27 °C) for 30 min"),
+        "{text}"
+    );
 }
 
 #[test]

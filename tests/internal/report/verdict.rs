@@ -2,8 +2,8 @@
 
 use twinopt::report::render;
 use twinopt::scenario::results::{
-    ControlEffect, ControlIdentification, EndContent, IdentificationLevel, KpiKind, LimitKind, OptimismCheck, Results,
-    SkippedPeriod,
+    ControlEffect, ControlIdentification, EndContent, IdentificationLevel, KpiKind, LimitKind, NoiseSource,
+    OptimismCheck, Results, SkippedPeriod,
 };
 
 use super::{between, fixture, visible};
@@ -335,4 +335,64 @@ fn savings_of_mean_values_are_averages() {
             assert!((shown - mean).abs() < 0.06 * mean, "{headline}: {mean}");
         }
     }
+}
+
+/// Sets the measured cost of every scenario to that of the baseline minus `share` of the saving of case `case`.
+fn measure(results: &mut Results, case: usize, share: f64) {
+    for s in &mut results.scenarios {
+        let (before, change) = (s.cases[0].cash.unwrap().mean, s.cases[case].cash_change.unwrap().mean);
+        s.measured.cost = Some(before + share * change);
+        s.noise = NoiseSource::Recorded;
+    }
+}
+
+#[test]
+fn a_case_that_is_worse_than_the_measured_operation_is_not_recommended() {
+    let mut results = fixture::datacenter();
+    measure(&mut results, 2, 0.1);
+    assert!(front(&results).contains("Do run “mpc”"), "{}", front(&results));
+    measure(&mut results, 2, 0.6);
+    let text = front(&results);
+    assert!(text.contains("Try “mpc”"), "{text}");
+    assert!(
+        text.contains("60 % of the saving is due to a baseline that costs more than the measured operation"),
+        "{text}"
+    );
+    // the measured operation was better than all cases
+    measure(&mut results, 2, 1.5);
+    let text = front(&results);
+    assert!(text.contains("the measured operation was better"), "{text}");
+    assert!(!text.contains("Do run") && !text.contains("Try “"), "{text}");
+    // the noise of the simulations may be the cause
+    results.scenarios[0].noise = NoiseSource::Drawn;
+    assert!(front(&results).contains("Try “mpc”"), "{}", front(&results));
+    // the conditions of one scenario were not logged
+    results.scenarios[0].measured.cost = None;
+    assert!(front(&results).contains("Do run “mpc”"), "{}", front(&results));
+}
+
+#[test]
+fn longer_violations_exclude_a_case_also_if_the_baseline_violates_the_limit_often() {
+    let mut results = fixture::datacenter();
+    for s in &mut results.scenarios {
+        for (case, share) in [(0, 0.696), (2, 0.756)] {
+            let limit = &mut s.cases[case].limits[0];
+            (limit.share_beyond, limit.chance, limit.worst) = (share, 1.0, 1.6);
+        }
+    }
+    let text = front(&results);
+    assert!(!text.contains("Do run “mpc”") && !text.contains("Try “mpc”"), "{text}");
+    assert!(text.contains("“mpc” saves 4 600 EUR a year, but violates limits of"), "{text}");
+}
+
+#[test]
+fn a_scenario_in_which_the_case_costs_more_is_named() {
+    let mut results = fixture::datacenter();
+    for case in &mut results.scenarios[0].cases[1..] {
+        let change = case.cash_change.as_mut().unwrap();
+        (change.mean, change.low, change.high, change.measurable) = (312.0, 180.0, 440.0, true);
+    }
+    let text = front(&results);
+    assert!(text.contains("Try “mpc”"), "{text}");
+    assert!(text.contains("it costs 310 EUR more, so do not run it then"), "{text}");
 }
