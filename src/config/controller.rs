@@ -121,8 +121,8 @@ pub struct MpcSpec {
     /// three ensemble members, plus this number of standard deviations. `pessimism` has no effect if `risk` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pessimism: Option<At<f64>>,
-    /// Number of simulated futures per plan (default 4, or 1 for planners that use derivatives). If `particles` is 1,
-    /// only the expected future is simulated.
+    /// Number of simulated futures per plan (default 4, or 1 for planners that use derivatives). If `particles` is 1, only
+    /// the expected future is simulated. Plans by `milp` in which the spread of a stock has a price have more futures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub particles: Option<At<usize>>,
     /// Number of free moves over the horizon; controls are held constant between moves (default: the tuned value, else
@@ -206,6 +206,10 @@ impl MpcSpec {
     pub const PESSIMISM: f64 = 1.0;
     /// Default of `particles` (not tuned).
     pub const PARTICLES: usize = 4;
+    /// Bounds of the smallest number of futures per plan if the best plan depends on the spread of a stock. The number is
+    /// `SPREAD_VALUES` divided by the number of values in a plan (not tuned).
+    pub const SPREAD_PARTICLES: [usize; 2] = [8, 256];
+    pub const SPREAD_VALUES: usize = 3000;
     /// Largest number of moves that is chosen by default (not tuned).
     pub const MOST_MOVES: usize = 12;
     /// Largest default number of moves for `dp`, and for `milp` if no control has an off state or few values (not
@@ -217,7 +221,7 @@ impl MpcSpec {
     /// Largest default number of moves for stores that are planned by `qp`, and for `milp` with switched controls,
     /// because each additional move makes the search slower (see docs/plans.md).
     pub const MOST_STORE_MOVES: usize = 24;
-    /// Default of `correction` (not tuned).
+    /// Default of `correction` (not tuned); 0 if plans price the spread of a stock.
     pub const CORRECTION: f64 = 0.1;
 
     /// Whether `fit` tunes the settings that are not given.

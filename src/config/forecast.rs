@@ -11,10 +11,11 @@ use super::TimeSpan;
 pub enum ForecastSpec {
     /// The current value persists.
     Persistence,
-    /// The value one season earlier plus a correction. The correction is initially the current value minus the value
-    /// one season ago, and fades to zero over one season. The correction is reduced or omitted if differences between
-    /// seasons do not persist, as for random demand.
+    /// The mean season, plus the deviations of the last season and of the present. Each of the three is weighted by how
+    /// much of it persisted in the past, so the forecast of random demand is its mean.
     Seasonal(TimeSpan),
+    /// Same as `seasonal`, with the season that gave the best forecasts of the past: a day, a week or none.
+    Learned,
     /// The true future values. The report points out that a controller used the true future values.
     Perfect,
 }

@@ -222,7 +222,7 @@ pub struct SignalSpec {
     /// parameters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub censored: Option<At<String>>,
-    /// How controllers forecast a disturbance (default `persistence`).
+    /// How controllers forecast a disturbance (default `learned`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forecast: Option<At<ForecastSpec>>,
     /// Constant value of a signal that has no column.

@@ -1,12 +1,41 @@
 //! Forecasts of disturbances and set-points.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use jiff::Timestamp;
 
+use super::autoregression::Autoregression;
 use crate::config::{ForecastSpec, TimeSpan, TwinSpec};
 use crate::schema::Role;
+use crate::stats::quantile_type_6;
 use crate::trajectory::Trajectory;
+
+/// Number of steps after which forecasts are estimated again (not tuned).
+const REFIT: i64 = 32;
+/// Maximum number of estimates that are kept, so that long live runs do not use more and more memory.
+const MOST_ESTIMATES: usize = 4096;
+/// Number of the last rows, and maximum number of origins in them, from which the errors of a forecast are computed (not
+/// tuned).
+const ERROR_ROWS: usize = 1000;
+const ERROR_ORIGINS: usize = 200;
+/// Smallest number of past errors from which their distribution is estimated (not tuned).
+const LEAST_ERRORS: usize = 20;
+/// Possible seasons of forecasts with the method `learned`.
+const SEASONS_IN_DAYS: [i64; 2] = [1, 7];
+const DAY_MS: i64 = 86_400_000;
+
+/// What is estimated from the past of one signal.
+#[derive(Debug)]
+struct Estimate {
+    /// The forecast; `None` if its method needs no estimate, or if the past is too short.
+    fit: Option<Autoregression>,
+    /// Sums of past errors, see [`past_errors`].
+    sums: OnceLock<Vec<Vec<f64>>>,
+}
+
+/// The estimates so far: (index of the signal, number of the estimate, horizon) → estimate.
+type Estimates = BTreeMap<(usize, i64, usize), Arc<Estimate>>;
 
 /// Forecasts of all disturbances and set-points, made at each step from the values known at that step.
 #[derive(Debug, Clone)]
@@ -16,6 +45,8 @@ pub struct Forecast {
     pub present: Present,
     /// (signal, forecast method).
     pub signals: Vec<(usize, ForecastSpec)>,
+    /// Estimates that were already computed. They depend only on values that were known at the time.
+    estimates: Arc<Mutex<Estimates>>,
 }
 
 /// Defines which row of the realised signals is the present.
@@ -33,28 +64,41 @@ pub enum Present {
 
 impl Forecast {
     /// Creates forecasts of all disturbances and set-points of the twin. Each forecast uses the method `all` if it is
-    /// given, otherwise the method in the twin's file (default: persistence). The method `perfect` in the twin's file
-    /// takes precedence over `all`.
+    /// given, otherwise the method in the twin's file. By default, disturbances are forecast from their past, and
+    /// set-points persist. The method `perfect` in the twin's file takes precedence over `all`.
     pub fn new(spec: &TwinSpec, realised: Arc<Trajectory>, past: usize, all: Option<ForecastSpec>) -> Self {
-        let method = |name: &str| {
+        let method = |name: &str, role: Role| {
             let line = spec.signals.iter().find(|s| s.name.value == name);
             match (line.and_then(|s| s.forecast.as_ref()).map(|f| f.value), all) {
                 (Some(ForecastSpec::Perfect), _) => ForecastSpec::Perfect,
                 (_, Some(all)) => all,
-                (given, None) => given.unwrap_or(ForecastSpec::Persistence),
+                (Some(given), None) => given,
+                (None, None) if role == Role::Disturbance => ForecastSpec::Learned,
+                (None, None) => ForecastSpec::Persistence,
             }
         };
         let forecast = |s: &usize| matches!(realised.schema.signals[*s].role, Role::Disturbance | Role::Setpoint);
         let signals = (0..realised.schema.len())
             .filter(forecast)
-            .map(|s| (s, method(&realised.schema.signals[s].name)))
+            .map(|s| (s, method(&realised.schema.signals[s].name, realised.schema.signals[s].role)))
             .collect();
-        Self { realised, present: Present::AfterHistory(past), signals }
+        Self { realised, present: Present::AfterHistory(past), signals, estimates: Arc::default() }
     }
 
     /// Same as [`Self::new`], but for a live run, in which the present is always the newest row.
     pub fn live(spec: &TwinSpec, realised: Arc<Trajectory>, all: Option<ForecastSpec>) -> Self {
         Self { present: Present::NewestRow, ..Self::new(spec, realised, 0, all) }
+    }
+
+    /// The same forecasts of other realised signals.
+    pub fn with(self, realised: Arc<Trajectory>, present: Present) -> Self {
+        Self { realised, present, signals: self.signals, estimates: Arc::default() }
+    }
+
+    /// A forecast of `signals` after `past` rows of history.
+    #[cfg(test)]
+    pub fn of(realised: Arc<Trajectory>, past: usize, signals: Vec<(usize, ForecastSpec)>) -> Self {
+        Self { realised, present: Present::AfterHistory(past), signals, estimates: Arc::default() }
     }
 
     /// Columns of the signals with a perfect forecast.
@@ -102,21 +146,104 @@ impl Forecast {
         let (signal, how) = self.signals[i];
         let column = &self.realised.columns[signal];
         let known = &column[..column.len().min(now + 1)];
-        match how {
-            ForecastSpec::Persistence => out.fill(persistence(known)),
-            ForecastSpec::Seasonal(season) => {
-                seasonal(known, season.steps(TimeSpan::from_ms(self.realised.step_ms), 1), out);
-            }
-            ForecastSpec::Perfect => {
-                let mut value = persistence(known);
-                for (h, o) in out.iter_mut().enumerate() {
-                    if let Some(v) = column.get(now + h + 1).filter(|v| v.is_finite()) {
-                        value = *v;
-                    }
-                    *o = value;
+        if how == ForecastSpec::Perfect {
+            let mut value = persistence(known);
+            for (h, o) in out.iter_mut().enumerate() {
+                if let Some(v) = column.get(now + h + 1).filter(|v| v.is_finite()) {
+                    value = *v;
                 }
+                *o = value;
             }
+            return;
         }
+        let (estimate, _) = self.estimate(i, now, out.len());
+        predict(known, how, self.step(), estimate.fit.as_ref(), out);
+    }
+
+    /// Errors of the forecast of `signals[i]` that is made at step `t`, in `count` futures: `[futures][horizon]`. The sum of
+    /// the errors up to any step has the same distribution over the futures as in the past: it is lowest in the first of
+    /// the futures, and highest in the last. Signals have different orders of the futures, so that their errors are
+    /// almost uncorrelated. Empty if the forecast has no errors, or if the past is too short.
+    pub fn errors(&self, i: usize, t: usize, horizon: usize, count: usize) -> Vec<Vec<f64>> {
+        let (signal, how) = self.signals[i];
+        if how == ForecastSpec::Perfect || count < 2 {
+            return Vec::new();
+        }
+        let leads = self.leads(t, horizon);
+        let rows = leads.last().copied().unwrap_or(0);
+        let (estimate, end) = self.estimate(i, self.now(t), rows);
+        let sums = estimate.sums.get_or_init(|| {
+            past_errors(&self.realised.columns[signal][..=end], rows, &|known, out| {
+                predict(known, how, self.step(), estimate.fit.as_ref(), out);
+            })
+        });
+        if sums.iter().any(|column| column.len() < LEAST_ERRORS) {
+            return Vec::new();
+        }
+        let share = |future: usize| (future as f64 + 0.5) / count as f64;
+        // A multiplier without a common factor with `count` gives each signal another order of the futures.
+        let factor = (1..).step_by(2).filter(|f| is_coprime(*f, count)).nth(i).unwrap_or(1);
+        let path = |future: usize| {
+            let level = share(future * factor % count);
+            let mut before = 0.0;
+            let sums = leads.iter().map(|lead| quantile_type_6(&sums[lead - 1], level));
+            sums.map(|sum| sum - std::mem::replace(&mut before, sum)).collect()
+        };
+        (0..count).map(path).collect()
+    }
+
+    fn step(&self) -> TimeSpan {
+        TimeSpan::from_ms(self.realised.step_ms)
+    }
+
+    /// The row of the realised signals that is the present at step `t`.
+    fn now(&self, t: usize) -> usize {
+        let last = self.realised.steps.saturating_sub(1);
+        match &self.present {
+            Present::AfterHistory(history) => (history + t).min(last),
+            Present::AtRows(rows) => row(rows, t).min(last),
+            Present::NewestRow => last,
+        }
+    }
+
+    /// The number of rows from the present at step `t` to each of the next `steps` steps.
+    fn leads(&self, t: usize, steps: usize) -> Vec<usize> {
+        match &self.present {
+            Present::AtRows(rows) => (1..=steps).map(|h| row(rows, t + h) - row(rows, t)).collect(),
+            Present::AfterHistory(_) | Present::NewestRow => (1..=steps).collect(),
+        }
+    }
+
+    /// The estimate for the forecast of `signals[i]` for up to `horizon` steps after row `now`, and the last row from which
+    /// it is made. Estimates are renewed every `REFIT` steps.
+    fn estimate(&self, i: usize, now: usize, horizon: usize) -> (Arc<Estimate>, usize) {
+        let (signal, how) = self.signals[i];
+        // The age of an estimate depends on the time, because rows are removed from the start of live runs.
+        let index = self.realised.time(now).as_millisecond().div_euclid(self.realised.step_ms.max(1));
+        let end = now.saturating_sub(index.rem_euclid(REFIT) as usize);
+        let key = (i, index.div_euclid(REFIT), horizon);
+        let lock = || self.estimates.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().get(&key) {
+            return (known.clone(), end);
+        }
+        let step = self.step();
+        let seasons: Vec<Option<usize>> = match how {
+            ForecastSpec::Seasonal(season) => vec![Some(season.steps(step, 1))],
+            ForecastSpec::Learned => {
+                let steps = |days: i64| TimeSpan::from_ms(days * DAY_MS).steps(step, 1);
+                let seasons = SEASONS_IN_DAYS.iter().map(|days| steps(*days)).filter(|s| *s > 1);
+                [None].into_iter().chain(seasons.map(Some)).collect()
+            }
+            ForecastSpec::Persistence | ForecastSpec::Perfect => Vec::new(),
+        };
+        let fit = Autoregression::fit(&self.realised.columns[signal][..=end], &seasons, horizon);
+        let estimate = Arc::new(Estimate { fit, sums: OnceLock::new() });
+        let mut estimates = lock();
+        if estimates.len() > MOST_ESTIMATES {
+            estimates.clear();
+        }
+        estimates.insert(key, estimate.clone());
+        (estimate, end)
     }
 }
 
@@ -126,50 +253,64 @@ fn row(rows: &[usize], t: usize) -> usize {
     rows.get(t).copied().unwrap_or_else(|| rows.get(last).map_or(t, |r| r + t - last))
 }
 
+/// Writes to `out` the forecast of the steps after the last value of `known`.
+fn predict(known: &[f64], how: ForecastSpec, step: TimeSpan, fit: Option<&Autoregression>, out: &mut [f64]) {
+    match (how, fit) {
+        (_, Some(fit)) => fit.fill(known, out),
+        (ForecastSpec::Seasonal(season), None) => return seasonal(known, season.steps(step, 1), out),
+        _ => return out.fill(persistence(known)),
+    }
+    if out.iter().any(|v| !v.is_finite()) {
+        out.fill(persistence(known));
+    }
+}
+
+fn is_coprime(a: usize, b: usize) -> bool {
+    if b == 0 { a == 1 } else { is_coprime(b, a % b) }
+}
+
+/// For each lead, the sorted sums of the errors that past forecasts made up to this lead: `[horizon][origins]`.
+fn past_errors(known: &[f64], horizon: usize, predict: &dyn Fn(&[f64], &mut [f64])) -> Vec<Vec<f64>> {
+    let mut sums = vec![Vec::new(); horizon];
+    let first = known.len().saturating_sub(ERROR_ROWS).max(known.len() / 2);
+    let stride = (known.len() - first).div_ceil(ERROR_ORIGINS).max(1);
+    let mut out = vec![0.0; horizon];
+    for now in (first..known.len().saturating_sub(1)).rev().step_by(stride) {
+        predict(&known[..=now], &mut out);
+        let mut sum = 0.0;
+        for (h, (value, sums)) in (1..).zip(out.iter().zip(&mut sums)) {
+            // Missing values, as in a gap of the log, have no error.
+            let Some(actual) = known.get(now + h) else { break };
+            sum += Some(actual - value).filter(|e| e.is_finite()).unwrap_or(0.0);
+            sums.push(sum);
+        }
+    }
+    sums.iter_mut().for_each(|s| s.sort_by(f64::total_cmp));
+    sums
+}
+
 /// The last known value; NaN if there is none.
 fn persistence(known: &[f64]) -> f64 {
     known.iter().rev().copied().find(|v| v.is_finite()).unwrap_or(f64::NAN)
 }
 
-/// The forecast for a step is the value at the same time in the latest season, plus a correction. The correction is
-/// initially the current value minus the value one season ago, and fades linearly to zero over one season. A missing
-/// value is replaced by the value one season earlier. Without a full season of history, the forecast repeats the last
-/// known value. The correction is reduced if differences between seasons do not persist, as for random demand. It would
-/// otherwise add the random deviation of the current value to all forecasts.
+/// The forecast from a past that is too short for an estimate: the value at the same time in the latest season, plus a
+/// correction. The correction is initially the current value minus the value one season ago, and fades linearly to zero
+/// over one season. A missing value is replaced by the value one season earlier. Without a full season of history, the
+/// forecast repeats the last known value.
 fn seasonal(known: &[f64], season: usize, out: &mut [f64]) {
     let back = |at: usize| (0..=at).rev().step_by(season).map(|k| known[k]).find(|v| v.is_finite());
     let present = known.iter().rposition(|v| v.is_finite());
     let Some((today, before)) = present.and_then(|now| Some((known[now], back(now.checked_sub(season)?)?))) else {
         return out.fill(persistence(known));
     };
-    let (now, correction) = (known.len() - 1, correlation_weight(known, season) * (today - before));
+    let now = known.len() - 1;
     for (h, o) in (1..).zip(out) {
         let seasons = usize::div_ceil(h, season);
         let base = (now + h).checked_sub(seasons * season).and_then(back);
         let fade = (1.0 - h as f64 / season as f64).max(0.0);
-        *o = base.map_or(today, |base| base + correction * fade);
+        *o = base.map_or(today, |base| base + (today - before) * fade);
     }
-}
-
-/// Minimum and maximum number of seasonal differences from which their correlation is estimated. With fewer
-/// differences, they are assumed to persist (not tuned).
-const DIFFERENCES: (usize, usize) = (30, 1000);
-/// Smallest correlation of consecutive seasonal differences at which the full correction is used (not tuned).
-const PERSISTENT: f64 = 0.5;
-
-/// The weight of the correction, from 0 to 1: the correlation between consecutive differences from the previous season,
-/// divided by `PERSISTENT`.
-fn correlation_weight(known: &[f64], season: usize) -> f64 {
-    let first = season.max(known.len().saturating_sub(DIFFERENCES.1)) + 1;
-    let difference = |k: usize| known[k] - known[k - season];
-    let (mut count, mut product, mut square) = (0, 0.0, 0.0);
-    for k in first..known.len() {
-        let (before, now) = (difference(k - 1), difference(k));
-        if before.is_finite() && now.is_finite() {
-            (count, product, square) = (count + 1, product + before * now, square + before * before);
-        }
-    }
-    if count < DIFFERENCES.0 || square <= 0.0 { 1.0 } else { (product / square / PERSISTENT).clamp(0.0, 1.0) }
 }
 
 #[cfg(test)]

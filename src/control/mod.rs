@@ -1,8 +1,10 @@
 //! Controllers: simple policies, and MPC with its planners.
 
 mod as_logged;
+mod autoregression;
 mod base_stock;
 pub mod forecast;
+mod forecast_score;
 mod gated;
 mod hold;
 mod limit;
@@ -22,6 +24,7 @@ use jiff::tz::TimeZone;
 pub use as_logged::{AsLogged, Imitate, ImitationUse};
 pub use base_stock::BaseStock;
 pub use forecast::{Forecast, Present};
+pub use forecast_score::worse_forecasts;
 pub use gated::{GateUse, GatedMpc};
 pub use hold::Hold;
 pub use hold::HoldSettings;

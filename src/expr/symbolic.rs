@@ -61,6 +61,10 @@ pub trait Arithmetic {
     fn time(&self) -> f64;
     /// The number that `value` represents, if it does not depend on a variable.
     fn number(&self, value: &Self::Value) -> Option<f64>;
+    /// The mean of the numbers that `value` represents in several futures, if it does not depend on a variable.
+    fn expected(&self, value: &Self::Value) -> Option<f64> {
+        self.number(value)
+    }
     /// `factor_a` a + `factor_b` b.
     fn sum(&mut self, a: &Self::Value, factor_a: f64, b: &Self::Value, factor_b: f64) -> Self::Value;
     fn maximum(&mut self, a: &Self::Value, b: &Self::Value) -> Option<Self::Value>;
@@ -103,16 +107,19 @@ fn place<A: Arithmetic>(operand: Operand, values: &[A::Value], arithmetic: &mut 
 fn apply<A: Arithmetic>(op: Op, operands: &[A::Value], arithmetic: &mut A) -> Option<A::Value> {
     let [a, b, c] = operands else { return None };
     let numbers = [a, b, c].map(|v| arithmetic.number(v));
+    let means = [a, b, c].map(|v| arithmetic.expected(v));
     let zero = arithmetic.constant(0.0);
     Some(match (op, numbers) {
-        (Op::Select, [Some(condition), ..]) => arithmetic.select(condition, b, c),
         (_, [Some(a), Some(b), Some(c)]) => arithmetic.constant(rowwise::fold(op, [a, b, c])),
+        (Op::Select, _) => arithmetic.select(means[0]?, b, c),
         (Op::Add, _) => arithmetic.sum(a, 1.0, b, 1.0),
         (Op::Sub, _) => arithmetic.sum(a, 1.0, b, -1.0),
         (Op::Neg, _) => arithmetic.sum(a, -1.0, &zero, 0.0),
         (Op::Mul, [Some(k), ..]) => arithmetic.sum(b, k, &zero, 0.0),
         (Op::Mul, [_, Some(k), _]) => arithmetic.sum(a, k, &zero, 0.0),
-        (Op::Div, [_, Some(k), _]) => arithmetic.sum(a, k.recip(), &zero, 0.0),
+        (Op::Mul, _) if means[0].is_some() => arithmetic.sum(b, means[0]?, &zero, 0.0),
+        (Op::Mul, _) => arithmetic.sum(a, means[1]?, &zero, 0.0),
+        (Op::Div, _) if means[1].is_some() => arithmetic.sum(a, means[1]?.recip(), &zero, 0.0),
         (Op::Max, _) => arithmetic.maximum(a, b)?,
         (Op::Min, _) => {
             let (a, b) = (arithmetic.sum(a, -1.0, &zero, 0.0), arithmetic.sum(b, -1.0, &zero, 0.0));
@@ -128,7 +135,11 @@ fn apply<A: Arithmetic>(op: Op, operands: &[A::Value], arithmetic: &mut A) -> Op
         (Op::Exp, _) => arithmetic.curve(Curve::Exp, a)?,
         (Op::Ln, _) => arithmetic.curve(Curve::Ln, a)?,
         (Op::Sqrt, _) => arithmetic.curve(Curve::Sqrt, a)?,
-        _ => return None,
+        // Other functions of numbers that differ between futures are evaluated at the means.
+        _ => match means {
+            [Some(a), Some(b), Some(c)] => arithmetic.constant(rowwise::fold(op, [a, b, c])),
+            _ => return None,
+        },
     })
 }
 

@@ -120,15 +120,16 @@ impl Scaling {
     }
 }
 
-/// For a target that is the residual of a known equation, the next value that the equation predicts at every row;
-/// `None` for other targets.
+/// For a target that is the residual of a known equation, the next value that the equation predicts at every row, or NaN
+/// in rows in which the equation reads values from before the start of the segment; `None` for other targets.
 fn known_next(log: &Trajectory, target: Target, equations: &Equations) -> Option<Vec<f64>> {
     let Target::Residual(s) = target else { return None };
     let program = &equations.next.iter().find(|n| n.signal == s)?.program;
+    let past = program.inlined(&|s| equations.derived_program(s)).depth();
     let mut registers = Registers::default();
     let mut known = vec![f64::NAN; log.steps];
     for segment in &log.segments {
-        for t in segment.clone() {
+        for t in (segment.start + past)..segment.end {
             program.eval(&log.frame(t, segment.start), &mut registers, &mut known[t..=t]);
         }
     }

@@ -42,6 +42,13 @@ impl StepMap {
         self.layout.depth().max(self.equations.depth())
     }
 
+    /// Columns of the signals that the regressor predicts. Errors of equations that the model does not learn are targets
+    /// too, but they are only drawn.
+    pub fn learned(&self) -> impl Iterator<Item = usize> + '_ {
+        let is_learned = |s: usize| self.equations.next.iter().all(|n| n.signal != s || n.has_residual);
+        self.layout.targets.iter().map(|t| t.signal()).filter(move |s| is_learned(*s))
+    }
+
     /// Whether the regressor predicts effects of the controls, directly or through derived signals and known equations.
     /// If no effects are predicted, a change to the controls has the same effect in all members of the regressor.
     pub fn learns_effects(&self) -> bool {

@@ -55,6 +55,8 @@ pub enum NoteKind {
     Outliers,
     /// Describes how the chosen model was fitted.
     Fit,
+    /// The declared forecast of a disturbance is worse than one learned from the past.
+    Forecast,
     /// Plans end before their own moves take effect.
     Horizon,
     /// In closed-loop tuning, plans performed worse than the logged operation.

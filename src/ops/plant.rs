@@ -10,7 +10,7 @@ use super::Registry;
 use crate::compute::Compute;
 use crate::config::{self, ForecastSpec, Loaded, ModelSpec, TimeSpan, TwinSpec};
 use crate::control::mpc::TunedMpc;
-use crate::control::{Forecast, LiveSettings};
+use crate::control::{Forecast, LiveSettings, worse_forecasts};
 use crate::error::{Error, Fault, Result};
 use crate::expr;
 use crate::learn::score::ScoreRow;
@@ -137,6 +137,8 @@ impl Source {
         let effects = errors.iter().filter_map(|e| ControlEffect::new(e, &learned, &self.schema, spec.step.value));
         card.effects = effects.collect();
         card.notes.extend(card.effects.iter().filter_map(ControlEffect::note));
+        let forecasts = worse_forecasts(spec, log, &split.holdout, data.horizon);
+        card.notes.extend(forecasts.into_iter().map(|text| Note::new(NoteKind::Forecast, text)));
         let warning = tuned.as_ref().and_then(TunedMpc::warning);
         card.notes.extend(warning.map(|text| Note::new(NoteKind::Tuning, text)));
         card.tuned = tuned;

@@ -41,7 +41,7 @@ pub struct Gaps {
 impl Gaps {
     /// `forecast` for a run that leaves out the gaps.
     pub fn forecast(&self, forecast: Forecast) -> Forecast {
-        Forecast { realised: self.grid.clone(), present: Present::AtRows(self.rows.clone()), ..forecast }
+        forecast.with(self.grid.clone(), Present::AtRows(self.rows.clone()))
     }
 
     /// The simulated steps that are followed by a gap.

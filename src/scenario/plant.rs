@@ -84,6 +84,8 @@ impl Plant {
         let mut stores = compiled.unpriced_stores(&self.schema, &self.spec.value.model, &settings);
         let horizon = settings.horizon.map_or(steps, |h| self.steps(h));
         stores.retain(|&s| self.retention(compiled, s).powf(horizon as f64) >= RETENTION);
+        let keeps_all = |s: &usize| (self.retention(compiled, *s) - 1.0).abs() < 1e-9;
+        let stocks = compiled.equations.next.iter().map(|n| n.signal).filter(keeps_all).collect();
         let span = |steps| TimeSpan::from_steps(steps, self.log.step_ms);
         let tuned = ResolvedMpc {
             replan: settings.replan.or(Some(span(replan))),
@@ -95,6 +97,7 @@ impl Plant {
             },
             correction: settings.correction.or(setting.map(|s| s.correction)),
             stores,
+            stocks,
             ..settings
         };
         if own || applicable.is_some() || tuned.stores.is_empty() {

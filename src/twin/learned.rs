@@ -205,7 +205,7 @@ impl Dynamics for Twin {
     }
 
     fn is_learned(&self, signal: usize) -> bool {
-        self.map.layout.targets.iter().any(|t| t.signal() == signal)
+        self.map.learned().any(|s| s == signal)
     }
 
     fn is_differentiable(&self) -> bool {
@@ -224,7 +224,8 @@ impl Dynamics for Twin {
 
     fn forecast_error(&self, signal: usize, steps: usize) -> f64 {
         let calibration = &self.noise_model.calibration;
-        let scored = calibration.signals.iter().position(|s| *s == signal).filter(|_| self.is_learned(signal));
+        let is_target = self.map.layout.targets.iter().any(|t| t.signal() == signal);
+        let scored = calibration.signals.iter().position(|s| *s == signal).filter(|_| is_target);
         scored.map_or(0.0, |k| calibration.sd_at(k, steps))
     }
 

@@ -391,6 +391,11 @@ fn orders_of_a_chain_follow_the_demand_through_all_stages() {
         let told = (ended.stdout + &ended.stderr).contains("total lead time of the supply chain, which is 15h");
         assert_eq!(told, is_reported, "{horizon}");
     }
-    println!("chain: {found}, baseline {baseline}");
-    assert!(found < baseline, "{found}, baseline {baseline}");
+    let explicit = scenario.replace("particles = 1", "planner.milp = {}");
+    let explicit = kpi(&run(&project(&columns, &twin, &explicit)), "mpc", "cost");
+    println!("chain: {found}, with `planner.milp` {explicit}, baseline {baseline}");
+    // HiGHS proves that no orders cost less than 2278 over the whole run, and finds orders for 2426.
+    for cost in [found, explicit] {
+        assert!((2278.0..2450.0).contains(&cost), "{cost}, baseline {baseline}");
+    }
 }

@@ -13,6 +13,7 @@ use super::planner_choice::select_planner;
 use super::resolved::ResolvedMpc;
 use super::setup::Setup;
 use super::skill_horizon::SkillHorizon;
+use super::start::SignalForecast;
 use crate::config::TimeSpan;
 use crate::control::planner::{self, Planner};
 use crate::control::{Context, Control, Controller, Forecast, Observation};
@@ -41,8 +42,7 @@ pub struct Mpc<'a> {
     pub(super) particles: Vec<ParticlePlan>,
     /// Step at which the last plan was made.
     planned_at: Option<usize>,
-    /// Forecasts (signal, values), with `[horizon]` values for each signal.
-    forecasts: Vec<(usize, Vec<f64>)>,
+    forecasts: Vec<SignalForecast>,
     /// Pool of evaluators that are not in use.
     evaluators: Mutex<Vec<Evaluator>>,
     failures: usize,
@@ -119,12 +119,16 @@ impl<'a> Mpc<'a> {
     }
 
     fn update_forecasts(&mut self, forecast: &Forecast, step: usize) {
-        let horizon = self.setup.horizon.steps();
-        self.forecasts.resize(forecast.signals.len(), (0, Vec::new()));
-        for (i, ((signal, _), (to, values))) in forecast.signals.iter().zip(&mut self.forecasts).enumerate() {
-            *to = *signal;
-            values.resize(horizon, 0.0);
-            forecast.fill(i, step, values);
+        let (horizon, futures) = (self.setup.horizon.steps(), self.setup.sampling.particles);
+        self.forecasts.resize_with(forecast.signals.len(), SignalForecast::default);
+        for (i, ((signal, _), to)) in forecast.signals.iter().zip(&mut self.forecasts).enumerate() {
+            to.signal = *signal;
+            to.values.resize(horizon, 0.0);
+            forecast.fill(i, step, &mut to.values);
+            to.errors.clear();
+            if self.setup.sampling.has_errors {
+                to.errors = forecast.errors(i, step, horizon, futures);
+            }
         }
     }
 

@@ -22,15 +22,18 @@ const LIMIT_MARGIN: f64 = 1e-6;
 /// Ratio of the penalties for violated limits with consecutive ranks (not tuned).
 const RANK_RATIO: f64 = 100.0;
 
-/// A simulation of one sequence of moves in the first simulated future.
+/// A simulation of one sequence of moves. Values are means over the simulated futures.
 struct Nominal {
     /// Values of all signals before the plan, `[lags][signals]`. The first entry is for lag 1.
     past: Vec<Vec<f64>>,
     /// Values of all signals: `[horizon + 1][signals]`. The last entry contains values of states only.
     values: Vec<Vec<f64>>,
+    /// Differences of the simulated futures from `values`, `[horizon + 1][signals][futures]`; empty for one future.
+    spread: Vec<Vec<Vec<f64>>>,
     /// Seconds since 1970 at the start of each step: `[horizon]`.
     times: Vec<f64>,
-    /// Results of the equations for states with a learned residual, `[horizon][equations]`; NaN for other states.
+    /// Results of the equations for states whose equation has an error that is predicted or drawn,
+    /// `[horizon][equations]`; NaN for other states.
     equations: Vec<Vec<f64>>,
 }
 
@@ -55,10 +58,14 @@ fn simulate(evaluator: &mut Evaluator, setup: &Setup, start: &PlanStart, map: &S
     let mut nominal = Nominal {
         past: Vec::new(),
         values: vec![vec![f64::NAN; signals]; horizon + 1],
+        spread: Vec::new(),
         times: vec![0.0; horizon],
         equations: vec![vec![f64::NAN; map.equations.next.len()]; horizon],
     };
-    let mut column = Vec::new();
+    let (mut column, futures) = (Vec::new(), evaluator.futures().count());
+    if futures > 1 {
+        nominal.spread = vec![vec![vec![0.0; futures]; signals]; horizon + 1];
+    }
     evaluator.evaluate_with(setup, start, &[at.to_vec()], &mut Vec::new(), &mut |step, frame, registers| {
         if step == 0 {
             let depth = frame.window.depth().saturating_sub(2);
@@ -66,17 +73,34 @@ fn simulate(evaluator: &mut Evaluator, setup: &Setup, start: &PlanStart, map: &S
             nominal.past = (1..=depth).map(past).collect();
         }
         for s in 0..signals {
-            nominal.values[step][s] = frame.column(s, 0)[0];
-            nominal.values[step + 1][s] = frame.window.column(s, 0)[0];
+            nominal.record(step, s, frame.column(s, 0));
+            nominal.record(step + 1, s, frame.window.column(s, 0));
         }
         nominal.times[step] = frame.time().as_millisecond() as f64 / 1e3;
         column.resize(frame.rows(), 0.0);
-        for (e, equation) in map.equations.next.iter().enumerate().filter(|(_, e)| e.has_residual) {
+        let has_error = |s: usize| map.layout.targets.iter().any(|t| t.is_next() && t.signal() == s);
+        for (e, equation) in map.equations.next.iter().enumerate().filter(|(_, e)| has_error(e.signal)) {
             equation.program.eval(frame, registers, &mut column);
-            nominal.equations[step][e] = column[0];
+            nominal.equations[step][e] = mean(&column);
         }
     });
     nominal
+}
+
+impl Nominal {
+    /// Records the values of a signal in all futures.
+    fn record(&mut self, step: usize, signal: usize, values: &[f64]) {
+        let mean = mean(values);
+        self.values[step][signal] = mean;
+        if let Some(spread) = self.spread.get_mut(step) {
+            spread[signal].iter_mut().zip(values).for_each(|(s, v)| *s = v - mean);
+        }
+    }
+}
+
+/// The mean over the futures; NaN if a value is missing.
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
 }
 
 struct Formulation<'a, 'p> {
@@ -111,6 +135,9 @@ impl Arithmetic for AtStep<'_> {
         self.nominal.times[self.step]
     }
     fn number(&self, value: &Form) -> Option<f64> {
+        (value.is_constant() && value.spread.is_empty()).then_some(value.constant)
+    }
+    fn expected(&self, value: &Form) -> Option<f64> {
         value.is_constant().then_some(value.constant)
     }
     fn sum(&mut self, a: &Form, factor_a: f64, b: &Form, factor_b: f64) -> Form {
@@ -128,6 +155,15 @@ impl Formulation<'_, '_> {
     fn evaluate(&mut self, program: &Program, step: usize) -> Option<Form> {
         let (signals, nominal) = (self.signals.as_slice(), self.nominal);
         program.symbolic(&mut AtStep { model: &mut *self.model, signals, nominal, step })
+    }
+
+    /// Evaluates an expression of the objective. With several futures, derived signals are replaced by their
+    /// expressions, because the maxima in them are replaced by their means.
+    fn evaluate_inlined(&mut self, program: &Program, step: usize) -> Option<Form> {
+        if self.nominal.spread.is_empty() {
+            return self.evaluate(program, step);
+        }
+        self.evaluate(&program.inlined(&|s| self.map.equations.derived_program(s)), step)
     }
 
     /// Evaluates the plant over the horizon.
@@ -195,17 +231,26 @@ impl Formulation<'_, '_> {
         coefficients.weights.iter().map(change).collect()
     }
 
-    /// Adds the objective, including the value of the content of stores at the end of the plan.
+    /// Adds the objective, including the value of the content of stores at the end of the plan. With several futures,
+    /// the objective is their mean: the futures differ by an amount that does not depend on the moves, if the plant is
+    /// linear.
     fn objective(&mut self, evaluator: &Evaluator) -> Option<()> {
         let (setup, horizon) = (self.setup, self.setup.horizon.steps());
+        for (signals, spread) in self.signals.iter_mut().zip(&self.nominal.spread) {
+            for (signal, spread) in signals.iter_mut().zip(spread) {
+                let differs = spread.iter().all(|d| d.is_finite()) && spread.iter().any(|d| *d != 0.0);
+                signal.spread = if differs { spread.clone() } else { Vec::new() };
+            }
+        }
+        self.model.prices_spread = true;
         for (kpi, price) in setup.objective.terms.iter().filter(|(_, price)| *price != 0.0) {
             let (cost, factor) = kpi.step_cost(horizon);
             let factor = price * factor;
             for h in 0..horizon {
                 let form = match cost {
-                    StepCost::Expression(program) => self.evaluate(program, h)?,
+                    StepCost::Expression(program) => self.evaluate_inlined(program, h)?,
                     StepCost::Above(program, level) => {
-                        let mut excess = self.evaluate(program, h)?;
+                        let mut excess = self.evaluate_inlined(program, h)?;
                         excess.constant -= level;
                         self.model.positive_part(excess)
                     }
@@ -228,7 +273,7 @@ impl Formulation<'_, '_> {
                         }
                         Form::variable(moved, 1.0)
                     }
-                    StepCost::Last(program) if h + 1 == horizon => self.evaluate(program, h)?,
+                    StepCost::Last(program) if h + 1 == horizon => self.evaluate_inlined(program, h)?,
                     StepCost::Last(_) => continue,
                     StepCost::Other => return None,
                 };
@@ -239,6 +284,7 @@ impl Formulation<'_, '_> {
             let content = self.signals[horizon][end.signal].clone();
             self.model.cost.add(&content, -end.value);
         }
+        self.model.cost = self.model.cost.expected();
         Some(())
     }
 

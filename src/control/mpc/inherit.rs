@@ -50,6 +50,7 @@ impl ResolvedMpc {
             ranks: if given.ranks.is_none() { twin.ranks } else { self.ranks },
             terminal: if given.terminal.is_none() { twin.terminal } else { self.terminal },
             stores: self.stores,
+            stocks: self.stocks,
             budget: self.budget,
             settle: self.settle,
         }

@@ -97,7 +97,7 @@ pub(super) fn control_limit(dynamics: &dyn Dynamics, signal: usize, within_log: 
 /// Whether a learned model reads `signal`. Controls that no model reads act only through known equations, which also
 /// hold outside the logged range.
 fn is_read_by_model(dynamics: &dyn Dynamics, signal: usize) -> bool {
-    dynamics.map().is_none_or(|m| !m.layout.targets.is_empty() && m.layout.inputs.iter().any(|i| i.0 == signal))
+    dynamics.map().is_none_or(|m| m.learned().next().is_some() && m.layout.inputs.iter().any(|i| i.0 == signal))
 }
 
 /// Factor between the weights of two consecutive ranks (not tuned).

@@ -4,10 +4,10 @@ use super::limits::plant_limits;
 use super::memory::memory;
 use super::resolved::ResolvedMpc;
 use crate::config::PlannerSpec;
-use crate::expr::Shape;
+use crate::expr::{Program, Shape};
 use crate::schema::{Bounds, Role, Signal};
 use crate::twin::{Dynamics, Shapes};
-use crate::value::{Objective, StepCost};
+use crate::value::{Kpi, Objective, StepCost};
 
 /// Tree search is the default only if every control has at most this many values (not tuned).
 const MOST_TREE_VALUES: f64 = 8.0;
@@ -34,22 +34,25 @@ pub fn select_planner(settings: &ResolvedMpc, dynamics: &dyn Dynamics, objective
     let controls = &settings.controls;
     let signals = &dynamics.schema().signals;
     let has_few_values = |c: &usize| has_tree_values(&signals[*c]);
-    // A mixed-integer program plans equipment and stores exactly, but only for the expected future. Quantities such as
-    // orders, whose best value depends on the spread of a learned demand, are planned for several futures.
-    let is_known = dynamics.map().is_some_and(|m| m.layout.targets.is_empty());
+    // A mixed-integer program plans equipment and stores exactly. It prices the spread of the future only in stocks.
+    let is_known = dynamics.map().is_some_and(|m| m.learned().next().is_none());
     let is_on_off = |c: &usize| signals[*c].multiple <= 0.0 && signals[*c].switching.least >= signals[*c].hard.high;
-    let is_exact = |c: &usize| is_known || has_few_values(c) || is_on_off(c);
-    let most = if has_switched_control(settings, dynamics) {
+    let has_spread = prices_spread(settings, dynamics, objective);
+    let is_exact = |c: &usize| is_known || has_spread || has_few_values(c) || is_on_off(c);
+    let most = if has_spread {
+        Some(Shape::Curved)
+    } else if has_switched_control(settings, dynamics) {
         Some(Shape::Curved).filter(|_| controls.iter().filter(|c| is_switched(dynamics, **c)).all(is_exact))
     } else {
         // Quadratic programs plan smooth costs in less time.
         Some(Shape::Piecewise).filter(|_| !settings.stores.is_empty())
     };
     let is_expected = settings.risk.is_none() && settings.particles.is_none_or(|n| n == 1);
-    if is_expected && (is_known || shape.is_some()) && is_small(settings, dynamics, objective) {
+    if is_expected && !has_spread && (is_known || shape.is_some()) && is_small(settings, dynamics, objective) {
         return PlannerSpec::dp();
     }
-    if is_expected && shape.zip(most).is_some_and(|(shape, most)| shape <= most) {
+    let is_planned = is_expected || has_spread && settings.risk.is_none();
+    if is_planned && shape.zip(most).is_some_and(|(shape, most)| shape <= most) {
         return PlannerSpec::milp();
     }
     if differentiable {
@@ -71,6 +74,28 @@ pub fn select_planner(settings: &ResolvedMpc, dynamics: &dyn Dynamics, objective
     } else {
         PlannerSpec::default()
     }
+}
+
+/// Whether the best plan depends on the spread of the future and not only on its mean: the objective gives different
+/// prices to too much and to too little of a stock that no limit bounds.
+pub(super) fn prices_spread(settings: &ResolvedMpc, dynamics: &dyn Dynamics, objective: &Objective) -> bool {
+    let Some(map) = dynamics.map().filter(|_| !settings.stocks.is_empty()) else { return false };
+    let limits = plant_limits(settings, dynamics);
+    let is_stock = |s: &usize| settings.stocks.contains(s) && limits.iter().all(|l| l.signal != *s);
+    let least_shape = |program: &Program, least: Shape| {
+        let program = program.inlined(&|s| map.equations.derived_program(s));
+        program.reads.iter().any(|(stock, _)| {
+            let of = |s: usize, _: usize| Some(if s == *stock { Shape::Affine } else { Shape::Constant });
+            is_stock(stock) && program.shape(&of).is_none_or(|shape| shape >= least)
+        })
+    };
+    let bends = |kpi: &Kpi| match kpi.step_cost(1).0 {
+        StepCost::Expression(program) | StepCost::Last(program) => least_shape(program, Shape::Piecewise),
+        StepCost::Above(program, _) => least_shape(program, Shape::Affine),
+        StepCost::Excess(signal, bounds) => is_stock(&signal) && bounds != Bounds::OPEN,
+        StepCost::Travel(_) | StepCost::Moves(_) | StepCost::Other => false,
+    };
+    objective.terms.iter().any(|(kpi, price)| *price != 0.0 && bends(kpi))
 }
 
 /// Whether dynamic programming can plan the controls. They must have few combinations of values, and the future must

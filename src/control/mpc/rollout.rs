@@ -73,14 +73,19 @@ impl Rollout {
 
     /// Simulates step `h` with the controls `values`, `[controls][candidates]`.
     pub fn advance(&mut self, setup: &Setup, start: &PlanStart, h: usize, values: &[f64], registers: &mut Registers) {
-        let Self { candidates, batch, terms, value, position, .. } = self;
+        let Self { candidates, futures, batch, terms, value, position, .. } = self;
         let (n, dynamics) = (*candidates, setup.dynamics);
         if h > 0 {
             if let Some(time) = start.times.get(h - 1) {
                 batch.window.set_time(*time);
             }
-            for (signal, values) in start.forecasts {
-                batch.window.column_mut(*signal, 0).fill(values[h - 1]);
+            for forecast in start.forecasts {
+                let errors = forecast.errors.iter().filter(|_| futures.noise != Noise::None);
+                let column = batch.window.column_mut(forecast.signal, 0);
+                column.fill(forecast.values[h - 1]);
+                for (future, errors) in column.chunks_exact_mut(n).zip(errors) {
+                    future.iter_mut().for_each(|v| *v += errors[h - 1]);
+                }
             }
             for (signal, value) in &start.held_inputs {
                 batch.window.column_mut(*signal, 0).fill(*value);

@@ -7,11 +7,11 @@ use super::budget::Budget;
 use super::futures::Futures;
 use super::limits::{ControlLimit, Limits, PlantLimit, control_limit, plant_limits, soft_margin, total_limit};
 use super::order_up_to::OrderUpTo;
-use super::planner_choice::{has_few_values, has_switched_control, is_differentiable};
+use super::planner_choice::{has_few_values, has_switched_control, is_differentiable, prices_spread};
 use super::residuals::Residuals;
 use super::resolved::{PlannedStockSettings, ResolvedMpc};
 use super::skill_horizon::SkillHorizon;
-use super::start::PlanStart;
+use super::start::{PlanStart, SignalForecast};
 use crate::config::{MpcSpec, PlannerSpec, TimeSpan};
 use crate::control::planner::Plan;
 use crate::control::{Observation, since};
@@ -68,6 +68,8 @@ impl Horizon {
 pub(super) struct Sampling {
     /// Number of futures per plan.
     pub particles: usize,
+    /// Whether the errors of the forecasts differ between futures. Otherwise, all futures have the same forecasts.
+    pub has_errors: bool,
     /// Plans minimise this quantile of the objective over futures; `None` if they minimise the mean.
     pub risk: Option<f64>,
     /// Number of standard deviations of the cost over ensemble members that are added to the mean cost if the state is
@@ -115,7 +117,15 @@ impl<'a> Setup<'a> {
             totals: totals.collect(),
         };
         let one_future = planner.uses_one_future() && settings.risk.is_none();
-        let particles = settings.particles.unwrap_or(if one_future { 1 } else { MpcSpec::PARTICLES }).max(1);
+        let has_errors = prices_spread(settings, dynamics, &objective);
+        let default = if one_future { 1 } else { MpcSpec::PARTICLES };
+        let least = if has_errors && matches!(planner, PlannerSpec::Milp { .. }) {
+            let [least, most] = MpcSpec::SPREAD_PARTICLES;
+            (MpcSpec::SPREAD_VALUES / (moves * controls.len()).max(1)).clamp(least, most)
+        } else {
+            1
+        };
+        let particles = settings.particles.unwrap_or(default).max(least);
         // Several futures already contain the errors of the model, and margins for a given `confidence` are computed
         // from simulated futures.
         if particles == 1 {
@@ -133,8 +143,9 @@ impl<'a> Setup<'a> {
             limits,
             horizon: Horizon { blocks: Blocks::new(horizon, replan, moves), replan, skill },
             residuals: differentiable.then(|| Residuals::new(&objective, horizon, dynamics)),
-            correction: settings.correction.unwrap_or(MpcSpec::CORRECTION),
-            sampling: Sampling { particles, risk: settings.risk, pessimism: pessimism(settings, dynamics) },
+            // The observer would add the random part of the demand to all later demand.
+            correction: settings.correction.unwrap_or(if has_errors { 0.0 } else { MpcSpec::CORRECTION }),
+            sampling: Sampling { particles, has_errors, risk: settings.risk, pessimism: pessimism(settings, dynamics) },
             // In the window, the newest completed frame has lag 1, and older frames have larger lags.
             depth: (dynamics.depth() + 1).max(objective.depth() + 2),
             budget: Budget { limit_ms: settings.budget.map(|b| b.ms().unsigned_abs()), clock: None },
@@ -198,7 +209,7 @@ impl Setup<'_> {
         &self,
         observation: &Observation<'s>,
         row: usize,
-        forecasts: &'s [(usize, Vec<f64>)],
+        forecasts: &'s [SignalForecast],
         last: Option<&Plan>,
         bias: &[f64],
         key: Key,
@@ -220,7 +231,7 @@ impl Setup<'_> {
             let role = self.dynamics.schema().signals[*s].role;
             matches!(role, Role::Control | Role::Disturbance | Role::Setpoint)
                 && !self.controls.contains(s)
-                && !forecasts.iter().any(|(t, _)| t == s)
+                && !forecasts.iter().any(|f| f.signal == *s)
         };
         let held_inputs = (0..self.dynamics.schema().len()).filter(is_held_input).map(|s| (s, value(s, 0))).collect();
         let signals = &self.dynamics.schema().signals;
@@ -260,8 +271,10 @@ impl Setup<'_> {
     /// The futures in which a plan from `start` is optimised.
     pub fn futures(&self, start: &PlanStart) -> Futures {
         let members = self.dynamics.members();
+        let is_noisy = self.dynamics.map().is_none_or(|m| !m.layout.targets.is_empty())
+            || start.forecasts.iter().any(|f| !f.errors.is_empty());
         if start.inside_support {
-            Futures::planned(self.sampling.particles, members)
+            Futures::planned(if is_noisy { self.sampling.particles } else { 1 }, members)
         } else {
             Futures::pessimistic(members, self.sampling.pessimism)
         }

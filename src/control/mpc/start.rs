@@ -5,13 +5,23 @@ use jiff::Timestamp;
 use crate::rng::Key;
 use crate::trajectory::Window;
 
+/// The forecast of one signal.
+#[derive(Debug, Clone, Default)]
+pub(super) struct SignalForecast {
+    pub signal: usize,
+    /// `[horizon]`.
+    pub values: Vec<f64>,
+    /// Errors of the forecast that are added in each simulated future, `[futures][horizon]`. Empty if the forecast has no
+    /// errors, or if plans have one future.
+    pub errors: Vec<Vec<f64>>,
+}
+
 /// Initial conditions of a plan for one particle.
 pub(super) struct PlanStart<'a> {
     pub window: &'a Window,
     /// Row of the particle in the window.
     pub row: usize,
-    /// Forecasts (signal, values at the next steps): `[signals][horizon]`.
-    pub forecasts: &'a [(usize, Vec<f64>)],
+    pub forecasts: &'a [SignalForecast],
     /// Times of the next steps if a gap of the log precedes one of them; otherwise empty.
     pub times: Vec<Timestamp>,
     /// Inputs without a forecast, and the constant values at which they are held: pairs (signal, value).

@@ -5,19 +5,20 @@
 //!
 //! 1. Formulate the program ([`super::CostFunction::formulate`]).
 //! 2. If there are integer variables, solve a relaxation with continuous variables, and evaluate rounded solutions. If
-//!    the cost of one of them is within `gap` of the lower bound, or if there are many integer variables, improve the
+//!    the cost of one of them is within `gap` of the lower bound, or if there are several futures or many integer variables, improve the
 //!    best of them by small changes, and stop.
 //! 3. Solve the program within `nodes` branch-and-bound nodes to a relative `gap`, starting from the best sequence.
 //! 4. Evaluate the solution in the simulated future, and refine the terms whose relaxation the solution exploits.
 //!    Repeat from step 3 until no terms need to be refined, but at most `ROUNDS` times.
 //! 5. If the gap of a plan with integer variables is larger than `gap`, refine the plan by `mcts`.
 //!
-//! If the program cannot be formulated or solved, the plan is made by `mcts` or `qp`.
+//! If the program cannot be formulated or solved, the plan is made by `mcts`, `icem` or `qp`.
 
 use super::build;
 use super::candidates::{CandidateBatch, empty_plan};
 use super::constraints::ControlConstraints;
-use super::mixed_integer::{Form, Model};
+use super::form::Form;
+use super::mixed_integer::Model;
 use super::problem::{Plan, Planner, Problem};
 use crate::config::PlannerSpec;
 use crate::schema::{Bounds, Switching};
@@ -37,6 +38,8 @@ const FACTORS: [f64; 3] = [0.6, 1.0, 1.7];
 const SHIFTS: [f64; 4] = [-0.4, 0.0, 0.4, 0.499];
 /// Branch and bound is used only if a plan has at most this many values with integer variables (not tuned).
 const MOST_SEARCHED: usize = 100;
+/// Largest number of values of a control for which tree search is used (not tuned).
+const MOST_TREE_VALUES: f64 = 8.0;
 /// Largest number of times that a rounded sequence is improved (not tuned).
 const IMPROVEMENTS: usize = 4;
 /// Maximum number of programs per plan (not tuned).
@@ -68,7 +71,8 @@ impl Planner for Milp {
             batch.candidates = rounded(problem, &values);
             batch.score(problem);
             let is_near = batch.best().cost - point.bound <= self.gap * point.bound.abs();
-            if is_near || moves.integers.iter().filter(|i| i.any()).count() > MOST_SEARCHED {
+            // With means over several futures, each improvement is evaluated in the simulated futures.
+            if is_near || model.has_means() || moves.integers.iter().filter(|i| i.any()).count() > MOST_SEARCHED {
                 improve(problem, &mut batch);
                 let plan = batch.into_plan(Vec::new());
                 return Plan { bound: Some(point.bound).filter(|b| *b <= plan.cost), ..plan };
@@ -182,10 +186,19 @@ fn improve(problem: &mut Problem, batch: &mut CandidateBatch) {
     }
 }
 
-/// The planner that is used if the program cannot be formulated or solved.
+/// The planner that is used if the program cannot be formulated or solved. Tree search is not used for quantities with
+/// many values, for which it evaluates too few sequences.
 fn fallback(problem: &Problem) -> Box<dyn Planner> {
     let is_switched = |c: &ControlConstraints| c.multiple > 0.0 || c.switching.least > 0.0;
-    build(&if problem.constraints.iter().any(is_switched) { PlannerSpec::mcts() } else { PlannerSpec::qp() })
+    let is_quantity =
+        |c: &ControlConstraints| c.multiple > 0.0 && (c.bounds.high - c.bounds.low) / c.multiple > MOST_TREE_VALUES;
+    build(&if problem.constraints.iter().any(is_quantity) {
+        PlannerSpec::default()
+    } else if problem.constraints.iter().any(is_switched) {
+        PlannerSpec::mcts()
+    } else {
+        PlannerSpec::qp()
+    })
 }
 
 /// The moves of a plan as functions of the variables of a model.

@@ -11,82 +11,9 @@
 
 use microlp::{ComparisonOp, OptimizationDirection, Problem, ResumeOptions, SolveOptions, SolveOutcome, Variable};
 
+use super::form::Form;
 use crate::expr::Curve;
 use crate::schema::Bounds;
-
-/// An affine function of the variables of a model.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Form {
-    pub constant: f64,
-    /// Pairs (variable, coefficient), in ascending order of the variables.
-    terms: Vec<(usize, f64)>,
-}
-
-impl Form {
-    pub fn constant(constant: f64) -> Self {
-        Self { constant, terms: Vec::new() }
-    }
-
-    pub fn variable(variable: usize, coefficient: f64) -> Self {
-        Self { constant: 0.0, terms: vec![(variable, coefficient)] }
-    }
-
-    pub fn is_constant(&self) -> bool {
-        self.terms.is_empty()
-    }
-
-    /// Number of variables on which the function depends.
-    pub fn len(&self) -> usize {
-        self.terms.len()
-    }
-
-    /// `factor_a` a + `factor_b` b.
-    pub fn sum(a: &Self, factor_a: f64, b: &Self, factor_b: f64) -> Self {
-        let mut terms = Vec::with_capacity(a.terms.len() + b.terms.len());
-        let (mut left, mut right) = (a.terms.iter().peekable(), b.terms.iter().peekable());
-        loop {
-            let (variable, coefficient) = match (left.peek(), right.peek()) {
-                (None, None) => break,
-                (Some(&&(i, v)), Some(&&(j, w))) if i == j => {
-                    left.next();
-                    right.next();
-                    (i, factor_a * v + factor_b * w)
-                }
-                (Some(&&(i, v)), other) if other.is_none_or(|o| i < o.0) => {
-                    left.next();
-                    (i, factor_a * v)
-                }
-                (_, Some(&&(j, w))) => {
-                    right.next();
-                    (j, factor_b * w)
-                }
-                (Some(_), None) => break,
-            };
-            if coefficient != 0.0 {
-                terms.push((variable, coefficient));
-            }
-        }
-        Self { constant: factor_a * a.constant + factor_b * b.constant, terms }
-    }
-
-    pub fn scaled(&self, factor: f64) -> Self {
-        Self::sum(self, factor, &Self::default(), 0.0)
-    }
-
-    /// Adds `factor` times `other`.
-    pub fn add(&mut self, other: &Self, factor: f64) {
-        *self = Self::sum(self, 1.0, other, factor);
-    }
-
-    /// The value of the function for the given values of the variables.
-    pub fn value(&self, values: &[f64]) -> f64 {
-        self.constant + self.terms.iter().map(|(i, v)| v * values[*i]).sum::<f64>()
-    }
-
-    fn is_finite(&self) -> bool {
-        self.constant.is_finite() && self.terms.iter().all(|t| t.1.is_finite())
-    }
-}
 
 #[derive(Debug, Clone, Copy)]
 struct Decision {
@@ -126,6 +53,11 @@ pub struct Model {
     rows: Vec<Row>,
     kinks: Vec<Kink>,
     bends: Vec<Bend>,
+    /// Whether maxima are replaced by their means over the simulated futures. This is exact for terms of the objective,
+    /// and not possible for the equations of the plant.
+    pub prices_spread: bool,
+    /// Whether a mean over futures is a part of the program.
+    has_means: bool,
     /// The cost that is minimised.
     pub cost: Form,
 }
@@ -144,6 +76,10 @@ const TANGENTS: usize = 9;
 /// Tolerance up to which a variable is accepted as equal to the function that it replaces, relative to the range of the
 /// function (not tuned).
 const EXACT: f64 = 1e-5;
+/// Largest spread between futures, relative to the range of a function, that is ignored.
+const NEGLIGIBLE: f64 = 1e-9;
+/// Approximate number of linear pieces of a mean over futures (not tuned).
+const PIECES: usize = 32;
 /// Number of branch-and-bound nodes between two checks of the time budget.
 const SLICE: u64 = 64;
 
@@ -163,11 +99,16 @@ impl Model {
         self.variables.iter().any(|v| v.is_integer)
     }
 
-    /// Adds the constraint low ≤ form ≤ high. A constraint that the bounds of the variables imply is omitted.
+    /// Whether the program contains means over several simulated futures.
+    pub fn has_means(&self) -> bool {
+        self.has_means
+    }
+
+    /// Adds the constraint low ≤ form ≤ high, in which the form has its mean over the futures. A constraint that the bounds of the variables imply is omitted.
     pub fn constrain(&mut self, form: Form, bounds: Bounds) {
         let range = self.range(&form);
         if range.low < bounds.low || range.high > bounds.high {
-            self.rows.push(Row { form, bounds });
+            self.rows.push(Row { form: form.expected(), bounds });
         }
     }
 
@@ -189,8 +130,9 @@ impl Model {
         }
         let variable = self.variable(self.range(&form), false);
         let own = Form::variable(variable, 1.0);
-        self.rows.push(Row { form: Form::sum(&form, 1.0, &own, -1.0), bounds: Bounds { low: 0.0, high: 0.0 } });
-        own
+        let row = Form::sum(&form.expected(), 1.0, &own, -1.0);
+        self.rows.push(Row { form: row, bounds: Bounds { low: 0.0, high: 0.0 } });
+        Form { spread: form.spread, ..own }
     }
 
     /// max(a, b).
@@ -201,7 +143,14 @@ impl Model {
 
     /// max(x, 0). Both max(x, 0) and max(−x, 0) = max(x, 0) − x use the same variable, which keeps relaxations tight.
     pub fn positive_part(&mut self, x: Form) -> Form {
-        let range = self.range(&x);
+        let x = if self.prices_spread { x } else { x.expected() };
+        let mut range = self.range(&x);
+        let largest = x.spread.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+        let is_mean = largest > NEGLIGIBLE * (range.high - range.low).max(x.constant.abs());
+        if is_mean {
+            range.low += x.spread.iter().copied().fold(0.0, f64::min);
+            range.high += x.spread.iter().copied().fold(0.0, f64::max);
+        }
         if range.low >= 0.0 {
             return x;
         }
@@ -217,9 +166,31 @@ impl Model {
         }
         let variable = self.variable(Bounds { low: 0.0, high: range.high }, false);
         let own = Form::variable(variable, 1.0);
-        self.constrain(Form::sum(&own, 1.0, &x, -1.0), Bounds { low: 0.0, high: f64::INFINITY });
-        self.kinks.push(Kink { argument: x, variable, is_exact: false });
+        if is_mean {
+            self.bound_mean(&x, &own);
+        } else {
+            self.constrain(Form::sum(&own, 1.0, &x, -1.0), Bounds { low: 0.0, high: f64::INFINITY });
+        }
+        self.kinks.push(Kink { argument: x, variable, is_exact: is_mean });
         own
+    }
+
+    /// Adds lower bounds of `own`, the mean of max(x, 0) over the futures. The mean is piecewise linear: its slope is
+    /// the fraction of the futures in which x is positive.
+    fn bound_mean(&mut self, x: &Form, own: &Form) {
+        self.has_means = true;
+        let mut spread = x.spread.clone();
+        spread.sort_by(|a, b| b.total_cmp(a));
+        let (count, stride, mut sum) = (spread.len(), spread.len().div_ceil(PIECES), 0.0);
+        for (positive, deviation) in (1..).zip(&spread) {
+            sum += deviation;
+            if positive % stride == 0 || positive == 1 || positive == count {
+                let share = positive as f64 / count as f64;
+                let mut row = Form::sum(own, 1.0, &x.expected(), -share);
+                row.constant -= sum / count as f64;
+                self.constrain(row, Bounds { low: 0.0, high: f64::INFINITY });
+            }
+        }
     }
 
     /// The function `curve` of `x`; `None` if it is neither convex nor concave within the range of `x`.

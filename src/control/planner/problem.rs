@@ -1,8 +1,9 @@
 //! The optimisation problem of a planner, its cost function and its result.
 
 use super::constraints::ControlConstraints;
+use super::form::Form;
 use super::linearisation::Linearisation;
-use super::mixed_integer::{Form, Model};
+use super::mixed_integer::Model;
 use crate::rng::Key;
 use crate::schema::Bounds;
 

@@ -85,7 +85,7 @@ impl<'a> Ahead<'a> {
             let later = &log.columns[signal][newest + 1..];
             column.iter_mut().zip(later).filter(|(_, v)| v.is_finite()).for_each(|(to, v)| *to = *v);
             let last = later.iter().take(column.len()).rposition(|v| v.is_finite());
-            if let Some(last) = last.filter(|_| !matches!(how, ForecastSpec::Seasonal(_))) {
+            if let Some(last) = last.filter(|_| !matches!(how, ForecastSpec::Seasonal(_) | ForecastSpec::Learned)) {
                 column[last + 1..].fill(later[last]);
             }
             let known = later.iter().take(horizon).filter(|v| v.is_finite()).count();

@@ -35,7 +35,7 @@ pub struct Past {
 
 impl Past {
     /// Creates a run without rows that begins at `start`, or at the end of the log if `start` is `None`. Before the
-    /// start of the run, only signals with a seasonal forecast have values, which come from the log.
+    /// start of the run, only signals that are forecast from their past have values, which come from the log.
     pub fn new(plant: &Plant, mpc: &ResolvedMpc, start: Option<Timestamp>) -> Self {
         let log = &plant.log;
         let start = start.unwrap_or_else(|| log.time(log.steps));
@@ -45,7 +45,7 @@ impl Past {
         let mut history = Trajectory::empty(plant.schema.clone(), begin, log.step_ms, rows, 1);
         let mut forecast = Forecast::live(&plant.spec.value, Arc::new(history.clone()), mpc.forecast);
         for &(signal, how) in &forecast.signals {
-            if matches!(how, ForecastSpec::Seasonal(_)) {
+            if matches!(how, ForecastSpec::Seasonal(_) | ForecastSpec::Learned) {
                 for k in 0..rows {
                     if let Some(at) = log.step_at(history.time(k)) {
                         history.at_mut(signal, k)[0] = log.at(signal, at)[0];

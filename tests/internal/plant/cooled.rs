@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use twinopt::config::{ForecastSpec, KpiSpec};
-use twinopt::control::{Controller, Forecast, Present};
+use twinopt::control::{Controller, Forecast};
 use twinopt::expr::Scope;
 use twinopt::rng::Key;
 use twinopt::schema::{Bounds, MoveLimit, Role, Schema, Signal};
@@ -78,8 +78,7 @@ impl Room {
         how: ForecastSpec,
     ) -> Simulated {
         let realised = self.realised(steps + 40);
-        let forecast =
-            Forecast { realised: realised.clone(), present: Present::AfterHistory(40), signals: vec![(LOAD, how)] };
+        let forecast = Forecast::of(realised.clone(), 40, vec![(LOAD, how)]);
         let run = Run { dynamics: self, realised: &realised, past: 40, steps, particles, key: Key::new(1), forecast };
         simulate(&run, controller, &|| false).unwrap()
     }

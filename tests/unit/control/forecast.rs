@@ -12,7 +12,7 @@ fn forecast(values: Vec<f64>, past: usize, how: ForecastSpec) -> Forecast {
     let schema = Arc::new(Schema::new(vec![signal]));
     let mut realised = Trajectory::empty(schema, Timestamp::UNIX_EPOCH, 3_600_000, values.len(), 1);
     realised.columns[0] = values;
-    Forecast { realised: Arc::new(realised), present: Present::AfterHistory(past), signals: vec![(0, how)] }
+    Forecast::of(Arc::new(realised), past, vec![(0, how)])
 }
 
 fn seasonal_of(hours: i64) -> ForecastSpec {
@@ -43,20 +43,38 @@ fn the_seasonal_forecast_adds_a_decaying_difference() {
 }
 
 #[test]
-fn the_difference_is_added_only_if_differences_persist() {
-    // Independent values: the forecast repeats the values of the last season. The key makes them look random.
+fn the_forecast_of_random_values_is_their_mean() {
     let key = crate::rng::Key::new(3);
     let random: Vec<f64> = (0..700).map(|k| (20.0 * key.uniform(k)).floor()).collect();
-    let f = forecast(random.clone(), 699, seasonal_of(7));
-    for (found, last) in forecast_values(&f, 0, 6).iter().zip(&random[693..]) {
-        assert!((found - last).abs() <= 0.2 * (random[699] - random[692]).abs(), "{found} instead of {last}");
+    let mean = random.iter().sum::<f64>() / 700.0;
+    for how in [seasonal_of(7), ForecastSpec::Learned] {
+        let values = forecast_values(&forecast(random.clone(), 699, how), 0, 20);
+        assert!(values.iter().all(|v| (v - mean).abs() < 1.0), "{values:?} instead of {mean}");
     }
-    // A level that changes once a month persists, so the difference is added as before.
-    let level = |k: usize| 10.0 * (k / 240) as f64 + (k % 24) as f64;
-    let f = forecast((0..700).map(level).collect(), 485, seasonal_of(24));
-    let expected = (1..=6).map(|h| level(485 + h - 24) + 10.0 * (1.0 - h as f64 / 24.0));
-    for (found, expected) in forecast_values(&f, 0, 6).iter().zip(expected) {
-        assert!((found - expected).abs() < 1e-9, "{found} instead of {expected}");
+}
+
+#[test]
+fn the_forecast_follows_a_timetable_and_a_persistent_level() {
+    // The level of a day persists with the factor 0.9 per day, and each value has an independent error.
+    let key = crate::rng::Key::new(5);
+    let noise = |k: usize| key.uniform(k as u64) - 0.5;
+    let shape = |k: usize| 10.0 * ((k % 24) as f64 / 24.0 * std::f64::consts::TAU).sin();
+    let mut level = vec![0.0; 60];
+    for day in 1..60 {
+        level[day] = 0.9 * level[day - 1] + 3.0 * noise(10_000 + day);
+    }
+    let values: Vec<f64> = (0..60 * 24).map(|k| shape(k) + level[k / 24] + noise(k)).collect();
+    for how in [seasonal_of(24), ForecastSpec::Learned] {
+        let (mut squares, mut last, mut count) = (0.0, 0.0, 0);
+        for now in (40 * 24..58 * 24).step_by(5) {
+            for (h, found) in (1..).zip(forecast_values(&forecast(values.clone(), now, how), 0, 24)) {
+                squares += (found - values[now + h]).powi(2);
+                last += (values[now + h - 24] - values[now + h]).powi(2);
+                count += 1;
+            }
+        }
+        let [error, last] = [squares, last].map(|s: f64| (s / f64::from(count)).sqrt());
+        assert!(error < 0.85 * last, "{how:?}: error {error}, of the last day {last}");
     }
 }
 
@@ -69,9 +87,9 @@ fn the_perfect_forecast_is_the_future_and_then_holds_the_last_value() {
 proptest! {
     #[test]
     fn only_the_perfect_forecast_depends_on_the_future(
-        values in prop::collection::vec(prop_oneof![9 => -5.0..5.0, 1 => Just(f64::NAN)], 12..60),
-        noise in prop::collection::vec(-9.0..9.0, 60),
-        past in 0_usize..8,
+        values in prop::collection::vec(prop_oneof![9 => -5.0..5.0, 1 => Just(f64::NAN)], 12..160),
+        noise in prop::collection::vec(-9.0..9.0, 160),
+        past in 0_usize..120,
         t in 0_usize..8,
         season in 1_i64..9,
     ) {
@@ -80,13 +98,33 @@ proptest! {
         for (v, n) in other.iter_mut().zip(&noise).skip(now + 1) {
             *v = *n;
         }
-        for how in [ForecastSpec::Persistence, seasonal_of(season)] {
+        for how in [ForecastSpec::Persistence, ForecastSpec::Learned, seasonal_of(season)] {
             let bits = |v: &[f64]| -> Vec<u64> {
                 forecast_values(&forecast(v.to_vec(), past, how), t, 20).iter().map(|x| x.to_bits()).collect()
             };
             prop_assert_eq!(bits(&values), bits(&other));
         }
     }
+}
+
+#[test]
+fn the_errors_in_the_futures_have_the_spread_of_past_errors() {
+    let key = crate::rng::Key::new(21);
+    let values: Vec<f64> = (0..900).map(|k| 12.0 * key.uniform(k)).collect();
+    // The standard deviation of a uniform value is its range divided by √12, and that of a sum grows with √h.
+    let deviation = 12.0 / 12f64.sqrt();
+    for how in [seasonal_of(7), ForecastSpec::Learned] {
+        let errors = forecast(values.clone(), 899, how).errors(0, 0, 9, 32);
+        assert_eq!((errors.len(), errors[0].len()), (32, 9));
+        for h in [1, 4, 9] {
+            let sums: Vec<f64> = errors.iter().map(|e| e[..h].iter().sum()).collect();
+            let (mean, sd) = crate::stats::mean_and_sample_sd(sums.iter().copied());
+            let expected = deviation * (h as f64).sqrt();
+            assert!((sd / expected - 1.0).abs() < 0.2 && mean.abs() < 0.3 * expected, "{h}: {mean} ± {sd}");
+        }
+    }
+    assert!(forecast(values, 899, ForecastSpec::Perfect).errors(0, 0, 9, 32).is_empty());
+    assert!(forecast(vec![1.0; 9], 8, ForecastSpec::Learned).errors(0, 0, 9, 32).is_empty());
 }
 
 /// A run that leaves out rows 8 to 11 of the realised signals.

@@ -11,7 +11,7 @@ use super::super::oven::{FAN, HEAT, Oven, POWER, STEP_MS, TEMP};
 use crate::config::{KpiSpec, TimeSpan};
 use crate::control::mpc::ResolvedMpc;
 use crate::control::planner::Linearisation;
-use crate::control::{Control, Controller, Forecast, Observation, Present};
+use crate::control::{Control, Controller, Forecast, Observation};
 use crate::rng::Key;
 use crate::trajectory::{Trajectory, Window};
 use crate::twin::Support;
@@ -42,7 +42,7 @@ impl<'a> Fixture<'a> {
             }
         }
         let none = Trajectory::empty(oven.schema.clone(), Timestamp::UNIX_EPOCH, STEP_MS, 1, 1);
-        let forecast = Forecast { realised: Arc::new(none), present: Present::AfterHistory(0), signals: Vec::new() };
+        let forecast = Forecast::of(Arc::new(none), 0, Vec::new());
         let mut evaluator = Evaluator::default();
         evaluator.begin_plan(Futures::planned(1, 1));
         Self { mpc, window, forecast, evaluator }

@@ -104,3 +104,31 @@ fn infeasible_models_have_no_solution() {
     model.cost.add(&x, 1.0);
     assert!(model.solve(NODES, 0.0, &[], &|| false).is_none());
 }
+
+/// The order that minimises the mean cost over several demands is the newsvendor quantile of the demands.
+#[test]
+fn the_mean_over_futures_gives_the_newsvendor_quantile() {
+    let key = Key::new(9);
+    let demands: Vec<f64> = (0..24).map(|k| (100.0 * key.uniform(k)).round()).collect();
+    let mean = demands.iter().sum::<f64>() / 24.0;
+    for (held, missing) in [(0.1, 2.0), (1.0, 1.0), (3.0, 1.0)] {
+        let cost = |order: f64| {
+            let costs = demands.iter().map(|d| held * (order - d).max(0.0) + missing * (d - order).max(0.0));
+            costs.sum::<f64>() / 24.0
+        };
+        let best = (0..=100).map(|order| cost(f64::from(order))).fold(f64::INFINITY, f64::min);
+        let mut model = Model { prices_spread: true, ..Model::default() };
+        let order = Form::variable(model.variable(between(0.0, 100.0), false), 1.0);
+        let mut left = Form::sum(&order, 1.0, &Form::constant(mean), -1.0);
+        left.spread = demands.iter().map(|d| mean - d).collect();
+        let held_back = model.positive_part(left.clone());
+        model.cost.add(&held_back, held);
+        let missed = model.positive_part(left.scaled(-1.0));
+        model.cost.add(&missed, missing);
+        model.cost = model.cost.expected();
+        let point = model.solve(NODES, 0.0, &[], &|| false).unwrap();
+        assert!(model.has_means());
+        assert!((cost(order.value(&point.values)) - best).abs() < 1e-6, "{held} {missing}: {point:?}, best {best}");
+        assert!((point.bound - best).abs() < 1e-6, "{point:?} instead of {best}");
+    }
+}

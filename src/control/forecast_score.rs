@@ -1,0 +1,49 @@
+//! Comparison of the forecasts that a twin declares with forecasts learned from the past.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::Forecast;
+use crate::config::{ForecastSpec, TwinSpec};
+use crate::trajectory::Trajectory;
+
+/// Maximum number of forecasts from which an error is computed (not tuned).
+const ORIGINS: usize = 200;
+/// Ratio of the errors above which a declared forecast is reported (not tuned).
+const WORSE: f64 = 1.1;
+
+/// One sentence for each disturbance whose declared forecast is clearly worse than a learned one, on the rows `tested` of
+/// `log` and over the next `horizon` steps. Forecasts are made from earlier rows only.
+pub fn worse_forecasts(spec: &TwinSpec, log: &Trajectory, tested: &[Range<usize>], horizon: usize) -> Vec<String> {
+    let log = Arc::new(log.clone());
+    let declared = Forecast::new(spec, log.clone(), 0, None);
+    let mut learned = Forecast::new(spec, log.clone(), 0, None);
+    learned.signals.iter_mut().for_each(|(_, how)| *how = ForecastSpec::Learned);
+    let sentence = |(i, &(signal, how)): (usize, &(usize, ForecastSpec))| {
+        let name = &log.schema.signals[signal].name;
+        let line = spec.signals.iter().find(|s| s.name.value == *name)?;
+        line.forecast.as_ref().filter(|_| !matches!(how, ForecastSpec::Perfect | ForecastSpec::Learned))?;
+        let [own, other] = [&declared, &learned].map(|f| error(f, i, tested, horizon));
+        let (own, other) = (own?, other?);
+        (own > WORSE * other).then(|| {
+            format!(
+                "The forecast of `{name}` has a root-mean-square error of {own:.4} over the control horizon, but a \
+                 forecast learned from the past has {other:.4}. Write `forecast = \"learned\"`"
+            )
+        })
+    };
+    declared.signals.iter().enumerate().filter_map(sentence).collect()
+}
+
+/// The root-mean-square error of a forecast; `None` if no value is known.
+fn error(forecast: &Forecast, i: usize, tested: &[Range<usize>], horizon: usize) -> Option<f64> {
+    let column = &forecast.realised.columns[forecast.signals[i].0];
+    let rows: usize = tested.iter().map(Range::len).sum();
+    let (mut out, mut sum, mut count) = (vec![0.0; horizon], 0.0, 0_usize);
+    for now in tested.iter().flat_map(Clone::clone).step_by((rows / ORIGINS).max(1)) {
+        forecast.fill(i, now, &mut out);
+        let errors = column.iter().skip(now + 1).zip(&out).map(|(v, f)| (v - f).powi(2)).filter(|e| e.is_finite());
+        errors.for_each(|e| (sum, count) = (sum + e, count + 1));
+    }
+    (count > 0).then(|| (sum / count as f64).sqrt())
+}
