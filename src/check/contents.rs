@@ -23,6 +23,7 @@ pub fn contents(plant: &Plant<'_>) -> Vec<Fault> {
             plant.log.set_segments(&rows);
             plant.log.set_operating_hours(log::operating_hours(&rows, spec).ok().flatten());
             repeated_holdout(&mut faults, plant, &rows);
+            unused_quality(&mut faults, spec, dir);
             for name in &quality.incomplete {
                 let help = "repair or exclude bad parts of the log, choose another signal, or lower `log.completeness`";
                 faults.add_about_log("incomplete", &of_signal(spec, name), quality.explain_incomplete(name), help);
@@ -55,6 +56,21 @@ pub fn contents(plant: &Plant<'_>) -> Vec<Fault> {
         }
     }
     faults.into_list()
+}
+
+/// Warns about columns that contain the quality of the samples if no `where` selects the good rows.
+fn unused_quality(faults: &mut Faults<'_>, spec: &TwinSpec, dir: &Path) {
+    if spec.log.long.is_some() {
+        return;
+    }
+    let selects =
+        |name: &str| spec.log.only.contains_key(name) || spec.signals.iter().any(|s| s.only.contains_key(name));
+    for column in log::quality_columns(dir, &spec.log).unwrap_or_default().iter().filter(|c| !selects(&c.name)) {
+        let what =
+            format!("the column `{}` seems to contain the quality of the samples, but {}", column.name, column.text());
+        let help = format!("write `{}` in `log`, or in the signals to which the flags apply", column.setting());
+        faults.warn("bad-flag", &spec.log.files.span, what, help);
+    }
 }
 
 /// Splits a message into the problem and the advice.

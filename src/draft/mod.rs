@@ -144,6 +144,13 @@ impl Draft {
         let length = span.1.as_millisecond() - span.0.as_millisecond();
         let mean = length / i64::try_from(time.rows).unwrap_or(i64::MAX).max(2).saturating_sub(1);
         let sampling = sampling.filter(|s| s.ms() > 0).unwrap_or_else(|| TimeSpan::from_ms(mean.max(1)));
+        if spans::may_be_months(sampling) {
+            return Err(Error::Data(format!(
+                "{}: there is about one row per {sampling}, such as a calendar month, but all steps of a twin have the \
+                 same length; export one row per day or per week",
+                source.display()
+            )));
+        }
         let events = several && entities.is_none();
         // in a log in long format, each tag may have its own sample times
         let own = long.and_then(|(tag, ..)| spans::own_clock(tag, length, repeats));
@@ -202,7 +209,12 @@ impl Draft {
             }
             None => {
                 let is_label = |name: &String| entities.as_ref().is_some_and(|e| e.columns.contains(name));
+                let flags = columns::flags(source.files)?;
                 for column in columns {
+                    if let Some(flag) = flags.iter().find(|f| f.0 == column.name) {
+                        draft.left_out.push(flag.clone());
+                        continue;
+                    }
                     let used = column.name == time.name || episode.is_some_and(|e| e.name == column.name);
                     if !used && !is_label(&column.name) {
                         draft.add(column, source);

@@ -128,23 +128,39 @@ pub(super) fn signal(column: &ColumnSummary, exported: Option<&str>) -> Result<G
     }
     let parsed = Unit::parse(unit);
     let kind = match &parsed {
-        Ok(u) if log::is_amount(u, Role::Output) && !is_stock(&lower) && !is_unit_price(&lower) => {
-            Some(if column.counts { "counter" } else { "amount" })
+        Ok(u) if log::is_counted(&column.name, u) || log::is_amount(u, Role::Output) && !is_unit_price(&lower) => {
+            Some(match column {
+                _ if is_stock(&lower) => "level",
+                c if c.counts || c.accumulates && is_meter(&lower) => "counter",
+                c if c.accumulates => "level",
+                _ => "amount",
+            })
         }
-        Ok(u) if log::is_counted(&lower, u) => Some("amount"),
         _ => None,
     };
-    let (mut role, mut why) = role(&lower, &tag, unit, air.is_some(), kind.is_some());
+    let flows = matches!(kind, Some("amount" | "counter"));
+    let (mut role, mut why) = role(&lower, &tag, unit, air.is_some(), flows);
     // nobody sets the reading of a meter, so it is not a control
     if kind == Some("counter") && role == Role::Control {
         (role, why) = (Role::Output, Some("role from its rise".to_owned()));
     }
     // States (such as stocks) and set-points are neither amounts nor counters.
-    let kind = kind.filter(|_| !matches!(role, Role::State | Role::Setpoint));
+    let is_counted = |u: &Unit, role: Role| role != Role::State && log::is_counted(&column.name, u);
+    let is_flow = |role: Role| parsed.as_ref().is_ok_and(|u| log::is_amount(u, role) || is_counted(u, role));
+    let kind = kind.filter(|kind| match role {
+        Role::State | Role::Setpoint => *kind == "level" && is_flow(role),
+        role => *kind != "level" || is_flow(role),
+    });
     let kind_reason = match kind {
-        Some("counter") => ", kind from its rise",
+        Some("counter") if column.counts => ", kind from its rise",
+        Some("counter") => {
+            ", kind from the name and from values that drift slowly, like a meter that also runs backwards"
+        }
+        Some("level") if is_stock(&lower) => ", kind from the name of a stored quantity",
+        Some("level") => {
+            ", kind from values that drift slowly, like a stored quantity; `counter` for a meter that also runs backwards"
+        }
         Some(_) => ", kind from the unit or name",
-        None if is_unit_price(&lower) && parsed.is_ok_and(|u| log::is_amount(&u, Role::Output)) => "",
         None => "",
     };
     let level = is_unit_price(&lower) && kind.is_none() && unit != "1";
@@ -221,10 +237,44 @@ fn is_stock(lower: &str) -> bool {
         "stored",
         "content",
         "state_of_charge",
+        "work_in_pro",
+        "silo",
+        "tank",
+        "hopper",
+        "reservoir",
+        "queue",
+        "balance",
+        "bestand",
+        "fuellstand",
+        "vorrat",
+        "speicherinhalt",
+        "holdup",
     ]
     .iter()
     .any(|word| lower.contains(word))
-        || lower.split('_').any(|word| word == "soc")
+        || lower.split('_').any(|word| ["soc", "wip", "inv"].contains(&word))
+        // the energy in a battery, and not the energy with which it is charged
+        || ["battery", "batterie", "akku"].iter().any(|word| lower.contains(word))
+            && !["charg", "import", "export", "_in", "_out", "lade", "entlade", "consum"].iter().any(|w| lower.contains(w))
+}
+
+/// Whether a column name suggests the reading of a meter.
+fn is_meter(lower: &str) -> bool {
+    [
+        "meter",
+        "reading",
+        "register",
+        "zaehler",
+        "stand",
+        "counter",
+        "cumul",
+        "compteur",
+        "contador",
+        "contatore",
+        "index",
+    ]
+    .iter()
+    .any(|word| lower.contains(word))
 }
 
 /// Whether a column name suggests the price of one unit, which is not an amount of money.
@@ -289,6 +339,7 @@ mod tests {
             examples: Vec::new(),
             commonest: None,
             counts: false,
+            accumulates: false,
             notation: Default::default(),
         }
     }

@@ -168,6 +168,11 @@ pub(super) fn round_span(ms: i64, step: TimeSpan) -> TimeSpan {
     TimeSpan::from_ms((ms / step.ms()).max(1) * step.ms())
 }
 
+/// Whether rows at this interval may be calendar months, quarters or years, which differ in length.
+pub(super) fn may_be_months(sampling: TimeSpan) -> bool {
+    sampling.ms() >= 27 * DAY && sampling.ms() % (7 * DAY) != 0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

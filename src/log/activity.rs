@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::batches::{Batches, Decoding};
 use super::cast;
-use super::footer::{ColumnKind, LogFile};
+use super::footer::{ColumnKind, FileColumn, LogFile};
 use super::numerals::Numerals;
 use crate::error::Result;
 
@@ -82,9 +82,11 @@ pub fn entities(files: &[PathBuf], time: &str, given: Option<&str>) -> Result<Op
     let folder = |file: &Path| file.parent().unwrap_or_else(|| Path::new("")).to_path_buf();
     let files = files.iter().map(|f| LogFile::open(&folder(f), f)).collect::<Result<Vec<LogFile>>>()?;
     let Some(file) = files.last() else { return Ok(None) };
-    let is_label = |kind: ColumnKind| matches!(kind, ColumnKind::Text | ColumnKind::Integer);
-    let mut labels: Vec<&str> =
-        file.columns.iter().filter(|c| is_label(c.kind) && c.name != time).map(|c| c.name.as_str()).collect();
+    let is_label = |c: &FileColumn| match given {
+        Some(name) => c.name == name,
+        None => matches!(c.kind, ColumnKind::Text | ColumnKind::Integer) && c.name != time,
+    };
+    let mut labels: Vec<&str> = file.columns.iter().filter(|c| is_label(c)).map(|c| c.name.as_str()).collect();
     // Text columns distinguish entities more often than numeric columns do.
     labels.sort_by_key(|name| file.columns.iter().any(|c| c.name == *name && c.kind != ColumnKind::Text));
     let numbers: Vec<&str> = file

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::clock;
 use super::column::ColumnMapping;
-use super::counter::{Increases, increases, is_counter};
+use super::counter::{Increases, Rises, increases};
 use super::detect;
-use super::dropout::{Dropout, dropout, oversampled};
+use super::dropout::{Dropout, dropout, known_code, oversampled};
 use super::duplicates::drop_duplicates;
 use super::episodes::Episodes;
+use super::intervals::{Intervals, intervals};
 use super::missing::{is_absent, is_null};
 use super::occurrences::Occurrences;
 use super::quality::{Finding, FindingAction, FindingClass};
@@ -16,7 +17,7 @@ use super::render::short;
 use super::samples::Samples;
 use super::scan::RawSamples;
 use super::store::Kept;
-use super::text::{duration, percent};
+use super::text::{duration, percent, rfc3339};
 use super::unit_jumps::{OtherUnits, unit_jumps};
 use crate::config::{Kind, TimeSpan};
 use crate::schema::Role;
@@ -111,8 +112,14 @@ pub(super) fn clean(raw: &RawSamples, rule: &Rule, episodes: Option<&Episodes>) 
     match rule.mapping.kind {
         Kind::Counter => samples = count_increases(&samples, rule, &mut note),
         Kind::Amount if !rule.is_event() => {
-            let longer = samples.interval().filter(|interval| *interval > rule.step);
-            samples.length = longer.map_or(Vec::new(), |interval| vec![interval; samples.value.len()]);
+            if let Some(found) = intervals(&samples) {
+                note(interval_change(&samples, &found, rule));
+                samples.length = if found.proportional { found.length } else { Vec::new() };
+            }
+            let longer = samples.interval().filter(|interval| *interval > rule.step && samples.length.is_empty());
+            if let Some(interval) = longer {
+                samples.length = vec![interval; samples.value.len()];
+            }
         }
         _ => {}
     }
@@ -229,7 +236,7 @@ fn sort(s: &mut Samples) {
 fn count_increases(s: &Samples, rule: &Rule, note: &mut impl FnMut(Option<Finding>)) -> Samples {
     // If the usual interval between readings is longer than `max_gap`, a gap is judged by that interval instead.
     let longest = rule.max_gap.max(s.interval().map_or(0, |interval| interval + interval / 2));
-    let Increases { samples, zeros, resets, rollovers, falls, jumps, gaps } = increases(s, longest);
+    let Increases { samples, zeros, resets, rollovers, decreases, falls, jumps, gaps } = increases(s, longest);
     let help = format!(
         ", which is more than `max_gap` ({}); a longer `max_gap` with `partial = \"scale\"` spreads the increase evenly",
         duration(rule.max_gap)
@@ -249,6 +256,11 @@ fn count_increases(s: &Samples, rule: &Rule, note: &mut impl FnMut(Option<Findin
         "restarts of the counter after its largest reading; the increase was computed across the restart",
     );
     counter(
+        &decreases,
+        FindingAction::Kept,
+        "decreases of a meter that also runs backwards, such as a net meter; they count as negative increases",
+    );
+    counter(
         &falls,
         FindingAction::Dropped,
         "drops in the counter reading, for example because a meter was replaced; the true increase is unknown",
@@ -261,6 +273,26 @@ fn count_increases(s: &Samples, rule: &Rule, note: &mut impl FnMut(Option<Findin
          replaced, a reading was wrong, or the unit of the readings changed",
     ));
     samples
+}
+
+/// Reports that the interval between the amounts of a signal changes.
+fn interval_change(s: &Samples, found: &Intervals, rule: &Rule) -> Option<Finding> {
+    let mut changes = Occurrences::default();
+    found.changes.iter().for_each(|i| changes.add(s.time[*i]));
+    let (before, after) = found.first;
+    let at = found.changes.first().map_or(String::new(), |i| format!(" at {}", rfc3339(s.time[*i])));
+    let used = match found.proportional {
+        true => "each amount was used as the amount of its own interval",
+        false => {
+            "the amounts did not change accordingly, so some samples are probably missing in the part with the longer interval"
+        }
+    };
+    let text = format!(
+        "the interval between the amounts changes from {} to {}{at}; {used}; check the export",
+        duration(before),
+        duration(after)
+    );
+    changes.finding(&rule.signal, FindingClass::IntervalChange, FindingAction::Kept, text)
 }
 
 /// Drops the samples of a stuck sensor if `flat` is set. If `flat` is not set, suspicious flat lines are
@@ -352,12 +384,18 @@ fn examine(s: &Samples, rule: &Rule, note: &mut impl FnMut(Option<Finding>)) {
     } else if let Some(out) = detect_dropout(s, rule) {
         let Dropout { value, occurrences, others: (low, high), limit } = out;
         let limit = short(limit);
-        let valid = if value < low { format!("[{limit}, inf]") } else { format!("[-inf, {limit}]") };
-        let (low, high) = (short(low), short(high));
-        let off = if value == 0.0 { ", unless the plant was off" } else { "" };
-        let text = format!(
-            "samples at exactly {value}, although all others lie between {low} and {high}; if the sensor was not read at these times, write `valid = {valid}` so that they are dropped{off}"
-        );
+        let (lowest, highest) = (short(low), short(high));
+        let text = if (low..=high).contains(&value) {
+            format!(
+                "samples at exactly {value}, which are far from the samples before and after them and look like a code for a missing value; remove them from the export if the sensor was not read at these times"
+            )
+        } else {
+            let valid = if value < low { format!("[{limit}, inf]") } else { format!("[-inf, {limit}]") };
+            let off = if value == 0.0 { ", unless the plant was off" } else { "" };
+            format!(
+                "samples at exactly {value}, although all others lie between {lowest} and {highest}; if the sensor was not read at these times, write `valid = {valid}` so that they are dropped{off}"
+            )
+        };
         kept(occurrences, FindingClass::Dropout, text);
     } else if jumps.is_empty() {
         let text = "single samples far from all other samples; if such values are impossible, set `valid`".to_owned();
@@ -389,19 +427,25 @@ fn examine(s: &Samples, rule: &Rule, note: &mut impl FnMut(Option<Finding>)) {
             FindingClass::Rollover,
             "the signal seems to be a counter that restarts; if it is, write `kind = \"counter\"`".into(),
         );
-    } else if !rule.mapping.kind_given && !rule.mapping.holds && is_counter(s) {
-        let all = Occurrences::between(s.value.len(), *first, *last);
-        kept(
-            all,
-            FindingClass::Counter,
-            "the signal only rises; if it is the reading of a meter, write `kind = \"counter\"`".into(),
-        );
+        return;
     }
+    if rule.mapping.holds || rule.mapping.kind_given && rule.mapping.kind != Kind::Amount {
+        return;
+    }
+    let rises = Rises::of(s);
+    let text = if !rule.mapping.kind_given && rises.is_counter() {
+        "the signal only rises, except when it restarts; if it is the reading of a meter, write `kind = \"counter\"`"
+    } else if rule.mapping.kind == Kind::Amount && rises.accumulates() {
+        "the values are large compared with their changes and drift slowly, like the readings of a meter that also runs backwards or like a stored quantity, but they are added up as amounts per sample; write `kind = \"counter\"` for a meter, or `kind = \"level\"` for a stored quantity"
+    } else {
+        return;
+    };
+    kept(Occurrences::between(s.value.len(), *first, *last), FindingClass::Counter, text.into());
 }
 
 /// Looks for dropouts of a measured signal.
 fn detect_dropout(s: &Samples, rule: &Rule) -> Option<Dropout> {
-    dropout(s).filter(|_| !rule.mapping.holds)
+    dropout(s).or_else(|| known_code(s)).filter(|_| !rule.mapping.holds)
 }
 
 /// Looks for a measured state or output that is sampled more often than it changes. Disturbances such as prices may

@@ -18,6 +18,8 @@ const PLAUSIBLE_INCREASES: f64 = 10.0;
 /// A rise of a counter is rejected as implausible if the rise per sampling interval exceeds this many times the 99th
 /// percentile of the increases (not tuned).
 const MAX_RISE: f64 = 100.0;
+/// Maximum number of readings that are examined to recognise cumulative values (not tuned).
+const MAX_READINGS: usize = 20_000;
 
 /// The increases of a counter, and the peculiarities of its readings.
 #[derive(Debug, Default)]
@@ -29,6 +31,8 @@ pub(super) struct Increases {
     pub resets: Occurrences,
     /// Restarts from 0 after the counter has reached a power of ten or of two.
     pub rollovers: Occurrences,
+    /// Decreases of a net meter, which also runs backwards. They count as negative increases.
+    pub decreases: Occurrences,
     /// Falls of the reading that are neither resets nor rollovers, for example after the meter was replaced. The
     /// increase is unknown.
     pub falls: Occurrences,
@@ -83,9 +87,8 @@ pub(super) fn increases(s: &Samples, max_gap: i64) -> Increases {
     let pairs = || kept.windows(2).map(|w| (w[0], w[1]));
     let rise = |(a, b): (usize, usize)| s.value[b] - s.value[a];
     let [usual] = quantiles(pairs().map(rise).filter(|d| *d > 0.0), kept.len(), [0.99]);
-    let highest = s.value.iter().copied().fold(0.0, f64::max);
-    let powers = (1..16).map(|n| 10_f64.powi(n)).chain([16, 24, 31, 32].map(|n| 2_f64.powi(n)));
-    let ends: Vec<f64> = powers.filter(|p| *p > highest && *p <= 1.2 * highest).collect();
+    let ends = ranges(&s.value, 1.2);
+    let is_net = is_net(pairs().map(|(a, b)| (s.value[a], s.value[b])), usual);
     let interval = typical_interval(&s.time).map_or(0, |i| i.0).max(1);
     let is_jump =
         |rise: f64, span: i64| usual > 0.0 && rise > MAX_RISE * usual * (span as f64 / interval as f64).max(1.0);
@@ -100,6 +103,10 @@ pub(super) fn increases(s: &Samples, max_gap: i64) -> Increases {
                 continue;
             }
             _ if next >= last => next - last,
+            _ if is_net && last - next <= PLAUSIBLE_INCREASES * usual => {
+                out.decreases.add(at);
+                next - last
+            }
             Some(increase) => {
                 out.rollovers.add(at);
                 increase
@@ -124,6 +131,38 @@ pub(super) fn increases(s: &Samples, max_gap: i64) -> Increases {
     }
     out.samples = Samples { time: Arc::new(time), value, length };
     out
+}
+
+/// Returns the numbers of values that a counter with these readings may have before it restarts, in ascending order. A
+/// counter that ends at a power of ten or of two has reached at least 1 / `most` of this number. A binary counter may
+/// also be signed, or scaled by a power of ten.
+fn ranges(value: &[f64], most: f64) -> Vec<f64> {
+    let (lowest, highest) = value.iter().fold((0.0_f64, 0.0_f64), |(a, b), v| (a.min(*v), b.max(*v)));
+    let near = |end: f64, reached: f64| end > reached && end <= most * reached;
+    if lowest < 0.0 {
+        let signed = [16, 32].map(|n| 2_f64.powi(n));
+        return signed.into_iter().filter(|p| near(0.5 * p, highest) && near(0.5 * p + 0.5, -lowest)).collect();
+    }
+    let decimal = (1..16).map(|n| 10_f64.powi(n));
+    let binary = [15, 16, 24, 31, 32].into_iter().flat_map(|n| [1.0, 10.0, 100.0, 1_000.0].map(|d| 2_f64.powi(n) / d));
+    let mut ends: Vec<f64> = decimal.chain(binary).filter(|p| near(*p, highest)).collect();
+    ends.sort_unstable_by(f64::total_cmp);
+    ends
+}
+
+/// Returns true if the counter also runs backwards: at least 2 % of the changes are falls that do not end near zero, as
+/// a restart does, and most of these falls are about as large as the rises. `usual` is the 99th percentile of the
+/// rises. The thresholds are not tuned.
+fn is_net(pairs: impl Iterator<Item = (f64, f64)>, usual: f64) -> bool {
+    let (mut changes, mut falls, mut small) = (0_usize, 0_usize, 0_usize);
+    for (last, next) in pairs.filter(|(last, next)| last != next) {
+        changes += 1;
+        if next < last && !(0.0..=usual).contains(&next) {
+            falls += 1;
+            small += usize::from(last - next <= 3.0 * usual);
+        }
+    }
+    50 * falls >= changes && 10 * small >= 9 * falls && falls > 2
 }
 
 /// Returns the indices of all readings except false zeros, after which the counter continues at or above its last
@@ -154,14 +193,26 @@ pub(super) struct Rises {
     restarts: usize,
     highest: f64,
     last: Option<f64>,
-    /// Whether a reading is negative or falls to a value that is not near zero.
+    /// The first readings, up to [`MAX_READINGS`].
+    first: Vec<f64>,
+    lowest: f64,
+    /// Whether a reading falls to a value that is not near zero.
     is_level: bool,
 }
 
 impl Rises {
+    pub fn of(s: &Samples) -> Self {
+        let mut rises = Self::default();
+        s.value.iter().for_each(|v| rises.add(*v));
+        rises
+    }
+
     pub fn add(&mut self, value: f64) {
         self.readings += 1;
-        self.is_level |= value < 0.0;
+        if self.first.len() < MAX_READINGS {
+            self.first.push(value);
+        }
+        self.lowest = self.lowest.min(value);
         self.highest = self.highest.max(value);
         match self.last.replace(value) {
             Some(last) if value > last => self.rises += 1,
@@ -176,15 +227,51 @@ impl Rises {
     pub fn is_counter(&self) -> bool {
         let rises = 5 * self.rises >= self.readings && self.readings >= MIN_SAMPLES;
         // The level of a tank that is filled and emptied falls about as often as it rises.
-        !self.is_level && rises && 10 * self.restarts <= self.rises
+        let is_signed = self.lowest < 0.0;
+        let in_range = !is_signed || !ranges(&[self.lowest, self.highest], 1.2).is_empty();
+        in_range && !self.is_level && rises && 10 * self.restarts <= self.rises || restarts_often(&self.first)
+    }
+
+    /// Returns true if the values seem to be cumulative, like the readings of a net meter or a stored quantity, instead
+    /// of an amount per sample: they are large compared with their changes, are never 0, and drift slowly. The
+    /// thresholds are not tuned.
+    pub fn accumulates(&self) -> bool {
+        /// Minimum range and typical size of the values, as multiples of the 90th percentile of their changes.
+        const MIN_RANGE: f64 = 20.0;
+        const MIN_SIZE: f64 = 30.0;
+        /// Number of equal parts of the series, and minimum fraction of the variance that the differences between their
+        /// means explain. The daily cycle of an amount has little effect on these means.
+        const PARTS: usize = 5;
+        const MIN_DRIFT: f64 = 0.7;
+        let v = &self.first;
+        if v.len() < 2 * MIN_SAMPLES || v.contains(&0.0) {
+            return false;
+        }
+        let [change] = quantiles(v.windows(2).map(|w| (w[1] - w[0]).abs()), v.len(), [0.9]);
+        let [low, size, high] = quantiles(v.iter().map(|v| v.abs()), v.len(), [0.01, 0.5, 0.99]);
+        let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
+        let variance = |v: &[f64], centre: f64| v.iter().map(|v| (v - centre).powi(2)).sum::<f64>() / v.len() as f64;
+        let parts: Vec<f64> = v.chunks(v.len().div_ceil(PARTS)).map(mean).collect();
+        let drift = variance(&parts, mean(&parts)) / variance(v, mean(v));
+        change > 0.0 && high - low >= MIN_RANGE * change && size >= MIN_SIZE * change && drift >= MIN_DRIFT
     }
 }
 
-/// Returns true if the samples look like readings of a counter.
-pub(super) fn is_counter(s: &Samples) -> bool {
-    let mut rises = Rises::default();
-    s.value.iter().for_each(|v| rises.add(*v));
-    rises.is_counter()
+/// Returns true if the readings look like those of a counter that restarts every few readings, because its range is
+/// small: modulo the range, all increases are much smaller than the range. The increases of amounts modulo any range
+/// would be spread over the whole range. The thresholds are not tuned.
+fn restarts_often(v: &[f64]) -> bool {
+    let changes = v.windows(2).filter(|w| w[0] != w[1]).count();
+    let falls = v.windows(2).filter(|w| w[1] < w[0]).count();
+    if v.len() < MIN_SAMPLES || 30 * falls < changes || 20 * falls > 9 * changes {
+        return false;
+    }
+    let is_range = |range: f64| {
+        let increases = || v.windows(2).map(|w| (w[1] - w[0]).rem_euclid(range));
+        let [usual, largest] = quantiles(increases(), v.len(), [0.5, 0.995]);
+        usual > 0.0 && largest <= 0.75 * range && largest <= 5.0 * usual
+    };
+    ranges(v, 1.05).into_iter().any(is_range)
 }
 
 #[cfg(test)]
@@ -207,6 +294,10 @@ mod tests {
             readings(&(0..200).map(|i| if i < 100 { f64::from(i) } else { f64::from(i + 500) }).collect::<Vec<_>>());
         gap.time = Arc::new((0..200).map(|i| if i < 100 { i * MIN } else { (i + 500) * MIN }).collect());
         assert_eq!(increases(&gap, i64::MAX).jumps.count, 0);
+    }
+
+    fn is_counter_of(s: &Samples) -> bool {
+        Rises::of(s).is_counter()
     }
 
     fn readings(value: &[f64]) -> Samples {
@@ -234,10 +325,53 @@ mod tests {
 
     #[test]
     fn counters_are_recognised_also_if_they_restart_every_day() {
-        assert!(is_counter(&readings(&(0..200).map(f64::from).collect::<Vec<_>>())));
-        assert!(is_counter(&readings(&(0..200).map(|i| f64::from(i % 24)).collect::<Vec<_>>())));
-        assert!(!is_counter(&readings(&(0..200).map(|i| f64::from(i % 24 + 10)).collect::<Vec<_>>())));
-        assert!(!is_counter(&readings(&(0..200).map(|i| f64::from(i % 4)).collect::<Vec<_>>())));
-        assert!(!is_counter(&readings(&[3.0; 200])));
+        assert!(is_counter_of(&readings(&(0..200).map(f64::from).collect::<Vec<_>>())));
+        assert!(is_counter_of(&readings(&(0..200).map(|i| f64::from(i % 24)).collect::<Vec<_>>())));
+        assert!(!is_counter_of(&readings(&(0..200).map(|i| f64::from(i % 24 + 10)).collect::<Vec<_>>())));
+        assert!(!is_counter_of(&readings(&(0..200).map(|i| f64::from(i % 4)).collect::<Vec<_>>())));
+        assert!(!is_counter_of(&readings(&[3.0; 200])));
+    }
+
+    fn load(i: usize) -> f64 {
+        6.0 + 9.0 * (i as f64 / 96.0 * std::f64::consts::TAU).sin() + crate::rng::Key::new(2).normal(i as u64)
+    }
+
+    #[test]
+    fn a_net_meter_runs_backwards() {
+        let mut value = vec![50_000.0];
+        (1..3_000).for_each(|i| value.push(value[i - 1] + load(i)));
+        let found = increases(&readings(&value), i64::MAX);
+        let falls = (1..3_000).filter(|i| load(*i) < 0.0).count();
+        assert!(falls > 500);
+        assert_eq!((found.decreases.count, found.falls.count, found.resets.count), (falls, 0, 0));
+        assert!((found.samples.value.iter().sum::<f64>() - (value[2_999] - value[0])).abs() < 1e-6);
+        let rises = Rises::of(&readings(&value));
+        assert!(!rises.is_counter() && rises.accumulates());
+        // amounts per sample, also with a daily cycle that has little noise
+        for noise in [0.05, 1.0] {
+            let amount =
+                |i: usize| 40.0 + (load(i) - 6.0) * noise + 20.0 * (i as f64 / 96.0 * std::f64::consts::TAU).sin();
+            assert!(!Rises::of(&readings(&(0..3_000).map(amount).collect::<Vec<_>>())).accumulates());
+        }
+    }
+
+    #[test]
+    fn counters_with_a_small_range_restart_every_few_readings() {
+        let rise =
+            |i: usize| 4_000.0 + 1_500.0 * (i as f64 / 40.0).sin() + 100.0 * crate::rng::Key::new(2).normal(i as u64);
+        for (range, lowest) in [(32_768.0, 0.0), (65_536.0, 0.0), (65_536.0, -32_768.0), (10_000.0, 0.0), (655.36, 0.0)]
+        {
+            let scale = if range < 1_000.0 { 0.01 } else { range / 65_536.0 };
+            let mut total = vec![0.0];
+            (1..3_000).for_each(|i| total.push(total[i - 1] + (scale * rise(i) * 100.0).round() / 100.0));
+            let wrapped: Vec<f64> = total.iter().map(|t| (t - lowest) % range + lowest).collect();
+            assert!(Rises::of(&readings(&wrapped)).is_counter(), "{range}");
+            let found = increases(&readings(&wrapped), i64::MAX);
+            assert!((found.samples.value.iter().sum::<f64>() - total[2_999]).abs() < 1e-3, "{range}");
+            assert!(found.rollovers.count > 100 && found.resets.count + found.falls.count == 0, "{range}");
+            // random amounts in the same range
+            let amount = |i: usize| lowest + range * 0.999 * crate::rng::Key::new(5).uniform(i as u64);
+            assert!(!Rises::of(&readings(&(0..3_000).map(amount).collect::<Vec<_>>())).is_counter(), "{range}");
+        }
     }
 }

@@ -51,6 +51,8 @@ pub struct ColumnSummary {
     pub commonest: Option<(String, usize)>,
     /// Whether the numbers look like readings of a counter.
     pub counts: bool,
+    /// Whether the numbers look like readings of a net meter or like a stored quantity.
+    pub accumulates: bool,
     pub notation: Notation,
 }
 
@@ -196,6 +198,7 @@ fn summary(files: &[LogFile], column: &FileColumn) -> Result<ColumnSummary> {
         examples: Vec::new(),
         commonest: None,
         counts: false,
+        accumulates: false,
         notation: Notation::default(),
     };
     match column.kind {
@@ -249,7 +252,7 @@ fn summarise_numbers(files: &[LogFile], out: &mut ColumnSummary) -> Result<()> {
     out.distinct = n.distinct.len();
     out.null_share = share(out.rows.saturating_sub(n.count), out.rows);
     out.zero_moves = share(n.still, n.moves);
-    out.counts = n.rises.is_counter();
+    (out.counts, out.accumulates) = (n.rises.is_counter(), n.rises.accumulates());
     Ok(())
 }
 

@@ -72,6 +72,53 @@ pub(super) fn dropout(s: &Samples) -> Option<Dropout> {
     })
 }
 
+/// Values that sensors, drivers and loggers report if they cannot measure, such as 85 and -127 of the temperature sensor
+/// DS18B20 and 3276.7 of a signed 16-bit number.
+const CODES: [f64; 25] = [
+    -1.0, 0.0, -9.0, -99.0, -127.0, -128.0, -273.0, -999.0, -9999.0, -32768.0, -3276.8, -327.68, 85.0, 99.0, 127.0,
+    255.0, 327.67, 999.0, 3276.7, 6553.5, 9999.0, 32767.0, 65535.0, 655.35, 99999.0,
+];
+
+/// Finds a known code for a missing measurement that occurs repeatedly and is atypical of the signal, although it may
+/// be closer to other values than [`dropout()`] requires.
+pub(super) fn known_code(s: &Samples) -> Option<Dropout> {
+    /// Minimum size of most jumps to the code and back, as a multiple of the 99th percentile of all other step changes.
+    const MIN_JUMPS: f64 = 3.0;
+    CODES.into_iter().find_map(|code| {
+        let mut occurrences = Occurrences::default();
+        s.value.iter().zip(s.time.iter()).filter(|(v, _)| **v == code).for_each(|(_, t)| occurrences.add(*t));
+        let n = s.value.len() - occurrences.count;
+        if occurrences.count < MIN_DROPOUTS || n < MIN_SAMPLES || occurrences.count > n {
+            return None;
+        }
+        let others = || s.value.iter().copied().filter(|v| *v != code);
+        let distinct: BTreeSet<u64> = others().take(10_000).map(f64::to_bits).collect();
+        let (low, high) = others().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
+        let pairs = |with: bool| {
+            let of_code =
+                move |w: &&[f64]| (w[0] == code) != (w[1] == code) && with || w[0] != code && w[1] != code && !with;
+            s.value.windows(2).filter(of_code).map(|w| (w[1] - w[0]).abs())
+        };
+        let [usual] = quantiles(pairs(false), n, [0.99]);
+        let (jumps, large) = (pairs(true).count(), pairs(true).filter(|d| *d > MIN_JUMPS * usual).count());
+        let is_sudden = jumps >= 2 * MIN_PERIODS && 10 * large >= 8 * jumps && usual > 0.0;
+        // the only negative value of a quantity that cannot be negative
+        let is_negative = code < 0.0 && low >= 0.0;
+        // A signal may rest at a value inside its range for a long time.
+        let periods = s.value.windows(2).filter(|w| w[0] != code && w[1] == code).count();
+        let is_rest = (low..=high).contains(&code) && occurrences.count > 3 * periods;
+        // A plant that is switched off at times is off for more than one sample.
+        let is_off = code == 0.0 && (2 * occurrences.count > 3 * periods || 20 * occurrences.count > n);
+        let limit = if code < low { 0.5 * (code + low) } else { 0.5 * (code + high) };
+        (distinct.len() >= MIN_DISTINCT && (is_sudden || is_negative) && !is_rest && !is_off).then_some(Dropout {
+            value: code,
+            occurrences,
+            others: (low, high),
+            limit,
+        })
+    })
+}
+
 /// If the value of a regular signal changes only every n-th sample, returns the interval (µs) between two changes, and
 /// the fraction of samples that repeat the previous value.
 pub(super) fn oversampled(s: &Samples) -> Option<(i64, f64)> {
@@ -130,6 +177,23 @@ mod tests {
         assert_eq!(dropout(&off), None);
         let sales = series(1_500, |i| (Key::new(6).uniform(i as u64) * 12.0 - 6.0).max(0.0).round());
         assert_eq!(dropout(&sales), None);
+    }
+
+    #[test]
+    fn known_codes_are_found_close_to_and_among_other_values() {
+        let out = |i: usize| i % 90 == 7;
+        let power = |i: usize| 3.0 + 2.5 * (i as f64 / 40.0).sin() + 0.2 * Key::new(5).normal(i as u64);
+        let temperature = |i: usize| 12.0 * power(i) + 40.0;
+        for (code, clean) in [(-1.0, &power as &dyn Fn(usize) -> f64), (85.0, &temperature), (-127.0, &temperature)] {
+            assert_eq!(known_code(&series(1_500, clean)), None);
+            let found = known_code(&series(1_500, |i| if out(i) { code } else { clean(i) })).unwrap();
+            assert_eq!((found.value, found.occurrences.count), (code, (0..1_500).filter(|i| out(*i)).count()));
+        }
+        // a temperature that is sometimes -1, and a valve that often rests at 85 %
+        let frost = |i: usize| (10.0 * power(i) - 30.0).round() / 10.0;
+        assert_eq!(known_code(&series(1_500, frost)), None);
+        let valve = |i: usize| if i % 60 < 20 { 85.0 } else { 50.0 + 10.0 * power(i) };
+        assert_eq!(known_code(&series(1_500, valve)), None);
     }
 
     #[test]

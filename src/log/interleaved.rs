@@ -7,7 +7,7 @@ use super::batches::{Batches, Decoding};
 use super::cast;
 use super::clock::{REGULAR_SHARE, typical_interval};
 use super::entities::{listed, select_one};
-use super::footer::{ColumnKind, LogFile};
+use super::footer::{ColumnKind, FileColumn, LogFile};
 use super::scan::{Scan, Wanted, read_times, time_kind};
 use super::time::{NO_TIME, TimeReader};
 use crate::config::{LogSpec, LongSpec};
@@ -18,7 +18,7 @@ pub(super) const MAX_ROWS: usize = 500_000;
 /// Maximum number of distinct entities, and minimum mean number of rows per entity.
 const MAX_THINGS: usize = 1_000;
 /// Maximum number of signals that are examined (not tuned), which limits the memory for logs with many columns.
-const MAX_SIGNALS: usize = 40;
+pub(super) const MAX_SIGNALS: usize = 40;
 const MIN_ROWS: usize = 5;
 /// Minimum fraction of rows that belong to a different entity than the preceding row.
 const MIN_CHANGES: f64 = 0.5;
@@ -56,15 +56,17 @@ pub(super) fn interleaved(
         );
         LogFault::new(LogKey::Where, what, select_one(&name, &texts))
     };
-    Ok(distinguishing_column(files, spec, scan, read)?.map(fault))
+    Ok(distinguishing_column(files, spec, scan, read, false)?.map(fault))
 }
 
-/// Returns the column that distinguishes the entities whose rows alternate, and the values of this column.
+/// Returns the column that distinguishes the entities whose rows alternate, and the values of this column. `any` is true
+/// if the column may also be one of the numeric columns in `read`.
 pub(super) fn distinguishing_column(
     files: &[LogFile],
     spec: &LogSpec,
     scan: &Scan,
     read: &[&Wanted],
+    any: bool,
 ) -> Result<Option<(String, Vec<String>)>> {
     let (Some(file), Some(first)) = (files.first(), scan.tags.first()) else { return Ok(None) };
     if let Some(layout) = spec.long.as_ref().filter(|_| spec.episode.is_none() && spec.only.is_empty()) {
@@ -74,10 +76,11 @@ pub(super) fn distinguishing_column(
     if scan.long || spec.episode.is_some() || n < 4 * MIN_ROWS || read.iter().all(|w| w.events) {
         return Ok(None);
     }
-    let used =
-        |name: &str| name == spec.time.value || spec.only.contains_key(name) || read.iter().any(|w| w.column == name);
-    let labels = |kind| file.columns.iter().filter(move |c| c.kind == kind && !used(&c.name));
-    let candidates: Vec<_> = labels(ColumnKind::Text).chain(labels(ColumnKind::Integer)).collect();
+    let is_free = |name: &str| name != spec.time.value && !spec.only.contains_key(name);
+    let used = |c: &FileColumn| !(any && c.kind != ColumnKind::Text) && read.iter().any(|w| w.column == c.name);
+    let labels = |kind| file.columns.iter().filter(move |c| c.kind == kind && is_free(&c.name) && !used(c));
+    let of_numbers = labels(ColumnKind::Integer).chain(labels(ColumnKind::Float));
+    let candidates: Vec<_> = labels(ColumnKind::Text).chain(of_numbers).collect();
     if candidates.is_empty() {
         return Ok(None);
     }
@@ -85,16 +88,28 @@ pub(super) fn distinguishing_column(
     let time = first.samples.time();
     order.sort_by_key(|i| time[*i]);
     let sorted = |v: &[f64]| order.iter().map(|i| v[*i]).collect::<Vec<f64>>();
-    let levels = scan.tags.iter().zip(read).filter(|(_, w)| !w.events);
-    let rows = Rows {
+    let levels = scan.tags.iter().zip(read).filter(|(_, w)| !w.events).take(MAX_SIGNALS);
+    let names: Vec<&str> = levels.clone().map(|(_, w)| w.column.as_str()).collect();
+    let mut rows = Rows {
         time: order.iter().map(|i| time[*i]).collect(),
-        values: levels.take(MAX_SIGNALS).map(|(t, _)| sorted(&t.samples.samples().value)).collect(),
+        values: levels.map(|(t, _)| sorted(&t.samples.samples().value)).collect(),
         kept: &scan.first_file,
     };
     for column in candidates {
         let Some((texts, codes)) = labels_of(file, &column.name, rows.kept, n)? else { continue };
         let codes: Vec<u32> = order.iter().map(|i| codes[*i]).collect();
-        if alternates(&rows, &codes, &texts, column.kind == ColumnKind::Integer) {
+        let is_number = column.kind != ColumnKind::Text;
+        if is_number && texts.iter().any(|t| t.parse::<i64>().is_err()) {
+            continue;
+        }
+        // The values of the column itself show nothing.
+        let own = names.iter().position(|name| *name == column.name);
+        let values = own.map(|i| std::mem::take(&mut rows.values[i]));
+        let found = alternates(&rows, &codes, &texts, is_number);
+        if let (Some(i), Some(values)) = (own, values) {
+            rows.values[i] = values;
+        }
+        if found {
             return Ok(Some((column.name.clone(), texts)));
         }
     }

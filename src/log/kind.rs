@@ -1,13 +1,13 @@
 //! Compares the meaning of a signal's values with its unit and with the behaviour of its samples.
 
 use super::clean::Rule;
-use super::counter::is_counter;
+use super::counter::Rises;
 use super::store::Kept;
 use super::text::duration;
 use crate::config::{Kind, Resample};
 use crate::error::{LogFault, LogKey};
 use crate::schema::Role;
-use crate::units::Unit;
+use crate::units::{Unit, ending::is_ratio};
 
 /// Returns true if a signal with this role and this unit usually consists of amounts per sample or of meter readings. A
 /// state that is measured as a volume, a mass or a number of items, such as a stock, is a level and not an amount.
@@ -34,20 +34,33 @@ pub fn is_counted(name: &str, unit: &Unit) -> bool {
     };
     let mut words = lower.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty());
     let is_energy = words.clone().next_back().is_some_and(|w| ["wh", "kwh", "mwh", "gwh"].contains(&w));
-    is_energy && (is_power || unit.is_dimensionless()) || words.any(word)
+    !is_ratio(name) && (is_energy && (is_power || unit.is_dimensionless()) || words.any(word))
 }
 
 /// Returns the fault if the samples of a signal would be combined in a way that contradicts their meaning.
 pub(super) fn contradiction(samples: &Kept, rule: &Rule) -> Option<LogFault> {
     let (mapping, name, step) = (&rule.mapping, &rule.signal, rule.step);
     let fault = |what: String, help: String| Some(LogFault::new(LogKey::Signal(name.clone()), what, help));
+    let is_amount = mapping.kind == Kind::Amount && mapping.empty.is_none();
+    if (is_amount || step >= SHORTEST_MONTH)
+        && let Some(period) = calendar_period(&samples.store.time())
+    {
+        let what = format!(
+            "there is one sample of `{name}` per {period}, but all steps have the same length, {}",
+            duration(step)
+        );
+        return fault(
+            what,
+            format!("export one value per day or per week, because one {period} is longer than another"),
+        );
+    }
     if !rule.amount || mapping.kind == Kind::Counter || (mapping.kind_given && mapping.kind == Kind::Level) {
         return None;
     }
     let s = samples.store.samples();
-    if is_counter(&s) {
+    if Rises::of(&s).is_counter() {
         let what = format!(
-            "the samples of `{name}` only rise, like the readings of a meter, but they are treated as {}",
+            "the samples of `{name}` only rise, except when they restart, like the readings of a meter, but they are treated as {}",
             if mapping.kind == Kind::Amount { "amounts per sample" } else { "levels" }
         );
         return fault(
@@ -76,6 +89,22 @@ pub(super) fn contradiction(samples: &Kept, rule: &Rule) -> Option<LogFault> {
     fault(what, help.into())
 }
 
+const DAY_US: i64 = 86_400_000_000;
+/// A month can be one hour shorter because of daylight-saving time.
+const SHORTEST_MONTH: i64 = 28 * DAY_US - 3_600_000_000;
+
+/// Returns the period between sorted times (µs) if it is a calendar month, a quarter or a year. At least 80 % of the
+/// intervals must have such a length (not tuned), and they must not all be equal.
+fn calendar_period(time: &[i64]) -> Option<&'static str> {
+    let days: Vec<i64> = time.windows(2).map(|w| (w[1] - w[0] + DAY_US / 2) / DAY_US).filter(|d| *d > 0).collect();
+    let periods = [("calendar month", 28..=31), ("quarter", 90..=92), ("year", 365..=366)];
+    let found = periods.into_iter().find(|(_, range)| {
+        let inside = || days.iter().filter(|d| range.contains(*d));
+        5 * inside().count() >= 4 * days.len() && inside().min() != inside().max()
+    });
+    found.filter(|_| days.len() > 2).map(|(name, _)| name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,5 +125,19 @@ mod tests {
         assert!(is_counted("consumption_kwh", &kw) && is_counted("Energy kWh", &kw));
         assert!(!is_counted("power_kwh_per_h", &kw) && !is_counted("power_kw", &kw));
         assert!(!amount("item", Role::State) && !amount("m^3", Role::State) && !amount("item", Role::Setpoint));
+    }
+
+    #[test]
+    fn months_are_recognised_also_with_daylight_saving_time_and_four_weeks_are_not_months() {
+        let days = |lengths: &[f64]| {
+            let mut time = vec![0];
+            lengths.iter().for_each(|l| time.push(time[time.len() - 1] + (l * DAY_US as f64) as i64));
+            time
+        };
+        let local = days(&[31.0, 29.0, 31.0 - 1.0 / 24.0, 30.0, 31.0, 30.0, 31.0, 31.0, 30.0, 31.0 + 1.0 / 24.0, 30.0]);
+        assert_eq!(calendar_period(&local), Some("calendar month"));
+        assert_eq!(calendar_period(&days(&[90.0, 91.0, 92.0, 92.0])), Some("quarter"));
+        assert_eq!(calendar_period(&days(&[28.0; 20])), None);
+        assert_eq!(calendar_period(&days(&[1.0, 1.0, 30.0, 1.0, 31.0, 1.0])), None);
     }
 }

@@ -99,6 +99,10 @@ pub enum FindingClass {
     CounterJump,
     /// Increases of a counter between readings that are far apart.
     CounterGap,
+    /// Rows that seem to belong to several devices.
+    Interleaved,
+    /// The interval between the amounts of a signal changes.
+    IntervalChange,
     /// Time stamps without a time zone, which were read as UTC.
     TimeZone,
     /// Steps that are only partly covered by samples.
@@ -155,6 +159,8 @@ impl FindingClass {
             Self::CounterRestart => "counter-restart",
             Self::CounterJump => "counter-jump",
             Self::CounterGap => "counter-gap",
+            Self::Interleaved => "interleaved",
+            Self::IntervalChange => "interval-change",
             Self::TimeZone => "time-zone",
             Self::PartialStep => "partial-step",
             Self::EmptyStep => "empty-step",
@@ -328,6 +334,8 @@ impl Quality {
             C::Counter,
             C::Dropout,
             C::Oversampled,
+            C::Interleaved,
+            C::IntervalChange,
             C::TimeUnit,
             C::EmptyStep,
             C::EndStamps,

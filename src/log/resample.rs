@@ -64,13 +64,16 @@ impl Method {
         let weighted = how == Resample::Mean && (kind == Kind::State || on_change || s.is_irregular(max_gap));
         // Amounts are not split if there is about one sample per step, so that jitter of the time stamps has no effect.
         let split = |i: &i64| (i - step).abs() > step / 10;
+        let shortest = s.length.iter().min().copied();
+        let has_other_lengths = s.length.iter().any(|length| Some(*length) != shortest);
         let interval = match kind {
             Kind::Counter => typical_interval(&s.time).map(|i| i.0),
+            Kind::Amount if has_other_lengths => shortest,
             Kind::Amount if mapping.empty.is_none() => s.interval().filter(split),
             _ => None,
         };
         let hold_forever = on_change && (weighted || how == Resample::Hold);
-        let regular = s.interval().filter(|_| kind == Kind::Counter);
+        let regular = s.usual_interval().filter(|_| kind == Kind::Counter);
         let longest = regular.map_or(i64::MAX, |interval| interval + interval / 2);
         let (partial, empty) = (mapping.partial, mapping.empty);
         Self { how, max_gap, hold_forever, weighted, interval, longest, partial, empty }
@@ -89,7 +92,7 @@ pub(super) fn resample(s: &Samples, grid: &Grid, segments: &[Range<usize>], meth
             Resample::Hold => hold(grid, segment, if hold_forever { i64::MAX } else { max_gap }, &mut out),
             Resample::Linear => interpolate(s, first..at, grid, segment, max_gap, &mut out),
             Resample::Mean if method.weighted => weighted_mean(s, first..at, grid, segment, method, &mut out),
-            Resample::Sum if method.interval.is_some() => amounts(s, first..at, grid, segment, method, &mut out),
+            Resample::Sum if method.interval.is_some() => amounts(s, grid, segment, method, &mut out),
             Resample::Mean | Resample::Sum => {}
         }
         if let Some(empty) = method.empty {
@@ -159,11 +162,12 @@ fn weighted_mean(
 
 /// Computes the sum of the amounts in each step. An amount whose interval overlaps several steps is split, unless
 /// readings of a counter are missing in this interval.
-fn amounts(s: &Samples, rows: Range<usize>, grid: &Grid, segment: &Range<usize>, method: &Method, out: &mut Resampled) {
+fn amounts(s: &Samples, grid: &Grid, segment: &Range<usize>, method: &Method, out: &mut Resampled) {
     let interval = method.interval.unwrap_or(0);
     let length = |i: usize| s.length.get(i).copied().unwrap_or(interval);
+    let before = |time: i64| s.time.partition_point(|t| *t < time);
     // The interval of the last sample before the segment may end in the segment.
-    let rows = rows.start.saturating_sub(1)..rows.end;
+    let rows = before(grid.time(segment.start)).saturating_sub(1)..before(grid.time(segment.end));
     let mut intervals: Vec<(i64, i64, f64)> = rows.map(|i| (s.time[i], s.time[i] + length(i), s.value[i])).collect();
     intervals.retain(|&(from, to, value)| {
         let is_long = to - from > method.longest && grid.step_of(from) != grid.step_of(to - 1);

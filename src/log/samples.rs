@@ -57,4 +57,15 @@ impl Samples {
         let regular = typical_interval(&self.time).filter(|i| i.1 >= REGULAR_SHARE).map(|i| i.0);
         regular.or_else(|| interval_with_gaps(&self.time))
     }
+
+    /// Returns the interval (µs) between the samples of a signal that is sampled regularly except for jitter of the
+    /// time stamps: at least 80 % of the intervals differ from it by at most a quarter (not tuned).
+    pub fn usual_interval(&self) -> Option<i64> {
+        self.interval().or_else(|| {
+            let (typical, _) = typical_interval(&self.time)?;
+            let intervals = || self.time.windows(2).map(|w| w[1] - w[0]);
+            let near = intervals().filter(|d| 4 * (d - typical).abs() <= typical).count();
+            (5 * near >= 4 * intervals().count()).then_some(typical)
+        })
+    }
 }

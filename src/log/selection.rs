@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::entities::several_rows_per_time;
 use super::footer::{ColumnKind, FileColumn, LogFile};
-use super::interleaved::{distinguishing_column, interleaved};
+use super::interleaved::{MAX_SIGNALS, distinguishing_column, interleaved};
+use super::phases::{Devices, MAX_ROWS, devices};
 use super::scan::{RawSamples, Scan, Wanted};
 use super::{long, wide};
 use crate::config::LogSpec;
@@ -41,7 +42,7 @@ pub(super) fn read(files: &[LogFile], spec: &LogSpec, wanted: &[Wanted]) -> Resu
             own.only.insert(column.clone(), labels.clone());
         }
         let columns: Vec<String> = members.iter().map(|i| wanted[*i].column.clone()).collect();
-        let scan = match &own.long {
+        let mut scan = match &own.long {
             Some(layout) => long::read(files, &own, layout, &columns)?,
             None => wide::read(files, &own, &columns)?,
         };
@@ -50,18 +51,44 @@ pub(super) fn read(files: &[LogFile], spec: &LogSpec, wanted: &[Wanted]) -> Resu
         if let Some(fault) = several.map_or_else(|| interleaved(files, &own, &scan, &read), |f| Ok(Some(f)))? {
             return Err(Error::Log(vec![fault]));
         }
+        match alternating_devices(&scan, &own, &read) {
+            Some(Devices::Certain(fault)) => return Err(Error::Log(vec![fault])),
+            Some(Devices::Possible(finding)) => scan.findings.push(finding),
+            None => {}
+        }
         add(&mut all, scan, &members);
     }
     Ok(all)
+}
+
+/// Looks for rows of several devices that no column distinguishes. In a log in long format, only the tag with the most
+/// samples is examined.
+fn alternating_devices(scan: &Scan, spec: &LogSpec, read: &[&Wanted]) -> Option<Devices> {
+    if spec.episode.is_some() || read.iter().any(|w| w.events) {
+        return None;
+    }
+    let longest = || scan.tags.iter().max_by_key(|t| t.samples.len());
+    let tags: Vec<&RawSamples> = if scan.long { longest().into_iter().collect() } else { scan.tags.iter().collect() };
+    let time = tags.first()?.samples.time();
+    let mut order: Vec<usize> = (0..time.len()).collect();
+    if !time.is_sorted() {
+        order.sort_by_key(|i| time[*i]);
+    }
+    order.truncate(MAX_ROWS);
+    let values = |tag: &&RawSamples| -> Vec<f64> {
+        let samples = tag.samples.samples();
+        order.iter().map(|i| samples.value[*i]).collect()
+    };
+    let values: Vec<Vec<f64>> = tags.iter().take(MAX_SIGNALS).map(values).collect();
+    devices(&order.iter().map(|i| time[*i]).collect::<Vec<i64>>(), &values)
 }
 
 /// Returns the column that distinguishes the entities whose rows alternate in a wide log, if there is one.
 pub(super) fn alternating(files: &[LogFile], spec: &LogSpec, wanted: &[Wanted]) -> Result<Option<String>> {
     let columns: Vec<String> = wanted.iter().map(|w| w.column.clone()).collect();
     let is_label = |c: &FileColumn| {
-        matches!(c.kind, ColumnKind::Text | ColumnKind::Integer)
-            && c.name != spec.time.value
-            && !columns.contains(&c.name)
+        let is_number = matches!(c.kind, ColumnKind::Integer | ColumnKind::Float);
+        c.name != spec.time.value && (is_number || c.kind == ColumnKind::Text && !columns.contains(&c.name))
     };
     // If the log has no column that could distinguish entities, the values need not be read.
     if !files.iter().take(1).any(|f| f.columns.iter().any(is_label)) {
@@ -69,7 +96,7 @@ pub(super) fn alternating(files: &[LogFile], spec: &LogSpec, wanted: &[Wanted]) 
     }
     let scan = wide::read(files, spec, &columns)?;
     let read: Vec<&Wanted> = wanted.iter().collect();
-    Ok(distinguishing_column(files, spec, &scan, &read)?.map(|(name, _)| name))
+    Ok(distinguishing_column(files, spec, &scan, &read, true)?.map(|(name, _)| name))
 }
 
 /// Adds the result `scan` of one selection of rows to `all`; `members` are the indices of its tags.

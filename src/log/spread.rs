@@ -22,7 +22,7 @@ pub(super) fn spread(
     let mut out = Spread { sum: vec![-0.0; segment.len()], covered: vec![0; segment.len()] };
     let mut first = segment.start;
     for (from, to, value) in intervals {
-        while first < segment.end && grid.earliest(first + 1) <= from {
+        while first < segment.end && grid.time(first + 1) <= from {
             first += 1;
         }
         let mut k = first;

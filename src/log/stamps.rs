@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::clock::typical_interval;
+use super::intervals::parts;
 use super::scan::RawSamples;
 use super::store::Store;
 use super::text::duration;
@@ -54,10 +55,15 @@ pub(super) fn move_to_start(tags: &mut [RawSamples]) -> Result<()> {
 /// Returns the starts of the intervals that end at `ends`; `sorted` contains the same times in ascending order. An
 /// interval of a day or more starts at the end of the preceding interval if the two ends are one interval apart in
 /// local time, because the days on which the clocks change have 23 or 25 hours.
+///
+/// If the sampling interval changes, each interval has the length of those next to it.
 fn starts(ends: &[i64], sorted: &[i64], interval: i64) -> Vec<i64> {
+    let parts = parts(sorted);
     let start = |end: &i64| {
-        let usual = end - interval;
-        let before = sorted.partition_point(|t| t < end).checked_sub(1).map(|i| sorted[i]);
+        let index = sorted.partition_point(|t| t < end).checked_sub(1);
+        let part = parts.partition_point(|p| index.is_none_or(|i| p.from <= i)).max(1) - 1;
+        let usual = end - parts.get(part).filter(|_| parts.len() > 1).map_or(interval, |p| p.interval);
+        let before = index.map(|i| sorted[i]);
         before.filter(|b| interval >= DAY_US && (b - usual).abs() <= CLOCK_CHANGE_US).unwrap_or(usual)
     };
     ends.iter().map(start).collect()

@@ -100,6 +100,8 @@ const AMBIGUOUS: [&str; 6] = ["_min", "_rt", "_pa", "_mm", "_units", "_pcs"];
 /// Parts of units in exports, and their notation in `twin.toml`.
 const EXPORTED: [(&str, &str); 8] =
     [("°", "deg"), ("³", "^3"), ("²", "^2"), ("m3", "m^3"), ("m2", "m^2"), ("€", "EUR"), ("£", "GBP"), ("$", "USD")];
+/// Denominators of ratios in column names.
+const DENOMINATORS: [&str; 7] = ["wh", "kwh", "mwh", "gwh", "kg", "m3", "l"];
 /// Numerators of ratios in column names. The unit of a ratio is known only if the whole ratio is in [`ENDINGS`].
 const NUMERATORS: [&str; 28] = [
     "per", "eur", "usd", "gbp", "chf", "sek", "nok", "dkk", "pln", "czk", "aud", "cad", "nzd", "jpy", "cny", "inr",
@@ -126,13 +128,10 @@ pub fn guess(name: &str) -> UnitGuess<'_> {
     let found = ENDINGS
         .iter()
         .find(|(ending, unit)| lower.ends_with(ending) && lower.len() > ending.len() && Unit::parse(unit).is_ok());
-    // the last word of a ratio, such as `kwh` in `price_sek_kwh` or `cost_per_kg`, is not the unit
-    let before = |ending: &str| lower[..lower.len() - ending.len()].rsplit('_').next().unwrap_or("").to_owned();
-    let is_ratio = |ending: &str| {
-        ["_kwh", "_mwh", "_kg", "_m3", "_l"].contains(&ending) && NUMERATORS.contains(&before(ending).as_str())
-    };
     match found {
-        Some((ending, _)) if is_ratio(ending) => UnitGuess { unit: "1", stem: name, ending: None },
+        Some((ending, _)) if DENOMINATORS.contains(&&ending[1..]) && is_ratio(name) => {
+            UnitGuess { unit: "1", stem: name, ending: None }
+        }
         // Accelerations are logged in multiples of the standard gravity, not in grams.
         Some(("_g", _)) if ["acc", "vibr"].iter().any(|w| lower.contains(w)) => {
             UnitGuess { unit: "1", stem: name, ending: None }
@@ -143,6 +142,17 @@ pub fn guess(name: &str) -> UnitGuess<'_> {
         }
         None => UnitGuess { unit: "1", stem: name, ending: None },
     }
+}
+
+/// Whether the last word of a column name is the denominator of a ratio, such as `kwh` in `price_sek_kwh`,
+/// `cost_per_kg` or `Preis [ct/kWh]`.
+pub fn is_ratio(name: &str) -> bool {
+    let lower = name.trim_end_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+    let start = lower.rfind(|c: char| !c.is_alphanumeric()).unwrap_or(0);
+    let (before, last) = lower.split_at(start);
+    let numerator = before.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or("");
+    DENOMINATORS.contains(&last.trim_start_matches(|c: char| !c.is_alphanumeric()))
+        && (last.starts_with('/') || NUMERATORS.contains(&numerator))
 }
 
 /// Parses a unit as exports write it, such as `°C`, `m³/h`, `€` or `Stk`.

@@ -88,8 +88,23 @@ const SYMBOLS: &[(&str, Dimension, f64, f64, Prefixes)] = &[
     ("pcs", ITEM, 1.0, 0.0, Bare), ("pc", ITEM, 1.0, 0.0, Bare),
 ];
 
-/// Currencies that are suggested for misspelt units. Any three capital letters are accepted as a currency.
+/// Currencies that are suggested for misspelt units.
 const CURRENCIES: [&str; 5] = ["EUR", "USD", "GBP", "CHF", "JPY"];
+
+/// The currency codes of ISO 4217, without codes for funds, precious metals and tests.
+#[rustfmt::skip]
+const CURRENCY_CODES: [&str; 158] = [
+    "AED", "AFN", "ALL", "AMD", "AOA", "ARS", "AUD", "AWG", "AZN", "BAM", "BBD", "BDT", "BGN", "BHD", "BIF", "BMD",
+    "BND", "BOB", "BRL", "BSD", "BTN", "BWP", "BYN", "BZD", "CAD", "CDF", "CHF", "CLP", "CNY", "COP", "CRC", "CUP",
+    "CVE", "CZK", "DJF", "DKK", "DOP", "DZD", "EGP", "ERN", "ETB", "EUR", "FJD", "FKP", "GBP", "GEL", "GHS", "GIP",
+    "GMD", "GNF", "GTQ", "GYD", "HKD", "HNL", "HRK", "HTG", "HUF", "IDR", "ILS", "INR", "IQD", "IRR", "ISK", "JMD",
+    "JOD", "JPY", "KES", "KGS", "KHR", "KMF", "KPW", "KRW", "KWD", "KYD", "KZT", "LAK", "LBP", "LKR", "LRD", "LSL",
+    "LYD", "MAD", "MDL", "MGA", "MKD", "MMK", "MNT", "MOP", "MRU", "MUR", "MVR", "MWK", "MXN", "MYR", "MZN", "NAD",
+    "NGN", "NIO", "NOK", "NPR", "NZD", "OMR", "PAB", "PEN", "PGK", "PHP", "PKR", "PLN", "PYG", "QAR", "RON", "RSD",
+    "RUB", "RWF", "SAR", "SBD", "SCR", "SDG", "SEK", "SGD", "SHP", "SLE", "SLL", "SOS", "SRD", "SSP", "STN", "SVC",
+    "SYP", "SZL", "THB", "TJS", "TMT", "TND", "TOP", "TRY", "TTD", "TWD", "TZS", "UAH", "UGX", "USD", "UYU", "UZS",
+    "VES", "VND", "VUV", "WST", "XAF", "XCD", "XCG", "XOF", "XPF", "YER", "ZAR", "ZMW", "ZWG", "ZWL",
+];
 
 /// Common misspellings, each with the correct spelling.
 const CORRECTIONS: &[(&str, &str)] = &[
@@ -172,10 +187,9 @@ fn plain(symbol: &str) -> Option<Symbol> {
     with(&BIG, &[Big, All]).or_else(|| with(&SMALL, &[Small, All])).or_else(|| with(&MID, &[All]))
 }
 
-/// Returns the code and scale of a currency. A currency code consists of three capital letters that are not a misspelt
-/// unit (`KWH`), with an optional prefix for thousands (`kEUR`) or millions (`MEUR`).
+/// Returns the code and scale of a currency, whose code may have a prefix for thousands (`kEUR`) or millions (`MEUR`).
 pub(super) fn currency(symbol: &str) -> Option<(&str, f64)> {
-    let is_code = |s: &str| s.len() == 3 && s.bytes().all(|b| b.is_ascii_uppercase());
+    let is_code = |s: &str| CURRENCY_CODES.contains(&s);
     let (code, scale) = match symbol.strip_prefix('k') {
         Some(code) if is_code(code) => (code, 1e3),
         _ => match symbol.strip_prefix('M') {
@@ -183,7 +197,7 @@ pub(super) fn currency(symbol: &str) -> Option<(&str, f64)> {
             _ => (symbol, 1.0),
         },
     };
-    (is_code(code) && plain(code).is_none() && same_but_for_case(code).is_none()).then_some((code, scale))
+    is_code(code).then_some((code, scale))
 }
 
 /// Returns all symbols except currencies, starting with the most common.
@@ -195,10 +209,6 @@ fn suggestions() -> impl Iterator<Item = String> {
             .flat_map(move |k| prefixes.iter().map(move |(p, _)| format!("{p}{}", k.0)))
     };
     SYMBOLS.iter().map(|k| k.0.to_owned()).chain(prefixed(&BIG, &[Big, All])).chain(prefixed(&SMALL, &[Small, All]))
-}
-
-fn same_but_for_case(symbol: &str) -> Option<String> {
-    suggestions().find(|k| k.len() > 1 && k.eq_ignore_ascii_case(symbol))
 }
 
 /// Returns the known symbol that the user most likely meant.

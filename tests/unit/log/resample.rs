@@ -78,3 +78,47 @@ fn amounts_are_split_by_overlap_and_partly_covered_steps_are_missing_or_scaled()
     assert_eq!(shown(&sales), ["7", "0", "0", "1", "0", "0", "0", "0"]);
     assert_eq!((sales.empty.count, sales.missing.count), (6, 0));
 }
+
+#[test]
+fn the_increases_of_a_counter_with_jittered_times_add_up_to_the_difference_of_its_readings() {
+    const N: usize = 400;
+    for (jitter, slack) in [(10e6, MIN), (60e6, MIN), (170e6, MIN), (60e6, 0)] {
+        let key = crate::rng::Key::new(jitter as u64);
+        // The first and the last reading lie at the ends of steps.
+        let shift = |i: usize| if i.is_multiple_of(N) { 0.0 } else { jitter * (2.0 * key.uniform(i as u64) - 1.0) };
+        let time: Vec<i64> = (0..=N).map(|i| i as i64 * 10 * MIN + shift(i) as i64).collect();
+        // Energy since the first reading; the counter is reset at every 90th reading.
+        let rise = |i: usize| 5.0 + 4.0 * key.uniform(1_000 + i as u64);
+        let mut energy = vec![0.0];
+        (1..=N).for_each(|i| energy.push(energy[i - 1] + rise(i)));
+        let reading = |i: usize| energy[i] - if i < 90 { -500.0 } else { energy[i / 90 * 90 - 1] };
+        let readings =
+            Samples { time: Arc::new(time.clone()), value: (0..=N).map(reading).collect(), length: Vec::new() };
+        let increases = super::super::counter::increases(&readings, 60 * MIN);
+        assert_eq!(increases.resets.count, 4);
+        let at = |t: i64| {
+            let i = time.partition_point(|u| *u <= t).clamp(1, N);
+            energy[i - 1] + (energy[i] - energy[i - 1]) * ((t - time[i - 1]) as f64 / (time[i] - time[i - 1]) as f64)
+        };
+        let grid = Grid { start: 0, step: 10 * MIN, steps: N, slack, bounds: Vec::new() };
+        let method = Method {
+            how: Resample::Sum,
+            max_gap: 60 * MIN,
+            hold_forever: false,
+            weighted: false,
+            interval: Some(10 * MIN),
+            longest: i64::MAX,
+            partial: Partial::Missing,
+            empty: None,
+        };
+        // Two segments that meet must share the interval between them.
+        for segments in [vec![0..N], vec![0..123, 123..N]] {
+            let value = resample(&increases.samples, &grid, &segments, &method).value;
+            for (k, v) in value.iter().enumerate() {
+                let expected = at((k as i64 + 1) * 10 * MIN) - at(k as i64 * 10 * MIN);
+                assert!((v - expected).abs() < 1e-6, "{jitter} {slack} {k}: {v} instead of {expected}");
+            }
+            assert!((value.iter().sum::<f64>() - energy[N]).abs() < 1e-6);
+        }
+    }
+}
