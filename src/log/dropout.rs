@@ -101,7 +101,7 @@ pub(super) fn known_code(s: &Samples) -> Option<Dropout> {
         };
         let [usual] = quantiles(pairs(false), n, [0.99]);
         let (jumps, large) = (pairs(true).count(), pairs(true).filter(|d| *d > MIN_JUMPS * usual).count());
-        let is_sudden = jumps >= 2 * MIN_PERIODS && 10 * large >= 8 * jumps && usual > 0.0;
+        let is_sudden = jumps >= 2 * MIN_PERIODS && 10 * large >= 6 * jumps && usual > 0.0;
         // the only negative value of a quantity that cannot be negative
         let is_negative = code < 0.0 && low >= 0.0;
         // A signal may rest at a value inside its range for a long time.
@@ -182,15 +182,15 @@ mod tests {
     #[test]
     fn known_codes_are_found_close_to_and_among_other_values() {
         let out = |i: usize| i % 90 == 7;
-        let power = |i: usize| 3.0 + 2.5 * (i as f64 / 40.0).sin() + 0.2 * Key::new(5).normal(i as u64);
-        let temperature = |i: usize| 12.0 * power(i) + 40.0;
+        let power = |i: usize| 3.5 + 2.5 * (i as f64 / 40.0).sin() + 0.2 * Key::new(5).normal(i as u64);
+        let temperature = |i: usize| 60.0 + 25.0 * (i as f64 / 40.0).sin() + 0.3 * Key::new(5).normal(i as u64);
         for (code, clean) in [(-1.0, &power as &dyn Fn(usize) -> f64), (85.0, &temperature), (-127.0, &temperature)] {
             assert_eq!(known_code(&series(1_500, clean)), None);
             let found = known_code(&series(1_500, |i| if out(i) { code } else { clean(i) })).unwrap();
             assert_eq!((found.value, found.occurrences.count), (code, (0..1_500).filter(|i| out(*i)).count()));
         }
         // a temperature that is sometimes -1, and a valve that often rests at 85 %
-        let frost = |i: usize| (10.0 * power(i) - 30.0).round() / 10.0;
+        let frost = |i: usize| (10.0 * power(i) - 35.0).round() / 10.0;
         assert_eq!(known_code(&series(1_500, frost)), None);
         let valve = |i: usize| if i % 60 < 20 { 85.0 } else { 50.0 + 10.0 * power(i) };
         assert_eq!(known_code(&series(1_500, valve)), None);

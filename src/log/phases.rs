@@ -1,6 +1,8 @@
 //! Recognises a log in which the rows of several devices alternate although no column distinguishes them: the times
 //! repeat a pattern of intervals, or the values of every second row resemble each other. The thresholds are not tuned.
 
+use std::collections::BTreeSet;
+
 use super::clock::{REGULAR_SHARE, typical_interval};
 use super::occurrences::Occurrences;
 use super::quality::{Finding, FindingAction, FindingClass};
@@ -41,7 +43,11 @@ pub(super) fn devices(time: &[i64], values: &[Vec<f64>]) -> Option<Devices> {
     if n < MIN_REPETITIONS * count || pattern.iter().sum::<i64>() > MAX_PERIOD {
         return None;
     }
-    let ratios: Vec<f64> = values.iter().filter_map(|v| persistence(&v[..n], count)).collect();
+    let continuous = values.iter().filter(|v| is_continuous(&v[..n]));
+    let ratios: Vec<f64> = continuous.filter_map(|v| persistence(&v[..n], count)).collect();
+    if ratios.is_empty() {
+        return None;
+    }
     let alike = ratios.iter().filter(|r| **r < PERSISTENT).count();
     let list: Vec<String> = pattern.iter().map(|d| duration(*d)).collect();
     let times = format!("the intervals between rows repeat the pattern {}", list.join(", "));
@@ -54,7 +60,9 @@ pub(super) fn devices(time: &[i64], values: &[Vec<f64>]) -> Option<Devices> {
         finding.map(Devices::Possible)
     };
     match (share >= REGULAR_SHARE, alike) {
-        (false, 0) => possible(format!("{times}, as if the rows of {count} devices alternated")),
+        (false, alike) if 2 * alike < ratios.len() => {
+            possible(format!("{times}, as if the rows of {count} devices alternated"))
+        }
         (false, _) => Some(Devices::Certain(LogFault::new(
             LogKey::Files,
             format!("{times}, and {differ}, so the rows of {count} devices alternate and would be mixed"),
@@ -65,6 +73,13 @@ pub(super) fn devices(time: &[i64], values: &[Vec<f64>]) -> Option<Devices> {
         )),
         _ => None,
     }
+}
+
+/// Whether a signal has many distinct values. The times at which a state changes may follow a schedule.
+fn is_continuous(value: &[f64]) -> bool {
+    const MIN_DISTINCT: usize = 20;
+    let mut distinct = BTreeSet::new();
+    value.iter().filter(|v| v.is_finite()).any(|v| distinct.insert(v.to_bits()) && distinct.len() >= MIN_DISTINCT)
 }
 
 /// Returns the intervals of a pattern of `count` unequal intervals that the times repeat.
