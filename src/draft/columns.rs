@@ -28,11 +28,12 @@ pub(super) fn episode(columns: &[ColumnSummary]) -> Option<&ColumnSummary> {
         ["episode", "experiment", "batch", "run", "run_id", "split", "trace", "campaign", "sku", "zone"]
             .contains(&lower.as_str())
     };
+    let is_quality = |name: &str| name.to_lowercase().split(|c: char| !c.is_alphanumeric()).any(|w| w == "quality");
     columns
         .iter()
-        .filter(|c| c.is_text || c.kind == ColumnKind::Integer)
+        .filter(|c| (c.is_text || c.kind == ColumnKind::Integer) && !is_quality(&c.name))
         .find(|c| named(c) && mostly_constant(c))
-        .or_else(|| columns.iter().filter(|c| c.is_text && !is_status(c)).find(mostly_constant))
+        .or_else(|| columns.iter().filter(|c| c.is_text && !is_status(c) && !is_quality(&c.name)).find(mostly_constant))
 }
 
 /// Whether a text column contains the mode or the quality of samples, whose changes do not start an episode.
@@ -59,7 +60,7 @@ pub(super) fn good(quality: &ColumnSummary) -> Option<&'static str> {
     let has = |flag: &str| quality.examples.iter().any(|e| e.trim().eq_ignore_ascii_case(flag));
     match quality.kind {
         ColumnKind::Text if has("good") || has("192") => None,
-        ColumnKind::Text => ["ok", "valid", "0"].into_iter().find(|flag| has(flag)),
+        ColumnKind::Text => ["ok", "valid", "0", "true"].into_iter().find(|flag| has(flag)),
         ColumnKind::Integer | ColumnKind::Float if quality.max >= 192.0 && quality.max <= 255.0 => None,
         ColumnKind::Integer | ColumnKind::Float if quality.min == 0.0 => Some("0"),
         _ => None,
@@ -72,5 +73,5 @@ pub(super) fn long(columns: &[ColumnSummary]) -> Option<(&ColumnSummary, &Column
     let tag = named(&["tag", "tagname", "tag_name", "point", "sensor", "variable", "signal"])?;
     let value = named(&["value", "val"])?;
     (tag.is_text && matches!(value.kind, ColumnKind::Float | ColumnKind::Integer))
-        .then(|| (tag, value, named(&["quality", "status", "flag"])))
+        .then(|| (tag, value, named(&["quality", "status", "flag", "valid", "validity", "qc", "ok"])))
 }

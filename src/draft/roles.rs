@@ -249,6 +249,8 @@ fn is_stock(lower: &str) -> bool {
         "vorrat",
         "speicherinhalt",
         "holdup",
+        "weight",
+        "gewicht",
     ]
     .iter()
     .any(|word| lower.contains(word))
@@ -279,7 +281,8 @@ fn is_meter(lower: &str) -> bool {
 
 /// Whether a column name suggests the price of one unit, which is not an amount of money.
 fn is_unit_price(lower: &str) -> bool {
-    ["price", "tariff", "rate"].iter().any(|word| lower.contains(word))
+    ["price", "tariff", "rate", "preis", "preco", "precio", "prezzo", "prijs"].iter().any(|word| lower.contains(word))
+        || lower.split('_').any(|word| word == "prix")
 }
 
 /// Whether a column name suggests a quantity of goods, such as stock or orders.

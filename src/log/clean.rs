@@ -451,8 +451,12 @@ fn detect_dropout(s: &Samples, rule: &Rule) -> Option<Dropout> {
 /// Looks for a measured state or output that is sampled more often than it changes. Disturbances such as prices may
 /// change less often than once per step.
 fn detect_oversampled(s: &Samples, rule: &Rule) -> Option<(i64, f64)> {
-    let measured =
-        matches!(rule.role, Role::State | Role::Output) && !rule.mapping.holds && rule.mapping.kind == Kind::Level;
+    let measured = match rule.mapping.kind {
+        Kind::Level => matches!(rule.role, Role::State | Role::Output) && !rule.mapping.holds,
+        // An amount that is repeated until the next one is known would be counted several times.
+        Kind::Amount => !rule.is_event(),
+        Kind::Counter | Kind::State => false,
+    };
     oversampled(s).filter(|o| measured && o.0 > rule.step)
 }
 

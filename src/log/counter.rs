@@ -83,10 +83,11 @@ impl LongIncreases {
 /// Returns the increase between consecutive readings that are at most `max_gap` µs apart.
 pub(super) fn increases(s: &Samples, max_gap: i64) -> Increases {
     let mut out = Increases::default();
-    let kept: Vec<usize> = without_false_zeros(s, &mut out.zeros);
+    let kept = without_false_zeros(s, &mut out.zeros);
+    let rises = kept.windows(2).map(|w| s.value[w[1]] - s.value[w[0]]).filter(|d| *d > 0.0);
+    let [usual] = quantiles(rises, kept.len(), [0.99]);
+    let kept = without_freezes(s, &kept, usual);
     let pairs = || kept.windows(2).map(|w| (w[0], w[1]));
-    let rise = |(a, b): (usize, usize)| s.value[b] - s.value[a];
-    let [usual] = quantiles(pairs().map(rise).filter(|d| *d > 0.0), kept.len(), [0.99]);
     let ends = ranges(&s.value, 1.2);
     let is_net = is_net(pairs().map(|(a, b)| (s.value[a], s.value[b])), usual);
     let interval = typical_interval(&s.time).map_or(0, |i| i.0).max(1);
@@ -183,6 +184,26 @@ fn without_false_zeros(s: &Samples, zeros: &mut Occurrences) -> Vec<usize> {
         i += 1;
     }
     kept
+}
+
+/// Returns the readings `kept` except those that repeat an old reading, because the connection to the meter was lost: at
+/// least four equal readings, followed by a rise of more than three usual increases, but not more than the usual
+/// increase per reading (these thresholds are not tuned). `usual` is the 99th percentile of the rises.
+fn without_freezes(s: &Samples, kept: &[usize], usual: f64) -> Vec<usize> {
+    let mut out: Vec<usize> = Vec::with_capacity(kept.len());
+    for &i in kept {
+        if let Some(last) = out.last().map(|k| s.value[*k]) {
+            let rise = s.value[i] - last;
+            if rise > 3.0 * usual {
+                let frozen = out.iter().rev().take_while(|k| s.value[**k] == last).count();
+                if frozen >= 4 && rise <= usual * frozen as f64 {
+                    out.truncate(out.len() + 1 - frozen);
+                }
+            }
+        }
+        out.push(i);
+    }
+    out
 }
 
 /// Recognises a counter, whose readings never fall, except when they restart near zero.
@@ -373,5 +394,17 @@ mod tests {
             let amount = |i: usize| lowest + range * 0.999 * crate::rng::Key::new(5).uniform(i as u64);
             assert!(!Rises::of(&readings(&(0..3_000).map(amount).collect::<Vec<_>>())).is_counter(), "{range}");
         }
+    }
+
+    #[test]
+    fn the_increase_after_a_lost_connection_belongs_to_the_whole_time_without_new_readings() {
+        let value = |i: i32| if (100..140).contains(&i) { 500.0 } else { 5.0 * f64::from(i) };
+        let found = increases(&readings(&(0..300).map(value).collect::<Vec<_>>()), i64::MAX).samples;
+        let long = found.length.iter().position(|length| *length == 40 * MIN).unwrap();
+        assert_eq!((found.time[long], found.value[long]), (100 * MIN, 200.0));
+        // a machine that is off
+        let off = |i: i32| 5.0 * f64::from(if i < 100 { i } else { 100.max(i - 40) });
+        let found = increases(&readings(&(0..300).map(off).collect::<Vec<_>>()), i64::MAX).samples;
+        assert!(found.length.iter().all(|length| *length == MIN));
     }
 }

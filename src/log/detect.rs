@@ -109,7 +109,7 @@ pub(super) fn spikes(s: &Samples) -> Occurrences {
     if v.len() < MIN_SAMPLES {
         return found;
     }
-    let [low, high] = quantiles_of(|i| v[i], v.len(), [0.005, 0.995]);
+    let [low, high] = quantiles_of(|i| v[i], v.len(), [0.03, 0.97]);
     let range = high - low;
     for i in 1..v.len() - 1 {
         let off = (v[i] - 0.5 * (v[i - 1] + v[i + 1])).abs();

@@ -45,7 +45,8 @@ const ALIKE: [&[&str]; 12] = [
     &["Hz", "rpm"],
     &["%", "1"],
 ];
-/// Factors between units that are often confused, for signals whose unit is in none of the groups of `ALIKE`.
+/// Factors between units that are often confused. The first two apply to all signals except temperatures, and the others
+/// to signals whose unit is in none of the groups of `ALIKE`.
 const FACTORS: [(f64, &str); 8] = [
     (100.0, "a fraction and a percentage, or EUR and cents"),
     (60.0, "hours and minutes, or a rate per minute and per hour"),
@@ -80,12 +81,11 @@ impl OtherUnits {
         factors.extend(alike.iter().map(|(gain, text)| {
             conversion(1.0 / gain, format!("{}, as if all others were in {text}", by(1.0 / gain)))
         }));
-        if alike.is_empty() {
-            let both = FACTORS.iter().flat_map(|(gain, pair)| [(*gain, pair), (1.0 / gain, pair)]);
-            factors.extend(
-                both.map(|(gain, pair)| conversion(gain, format!("{}, like the factor between {pair}", by(gain)))),
-            );
-        }
+        // Any unit may change by the factors 100 and 60.
+        let others = if alike.is_empty() { FACTORS.len() } else { 2 };
+        let both = FACTORS[..others].iter().flat_map(|(gain, pair)| [(*gain, pair), (1.0 / gain, pair)]);
+        factors
+            .extend(both.map(|(gain, pair)| conversion(gain, format!("{}, like the factor between {pair}", by(gain)))));
         factors.retain(|c| c.gain.ln().abs() >= MIN_FACTOR.ln());
         Self { temperature: false, factors }
     }
@@ -128,7 +128,11 @@ pub(super) fn unit_jumps<'a>(s: &Samples, units: &'a OtherUnits) -> Vec<(SampleR
     // The number of moves that are used is determined by the number of samples.
     let move_at = |i: usize| if i + 1 < n { (v[i + 1] - v[i]).abs() } else { f64::NAN };
     let [move99] = quantiles_of(move_at, n, [0.99]);
-    let [size40, size60] = quantiles_of(|i| v[i].abs(), n, [0.4, 0.6]);
+    let [mut size40, mut size60] = quantiles_of(|i| v[i].abs(), n, [0.4, 0.6]);
+    if size60 > FAR_ABOVE * size40 {
+        // About half of the values are in another unit, so the typical magnitude is that of the first tenth.
+        [size40, size60] = quantiles_of(|i| v[i].abs(), n / 10, [0.4, 0.6]);
+    }
     let mut out: Vec<(SampleRange, &'a str)> = Vec::new();
     let (mut i, mut attempts) = (1, 0);
     while i < n && out.len() < MAX_JUMPS && attempts < MAX_ATTEMPTS {

@@ -6,6 +6,7 @@ mod errors;
 mod fixture;
 mod long_logs;
 mod meaning;
+mod mixtures;
 mod notation;
 mod real_logs;
 mod several;
