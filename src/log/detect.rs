@@ -102,14 +102,22 @@ pub(super) fn flat_lines(s: &Samples) -> Vec<SampleRange> {
     out
 }
 
-/// Finds single samples that lie far outside the range of the other samples and whose two neighbours agree.
+/// Finds single samples that lie far outside the range of the other samples and whose two neighbours agree. If spikes
+/// are frequent, the outermost quantiles are spikes themselves, so a narrower range is used as well.
 pub(super) fn spikes(s: &Samples) -> Occurrences {
+    let rare = spikes_beyond(s, 0.005);
+    let frequent = spikes_beyond(s, 0.03);
+    if 250 * frequent.count >= s.value.len() && frequent.count > rare.count { frequent } else { rare }
+}
+
+/// Finds spikes far outside the range between the quantiles `p` and `1 - p`.
+fn spikes_beyond(s: &Samples, p: f64) -> Occurrences {
     let v = &s.value;
     let mut found = Occurrences::default();
     if v.len() < MIN_SAMPLES {
         return found;
     }
-    let [low, high] = quantiles_of(|i| v[i], v.len(), [0.03, 0.97]);
+    let [low, high] = quantiles_of(|i| v[i], v.len(), [p, 1.0 - p]);
     let range = high - low;
     for i in 1..v.len() - 1 {
         let off = (v[i] - 0.5 * (v[i - 1] + v[i + 1])).abs();
@@ -228,6 +236,8 @@ mod tests {
     fn spikes_counter_restarts_and_codes_for_missing_values_are_found() {
         let s = series(500, |i| if i == 100 { 300.0 } else { temperature(i) });
         assert_eq!(spikes(&s).count, 1);
+        let s = series(2_000, |i| if i % 80 == 3 { 300.0 } else { temperature(i) });
+        assert_eq!(spikes(&s).count, 25);
         let s = series(500, |i| ((i * 7) % 2400) as f64);
         assert_eq!(rollovers(&s).count, 1);
         let s = series(500, |i| if i % 50 == 3 { -9999.0 } else { temperature(i) });
