@@ -99,15 +99,15 @@ pub(super) fn distinguishing_column(
         let Some((texts, codes)) = labels_of(file, &column.name, rows.kept, n)? else { continue };
         let codes: Vec<u32> = order.iter().map(|i| codes[*i]).collect();
         let is_number = column.kind != ColumnKind::Text;
-        if is_number && texts.iter().any(|t| t.parse::<i64>().is_err()) {
+        if is_number && !texts.iter().all(|t| t.parse::<f64>().is_ok_and(|v| v.fract() == 0.0)) {
             continue;
         }
         // The values of the column itself show nothing.
         let own = names.iter().position(|name| *name == column.name);
-        let values = own.map(|i| std::mem::take(&mut rows.values[i]));
+        let values = own.map(|i| rows.values.remove(i));
         let found = alternates(&rows, &codes, &texts, is_number);
         if let (Some(i), Some(values)) = (own, values) {
-            rows.values[i] = values;
+            rows.values.insert(i, values);
         }
         if found {
             return Ok(Some((column.name.clone(), texts)));

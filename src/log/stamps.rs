@@ -61,7 +61,7 @@ fn starts(ends: &[i64], sorted: &[i64], interval: i64) -> Vec<i64> {
     let parts = parts(sorted);
     let start = |end: &i64| {
         let index = sorted.partition_point(|t| t < end).checked_sub(1);
-        let part = parts.partition_point(|p| index.is_none_or(|i| p.from <= i)).max(1) - 1;
+        let part = parts.partition_point(|p| p.from <= index.unwrap_or(0)).max(1) - 1;
         let usual = end - parts.get(part).filter(|_| parts.len() > 1).map_or(interval, |p| p.interval);
         let before = index.map(|i| sorted[i]);
         before.filter(|b| interval >= DAY_US && (b - usual).abs() <= CLOCK_CHANGE_US).unwrap_or(usual)

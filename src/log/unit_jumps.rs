@@ -45,8 +45,7 @@ const ALIKE: [&[&str]; 12] = [
     &["Hz", "rpm"],
     &["%", "1"],
 ];
-/// Factors between units that are often confused. The first two apply to all signals except temperatures, and the others
-/// to signals whose unit is in none of the groups of `ALIKE`.
+/// Factors between units that are often confused, for signals whose unit is in none of the groups of `ALIKE`.
 const FACTORS: [(f64, &str); 8] = [
     (100.0, "a fraction and a percentage, or EUR and cents"),
     (60.0, "hours and minutes, or a rate per minute and per hour"),
@@ -81,11 +80,12 @@ impl OtherUnits {
         factors.extend(alike.iter().map(|(gain, text)| {
             conversion(1.0 / gain, format!("{}, as if all others were in {text}", by(1.0 / gain)))
         }));
-        // Any unit may change by the factors 100 and 60.
-        let others = if alike.is_empty() { FACTORS.len() } else { 2 };
-        let both = FACTORS[..others].iter().flat_map(|(gain, pair)| [(*gain, pair), (1.0 / gain, pair)]);
-        factors
-            .extend(both.map(|(gain, pair)| conversion(gain, format!("{}, like the factor between {pair}", by(gain)))));
+        if alike.is_empty() {
+            let both = FACTORS.iter().flat_map(|(gain, pair)| [(*gain, pair), (1.0 / gain, pair)]);
+            factors.extend(
+                both.map(|(gain, pair)| conversion(gain, format!("{}, like the factor between {pair}", by(gain)))),
+            );
+        }
         factors.retain(|c| c.gain.ln().abs() >= MIN_FACTOR.ln());
         Self { temperature: false, factors }
     }

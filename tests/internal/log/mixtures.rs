@@ -98,8 +98,8 @@ fn rows_of_devices_that_report_minutes_apart_are_refused() {
     assert!(text.contains("5 min, 10 min") && text.contains("2 devices"), "{text}");
     let dir = log(vec![times("time", &time), floats("unit", &id), floats("x", &value)]);
     let text = data_error(dir.path(), &twin("10min", "", signal));
-    assert!(text.contains("`unit` alternate") && text.contains("where = { unit = \"1\" }"), "{text}");
-    let (t, _) = read(dir.path(), &twin("15min", ", where = { unit = \"2\" }", signal)).unwrap();
+    assert!(text.contains("`unit` alternate") && text.contains("where = { unit = \"1.0\" }"), "{text}");
+    let (t, _) = read(dir.path(), &twin("15min", ", where = { unit = \"2.0\" }", signal)).unwrap();
     assert_eq!(t.columns[0], (0..N / 2).map(|i| power(2 * i + 1)).collect::<Vec<_>>());
     // `init` needs the column although it is a draft of a signal
     let both = format!("{signal}, {{ name = \"unit\", role = \"state\" }}");
