@@ -2,8 +2,8 @@
 
 use twinopt::report::render;
 use twinopt::scenario::results::{
-    ControlEffect, ControlIdentification, EndContent, IdentificationLevel, KpiKind, LimitKind, NoiseSource,
-    OptimismCheck, Results, SkippedPeriod,
+    ControlEffect, ControlIdentification, EndContent, IdentificationLevel, KpiKind, LimitKind, NoiseSource, Note,
+    NoteKind, OptimismCheck, Results, SkippedPeriod,
 };
 
 use super::{between, fixture, visible};
@@ -124,6 +124,28 @@ fn page_one_states_what_is_not_simulated_and_that_times_are_not_dates() {
     let text = front(&results);
     assert!(text.contains("The times of the log are not dates."), "{text}");
     assert!(text.contains("Data day 1 to day 181, 00:00 (counted from the start)"), "{text}");
+}
+
+/// The fewer items need attention, the longer each may be.
+#[test]
+fn a_single_item_that_needs_attention_is_complete() {
+    let mut results = fixture::datacenter();
+    let clause = "the intervals of the supply temperature are too wide in the night, and too narrow during the day";
+    let long = format!("{clause}; {clause}; {clause}; {clause}; {clause}, in all weeks of the hold-out");
+    let note = Note { kind: NoteKind::Identification, text: long.clone() };
+    results.model.notes = vec![note.clone()];
+    for r in &mut results.model.replay {
+        r.inside = true;
+    }
+    results.model.responses.iter_mut().for_each(|r| r.agrees = true);
+    results.model.effects.clear();
+    results.scenarios.retain(|s| s.exit_code == 0);
+    let attention = |r: &Results| front(r).split("Needs attention").nth(1).unwrap().to_owned();
+    let capital = format!("T{}", &long[1..]);
+    assert!(attention(&results).contains(&capital), "{}", attention(&results));
+    results.model.notes = vec![note; 4];
+    let text = attention(&results);
+    assert!(!text.contains(&capital) && text.contains("The intervals of the supply"), "{text}");
 }
 
 #[test]
