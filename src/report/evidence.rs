@@ -2,7 +2,7 @@
 
 use crate::error::plural;
 use crate::log::FindingClass;
-use crate::scenario::results::{CaseResult, Results, Setting, SupportShare};
+use crate::scenario::results::{CaseResult, Results, ScenarioResult, Setting, SupportShare};
 use crate::verify::TrackRecord;
 
 use super::cases::RankedCase;
@@ -36,7 +36,12 @@ pub fn evidence(results: &Results, pick: Option<&RankedCase<'_>>, clock: &Clock)
             ("Money", format!("{inside}/{edge}/{outside}\u{a0}% inside/edge/outside"))
         }));
     }
-    out.extend(pick.and_then(|p| measured(results, p)).map(|text| ("Measured", text)));
+    let heaviest = pick.and_then(|p| p.runs.iter().max_by(|a, b| a.weight.total_cmp(&b.weight)));
+    let shown = match heaviest {
+        Some(run) => Some((run.scenario, run.baseline)),
+        None => runs::completed(results).find_map(|s| Some((s, s.cases.first()?))),
+    };
+    out.extend(shown.and_then(|(s, baseline)| measured(results, s, baseline)).map(|text| ("Measured", text)));
     let planned =
         pick.is_some_and(|p| p.runs.iter().flat_map(|r| &r.case.controls).any(|u| u.setting == Setting::Plan));
     out.extend(forecasts(results, support.map_or(0.0, |s| s.outside), planned));
@@ -61,17 +66,15 @@ fn outside(case: &CaseResult) -> f64 {
     case.inputs.iter().map(|i| i.outside).fold(0.0, f64::max)
 }
 
-/// For the scenario with the largest weight: the measured value of the first KPI of the cost, and the value of this KPI
-/// in the simulated baseline.
-fn measured(results: &Results, pick: &RankedCase<'_>) -> Option<String> {
-    let run = pick.runs.iter().max_by(|a, b| a.weight.total_cmp(&b.weight))?;
+/// The measured value of the first KPI of the cost in a scenario, and the value of this KPI in the simulated `baseline`.
+fn measured(results: &Results, scenario: &ScenarioResult, baseline: &CaseResult) -> Option<String> {
     let paid = results.cash.as_ref().and_then(|c| c.kpis.first());
-    let kpi = run.baseline.kpis.iter().find(|k| paid.is_none_or(|name| *name == k.name))?;
-    let measured = run.scenario.measured.kpis.iter().find(|m| m.name == kpi.name)?;
+    let kpi = baseline.kpis.iter().find(|k| paid.is_none_or(|name| *name == k.name))?;
+    let measured = scenario.measured.kpis.iter().find(|m| m.name == kpi.name)?;
     let Display { factor, unit } = Display::new(&kpi.unit, measured.value.abs());
     let value = number::plain(factor * measured.value, PROSE).text;
     let simulated = number::estimate(&kpi.value.in_unit(factor), PROSE).value.text;
-    let changed = if run.scenario.changes.is_empty() { "" } else { " with its changes" };
+    let changed = if scenario.changes.is_empty() { "" } else { " with its changes" };
     let missing = match measured.missing > MANY_MISSING {
         true => format!(" without the {} of values that are missing", number::percent_text(measured.missing)),
         false => String::new(),
@@ -80,7 +83,7 @@ fn measured(results: &Results, pick: &RankedCase<'_>) -> Option<String> {
         "{} {}{missing} (“{}”); baseline{changed}: {simulated}",
         tag(&kpi.name, 40),
         number::with_unit(&value, &unit),
-        short(&readable(&run.scenario.name), 30)
+        short(&readable(&scenario.name), 30)
     ))
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::case::run_scenario;
+use super::conditions::simulated;
 use super::parts;
 use super::plant::Plant;
 use super::progress::{Progress, Steps, Work};
@@ -38,7 +39,9 @@ impl Batch<'_> {
     }
 
     fn steps_of(&self, scenario: &Loaded<ScenarioSpec>) -> Steps {
-        let steps = self.plant.steps(scenario.value.length.value) as u64;
+        let (log, length) = (&self.plant.log, self.plant.steps(scenario.value.length.value));
+        let period = log.step_at(scenario.value.start.value).map(|start| start..(start + length).min(log.steps));
+        let steps = period.and_then(|p| simulated(self.plant, p).ok()).map_or(length, |rows| rows.len()) as u64;
         let mut all = Steps::default();
         for case in scenario.value.case.values() {
             all += Steps::new(steps, matches!(case.controller.value, ControllerSpec::Mpc(_)));

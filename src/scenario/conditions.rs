@@ -1,5 +1,6 @@
 //! The conditions of a scenario: a part of the log, modified by the changes of the scenario.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -131,10 +132,7 @@ pub fn realise(
             place()
         )));
     }
-    let (hours, values) = (operating_hours(log, &plant.spec.value)?, Measured::new(log));
-    let is_closed = |t: usize| hours.as_ref().is_some_and(|h| h.is_closed(log.time(t)) && !values.any(t));
-    let has_data = |t: usize| log.segment_at(t).is_some() && !is_closed(t);
-    let rows: Vec<usize> = (past..past + steps).filter(|k| has_data(start + k - past)).collect();
+    let rows: Vec<usize> = simulated(plant, start..start + steps)?.into_iter().map(|t| t + past - start).collect();
     if rows.len() == steps {
         return Ok(Conditions { past, steps, realised: Arc::new(t), logged, gaps: None });
     }
@@ -146,6 +144,18 @@ pub fn realise(
         logged: logged.select(&kept),
         gaps: Some(Gaps { grid: Arc::new(t), rows: rows.into() }),
     })
+}
+
+/// The steps among `period` that a scenario simulates: those that lie neither in a gap of the log nor in hours in which
+/// the plant never runs.
+///
+/// # Errors
+/// The errors of [`TwinSpec::zone`].
+pub fn simulated(plant: &Plant, period: Range<usize>) -> Result<Vec<usize>> {
+    let log = &plant.log;
+    let (hours, values) = (operating_hours(log, &plant.spec.value)?, Measured::new(log));
+    let is_closed = |t: usize| hours.as_ref().is_some_and(|h| h.is_closed(log.time(t)) && !values.any(t));
+    Ok(period.filter(|t| log.segment_at(*t).is_some() && !is_closed(*t)).collect())
 }
 
 /// The signals and parameters that `scenario` changes and on which the states and outputs of the twin depend. A price,
