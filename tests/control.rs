@@ -653,6 +653,7 @@ fn advice_that_depends_on_a_contradicted_effect_leaves_the_controls() {
         se: 0.02,
         blocks: 60.0,
         accumulation,
+        contrast: None,
     };
     let mut leave = |effects: Vec<ControlEffect>| {
         plant.card.effects = effects;

@@ -21,37 +21,42 @@
 //!
 //! The sum of δ and the effect in the model is an estimate of the effect that does not depend on the assumptions of the
 //! model.
-//! The standard error is robust to autocorrelation: the terms of the sum are added within blocks of at least two
-//! windows, and only the blocks count as independent (Liang & Zeger 1986).
+//! The standard error is robust to autocorrelation: the terms of the sum are added within blocks, and only the blocks
+//! count as independent (Liang & Zeger 1986). A block lasts at least two windows, two correlation times of e, and the
+//! mean time between two changes of the control. Before, the means of v, U and e over longer stretches are subtracted, so
+//! that slow changes, such as fouling or the drift of a meter, are not attributed to a control that changes as slowly.
 //!
-//! The instruments are adjusted only for the inputs of the model. If a control responds to the noise of an output that
-//! is not an input of the model, the estimate is biased.
+//! An estimate is the mean over the log. [`super::contrast`] tests whether the effect is the same in all parts of the
+//! log.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
-use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
 use super::average_effect::{AverageEffect, accumulation, average_effects};
 use super::choose::TrainingData;
+use super::contrast::{Contrast, contrast};
 use super::identification::Movements;
 use super::map::StepMap;
+use super::moments::{Moment, Solved, correlation_time, solve, subtract_slow};
 use super::noise_process::NoiseProcess;
 use super::rollouts::{Rollouts, rollouts};
 use super::starts::{Start, starts};
-use crate::stats::{mean, mean_or_zero};
+use crate::stats::mean;
 
 /// Maximum number of starts over all folds (not tuned).
 const STARTS: usize = 2_000;
 /// Maximum total number of forecast steps (not tuned). If the horizon is long, fewer starts are used to stay within the
 /// limit.
 const FORECAST_STEPS: usize = 60_000;
-/// Length of a block, in windows (not tuned).
+/// Length of a block, in windows or correlation times (not tuned).
 const WINDOWS_PER_BLOCK: usize = 2;
-/// Minimum effective number of blocks in which a control moved (not tuned). The error of a control's effect is not
-/// estimated if the control moved in fewer blocks than this minimum.
-const MIN_BLOCKS: f64 = 2.0;
+/// Blocks are not longer than this fraction of the training rows, unless the window is (not tuned).
+const BLOCKS: usize = 20;
+/// Length of the stretches over which means are subtracted: this number of windows, but at least this number of holding
+/// times of a control (not tuned).
+const WINDOWS_PER_STRETCH: usize = 24;
+const MOVES_PER_STRETCH: usize = 8;
 
 /// Error of the predicted effect of a control on a signal.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,9 +71,12 @@ pub struct EffectError {
     pub blocks: f64,
     /// See [`accumulation`].
     pub accumulation: Option<f64>,
+    /// Two parts of the log in which the effect differs.
+    pub contrast: Option<Contrast>,
 }
 
 /// A start of a forecast, and the control movements over the window that follows it.
+#[derive(Clone)]
 struct Sample {
     start: Start,
     /// v: `[controls]`.
@@ -90,9 +98,11 @@ pub fn effect_errors(
         return Vec::new();
     }
     let limit = STARTS.min(FORECAST_STEPS / data.horizon.max(1)) / refits.len();
-    let runs: Vec<(Vec<Sample>, Rollouts)> = refits
-        .par_iter()
-        .zip(&data.split.folds)
+    // The hold-out only serves to compare the newest effect with the older one.
+    let parts: Vec<(&StepMap, &Vec<Range<usize>>)> =
+        refits.iter().zip(&data.split.folds).chain([(map, &data.split.holdout)]).collect();
+    let runs: Vec<(Vec<Sample>, Rollouts)> = parts
+        .into_par_iter()
         .map(|(map, fold)| {
             let samples = samples(data, map, fold, movements, limit);
             let starts = samples.iter().map(|s| s.start).collect();
@@ -100,17 +110,27 @@ pub fn effect_errors(
             (samples, run)
         })
         .collect();
-    let starts: Vec<Start> = runs.iter().flat_map(|(samples, _)| samples).map(|s| s.start).collect();
+    let folds = refits.len();
+    let starts: Vec<Start> = runs[..folds].iter().flat_map(|(samples, _)| samples).map(|s| s.start).collect();
     let averages: Vec<Vec<AverageEffect>> =
         movements.iter().map(|m| average_effects(data, map, refits, &starts, m.control)).collect();
     let targets = 0..map.layout.targets.len();
     let accumulation = accumulation(data, map, &starts);
+    let holding = movements.iter().map(|m| m.holding_steps).max().unwrap_or(1);
+    let stretch = (WINDOWS_PER_STRETCH * data.horizon).max(MOVES_PER_STRETCH * holding);
+    let rows = data.split.train.iter().map(Range::len).sum::<usize>();
     let error = |k: usize| {
         let accumulation = accumulation[k];
-        let solved = solve(&runs, k, movements.len(), data.horizon);
-        let found = solved.into_iter().zip(&averages).filter_map(move |(solved, averages)| {
+        let mut all = moments(&runs, k);
+        subtract_slow(&mut all, stretch);
+        let block = WINDOWS_PER_BLOCK * correlation_time(&all, data.horizon).max(data.horizon);
+        let block = block.max(holding).min(rows / BLOCKS).max(WINDOWS_PER_BLOCK * data.horizon);
+        let solved = solve(all.iter().filter(|m| m.part < folds), movements.len(), block);
+        let found = solved.into_iter().zip(&averages).enumerate().filter_map(|(c, (solved, averages))| {
             let Solved { error, se, blocks } = solved?;
-            Some(EffectError { average: averages.get(k)?.clone(), error, se, blocks, accumulation })
+            let average = averages.get(k)?.clone();
+            let contrast = contrast(&all, c, movements.len(), block, average.mean);
+            Some(EffectError { average, error, se, blocks, accumulation, contrast })
         });
         found.collect::<Vec<_>>()
     };
@@ -149,68 +169,20 @@ fn mean_move(control: &[f64], start: Start) -> f64 {
     start.row.checked_sub(1).map_or(f64::NAN, |before| mean(window) - control[before])
 }
 
-/// Error of the predicted effect of a control on one target.
-#[derive(Debug, Clone, Copy)]
-struct Solved {
-    error: f64,
-    se: f64,
-    blocks: f64,
-}
-
-/// Solves the moment conditions for target number `k`. The result for a control is `None` if the control moved in too
-/// few blocks.
-fn solve(runs: &[(Vec<Sample>, Rollouts)], k: usize, controls: usize, horizon: usize) -> Vec<Option<Solved>> {
-    let mut rows: Vec<(usize, &Sample, f64)> = Vec::new();
-    for (samples, run) in runs {
-        let n = samples.len();
-        let errors: Vec<Option<f64>> = (0..n)
-            .map(|s| {
-                let pairs: Vec<f64> =
-                    (1..=run.horizon).filter_map(|h| run.pair(k, h, s)).map(|pair| pair.error()).collect();
-                (!pairs.is_empty()).then(|| mean(&pairs))
-            })
-            .collect();
-        let known: Vec<f64> = errors.iter().flatten().copied().collect();
-        let center = mean_or_zero(&known);
-        let known = samples.iter().zip(errors).filter_map(|(s, e)| Some((s, e? - center)));
-        rows.extend(known.map(|(s, e)| (s.start.row / (WINDOWS_PER_BLOCK * horizon), s, e)));
-    }
-    let mut a = DMatrix::<f64>::zeros(controls, controls);
-    let mut b = DVector::<f64>::zeros(controls);
-    for (_, s, e) in &rows {
-        for (i, v) in s.instruments.iter().enumerate() {
-            b[i] += v * e;
-            for (j, u) in s.moves.iter().enumerate() {
-                a[(i, j)] += v * u;
+/// The moments of target number `k`, in ascending order of rows.
+fn moments(runs: &[(Vec<Sample>, Rollouts)], k: usize) -> Vec<Moment> {
+    let mut out = Vec::new();
+    for (part, (samples, run)) in runs.iter().enumerate() {
+        for (s, sample) in samples.iter().enumerate() {
+            let pairs: Vec<f64> =
+                (1..=run.horizon).filter_map(|h| run.pair(k, h, s)).map(|pair| pair.error()).collect();
+            if !pairs.is_empty() {
+                let Sample { start, instruments, moves } = sample.clone();
+                out.push(Moment { part, row: start.row, instruments, moves, error: mean(&pairs) });
             }
         }
     }
-    let Some(inverse) = a.try_inverse() else { return vec![None; controls] };
-    let delta = &inverse * b;
-    // The sums of the moment conditions and of their derivatives within each block.
-    let mut blocks: BTreeMap<usize, (DVector<f64>, DVector<f64>)> = BTreeMap::new();
-    for (block, s, e) in &rows {
-        let left = e - s.moves.iter().zip(delta.iter()).map(|(u, d)| u * d).sum::<f64>();
-        let zero = || (DVector::zeros(controls), DVector::zeros(controls));
-        let (score, weight) = blocks.entry(*block).or_insert_with(zero);
-        for (i, (v, u)) in s.instruments.iter().zip(&s.moves).enumerate() {
-            score[i] += v * left;
-            weight[i] += v * u;
-        }
-    }
-    let mut meat = DMatrix::<f64>::zeros(controls, controls);
-    for (score, _) in blocks.values() {
-        meat += score * score.transpose();
-    }
-    let covariance = &inverse * meat * inverse.transpose();
-    let effect = |i: usize| {
-        let weights = || blocks.values().map(|(_, w)| w[i]);
-        let effective = weights().sum::<f64>().powi(2) / weights().map(|w| w * w).sum::<f64>();
-        let se = (covariance[(i, i)] * effective / (effective - 1.0)).sqrt();
-        let found = Solved { error: delta[i], se, blocks: effective };
-        (effective >= MIN_BLOCKS && se.is_finite() && found.error.is_finite()).then_some(found)
-    };
-    (0..controls).map(effect).collect()
+    out
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@
 //! noise, which the first regression cannot explain.
 //!
 //! Both regressions are described in [`super::movement`].
+//!
+//! A control that follows a schedule by day type ([`super::schedule`]) is not identified either.
 
 use jiff::tz::TimeZone;
 
@@ -24,8 +26,10 @@ use super::choose::TrainingData;
 use super::dataset::Scaling;
 use super::layout::Layout;
 use super::movement::{ClockColumns, Columns, Companion, effective_number, holding_steps, movements};
+use super::schedule::{DayTypes, day_types};
 use crate::error::{Error, Result};
 use crate::schema::Role;
+use crate::stats::mean_and_population_sd;
 
 /// A control is not identified if its unexplained fraction is below this value (not tuned).
 const MIN_UNEXPLAINED: f64 = 0.01;
@@ -35,6 +39,12 @@ pub const WEAK_UNEXPLAINED: f64 = 0.1;
 pub const MIN_MOVES: f64 = 3.0;
 /// The identification is weak if the number of independent moves is below this value (not tuned).
 const WEAK_MOVES: f64 = 10.0;
+/// A control stands still while it stays within a range of this number of its standard deviations (not tuned).
+const STANDSTILL: f64 = 0.2;
+/// The newest standstill of a control is reported if it lasts longer than this fraction of the log, and longer than
+/// this number of the control's mean standstills (not tuned).
+const IDLE: (f64, f64) = (0.2, 5.0);
+
 /// How well the log determines the effect of a control.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -65,6 +75,10 @@ pub struct Identification {
     /// The single regressor (a signal or the time) that explains the largest fraction of the control's variance, and
     /// this fraction.
     pub companion: Option<(Companion, f64)>,
+    /// The schedule by day type that the control follows.
+    pub day_types: Option<DayTypes>,
+    /// The row since which the control has stood still, if this is much longer than usual.
+    pub idle_since: Option<usize>,
 }
 
 impl Identification {
@@ -78,6 +92,8 @@ impl Identification {
             moves: 0.0,
             holding_steps: 0,
             companion: None,
+            day_types: None,
+            idle_since: None,
         }
     }
 }
@@ -87,8 +103,11 @@ impl Identification {
 pub struct Movements {
     /// Column of the control.
     pub control: usize,
-    /// Pairs (row of the log, movement in this row), in ascending order of rows.
+    /// Pairs (row of the log, movement in this row), in ascending order of rows. The last rows are those of the
+    /// hold-out.
     rows: Vec<(usize, f64)>,
+    /// Mean number of steps between two changes of the control.
+    pub holding_steps: usize,
 }
 
 impl Movements {
@@ -131,7 +150,7 @@ pub fn identify(data: &TrainingData, zone: &TimeZone) -> Result<(Vec<Identificat
             other => other?,
         };
         if 1.0 - identification.explained >= MIN_UNEXPLAINED && !rows.is_empty() {
-            movements.push(Movements { control, rows });
+            movements.push(Movements { control, rows, holding_steps: identification.holding_steps });
         }
         found.push(identification);
     }
@@ -153,16 +172,24 @@ fn assess(
         return Ok((Identification::constant(control), Vec::new()));
     }
     let companion = columns.companion(&train);
-    let own = movements(data, &mut columns)?;
+    let folds = &data.split.folds;
+    let own = movements(data, &mut columns, folds)?;
+    // The movement in the hold-out only serves to compare the newest effect with the older one.
+    let newest = match movements(data, &mut columns, std::slice::from_ref(&data.split.holdout)) {
+        Err(Error::Data(_)) => Vec::new(),
+        other => other?,
+    };
     let left: f64 = own.iter().map(|o| o.own * o.own).sum();
     let of_moves = left / own.iter().map(|o| o.persistent * o.persistent).sum::<f64>();
     // Without u(t − 1) and the states, the regression explains the level of the control instead of its moves.
     columns.keep_exogenous(&data.log.schema);
-    let level = movements(data, &mut columns)?;
+    let level = movements(data, &mut columns, folds)?;
     let of_level = level.iter().map(|o| o.own * o.own).sum::<f64>() / level.iter().map(|o| o.total).sum::<f64>();
     let unexplained = of_moves.min(of_level).clamp(0.0, 1.0);
-    let moves = effective_number(&own);
-    let level = if unexplained < MIN_UNEXPLAINED || moves < MIN_MOVES {
+    let moves = effective_number(&own, held.round() as usize);
+    let (u, rows) = (&data.log.columns[control], data.split.train.iter().cloned().flatten().collect::<Vec<_>>());
+    let day_types = day_types(u, &rows, clock.day());
+    let level = if day_types.is_some() || unexplained < MIN_UNEXPLAINED || moves < MIN_MOVES {
         IdentificationLevel::NotIdentified
     } else if unexplained < WEAK_UNEXPLAINED || moves < WEAK_MOVES {
         IdentificationLevel::Weak
@@ -177,8 +204,31 @@ fn assess(
         moves,
         holding_steps: held.round() as usize,
         companion,
+        day_types,
+        idle_since: idle_since(u),
     };
-    Ok((found, own.iter().map(|o| (o.row, o.own)).collect()))
+    Ok((found, own.iter().chain(&newest).map(|o| (o.row, o.own)).collect()))
+}
+
+/// The first row of the newest standstill of the control `u`, if it is much longer than usual.
+fn idle_since(u: &[f64]) -> Option<usize> {
+    let known: Vec<(usize, f64)> = u.iter().copied().enumerate().filter(|v| v.1.is_finite()).collect();
+    let (_, sd) = mean_and_population_sd(known.iter().map(|v| v.1));
+    let range = STANDSTILL * sd;
+    // The log is divided into standstills from the newest row backwards.
+    let mut starts = Vec::new();
+    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+    for (i, (row, value)) in known.iter().enumerate().rev() {
+        if high.max(*value) - low.min(*value) > range {
+            starts.push(known.get(i + 1).map_or(*row, |k| k.0));
+            (low, high) = (*value, *value);
+        }
+        (low, high) = (low.min(*value), high.max(*value));
+    }
+    let (first, last, since) = (known.first()?.0, known.last()?.0, *starts.first()?);
+    let idle = (last - since) as f64;
+    let usual = (since - first) as f64 / starts.len() as f64;
+    (idle > IDLE.0 * (last - first) as f64 && idle > IDLE.1 * usual).then_some(since)
 }
 
 #[cfg(test)]

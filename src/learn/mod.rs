@@ -14,7 +14,8 @@
 //! | `recalibration`, `calibration`, `tracking` | the distribution of multi-step errors, with adaptive interval widths |
 //! | `noise_model` | the noise process, scaled to match the distribution of multi-step errors |
 //! | `score`, `coverage`, `response`, `epistemic` | skill, interval coverage, step responses, epistemic uncertainty |
-//! | `identification` | whether the log determines the effect of each control |
+//! | `identification`, `movement`, `history`, `schedule` | whether the log determines the effect of each control |
+//! | `effect`, `moments`, `contrast` | errors of the effects in a model, and whether the effects agree within the log |
 //! | `imitation` | imitation of the plant's own controller by a regression |
 //! | `choose` | the choice or rejection of a model, with reasons |
 //! | `validated` | models for closed-loop tuning |
@@ -23,6 +24,7 @@
 mod average_effect;
 mod calibration;
 mod choose;
+mod contrast;
 mod coverage;
 mod dataset;
 mod distribution;
@@ -32,11 +34,13 @@ mod epistemic;
 mod equations;
 mod forecast_inputs;
 pub mod gate;
+mod history;
 mod identification;
 mod imitation;
 mod layout;
 mod map;
 pub mod model;
+mod moments;
 mod movement;
 mod noise_model;
 mod noise_process;
@@ -46,6 +50,7 @@ mod regressor;
 mod residuals;
 mod response;
 mod rollouts;
+mod schedule;
 pub mod score;
 mod split;
 mod starts;
@@ -54,6 +59,7 @@ mod validated;
 
 pub use calibration::Calibration;
 pub use choose::{KnownEffect, Learned, Preselected, Selection, TrainingData, learn};
+pub use contrast::{Contrast, Parts};
 pub use dataset::Dataset;
 pub use effect::{EffectError, effect_errors};
 pub use epistemic::{EpistemicLevel, EpistemicThresholds};

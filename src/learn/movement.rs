@@ -1,8 +1,9 @@
 //! The movement of a control that the rest of the log does not explain.
 //!
 //! The control is predicted by a regression with the forest model. The additional inputs of this regression are
-//! piecewise linear functions of the most informative inputs, and the mean of the control at the same time of the day
-//! and of the week. The regression is fitted several times, leaving out one fold of the training rows each time, and
+//! piecewise linear functions of the most informative inputs, the recent past of the states and outputs
+//! ([`super::history`]), and the mean of the control at the same time of the day, of the week and of any other cycle
+//! that it has ([`super::schedule`]). The regression is fitted several times, leaving out one fold of the training rows each time, and
 //! the residuals are computed on the left-out fold. If a control usually stays constant, its regression uses the states
 //! one step earlier, because many measured values reach a new set-point within one step, so the current states would
 //! explain the control.
@@ -13,9 +14,11 @@ use jiff::tz::TimeZone;
 
 use super::choose::TrainingData;
 use super::dataset::Dataset;
+use super::history::trailing_means;
 use super::layout::{Layout, Target};
 use super::model;
 use super::regressor::{Fit, Particle};
+use super::schedule::cycle_days;
 use super::split::without;
 use crate::config::ModelSpec;
 use crate::error::{Error, Result};
@@ -72,6 +75,11 @@ impl ClockColumns {
         let (day, week) = slots.unzip();
         Self { day, week, slots_per_day }
     }
+
+    /// The time slot of the day of each row.
+    pub(super) fn day(&self) -> &[usize] {
+        &self.day
+    }
 }
 
 /// A control and its regressors, as a data set whose only target is the control.
@@ -83,25 +91,30 @@ pub(super) struct Columns {
     own_lag: usize,
     /// The signal from which each regressor is computed; `None` for regressors that depend on the clock.
     signals: Vec<Option<usize>>,
-    /// Day and week of each row, counted from the start of the log.
-    periods: [Vec<usize>; 2],
-    /// For each row, its time slot in the day and its time slot in the week.
-    slots: [Vec<usize>; 2],
-    /// Number of time slots per day and per week.
-    slot_counts: [usize; 2],
-    /// Positions of two regressors: the mean of the control at the same time of day, and its mean at the same time of
-    /// week.
-    slot_means: [usize; 2],
+    /// The day, the week and, if the control has another cycle, that cycle.
+    cycles: Vec<Cycle>,
+}
+
+/// A time after which the control may repeat. The mean of the control at the same time of the cycle is a regressor.
+struct Cycle {
+    /// Number of the cycle in which each row lies, counted from the start of the log.
+    period: Vec<usize>,
+    /// For each row, its time slot in the cycle.
+    slots: Vec<usize>,
+    /// Number of time slots.
+    count: usize,
+    /// Position of the regressor.
+    column: usize,
 }
 
 impl Columns {
     pub(super) fn new(data: &TrainingData, layout: &Layout, clock: &ClockColumns, control: usize, held: f64) -> Self {
-        let log = data.log;
+        let (log, training) = (data.log, &data.split.train);
         let follows = |s: usize| matches!(log.schema.signals[s].role, Role::State | Role::Derived);
         let shift = |s: usize| usize::from(held > HELD_STEPS && follows(s));
         let mut inputs: Vec<(usize, usize)> =
             layout.inputs.iter().filter(|i| i.0 != control).map(|&(s, lag)| (s, lag + shift(s))).collect();
-        let ignored: Vec<usize> = ignored_disturbances(log, &inputs, &data.split.train).collect();
+        let ignored: Vec<usize> = ignored_disturbances(log, &inputs, training).collect();
         inputs.extend(ignored.into_iter().map(|s| (s, 0)));
         let own_lag = inputs.len();
         inputs.extend([(control, 1), (control, 2)]);
@@ -112,41 +125,53 @@ impl Columns {
             signals.push(Some(signal));
             data.x.push(column);
         }
-        let slots = [&clock.day, &clock.week].map(|slot| data.row.iter().map(|t| slot[*t]).collect::<Vec<_>>());
+        let learned: Vec<usize> = layout.targets.iter().map(|t| t.signal()).collect();
+        for (signal, column) in trailing_means(log, &learned, &data.row) {
+            signals.push(Some(signal));
+            data.x.push(column);
+        }
+        let at = |slot: &Vec<usize>| data.row.iter().map(|t| slot[*t]).collect::<Vec<_>>();
+        let (day, week) = (at(&clock.day), at(&clock.week));
         // Encoding the hour as a number lets the forest combine the time of day with other inputs.
-        data.x.push(slots[0].iter().map(|s| *s as f64).collect());
-        data.x.push(slots[1].iter().map(|s| (s / clock.slots_per_day) as f64).collect());
-        let slot_means = [data.x.len(), data.x.len() + 1];
-        data.x.extend([vec![0.0; data.len()], vec![0.0; data.len()]]);
-        signals.resize(data.x.len(), None);
+        data.x.push(day.iter().map(|s| *s as f64).collect());
+        data.x.push(week.iter().map(|s| (s / clock.slots_per_day) as f64).collect());
         let per_day = (86_400_000 / log.step_ms.max(1)).max(1) as usize;
-        let periods = [per_day, 7 * per_day].map(|steps| data.row.iter().map(|t| t / steps).collect());
-        let slot_counts = [clock.slots_per_day, 7 * clock.slots_per_day];
-        Self { data, is_fitted, own_lag, signals, periods, slots, slot_counts, slot_means }
+        let mut slots = vec![(1, day.clone()), (7, week)];
+        let rows: Vec<usize> = training.iter().cloned().flatten().collect();
+        if let Some(days) = cycle_days(&log.columns[control], &rows, &clock.day, per_day) {
+            let day_of = |t: &usize| t / per_day % days * clock.slots_per_day;
+            slots.push((days, data.row.iter().zip(&day).map(|(t, slot)| day_of(t) + slot).collect()));
+        }
+        let mut cycles = Vec::new();
+        for (days, slots) in slots {
+            let period = data.row.iter().map(|t| t / (days * per_day)).collect();
+            cycles.push(Cycle { period, slots, count: days * clock.slots_per_day, column: data.x.len() });
+            data.x.push(vec![0.0; data.len()]);
+        }
+        signals.resize(data.x.len(), None);
+        Self { data, is_fitted, own_lag, signals, cycles }
     }
 
-    /// Sets every regressor that is computed from a state or from the control to a constant.
+    /// Sets every regressor that is computed from a state, an output or the control to a constant.
     pub(super) fn keep_exogenous(&mut self, schema: &Schema) {
         let control = self.data.layout.inputs[self.own_lag].0;
         for (column, signal) in self.data.x.iter_mut().zip(&self.signals) {
             let role = |s: usize| schema.signals[s].role;
-            if signal.is_some_and(|s| s == control || matches!(role(s), Role::State | Role::Derived)) {
+            if signal.is_some_and(|s| s == control || matches!(role(s), Role::State | Role::Output | Role::Derived)) {
                 column.fill(0.0);
             }
         }
     }
 
-    /// Computes, from the rows `train`, the mean of the control in each time slot of the day and of the week. Rows on
-    /// even days (or weeks) get the means over odd days (or weeks), and vice versa, so that no mean depends on the
-    /// value that it predicts.
+    /// Computes, from the rows `train`, the mean of the control in each time slot of every cycle. Rows of even cycles get
+    /// the means over odd cycles, and vice versa, so that no mean depends on the value that it predicts.
     fn fill_slot_means(&mut self, train: &[usize]) {
         let u = &self.data.y[0];
         let mean = mean_over(u, train);
-        for k in 0..2 {
-            let (slots, periods) = (&self.slots[k], &self.periods[k]);
-            let mut sums = [vec![(0.0, 0.0); self.slot_counts[k]], vec![(0.0, 0.0); self.slot_counts[k]]];
+        for Cycle { period, slots, count, column } in &self.cycles {
+            let mut sums = [vec![(0.0, 0.0); *count], vec![(0.0, 0.0); *count]];
             for &r in train {
-                let (n, sum) = &mut sums[periods[r] % 2][slots[r]];
+                let (n, sum) = &mut sums[period[r] % 2][slots[r]];
                 *n += 1.0;
                 *sum += u[r];
             }
@@ -154,7 +179,7 @@ impl Columns {
                 let (n, sum) = sums[(period + 1) % 2][slot];
                 if n > 0.0 { sum / n } else { mean }
             };
-            self.data.x[self.slot_means[k]] = slots.iter().zip(periods).map(at).collect();
+            self.data.x[*column] = slots.iter().zip(period).map(at).collect();
         }
     }
 
@@ -166,7 +191,8 @@ impl Columns {
         let u = pick(&self.data.y[0]);
         let inputs = self.data.layout.inputs[..self.own_lag].iter().zip(&self.data.x);
         let signals = inputs.map(|((s, _), x)| (Companion::Signal(*s), explained_by(&pick(x), &u)));
-        let [day, week] = self.slot_means.map(|column| explained_by(&pick(&self.data.x[column]), &u));
+        let of_cycle = |number: usize| explained_by(&pick(&self.data.x[self.cycles[number].column]), &u);
+        let (day, week) = (of_cycle(0), of_cycle(1));
         // The time of the week always explains at least as much as the time of day, so a clear improvement is required.
         let clock = if week > day + 0.1 { (Companion::TimeOfWeek, week) } else { (Companion::TimeOfDay, day) };
         signals.chain([clock]).filter(|c| c.1.is_finite()).max_by(|a, b| a.1.total_cmp(&b.1))
@@ -259,11 +285,15 @@ pub(super) struct Movement {
     pub(super) total: f64,
 }
 
-/// The residuals of each regression on the fold that was left out of its fit.
-pub(super) fn movements(data: &TrainingData, columns: &mut Columns) -> Result<Vec<Movement>> {
+/// The residuals of each regression on the rows of `folds` that were left out of its fit.
+pub(super) fn movements(
+    data: &TrainingData,
+    columns: &mut Columns,
+    folds: &[Vec<Range<usize>>],
+) -> Result<Vec<Movement>> {
     let options = ModelSpec { rollout_loss: Some(1.into()), ..data.spec.clone() };
     let mut out = Vec::new();
-    for fold in &data.split.folds {
+    for fold in folds {
         let mut train = columns.data.rows_in(&without(&data.split.train, fold, data.split.gap));
         train.retain(|r| columns.is_fitted[*r]);
         columns.fill_slot_means(&train);
@@ -320,9 +350,12 @@ fn without_line(x: &[f64], y: &[f64], rows: &[usize]) -> Vec<f64> {
     x.iter().zip(y).map(|(x, y)| y - intercept - slope * x).collect()
 }
 
-/// Effective number of rows that contribute to the control's independent movement v: (Σ v²)² / Σ v⁴.
-pub(super) fn effective_number(own: &[Movement]) -> f64 {
-    let (sum, squares) = own.iter().map(|o| o.own * o.own).fold((0.0, 0.0), |(s, q), e| (s + e, q + e * e));
+/// Effective number of blocks of `block` rows that contribute to the control's independent movement v:
+/// (Σ s)² / Σ s², where s is the sum of v² in a block.
+pub(super) fn effective_number(own: &[Movement], block: usize) -> f64 {
+    let blocks = own.chunk_by(|a, b| a.row / block.max(1) == b.row / block.max(1));
+    let sums = blocks.map(|b| b.iter().map(|o| o.own * o.own).sum::<f64>());
+    let (sum, squares) = sums.fold((0.0, 0.0), |(s, q), e| (s + e, q + e * e));
     if squares > 0.0 { sum * sum / squares } else { 0.0 }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
+use jiff::tz::TimeZone;
 
 use super::Registry;
 use crate::compute::Compute;
@@ -134,8 +135,10 @@ impl Source {
         let mut card = model_card(&learned, model.lags.value, spec, &self.schema);
         let movements = self.identify(&data, &mut card)?;
         let errors = effect_errors(&data, &learned.map, &learned.refits, &learned.noise_model.process, &movements);
-        let effects = errors.iter().filter_map(|e| ControlEffect::new(e, &learned, &self.schema, spec.step.value));
-        card.effects = effects.collect();
+        let zone = spec.zone()?;
+        let date = |row| local_date(log, &zone, row);
+        let effects = errors.iter().map(|e| ControlEffect::new(e, &learned, &self.schema, spec.step.value, &date));
+        card.effects = effects.flatten().collect();
         card.notes.extend(card.effects.iter().filter_map(ControlEffect::note));
         let forecasts = worse_forecasts(spec, log, &split.holdout, data.horizon);
         card.notes.extend(forecasts.into_iter().map(|text| Note::new(NoteKind::Forecast, text)));
@@ -184,8 +187,10 @@ impl Source {
     /// How well the log identifies each control, and the movements of the controls.
     fn assess(&self, data: &TrainingData) -> Result<(Vec<ControlIdentification>, Vec<Movements>)> {
         let spec = &self.spec.value;
-        let (found, movements) = identify(data, &spec.zone()?)?;
-        let controls = found.iter().map(|i| ControlIdentification::new(i, &self.schema, spec.step.value));
+        let zone = spec.zone()?;
+        let (found, movements) = identify(data, &zone)?;
+        let date = |row| local_date(data.log, &zone, row);
+        let controls = found.iter().map(|i| ControlIdentification::new(i, &self.schema, spec.step.value, &date));
         Ok((controls.collect(), movements))
     }
 
@@ -404,6 +409,11 @@ pub fn predicts_the_same(registry: &Registry, version: &str, plant: &Plant, comp
     };
     let same = |(a, b): (&f64, &f64)| a.to_bits() == b.to_bits() || (a - b).abs() <= 1e-9 * a.abs().max(b.abs());
     Ok(run(twin).iter().zip(&run(&stored.twin)).all(same))
+}
+
+/// The local date of a row of the log, such as `2024-07-15`.
+fn local_date(log: &Trajectory, zone: &TimeZone, row: usize) -> String {
+    log.time(row).to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d").to_string()
 }
 
 /// The model card of `version`.

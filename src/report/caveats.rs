@@ -70,6 +70,13 @@ pub fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
     if let Some(weak) = results.model.identification.iter().find(is_weak) {
         out.push(format!("the log identifies the effect of {} only weakly", tag(&weak.control, 40)));
     }
+    let is_idle = |i: &&ControlIdentification| i.idle_since.is_some() && moves(runs, i);
+    if let Some(idle) = results.model.identification.iter().find(is_idle) {
+        let (control, since) = (tag(&idle.control, 40), idle.idle_since.as_deref().unwrap_or_default());
+        out.push(format!(
+            "{control} has not moved since {since}, so the log does not show whether its effect is still the same"
+        ));
+    }
     if pick.optimism_check.share() < 1.0 {
         let gap = number::percent_text(pick.optimism_check.gap().unwrap_or(0.0));
         out.push(format!(
@@ -148,14 +155,15 @@ pub fn unidentified<'a>(results: &'a Results, runs: &[CaseRun<'a>]) -> Vec<&'a C
     of_level(IdentificationLevel::NotIdentified).filter(|i| moves(runs, i)).collect()
 }
 
-/// Effects of the moved controls on signals in the cost or the objective, provided that the log contradicts these
-/// effects and savings are not corrected for the difference.
+/// Effects of the moved controls on signals in the cost or the objective for which a saving cannot be computed: effects
+/// that differ between two parts of the log, and effects that the log contradicts if savings are not corrected for the
+/// difference.
 pub fn contradicted<'a>(results: &'a Results, runs: &[CaseRun<'a>]) -> Vec<&'a ControlEffect> {
     let kpis = || runs.iter().flat_map(|r| &r.case.kpis).filter(|k| is_valued(results, k));
     let moved = |control: &str| {
         runs.iter().flat_map(|r| &r.case.controls).any(|c| c.signal == control && from_baseline(c) > 0.0)
     };
-    let effects = results.model.effects.iter().filter(|e| e.is_contradicted());
+    let effects = results.model.effects.iter().filter(|e| e.contrast.is_some() || e.is_contradicted());
     effects.filter(|e| moved(&e.control) && kpis().any(|k| reads(k, &e.signal))).collect()
 }
 

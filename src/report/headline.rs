@@ -1,7 +1,7 @@
 //! The headline of the report and the reasons for it.
 
 use crate::error::plural;
-use crate::scenario::results::{Economics, KpiResult, Results};
+use crate::scenario::results::{ControlEffect, Economics, EffectContrast, KpiResult, Results};
 
 use super::cases::{Answer, RankedCase};
 use super::caveats::OUTSIDE_DONT;
@@ -71,13 +71,7 @@ pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (
                     .take(2)
                     .map(|c| format!("{}. Test this control on the plant first.", c.reason())),
             );
-            because.extend(pick.contradicted.iter().take(1).map(|e| {
-                format!(
-                    "The log contradicts the effect of {} on {} in the model (see “Needs attention”).",
-                    tag(&e.control, 40),
-                    tag(&e.signal, 40)
-                )
-            }));
+            because.extend(pick.contradicted.iter().take(1).map(|e| contradiction(e)));
             because.extend(pick.unseen_effect.map(|why| format!("{}.", capitalised(why))));
             let is_short = pick.unidentified.is_empty() && pick.contradicted.is_empty();
             let why = if is_short { "a scenario is too short" } else { "the log is inconclusive" };
@@ -135,6 +129,29 @@ pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (
         because.extend(penalties(results, pick));
     }
     (pick.answer, headline, because)
+}
+
+/// Why the effect of a control does not determine a saving, and what to do.
+fn contradiction(e: &ControlEffect) -> String {
+    let (control, signal) = (tag(&e.control, 40), tag(&e.signal, 40));
+    let Some(EffectContrast { effects, since, size }) = &e.contrast else {
+        return format!(
+            "The log contradicts the effect of {control} on {signal} in the model (see “Needs attention”)."
+        );
+    };
+    let effect = |value: f64| with_unit(&number::plain(value, 2).text, &number::unit(&e.unit));
+    let [first, second] = effects.map(effect);
+    match (since, size) {
+        (Some(since), _) => format!(
+            "The effect of {control} on {signal} changed during the log: {first} until {since}, {second} since then. \
+             Remove older rows from the log, or test this control again."
+        ),
+        (None, size) => format!(
+            "Moves of {control} by less than {} change {signal} by {first}, larger moves by {second}: something else \
+             changed together with them. Test this control on the plant first.",
+            number::plain(size.unwrap_or(f64::NAN), 2).text
+        ),
+    }
 }
 
 /// A sentence about the penalties that the case increases or reduces. Penalties have a price in the objective but are

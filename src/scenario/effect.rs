@@ -32,7 +32,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::config::TimeSpan;
-use crate::learn::{EffectError, Equations, Learned, Note, NoteKind};
+use crate::learn::{Contrast, EffectError, Equations, Learned, Note, NoteKind, Parts};
 use crate::rng::{Key, normal_quantile};
 use crate::schema::Schema;
 use crate::stats::{NORMAL_95, mean, mean_and_population_sd, mean_or_zero, student_t_95};
@@ -76,11 +76,42 @@ pub struct ControlEffect {
     /// The error of the signal long after a move, divided by its mean over the window. `None` if the signal integrates,
     /// in which case simulated savings are not corrected.
     pub accumulation: Option<f64>,
+    /// Two parts of the log in which the effect differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contrast: Option<EffectContrast>,
+}
+
+/// Two parts of the log in which the effect of a control differs by more than chance explains.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EffectContrast {
+    /// The effects in the two parts.
+    pub effects: [f64; 2],
+    /// The local date from which the second effect holds; `None` if the parts are small and large moves.
+    pub since: Option<String>,
+    /// The size that separates small from large moves, in the unit of the control.
+    pub size: Option<f64>,
+}
+
+impl EffectContrast {
+    /// `date` returns the local date of a row of the log.
+    fn new(found: &Contrast, date: &dyn Fn(usize) -> String) -> Self {
+        let (since, size) = match found.parts {
+            Parts::Time(row) => (Some(date(row)), None),
+            Parts::Size(size) => (None, Some(size)),
+        };
+        Self { effects: found.effects, since, size }
+    }
 }
 
 impl ControlEffect {
-    /// `None` if the effect in the model is not finite.
-    pub fn new(found: &EffectError, learned: &Learned, schema: &Schema, step: TimeSpan) -> Option<Self> {
+    /// `date` returns the local date of a row of the log. `None` if the effect in the model is not finite.
+    pub fn new(
+        found: &EffectError,
+        learned: &Learned,
+        schema: &Schema,
+        step: TimeSpan,
+        date: &dyn Fn(usize) -> String,
+    ) -> Option<Self> {
         let unit = |s: usize| change_unit(&schema.signals[s].unit.text).to_owned();
         let average = &found.average;
         Some(Self {
@@ -99,6 +130,7 @@ impl ControlEffect {
             se: found.se,
             blocks: found.blocks,
             accumulation: found.accumulation,
+            contrast: found.contrast.as_ref().map(|c| EffectContrast::new(c, date)),
         })
         .filter(|e| e.members.iter().chain([&e.model]).all(|v| v.is_finite()))
     }

@@ -28,10 +28,24 @@ pub struct ControlIdentification {
     pub companion: Option<String>,
     /// Fraction of the control's variance that the companion explains on its own.
     pub companion_share: Option<f64>,
+    /// The schedule by day type that the control follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub day_types: Option<DaySchedule>,
+    /// The local date since which the control has stood still, if this is much longer than usual.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_since: Option<String>,
+}
+
+/// A schedule that has a few patterns for the whole day, such as working days and holidays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DaySchedule {
+    /// The local date on which the schedule moves by one hour, if it moves once in the log.
+    pub shifted_on: Option<String>,
 }
 
 impl ControlIdentification {
-    pub fn new(found: &Identification, schema: &Schema, step: TimeSpan) -> Self {
+    /// `date` returns the local date of a row of the log.
+    pub fn new(found: &Identification, schema: &Schema, step: TimeSpan, date: &dyn Fn(usize) -> String) -> Self {
         let signal = &schema.signals[found.control];
         Self {
             control: signal.name.clone(),
@@ -47,6 +61,8 @@ impl ControlIdentification {
                 Companion::TimeOfWeek => "time of week".into(),
             }),
             companion_share: found.companion.map(|c| c.1),
+            day_types: found.day_types.map(|d| DaySchedule { shifted_on: d.shifted_at.map(date) }),
+            idle_since: found.idle_since.map(date),
         }
     }
 
@@ -54,6 +70,21 @@ impl ControlIdentification {
     pub fn reason(&self) -> String {
         let control = &self.control;
         let explained = self.explained_text();
+        match &self.day_types {
+            Some(DaySchedule { shifted_on: Some(date) }) => {
+                return format!(
+                    "`{control}` followed a schedule that moved by one hour on {date}; if the clocks changed on this \
+                     day, correct `timezone` in twin.toml"
+                );
+            }
+            Some(_) => {
+                return format!(
+                    "`{control}` followed a schedule with exceptions for whole days, such as holidays, on which other \
+                     loads may change too"
+                );
+            }
+            None => {}
+        }
         match &self.companion {
             None if self.explained.is_nan() => format!("`{control}` has too few complete rows to be assessed"),
             None => format!("`{control}` never moved in the complete training rows"),

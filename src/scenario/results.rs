@@ -5,8 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 pub use super::card::{ModelCard, ReplayCheck, Score, StepResponse};
-pub use super::effect::ControlEffect;
-pub use super::identification::ControlIdentification;
+pub use super::effect::{ControlEffect, EffectContrast};
+pub use super::identification::{ControlIdentification, DaySchedule};
 pub use crate::control::{ImitationUse, OptimismCheck};
 pub use crate::learn::{IdentificationLevel, Note, NoteKind};
 use crate::log::Quality;

@@ -8,7 +8,8 @@
 //! The neighbourhood on each side of a value is the smallest range that contains [`VISITS`] different values and rows
 //! from [`VISITS`] different periods. There is a gap between two neighbouring values if their difference is larger than
 //! [`GAP`] times the width of the wider adjacent neighbourhood, larger than [`MIN_GAP`] standard deviations, and larger
-//! than the resolution of the signal. The gaps divide the values into ranges. A value within a range is inside, a value
+//! than the resolution of the signal. A signal with fewer than [`VISITS`] values has no resolution: its values may be
+//! two stages far apart, between which the plant was never operated. The gaps divide the values into ranges. A value within a range is inside, a value
 //! beyond either end of a range is at the edge if its distance from that end is at most the width of one neighbourhood,
 //! and any other value is outside.
 
@@ -47,6 +48,8 @@ impl MarginalSupport {
     pub fn fit(mut values: Vec<(f64, usize)>, apart: usize, sd: f64, resolution: f64) -> Self {
         values.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         let Some(&(first, _)) = values.first() else { return Self::default() };
+        let different = 1 + values.windows(2).filter(|w| w[0].0 != w[1].0).count();
+        let resolution = if different < VISITS { 0.0 } else { resolution };
         let upwards = |i: usize| neighbourhood(values[i..].iter(), apart);
         let downwards = |i: usize| neighbourhood(values[..=i].iter().rev(), apart);
         let margin = |width: f64| width.max(MIN_MARGIN * sd).max(0.5 * resolution);
@@ -149,6 +152,23 @@ mod tests {
         let constant = MarginalSupport::fit((0..100).map(|t| (7.0, t)).collect(), 3, 1e-5, 0.0);
         assert_eq!([7.0, 8.0].map(|v| constant.label(v)), [Inside, Outside]);
         assert_eq!(MarginalSupport::default().label(1.0), Outside);
+    }
+
+    #[test]
+    fn the_space_between_two_levels_is_a_gap() {
+        let levels = |levels: &[f64]| {
+            let at = |t: usize| levels[Key::new(5).bits((t / 30) as u64) as usize % levels.len()];
+            let (least, sd) = (levels[1] - levels[0], 0.5 * (levels[levels.len() - 1] - levels[0]));
+            MarginalSupport::fit((0..3000).map(|t| (at(t), t)).collect(), 10, sd, least)
+        };
+        assert_eq!(
+            [20.0, 21.0, 55.0, 89.0, 90.0].map(|v| levels(&[20.0, 90.0]).label(v)),
+            [Inside, Outside, Outside, Outside, Inside]
+        );
+        assert_eq!([0.0, 0.5, 1.0].map(|v| levels(&[0.0, 1.0]).label(v)), [Inside, Outside, Inside]);
+        assert_eq!([30.0, 65.0].map(|v| levels(&[20.0, 40.0, 90.0]).label(v)), [Inside, Outside]);
+        // evenly spaced levels
+        assert_eq!([20.5, 21.5, 22.5].map(|v| levels(&[20.0, 21.0, 22.0, 23.0]).label(v)), [Inside; 3]);
     }
 
     #[test]

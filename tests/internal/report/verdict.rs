@@ -2,8 +2,8 @@
 
 use twinopt::report::render;
 use twinopt::scenario::results::{
-    ControlEffect, ControlIdentification, EndContent, IdentificationLevel, KpiKind, LimitKind, NoiseSource, Note,
-    NoteKind, OptimismCheck, Results, SkippedPeriod,
+    ControlEffect, ControlIdentification, DaySchedule, EffectContrast, EndContent, IdentificationLevel, KpiKind,
+    LimitKind, NoiseSource, Note, NoteKind, OptimismCheck, Results, SkippedPeriod,
 };
 
 use super::{between, fixture, visible};
@@ -178,6 +178,8 @@ fn a_case_that_moves_a_control_that_is_not_identified_shows_no_saving() {
         holding_time: "10min".into(),
         companion: Some("outdoor_temp".into()),
         companion_share: Some(0.99),
+        day_types: None,
+        idle_since: None,
     };
     results.model.identification = vec![identification.clone()];
     let text = front(&results);
@@ -195,9 +197,27 @@ fn a_case_that_moves_a_control_that_is_not_identified_shows_no_saving() {
     // A weakly identified control leads to a caveat.
     identification.own_movement = 0.1 * difference;
     identification.level = IdentificationLevel::Weak;
-    results.model.identification = vec![identification];
+    results.model.identification = vec![identification.clone()];
     let text = front(&results);
     assert!(text.contains("Try “mpc”") && text.contains("identifies the effect of"), "{text}");
+
+    // So does a control that has stood still for a long time.
+    identification.level = IdentificationLevel::Identified;
+    identification.idle_since = Some("2024-03-01".into());
+    results.model.identification = vec![identification.clone()];
+    let text = front(&results);
+    assert!(text.contains("Try “mpc”") && text.contains("has not moved since 2024-03-01"), "{text}");
+
+    // A schedule by day type is named as the reason.
+    identification.level = IdentificationLevel::NotIdentified;
+    for (shifted_on, reason) in
+        [(None, "such as holidays"), (Some("2024-03-31".to_owned()), "by one hour on 2024-03-31")]
+    {
+        identification.day_types = Some(DaySchedule { shifted_on });
+        results.model.identification = vec![identification.clone()];
+        let text = front(&results);
+        assert!(text.contains("Unknown whether “mpc” helps") && text.contains(reason), "{text}");
+    }
 }
 
 pub fn front(r: &Results) -> String {
@@ -305,6 +325,7 @@ fn a_contradicted_effect_on_the_cost_gives_no_promise() {
         se: 0.02,
         blocks: 60.0,
         accumulation,
+        contrast: None,
     };
     for (error, accumulation, is_unknown) in
         [(0.41, None, true), (0.41, Some(1.0), false), (0.1, None, false), (-0.5, None, true)]
@@ -315,6 +336,20 @@ fn a_contradicted_effect_on_the_cost_gives_no_promise() {
         let unknown =
             text.contains("Unknown whether “mpc” helps") && text.contains("The log contradicts the effect of");
         assert_eq!(unknown, is_unknown, "{error} {accumulation:?}: {}", text.chars().take(600).collect::<String>());
+    }
+    // An effect that differs between two parts of the log does not give a promise either.
+    let since = EffectContrast { effects: [-0.8, 0.2], since: Some("2024-03-01".into()), size: None };
+    let size = EffectContrast { effects: [-0.8, 0.2], since: None, size: Some(1.5) };
+    for (contrast, expected) in [
+        (since, "changed during the log: −0.8 kW/K until 2024-03-01, 0.2 kW/K since then"),
+        (size, "by less than 1.5 change total_power by −0.8 kW/K, larger moves by 0.2 kW/K"),
+    ] {
+        let mut results = fixture::datacenter();
+        results.model.effects =
+            vec![ControlEffect { contrast: Some(contrast), unit: "kW/K".into(), ..effect(0.0, Some(1.0)) }];
+        let text = front(&results).replace('\u{a0}', " ");
+        assert!(text.contains("Unknown whether “mpc” helps") && text.contains(expected), "{text}");
+        assert!(!text.split("Tested settings").next().unwrap().contains("EUR"), "{text}");
     }
 }
 

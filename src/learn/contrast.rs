@@ -1,0 +1,124 @@
+//! Whether the effect of a control is the same in all parts of the log.
+//!
+//! The error of an effect ([`super::effect`]) is estimated separately before and after each boundary between two folds
+//! (the hold-out is the newest part), and separately from small and from large moves of the control. An effect that
+//! differs in time has changed, for example because the plant was rebuilt. An effect that differs between small and
+//! large moves is not an effect of the control alone: something that is not logged changed together with the large
+//! moves, or the effect is far from linear. In both cases, the mean over the log does not predict a saving.
+
+use super::moments::{Moment, Solved, solve};
+
+/// Minimum effective number of blocks in both parts (not tuned).
+const MIN_BLOCKS: f64 = 5.0;
+/// Normal quantile of a difference that is not due to chance. With seven comparisons per effect, at most about 1.4 %
+/// of the constant effects seem to differ.
+const SIGNIFICANT: f64 = 3.09;
+/// Differences up to this fraction of the larger effect are not relevant (not tuned).
+const RELEVANT: f64 = 0.5;
+/// Moves count as small below these fractions of the typical size (Σ v⁴ / Σ v²)½ (not tuned).
+const SMALL: [f64; 2] = [0.5, 0.25];
+
+/// Two parts of the log in which the effect of a control differs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Contrast {
+    pub parts: Parts,
+    /// The effect in the two parts, per unit of the control.
+    pub effects: [f64; 2],
+}
+
+/// How the log is divided into two parts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Parts {
+    /// Before this row and from this row onwards.
+    Time(usize),
+    /// Moves that are smaller than this size, and larger moves.
+    Size(f64),
+}
+
+/// The clearest difference between two parts of the log in the effect of `control`, if there is any. `model` is the
+/// effect in the model. Each part is divided into blocks of `block` rows.
+pub(super) fn contrast(
+    moments: &[Moment],
+    control: usize,
+    controls: usize,
+    block: usize,
+    model: f64,
+) -> Option<Contrast> {
+    let v = |m: &Moment| m.instruments[control];
+    let (squares, fourths) = moments.iter().map(|m| v(m).powi(2)).fold((0.0, 0.0), |(s, q), e| (s + e, q + e * e));
+    let size = (fourths / squares).sqrt();
+    let sizes = SMALL.map(|fraction| Parts::Size(fraction * size));
+    let starts = moments.windows(2).filter(|w| w[0].part != w[1].part).map(|w| Parts::Time(w[1].row));
+    let compare = |parts: Parts| {
+        let is_first = move |m: &&Moment| match parts {
+            Parts::Time(row) => m.row < row,
+            Parts::Size(size) => m.instruments[control].abs() < size,
+        };
+        let first = solve(moments.iter().filter(is_first), controls, block)[control]?;
+        let second = solve(moments.iter().filter(move |m| !is_first(m)), controls, block)[control]?;
+        let distance = distance(first, second)?;
+        let effects = [model + first.error, model + second.error];
+        let is_relevant = (effects[0] - effects[1]).abs() > RELEVANT * effects[0].abs().max(effects[1].abs());
+        (distance > 1.0 && is_relevant).then_some((distance, Contrast { parts, effects }))
+    };
+    starts.chain(sizes).filter_map(compare).max_by(|a, b| a.0.total_cmp(&b.0)).map(|found| found.1)
+}
+
+/// The difference between two independent estimates, divided by the largest difference that may be due to chance.
+fn distance(a: Solved, b: Solved) -> Option<f64> {
+    let blocks = a.blocks.min(b.blocks);
+    let largest = t_quantile(blocks - 1.0) * a.se.hypot(b.se);
+    (blocks >= MIN_BLOCKS).then(|| (a.error - b.error).abs() / largest)
+}
+
+/// The quantile of Student's t that corresponds to [`SIGNIFICANT`], by the first terms of its expansion in the degrees
+/// of freedom (Abramowitz & Stegun 1964, formula 26.7.5).
+fn t_quantile(dof: f64) -> f64 {
+    let z = SIGNIFICANT;
+    z + (z.powi(3) + z) / (4.0 * dof)
+        + (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / (96.0 * dof * dof)
+        + (3.0 * z.powi(7) + 19.0 * z.powi(5) + 17.0 * z.powi(3) - 15.0 * z) / (384.0 * dof.powi(3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Key;
+
+    /// 1,200 moments of a control with the effect `effect(row, v)` and noise, in six parts.
+    fn found(seed: u64, effect: &dyn Fn(usize, f64) -> f64) -> Option<Contrast> {
+        let normal = |stream: u64, row: usize| Key::new(seed).fold(stream).normal(row as u64);
+        let moment = |row: usize| {
+            let v = if row.is_multiple_of(10) { normal(0, row) * if row.is_multiple_of(60) { 10.0 } else { 1.0 } } else { 0.0 };
+            Moment {
+                part: row / 200,
+                row,
+                instruments: vec![v],
+                moves: vec![v],
+                error: (effect(row, v) - 1.0) * v + normal(1, row),
+            }
+        };
+        contrast(&(0..1200).map(moment).collect::<Vec<_>>(), 0, 1, 10, 1.0)
+    }
+
+    #[test]
+    fn a_change_in_time_and_one_with_the_size_are_found_but_not_a_constant_effect() {
+        let changed = found(1, &|row, _| if row < 600 { 2.0 } else { -0.4 }).unwrap();
+        assert_eq!(changed.parts, Parts::Time(600));
+        assert!((changed.effects[0] - 2.0).abs() < 0.2 && (changed.effects[1] + 0.4).abs() < 0.2, "{changed:?}");
+        // only the newest part, the hold-out, differs
+        assert_eq!(found(2, &|row, _| if row < 1000 { 1.0 } else { -1.0 }).unwrap().parts, Parts::Time(1000));
+        let large = found(3, &|_, v| if v.abs() > 4.0 { 2.0 } else { -0.5 }).unwrap();
+        assert!(matches!(large.parts, Parts::Size(_)) && large.effects[0] < 0.0 && large.effects[1] > 1.5, "{large:?}");
+        let by_chance = (0..200).filter(|seed| found(100 + seed, &|_, _| 0.0).is_some()).count();
+        assert!(by_chance <= 8, "{by_chance}");
+    }
+
+    #[test]
+    fn the_quantiles_of_t_are_close_to_the_exact_ones() {
+        // exact quantiles at 99.9 % for 5, 10 and 30 degrees of freedom
+        for (dof, exact) in [(5.0, 5.893), (10.0, 4.144), (30.0, 3.385)] {
+            assert!((t_quantile(dof) / exact - 1.0).abs() < 0.02, "{dof}: {}", t_quantile(dof));
+        }
+    }
+}
