@@ -5,6 +5,10 @@
 //! differs in time has changed, for example because the plant was rebuilt. An effect that differs between small and
 //! large moves is not an effect of the control alone: something that is not logged changed together with the large
 //! moves, or the effect is far from linear. In both cases, the mean over the log does not predict a saving.
+//!
+//! The error of the effect is also estimated long after a move. If the model describes the dynamics, the late error is
+//! the accumulation a of a constant error times the error δ within the window. If it differs from a δ, the effect builds
+//! up or reverses after the window, and the effect within the window does not predict that of a lasting change.
 
 use super::moments::{Moment, Solved, solve};
 
@@ -13,8 +17,13 @@ const MIN_BLOCKS: f64 = 5.0;
 /// Normal quantile of a difference that is not due to chance. With seven comparisons per effect, at most about 1.4 %
 /// of the constant effects seem to differ.
 const SIGNIFICANT: f64 = 3.09;
+/// Normal quantile of a late difference that is not due to chance. With two comparisons per effect, at most about 2 % of
+/// the settled effects seem to change.
+const SIGNIFICANT_LATER: f64 = 2.58;
 /// Differences up to this fraction of the larger effect are not relevant (not tuned).
 const RELEVANT: f64 = 0.5;
+/// Late differences up to this fraction of the larger effect are not relevant (not tuned).
+const RELEVANT_LATER: f64 = 0.25;
 /// Moves count as small below these fractions of the typical size (Σ v⁴ / Σ v²)½ (not tuned).
 const SMALL: [f64; 2] = [0.5, 0.25];
 
@@ -33,6 +42,8 @@ pub enum Parts {
     Time(usize),
     /// Moves that are smaller than this size, and larger moves.
     Size(f64),
+    /// Up to this number of steps after a move, and later.
+    Later(usize),
 }
 
 /// The clearest difference between two parts of the log in the effect of `control`, if there is any. `model` is the
@@ -53,10 +64,11 @@ pub(super) fn contrast(
         let is_first = move |m: &&Moment| match parts {
             Parts::Time(row) => m.row < row,
             Parts::Size(size) => m.instruments[control].abs() < size,
+            Parts::Later(_) => true,
         };
         let first = solve(moments.iter().filter(is_first), controls, block)[control]?;
         let second = solve(moments.iter().filter(move |m| !is_first(m)), controls, block)[control]?;
-        let distance = distance(first, second)?;
+        let distance = distance(first, second, SIGNIFICANT)?;
         let effects = [model + first.error, model + second.error];
         let is_relevant = (effects[0] - effects[1]).abs() > RELEVANT * effects[0].abs().max(effects[1].abs());
         (distance > 1.0 && is_relevant).then_some((distance, Contrast { parts, effects }))
@@ -64,17 +76,30 @@ pub(super) fn contrast(
     starts.chain(sizes).filter_map(compare).max_by(|a, b| a.0.total_cmp(&b.0)).map(|found| found.1)
 }
 
+/// The difference between the effect within `window` steps and one of the effects `late`, if the late error is not the
+/// accumulation of the early error. `model` is the effect in the model.
+pub(super) fn later(early: Solved, late: &[Solved], accumulation: f64, model: f64, window: usize) -> Option<Contrast> {
+    let expected = Solved { error: accumulation * early.error, se: accumulation * early.se, ..early };
+    let now = model + early.error;
+    let compare = |late: &Solved| {
+        let effects = [now, now + late.error - expected.error];
+        let is_relevant = (effects[0] - effects[1]).abs() > RELEVANT_LATER * effects[0].abs().max(effects[1].abs());
+        let distance = distance(expected, *late, SIGNIFICANT_LATER)?;
+        (distance > 1.0 && is_relevant).then_some((distance, Contrast { parts: Parts::Later(window), effects }))
+    };
+    late.iter().filter_map(compare).max_by(|a, b| a.0.total_cmp(&b.0)).map(|found| found.1)
+}
+
 /// The difference between two independent estimates, divided by the largest difference that may be due to chance.
-fn distance(a: Solved, b: Solved) -> Option<f64> {
+fn distance(a: Solved, b: Solved, significant: f64) -> Option<f64> {
     let blocks = a.blocks.min(b.blocks);
-    let largest = t_quantile(blocks - 1.0) * a.se.hypot(b.se);
+    let largest = t_quantile(significant, blocks - 1.0) * a.se.hypot(b.se);
     (blocks >= MIN_BLOCKS).then(|| (a.error - b.error).abs() / largest)
 }
 
-/// The quantile of Student's t that corresponds to [`SIGNIFICANT`], by the first terms of its expansion in the degrees
+/// The quantile of Student's t that corresponds to the quantile `z` of the normal distribution, by the first terms of its expansion in the degrees
 /// of freedom (Abramowitz & Stegun 1964, formula 26.7.5).
-fn t_quantile(dof: f64) -> f64 {
-    let z = SIGNIFICANT;
+fn t_quantile(z: f64, dof: f64) -> f64 {
     z + (z.powi(3) + z) / (4.0 * dof)
         + (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / (96.0 * dof * dof)
         + (3.0 * z.powi(7) + 19.0 * z.powi(5) + 17.0 * z.powi(3) - 15.0 * z) / (384.0 * dof.powi(3))
@@ -89,7 +114,11 @@ mod tests {
     fn found(seed: u64, effect: &dyn Fn(usize, f64) -> f64) -> Option<Contrast> {
         let normal = |stream: u64, row: usize| Key::new(seed).fold(stream).normal(row as u64);
         let moment = |row: usize| {
-            let v = if row.is_multiple_of(10) { normal(0, row) * if row.is_multiple_of(60) { 10.0 } else { 1.0 } } else { 0.0 };
+            let v = if row.is_multiple_of(10) {
+                normal(0, row) * if row.is_multiple_of(60) { 10.0 } else { 1.0 }
+            } else {
+                0.0
+            };
             Moment {
                 part: row / 200,
                 row,
@@ -115,10 +144,28 @@ mod tests {
     }
 
     #[test]
+    fn an_effect_that_reverses_later_is_found() {
+        let solved = |error: f64, se: f64| Solved { error, se, blocks: 40.0 };
+        // the model predicts 1; the log shows 1.1 within the window and −0.5 later
+        let found = later(solved(0.1, 0.05), &[solved(0.2, 0.2), solved(-1.5, 0.2)], 1.0, 1.0, 8).unwrap();
+        assert_eq!(found.parts, Parts::Later(8));
+        assert!((found.effects[1] + 0.5).abs() < 1e-12, "{found:?}");
+        // an error that accumulates by a factor of 3 is expected
+        assert_eq!(later(solved(0.5, 0.05), &[solved(1.5, 0.1)], 3.0, 1.0, 8), None);
+        // uncertain, and small
+        assert_eq!(later(solved(0.1, 0.05), &[solved(-1.5, 0.7)], 1.0, 1.0, 8), None);
+        assert_eq!(later(solved(0.0, 0.01), &[solved(0.2, 0.01)], 1.0, 1.0, 8), None);
+    }
+
+    #[test]
     fn the_quantiles_of_t_are_close_to_the_exact_ones() {
         // exact quantiles at 99.9 % for 5, 10 and 30 degrees of freedom
         for (dof, exact) in [(5.0, 5.893), (10.0, 4.144), (30.0, 3.385)] {
-            assert!((t_quantile(dof) / exact - 1.0).abs() < 0.02, "{dof}: {}", t_quantile(dof));
+            assert!(
+                (t_quantile(SIGNIFICANT, dof) / exact - 1.0).abs() < 0.02,
+                "{dof}: {}",
+                t_quantile(SIGNIFICANT, dof)
+            );
         }
     }
 }

@@ -27,7 +27,7 @@
 //! that slow changes, such as fouling or the drift of a meter, are not attributed to a control that changes as slowly.
 //!
 //! An estimate is the mean over the log. [`super::contrast`] tests whether the effect is the same in all parts of the
-//! log.
+//! log and long after a move.
 
 use std::ops::Range;
 
@@ -35,7 +35,7 @@ use rayon::prelude::*;
 
 use super::average_effect::{AverageEffect, accumulation, average_effects};
 use super::choose::TrainingData;
-use super::contrast::{Contrast, contrast};
+use super::contrast::{Contrast, contrast, later};
 use super::identification::Movements;
 use super::map::StepMap;
 use super::moments::{Moment, Solved, correlation_time, solve, subtract_slow};
@@ -57,6 +57,8 @@ const BLOCKS: usize = 20;
 /// times of a control (not tuned).
 const WINDOWS_PER_STRETCH: usize = 24;
 const MOVES_PER_STRETCH: usize = 8;
+/// The effect within a window is compared with the effects up to these numbers of windows later (not tuned).
+const LATER_WINDOWS: [usize; 2] = [3, 6];
 
 /// Error of the predicted effect of a control on a signal.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,15 +103,20 @@ pub fn effect_errors(
     // The hold-out only serves to compare the newest effect with the older one.
     let parts: Vec<(&StepMap, &Vec<Range<usize>>)> =
         refits.iter().zip(&data.split.folds).chain([(map, &data.split.holdout)]).collect();
-    let runs: Vec<(Vec<Sample>, Rollouts)> = parts
-        .into_par_iter()
-        .map(|(map, fold)| {
-            let samples = samples(data, map, fold, movements, limit);
+    let simulated = |window: Range<usize>, limit: usize| -> Vec<(Vec<Sample>, Rollouts)> {
+        let run = |(map, fold): &(&StepMap, &Vec<Range<usize>>)| {
+            let samples = samples(data, map, fold, movements, &window, limit);
             let starts = samples.iter().map(|s| s.start).collect();
-            let run = rollouts(map, data.log, starts, data.horizon, Some(noise));
+            let run = rollouts(map, data.log, starts, window.end, Some(noise));
             (samples, run)
-        })
-        .collect();
+        };
+        parts.par_iter().map(run).collect()
+    };
+    let runs = simulated(0..data.horizon, limit);
+    let late_runs = LATER_WINDOWS.map(|windows| {
+        let end = windows * data.horizon;
+        (end, simulated(data.horizon..end, limit.min(FORECAST_STEPS / end.max(1) / refits.len())))
+    });
     let folds = refits.len();
     let starts: Vec<Start> = runs[..folds].iter().flat_map(|(samples, _)| samples).map(|s| s.start).collect();
     let averages: Vec<Vec<AverageEffect>> =
@@ -121,15 +128,25 @@ pub fn effect_errors(
     let rows = data.split.train.iter().map(Range::len).sum::<usize>();
     let error = |k: usize| {
         let accumulation = accumulation[k];
-        let mut all = moments(&runs, k);
+        let mut all = moments(&runs, k, 0);
         subtract_slow(&mut all, stretch);
         let block = WINDOWS_PER_BLOCK * correlation_time(&all, data.horizon).max(data.horizon);
         let block = block.max(holding).min(rows / BLOCKS).max(WINDOWS_PER_BLOCK * data.horizon);
-        let solved = solve(all.iter().filter(|m| m.part < folds), movements.len(), block);
+        let of_folds =
+            |block: usize, all: &[Moment]| solve(all.iter().filter(|m| m.part < folds), movements.len(), block);
+        let solved = of_folds(block, &all);
+        let late_solved = late_runs.each_ref().map(|(end, runs)| {
+            let mut late = moments(runs, k, data.horizon);
+            subtract_slow(&mut late, stretch);
+            of_folds(block.max(WINDOWS_PER_BLOCK * end), &late)
+        });
         let found = solved.into_iter().zip(&averages).enumerate().filter_map(|(c, (solved, averages))| {
-            let Solved { error, se, blocks } = solved?;
+            let early @ Solved { error, se, blocks } = solved?;
             let average = averages.get(k)?.clone();
-            let contrast = contrast(&all, c, movements.len(), block, average.mean);
+            let contrast = contrast(&all, c, movements.len(), block, average.mean).or_else(|| {
+                let late: Vec<Solved> = late_solved.iter().filter_map(|late| late[c]).collect();
+                later(early, &late, accumulation?, average.mean, data.horizon)
+            });
             Some(EffectError { average, error, se, blocks, accumulation, contrast })
         });
         found.collect::<Vec<_>>()
@@ -144,14 +161,17 @@ fn samples(
     map: &StepMap,
     fold: &[Range<usize>],
     movements: &[Movements],
+    window: &Range<usize>,
     limit: usize,
 ) -> Vec<Sample> {
     let sizes: Vec<f64> = movements.iter().map(Movements::root_mean_square).collect();
-    let mut samples: Vec<(f64, Sample)> = starts(map, data.log, fold, data.horizon, usize::MAX)
+    let mut samples: Vec<(f64, Sample)> = starts(map, data.log, fold, window.end, usize::MAX)
         .into_iter()
+        .filter(|start| start.reach > window.start)
         .filter_map(|start| {
             let instruments: Vec<f64> = movements.iter().map(|m| m.at(start.row)).collect::<Option<_>>()?;
-            let moves = movements.iter().map(|m| mean_move(&data.log.columns[m.control], start)).collect();
+            let moves =
+                movements.iter().map(|m| mean_move(&data.log.columns[m.control], start, window.start)).collect();
             let size = instruments.iter().zip(&sizes).map(|(v, s)| (v / s).powi(2)).sum();
             Some((size, Sample { start, instruments, moves }))
         })
@@ -163,19 +183,19 @@ fn samples(
     samples.into_iter().map(|s| s.1).collect()
 }
 
-/// Mean of `control` over the window from `start`, minus its value before the start.
-fn mean_move(control: &[f64], start: Start) -> f64 {
-    let window = &control[start.row..start.row + start.reach];
+/// Mean of `control` from `after` steps after the start to the end of the run, minus its value before the start.
+fn mean_move(control: &[f64], start: Start, after: usize) -> f64 {
+    let window = &control[start.row + after..start.row + start.reach];
     start.row.checked_sub(1).map_or(f64::NAN, |before| mean(window) - control[before])
 }
 
-/// The moments of target number `k`, in ascending order of rows.
-fn moments(runs: &[(Vec<Sample>, Rollouts)], k: usize) -> Vec<Moment> {
+/// The moments of target number `k` for the errors more than `after` steps after a start, in ascending order of rows.
+fn moments(runs: &[(Vec<Sample>, Rollouts)], k: usize, after: usize) -> Vec<Moment> {
     let mut out = Vec::new();
     for (part, (samples, run)) in runs.iter().enumerate() {
         for (s, sample) in samples.iter().enumerate() {
             let pairs: Vec<f64> =
-                (1..=run.horizon).filter_map(|h| run.pair(k, h, s)).map(|pair| pair.error()).collect();
+                (after + 1..=run.horizon).filter_map(|h| run.pair(k, h, s)).map(|pair| pair.error()).collect();
             if !pairs.is_empty() {
                 let Sample { start, instruments, moves } = sample.clone();
                 out.push(Moment { part, row: start.row, instruments, moves, error: mean(&pairs) });

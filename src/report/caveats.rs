@@ -1,10 +1,12 @@
 //! The reasons for caution that change the answer from “do” to “try”, and the reasons that exclude a case.
 
 use crate::scenario::results::{
-    ControlEffect, ControlIdentification, ControlUse, IdentificationLevel, KpiResult, ReplayCheck, Results, Score,
+    ControlEffect, ControlIdentification, ControlUse, EffectContrast, IdentificationLevel, KpiResult, ReplayCheck,
+    Results, Score,
 };
 
 use super::cases::RankedCase;
+use super::duration::hours_text;
 use super::number;
 use super::runs::{CaseRun, completed, failed};
 use super::saving::{self, Saving, Words};
@@ -77,6 +79,7 @@ pub fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
             "{control} has not moved since {since}, so the log does not show whether its effect is still the same"
         ));
     }
+    out.extend(unsettled(results, runs));
     if pick.optimism_check.share() < 1.0 {
         let gap = number::percent_text(pick.optimism_check.gap().unwrap_or(0.0));
         out.push(format!(
@@ -163,8 +166,31 @@ pub fn contradicted<'a>(results: &'a Results, runs: &[CaseRun<'a>]) -> Vec<&'a C
     let moved = |control: &str| {
         runs.iter().flat_map(|r| &r.case.controls).any(|c| c.signal == control && from_baseline(c) > 0.0)
     };
-    let effects = results.model.effects.iter().filter(|e| e.contrast.is_some() || e.is_contradicted());
+    let effects = results
+        .model
+        .effects
+        .iter()
+        .filter(|e| e.contrast.as_ref().is_some_and(EffectContrast::is_decisive) || e.is_contradicted());
     effects.filter(|e| moved(&e.control) && kpis().any(|k| reads(k, &e.signal))).collect()
+}
+
+/// A clause about an effect on the cost or the objective that grows or shrinks long after a move.
+fn unsettled(results: &Results, runs: &[CaseRun<'_>]) -> Option<String> {
+    let kpis = || runs.iter().flat_map(|r| &r.case.kpis).filter(|k| is_valued(results, k));
+    let moved = |control: &str| {
+        runs.iter().flat_map(|r| &r.case.controls).any(|c| c.signal == control && from_baseline(c) > 0.0)
+    };
+    let later = results.model.effects.iter().filter_map(|e| Some((e, e.contrast.as_ref()?.after_hours?)));
+    let mut later = later.filter(|(e, _)| moved(&e.control) && kpis().any(|k| reads(k, &e.signal)));
+    let (e, hours) = later.next()?;
+    let [now, then] = e.contrast.as_ref()?.effects;
+    let verb = if then.abs() > now.abs() { "grows" } else { "shrinks" };
+    Some(format!(
+        "the effect of {} on {} {verb} later than {} after a move",
+        tag(&e.control, 40),
+        tag(&e.signal, 40),
+        hours_text(hours)
+    ))
 }
 
 /// Whether the KPI reads the signal, directly or through derived signals.

@@ -6,6 +6,7 @@ use crate::scenario::results::{ControlEffect, Economics, EffectContrast, KpiResu
 use super::cases::{Answer, RankedCase};
 use super::caveats::OUTSIDE_DONT;
 use super::display::Display;
+use super::duration::hours_text;
 use super::experience::beyond;
 use super::losing;
 use super::measured::BaselineExcess;
@@ -134,13 +135,20 @@ pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (
 /// Why the effect of a control does not determine a saving, and what to do.
 fn contradiction(e: &ControlEffect) -> String {
     let (control, signal) = (tag(&e.control, 40), tag(&e.signal, 40));
-    let Some(EffectContrast { effects, since, size }) = &e.contrast else {
+    let Some(EffectContrast { effects, since, size, after_hours }) = &e.contrast else {
         return format!(
             "The log contradicts the effect of {control} on {signal} in the model (see “Needs attention”)."
         );
     };
     let effect = |value: f64| with_unit(&number::plain(value, 2).text, &number::unit(&e.unit));
     let [first, second] = effects.map(effect);
+    if let Some(hours) = after_hours {
+        return format!(
+            "The effect of {control} on {signal} is {first} in the first {}, but about {second} later. Test a lasting change \
+             on the plant first.",
+            hours_text(*hours)
+        );
+    }
     match (since, size) {
         (Some(since), _) => format!(
             "The effect of {control} on {signal} changed during the log: {first} until {since}, {second} since then. \

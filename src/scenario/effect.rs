@@ -49,6 +49,9 @@ const RELEVANT: f64 = 0.1;
 /// more than this fraction of the larger effect (not tuned).
 const MAX_ERROR: f64 = 0.5;
 
+/// Minimum fraction of an effect that remains long after a move, for its sign to be known (not tuned).
+const MIN_REMAINING: f64 = 0.25;
+
 /// The effect of a control on a signal: the mean change of the signal over a window after the control is raised by one
 /// unit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,7 +84,8 @@ pub struct ControlEffect {
     pub contrast: Option<EffectContrast>,
 }
 
-/// Two parts of the log in which the effect of a control differs by more than chance explains.
+/// Two parts of the log, or two times after a move, at which the effect of a control differs by more than chance
+/// explains.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EffectContrast {
     /// The effects in the two parts.
@@ -90,16 +94,27 @@ pub struct EffectContrast {
     pub since: Option<String>,
     /// The size that separates small from large moves, in the unit of the control.
     pub size: Option<f64>,
+    /// The time in hours after which the second effect holds, if the effect changes after a move.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_hours: Option<f64>,
 }
 
 impl EffectContrast {
     /// `date` returns the local date of a row of the log.
-    fn new(found: &Contrast, date: &dyn Fn(usize) -> String) -> Self {
-        let (since, size) = match found.parts {
-            Parts::Time(row) => (Some(date(row)), None),
-            Parts::Size(size) => (None, Some(size)),
-        };
-        Self { effects: found.effects, since, size }
+    fn new(found: &Contrast, step: TimeSpan, date: &dyn Fn(usize) -> String) -> Self {
+        let mut out = Self { effects: found.effects, since: None, size: None, after_hours: None };
+        match found.parts {
+            Parts::Time(row) => out.since = Some(date(row)),
+            Parts::Size(size) => out.size = Some(size),
+            Parts::Later(steps) => out.after_hours = Some(steps as f64 * step.seconds() / 3600.0),
+        }
+        out
+    }
+
+    /// Whether even the sign or the rough size of a saving is unknown. An effect that only grows or shrinks after a
+    /// move keeps its sign.
+    pub fn is_decisive(&self) -> bool {
+        self.after_hours.is_none() || self.effects[1] / self.effects[0] < MIN_REMAINING
     }
 }
 
@@ -130,7 +145,7 @@ impl ControlEffect {
             se: found.se,
             blocks: found.blocks,
             accumulation: found.accumulation,
-            contrast: found.contrast.as_ref().map(|c| EffectContrast::new(c, date)),
+            contrast: found.contrast.as_ref().map(|c| EffectContrast::new(c, step, date)),
         })
         .filter(|e| e.members.iter().chain([&e.model]).all(|v| v.is_finite()))
     }
