@@ -509,7 +509,10 @@ fn warnings_do_not_fail_check() {
     let dir = project();
     let path = dir.path().join(SUMMER);
     let text = std::fs::read_to_string(&path).unwrap();
+    // a season is not a fault, but 375 days are
     std::fs::write(&path, text.replace("days_per_year = 365", "days_per_year = 10")).unwrap();
+    assert_eq!(faults(dir.path()).0["warnings"].as_u64(), Some(0));
+    std::fs::write(path.with_file_name("year.toml"), text).unwrap();
     let (document, code) = faults(dir.path());
     assert_eq!((document["warnings"].as_u64(), document["errors"].as_u64(), code), (Some(1), Some(0), Some(0)));
     assert!(document["faults"][0]["help"].as_str().unwrap().contains("365"));

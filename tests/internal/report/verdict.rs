@@ -338,11 +338,14 @@ fn a_contradicted_effect_on_the_cost_gives_no_promise() {
         assert_eq!(unknown, is_unknown, "{error} {accumulation:?}: {}", text.chars().take(600).collect::<String>());
     }
     // An effect that differs between two parts of the log does not give a promise either.
-    let since = EffectContrast { effects: [-0.8, 0.2], since: Some("2024-03-01".into()), size: None };
-    let size = EffectContrast { effects: [-0.8, 0.2], since: None, size: Some(1.5) };
+    let since =
+        EffectContrast { effects: [-0.8, 0.2], since: Some("2024-03-01".into()), size: None, after_hours: None };
+    let size = EffectContrast { effects: [-0.8, 0.2], since: None, size: Some(1.5), after_hours: None };
+    let later = |effects| EffectContrast { effects, since: None, size: None, after_hours: Some(4.0) };
     for (contrast, expected) in [
         (since, "changed during the log: −0.8 kW/K until 2024-03-01, 0.2 kW/K since then"),
         (size, "by less than 1.5 change total_power by −0.8 kW/K, larger moves by 0.2 kW/K"),
+        (later([-0.8, 0.2]), "is −0.8 kW/K in the first 4 h, but about 0.2 kW/K later"),
     ] {
         let mut results = fixture::datacenter();
         results.model.effects =
@@ -351,6 +354,11 @@ fn a_contradicted_effect_on_the_cost_gives_no_promise() {
         assert!(text.contains("Unknown whether “mpc” helps") && text.contains(expected), "{text}");
         assert!(!text.split("Tested settings").next().unwrap().contains("EUR"), "{text}");
     }
+    // The saving keeps its sign if the effect only becomes smaller.
+    let mut results = fixture::datacenter();
+    results.model.effects = vec![ControlEffect { contrast: Some(later([-0.8, -0.4])), ..effect(0.0, Some(1.0)) }];
+    let text = front(&results);
+    assert!(text.contains("Try “mpc”") && text.contains("shrinks later than 4 h after a move"), "{text}");
 }
 
 #[test]
