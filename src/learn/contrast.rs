@@ -110,33 +110,33 @@ mod tests {
     use super::*;
     use crate::rng::Key;
 
-    /// 1,200 moments of a control with the effect `effect(row, v)` and noise, in six parts.
+    /// 6,000 moments of a control with the effect `effect(row, v)` and noise, in six parts.
     fn found(seed: u64, effect: &dyn Fn(usize, f64) -> f64) -> Option<Contrast> {
         let normal = |stream: u64, row: usize| Key::new(seed).fold(stream).normal(row as u64);
         let moment = |row: usize| {
             let v = if row.is_multiple_of(10) {
-                normal(0, row) * if row.is_multiple_of(60) { 10.0 } else { 1.0 }
+                normal(0, row) * if row.is_multiple_of(30) { 10.0 } else { 1.0 }
             } else {
                 0.0
             };
             Moment {
-                part: row / 200,
+                part: row / 1000,
                 row,
                 instruments: vec![v],
                 moves: vec![v],
                 error: (effect(row, v) - 1.0) * v + normal(1, row),
             }
         };
-        contrast(&(0..1200).map(moment).collect::<Vec<_>>(), 0, 1, 10, 1.0)
+        contrast(&(0..6000).map(moment).collect::<Vec<_>>(), 0, 1, 10, 1.0)
     }
 
     #[test]
     fn a_change_in_time_and_one_with_the_size_are_found_but_not_a_constant_effect() {
-        let changed = found(1, &|row, _| if row < 600 { 2.0 } else { -0.4 }).unwrap();
-        assert_eq!(changed.parts, Parts::Time(600));
+        let changed = found(1, &|row, _| if row < 3000 { 2.0 } else { -0.4 }).unwrap();
+        assert_eq!(changed.parts, Parts::Time(3000));
         assert!((changed.effects[0] - 2.0).abs() < 0.2 && (changed.effects[1] + 0.4).abs() < 0.2, "{changed:?}");
         // only the newest part, the hold-out, differs
-        assert_eq!(found(2, &|row, _| if row < 1000 { 1.0 } else { -1.0 }).unwrap().parts, Parts::Time(1000));
+        assert_eq!(found(2, &|row, _| if row < 5000 { 1.0 } else { -1.0 }).unwrap().parts, Parts::Time(5000));
         let large = found(3, &|_, v| if v.abs() > 4.0 { 2.0 } else { -0.5 }).unwrap();
         assert!(matches!(large.parts, Parts::Size(_)) && large.effects[0] < 0.0 && large.effects[1] > 1.5, "{large:?}");
         let by_chance = (0..200).filter(|seed| found(100 + seed, &|_, _| 0.0).is_some()).count();

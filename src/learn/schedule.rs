@@ -16,6 +16,11 @@ const CYCLE_GAIN: f64 = 0.1;
 const MAX_UNEXPLAINED: f64 = 0.01;
 /// Minimum fraction of the explained variance that lies within the days instead of between them (not tuned).
 const WITHIN_DAYS: f64 = 0.5;
+/// Two patterns are types of a day only if they differ for at least this fraction of the day; a shorter difference is a
+/// test (not tuned).
+const MIN_DIFFERENCE: f64 = 0.25;
+/// Two values of a control are different if they differ by more than this fraction of its range (not tuned).
+const DIFFERENT: f64 = 0.1;
 /// Minimum number of complete days (not tuned).
 const MIN_DAYS: usize = 14;
 /// Minimum fraction of the time slots of a day in which the control must be known (not tuned).
@@ -154,7 +159,14 @@ fn follows(days: &mut [Day], count: usize, hour: usize) -> Option<DayTypes> {
         pattern.iter().map(|v| (v - mean).powi(2)).sum::<f64>()
     };
     let within: f64 = days.iter().map(within).sum();
-    let is_schedule = left <= MAX_UNEXPLAINED * total && within >= WITHIN_DAYS * (total - left) && total > 0.0;
+    let (low, high) = all().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
+    let differ = |a: &[f64], b: &[f64]| {
+        let slots = a.iter().zip(b).filter(|(a, b)| (*a - *b).abs() > DIFFERENT * (high - low)).count();
+        slots as f64 >= MIN_DIFFERENCE * n as f64
+    };
+    let are_types = patterns.iter().enumerate().all(|(p, a)| patterns[..p].iter().all(|b| differ(a, b)));
+    let is_schedule =
+        are_types && left <= MAX_UNEXPLAINED * total && within >= WITHIN_DAYS * (total - left) && total > 0.0;
     is_schedule.then(|| DayTypes { shifted_at: shifted_at(days, &patterns) })
 }
 
