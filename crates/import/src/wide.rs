@@ -146,14 +146,19 @@ pub fn read(
         let values = runs.merge(&wanted.name, &values, &time, keep, &mut found);
         columns.push(Series { name: wanted.name.clone(), time: Arc::clone(&own), values });
     }
-    let value = wanted.iter().map(|w| &w.name).find(|name| !keys.contains(name) && found.example_of(name).is_some());
-    let value = value.map_or("VALUE", String::as_str);
+    let values: Vec<&String> = wanted.iter().map(|w| &w.name).filter(|name| !keys.contains(name)).collect();
+    let value = values.first().map_or("VALUE", |name| name.as_str());
+    // with several columns of values, one of them cannot stand for the others
+    let own_columns = |tag: &str| match values.len() {
+        0 | 1 => format!(", or give each a column of its own with `--long {tag},{value}`"),
+        _ => String::new(),
+    };
     let hint = match keys.iter().find_map(|name| found.example_of(name).map(|text| (name, text))) {
         Some((key, text)) => format!(
-            "if `{key}` distinguishes several entities, import one of them with `--where \"{key} == '{text}'\"`, or give each a \
-             column of its own with `--long {key},{value}`; otherwise, "
+            "if `{key}` distinguishes several entities, import one of them with `--where \"{key} == '{text}'\"`{}; otherwise, ",
+            own_columns(key)
         ),
-        None if frames.len() > 1 => format!(
+        None if frames.len() > 1 && values.len() <= 1 => format!(
             "if each file contains a different tag, use `--long {FILE},{value}`, which gives each file a column of its own; otherwise, "
         ),
         None => String::new(),
