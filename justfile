@@ -56,6 +56,18 @@ battery scale="1" *args:
     python3 benches/battery.py "${CARGO_TARGET_DIR:-target}/release/twinopt" --scale {{scale}} {{args}}
     cargo test --release --lib -- learn::drift learn::gate --include-ignored --nocapture
 
+# Runs `twinopt verify` on windows of real logs without a saving, as in docs/verify.md. Needs polars for Python.
+verify shared="../shared" windows="40":
+    cargo build --release
+    python3 benches/verify.py "${CARGO_TARGET_DIR:-target}/release/twinopt" {{shared}}/data {{windows}}
+
+# Compares `twinopt verify` with the daily and hourly models of OpenDSM on the same windows.
+verify-peers shared="../shared" windows="16":
+    cargo build --release
+    mkdir -p target
+    test -x target/opendsm/bin/python || (python3.11 -m venv target/opendsm && target/opendsm/bin/pip install -q opendsm==1.2.7 'multimethod<2' polars==2.1.0 pyarrow)
+    target/opendsm/bin/python benches/verify_peers.py "${CARGO_TARGET_DIR:-target}/release/twinopt" {{shared}}/data {{windows}}
+
 bench:
     cargo bench
 

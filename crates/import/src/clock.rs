@@ -74,7 +74,7 @@ pub fn read(frames: &[FileFrame], source: &Source, values: &[&str], series: &[Ve
             let sample = frames.iter().zip(&locals).find_map(|(_, l)| l.iter().find(|t| **t != NO_TIME)).copied();
             return Err(Error::Usage(format!(
                 "{}: the times in `{}` have no time zone (the first is {}); add `--timezone` with the zone of the plant, such as \
-                 `--timezone Europe/Berlin`, or `--timezone UTC`",
+                 `--timezone Europe/Berlin`, or `--timezone UTC`, after the `--from` of this file or before the first `--from`",
                 frames[0].name,
                 first.0,
                 sample.map_or_else(String::new, crate::zone::shown)

@@ -84,7 +84,8 @@ pub fn by_own_times(parts: Vec<Part>, keep: Option<Keep>, notes: &mut Vec<String
             let after: usize = other.columns.iter().map(|c| c.time.len()).sum();
             if after == 0 {
                 return Err(Error::Data(format!(
-                    "{}: no sample is in the period of {}, which begins at {} and ends at {}",
+                    "{}: no sample is in the period of {}, which begins at {} and ends at {}; import the same period from both \
+                     sources, and check the origin in `--time-unit` if one was given",
                     other.from,
                     first.from,
                     crate::zone::instant(start),
