@@ -122,6 +122,11 @@ impl Trajectory {
         }
     }
 
+    /// Number of steps in 24 hours, at least 1.
+    pub fn steps_per_day(&self) -> usize {
+        (86_400_000 / self.step_ms.max(1)).max(1) as usize
+    }
+
     /// UTC time at the start of step `t`.
     pub fn time(&self, t: usize) -> Timestamp {
         let bound = self.bounds.get(t).and_then(|ms| Timestamp::from_millisecond(*ms).ok());

@@ -15,7 +15,7 @@ const MAX_REGRESSORS: usize = 48;
 /// For each of `signals`, its means over several spans that end directly before each of `rows`, as pairs of the signal
 /// and the column. A missing value is replaced by the last known value.
 pub(super) fn trailing_means(log: &Trajectory, signals: &[usize], rows: &[usize]) -> Vec<(usize, Vec<f64>)> {
-    let per_day = (86_400_000 / log.step_ms.max(1)).max(1) as usize;
+    let per_day = log.steps_per_day();
     let mut spans = SPANS.to_vec();
     if !spans.contains(&per_day) {
         spans.push(per_day);

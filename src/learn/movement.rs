@@ -135,7 +135,7 @@ impl Columns {
         // Encoding the hour as a number lets the forest combine the time of day with other inputs.
         data.x.push(day.iter().map(|s| *s as f64).collect());
         data.x.push(week.iter().map(|s| (s / clock.slots_per_day) as f64).collect());
-        let per_day = (86_400_000 / log.step_ms.max(1)).max(1) as usize;
+        let per_day = log.steps_per_day();
         let mut slots = vec![(1, day.clone()), (7, week)];
         let rows: Vec<usize> = training.iter().cloned().flatten().collect();
         if let Some(days) = cycle_days(&log.columns[control], &rows, &clock.day, per_day) {

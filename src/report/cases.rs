@@ -102,6 +102,11 @@ impl RankedCase<'_> {
         self.objective.mean > 0.0 && (self.objective.measurable || saves || exact)
     }
 
+    /// Whether the measured operation of the plant was better than the case.
+    pub fn is_worse_than_measured(&self) -> bool {
+        self.baseline_excess.is_some_and(BaselineExcess::exceeds_saving)
+    }
+
     /// The signals whose limits the case violates more often than the baseline: `a`, `a and b`, or `a, b and 2 more`.
     pub fn violated_signals(&self) -> String {
         let mut names: Vec<String> = Vec::new();

@@ -162,27 +162,24 @@ pub fn unidentified<'a>(results: &'a Results, runs: &[CaseRun<'a>]) -> Vec<&'a C
 /// that differ between two parts of the log, and effects that the log contradicts if savings are not corrected for the
 /// difference.
 pub fn contradicted<'a>(results: &'a Results, runs: &[CaseRun<'a>]) -> Vec<&'a ControlEffect> {
+    moved_effects(results, runs)
+        .filter(|e| e.contrast.as_ref().is_some_and(EffectContrast::is_decisive) || e.is_contradicted())
+        .collect()
+}
+
+/// Effects of the moved controls on signals in the cost or the objective.
+fn moved_effects<'a>(results: &'a Results, runs: &[CaseRun<'a>]) -> impl Iterator<Item = &'a ControlEffect> {
     let kpis = || runs.iter().flat_map(|r| &r.case.kpis).filter(|k| is_valued(results, k));
     let moved = |control: &str| {
         runs.iter().flat_map(|r| &r.case.controls).any(|c| c.signal == control && from_baseline(c) > 0.0)
     };
-    let effects = results
-        .model
-        .effects
-        .iter()
-        .filter(|e| e.contrast.as_ref().is_some_and(EffectContrast::is_decisive) || e.is_contradicted());
-    effects.filter(|e| moved(&e.control) && kpis().any(|k| reads(k, &e.signal))).collect()
+    let effects = results.model.effects.iter();
+    effects.filter(move |e| moved(&e.control) && kpis().any(|k| reads(k, &e.signal)))
 }
 
 /// A clause about an effect on the cost or the objective that grows or shrinks long after a move.
 fn unsettled(results: &Results, runs: &[CaseRun<'_>]) -> Option<String> {
-    let kpis = || runs.iter().flat_map(|r| &r.case.kpis).filter(|k| is_valued(results, k));
-    let moved = |control: &str| {
-        runs.iter().flat_map(|r| &r.case.controls).any(|c| c.signal == control && from_baseline(c) > 0.0)
-    };
-    let later = results.model.effects.iter().filter_map(|e| Some((e, e.contrast.as_ref()?.after_hours?)));
-    let mut later = later.filter(|(e, _)| moved(&e.control) && kpis().any(|k| reads(k, &e.signal)));
-    let (e, hours) = later.next()?;
+    let (e, hours) = moved_effects(results, runs).find_map(|e| Some((e, e.contrast.as_ref()?.after_hours?)))?;
     let [now, then] = e.contrast.as_ref()?.effects;
     let verb = if then.abs() > now.abs() { "grows" } else { "shrinks" };
     Some(format!(

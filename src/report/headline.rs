@@ -9,7 +9,6 @@ use super::display::Display;
 use super::duration::hours_text;
 use super::experience::beyond;
 use super::losing;
-use super::measured::BaselineExcess;
 use super::number::{self, Interval, PROSE, with_unit};
 use super::runs::{completed, failed};
 use super::saving::Words;
@@ -95,7 +94,7 @@ pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (
             because.push(format!("The best case, “{case}”, {gain}. This difference may be due to chance."));
             "Don’t change anything: no case makes a measurable difference.".into()
         }
-        Answer::Dont if pick.baseline_excess.is_some_and(BaselineExcess::exceeds_saving) => {
+        Answer::Dont if pick.is_worse_than_measured() => {
             because.push(format!(
                 "Compared with the baseline, it {gain}. But in the same period, the measured operation cost less than both."
             ));

@@ -2,7 +2,6 @@
 
 use super::cases::{Answer, RankedCase};
 use super::caveats::OUTSIDE_DONT;
-use super::measured::BaselineExcess;
 use super::number;
 use super::saving::Words;
 use super::text::{readable, short};
@@ -35,7 +34,7 @@ fn reason(p: &RankedCase<'_>, pick: &RankedCase<'_>, words: Words) -> String {
     if !p.violated.is_empty() {
         return format!("{saving}, but violates limits of {} more often", p.violated_signals());
     }
-    if p.baseline_excess.is_some_and(BaselineExcess::exceeds_saving) {
+    if p.is_worse_than_measured() {
         return "is worse than the measured operation".into();
     }
     if let Some(missed) = p.missed_total {

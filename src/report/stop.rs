@@ -13,8 +13,6 @@ use super::text::{readable, short, tag};
 
 /// Maximum number of rules for limits.
 const MAX_LIMITS: usize = 2;
-/// Maximum number of disturbances whose means describe the conditions of a scenario.
-const MAX_CONDITIONS: usize = 1;
 
 /// The stop conditions as one clause, such as “`inlet` exceeds 27 °C for 30 min, or …”. None of the conditions is true
 /// in the simulated scenarios.
@@ -102,7 +100,7 @@ fn cost(results: &Results, pick: &RankedCase<'_>, words: Words) -> Option<String
 
 /// ` (`outdoor` 3.2 °C)`: the mean of the first disturbance over a scenario.
 fn mean_conditions(run: &CaseRun<'_>) -> String {
-    let disturbances = run.case.trends.iter().filter(|t| t.role == Role::Disturbance);
+    let mut disturbances = run.case.trends.iter().filter(|t| t.role == Role::Disturbance);
     let mean = |t: &Trend| {
         let values = || t.p50.iter().filter(|v| v.is_finite());
         let mean = values().sum::<f64>() / values().count() as f64;
@@ -111,8 +109,7 @@ fn mean_conditions(run: &CaseRun<'_>) -> String {
             format!("{} {}", tag(&t.signal, 40), with_unit(&number::plain(mean, PROSE).text, &number::unit(&t.unit)))
         })
     };
-    let means: Vec<String> = disturbances.filter_map(mean).take(MAX_CONDITIONS).collect();
-    if means.is_empty() { String::new() } else { format!(" ({})", means.join(", ")) }
+    disturbances.find_map(mean).map_or_else(String::new, |mean| format!(" ({mean})"))
 }
 
 /// The disturbance that comes closest to an end of the logged range, with a value beyond both the log and the

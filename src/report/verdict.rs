@@ -120,7 +120,7 @@ fn assess<'a>(results: &'a Results, name: &'a str) -> Option<RankedCase<'a>> {
     let bad = !pick.violated.is_empty()
         || pick.missed_total.is_some()
         || support.outside > OUTSIDE_DONT
-        || pick.baseline_excess.is_some_and(BaselineExcess::exceeds_saving)
+        || pick.is_worse_than_measured()
         || !pick.is_better();
     pick.answer = match (bad || pick.loses_money(), pick.caveats.is_empty()) {
         _ if !pick.unidentified.is_empty() || !pick.contradicted.is_empty() || pick.unseen_effect.is_some() => {

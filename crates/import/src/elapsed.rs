@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::layout;
 use crate::stamp::{self, SECOND_US};
-use crate::zone::Zone;
+use crate::zone;
 
 /// First and last year of times that are accepted, µs since 1970: 1900 and 2200.
 const YEARS: [i64; 2] = [-2_208_988_800 * SECOND_US, 7_258_118_400 * SECOND_US];
@@ -46,15 +46,8 @@ impl Elapsed {
         let stamp = time(origin.trim())
             .or_else(date_in_utc)
             .ok_or_else(|| bad(&format!("`{}` is not a readable time", origin.trim())))?;
-        let origin = match (stamp.offset, zone) {
-            (Some(offset), _) => stamp.local - offset * SECOND_US,
-            (None, Some(zone)) => {
-                let mut time = [stamp.local];
-                Zone::new(zone)?.resolve("--time-unit", &mut time, &[])?;
-                time[0]
-            }
-            (None, None) => return Err(bad("the time has no time zone; add `--timezone`, or `Z` for UTC")),
-        };
+        let origin = zone::instant_of(stamp, zone, "--time-unit")?
+            .ok_or_else(|| bad("the time has no time zone; add `--timezone`, or `Z` for UTC"))?;
         Ok(Self { unit, origin })
     }
 

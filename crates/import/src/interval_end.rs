@@ -42,9 +42,8 @@ impl Ends {
         if self.counted {
             return count_hours(zone, file, times, dates, series);
         }
-        let shifted =
-            |by: i64| times.iter().map(|t| if *t == NO_TIME { NO_TIME } else { t + by }).collect::<Vec<i64>>();
-        let mut starts = shifted(-self.length);
+        let mut starts: Vec<i64> =
+            times.iter().map(|t| if *t == NO_TIME { NO_TIME } else { t - self.length }).collect();
         match zone.resolve(file, &mut starts, series) {
             Ok(repeated) => {
                 for (time, start) in times.iter_mut().zip(starts).filter(|(_, start)| *start != NO_TIME) {
@@ -54,7 +53,7 @@ impl Ends {
             }
             // a start that does not exist: the exporter skipped the end instead, or counts the hours of the day
             Err(error) => {
-                let mut ends = shifted(0);
+                let mut ends = times.to_vec();
                 if let Ok(repeated) = zone.resolve(file, &mut ends, series) {
                     times.copy_from_slice(&ends);
                     return Ok(repeated);

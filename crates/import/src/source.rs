@@ -19,7 +19,7 @@ use crate::sources::SourceFile;
 use crate::stamp;
 use crate::values::{self, Conversion};
 use crate::wide;
-use crate::zone::{NO_TIME, Zone};
+use crate::zone::{self, NO_TIME};
 
 /// The detected properties of a source.
 #[derive(Debug, Default)]
@@ -274,15 +274,7 @@ fn leave_out_before(instants: &mut [Vec<i64>], since: Option<&str>, source: &Sou
     let start = stamp::parse(text, None).ok_or_else(|| {
         Error::Usage(format!("--since: `{text}` is not a readable time; write it like 2024-01-31 or 2024-01-31T06:00Z"))
     })?;
-    let start = match (start.offset, &source.timezone) {
-        (Some(offset), _) => start.local - offset * stamp::SECOND_US,
-        (None, None) => start.local,
-        (None, Some(zone)) => {
-            let mut time = [start.local];
-            Zone::new(zone)?.resolve("--since", &mut time, &[])?;
-            time[0]
-        }
-    };
+    let start = zone::instant_of(start, source.timezone.as_deref(), "--since")?.unwrap_or(start.local);
     instants.iter_mut().flatten().filter(|t| **t < start).for_each(|t| *t = NO_TIME);
     Ok(())
 }

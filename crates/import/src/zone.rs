@@ -6,7 +6,7 @@ use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 
 use crate::error::{Error, Result};
-use crate::stamp::{self, DAY_US, SECOND_US};
+use crate::stamp::{self, DAY_US, SECOND_US, Stamp};
 
 /// The value that represents a missing time.
 pub const NO_TIME: i64 = i64::MIN;
@@ -119,6 +119,22 @@ impl Zone {
             times[row] = instant;
         }
         Ok(repeated)
+    }
+}
+
+/// The instant of one stamp. `zone` is the time zone of a stamp without an offset; `None` if it has neither.
+///
+/// # Errors
+/// Those of [`Zone::new`] and [`Zone::resolve`]. `option` is named in the message.
+pub fn instant_of(stamp: Stamp, zone: Option<&str>, option: &str) -> Result<Option<i64>> {
+    match (stamp.offset, zone) {
+        (Some(offset), _) => Ok(Some(stamp.local - offset * SECOND_US)),
+        (None, Some(zone)) => {
+            let mut time = [stamp.local];
+            Zone::new(zone)?.resolve(option, &mut time, &[])?;
+            Ok(Some(time[0]))
+        }
+        (None, None) => Ok(None),
     }
 }
 
