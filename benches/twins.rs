@@ -96,7 +96,7 @@ impl Learned {
             timezone: TimeZone::UTC,
             seed: 1,
             clock: None,
-            rescored: false,
+            cross_fitted: false,
         }
     }
 

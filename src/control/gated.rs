@@ -1,10 +1,7 @@
 //! MPC with the same check of its moves as `twinopt control`: a move that leaves the support of the model is reduced,
 //! or replaced by the move of the plant's own controller.
 
-use super::{
-    Control, Controller, Mpc, Observation, OptimismCheck, PlanGap, SkillHorizon, limited, since, states_known,
-    supported,
-};
+use super::{Control, Controller, Mpc, Observation, PlanGap, SkillHorizon, limited, since, states_known, supported};
 use crate::error::Result;
 use crate::schema::Role;
 use crate::trajectory::{Frame, Window};
@@ -118,10 +115,6 @@ impl Controller for GatedMpc<'_> {
 
     fn skill_horizon(&self) -> Option<SkillHorizon> {
         self.mpc.skill_horizon()
-    }
-
-    fn optimism_check(&self) -> Option<OptimismCheck> {
-        self.mpc.optimism_check()
     }
 
     fn plan_gap(&self) -> Option<PlanGap> {

@@ -29,7 +29,7 @@ pub use gated::{GateUse, GatedMpc};
 pub use hold::Hold;
 pub use hold::HoldSettings;
 pub use limit::{covering_order, limited, since};
-pub use mpc::{Clock, Mpc, OptimismCheck, PlanGap, SkillHorizon};
+pub use mpc::{Clock, Mpc, PlanGap, SkillHorizon};
 pub use pid::Pid;
 pub use replay::Replay;
 pub use rule::Rule;
@@ -83,10 +83,6 @@ pub trait Controller: Send {
     fn skill_horizon(&self) -> Option<SkillHorizon> {
         None
     }
-    /// Predicted and re-scored savings of the plans so far; `None` if no plan has been re-scored.
-    fn optimism_check(&self) -> Option<OptimismCheck> {
-        None
-    }
     /// How close the plans so far are to their optimum; `None` if the controller computes no lower bound.
     fn plan_gap(&self) -> Option<PlanGap> {
         None
@@ -116,8 +112,9 @@ pub struct Context<'a> {
     pub seed: u64,
     /// Clock that measures the time budget of plans. If the clock is `None`, plans have no time limit.
     pub clock: Option<&'a Clock>,
-    /// Whether some plans are re-scored on ensemble members for which they were not optimised ([`OptimismCheck`]).
-    pub rescored: bool,
+    /// Whether the plant is simulated by members of the ensemble. Plans in several futures then use only members of the
+    /// half that does not simulate the plant.
+    pub cross_fitted: bool,
 }
 
 /// Builds the controller that `settings` describe.

@@ -1,7 +1,7 @@
 //! A case with its results in all scenarios and the answer of the report.
 
 use crate::scenario::results::{
-    AnnualResult, ControlEffect, ControlIdentification, Difference, Economics, LimitUse, OptimismCheck, SupportShare,
+    AnnualResult, ControlEffect, ControlIdentification, Difference, Economics, LimitUse, SupportShare,
 };
 
 use super::measured::BaselineExcess;
@@ -52,8 +52,6 @@ pub struct RankedCase<'a> {
     /// Decrease of the objective, which also contains penalties. The saving and the decrease of the objective are
     /// scaled down if the plans of the case are over-optimistic.
     pub objective: Difference,
-    /// Result of re-scoring the plans of all runs on ensemble members that were not used for planning.
-    pub optimism_check: OptimismCheck,
     /// The annual totals, if the scenarios have weights.
     pub annual: Option<&'a AnnualResult>,
     pub economics: Option<&'a Economics>,

@@ -80,12 +80,6 @@ pub fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
         ));
     }
     out.extend(unsettled(results, runs));
-    if pick.optimism_check.share() < 1.0 {
-        let gap = number::percent_text(pick.optimism_check.gap().unwrap_or(0.0));
-        out.push(format!(
-            "on ensemble members that were not used for planning, plans save {gap} less than predicted (already subtracted)"
-        ));
-    }
     if pick.economics.is_some_and(|e| e.npv.p10 < 0.0 && e.capex > 0.0) {
         out.push("the investment may not pay for itself".into());
     }

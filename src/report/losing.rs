@@ -1,7 +1,6 @@
 //! The reason why MPC performs worse than the baseline.
 
 use super::cases::RankedCase;
-use super::number;
 use super::saving::Words;
 use super::text::{readable, short};
 
@@ -32,10 +31,6 @@ pub fn reason(p: &RankedCase<'_>) -> Option<String> {
     }
     if let Some(note) = p.runs.iter().find_map(|r| r.case.notes.first()) {
         return Some(note.clone());
-    }
-    if let Some(gap) = p.optimism_check.gap().filter(|_| p.optimism_check.share() < 1.0) {
-        let lost = number::percent_text(gap);
-        return Some(format!("on other ensemble members, its plans lose {lost} of the predicted saving"));
     }
     Some(
         "within their horizon and with their forecasts, its plans did not find better moves; try a longer `horizon`, \

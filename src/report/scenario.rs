@@ -1,9 +1,7 @@
 //! The section of a scenario: its question, its changes to the log, and the comparison of its cases.
 
 use crate::error::Result;
-use crate::scenario::results::{
-    CaseResult, ControlUse, LimitKind, LimitUse, NoiseSource, OptimismCheck, Results, ScenarioResult,
-};
+use crate::scenario::results::{CaseResult, ControlUse, LimitKind, LimitUse, NoiseSource, Results, ScenarioResult};
 
 use super::clock::Clock;
 use super::colours::Colours;
@@ -228,28 +226,11 @@ fn case_facts(c: &CaseResult, colours: &Colours<'_>) -> CaseFacts {
         colour: colours.get(&c.name),
         controller: c.controller.clone(),
         perfect_forecast: list(&perfect, 4),
-        notes: c
-            .notes
-            .iter()
-            .cloned()
-            .chain(end_contents(c))
-            .chain(c.optimism_check.as_ref().and_then(optimism_check))
-            .collect(),
+        notes: c.notes.iter().cloned().chain(end_contents(c)).collect(),
         inside: number::percent(c.support.inside),
         edge: number::percent(c.support.edge),
         outside: number::percent(c.support.outside),
     }
-}
-
-/// Describes the saving of the plans on ensemble members that were not used for planning.
-fn optimism_check(p: &OptimismCheck) -> Option<String> {
-    let gap = p.gap()?;
-    let verdict = if p.share() < 1.0 { ", so the prediction is too optimistic" } else { "" };
-    let lost = number::percent_text(gap.abs());
-    let difference = if gap >= 0.0 { format!("{lost} less") } else { format!("{lost} more") };
-    Some(format!(
-        "on ensemble members that were not used for planning, the plans save {difference} than predicted{verdict}"
-    ))
 }
 
 fn controls(cases: &[CaseResult], colours: &Colours<'_>) -> Vec<ControlRow> {

@@ -18,9 +18,7 @@
 //!   the scenarios and not the sum.
 //! - The answer is **try** if there is a caveat ([`RankedCase::caveats`]), and **do** otherwise.
 
-use crate::scenario::results::{
-    AnnualResult, CaseResult, Difference, KpiKind, KpiResult, OptimismCheck, Results, SupportShare,
-};
+use crate::scenario::results::{AnnualResult, CaseResult, Difference, KpiKind, KpiResult, Results, SupportShare};
 
 use super::cases::{Answer, RankedCase};
 use super::caveats::{OUTSIDE_DONT, caveats, contradicted, unidentified};
@@ -69,11 +67,6 @@ fn assess<'a>(results: &'a Results, name: &'a str) -> Option<RankedCase<'a>> {
         })
         .collect();
     let annual = results.annual.iter().find(|a| a.case == name);
-    let mut optimism_check = OptimismCheck::default();
-    runs.iter().filter_map(|r| r.case.optimism_check.as_ref()).for_each(|p| optimism_check.add(p));
-    // If the plans are over-optimistic, the verdict uses only the saving on ensemble members that were not used for
-    // planning. In the results, the change in cost has already been reduced accordingly.
-    let share = optimism_check.share();
     let hours = runs.iter().map(|r| r.scenario.hours).sum::<f64>();
     let total = |is_average: bool, of: &dyn Fn(&CaseResult) -> Option<Difference>| {
         let savings = runs.iter().filter_map(|r| Some((of(r.case)?, r.scenario.hours)));
@@ -86,7 +79,6 @@ fn assess<'a>(results: &'a Results, name: &'a str) -> Option<RankedCase<'a>> {
         Some(a) => saving::decrease(&a.objective_change),
         None => total(are_averages(results, &priced), &|c| c.objective_change.as_ref().map(saving::decrease))?,
     };
-    let objective = objective.scaled(share);
     let saved = match (&results.cash, annual) {
         (None, _) => objective,
         (Some(_), Some(a)) => saving::of_year(results, a),
@@ -99,7 +91,6 @@ fn assess<'a>(results: &'a Results, name: &'a str) -> Option<RankedCase<'a>> {
         case: name,
         saving: Saving { value: saved, unit: saving::unit(results), per: period(annual, &runs, is_average) },
         objective,
-        optimism_check,
         economics: annual.and_then(|a| a.economics.as_ref()),
         annual,
         support,

@@ -130,7 +130,7 @@ fn sources(
     noun: &str,
 ) -> Result<Option<(String, String)>> {
     let Some((pick, annual)) = ranked.first().and_then(|p| p.annual.map(|a| (p, a))) else { return Ok(None) };
-    let Some(cash) = results.cash.as_ref().filter(|_| pick.optimism_check.share() == 1.0) else { return Ok(None) };
+    let Some(cash) = results.cash.as_ref() else { return Ok(None) };
     let mut rows: Vec<Whisker> = annual
         .kpis
         .iter()

@@ -4,7 +4,6 @@ use super::plant::{Compiled, Plant};
 use super::results::{AnnualBaseline, AnnualResult, CaseResult, KpiResult, ScenarioResult};
 use super::{cash, summary};
 use crate::config::{BASELINE, Loaded, ScenarioSpec};
-use crate::control::OptimismCheck;
 use crate::rng::Key;
 use crate::twin::Dynamics;
 use crate::value::{Difference, Economics, Estimate, Figures, Kpi, WeightedScenario, annualise};
@@ -56,14 +55,11 @@ pub fn annual(
     let annual = names.filter_map(|name| {
         let cases = cases(name)?;
         let values = year(&cases);
-        let mut optimism_check = OptimismCheck::default();
-        cases.iter().filter_map(|c| c.optimism_check.as_ref()).for_each(|p| optimism_check.add(p));
-        let share = optimism_check.share();
         let (after, spent) = (objective.value_of(kpis, &values), cash(&values));
         let paired = cash_before.as_ref().zip(spent.as_ref());
         // No saving is computed if the days of all scenarios add up to more than a year.
         let saved = paired.filter(|_| days <= 366.5).map(|(before, after)| {
-            before.iter().zip(after).map(|(before, after)| share * (before - after)).collect::<Vec<f64>>()
+            before.iter().zip(after).map(|(before, after)| before - after).collect::<Vec<f64>>()
         });
         Some(AnnualResult {
             case: name.to_owned(),
@@ -72,7 +68,7 @@ pub fn annual(
             objective: Estimate::over(&after),
             objective_change: Difference::paired_among(&after, &objective_before, members),
             cash: spent.as_deref().map(Estimate::over),
-            cash_change: paired.map(|(before, after)| Difference::paired_among(after, before, members).scaled(share)),
+            cash_change: paired.map(|(before, after)| Difference::paired_among(after, before, members)),
             economics: saved.and_then(|saved| economics(plant, specs, name, &saved, days, Key::new(first.seed))),
         })
     });

@@ -14,7 +14,7 @@ use super::progress::{Progress, Steps, Work};
 use super::results::{CaseResult, NoiseSource, ScenarioResult};
 use super::{cash, conditions, describe, effect, experience, imitation, measured, setting, summary};
 use crate::config::{BASELINE, ControllerSpec, Loaded, ScenarioSpec};
-use crate::control::{Clock, ControllerSettings, OptimismCheck};
+use crate::control::{Clock, ControllerSettings};
 use crate::error::{Error, Result};
 use crate::rng::Key;
 use crate::trajectory::Trajectory;
@@ -194,7 +194,6 @@ impl Case {
             row
         });
         let simulated = &self.run.simulated;
-        let share = self.run.optimism_check.as_ref().map_or(1.0, OptimismCheck::share);
         let spent_before = compared.and_then(|b| b.cash.as_ref());
         CaseResult {
             name: controller.case.to_owned(),
@@ -214,7 +213,7 @@ impl Case {
                 .cash
                 .as_ref()
                 .zip(spent_before)
-                .map(|(cash, before)| Difference::paired_among(cash, before, members).scaled(share)),
+                .map(|(cash, before)| Difference::paired_among(cash, before, members)),
             controls: summary::controls(
                 &simulated.trajectory,
                 &baseline.run.simulated.trajectory,
@@ -229,7 +228,7 @@ impl Case {
                 .and_then(|b| {
                     summary::saving_support(&simulated.support, self.cash_by_step.as_ref(), b.cash_by_step.as_ref())
                 })
-                .map(|s| s.scaled(share / simulated.trajectory.particles as f64)),
+                .map(|s| s.scaled(1.0 / simulated.trajectory.particles as f64)),
             inputs: experience::inputs(&plant.twin, &simulated.trajectory),
             imitations: imitation::uses(controller.settings),
             trends: summary::trends(&simulated.trajectory),
@@ -253,7 +252,6 @@ impl Case {
                 compiled.unseen_effect(&plant.spec.value.model, &plant.card.responses, case, before)
             }),
             unseen: self.run.sight.iter().find(|(sight, _)| *sight == Sight::None).map(|(_, text)| text.clone()),
-            optimism_check: self.run.optimism_check,
         }
     }
 }

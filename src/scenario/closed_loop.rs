@@ -9,9 +9,7 @@ use super::missed_totals::missed_totals;
 use super::plant::{Compiled, Plant};
 use crate::config::ForecastSpec;
 use crate::control::mpc::{PlanGap, SkillHorizon};
-use crate::control::{
-    self, Clock, Context, Controller, ControllerSettings, Forecast, GateUse, GatedMpc, Mpc, OptimismCheck, Replay,
-};
+use crate::control::{self, Clock, Context, Controller, ControllerSettings, Forecast, GateUse, GatedMpc, Mpc, Replay};
 use crate::error::Result;
 use crate::rng::Key;
 use crate::simulate::{Run, Simulated, simulate};
@@ -44,7 +42,6 @@ pub struct ClosedLoop<'a> {
 /// The result of running one controller.
 pub struct ClosedLoopRun {
     pub simulated: Simulated,
-    pub optimism_check: Option<OptimismCheck>,
     pub skill_horizon: Option<SkillHorizon>,
     pub gate_use: Option<GateUse>,
     pub plan_gap: Option<PlanGap>,
@@ -73,7 +70,7 @@ impl ClosedLoop<'_> {
         };
         let context = Context {
             dynamics: self.twin,
-            rescored: true,
+            cross_fitted: true,
             ..self.plant.context(self.compiled, Some(self.seed), self.clock)?
         };
         let (tuned, delay) = match controller {
@@ -122,7 +119,6 @@ impl ClosedLoop<'_> {
         });
         Ok(ClosedLoopRun {
             simulated,
-            optimism_check: controller.optimism_check(),
             skill_horizon,
             gate_use: controller.gate_use(),
             plan_gap: controller.plan_gap(),

@@ -171,7 +171,7 @@ impl Plant {
             timezone: self.spec.value.zone()?,
             seed: seed.unwrap_or(self.spec.value.model.seed.value),
             clock,
-            rescored: false,
+            cross_fitted: false,
         })
     }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub use super::card::{ModelCard, ReplayCheck, Score, StepResponse};
 pub use super::effect::{ControlEffect, EffectContrast};
 pub use super::identification::{ControlIdentification, DaySchedule};
-pub use crate::control::{ImitationUse, OptimismCheck};
+pub use crate::control::ImitationUse;
 pub use crate::learn::{IdentificationLevel, Note, NoteKind};
 use crate::log::Quality;
 use crate::schema::Role;
@@ -156,8 +156,7 @@ pub struct CaseResult {
     /// The cost; `None` if the results define no cost.
     #[serde(default)]
     pub cash: Option<Estimate>,
-    /// Paired difference of the cost, case minus baseline. If the plans of the case are over-optimistic, the difference
-    /// is scaled down ([`OptimismCheck::share`]).
+    /// Paired difference of the cost, case minus baseline.
     #[serde(default)]
     pub cash_change: Option<Difference>,
     pub controls: Vec<ControlUse>,
@@ -193,10 +192,6 @@ pub struct CaseResult {
     /// before the plan ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unseen: Option<String>,
-    /// Result of re-scoring plans on other ensemble members; `None` if no plans were made, or if the model has only one
-    /// member.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub optimism_check: Option<OptimismCheck>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -185,7 +185,7 @@ impl<'a> ClosedLoopTests<'a> {
             timezone: timezone.clone(),
             seed: model.seed.value,
             clock: None,
-            rescored: false,
+            cross_fitted: false,
         };
         let TestSegment { realised, past, .. } = segment;
         let run = Run {

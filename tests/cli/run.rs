@@ -249,21 +249,6 @@ fn the_report_goes_to_the_folder_given_by_out() {
 }
 
 #[test]
-fn plans_are_rescored_on_other_members_of_the_model() {
-    let room = Room::fitted();
-    room.run(&["run", "scenarios/room/planned.toml", "--quiet"]).expect(0);
-    let results = room.json("reports/room/planned/results.json");
-    let cases = results["scenarios"][0]["cases"].as_array().unwrap();
-    let [replay, mpc] = [&cases[0], &cases[1]];
-    assert!(replay.get("optimism_check").is_none(), "a case without MPC has no plans to check");
-    let check = &mpc["optimism_check"];
-    // 24 steps with 3 particles require 72 plans
-    assert_eq!(check["plans"], 9, "one plan in eight must be re-scored: {check}");
-    let [predicted, rescored] = ["predicted", "rescored"].map(|key| check[key].as_f64().unwrap());
-    assert!(predicted > 0.0 && rescored != predicted && (rescored - predicted).abs() < predicted, "{check}");
-}
-
-#[test]
 fn the_saving_is_divided_among_steps_and_drawn_for_the_net_present_value() {
     let room = Room::fitted();
     room.run(&["run", "scenarios/room/winter.toml", "--quiet"]).expect(0);

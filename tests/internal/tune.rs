@@ -141,7 +141,7 @@ impl Tank {
             timezone: self.spec.value.zone().unwrap(),
             seed: 1,
             clock: None,
-            rescored: false,
+            cross_fitted: false,
         };
         let mut controller = Mpc::build(&mpc, &context).unwrap();
         assert_eq!(controller.signals(), [self.plant.column("pump")]);

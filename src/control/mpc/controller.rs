@@ -6,7 +6,6 @@ use rayon::prelude::*;
 
 use super::evaluator::Evaluator;
 use super::limits::control_limit;
-use super::optimism::OptimismCheck;
 use super::particle_plan::{ParticlePlan, begin_plan};
 use super::plan_gap::PlanGap;
 use super::planner_choice::select_planner;
@@ -24,12 +23,6 @@ use crate::trajectory::Frame;
 use crate::twin::Dynamics;
 use crate::value::{Kpi, Objective};
 
-/// Average number of plans per re-scored plan (requirement SUP-5). With a Gaussian process, re-scoring
-/// takes ten times as long as planning.
-const RESCORED_ONE_IN: usize = 8;
-/// RNG stream that selects the plans to re-score.
-const RESCORING_STREAM: u64 = 3;
-
 const NO_TERMINAL_COST: &str = "no terminal cost is available: none could be learned from the log, `fit` \
                                 did not tune MPC, or the objective has changed since `fit`; \
                                 remove `cost_to_go`, or run `fit` again";
@@ -46,9 +39,6 @@ pub struct Mpc<'a> {
     /// Pool of evaluators that are not in use.
     evaluators: Mutex<Vec<Evaluator>>,
     failures: usize,
-    optimism_check: OptimismCheck,
-    /// Number of steps so far at which new plans were made.
-    replans: usize,
     registers: Registers,
     position: Vec<f64>,
 }
@@ -88,7 +78,7 @@ impl<'a> Mpc<'a> {
         let key = Key::new(context.seed).fold(0x6D70_6300);
         let mut mpc = Self::new(settings, dynamics, objective, key);
         mpc.setup.budget.clock = context.clock;
-        mpc.setup.rescoring = context.rescored;
+        mpc.setup.cross_fitted = context.cross_fitted;
         mpc.setup.timezone = context.timezone.clone();
         Ok(mpc)
     }
@@ -106,8 +96,6 @@ impl<'a> Mpc<'a> {
             forecasts: Vec::new(),
             evaluators: Mutex::new(Vec::new()),
             failures: 0,
-            optimism_check: OptimismCheck::default(),
-            replans: 0,
             registers: Registers::default(),
             position: Vec::new(),
         }
@@ -134,26 +122,19 @@ impl<'a> Mpc<'a> {
 
     fn plan_all(&mut self, observation: &Observation, elapsed: usize) {
         self.update_forecasts(observation.forecast, observation.step);
-        let Self { setup, planner, key, particles, forecasts, evaluators, replans, .. } = self;
-        let (setup, planner, forecasts, evaluators, replans) =
-            (&*setup, planner.as_ref(), &*forecasts, &*evaluators, *replans);
+        let Self { setup, planner, key, particles, forecasts, evaluators, .. } = self;
+        let (setup, planner, forecasts, evaluators) = (&*setup, planner.as_ref(), &*forecasts, &*evaluators);
         let lock = || evaluators.lock().unwrap_or_else(PoisonError::into_inner);
         // The random numbers of a plan depend only on the particle and the step, so the result is the same for any
         // number of threads.
         particles.par_iter_mut().enumerate().for_each(|(row, particle)| {
             let mut evaluator = lock().pop().unwrap_or_default();
             let key = plan_key(*key, row, observation.step);
-            let mut start = setup.start(observation, row, forecasts, particle.plan.as_ref(), &particle.bias, key);
-            // The plans to re-score are selected at random, because plans at fixed intervals could all start at the
-            // same time of day.
-            start.rescore =
-                setup.rescoring && (replans + row == 0 || key.fold(RESCORING_STREAM).below(0, RESCORED_ONE_IN) == 0);
+            let start = setup.start(observation, row, forecasts, particle.plan.as_ref(), &particle.bias, key);
             particle.plan(setup, planner, &start, elapsed, &mut evaluator);
             lock().push(evaluator);
         });
-        self.replans += 1;
         self.failures += self.particles.iter_mut().map(|f| std::mem::take(&mut f.failures)).sum::<usize>();
-        self.particles.iter().for_each(|f| self.optimism_check.add(&f.optimism_check));
     }
 }
 
@@ -174,10 +155,6 @@ impl Controller for Mpc<'_> {
         let mut all = PlanGap::default();
         self.particles.iter().for_each(|p| all.merge(&p.gap));
         Some(all)
-    }
-
-    fn optimism_check(&self) -> Option<OptimismCheck> {
-        Some(self.optimism_check).filter(|p| p.plans > 0)
     }
 
     fn act(&mut self, observation: &Observation, control: &mut Control) -> Result<()> {

@@ -199,16 +199,6 @@ impl Evaluator {
         }
     }
 
-    /// Saving of the first candidate compared with the second, averaged over futures, without the penalty on
-    /// violations.
-    pub fn saving(&mut self, setup: &Setup, start: &PlanStart, pair: &[Vec<f64>; 2]) -> f64 {
-        self.evaluate(setup, start, pair, &mut Vec::new());
-        let Self { plan, rollouts, .. } = self;
-        let rollout = rollouts.iter().find(|r| r.candidates == pair.len() && r.futures == plan.futures);
-        let differences = rollout.map_or(&[][..], |r| &r.total).chunks_exact(pair.len()).map(|t| t[1] - t[0]);
-        differences.sum::<f64>() / plan.futures.count() as f64
-    }
-
     /// Simulates one control sequence, `[moves * controls]`, with noise in `futures` futures. Each row of the rollout
     /// contains one future. The first rows have the same ensemble members and the same noise as the futures for which
     /// the plan was optimised.
@@ -220,7 +210,7 @@ impl Evaluator {
         futures: usize,
         observer: &mut Observer,
     ) {
-        let wanted = self.plan.futures.extended(futures, setup.dynamics.members());
+        let wanted = self.plan.futures.extended(futures, &start.pool);
         if self.simulation.as_ref().is_none_or(|rollout| rollout.futures != wanted) {
             self.simulation = Some(Rollout::new(setup, 1, &wanted));
         }

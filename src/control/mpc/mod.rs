@@ -68,8 +68,8 @@
 //! **Fallback.** If no candidate has a finite cost, the remaining moves of the last plan are followed. If there is no
 //! last plan, the controls are held at their current values.
 //!
-//! **Optimism check.** The first plan and, on average, one in eight of the later plans (chosen at random) are re-scored
-//! in held-out futures ([`OptimismCheck`]).
+//! **Cross-fitting.** If a member of the ensemble simulates the plant, as in scenarios, plans in several futures use the
+//! other half of the ensemble.
 //!
 //! The defaults are documented on the fields of [`crate::config::MpcSpec`]. The optimisers are in [`super::planner`].
 
@@ -87,7 +87,6 @@ mod limits;
 mod linearise;
 mod margins;
 mod memory;
-mod optimism;
 mod order_up_to;
 #[cfg(test)]
 #[path = "../../../tests/unit/control/mpc/oven.rs"]
@@ -111,7 +110,6 @@ mod violation;
 pub use self::budget::Clock;
 pub use self::controller::Mpc;
 pub use self::limits::planned_range;
-pub use self::optimism::OptimismCheck;
 pub use self::plan_gap::PlanGap;
 pub use self::planner_choice::{has_switched_control, select_planner};
 pub use self::resolved::{ResolvedMpc, require_control, require_objective};

@@ -5,7 +5,6 @@ use super::end_value::end_values;
 use super::evaluator::Evaluator;
 use super::formulate::formulate;
 use super::linearise::linearise;
-use super::optimism::OptimismCheck;
 use super::plan_gap::PlanGap;
 use super::rollout::control_paths;
 use super::setup::Setup;
@@ -22,8 +21,6 @@ pub(super) struct ParticlePlan {
     pub bias: Vec<f64>,
     /// Number of failed plans that have not yet been added to the total.
     pub failures: usize,
-    /// Optimism check of the last plan.
-    pub optimism_check: OptimismCheck,
     /// Gaps of all plans so far.
     pub gap: PlanGap,
 }
@@ -79,12 +76,6 @@ impl ParticlePlan {
         if let Some(bound) = plan.bound {
             self.gap.add(plan.cost, bound);
         }
-        self.optimism_check = OptimismCheck::default();
-        if start.rescore && !failed {
-            let mut held: Vec<f64> = start.previous.iter().copied().cycle().take(plan.controls.len()).collect();
-            project(&problem, &mut held);
-            self.optimism_check = check_optimism(setup, start, evaluator, &[plan.controls.clone(), held]);
-        }
         control_paths(setup, start, std::slice::from_ref(&plan.controls), &mut self.path);
         self.path.truncate(setup.horizon.replan * controls);
         // The warm-start sequences of a failed plan are discarded, but its controls are kept, because they are needed
@@ -101,19 +92,6 @@ pub(super) fn begin_plan(setup: &Setup, start: &PlanStart, evaluator: &mut Evalu
     evaluator.set_margins(margins);
     let values = end_values(evaluator, setup, start, reference);
     evaluator.set_end_values(values);
-}
-
-/// Computes the saving of the first sequence compared with the second, both in the plan's futures and in held-out
-/// futures. The result is empty if there are no held-out futures.
-fn check_optimism(setup: &Setup, start: &PlanStart, evaluator: &mut Evaluator, pair: &[Vec<f64>; 2]) -> OptimismCheck {
-    let Some(held_out) = evaluator.futures().held_out(setup.dynamics.members()) else {
-        return OptimismCheck::default();
-    };
-    let predicted = evaluator.saving(setup, start, pair);
-    let values = evaluator.end_values().to_vec();
-    evaluator.begin_plan(held_out);
-    evaluator.set_end_values(values);
-    OptimismCheck { plans: 1, predicted, rescored: evaluator.saving(setup, start, pair) }
 }
 
 /// The cost of candidates in the simulated futures of one particle.

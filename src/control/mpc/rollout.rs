@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::frame::CompletedFrame;
-use super::futures::{Futures, Noise};
+use super::futures::Futures;
 use super::setup::Setup;
 use super::start::PlanStart;
 use crate::control::planner::ControlConstraints;
@@ -80,7 +80,7 @@ impl Rollout {
                 batch.window.set_time(*time);
             }
             for forecast in start.forecasts {
-                let errors = forecast.errors.iter().filter(|_| futures.noise != Noise::None);
+                let errors = forecast.errors.iter().filter(|_| futures.noisy);
                 let column = batch.window.column_mut(forecast.signal, 0);
                 column.fill(forecast.values[h - 1]);
                 for (future, errors) in column.chunks_exact_mut(n).zip(errors) {
@@ -141,11 +141,7 @@ impl Rollout {
     pub fn reset(&mut self, setup: &Setup, start: &PlanStart, noise: &mut Option<Vec<Vec<f64>>>) {
         let Self { futures, batch, terms, .. } = self;
         batch.window.broadcast_from(start.window, start.row);
-        batch.key = match futures.noise {
-            Noise::None => None,
-            Noise::Planned => Some(start.key),
-            Noise::Independent => Some(start.key.fold(2)),
-        };
+        batch.key = futures.noisy.then_some(start.key);
         match noise {
             Some(noise) => batch.noise.clone_from(noise),
             None => {

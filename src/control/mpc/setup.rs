@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 
 use super::blocks::Blocks;
 use super::budget::Budget;
-use super::futures::Futures;
+use super::futures::{Futures, held_out_half};
 use super::limits::{ControlLimit, Limits, PlantLimit, control_limit, plant_limits, soft_margin, total_limit};
 use super::order_up_to::OrderUpTo;
 use super::planner_choice::{has_few_values, has_switched_control, is_differentiable, prices_spread};
@@ -41,8 +41,8 @@ pub(in crate::control) struct Setup<'a> {
     /// States whose content at the end of a plan is valued at its marginal cost.
     pub stores: Vec<usize>,
     pub budget: Budget<'a>,
-    /// Whether some plans are re-scored in held-out futures.
-    pub rescoring: bool,
+    /// Whether the plant is simulated by members of the ensemble, which the plans must not use ([`held_out_half`]).
+    pub cross_fitted: bool,
     /// Time zone of the plant, for the periods of totals.
     pub timezone: TimeZone,
 }
@@ -150,7 +150,7 @@ impl<'a> Setup<'a> {
             depth: (dynamics.depth() + 1).max(objective.depth() + 2),
             budget: Budget { limit_ms: settings.budget.map(|b| b.ms().unsigned_abs()), clock: None },
             stores: settings.stores.clone(),
-            rescoring: false,
+            cross_fitted: false,
             timezone: TimeZone::UTC,
             objective,
             dynamics,
@@ -203,7 +203,7 @@ impl Setup<'_> {
         }
     }
 
-    /// Initial conditions of a plan for particle `row`, with `rescore` set to false. `last` is the last plan, and
+    /// Initial conditions of a plan for particle `row`. `last` is the last plan, and
     /// `bias` is the state of the disturbance observer.
     pub fn start<'s>(
         &self,
@@ -240,19 +240,10 @@ impl Setup<'_> {
         let inside_support = self.sampling.pessimism <= 0.0 || self.support(window, row, &previous) == Support::Inside;
         let bias = bias.to_vec();
         let times = observation.forecast.times(observation.step, self.horizon.steps());
-        PlanStart {
-            window,
-            row,
-            forecasts,
-            times,
-            held_inputs,
-            previous,
-            since,
-            bias,
-            key,
-            rescore: false,
-            inside_support,
-        }
+        let members = self.dynamics.members();
+        // Particle `p` is simulated by member `p mod members`.
+        let pool = if self.cross_fitted { held_out_half(members, row % members.max(1)) } else { 0..members };
+        PlanStart { window, row, forecasts, times, held_inputs, previous, since, bias, key, pool, inside_support }
     }
 
     /// Returns whether the current state and controls are inside the support of the model, at its edge, or outside.
@@ -270,13 +261,12 @@ impl Setup<'_> {
 
     /// The futures in which a plan from `start` is optimised.
     pub fn futures(&self, start: &PlanStart) -> Futures {
-        let members = self.dynamics.members();
         let is_noisy = self.dynamics.map().is_none_or(|m| !m.layout.targets.is_empty())
             || start.forecasts.iter().any(|f| !f.errors.is_empty());
         if start.inside_support {
-            Futures::planned(if is_noisy { self.sampling.particles } else { 1 }, members)
+            Futures::planned(if is_noisy { self.sampling.particles } else { 1 }, &start.pool)
         } else {
-            Futures::pessimistic(members, self.sampling.pessimism)
+            Futures::pessimistic(&start.pool, self.sampling.pessimism)
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The state from which a plan starts.
 
+use std::ops::Range;
+
 use jiff::Timestamp;
 
 use crate::rng::Key;
@@ -33,8 +35,8 @@ pub(super) struct PlanStart<'a> {
     /// Estimate of the disturbance observer, `[targets]`; empty before the first estimate.
     pub bias: Vec<f64>,
     pub key: Key,
-    /// Whether to re-score the plan in held-out futures.
-    pub rescore: bool,
+    /// Ensemble members that the plan may use.
+    pub pool: Range<usize>,
     /// Whether the current state is inside the support of the model.
     pub inside_support: bool,
 }

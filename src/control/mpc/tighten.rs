@@ -5,7 +5,6 @@
 //! Φ⁻¹(confidence) σ (Mesbah 2016). For a linear twin, σ does not depend on the plan.
 
 use super::evaluator::Evaluator;
-use super::futures::Noise;
 use super::margins::Margins;
 use super::setup::Setup;
 use super::start::PlanStart;
@@ -23,7 +22,7 @@ pub(super) fn tighten(evaluator: &mut Evaluator, setup: &Setup, start: &PlanStar
     let (horizon, planned) = (setup.horizon.steps(), evaluator.futures().count());
     // Without noise, a plan is evaluated with the ensemble mean or in one future per ensemble member, so deviations
     // between its futures are not due to noise.
-    let noisy = evaluator.futures().noise != Noise::None;
+    let noisy = evaluator.futures().noisy;
     let mut margins = Margins {
         futures: planned,
         widths: vec![vec![0.0; horizon]; limits.len()],

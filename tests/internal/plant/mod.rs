@@ -182,7 +182,7 @@ impl Plant {
             timezone: TimeZone::get("Europe/Berlin").unwrap(),
             seed: 1,
             clock,
-            rescored: true,
+            cross_fitted: true,
         };
         build(&settings.unwrap(), &context)
     }

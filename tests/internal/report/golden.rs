@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use twinopt::report::{diff, render};
-use twinopt::scenario::results::{OptimismCheck, Results};
+use twinopt::scenario::results::Results;
 
 use super::{fixture, visible};
 
@@ -62,7 +62,6 @@ fn the_verdicts_match_their_golden_file() {
     let mut caveats = good.clone();
     for s in &mut caveats.scenarios {
         s.cases[2].perfect_forecast = vec!["cpu_load".into()];
-        s.cases[2].optimism_check = Some(OptimismCheck { plans: 10, predicted: 100.0, rescored: 70.0 });
     }
     all += &format!("== try\n{}", verdict(&caveats));
 

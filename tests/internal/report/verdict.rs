@@ -3,7 +3,7 @@
 use twinopt::report::render;
 use twinopt::scenario::results::{
     ControlEffect, ControlIdentification, DaySchedule, EffectContrast, EndContent, IdentificationLevel, KpiKind,
-    LimitKind, NoiseSource, Note, NoteKind, OptimismCheck, Results, SkippedPeriod,
+    LimitKind, NoiseSource, Note, NoteKind, Results, SkippedPeriod,
 };
 
 use super::{between, fixture, visible};
@@ -25,32 +25,6 @@ fn the_verdict_depends_on_savings_limits_and_caveats() {
     trial.scenarios[0].cases[2].perfect_forecast = vec!["cpu_load".into()];
     trial.scenarios[0].cases[1].perfect_forecast = vec!["cpu_load".into()];
     assert!(headline(&trial).starts_with("Try “mpc”. It saves about"), "{}", headline(&trial));
-
-    // If the plans are too optimistic, there is a caveat. The saving stored in the results already includes the
-    // reduction.
-    let mut optimistic = good.clone();
-    for s in optimistic.scenarios.iter_mut().filter(|s| s.cases.len() > 2) {
-        s.cases[2].optimism_check = Some(OptimismCheck { plans: 10, predicted: 100.0, rescored: 90.0 });
-    }
-    assert_eq!(
-        headline(&optimistic),
-        headline(&good),
-        "a saving that is 10 % lower than predicted must not change the verdict"
-    );
-    let text = render(&optimistic).unwrap().replace('\u{a0}', " ");
-    assert!(text.contains("save 10 % less than predicted"));
-    for s in &mut optimistic.scenarios {
-        s.cases[2].optimism_check = Some(OptimismCheck { plans: 10, predicted: 100.0, rescored: 70.0 });
-    }
-    assert!(
-        headline(&optimistic).starts_with("Try “mpc”. It saves about 4 600 EUR a year"),
-        "{}",
-        headline(&optimistic)
-    );
-    let html = render(&optimistic).unwrap().replace('\u{a0}', " ");
-    for words in ["too optimistic", "save 30 % less than predicted"] {
-        assert!(html.contains(words), "{words}");
-    }
 
     // A case that violates a limit more often than the baseline is excluded, and the next best case is chosen.
     let mut risky = good.clone();

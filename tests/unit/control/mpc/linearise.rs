@@ -44,7 +44,7 @@ impl<'a> Fixture<'a> {
         let none = Trajectory::empty(oven.schema.clone(), Timestamp::UNIX_EPOCH, STEP_MS, 1, 1);
         let forecast = Forecast::of(Arc::new(none), 0, Vec::new());
         let mut evaluator = Evaluator::default();
-        evaluator.begin_plan(Futures::planned(1, 1));
+        evaluator.begin_plan(Futures::planned(1, &(0..1)));
         Self { mpc, window, forecast, evaluator }
     }
 
@@ -155,7 +155,7 @@ fn pessimism_adds_the_spread_over_members_and_its_gradient() {
     let average = each.iter().sum::<f64>() / 3.0;
     let sd = (each.iter().map(|c| (c - average).powi(2)).sum::<f64>() / 2.0).sqrt();
     assert!(sd > 0.0);
-    fixture.evaluator.begin_plan(Futures::pessimistic(6, 1.5));
+    fixture.evaluator.begin_plan(Futures::pessimistic(&(0..6), 1.5));
     let cost = fixture.cost(&at);
     assert!((cost - (average + 1.5 * sd)).abs() < 1e-9 * cost, "{cost}: {average} {sd}");
     let model = fixture.linearise(&at);
@@ -178,12 +178,12 @@ fn pessimism_applies_only_outside_the_support() {
         let start = fixture.mpc.setup.start(&observation, 0, &[], None, &[], Key::new(2));
         fixture.mpc.setup.futures(&start)
     };
-    assert_eq!(futures(Support::Inside, 6), Futures::planned(1, 6));
+    assert_eq!(futures(Support::Inside, 6), Futures::planned(1, &(0..6)));
     assert_eq!(
         [Support::Edge, Support::Outside].map(|s| futures(s, 6)),
-        [Futures::pessimistic(6, 1.0), Futures::pessimistic(6, 1.0)]
+        [Futures::pessimistic(&(0..6), 1.0), Futures::pessimistic(&(0..6), 1.0)]
     );
-    assert_eq!(futures(Support::Edge, 1), Futures::planned(1, 1), "with a single member, there is no spread");
+    assert_eq!(futures(Support::Edge, 1), Futures::planned(1, &(0..1)), "with a single member, there is no spread");
 }
 
 #[test]
