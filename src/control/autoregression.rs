@@ -39,7 +39,7 @@ pub(super) struct Autoregression {
     season: Option<usize>,
     /// (lead, weights), in ascending order of the leads.
     weights: Vec<(usize, Weights)>,
-    /// Smallest and largest value in the past. Forecasts stay within this range.
+    /// Smallest and largest value in the past. Forecasts stay within this range and the present value.
     range: (f64, f64),
 }
 
@@ -56,8 +56,11 @@ impl Autoregression {
     pub fn fit(known: &[f64], seasons: &[Option<usize>], horizon: usize) -> Option<Self> {
         let is_long = |s: &&Option<usize>| known.len() > s.map_or(0, |s| 2 * s) + LEAST;
         let possible: Vec<Option<usize>> = seasons.iter().filter(is_long).copied().collect();
+        // All seasons are compared over the same rows, because the size of the errors can change with time.
         let longest = possible.iter().flatten().max().copied().unwrap_or(0);
-        let fits = possible.iter().filter_map(|&season| Self::fit_season(known, season, 2 * longest, horizon));
+        let (first, length) = (2 * longest, (SEASONS * longest).max(ROWS).max(2 * (longest + LEAST)));
+        let recent = &known[known.len().saturating_sub(length + first)..];
+        let fits = possible.iter().filter_map(|&season| Self::fit_season(recent, season, first, horizon));
         // The first of several equal errors is chosen.
         let best = fits.min_by(|a, b| a.1.total_cmp(&b.1));
         best.map(|(fit, _)| fit)
@@ -66,9 +69,7 @@ impl Autoregression {
     /// Estimates the weights for one season, from origins that are at least `first` steps after the first value.
     /// Returns the forecast and its mean squared error.
     fn fit_season(known: &[f64], season: Option<usize>, first: usize, horizon: usize) -> Option<(Self, f64)> {
-        let length = season.map_or(ROWS, |s| SEASONS * s).max(ROWS).max(first + 2 * LEAST);
-        let past = Past::new(&known[known.len().saturating_sub(length + first)..]);
-        let known = past.known;
+        let past = Past::new(known);
         let leads = LEADS.iter().copied().take_while(|h| *h < horizon).chain([horizon.max(1)]);
         let mut weights = Vec::new();
         let (mut squares, mut pairs) = (0.0, 0);
@@ -108,12 +109,15 @@ impl Autoregression {
         let rows = self.season.map_or(ROWS, |s| (SEASONS + 2) * s);
         let past = Past::new(&known[known.len().saturating_sub(rows)..]);
         let Some(now) = past.known.len().checked_sub(1) else { return out.fill(f64::NAN) };
+        let present = past.known[now];
+        // `min` and `max` ignore a missing value.
+        let (low, high) = (self.range.0.min(present), self.range.1.max(present));
         for (h, o) in (1..).zip(out) {
             *o = match past.features(now, self.season, h) {
                 Some(Features { mean, differences }) => {
                     let weights = self.weights_at(h);
                     let value = mean + differences.iter().zip(weights).map(|(x, w)| x * w).sum::<f64>();
-                    value.clamp(self.range.0, self.range.1)
+                    value.clamp(low, high)
                 }
                 None => f64::NAN,
             };

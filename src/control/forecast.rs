@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::autoregression::Autoregression;
 use crate::config::{ForecastSpec, TimeSpan, TwinSpec};
+use crate::rng::Key;
 use crate::schema::Role;
 use crate::stats::quantile_type_6;
 use crate::trajectory::Trajectory;
@@ -24,6 +25,8 @@ const LEAST_ERRORS: usize = 20;
 /// Possible seasons of forecasts with the method `learned`.
 const SEASONS_IN_DAYS: [i64; 2] = [1, 7];
 const DAY_MS: i64 = 86_400_000;
+/// Number of random orders from which that of a signal is chosen (not tuned).
+const ORDERS: u64 = 32;
 
 /// What is estimated from the past of one signal.
 #[derive(Debug)]
@@ -141,6 +144,25 @@ impl Forecast {
         (1..=steps).map(|h| after(row(rows, t + h))).collect()
     }
 
+    /// The times of steps `t - 1, t - 2, …, t - steps` if a gap of the log lies between them and step `t`, and otherwise
+    /// nothing. Steps before the start of the run have no gaps.
+    pub fn times_before(&self, t: usize, steps: usize) -> Vec<Timestamp> {
+        let Present::AtRows(rows) = &self.present else { return Vec::new() };
+        let within = steps.min(t);
+        if row(rows, t) - row(rows, t - within) == within {
+            return Vec::new();
+        }
+        let first = self.realised.time(row(rows, 0)).as_millisecond();
+        let before = |lag: usize| match t.checked_sub(lag) {
+            Some(step) => self.realised.time(row(rows, step)),
+            None => {
+                let earlier = TimeSpan::from_steps(lag - t, self.realised.step_ms).ms();
+                Timestamp::from_millisecond(first - earlier).unwrap_or(Timestamp::MIN)
+            }
+        };
+        (1..=steps).map(before).collect()
+    }
+
     /// Like [`Self::fill`], for the rows of the realised signals that follow row `now`.
     fn fill_from(&self, i: usize, now: usize, out: &mut [f64]) {
         let (signal, how) = self.signals[i];
@@ -162,8 +184,7 @@ impl Forecast {
 
     /// Errors of the forecast of `signals[i]` that is made at step `t`, in `count` futures: `[futures][horizon]`. The sum of
     /// the errors up to any step has the same distribution over the futures as in the past: it is lowest in the first of
-    /// the futures, and highest in the last. Signals have different orders of the futures, so that their errors are
-    /// almost uncorrelated. Empty if the forecast has no errors, or if the past is too short.
+    /// the futures, and highest in the last. Signals have different random orders of the futures. Empty if the forecast has no errors, or if the past is too short.
     pub fn errors(&self, i: usize, t: usize, horizon: usize, count: usize) -> Vec<Vec<f64>> {
         let (signal, how) = self.signals[i];
         if how == ForecastSpec::Perfect || count < 2 {
@@ -180,16 +201,13 @@ impl Forecast {
         if sums.iter().any(|column| column.len() < LEAST_ERRORS) {
             return Vec::new();
         }
-        let share = |future: usize| (future as f64 + 0.5) / count as f64;
-        // A multiplier without a common factor with `count` gives each signal another order of the futures.
-        let factor = (1..).step_by(2).filter(|f| is_coprime(*f, count)).nth(i).unwrap_or(1);
-        let path = |future: usize| {
-            let level = share(future * factor % count);
+        let path = |rank: usize| {
+            let level = (rank as f64 + 0.5) / count as f64;
             let mut before = 0.0;
             let sums = leads.iter().map(|lead| quantile_type_6(&sums[lead - 1], level));
             sums.map(|sum| sum - std::mem::replace(&mut before, sum)).collect()
         };
-        (0..count).map(path).collect()
+        order(i, count).into_iter().map(path).collect()
     }
 
     fn step(&self) -> TimeSpan {
@@ -265,8 +283,28 @@ fn predict(known: &[f64], how: ForecastSpec, step: TimeSpan, fit: Option<&Autore
     }
 }
 
-fn is_coprime(a: usize, b: usize) -> bool {
-    if b == 0 { a == 1 } else { is_coprime(b, a % b) }
+/// A permutation of the ranks `0..count` for signal `i`: ascending for the first signal, and random for the others. Among
+/// a number of random permutations, the one with the lowest correlation with all earlier signals is chosen, because in
+/// few futures the errors of independent signals could otherwise seem to be related.
+fn order(i: usize, count: usize) -> Vec<usize> {
+    let ascending: Vec<usize> = (0..count).collect();
+    let mut orders = vec![ascending.clone()];
+    let middle = (count as f64 - 1.0) / 2.0;
+    let correlation = |a: &[usize], b: &[usize]| {
+        a.iter().zip(b).map(|(a, b)| (*a as f64 - middle) * (*b as f64 - middle)).sum::<f64>().abs()
+    };
+    for signal in 1..=i {
+        let shuffled = (0..ORDERS).map(|attempt| {
+            let key = Key::new(signal as u64).fold(attempt);
+            let mut ranks = ascending.clone();
+            (1..count).rev().for_each(|k| ranks.swap(k, key.below(k as u64, k + 1)));
+            ranks
+        });
+        let worst = |ranks: &Vec<usize>| orders.iter().map(|o| correlation(o, ranks)).fold(0.0, f64::max);
+        let best = shuffled.min_by(|a, b| worst(a).total_cmp(&worst(b)));
+        orders.extend(best);
+    }
+    orders.swap_remove(i)
 }
 
 /// For each lead, the sorted sums of the errors that past forecasts made up to this lead: `[horizon][origins]`.

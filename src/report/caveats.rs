@@ -1,8 +1,8 @@
 //! The reasons for caution that change the answer from “do” to “try”, and the reasons that exclude a case.
 
 use crate::scenario::results::{
-    ControlEffect, ControlIdentification, ControlUse, EffectContrast, IdentificationLevel, KpiResult, ReplayCheck,
-    Results, Score,
+    ControlEffect, ControlIdentification, ControlUse, Difference, EffectContrast, IdentificationLevel, KpiResult,
+    ReplayCheck, Results, Score,
 };
 
 use super::cases::RankedCase;
@@ -10,7 +10,7 @@ use super::duration::hours_text;
 use super::number;
 use super::runs::{CaseRun, completed, failed};
 use super::saving::{self, Saving, Words};
-use super::text::{readable, short, tag};
+use super::text::{list, readable, short, tag};
 
 /// A case gets a caveat if the low end of the 90 % interval of its saving is below this fraction of the saving. If
 /// the true saving is zero and the error is normally distributed, the probability that a case is recommended without a
@@ -55,7 +55,7 @@ pub fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
     }
     if let Some(excess) = pick.baseline_excess.filter(|e| e.share > BASELINE_EXCESS) {
         out.push(format!(
-            "{} of the saving is due to a baseline that costs more than the measured operation did",
+            "the baseline costs more than the measured operation did; the difference is {} of the saving",
             number::percent_text(excess.share.min(1.0))
         ));
     }
@@ -123,16 +123,29 @@ pub fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
     out
 }
 
-/// The scenario in which the case costs measurably more than the baseline, if the scenarios represent parts of a year.
+/// The scenarios in which the case costs measurably more than the baseline, if the scenarios represent parts of a year and
+/// the case saves money in at least one of them.
 fn season(results: &Results, pick: &RankedCase<'_>) -> Option<String> {
     let loss = |run: &CaseRun<'_>| {
         let saved = saving::of_case(results, run.case)?;
         (saved.measurable && saved.mean < 0.0).then_some(saved)
     };
-    let (run, saved) = pick.runs.iter().find_map(|run| Some((run, loss(run)?)))?;
-    let (name, words) = (short(&readable(&run.scenario.name), 30), Words::new(results));
-    let lost = Saving { value: saved, unit: saving::unit(results), per: String::new() };
-    Some(format!("in “{name}” it {}, so do not run it then", words.amount(&lost, "").trim_end()))
+    let losses: Vec<(String, Difference)> = pick
+        .runs
+        .iter()
+        .filter_map(|run| Some((format!("“{}”", short(&readable(&run.scenario.name), 30)), loss(run)?)))
+        .collect();
+    let (_, saved) = losses.first()?;
+    if pick.annual.is_none() || losses.len() == pick.runs.len() {
+        return None;
+    }
+    let names: Vec<&str> = losses.iter().map(|(name, _)| name.as_str()).collect();
+    let lost = Saving { value: *saved, unit: saving::unit(results), per: String::new() };
+    let lost = match losses.len() {
+        1 => Words::new(results).amount(&lost, "").trim_end().to_owned(),
+        _ => "costs more than the baseline".to_owned(),
+    };
+    Some(format!("in {} it {lost}, so do not run it then", list(&names, 3)))
 }
 
 /// Hold-out scores of the chosen model, one per signal, at the longest scored horizon that does not exceed the control

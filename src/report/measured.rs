@@ -9,9 +9,13 @@ use super::saving;
 #[derive(Debug, Clone, Copy)]
 pub struct BaselineExcess {
     pub share: f64,
-    /// Whether the errors of the model cannot be the cause, because the simulations contain the recorded noise.
+    /// Whether neither the errors of the model nor missing measurements can be the cause. The errors of the model cannot
+    /// be the cause if the simulations contain the recorded noise.
     pub is_certain: bool,
 }
+
+/// Relative difference that is considered a rounding error.
+const ROUNDING: f64 = 1e-6;
 
 impl BaselineExcess {
     /// `None` if the case saves nothing, or if the cost was not measured in the conditions of all scenarios.
@@ -23,12 +27,13 @@ impl BaselineExcess {
             excess += weight * (before.mean - run.scenario.measured.cost?);
             saved += weight * saving::of_case(results, run.case)?.mean;
         }
-        let is_certain = runs.iter().all(|r| r.scenario.noise == NoiseSource::Recorded);
+        let is_certain =
+            runs.iter().all(|r| r.scenario.noise == NoiseSource::Recorded && r.scenario.measured.cost_missing == 0.0);
         (saved > 0.0 && excess > 0.0).then_some(Self { share: excess / saved, is_certain })
     }
 
     /// Whether the measured operation was better than the case.
     pub fn exceeds_saving(self) -> bool {
-        self.is_certain && self.share >= 1.0
+        self.is_certain && self.share > 1.0 + ROUNDING
     }
 }

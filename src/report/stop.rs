@@ -98,15 +98,19 @@ fn cost(results: &Results, pick: &RankedCase<'_>, words: Words) -> Option<String
     ))
 }
 
-/// ` (`outdoor` 3.2 °C)`: the mean of the first disturbance over a scenario.
+/// ` (mean `outdoor` 3.2 °C)`: the mean of the first disturbance over a scenario.
 fn mean_conditions(run: &CaseRun<'_>) -> String {
     let mut disturbances = run.case.trends.iter().filter(|t| t.role == Role::Disturbance);
     let mean = |t: &Trend| {
         let values = || t.p50.iter().filter(|v| v.is_finite());
         let mean = values().sum::<f64>() / values().count() as f64;
-        let constant = values().all(|v| *v == mean);
+        let constant = values().zip(values().skip(1)).all(|(a, b)| a == b);
         (mean.is_finite() && !constant).then(|| {
-            format!("{} {}", tag(&t.signal, 40), with_unit(&number::plain(mean, PROSE).text, &number::unit(&t.unit)))
+            format!(
+                "mean {} {}",
+                tag(&t.signal, 40),
+                with_unit(&number::plain(mean, PROSE).text, &number::unit(&t.unit))
+            )
         })
     };
     disturbances.find_map(mean).map_or_else(String::new, |mean| format!(" ({mean})"))

@@ -138,8 +138,8 @@ fn sum(savings: impl Iterator<Item = Difference>) -> Option<Difference> {
 
 /// The first limit on a total that the case violates more often than the baseline.
 fn missed_total<'a>(run: &CaseRun<'a>) -> Option<&'a str> {
-    let more = run.case.missed_totals.len() > run.baseline.missed_totals.len();
-    run.case.missed_totals.first().map(String::as_str).filter(|_| more)
+    let before = |limit: &str| run.baseline.missed_totals.iter().find(|m| m.limit == limit).map_or(0.0, |m| m.share);
+    run.case.missed_totals.iter().find(|m| m.share > before(&m.limit)).map(|m| m.text.as_str())
 }
 
 /// Whether all KPIs that `counts` selects are averages over the period, which cannot be added up.

@@ -236,7 +236,7 @@ impl Case {
                 .run
                 .missed_totals
                 .iter()
-                .cloned()
+                .map(|missed| missed.text.clone())
                 .chain(self.run.skill_horizon.as_ref().map(|h| h.text(&plant.schema, plant.spec.value.step.value)))
                 .chain(self.run.sight.iter().map(|(_, text)| text.clone()))
                 .chain(self.run.gate_use.and_then(describe::gate))

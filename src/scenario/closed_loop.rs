@@ -7,6 +7,7 @@ use super::conditions::Gaps;
 use super::delay::{Delay, Sight};
 use super::missed_totals::missed_totals;
 use super::plant::{Compiled, Plant};
+use super::results::MissedTotal;
 use crate::config::ForecastSpec;
 use crate::control::mpc::{PlanGap, SkillHorizon};
 use crate::control::{self, Clock, Context, Controller, ControllerSettings, Forecast, GateUse, GatedMpc, Mpc, Replay};
@@ -46,7 +47,7 @@ pub struct ClosedLoopRun {
     pub gate_use: Option<GateUse>,
     pub plan_gap: Option<PlanGap>,
     /// Limits on totals that the run violates.
-    pub missed_totals: Vec<String>,
+    pub missed_totals: Vec<MissedTotal>,
     /// Whether plans are long enough to cover the effects of their moves, and a clause that describes the effects after
     /// the end of a plan.
     pub sight: Option<(Sight, String)>,

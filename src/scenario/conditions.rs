@@ -8,13 +8,15 @@ use jiff::tz::TimeZone;
 
 use super::plant::{Compiled, Plant};
 use super::results::SkippedPeriod;
-use crate::config::{At, Change, Loaded, ScenarioSpec, TwinSpec};
+use crate::config::{At, Change, Loaded, ScenarioSpec, TimeSpan, TwinSpec};
 use crate::control::{Forecast, Present};
 use crate::error::{Error, Result, plural};
 use crate::learn::Layout;
 use crate::log::{Measured, operating_hours};
 use crate::schema::{Bounds, Role, Schema};
 use crate::trajectory::Trajectory;
+
+const WEEK_MS: i64 = 7 * 86_400_000;
 
 /// The signals in the period of a scenario.
 pub struct Conditions {
@@ -36,13 +38,15 @@ pub struct Gaps {
     /// The history, followed by all steps of the scenario, with the changes of the scenario.
     grid: Arc<Trajectory>,
     /// Row of each simulated step in `grid`.
-    rows: Arc<[usize]>,
+    rows: Vec<usize>,
+    /// `rows`, followed by the rows of a week after the run in which the plant usually runs.
+    ahead: Arc<[usize]>,
 }
 
 impl Gaps {
     /// `forecast` for a run that leaves out the gaps.
     pub fn forecast(&self, forecast: Forecast) -> Forecast {
-        forecast.with(self.grid.clone(), Present::AtRows(self.rows.clone()))
+        forecast.with(self.grid.clone(), Present::AtRows(self.ahead.clone()))
     }
 
     /// The simulated steps that are followed by a gap.
@@ -137,12 +141,17 @@ pub fn realise(
         return Ok(Conditions { past, steps, realised: Arc::new(t), logged, gaps: None });
     }
     let kept: Vec<usize> = (0..past).chain(rows.iter().copied()).collect();
+    let (end, week) = (start + steps, TimeSpan::from_ms(WEEK_MS).steps(TimeSpan::from_ms(log.step_ms), 1));
+    let hours = operating_hours(log, &plant.spec.value)?;
+    let runs = |t: &usize| !hours.as_ref().is_some_and(|h| h.is_closed(log.time(*t)));
+    let later = (end..end + week).filter(runs).map(|t| t + past - start);
+    let ahead = rows.iter().copied().chain(later).collect();
     Ok(Conditions {
         past,
         steps: rows.len(),
         realised: Arc::new(t.select(&kept)),
         logged: logged.select(&kept),
-        gaps: Some(Gaps { grid: Arc::new(t), rows: rows.into() }),
+        gaps: Some(Gaps { grid: Arc::new(t), rows, ahead }),
     })
 }
 

@@ -6,6 +6,8 @@ use super::plant::Plant;
 use super::results::{Measured, MeasuredKpi};
 use super::summary;
 use crate::trajectory::Trajectory;
+use crate::value::kpi::Aggregation;
+use crate::value::{Figures, Kpi};
 
 /// Maximum fraction of missing values of a KPI that is a part of the measured cost (not tuned).
 const MAX_MISSING: f64 = 0.05;
@@ -17,15 +19,23 @@ pub fn measure(plant: &Plant, logged: &Trajectory, past: usize, unchanged: bool)
     let kpis = &plant.compiled.kpis;
     let figures = run_figures(kpis, &run, logged, past);
     let compiled = &plant.compiled;
-    let values: Vec<Vec<f64>> = figures.iter().map(|f| vec![f.values[0]]).collect();
-    let is_known = |kpi: usize| values[kpi][0].is_finite() && figures[kpi].missing <= MAX_MISSING;
-    let cost = match cash(plant, compiled) {
-        Some(cash) => cash.kpis().all(is_known).then(|| cash.value(&values)[0]),
-        None => Some(compiled.objective.value_of(kpis, &values)[0]).filter(|_| {
-            let priced = |name: &str| compiled.objective.terms.iter().any(|(k, price)| k.name == name && *price != 0.0);
-            (0..kpis.len()).filter(|k| priced(&kpis[*k].name)).all(is_known)
-        }),
+    // A sum leaves out missing values, and would be too small.
+    let complete = |(kpi, f): (&Kpi, &Figures)| match kpi.aggregation() {
+        Aggregation::Total => f.values[0] / (1.0 - f.missing),
+        _ => f.values[0],
     };
+    let values: Vec<Vec<f64>> = kpis.iter().zip(&figures).map(|pair| vec![complete(pair)]).collect();
+    let is_paid = |kpi: usize| match &cash(plant, compiled) {
+        Some(cash) => cash.kpis().any(|k| k == kpi),
+        None => compiled.objective.terms.iter().any(|(k, price)| k.name == kpis[kpi].name && *price != 0.0),
+    };
+    let paid: Vec<usize> = (0..kpis.len()).filter(|k| is_paid(*k)).collect();
+    let cost_missing = paid.iter().map(|k| figures[*k].missing).fold(0.0, f64::max);
+    let is_known = cost_missing <= MAX_MISSING && paid.iter().all(|k| values[*k][0].is_finite());
+    let cost = is_known.then(|| match cash(plant, compiled) {
+        Some(cash) => cash.value(&values)[0],
+        None => compiled.objective.value_of(kpis, &values)[0],
+    });
     let kpis = kpis.iter().zip(figures).filter(|(_, f)| f.values[0].is_finite() && f.missing < 1.0);
     Measured {
         kpis: kpis
@@ -33,5 +43,6 @@ pub fn measure(plant: &Plant, logged: &Trajectory, past: usize, unchanged: bool)
             .collect(),
         limits: summary::limits(&run),
         cost: cost.filter(|cost| unchanged && cost.is_finite()),
+        cost_missing,
     }
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::results::MissedTotal;
 use crate::control::mpc::TotalSettings;
 use crate::schema::Schema;
 use crate::stats::mean_or_zero;
@@ -15,11 +16,11 @@ const TOLERATED: f64 = 0.05;
 
 /// Describes each limit of `totals` that `run` violates in more than [`TOLERATED`] of its complete periods. Limits over
 /// the horizon of a plan have no period and are not checked.
-pub fn missed_totals(totals: &[TotalSettings], run: &Trajectory, schema: &Schema, zone: &TimeZone) -> Vec<String> {
+pub fn missed_totals(totals: &[TotalSettings], run: &Trajectory, schema: &Schema, zone: &TimeZone) -> Vec<MissedTotal> {
     totals.iter().flat_map(|total| missed(total, run, schema, zone)).collect()
 }
 
-fn missed(total: &TotalSettings, run: &Trajectory, schema: &Schema, zone: &TimeZone) -> Vec<String> {
+fn missed(total: &TotalSettings, run: &Trajectory, schema: &Schema, zone: &TimeZone) -> Vec<MissedTotal> {
     let Some(period) = total.period else { return Vec::new() };
     let number = |time: Timestamp| period.number(time, run.step_ms, zone);
     let numbers: Vec<Option<i64>> = (0..run.steps).map(|t| number(run.time(t))).collect();
@@ -35,16 +36,17 @@ fn missed(total: &TotalSettings, run: &Trajectory, schema: &Schema, zone: &TimeZ
         }
         start = end;
     }
-    let violates = |limit: f64, exceeds: &dyn Fn(f64) -> f64, text: &str| {
-        let is_missed = |sum: &f64| exceeds(*sum) > ROUNDING * limit.abs().max(1.0);
+    let violates = |bound: f64, exceeds: &dyn Fn(f64) -> f64, text: &str| {
+        let is_missed = |sum: &f64| exceeds(*sum) > ROUNDING * bound.abs().max(1.0);
         let missed: Vec<f64> = sums.iter().copied().filter(is_missed).collect();
         let share = missed.len() as f64 / sums.len().max(1) as f64;
         (share > TOLERATED).then(|| {
             let (name, mean) = (&schema.signals[total.control].name, mean_or_zero(&missed));
-            format!(
-                "the total of `{name}` averages {mean:.4} in {:.0} % of the periods, but should be {text} {limit}",
+            let clause = format!(
+                "the total of `{name}` averages {mean:.4} in {:.0} % of the periods, but should be {text} {bound}",
                 100.0 * share
-            )
+            );
+            MissedTotal { limit: format!("{name}, {text} {bound}, {period:?}"), share, text: clause }
         })
     };
     let (low, high) = (total.bounds.low, total.bounds.high);

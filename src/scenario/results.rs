@@ -16,7 +16,7 @@ pub use crate::value::{Difference, Economics, Estimate, KpiKind};
 use crate::verify::Entry;
 
 /// Version of the `results.json` format.
-pub const SCHEMA_VERSION: u32 = 3;
+pub const SCHEMA_VERSION: u32 = 4;
 
 /// The results of all scenarios of a plant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -116,10 +116,14 @@ pub struct Measured {
     pub kpis: Vec<MeasuredKpi>,
     /// Limits on signals that were logged.
     pub limits: Vec<LimitUse>,
-    /// The cost, or the objective if the results define no cost. `None` if the scenario changes the logged conditions,
-    /// or if more than 5 % of the values of one of the KPIs are missing from the log.
+    /// The cost, or the objective if the results define no cost. Missing values are replaced by the mean of the others.
+    /// `None` if the scenario changes the logged conditions, or if more than 5 % of the values of one of the KPIs are
+    /// missing from the log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<f64>,
+    /// Largest fraction of values that are missing in a KPI of the cost.
+    #[serde(default)]
+    pub cost_missing: f64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -182,9 +186,9 @@ pub struct CaseResult {
     /// the value of this difference.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub end_contents: Vec<EndContent>,
-    /// The limits on totals over a period that the case violates, with one clause per limit.
+    /// The limits on totals over a period that the case violates.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub missed_totals: Vec<String>,
+    pub missed_totals: Vec<MissedTotal>,
     /// A clause that names a changed control, if the scenario ends before the change takes effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unseen_effect: Option<String>,
@@ -192,6 +196,17 @@ pub struct CaseResult {
     /// before the plan ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unseen: Option<String>,
+}
+
+/// A limit on the total of a control over a period, which is violated in a part of the periods.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MissedTotal {
+    /// Identifies the limit in different cases.
+    pub limit: String,
+    /// Fraction of the periods in which the limit is violated, over all simulated futures.
+    pub share: f64,
+    /// A clause that describes the violation.
+    pub text: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -399,3 +399,32 @@ fn orders_of_a_chain_follow_the_demand_through_all_stages() {
         assert!((2278.0..2450.0).contains(&cost), "{cost}, baseline {baseline}");
     }
 }
+
+/// Without losses and for the mean price, every constant power has the same cost if the content at the end of the plan is
+/// included. The limits on the content still take precedence over the cost in the first plan.
+#[test]
+fn the_first_plan_keeps_the_limits_of_stores_that_are_worth_their_cost() {
+    let price: Vec<f64> = (0..ROWS).map(|k| 60.0 + 40.0 * (k as f64 / 24.0 * std::f64::consts::TAU).sin()).collect();
+    let power: Vec<f64> = (0..ROWS).map(|k| if k % 4 < 2 { 20.0 } else { -20.0 }).collect();
+    let content: Vec<f64> = (0..ROWS).map(|k| 80.0 + [0.0, 20.0, 40.0, 20.0][k % 4]).collect();
+    let columns = vec![("soc", content), ("p", power), ("price", price)];
+    let signals = "signals = [\n\
+        { name = 'soc', role = 'state', unit = 'kWh', next = 'soc + p * dt', hard = [0, 200] },\n\
+        { name = 'p', role = 'control', unit = 'kW', hard = [-50, 50] },\n\
+        { name = 'price', role = 'disturbance', unit = 'EUR/MWh', forecast = 'perfect' },\n]\n\
+        [model]\nchoose = ['linear']\nlags = 1\nholdout = '60h'\nhorizon = '24h'\n\
+        [kpi]\ncost = { integral = 'price * p' }\nrest = { final = 'soc' }\n[objective]\ncost = 1.0\n[mpc]\ntune = false\n";
+    // A single plan covers the whole run.
+    let scenario = "length = '24h'\n[case.baseline]\ncontroller.replay = {}\n\
+        [case.mpc]\ncontroller.mpc = { horizon = '1d', replan = '1d', within_log = false }\n\
+        [case.icem]\ncontroller.mpc = { horizon = '1d', replan = '1d', within_log = false, planner.icem = {} }\n";
+    let results = run(&project(&columns, signals, scenario));
+    for name in ["mpc", "icem"] {
+        let limits = case(&results, name)["limits"].as_array().unwrap();
+        let limit = limits.iter().find(|l| l["signal"] == "soc").unwrap();
+        assert!(limit["share_beyond"] == 0.0, "{name}: {limit}");
+    }
+    // What is in the store at the end is worth the mean price of 0.06 EUR/kWh.
+    let net = |case: &str| kpi(&results, case, "cost") - 0.06 * kpi(&results, case, "rest");
+    assert!(net("mpc") < net("baseline") - 10.0, "{} instead of {}", net("mpc"), net("baseline"));
+}

@@ -47,7 +47,7 @@ fn days(room: &Room, case: &str) -> Vec<Vec<usize>> {
 fn missed(results: &Value, name: &str) -> String {
     case(results, name)["missed_totals"]
         .as_array()
-        .map_or(String::new(), |list| list.iter().map(|t| t.as_str().unwrap()).collect::<Vec<_>>().join("; "))
+        .map_or(String::new(), |list| list.iter().map(|t| t["text"].as_str().unwrap()).collect::<Vec<_>>().join("; "))
 }
 
 /// A scenario simulates the controller that `[mpc]` describes. The total of each day includes what was done since

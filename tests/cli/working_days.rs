@@ -122,3 +122,45 @@ fn run_check(room: &Room, scenario: &str) -> String {
         .map(|name| std::fs::remove_file(room.path(&format!("scenarios/room/{name}.toml"))).ok());
     room.run(&["check"]).stderr
 }
+
+/// The total of a day counts only the steps of that day, although the preceding rows of the log are from the day before.
+#[test]
+fn totals_per_day_do_not_count_the_day_before_a_night_without_rows() {
+    let hours = 24 * 40;
+    let runs = |k: &usize| (8..18).contains(&(k % 24));
+    let pump: Vec<f64> = (0..hours).map(|k| ((k + 1) % 2) as f64).collect();
+    let level: Vec<f64> = (0..hours).map(|k| 500.0 + (k % 2) as f64).collect();
+    let price: Vec<f64> =
+        (0..hours).map(|k| if (10..12).contains(&(k % 24)) { 40.0 } else { 90.0 } + (k * 7 % 5) as f64).collect();
+    let room = Room::new();
+    let rows: Vec<usize> = (0..hours).filter(runs).collect();
+    let times = rows.iter().map(|k| START_MS + *k as i64 * HOUR_MS);
+    let times: ArrayRef = Arc::new(TimestampMillisecondArray::from_iter_values(times).with_timezone("UTC"));
+    let column = |v: &Vec<f64>| -> ArrayRef { Arc::new(Float64Array::from_iter_values(rows.iter().map(|k| v[*k]))) };
+    let columns = [("timestamp", times), ("level", column(&level)), ("pump", column(&pump)), ("price", column(&price))];
+    write_columns(&room.log_file(), &columns);
+    for (limit, objective, expected) in [("at_least = 5", 1.0, 5.0), ("at_most = 4", -1.0, 4.0)] {
+        room.write(
+            "data/room/twin.toml",
+            &format!(
+                "name = 'room'\nstep = '1h'\nlog = {{ files = 'log/*.parquet', time = 'timestamp' }}\nsignals = [\n\
+                 {{ name = 'level', role = 'state', next = 'level + 2 * pump - 1' }},\n\
+                 {{ name = 'pump', role = 'control', hard = [0, 1], multiple = 1 }},\n\
+                 {{ name = 'price', role = 'disturbance', forecast = 'perfect' }},\n]\n\
+                 [model]\nchoose = ['linear']\nlags = 1\nholdout = '60h'\nhorizon = '24h'\n\
+                 [kpi]\ncost = {{ sum = 'price * pump' }}\n[objective]\ncost = {objective:?}\n[mpc]\ntune = false\n\
+                 horizon = '6h'\ntotals = [{{ control = 'pump', {limit}, per = '1d' }}]\n"
+            ),
+        );
+        let scenario = "question = '?'\ntwin = 'room'\nstart = 2024-01-22T08:00:00Z\nlength = '168h'\nparticles = 1\n\
+                        [case.baseline]\ncontroller.replay = {}\n[case.same]\ncontroller.mpc = {}\n";
+        room.write("scenarios/room/weeks.toml", scenario);
+        for name in ["cold", "planned", "winter"] {
+            let _ = std::fs::remove_file(room.path(&format!("scenarios/room/{name}.toml")));
+        }
+        assert!([Some(0), Some(3)].contains(&room.run(&["run", "scenarios/room", "--quiet"]).code));
+        let on = room.simulated("weeks", "same", "pump");
+        let days: Vec<f64> = on.chunks(10).map(|day| day.iter().sum()).collect();
+        assert_eq!(days, [expected; 7], "{limit}: {on:?}");
+    }
+}

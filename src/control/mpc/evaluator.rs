@@ -193,7 +193,7 @@ impl Evaluator {
             costs.push(cost + uncertainty);
             uncertainty_costs.push(uncertainty);
         }
-        let penalty = *plan.violation_penalty.get_or_insert_with(|| violation_penalty(costs));
+        let penalty = *plan.violation_penalty.get_or_insert_with(|| violation_penalty(costs, end_costs));
         for (c, cost) in costs.iter_mut().enumerate() {
             *cost += penalty * violation.mean(c, n);
         }
@@ -241,10 +241,24 @@ impl Evaluator {
     }
 }
 
-/// Computes the penalty on violations from the spread of the first candidates' `costs`.
-fn violation_penalty(costs: &[f64]) -> f64 {
-    let finite = || costs.iter().copied().filter(|c| c.is_finite());
-    let (low, high) = finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), c| (l.min(c), h.max(c)));
-    let size = low.abs().max(high.abs());
-    if low <= high { VIOLATION_PENALTY * (high - low).max(1e-6 * size).max(1e-12) } else { VIOLATION_PENALTY }
+/// Computes the penalty on violations from the spread of the first candidates' `costs`, of the part `end_costs` for the
+/// contents of stores at the end of the plan, and of the remaining part. The two parts of constant candidates can cancel:
+/// if a store without losses is filled at a constant rate, its content is worth what it costs.
+fn violation_penalty(costs: &[f64], end_costs: &[f64]) -> f64 {
+    let finite = || costs.iter().zip(end_costs).filter(|(cost, end)| cost.is_finite() && end.is_finite());
+    let parts = [
+        spread(finite().map(|(cost, _)| *cost)),
+        spread(finite().map(|(_, end)| *end)),
+        spread(finite().map(|(cost, end)| cost - end)),
+    ];
+    let size = finite().map(|(cost, _)| cost.abs()).reduce(f64::max);
+    size.map_or(VIOLATION_PENALTY, |size| {
+        VIOLATION_PENALTY * parts.into_iter().fold(0.0, f64::max).max(1e-6 * size).max(1e-12)
+    })
+}
+
+/// Difference between the largest and the smallest value; negative infinity if there are no values.
+fn spread(values: impl Iterator<Item = f64>) -> f64 {
+    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+    high - low
 }

@@ -23,9 +23,10 @@ impl Setup<'_> {
             };
             let step_ms = self.dynamics.step_ms();
             let number = |h: i64| {
-                let later = usize::try_from(h - 1).ok().and_then(|h| start.times.get(h)).copied();
+                let times = if h > 0 { &start.times } else { &start.past_times };
+                let known = usize::try_from(h.abs() - 1).ok().and_then(|distance| times.get(distance)).copied();
                 let ms = start.window.time().as_millisecond().saturating_add(h * step_ms);
-                period.number(later.or(Timestamp::from_millisecond(ms).ok())?, step_ms, &self.timezone)
+                period.number(known.or(Timestamp::from_millisecond(ms).ok())?, step_ms, &self.timezone)
             };
             let end = horizon as i64;
             let mut periods: Vec<i64> = (0..end).filter_map(number).collect();

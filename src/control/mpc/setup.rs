@@ -239,11 +239,26 @@ impl Setup<'_> {
         let previous: Vec<f64> = previous.collect();
         let inside_support = self.sampling.pessimism <= 0.0 || self.support(window, row, &previous) == Support::Inside;
         let bias = bias.to_vec();
-        let times = observation.forecast.times(observation.step, self.horizon.steps());
+        // The period of a total can end after the plan.
+        let times = observation.forecast.times(observation.step, self.horizon.steps() + self.history());
+        let past_times = observation.forecast.times_before(observation.step, self.history());
         let members = self.dynamics.members();
         // Particle `p` is simulated by member `p mod members`.
         let pool = if self.cross_fitted { held_out_half(members, row % members.max(1)) } else { 0..members };
-        PlanStart { window, row, forecasts, times, held_inputs, previous, since, bias, key, pool, inside_support }
+        PlanStart {
+            window,
+            row,
+            forecasts,
+            times,
+            past_times,
+            held_inputs,
+            previous,
+            since,
+            bias,
+            key,
+            pool,
+            inside_support,
+        }
     }
 
     /// Returns whether the current state and controls are inside the support of the model, at its edge, or outside.

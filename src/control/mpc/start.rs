@@ -26,6 +26,8 @@ pub(super) struct PlanStart<'a> {
     pub forecasts: &'a [SignalForecast],
     /// Times of the next steps if a gap of the log precedes one of them; otherwise empty.
     pub times: Vec<Timestamp>,
+    /// Times of the past steps, beginning with the newest, if there is a gap of the log between them; otherwise empty.
+    pub past_times: Vec<Timestamp>,
     /// Inputs without a forecast, and the constant values at which they are held: pairs (signal, value).
     pub held_inputs: Vec<(usize, f64)>,
     /// Current values of the planned controls.

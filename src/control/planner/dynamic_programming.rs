@@ -87,7 +87,10 @@ impl DynamicProgramming {
                 }
                 cells *= 0.5;
             };
-            kept.truncate(MOST_SEQUENCES);
+            if kept.len() > MOST_SEQUENCES {
+                kept.sort_by(|a, b| costs[*a].total_cmp(&costs[*b]).then(a.cmp(b)));
+                kept.truncate(MOST_SEQUENCES);
+            }
             if kept.is_empty() {
                 return None;
             }

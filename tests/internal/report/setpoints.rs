@@ -75,7 +75,7 @@ fn orders_are_shown_with_levels_or_as_a_list() {
 fn the_stop_rules_have_a_tag_a_value_and_a_time() {
     let mut results = fixture::datacenter();
     let text = front(&results);
-    let cost = "energy_cost exceeds 1 270 EUR in 7 days like “summer” ( outdoor_temp 21.9 °C)";
+    let cost = "energy_cost exceeds 1 270 EUR in 7 days like “summer” (mean outdoor_temp 21.9 °C)";
     assert!(text.contains("Stop if server_inlet_temp exceeds 27 °C for 1 h or 32 °C for 30 min"), "{text}");
     assert!(text.contains(cost), "{text}");
     // The heat wave reaches 35.3 °C, which is above the log's maximum of 31 °C, so the threshold of the stop rule must

@@ -3,7 +3,7 @@
 use twinopt::report::render;
 use twinopt::scenario::results::{
     ControlEffect, ControlIdentification, DaySchedule, EffectContrast, EndContent, IdentificationLevel, KpiKind,
-    LimitKind, NoiseSource, Note, NoteKind, Results, SkippedPeriod,
+    LimitKind, MissedTotal, NoiseSource, Note, NoteKind, Results, SkippedPeriod,
 };
 
 use super::{between, fixture, visible};
@@ -394,7 +394,7 @@ fn a_case_that_is_worse_than_the_measured_operation_is_not_recommended() {
     let text = front(&results);
     assert!(text.contains("Try “mpc”"), "{text}");
     assert!(
-        text.contains("60 % of the saving is due to a baseline that costs more than the measured operation"),
+        text.contains("the baseline costs more than the measured operation did; the difference is 60 % of the saving"),
         "{text}"
     );
     // the measured operation was better than all cases
@@ -402,7 +402,15 @@ fn a_case_that_is_worse_than_the_measured_operation_is_not_recommended() {
     let text = front(&results);
     assert!(text.contains("the measured operation was better"), "{text}");
     assert!(!text.contains("Do run") && !text.contains("Try “"), "{text}");
+    // a case that equals the measured operation is not worse than it
+    measure(&mut results, 2, 1.0 + 1e-12);
+    assert!(front(&results).contains("Try “mpc”"), "{}", front(&results));
+    // missing measurements may be the cause
+    measure(&mut results, 2, 1.5);
+    results.scenarios[0].measured.cost_missing = 0.04;
+    assert!(front(&results).contains("Try “mpc”"), "{}", front(&results));
     // the noise of the simulations may be the cause
+    results.scenarios[0].measured.cost_missing = 0.0;
     results.scenarios[0].noise = NoiseSource::Drawn;
     assert!(front(&results).contains("Try “mpc”"), "{}", front(&results));
     // the conditions of one scenario were not logged
@@ -434,4 +442,22 @@ fn a_scenario_in_which_the_case_costs_more_is_named() {
     let text = front(&results);
     assert!(text.contains("Try “mpc”"), "{text}");
     assert!(text.contains("it costs 310 EUR more, so do not run it then"), "{text}");
+}
+
+#[test]
+fn a_limit_on_a_total_counts_if_the_case_violates_it_more_often_than_the_baseline() {
+    let missed =
+        |limit: &str, share: f64| MissedTotal { limit: limit.into(), share, text: format!("{limit} is missed") };
+    let with = |baseline: MissedTotal, case: MissedTotal| {
+        let mut results = fixture::datacenter();
+        for s in &mut results.scenarios {
+            s.cases[0].missed_totals = vec![baseline.clone()];
+            s.cases[2].missed_totals = vec![case.clone()];
+        }
+        front(&results)
+    };
+    assert!(with(missed("a", 1.0), missed("a", 1.0)).contains("Do run “mpc”"));
+    for text in [with(missed("a", 1.0), missed("b", 1.0)), with(missed("b", 0.06), missed("b", 0.9))] {
+        assert!(!text.contains("Do run “mpc”") && text.contains("b is missed"), "{text}");
+    }
 }

@@ -49,3 +49,32 @@ fn a_past_that_is_too_short_gives_no_estimate() {
     assert!(Autoregression::fit(&values, &[Some(7)], 4).is_none());
     assert!(Autoregression::fit(&[f64::NAN; 400], &[None], 4).is_none());
 }
+
+#[test]
+fn seasons_are_compared_over_the_same_rows() {
+    // A weekly pattern of hourly values, whose noise became eight times smaller 45 days ago. The errors of the weekly
+    // season are small now, but larger than those of the daily season if the two are compared over different rows.
+    let (key, rows) = (Key::new(5), 40 * 168);
+    let pattern = |k: usize| if k % 168 < 120 { 12.0 * ((k % 24) as f64 - 12.0).abs() / 12.0 } else { 1.0 };
+    let noise = |k: usize| if k + 45 * 24 < rows { 4.0 } else { 0.5 } * key.normal(k as u64);
+    let values: Vec<f64> = (0..rows).map(|k| pattern(k) + noise(k)).collect();
+    assert_eq!(Autoregression::fit(&values, &[None, Some(24), Some(168)], 24).unwrap().season, Some(168));
+}
+
+#[test]
+fn a_new_largest_value_limits_the_forecast() {
+    let key = Key::new(7);
+    let mut level = 0.0;
+    let values: Vec<f64> = (0..1200)
+        .map(|k| {
+            level = 0.95 * level + key.uniform(k) - 0.5;
+            level
+        })
+        .collect();
+    let fit = Autoregression::fit(&values, &[None], 4).unwrap();
+    let mut out = [0.0];
+    let record = fit.range.1 + 10.0;
+    fit.fill(&[&values[..], &[record]].concat(), &mut out);
+    let expected = 0.95 * record;
+    assert!(out[0] > fit.range.1 && (out[0] - expected).abs() < 0.1 * expected, "{} instead of {expected}", out[0]);
+}

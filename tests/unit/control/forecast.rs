@@ -147,3 +147,25 @@ fn forecasts_continue_after_a_gap() {
     assert_eq!(hours(3, 4), Vec::<i64>::new());
     assert_eq!(hours(0, 7), [7, 12, 13, 14, 15, 16, 17]);
 }
+
+#[test]
+fn the_futures_of_different_signals_have_unrelated_orders() {
+    // Correlation of two permutations, whose mean is (n - 1) / 2 and whose variance is (n² - 1) / 12.
+    let correlation = |a: &[usize], b: &[usize]| {
+        let n = a.len() as f64;
+        let sum: f64 =
+            a.iter().zip(b).map(|(a, b)| (*a as f64 - (n - 1.0) / 2.0) * (*b as f64 - (n - 1.0) / 2.0)).sum();
+        sum / n / ((n * n - 1.0) / 12.0)
+    };
+    for (count, most) in [(8, 0.35), (64, 0.1), (256, 0.06)] {
+        let orders: Vec<Vec<usize>> = (0..4).map(|i| order(i, count)).collect();
+        for (i, a) in orders.iter().enumerate() {
+            let mut sorted = a.clone();
+            sorted.sort_unstable();
+            assert_eq!(sorted, (0..count).collect::<Vec<_>>());
+            for b in &orders[..i] {
+                assert!(correlation(a, b).abs() < most, "{count}: {}", correlation(a, b));
+            }
+        }
+    }
+}
