@@ -274,7 +274,7 @@ impl Window {
         }
     }
 
-    /// Replaces the rows of the window with the current rows at the indices `rows`.
+    /// Selects rows of the window: the new row `i` is the previous row `rows[i]`.
     pub fn select(&mut self, rows: &[usize]) {
         let columns = self.data.chunks_exact(self.rows.max(1));
         self.data = columns.flat_map(|column| rows.iter().map(|&r| column[r])).collect();

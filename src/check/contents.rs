@@ -68,7 +68,7 @@ fn unused_quality(faults: &mut Faults<'_>, spec: &TwinSpec, dir: &Path) {
     for column in log::quality_columns(dir, &spec.log).unwrap_or_default().iter().filter(|c| !selects(&c.name)) {
         let what =
             format!("the column `{}` seems to contain the quality of the samples, but {}", column.name, column.text());
-        let help = format!("write `{}` in `log`, or in the signals to which the flags apply", column.setting());
+        let help = format!("add `{}` to `log`, or to the signals to which the flags apply", column.setting());
         faults.warn("bad-flag", &spec.log.files.span, what, help);
     }
 }

@@ -23,8 +23,7 @@ impl<'a> Plant<'a> {
         Self { names: Names::new(file), log: Arc::new(LogFacts::read(file)) }
     }
 
-    /// Returns the number of hours in which the plant runs in a year, in days of 24 hours; `None` if the log has not
-    /// been read.
+    /// Returns the operating time of the plant per year, in days of 24 hours; `None` if the log has not been read.
     pub fn operating_days(&self) -> Option<f64> {
         self.log.operating_hours().map(OperatingHours::days_per_year)
     }

@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 use super::controller::controller;
 use super::plant::Plant;
 use crate::config::{At, BASELINE, Change, ControllerSpec, Loaded, ScenarioSpec, TimeSpan, key_place};
+use crate::control::target::CaseTarget;
 use crate::error::{Error, Fault, nearest, plural};
 use crate::expr;
 use crate::resolve::{Faults, listed, role_name, short, suggest};
@@ -50,6 +51,7 @@ pub fn scenario(file: &Loaded<ScenarioSpec>, plant: &Plant<'_>) -> Vec<Fault> {
     // expressions in the cases use the changed parameters
     let changed = plant.with(&spec.parameter);
     for (name, case) in &spec.case {
+        CaseTarget::resolve(&mut faults, &changed, &format!("case `{name}`"), case);
         controller(&mut faults, spec, &changed, name, &case.controller);
         for (key, money) in [("capex", &case.capex), ("opex_per_year", &case.opex_per_year)] {
             let Some(money) = money else { continue };
@@ -266,7 +268,8 @@ fn in_gap(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>) -> bo
     let lags = i64::try_from(*plant.spec().model.lags).unwrap_or(0);
     // The twin reads the values of the last `lags` steps up to the start.
     let history = step.saturating_mul((lags - 1).max(0));
-    // If steps are whole days, a start up to an hour before midnight belongs to the next day, as in the run.
+    // If steps are whole days, a start that is at most one hour before midnight counts as part of the next day, as it
+    // does in the run.
     let early = if step % 86_400_000 == 0 { 3_600_000 } else { 0 };
     let ms = |t: &jiff::Timestamp| t.as_millisecond();
     let after = segments.partition_point(|s| ms(&s.0) <= start + early);

@@ -29,7 +29,7 @@ pub struct Args {
     /// Parquet file with the log of the plant (default: the files in `DIR/log`, written by `twinopt import`)
     #[arg(long, value_name = "FILE")]
     pub log: Vec<PathBuf>,
-    /// Time zone of the plant, and of times without one, such as Europe/Berlin or +01:00
+    /// Time zone of the plant, such as Europe/Berlin or +01:00, which also applies to times without a zone
     #[arg(long, value_name = "ZONE", allow_hyphen_values = true)]
     pub timezone: Option<String>,
     /// Write a complete example plant: a simulated supply chain with its log, twin and scenarios

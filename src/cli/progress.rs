@@ -25,7 +25,7 @@ const BEAT: Duration = Duration::from_secs(10);
 const BAR: &str = "{msg} {bar:30} {percent} %, {eta} left";
 /// Style of simulations, whose time left is estimated from the measured time per step.
 const PACED: &str = "{msg} {bar:30} {percent} %, {pace}";
-/// Length of the bar of simulations.
+/// Number of units in the progress bar of the simulations.
 const PARTS: u64 = 1_000;
 /// Style of a stage of unknown length.
 const SPINNER: &str = "{spinner} {msg} ({elapsed}{left})";
@@ -52,7 +52,7 @@ pub struct Stages<'a> {
     left: TimeLeft,
     /// True if a line is printed at the start of each stage.
     announced: bool,
-    /// Start and progress of the simulations if these are the present stage.
+    /// Start time and progress of the simulations; `None` during all other stages.
     pace: SharedPace,
     _heartbeat: Heartbeat,
 }

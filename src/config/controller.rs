@@ -122,7 +122,8 @@ pub struct MpcSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pessimism: Option<At<f64>>,
     /// Number of simulated futures per plan (default 4, or 1 for planners that use derivatives). If `particles` is 1, only
-    /// the expected future is simulated. Plans by `milp` in which the spread of a stock has a price have more futures.
+    /// the expected future is simulated. If the objective prices the spread of a stock, plans by `milp` simulate more
+    /// futures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub particles: Option<At<usize>>,
     /// Number of free moves over the horizon; controls are held constant between moves (default: the tuned value, else
@@ -136,7 +137,7 @@ pub struct MpcSpec {
     pub correction: Option<At<f64>>,
     /// Order quantities for which MPC plans order-up-to levels. In each simulated future, the order is the order-up-to
     /// level minus the inventory position, so that orders respond to the demand in that future. In a scenario,
-    /// `base_stock = []` removes those of the twin.
+    /// `base_stock = []` removes the order-up-to levels of the twin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_stock: Option<Vec<At<PlannedStock>>>,
     /// Controls that MPC plans (default: all).
@@ -168,8 +169,8 @@ pub struct MpcSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<At<f64>>,
     /// KPI prices that apply in plans but not in reports: KPI name → price. For example, a price in `terminal` can
-    /// assign a value to the stock that remains at the end of the horizon. In a scenario, `terminal = {}` removes those
-    /// of the twin.
+    /// assign a value to the stock that remains at the end of the horizon. In a scenario, `terminal = {}` removes the
+    /// terminal prices of the twin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terminal: Option<IndexMap<String, At<f64>>>,
     /// Whether plans include a terminal cost, which allows a shorter horizon (default: the tuned value, else false).
@@ -206,8 +207,8 @@ impl MpcSpec {
     pub const PESSIMISM: f64 = 1.0;
     /// Default of `particles` (not tuned).
     pub const PARTICLES: usize = 4;
-    /// Bounds of the smallest number of futures per plan if the best plan depends on the spread of a stock. The number is
-    /// `SPREAD_VALUES` divided by the number of values in a plan (not tuned).
+    /// Bounds on the minimum number of futures per plan, which applies if the best plan depends on the spread of a
+    /// stock. The minimum is `SPREAD_VALUES` divided by the number of values in a plan (not tuned).
     pub const SPREAD_PARTICLES: [usize; 2] = [8, 256];
     pub const SPREAD_VALUES: usize = 3000;
     /// Largest number of moves that is chosen by default (not tuned).

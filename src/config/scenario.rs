@@ -79,11 +79,29 @@ impl Change {
     }
 }
 
+/// Limits on the mean of a KPI over all simulated futures, in the unit of the KPI.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Requirement {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_least: Option<At<f64>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_most: Option<At<f64>>,
+}
+
 /// One way to operate the plant, with its investment and running costs.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CaseSpec {
     pub controller: At<ControllerSpec>,
+    /// Parameters of the twin whose values are chosen for the controller of this case: name → [lowest, highest] value.
+    /// The values minimise the objective in the part of the log before the scenario, subject to `require`.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub search: IndexMap<String, At<[f64; 2]>>,
+    /// Values that the mean of a KPI must reach: name of the KPI → `at_least` or `at_most`. A case that does not reach
+    /// them is not recommended.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub require: IndexMap<String, At<Requirement>>,
     /// Investment, spent once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capex: Option<At<f64>>,

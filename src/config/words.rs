@@ -18,6 +18,7 @@ pub(super) fn noun(definition: &str) -> Option<&'static str> {
         "RetrainSpec" => "`retrain`",
         "Change" => "a change",
         "CaseSpec" => "a case",
+        "Requirement" => "a requirement",
         "MpcSpec" => "`mpc`",
         "PidLoop" => "a PID loop",
         "BaseStockLoop" => "a base-stock loop",

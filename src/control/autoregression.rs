@@ -6,12 +6,13 @@
 //!   ŷ(t + h) = m + a_h (c − m) + b_h (l − c) + d_h (y(t) − c(t)),    0 ≤ a_h, b_h, d_h ≤ 1
 //! ```
 //!
-//! where m is the mean of the recent past, c is the mean of the last seasons at the same time of the season, l is the
-//! value of the last season at that time, and c(t) is the mean of the earlier seasons at the present time of the season.
+//! where m is the mean of the recent past. For the time of the season at which step t + h lies, c is the mean over the
+//! last seasons, and l is the value in the last season. For the time of the season at which step t lies, c(t) is the
+//! mean over the earlier seasons.
 //! All of them are known at step t. The weights are the least-squares estimates over the past, separately for a number
-//! of leads h. They state how much of each difference persisted in the past: a signal that follows a timetable has a_h
-//! near 1, and random demand has weights near 0, so that its forecast is the mean. Without a season, the forecast is
-//! m + d_h (y(t) − m).
+//! of leads h. Each weight states how much of a difference persisted in the past. If a signal follows a timetable, a_h
+//! is near 1. If demand is random, all weights are near 0, so that the forecast is the mean. Without a season, the
+//! forecast is m + d_h (y(t) − m).
 
 /// Number of seasons over which the mean and the mean season are computed (not tuned).
 const SEASONS: usize = 28;
@@ -25,8 +26,8 @@ const LEAST: usize = 30;
 const LEADS: [usize; 16] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 144, 192, 288];
 /// Number of passes of coordinate descent, which converges in a few passes for three weights.
 const PASSES: usize = 50;
-/// Relative increase of the error by which a forecast with a season is judged worse, because it has more weights (not
-/// tuned).
+/// When forecasts are compared, the error of a forecast with a season is increased by this fraction, because the
+/// forecast has more weights (not tuned).
 const SEASON_COST: f64 = 0.02;
 
 /// The weights of the differences: those of the mean season, the last season and the present.
@@ -175,7 +176,7 @@ impl<'a> Past<'a> {
             let difference = if present.is_finite() { present - mean } else { 0.0 };
             return Some(Features { mean, differences: [0.0, 0.0, difference] });
         };
-        // The values at the time of the season of row `at`, beginning with the newest.
+        // The value in row `at` and the values at the same time in earlier seasons, newest first.
         let at_time = |at: usize| (0..=at).rev().step_by(season).take(SEASONS).map(|k| &self.known[k]);
         let level = self.mean(now, SEASONS * season)?;
         let at = (now + h).checked_sub(h.div_ceil(season) * season)?;
@@ -194,8 +195,8 @@ fn mean<'a>(values: impl Iterator<Item = &'a f64>) -> Option<f64> {
     (count > 0).then(|| sum / count as f64)
 }
 
-/// Minimises ½ wᵀPw − tᵀw for weights between 0 and 1 by coordinate descent. Returns the weights, and the reduction of
-/// the sum of squares by these weights. The weights are slightly reduced, which matters only for few observations.
+/// Minimises ½ wᵀPw − tᵀw for weights between 0 and 1 by coordinate descent. Returns the weights, and the amount by
+/// which they reduce the sum of squares. The weights are slightly reduced, which matters only for few observations.
 fn bounded_least_squares(products: &[[f64; 3]; 3], targets: &Weights, count: usize) -> (Weights, f64) {
     let (mut weights, shrinkage) = ([0.0; 3], 1.0 + 1.0 / count as f64);
     for _ in 0..PASSES {

@@ -16,8 +16,8 @@ use crate::trajectory::Trajectory;
 const REFIT: i64 = 32;
 /// Maximum number of estimates that are kept, so that long live runs do not use more and more memory.
 const MOST_ESTIMATES: usize = 4096;
-/// Number of the last rows, and maximum number of origins in them, from which the errors of a forecast are computed (not
-/// tuned).
+/// Number of most recent rows in which the errors of a forecast are computed, and maximum number of origins in these
+/// rows (not tuned).
 const ERROR_ROWS: usize = 1000;
 const ERROR_ORIGINS: usize = 200;
 /// Smallest number of past errors from which their distribution is estimated (not tuned).
@@ -58,8 +58,8 @@ pub enum Present {
     /// At step `t`, row `history + t` is the present. Simulated runs use `AfterHistory`, because their realised
     /// signals already include the future.
     AfterHistory(usize),
-    /// At step `t`, row `rows[t]` is the present. Simulated runs use `AtRows` if they leave out gaps of the log, which
-    /// the realised signals of the forecast contain.
+    /// At step `t`, row `rows[t]` is the present. Simulated runs use `AtRows` if they leave out gaps of the log that
+    /// the realised signals of the forecast still contain.
     AtRows(Arc<[usize]>),
     /// The present is always the newest row, as in live runs.
     NewestRow,
@@ -224,7 +224,7 @@ impl Forecast {
         }
     }
 
-    /// The number of rows from the present at step `t` to each of the next `steps` steps.
+    /// For each of the next `steps` steps, its distance in rows from the present row at step `t`.
     fn leads(&self, t: usize, steps: usize) -> Vec<usize> {
         match &self.present {
             Present::AtRows(rows) => (1..=steps).map(|h| row(rows, t + h) - row(rows, t)).collect(),
@@ -232,8 +232,8 @@ impl Forecast {
         }
     }
 
-    /// The estimate for the forecast of `signals[i]` for up to `horizon` steps after row `now`, and the last row from which
-    /// it is made. Estimates are renewed every `REFIT` steps.
+    /// The estimated model that forecasts `signals[i]` up to `horizon` steps after row `now`, and the last row of the
+    /// data from which the model was estimated. Estimates are renewed every `REFIT` steps.
     fn estimate(&self, i: usize, now: usize, horizon: usize) -> (Arc<Estimate>, usize) {
         let (signal, how) = self.signals[i];
         // The age of an estimate depends on the time, because rows are removed from the start of live runs.
@@ -265,7 +265,7 @@ impl Forecast {
     }
 }
 
-/// The row of step `t` of a run. The steps after the end of the run have consecutive rows.
+/// The row of step `t` of a run. The steps after the end of the run are mapped to consecutive rows after its last row.
 fn row(rows: &[usize], t: usize) -> usize {
     let last = rows.len().saturating_sub(1);
     rows.get(t).copied().unwrap_or_else(|| rows.get(last).map_or(t, |r| r + t - last))
@@ -307,7 +307,7 @@ fn order(i: usize, count: usize) -> Vec<usize> {
     orders.swap_remove(i)
 }
 
-/// For each lead, the sorted sums of the errors that past forecasts made up to this lead: `[horizon][origins]`.
+/// Errors of past forecasts, summed up to each lead, and sorted: `[horizon][origins]`.
 fn past_errors(known: &[f64], horizon: usize, predict: &dyn Fn(&[f64], &mut [f64])) -> Vec<Vec<f64>> {
     let mut sums = vec![Vec::new(); horizon];
     let first = known.len().saturating_sub(ERROR_ROWS).max(known.len() / 2);

@@ -12,8 +12,9 @@ const ORIGINS: usize = 200;
 /// Ratio of the errors above which a declared forecast is reported (not tuned).
 const WORSE: f64 = 1.1;
 
-/// One sentence for each disturbance whose declared forecast is clearly worse than a learned one, on the rows `tested` of
-/// `log` and over the next `horizon` steps. Forecasts are made from earlier rows only.
+/// Compares the declared forecast of each disturbance with a learned one, on the rows `tested` of `log` and up to
+/// `horizon` steps ahead. Returns one sentence for each disturbance whose declared forecast is clearly worse. Forecasts
+/// are made from earlier rows only.
 pub fn worse_forecasts(spec: &TwinSpec, log: &Trajectory, tested: &[Range<usize>], horizon: usize) -> Vec<String> {
     let log = Arc::new(log.clone());
     let declared = Forecast::new(spec, log.clone(), 0, None);

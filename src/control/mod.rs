@@ -16,6 +16,7 @@ mod rule;
 mod schedule;
 mod settings;
 mod supported;
+pub mod target;
 
 use std::sync::Arc;
 

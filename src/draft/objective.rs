@@ -7,7 +7,7 @@ use crate::schema::Role;
 const MORE_IS_BETTER: [&str; 9] =
     ["yield", "generat", "produc", "export", "revenue", "profit", "sales", "turnover", "throughput"];
 
-/// Words in a column name for a quantity of emissions.
+/// Words in column names that indicate an amount of emissions.
 const EMISSIONS: [&str; 8] = ["carbon", "co2", "co2e", "emission", "emissions", "nox", "so2", "ghg"];
 
 /// The first KPI in the drafted `twin.toml`.
@@ -194,7 +194,7 @@ mod tests {
         let wind = Guess { by_default: true, ..guess("wnd", Role::State, "1", None) };
         let carbon = guess("carbon", Role::State, "g/kWh", None);
         assert_eq!(definition(&[wind.clone(), carbon]), ("{ mean = \"carbon\" }".into(), Some(1.0)));
-        // without a quantity that should be small or large, a signal with a known unit is preferred
+        // if no signal is a quantity that should be small or large, a signal with a known unit is preferred
         assert_eq!(definition(&[wind.clone(), temp.clone()]), ("{ mean = \"zone_temp\" }".into(), None));
         let limited = Guess { soft: Some((18.0, 27.0)), ..temp };
         assert_eq!(definition(&[wind, limited]), ("{ exceedance = \"zone_temp\" }".into(), Some(1.0)));

@@ -11,8 +11,8 @@ impl Draft {
         let time = &self.lines.time;
         if self.timezone.is_none() && self.without_zone {
             self.remarks.push(format!(
-                "the times in `{time}` have no time zone and are read as UTC; if they are local times, give the time zone, \
-                 like `--timezone Europe/Berlin`"
+                "the times in `{time}` have no time zone and are read as UTC; if they are local times, specify the \
+                 time zone, for example with `--timezone Europe/Berlin`"
             ));
         }
         if log::is_relative(end) {

@@ -154,7 +154,7 @@ pub(super) fn signal(column: &ColumnSummary, exported: Option<&str>) -> Result<G
     let kind_reason = match kind {
         Some("counter") if column.counts => ", kind from its rise",
         Some("counter") => {
-            ", kind from the name and from values that drift slowly, like a meter that also runs backwards"
+            ", kind from the name and from values that drift slowly, like those of a meter that also runs backwards"
         }
         Some("level") if is_stock(&lower) => ", kind from the name of a stored quantity",
         Some("level") => {

@@ -10,8 +10,8 @@ impl Draft {
         self.signals.iter().any(|s| s.role == Role::Control)
     }
 
-    /// A twin needs a signal to predict. If no signal is a state or an output, the demand, or else the last
-    /// disturbance, is predicted.
+    /// A twin needs a signal to predict. If no signal is a state or an output, the twin predicts the demand or, if no
+    /// column looks like a demand, the last signal.
     pub(super) fn require_target(&mut self) {
         let demand = |s: &Guess| ["demand", "load", "sold", "order", "carbon"].iter().any(|w| s.name.contains(w));
         let targets = || self.signals.iter().filter(|s| matches!(s.role, Role::State | Role::Output));

@@ -61,7 +61,7 @@ pub trait Arithmetic {
     fn time(&self) -> f64;
     /// The number that `value` represents, if it does not depend on a variable.
     fn number(&self, value: &Self::Value) -> Option<f64>;
-    /// The mean of the numbers that `value` represents in several futures, if it does not depend on a variable.
+    /// The mean of the numbers that `value` represents in several futures, if `value` does not depend on a variable.
     fn expected(&self, value: &Self::Value) -> Option<f64> {
         self.number(value)
     }

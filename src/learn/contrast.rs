@@ -14,11 +14,11 @@ use super::moments::{Moment, Solved, solve};
 
 /// Minimum effective number of blocks in both parts (not tuned).
 const MIN_BLOCKS: f64 = 5.0;
-/// Normal quantile of a difference that is not due to chance. With seven comparisons per effect, at most about 1.4 %
-/// of the constant effects seem to differ.
+/// Normal quantile above which a difference is not attributed to chance. With seven comparisons per effect, at most
+/// about 1.4 % of the constant effects seem to differ.
 const SIGNIFICANT: f64 = 3.09;
-/// Normal quantile of a late difference that is not due to chance. With two comparisons per effect, at most about 2 % of
-/// the settled effects seem to change.
+/// Normal quantile above which a late difference is not attributed to chance. With two comparisons per effect, at most
+/// about 2 % of the settled effects seem to change.
 const SIGNIFICANT_LATER: f64 = 2.58;
 /// Differences up to this fraction of the larger effect are not relevant (not tuned).
 const RELEVANT: f64 = 0.5;
@@ -40,9 +40,9 @@ pub struct Contrast {
 pub enum Parts {
     /// Before this row and from this row onwards.
     Time(usize),
-    /// Moves that are smaller than this size, and larger moves.
+    /// Small moves and large moves, separated at this size.
     Size(f64),
-    /// Up to this number of steps after a move, and later.
+    /// The effect up to this number of steps after a move, and the later effect.
     Later(usize),
 }
 

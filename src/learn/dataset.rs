@@ -120,8 +120,8 @@ impl Scaling {
     }
 }
 
-/// For a target that is the residual of a known equation, the next value that the equation predicts at every row, or NaN
-/// in rows in which the equation reads values from before the start of the segment; `None` for other targets.
+/// For a target that is the residual of a known equation, the values that the equation predicts, in each row for the
+/// next step. NaN if the equation would read values from before the start of the segment. `None` for other targets.
 fn known_next(log: &Trajectory, target: Target, equations: &Equations) -> Option<Vec<f64>> {
     let Target::Residual(s) = target else { return None };
     let program = &equations.next.iter().find(|n| n.signal == s)?.program;

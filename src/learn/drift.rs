@@ -118,7 +118,7 @@ impl Drift {
 
 /// Smallest population stability index that counts as a shift (usual value in credit scoring).
 pub const SHIFTED: f64 = 0.25;
-/// Number of bins for the population stability index between the smallest and the largest reference value.
+/// Number of bins between the smallest and the largest reference value, for the population stability index.
 const BINS: usize = 10;
 /// Smallest fraction of values in a bin, so that the index is finite.
 const LEAST: f64 = 1e-4;

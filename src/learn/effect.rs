@@ -26,8 +26,8 @@
 //! mean time between two changes of the control. Before, the means of v, U and e over longer stretches are subtracted, so
 //! that slow changes, such as fouling or the drift of a meter, are not attributed to a control that changes as slowly.
 //!
-//! An estimate is the mean over the log. [`super::contrast`] tests whether the effect is the same in all parts of the
-//! log and long after a move.
+//! Each estimate is the mean effect over the whole log. [`super::contrast`] tests whether the effect is the same in all
+//! parts of the log and long after a move.
 
 use std::ops::Range;
 
@@ -57,7 +57,8 @@ const BLOCKS: usize = 20;
 /// times of a control (not tuned).
 const WINDOWS_PER_STRETCH: usize = 24;
 const MOVES_PER_STRETCH: usize = 8;
-/// The effect within a window is compared with the effects up to these numbers of windows later (not tuned).
+/// The effect of a control within one window is compared with its later effects, up to these numbers of windows after a
+/// move (not tuned).
 const LATER_WINDOWS: [usize; 2] = [3, 6];
 
 /// Error of the predicted effect of a control on a signal.

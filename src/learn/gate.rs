@@ -38,7 +38,7 @@ pub struct Comparison {
     pub worst_slice: Option<Slice>,
 }
 
-/// The comparison for part of the operating conditions, such as weekends.
+/// Comparison of champion and challenger under some operating conditions, such as those at weekends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Slice {
     pub name: String,

@@ -7,13 +7,14 @@
 
 use crate::trajectory::Trajectory;
 
-/// Lengths of the trailing means, in steps, in the order of their importance. A trailing mean over one day is added.
+/// Lengths of the trailing means, in steps, in the order of their importance. One day is added to these lengths if it
+/// is missing.
 const SPANS: [usize; 5] = [1, 8, 2, 4, 16];
 /// Maximum number of regressors; if there are many signals, fewer means of each signal are used (not tuned).
 const MAX_REGRESSORS: usize = 48;
 
-/// For each of `signals`, its means over several spans that end directly before each of `rows`, as pairs of the signal
-/// and the column. A missing value is replaced by the last known value.
+/// The means of `signals` over several spans that end directly before each of `rows`. Each signal and span is one pair:
+/// the signal, and a column with its means. A missing value is replaced by the last known value.
 pub(super) fn trailing_means(log: &Trajectory, signals: &[usize], rows: &[usize]) -> Vec<(usize, Vec<f64>)> {
     let per_day = log.steps_per_day();
     let mut spans = SPANS.to_vec();
@@ -28,7 +29,7 @@ pub(super) fn trailing_means(log: &Trajectory, signals: &[usize], rows: &[usize]
         let column = &log.columns[signal];
         let (count, sum) = column.iter().filter(|v| v.is_finite()).fold((0.0, 0.0), |(n, s), v| (n + 1.0, s + v));
         let mean: f64 = if count > 0.0 { sum / count } else { 0.0 };
-        // Sums of the deviations from the mean of all rows before a row.
+        // `sums[t]` is the sum of the deviations from the mean in all rows before row `t`.
         let mut sums = vec![0.0];
         let mut last = 0.0;
         for (t, value) in column.iter().enumerate() {

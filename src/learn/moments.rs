@@ -12,7 +12,7 @@ const UNCORRELATED: f64 = 0.1;
 /// Maximum correlation time, in windows (not tuned).
 const MAX_CORRELATION: usize = 12;
 
-/// The forecast error of a signal from one start, and how the controls moved.
+/// The error of a signal's forecast from one start, and the movements of the controls.
 #[derive(Debug, Clone)]
 pub(super) struct Moment {
     /// Number of the fold that contains the start; the last one is the hold-out.
@@ -63,7 +63,8 @@ pub(super) fn correlation_time(moments: &[Moment], window: usize) -> usize {
     (1..MAX_CORRELATION).find(|w| correlation(w * window) < UNCORRELATED).unwrap_or(MAX_CORRELATION) * window
 }
 
-/// Solves the moment conditions. The standard errors count only blocks of `block` rows as independent. The result for
+/// Solves the moment conditions. The standard errors assume that different blocks of `block` rows are independent, but
+/// not the rows within a block. The result for
 /// a control is `None` if the control moved in too few blocks.
 pub(super) fn solve<'a>(
     moments: impl Iterator<Item = &'a Moment> + Clone,

@@ -1,10 +1,11 @@
 //! Schedules that are neither daily nor weekly.
 //!
-//! A *cycle* repeats after another number of days than seven, such as the rotation of four crews. A *schedule by day
+//! A *cycle* is a pattern that repeats after a number of days other than one or seven, such as the rotation of four
+//! crews. A *schedule by day
 //! type* has two or three patterns for the whole day, such as working days and holidays, and the calendar does not show
-//! which pattern a day gets. The pattern of a day may be shifted by one hour, as by the daylight saving time of a clock
-//! that is not the clock of the log. Such a control does not move independently: the loads of the plant, whether they
-//! are logged or not, follow the same type of day.
+//! which pattern a day gets. The pattern of a day may be shifted by one hour, for example if daylight saving time
+//! applies to the control but not to the log. Such a control does not move independently: the loads of the plant,
+//! whether they are logged or not, follow the same type of day.
 
 /// Longest cycle in days, and number of cycles that the training rows must contain at least (not tuned).
 const MAX_CYCLE: usize = 28;
@@ -28,7 +29,8 @@ const MIN_KNOWN: f64 = 0.9;
 /// Number of iterations in which days are assigned to patterns and patterns are averaged (not tuned).
 const ITERATIONS: usize = 10;
 
-/// The number of days after which the control `u` repeats, if a day and a week explain it clearly less well. `rows` are
+/// The number of days after which the control `u` repeats; `None` if a daily or a weekly pattern explains the control
+/// about as well. `rows` are
 /// the training rows, in ascending order, and `slots` are the time slots of the day for all rows.
 pub(super) fn cycle_days(u: &[f64], rows: &[usize], slots: &[usize], per_day: usize) -> Option<usize> {
     let days = rows.last()? / per_day - rows.first()? / per_day + 1;

@@ -282,7 +282,7 @@ fn interval_change(s: &Samples, found: &Intervals, rule: &Rule) -> Option<Findin
     let (before, after) = found.first;
     let at = found.changes.first().map_or(String::new(), |i| format!(" at {}", rfc3339(s.time[*i])));
     let used = match found.proportional {
-        true => "each amount was used as the amount of its own interval",
+        true => "each amount was assigned to its own interval",
         false => {
             "the amounts did not change accordingly, so some samples are probably missing in the part with the longer interval"
         }

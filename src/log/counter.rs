@@ -253,11 +253,11 @@ impl Rises {
         in_range && !self.is_level && rises && 10 * self.restarts <= self.rises || restarts_often(&self.first)
     }
 
-    /// Returns true if the values seem to be cumulative, like the readings of a net meter or a stored quantity, instead
-    /// of an amount per sample: they are large compared with their changes, are never 0, and drift slowly. The
+    /// Returns true if the values seem to be readings of a net meter or a stored quantity, and not amounts per sample:
+    /// they are large compared with their changes, are never 0, and drift slowly. The
     /// thresholds are not tuned.
     pub fn accumulates(&self) -> bool {
-        /// Minimum range and typical size of the values, as multiples of the 90th percentile of their changes.
+        /// Minimum range of the values, and minimum typical size, as multiples of the 90th percentile of their changes.
         const MIN_RANGE: f64 = 20.0;
         const MIN_SIZE: f64 = 30.0;
         /// Number of equal parts of the series, and minimum fraction of the variance that the differences between their

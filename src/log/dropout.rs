@@ -72,8 +72,8 @@ pub(super) fn dropout(s: &Samples) -> Option<Dropout> {
     })
 }
 
-/// Values that sensors, drivers and loggers report if they cannot measure, such as 85 and -127 of the temperature sensor
-/// DS18B20 and 3276.7 of a signed 16-bit number.
+/// Values that sensors, drivers and loggers report if they cannot measure, such as 85 and -127 for the temperature
+/// sensor DS18B20, and 3276.7 for values that are stored as signed 16-bit integers.
 const CODES: [f64; 25] = [
     -1.0, 0.0, -9.0, -99.0, -127.0, -128.0, -273.0, -999.0, -9999.0, -32768.0, -3276.8, -327.68, 85.0, 99.0, 127.0,
     255.0, 327.67, 999.0, 3276.7, 6553.5, 9999.0, 32767.0, 65535.0, 655.35, 99999.0,
@@ -82,7 +82,8 @@ const CODES: [f64; 25] = [
 /// Finds a known code for a missing measurement that occurs repeatedly and is atypical of the signal, although it may
 /// be closer to other values than [`dropout()`] requires.
 pub(super) fn known_code(s: &Samples) -> Option<Dropout> {
-    /// Minimum size of most jumps to the code and back, as a multiple of the 99th percentile of all other step changes.
+    /// Minimum size that most jumps to the code and back must have, as a multiple of the 99th percentile of all other
+    /// changes.
     const MIN_JUMPS: f64 = 3.0;
     CODES.into_iter().find_map(|code| {
         let mut occurrences = Occurrences::default();

@@ -6,12 +6,12 @@ use super::samples::Samples;
 
 /// Minimum number of consecutive equal intervals that show that the samples have this interval.
 const MIN_RUN: usize = 12;
-/// Minimum fraction of the samples that belong to such runs.
+/// Minimum fraction of the samples that belong to runs of equal intervals.
 const MIN_SHARE: f64 = 0.9;
 /// Maximum number of samples before and after a change whose values are compared.
 const COMPARED: usize = 500;
 
-/// A part of the samples with equal intervals, which are those that follow the samples `from..to`.
+/// A part of the samples with equal intervals. These are the intervals that begin at the samples `from..to`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Part {
     pub from: usize,
@@ -32,7 +32,8 @@ pub(super) struct Intervals {
     pub proportional: bool,
 }
 
-/// Returns the intervals of the samples, which begin at their times, if the sampling interval changes.
+/// If the sampling interval changes, returns the interval that each sample covers, which begins at the time of the
+/// sample.
 pub(super) fn intervals(s: &Samples) -> Option<Intervals> {
     let parts = parts(&s.time);
     let ends = || parts.windows(2).map(|w| (w[0], w[1]));

@@ -51,7 +51,7 @@ pub(super) fn contradiction(samples: &Kept, rule: &Rule) -> Option<LogFault> {
         );
         return fault(
             what,
-            format!("export one value per day or per week, because one {period} is longer than another"),
+            format!("export one value per day or per week, because the length of a {period} varies"),
         );
     }
     if !rule.amount || mapping.kind == Kind::Counter || (mapping.kind_given && mapping.kind == Kind::Level) {
@@ -94,7 +94,7 @@ const DAY_US: i64 = 86_400_000_000;
 const SHORTEST_MONTH: i64 = 28 * DAY_US - 3_600_000_000;
 
 /// Returns the period between sorted times (µs) if it is a calendar month, a quarter or a year. At least 80 % of the
-/// intervals must have such a length (not tuned), and they must not all be equal.
+/// intervals must have the length of this period (not tuned), and the intervals must not all be equal.
 fn calendar_period(time: &[i64]) -> Option<&'static str> {
     let days: Vec<i64> = time.windows(2).map(|w| (w[1] - w[0] + DAY_US / 2) / DAY_US).filter(|d| *d > 0).collect();
     let periods = [("calendar month", 28..=31), ("quarter", 90..=92), ("year", 365..=366)];

@@ -120,8 +120,8 @@ mod tests {
     /// 2024-01-01, a Monday.
     const MONDAY: i64 = 1_704_067_200_000_000;
 
-    /// The long gaps, in days since the start, of an hourly log from which the hours with `missing` equal to true are
-    /// removed. If `per_file` is given, a file contains that number of days.
+    /// The long gaps of an hourly log, in days since its start. The log has no rows in hours for which `missing`
+    /// returns true. If `per_file` is given, a file contains that number of days.
     fn found(days: i64, per_file: Option<i64>, missing: impl Fn(i64) -> bool) -> Vec<(i64, i64)> {
         let hours: Vec<i64> = (0..24 * days).filter(|h| !missing(*h)).collect();
         let time: Vec<i64> = hours.iter().map(|h| MONDAY + h * HOUR).collect();

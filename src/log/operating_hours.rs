@@ -41,8 +41,8 @@ pub fn operating_hours(log: &Trajectory, spec: &TwinSpec) -> Result<Option<Opera
     Ok(Some(log).filter(|log| !is_relative(log.time(log.steps))).and_then(|log| OperatingHours::new(log, zone)))
 }
 
-/// Whether the times of a log that ends at `end` are counted from an unknown start and are not dates, because no log of
-/// a plant ends before 1980.
+/// Whether the times of a log that ends at `end` are counted from an unknown start. This is assumed if `end` is before
+/// 1980, because no log of a plant is that old.
 pub fn is_relative(end: Timestamp) -> bool {
     end.as_second() < OLDEST
 }
@@ -98,7 +98,7 @@ impl OperatingHours {
         (0..hours).filter(at).count()
     }
 
-    /// Number of hours in which the plant runs in a year, in days of 24 hours.
+    /// Operating time of the plant per year, in days of 24 hours.
     pub fn days_per_year(&self) -> f64 {
         let open = self.closed.iter().filter(|c| !**c).count();
         (365.0 * open as f64 / HOURS as f64).round()
@@ -169,7 +169,8 @@ mod tests {
     /// 1 January 2024, a Monday.
     const MONDAY: i64 = 1_704_067_200;
 
-    /// The operating hours of a log of ten weeks with a step of `minutes`, which has values if `runs(day, hour)`.
+    /// The operating hours that are learned from a log of ten weeks with a step of `minutes`. The log has values only
+    /// in hours for which `runs(day, hour)` is true.
     fn learned(minutes: i64, zone: &str, runs: impl Fn(i64, i64) -> bool) -> Option<OperatingHours> {
         let signal = Signal::open("power", Role::Output, Unit::parse("kW").unwrap());
         let start = Timestamp::from_second(MONDAY).unwrap();

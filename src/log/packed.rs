@@ -10,8 +10,8 @@ const BLOCK: usize = 512;
 /// Maximum number of decimal places in values that are converted by multiplication by a power of ten.
 const MAX_DECIMALS: usize = 9;
 const POWERS: [f64; MAX_DECIMALS + 1] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
-/// 1.5 · 2^52. If a much smaller number is added, the sum is rounded to an integer. The bits of the sum minus those of
-/// 1.5 · 2^52 are the smaller number, rounded to an integer.
+/// 1.5 · 2^52. Adding a much smaller number to this constant rounds the sum to an integer. The bits of the sum minus
+/// those of 1.5 · 2^52 are the smaller number, rounded to an integer.
 const ROUND: f64 = 6_755_399_441_055_744.0;
 /// Maximum absolute value of integers that are rounded with [`ROUND`] (2^50).
 const MAX_INTEGER: f64 = 1_125_899_906_842_624.0;

@@ -15,7 +15,8 @@ pub(super) const MAX_ROWS: usize = 100_000;
 const MIN_REPETITIONS: usize = 20;
 /// Maximum number of devices.
 const MAX_DEVICES: usize = 8;
-/// Maximum period of the pattern (µs). Values resemble those of the day before for other reasons.
+/// Maximum period of the pattern (µs). Longer periods are not examined, because values often resemble those of the day
+/// before even if there is only one device.
 const MAX_PERIOD: i64 = 6 * 3_600_000_000;
 /// The rows belong to several devices if the mean change between rows of the same position in the pattern is less than
 /// this fraction of the mean change between consecutive rows.

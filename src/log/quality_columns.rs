@@ -9,7 +9,7 @@ use super::footer::{self, LogFile};
 use crate::config::LogSpec;
 use crate::error::Result;
 
-/// Words in the name of a column that contains the quality of samples, and words that other columns contain as well.
+/// Words that indicate a column with the quality of samples, and words that also occur in the names of other columns.
 const NAMES: [&str; 8] = ["quality", "qual", "validity", "valid", "qc", "ok", "qualitaet", "qualität"];
 const COMMON_NAMES: [&str; 4] = ["status", "state", "flag", "good"];
 /// Texts that mark a good sample.
@@ -21,7 +21,7 @@ const MAX_FLAGS: usize = 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QualityColumn {
     pub name: String,
-    /// The flag of good samples.
+    /// The flag that marks good samples.
     pub good: String,
     /// The other flags.
     pub bad: Vec<String>,

@@ -184,7 +184,7 @@ fn moved_effects<'a>(results: &'a Results, runs: &[CaseRun<'a>]) -> impl Iterato
     effects.filter(move |e| moved(&e.control) && kpis().any(|k| reads(k, &e.signal)))
 }
 
-/// A clause about an effect on the cost or the objective that grows or shrinks long after a move.
+/// A clause about a control whose effect on the cost or the objective grows or shrinks long after a move.
 fn unsettled(results: &Results, runs: &[CaseRun<'_>]) -> Option<String> {
     let (e, hours) = moved_effects(results, runs).find_map(|e| Some((e, e.contrast.as_ref()?.after_hours?)))?;
     let [now, then] = e.contrast.as_ref()?.effects;

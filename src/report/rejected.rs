@@ -40,7 +40,7 @@ fn reason(p: &RankedCase<'_>, pick: &RankedCase<'_>, words: Words) -> String {
     if let Some(missed) = p.missed_total {
         return format!("{saving}, but {missed}");
     }
-    // the chosen case may be as far outside the logged range, in which case this does not distinguish the cases
+    // leaving the logged range is a reason to reject this case only if the chosen case does not leave it as well
     if p.support.outside > OUTSIDE_DONT && pick.support.outside <= OUTSIDE_DONT {
         return format!("is outside the logged range {} of the time", number::percent_text(p.support.outside));
     }

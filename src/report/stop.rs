@@ -116,11 +116,12 @@ fn mean_conditions(run: &CaseRun<'_>) -> String {
     disturbances.find_map(mean).map_or_else(String::new, |mean| format!(" ({mean})"))
 }
 
-/// The disturbance that comes closest to an end of the logged range, with a value beyond both the log and the
-/// scenarios. Ends that are a physical limit, such as a humidity of 100 % or a flow of 0, are left out.
+/// A stop condition for the disturbance that comes closest to an end of its logged range. Its threshold is beyond all
+/// values in the log and in the scenarios. Ends that are a physical limit, such as a humidity of 100 % or a flow of 0,
+/// are left out.
 fn conditions(pick: &RankedCase<'_>) -> Option<String> {
     let inputs = || pick.runs.iter().flat_map(|r| &r.case.inputs).filter(|i| i.role == Role::Disturbance);
-    // How close a run comes to the upper and to the lower end of the logged range; 1 is the end itself.
+    // How close a run comes to the upper or lower end of the logged range; 1 means that the run reaches this end.
     let position = |(i, above): &(&InputRange, bool)| {
         let distance = if *above { i.run[1] - i.logged[0] } else { i.logged[1] - i.run[0] };
         distance / (i.logged[1] - i.logged[0])

@@ -10,8 +10,8 @@ const SLACK_SHARE: f64 = 0.001;
 /// In a single scenario, a case may violate a soft limit for up to this additional fraction of the time, if it does not
 /// violate the limit more often over all scenarios together (not tuned).
 const SLACK_SOFT: f64 = 0.01;
-/// An increase in the duration of violations by up to this fraction is ignored, but at most [`SLACK_SOFT`] of the time
-/// (not tuned).
+/// An increase in the duration of violations is ignored if it is at most this fraction of the duration and at most
+/// [`SLACK_SOFT`] of the time (not tuned).
 const SLACK_FACTOR: f64 = 0.1;
 /// An increase in the probability of a violation is ignored if it corresponds to at most this number of particles (not
 /// tuned).

@@ -11,12 +11,16 @@ use super::delay::Sight;
 use super::noise::ScenarioNoise;
 use super::plant::{Compiled, Plant};
 use super::progress::{Progress, Steps, Work};
-use super::results::{CaseResult, NoiseSource, ScenarioResult};
+use super::results::{CaseResult, MissedTotal, NoiseSource, ScenarioResult};
+use super::search::{self, Chosen, mean_of};
 use super::{cash, conditions, describe, effect, experience, imitation, measured, setting, summary};
-use crate::config::{BASELINE, ControllerSpec, Loaded, ScenarioSpec};
+use crate::config::{BASELINE, CaseSpec, ControllerSpec, Loaded, ScenarioSpec};
+use crate::control::target::CaseTarget;
 use crate::control::{Clock, ControllerSettings};
 use crate::error::{Error, Result};
+use crate::resolve::Faults;
 use crate::rng::Key;
+use crate::schema::Bounds;
 use crate::trajectory::Trajectory;
 use crate::twin::Dynamics;
 use crate::value::{Difference, Estimate, Figures, figures};
@@ -40,8 +44,21 @@ pub fn run_scenario(
     let measured = measured::measure(plant, &conditions.logged, past, describe::changes(plant, s).is_empty());
     let mut settings = ControllerSettings::from_scenario(scenario, &plant.names().with(&s.parameter))?;
     settings.iter_mut().try_for_each(|settings| imitation::learn(plant, settings))?;
+    let mut chosen = Vec::new();
+    for ((name, case), settings) in s.case.iter().zip(&mut settings) {
+        let (target, case) = (target(plant, scenario, name, &case.value)?, &case.value);
+        let found = match target.search.is_empty() {
+            true => None,
+            false => Some(search::choose(plant, scenario, name, case, &target, stop)?),
+        };
+        let note = found.map(|Chosen { settings: found, note }| {
+            *settings = found;
+            note
+        });
+        chosen.push((target, note));
+    }
     let zone = Some(plant.spec.value.zone()?).filter(|_| !plant.quality.has_relative_times());
-    let controllers = baseline_first(scenario, &settings)?;
+    let controllers = baseline_first(scenario, &settings, &chosen)?;
     let noise = ScenarioNoise::new(plant, scenario, &conditions)?;
     let drawn = ClosedLoop {
         plant,
@@ -124,16 +141,30 @@ struct CaseController<'a> {
     case: &'a str,
     spec: &'a ControllerSpec,
     settings: &'a ControllerSettings,
+    target: &'a CaseTarget,
+    /// How the parameters in `search` were chosen.
+    chosen: Option<&'a str>,
+}
+
+fn target(plant: &Plant, scenario: &Loaded<ScenarioSpec>, name: &str, case: &CaseSpec) -> Result<CaseTarget> {
+    let mut faults = Faults::new(scenario);
+    let target = CaseTarget::resolve(&mut faults, &plant.names(), &format!("case `{name}`"), case);
+    faults.into_result()?;
+    Ok(target)
 }
 
 /// The controllers of all cases, starting with that of the baseline.
 fn baseline_first<'a>(
     scenario: &'a Loaded<ScenarioSpec>,
     settings: &'a [ControllerSettings],
+    chosen: &'a [(CaseTarget, Option<String>)],
 ) -> Result<Vec<CaseController<'a>>> {
-    let cases = scenario.value.case.iter().zip(settings);
+    let cases = scenario.value.case.iter().zip(settings).zip(chosen);
     let mut controllers: Vec<CaseController> = cases
-        .map(|((name, c), settings)| CaseController { case: name, spec: &c.value.controller.value, settings })
+        .map(|(((name, c), settings), (target, note))| {
+            let spec = &c.value.controller.value;
+            CaseController { case: name, spec, settings, target, chosen: note.as_deref() }
+        })
         .collect();
     controllers.sort_by_key(|c| c.case != BASELINE);
     if controllers.first().is_none_or(|c| c.case != BASELINE) {
@@ -144,12 +175,12 @@ fn baseline_first<'a>(
 }
 
 /// A finished run of a case, with its KPIs.
-struct Case {
+pub(super) struct Case {
     run: ClosedLoopRun,
     /// One entry per KPI.
-    kpis: Vec<Figures>,
+    pub(super) kpis: Vec<Figures>,
     /// `[particles]`.
-    objective: Vec<f64>,
+    pub(super) objective: Vec<f64>,
     /// Cost as `[particles]`; `None` if no KPI is a cost.
     cash: Option<Vec<f64>>,
     /// Cost of each step: `[steps × particles]`.
@@ -157,7 +188,7 @@ struct Case {
 }
 
 impl Case {
-    fn evaluate(closed_loop: &ClosedLoop, run: ClosedLoopRun) -> Self {
+    pub(super) fn evaluate(closed_loop: &ClosedLoop, run: ClosedLoopRun) -> Self {
         let compiled = closed_loop.compiled;
         let cash = cash::cash(closed_loop.plant, compiled);
         let trajectory = &run.simulated.trajectory;
@@ -172,6 +203,20 @@ impl Case {
             cash_by_step,
             kpis,
         }
+    }
+
+    /// The requirements on KPIs that the case misses.
+    fn missed_requirements(&self, target: &CaseTarget, compiled: &Compiled) -> Vec<MissedTotal> {
+        let missed = |(name, range): &(String, Bounds)| {
+            let mean = mean_of(compiled, self, name);
+            let (text, limit) = if mean > range.high { ("at most", range.high) } else { ("at least", range.low) };
+            (range.excess(mean) != 0.0).then(|| MissedTotal {
+                limit: format!("{name}, {text} {limit}"),
+                share: 1.0,
+                text: format!("`{name}` is {mean:.4} on average, but should be {text} {limit}"),
+            })
+        };
+        target.require.iter().filter_map(missed).collect()
     }
 
     fn result(
@@ -195,6 +240,7 @@ impl Case {
         });
         let simulated = &self.run.simulated;
         let spent_before = compared.and_then(|b| b.cash.as_ref());
+        let missed = [self.run.missed_totals.clone(), self.missed_requirements(controller.target, compiled)].concat();
         CaseResult {
             name: controller.case.to_owned(),
             controller: describe::controller(controller.spec, controller.settings, plant, compiled),
@@ -232,11 +278,10 @@ impl Case {
             inputs: experience::inputs(&plant.twin, &simulated.trajectory),
             imitations: imitation::uses(controller.settings),
             trends: summary::trends(&simulated.trajectory),
-            notes: self
-                .run
-                .missed_totals
+            notes: missed
                 .iter()
                 .map(|missed| missed.text.clone())
+                .chain(controller.chosen.map(str::to_owned))
                 .chain(self.run.skill_horizon.as_ref().map(|h| h.text(&plant.schema, plant.spec.value.step.value)))
                 .chain(self.run.sight.iter().map(|(_, text)| text.clone()))
                 .chain(self.run.gate_use.and_then(describe::gate))
@@ -246,7 +291,7 @@ impl Case {
                 let (case, before) = (&simulated.trajectory, &b.run.simulated.trajectory);
                 summary::end_contents(&plant.stores(compiled), case, before)
             }),
-            missed_totals: self.run.missed_totals.clone(),
+            missed_totals: missed,
             unseen_effect: compared.and_then(|b| {
                 let (case, before) = (&simulated.trajectory, &b.run.simulated.trajectory);
                 compiled.unseen_effect(&plant.spec.value.model, &plant.card.responses, case, before)

@@ -26,9 +26,9 @@ pub struct Conditions {
     pub steps: usize,
     /// The history, followed by the simulated steps, with the changes of the scenario.
     pub realised: Arc<Trajectory>,
-    /// The same rows of the log, without the changes of the scenario.
+    /// The logged values in the rows of `realised`, without the changes of the scenario.
     pub logged: Trajectory,
-    /// The gaps of the log within the period; `None` if there are none.
+    /// The steps of the period that are left out of the simulation; `None` if there are none.
     pub gaps: Option<Gaps>,
 }
 
@@ -44,7 +44,7 @@ pub struct Gaps {
 }
 
 impl Gaps {
-    /// `forecast` for a run that leaves out the gaps.
+    /// Adapts `forecast` to a run that leaves out the gaps.
     pub fn forecast(&self, forecast: Forecast) -> Forecast {
         forecast.with(self.grid.clone(), Present::AtRows(self.ahead.clone()))
     }

@@ -179,7 +179,7 @@ impl Compiled {
                 links.push((order, order, lag + 1));
             }
         }
-        // Longest path, with at most one link per order.
+        // Finds the longest path to each order, which has at most as many links as there are orders.
         let mut leads: BTreeMap<usize, usize> = BTreeMap::new();
         for _ in 0..settings.controls.len() {
             let before = leads.clone();

@@ -39,7 +39,7 @@ pub struct ControlIdentification {
 /// A schedule that has a few patterns for the whole day, such as working days and holidays.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DaySchedule {
-    /// The local date on which the schedule moves by one hour, if it moves once in the log.
+    /// The local date on which the schedule shifts by one hour, if it shifts exactly once in the log.
     pub shifted_on: Option<String>,
 }
 

@@ -11,7 +11,7 @@ use crate::trajectory::Trajectory;
 
 /// Relative difference that is considered a rounding error.
 const ROUNDING: f64 = 1e-6;
-/// A limit may be violated in at most this fraction of the periods in all simulated futures (not tuned).
+/// A limit may be violated in at most this fraction of all periods, counted over all simulated futures (not tuned).
 const TOLERATED: f64 = 0.05;
 
 /// Describes each limit of `totals` that `run` violates in more than [`TOLERATED`] of its complete periods. Limits over

@@ -23,6 +23,7 @@ mod progress;
 mod replay;
 pub mod results;
 mod runs;
+mod search;
 mod setting;
 mod stop;
 mod summary;

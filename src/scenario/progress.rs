@@ -23,7 +23,7 @@ impl AddAssign for Steps {
     }
 }
 
-/// A change of the progress of a batch.
+/// An update to the progress of a batch.
 #[derive(Debug, Clone, Copy)]
 pub enum Work {
     /// Steps that were simulated.

@@ -63,7 +63,8 @@ pub struct ScenarioResult {
     pub start: String,
     /// Length of the simulated part, in hours.
     pub hours: f64,
-    /// The gaps of the log within the period of the scenario. They are not simulated.
+    /// The parts of the scenario's period that were not simulated: gaps of the log, and hours in which the plant never
+    /// runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<SkippedPeriod>,
     pub days_per_year: Option<f64>,
@@ -186,7 +187,7 @@ pub struct CaseResult {
     /// the value of this difference.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub end_contents: Vec<EndContent>,
-    /// The limits on totals over a period that the case violates.
+    /// The limits on totals over a period, and the requirements on KPIs, that the case does not satisfy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missed_totals: Vec<MissedTotal>,
     /// A clause that names a changed control, if the scenario ends before the change takes effect.

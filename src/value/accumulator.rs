@@ -47,7 +47,7 @@ impl Accumulator {
         }
     }
 
-    /// Replaces the rows with the current rows at the indices `rows`.
+    /// Selects rows: the new row `i` is the previous row `rows[i]`.
     pub fn select(&mut self, rows: &[usize]) {
         for column in [&mut self.sum, &mut self.denominator, &mut self.known, &mut self.x, &mut self.y] {
             if !column.is_empty() {

@@ -19,6 +19,7 @@ mod plans;
 #[path = "../room/mod.rs"]
 mod room;
 mod run;
+mod search;
 mod stocks;
 mod storage;
 mod times;

@@ -29,8 +29,8 @@ pub fn decide(frames: &[FileFrame], name: &str, columns: &[&StringChunked]) -> R
             if chosen.days >= DAYS && chosen.length() > IMPLAUSIBLE * span.length() {
                 return Err(Error::Usage(format!(
                     "{}: in the order {}, the dates in `{name}` are from {} to {}; in the order {}, they are from {} to {}, which \
-                     fits the number of days better; give the right order with `--date-order`, after a `--from` of its own if \
-                     other files have another order",
+                     fits the number of days better; specify the correct order with `--date-order`; if other files \
+                     have a different order, give them a separate `--from`",
                     frame.name,
                     order.name(),
                     chosen.first(),

@@ -242,7 +242,7 @@ fn is_units(record: &[String]) -> bool {
         gj lx w/m2 w/m² nm3/h nm³/h mg/m3 mg/m³ mg/l ph µs/cm deg ° nm n kn kwh/h psi psig barg bara mmhg inh2o inhg gpm \
         cfm btu btu/h ton lb lb/h klb/h ";
     let cells: Vec<&String> = record.iter().skip(1).filter(|c| !c.is_empty()).collect();
-    // a row with units has none for the time
+    // a row with units contains no unit for the time
     let no_name = record.first().is_some_and(String::is_empty);
     let unit = |cell: &str| {
         let bracketed =

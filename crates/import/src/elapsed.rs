@@ -5,7 +5,7 @@ use crate::layout;
 use crate::stamp::{self, SECOND_US};
 use crate::zone;
 
-/// First and last year of times that are accepted, µs since 1970: 1900 and 2200.
+/// Earliest and latest accepted times, in µs since 1970: the beginnings of the years 1900 and 2200.
 const YEARS: [i64; 2] = [-2_208_988_800 * SECOND_US, 7_258_118_400 * SECOND_US];
 
 /// Unit and origin of numbers in a time column.
@@ -51,7 +51,7 @@ impl Elapsed {
         Ok(Self { unit, origin })
     }
 
-    /// The time of a number, µs since 1970 in UTC, or `None` outside 1900 to 2200.
+    /// The time that a number represents, in µs since 1970 in UTC; `None` if the time is not between 1900 and 2200.
     pub fn instant(&self, number: f64) -> Option<i64> {
         let time = self.origin as f64 + (number * self.unit).round();
         (YEARS[0] as f64..YEARS[1] as f64).contains(&time).then(|| self.origin + (number * self.unit).round() as i64)

@@ -70,7 +70,7 @@ impl Duplicates {
         let mut notes = Vec::new();
         if self.equal > 0 && keep == Some(Keep::Sum) {
             notes.push(format!(
-                "{} with the time and value of another sample, which are added",
+                "{} with the same time and value as another sample; the values are added",
                 plural(self.equal, "sample", "samples")
             ));
         } else if self.equal > 0 {

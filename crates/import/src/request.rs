@@ -11,7 +11,7 @@ pub struct Request {
     pub options: Options,
     /// The sources in the order of `--from`, with their options. Paths are as the user wrote them.
     pub sources: Vec<Source>,
-    /// Names of the options that follow the last `--from` and that no earlier source has.
+    /// Names of the options that follow the last `--from` and were not given for any earlier source.
     pub only_last: Vec<&'static str>,
 }
 
@@ -104,7 +104,7 @@ impl Places {
     /// The value of the option `id` for each source.
     ///
     /// # Errors
-    /// [`Error::Usage`] if a source has two values.
+    /// [`Error::Usage`] if the option has two values for one source.
     fn one(&self, given: &ArgMatches, id: &str) -> Result<Vec<Option<String>>> {
         let single = |values: Vec<String>| match &values[..] {
             [] => Ok(None),

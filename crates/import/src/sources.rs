@@ -29,7 +29,8 @@ pub struct SourceFile {
     pub folders: Vec<(String, String)>,
 }
 
-/// A key that sorts `export_9` before `export_10`: pairs of a text and the number that follows it, and the whole name.
+/// A sort key that places `export_9` before `export_10`. It contains every piece of text in the name together with the
+/// number after this piece, and the whole name.
 pub fn natural(name: &str) -> (Vec<(String, u128)>, String) {
     let mut pieces = Vec::new();
     let mut rest = name;

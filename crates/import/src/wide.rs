@@ -148,7 +148,7 @@ pub fn read(
     }
     let values: Vec<&String> = wanted.iter().map(|w| &w.name).filter(|name| !keys.contains(name)).collect();
     let value = values.first().map_or("VALUE", |name| name.as_str());
-    // with several columns of values, one of them cannot stand for the others
+    // if there are several columns of values, an example that names only one column would be wrong
     let own_columns = |tag: &str| match values.len() {
         0 | 1 => format!(", or give each a column of its own with `--long {tag},{value}`"),
         _ => String::new(),
@@ -166,8 +166,8 @@ pub fn read(
     let events = found.equal_by_column.iter().find(|(name, _)| layout::counts_events(name));
     if let Some((name, equal)) = events.filter(|_| keep.is_none() && found.different == 0 && is_irregular(&own)) {
         return Err(Error::Data(format!(
-            "{source}: {} of `{name}` with the time and value of another sample, in a log of events; add them with `--keep \
-             sum`, or drop repeated rows with `--keep last`",
+            "{source}: {} of `{name}` with the same time and value as another sample; if these are separate events, \
+             add their values with `--keep sum`; if rows are repeated, drop them with `--keep last`",
             plural(*equal, "sample", "samples")
         )));
     }

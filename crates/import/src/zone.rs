@@ -125,7 +125,7 @@ impl Zone {
 /// The instant of one stamp. `zone` is the time zone of a stamp without an offset; `None` if it has neither.
 ///
 /// # Errors
-/// Those of [`Zone::new`] and [`Zone::resolve`]. `option` is named in the message.
+/// Returns the errors of [`Zone::new`], and those of [`Zone::resolve`] with `option` in the message.
 pub fn instant_of(stamp: Stamp, zone: Option<&str>, option: &str) -> Result<Option<i64>> {
     match (stamp.offset, zone) {
         (Some(offset), _) => Ok(Some(stamp.local - offset * SECOND_US)),

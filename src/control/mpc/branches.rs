@@ -17,7 +17,7 @@ use crate::value::{Kpi, KpiKind};
 struct Remembered {
     signal: usize,
     lag: usize,
-    /// Infinite if only equal values are in the same cell.
+    /// Infinite if every value has a cell of its own.
     range: f64,
 }
 

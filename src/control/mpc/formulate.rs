@@ -157,8 +157,8 @@ impl Formulation<'_, '_> {
         program.symbolic(&mut AtStep { model: &mut *self.model, signals, nominal, step })
     }
 
-    /// Evaluates an expression of the objective. With several futures, derived signals are replaced by their
-    /// expressions, because the maxima in them are replaced by their means.
+    /// Evaluates an expression of the objective. If there are several futures, derived signals are replaced by their
+    /// expressions, so that each maximum in these expressions can be replaced by its mean.
     fn evaluate_inlined(&mut self, program: &Program, step: usize) -> Option<Form> {
         if self.nominal.spread.is_empty() {
             return self.evaluate(program, step);

@@ -34,7 +34,7 @@ pub fn select_planner(settings: &ResolvedMpc, dynamics: &dyn Dynamics, objective
     let controls = &settings.controls;
     let signals = &dynamics.schema().signals;
     let has_few_values = |c: &usize| has_tree_values(&signals[*c]);
-    // A mixed-integer program plans equipment and stores exactly. It prices the spread of the future only in stocks.
+    // A mixed-integer program plans equipment and stores exactly, but prices the spread of the future only for stocks.
     let is_known = dynamics.map().is_some_and(|m| m.learned().next().is_none());
     let is_on_off = |c: &usize| signals[*c].multiple <= 0.0 && signals[*c].switching.least >= signals[*c].hard.high;
     let has_spread = prices_spread(settings, dynamics, objective);
@@ -76,8 +76,8 @@ pub fn select_planner(settings: &ResolvedMpc, dynamics: &dyn Dynamics, objective
     }
 }
 
-/// Whether the best plan depends on the spread of the future and not only on its mean: the objective gives different
-/// prices to too much and to too little of a stock that no limit bounds.
+/// Whether the best plan depends on the spread of the future and not only on its mean. This is the case if the
+/// objective prices a surplus of a stock differently from a shortage, and no limit bounds this stock.
 pub(super) fn prices_spread(settings: &ResolvedMpc, dynamics: &dyn Dynamics, objective: &Objective) -> bool {
     let Some(map) = dynamics.map().filter(|_| !settings.stocks.is_empty()) else { return false };
     let limits = plant_limits(settings, dynamics);
@@ -98,8 +98,8 @@ pub(super) fn prices_spread(settings: &ResolvedMpc, dynamics: &dyn Dynamics, obj
     objective.terms.iter().any(|(kpi, price)| *price != 0.0 && bends(kpi))
 }
 
-/// Whether dynamic programming can plan the controls. They must have few combinations of values, and the future must
-/// depend on few other values.
+/// Whether dynamic programming can plan the controls. This requires that the controls have few combinations of values,
+/// and that the future depends on few other values.
 fn is_small(settings: &ResolvedMpc, dynamics: &dyn Dynamics, objective: &Objective) -> bool {
     let Some(map) = dynamics.map() else { return false };
     let has_other_memory =

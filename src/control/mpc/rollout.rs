@@ -120,7 +120,8 @@ impl Rollout {
         CompletedFrame { window: &self.batch.window, step_ms: setup.dynamics.step_ms() }
     }
 
-    /// Replaces the candidates with those at the indices `rows`. The rollout must have only one future.
+    /// Selects candidates: the new candidate `i` is the previous candidate `rows[i]`. The rollout must have only one
+    /// future.
     pub fn select(&mut self, rows: &[usize]) {
         let Self { candidates, batch, terms, value, position, total, known, .. } = self;
         *candidates = rows.len();

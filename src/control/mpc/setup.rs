@@ -159,8 +159,9 @@ impl<'a> Setup<'a> {
         setup
     }
 
-    /// Number of frames that a planner needs. This is the number of frames that a rollout reads, or, if larger, the
-    /// number of steps in the longest minimum on-time or off-time, or in the longest period with a limit, plus two. A day
+    /// Number of frames that a planner needs. It is the larger of two numbers: the number of frames that a rollout
+    /// reads, and two more than the number of steps in the longest minimum on-time, minimum off-time or period with a
+    /// limit. A day
     /// on which the clock is set back has 25 hours.
     pub fn history(&self) -> usize {
         let steps = |ms: i64| (ms / self.dynamics.step_ms().max(1)) as usize;

@@ -22,7 +22,7 @@ impl ConstraintViolation {
         self.rows.resize(rows, 0.0);
     }
 
-    /// Replaces the rows with the current rows at the indices `rows`.
+    /// Selects rows: the new row `i` is the previous row `rows[i]`.
     pub fn select(&mut self, rows: &[usize]) {
         self.rows = rows.iter().map(|&r| self.rows[r]).collect();
     }

@@ -31,7 +31,7 @@ const FINALISTS: usize = 8;
 /// Sequences with the same number of moves.
 #[derive(Default)]
 struct Level {
-    /// For each sequence, the index in the previous level of the sequence that it extends.
+    /// For each sequence, the index of its parent: the shorter sequence in the previous level that it extends.
     parents: Vec<usize>,
     /// Values of all controls in the last move: `[sequences][controls]`.
     values: Vec<f64>,

@@ -140,8 +140,8 @@ fn summed_up(problem: &Problem, relaxed: &[f64], shift: f64) -> Vec<f64> {
     summed
 }
 
-/// Improves the best sequence by changes of single values by one multiple, and by moving one multiple to the next or
-/// the previous move.
+/// Improves the best sequence in small steps. Each step changes a single value by one multiple, or shifts one multiple
+/// to the next or the previous move.
 fn improve(problem: &mut Problem, batch: &mut CandidateBatch) {
     let (n, controls, mut last) = (problem.len(), problem.controls(), f64::INFINITY);
     for _ in 0..IMPROVEMENTS {
@@ -179,7 +179,7 @@ fn improve(problem: &mut Problem, batch: &mut CandidateBatch) {
         if improving.len() < 2 {
             continue;
         }
-        // Several changes often improve the sequence together.
+        // A combination of several changes is often a further improvement.
         let counts = std::iter::successors(Some(2), |n| Some(2 * n)).take_while(|n| *n <= improving.len());
         batch.candidates = counts.map(|n| apply(&improving[..n])).collect();
         batch.score(problem);

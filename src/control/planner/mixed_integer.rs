@@ -53,8 +53,8 @@ pub struct Model {
     rows: Vec<Row>,
     kinks: Vec<Kink>,
     bends: Vec<Bend>,
-    /// Whether maxima are replaced by their means over the simulated futures. This is exact for terms of the objective,
-    /// and not possible for the equations of the plant.
+    /// Whether maxima are replaced by their means over the simulated futures. The replacement is exact in the
+    /// objective, but impossible in the equations of the plant.
     pub prices_spread: bool,
     /// Whether a mean over futures is a part of the program.
     has_means: bool,

@@ -36,8 +36,8 @@ pub trait Branches {
     fn extend(&mut self, parents: &[usize], moves: &[f64]);
     /// Cost of each sequence up to its last move: `[sequences]`. A cost that cannot be computed is NaN.
     fn costs(&self) -> &[f64];
-    /// Writes the grid cell of the state after each sequence, `[sequences]`, as hash values. A grid has `cells` cells
-    /// over the range of each signal.
+    /// Writes to `out` a hash of the grid cell that contains the state after each sequence: `[sequences]`. The grid
+    /// divides the range of each signal into `cells` cells.
     fn cells(&self, cells: f64, out: &mut Vec<u64>);
 }
 

@@ -78,8 +78,8 @@ pub fn more_violations(signals: &[Signal], planned: &Simulated, kept: &Simulated
             let (then, now) = (share(planned), share(kept));
             if then > now + slack {
                 return Some(format!(
-                    "with the plan, {} violates its limit in {:.1} % of the simulated steps, and in {:.1} % with unchanged \
-                     controls",
+                    "{} violates its limit in {:.1} % of the simulated steps with the plan, but in only {:.1} % with \
+                     unchanged controls",
                     signal.name,
                     100.0 * then,
                     100.0 * now
@@ -95,9 +95,10 @@ fn is_limited(signal: &Signal) -> bool {
     matches!(signal.role, Role::State | Role::Output | Role::Derived)
 }
 
-/// Returns the reason to leave the controls as they are. The reason is `objection`, if given, or else that the
-/// saving is smaller than its uncertainty. `now` contains the current values of the planned controls. A plan is
-/// followed in any case if it reduces violations of hard or ranked limits, or if a control is outside its hard limits.
+/// Returns the reason to leave the controls as they are. The reason is `objection` if it is given; otherwise, the
+/// reason is that the saving is smaller than its uncertainty. `now` contains the current values of the planned
+/// controls. A plan is followed in any case if it reduces violations of hard or ranked limits, or if a control is
+/// outside its hard limits.
 pub fn reason_to_leave(
     settings: &ResolvedMpc,
     signals: &[Signal],
@@ -177,8 +178,8 @@ mod tests {
         assert!(reason(Vec::new(), unsure, &cool, 3.0).is_some() && reason(vec![(0, 1)], unsure, &warm, 3.0).is_some());
         assert_eq!(
             more_violations(&schema.signals, &warm, &cool).unwrap(),
-            "with the plan, temp violates its limit in \
-            100.0 % of the simulated steps, and in 0.0 % with unchanged controls"
+            "temp violates its limit in 100.0 % of the \
+            simulated steps with the plan, but in only 0.0 % with unchanged controls"
         );
         assert_eq!(more_violations(&schema.signals, &cool, &warm), None);
         // A control outside its hard limits must move.
