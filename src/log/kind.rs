@@ -49,10 +49,7 @@ pub(super) fn contradiction(samples: &Kept, rule: &Rule) -> Option<LogFault> {
             "there is one sample of `{name}` per {period}, but all steps have the same length, {}",
             duration(step)
         );
-        return fault(
-            what,
-            format!("export one value per day or per week, because the length of a {period} varies"),
-        );
+        return fault(what, format!("export one value per day or per week, because the length of a {period} varies"));
     }
     if !rule.amount || mapping.kind == Kind::Counter || (mapping.kind_given && mapping.kind == Kind::Level) {
         return None;

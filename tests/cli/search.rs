@@ -109,7 +109,7 @@ fn faults_in_a_search_are_reported() {
     let cases = policy("a", "require = { servce = { at_least = 1 } }")
         .replace("S = [10, 80]", "T = [10, 80], S = [5, 5]")
         + "[case.b]\ncontroller.hold = { order = 3 }\nsearch = { S = [1, 2] }\n";
-    let checked = room(&cases).run(&["check"]).expect(2);
+    let checked = room(&cases).run(&["check"]).expect(78);
     checked.says(&[
         "there is no KPI `servce`",
         "did you mean `service`",
