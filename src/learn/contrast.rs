@@ -99,7 +99,7 @@ fn distance(a: Solved, b: Solved, significant: f64) -> Option<f64> {
 
 /// The quantile of Student's t that corresponds to the quantile `z` of the normal distribution, by the first terms of its expansion in the degrees
 /// of freedom (Abramowitz & Stegun 1964, formula 26.7.5).
-fn t_quantile(z: f64, dof: f64) -> f64 {
+pub(super) fn t_quantile(z: f64, dof: f64) -> f64 {
     z + (z.powi(3) + z) / (4.0 * dof)
         + (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / (96.0 * dof * dof)
         + (3.0 * z.powi(7) + 19.0 * z.powi(5) + 17.0 * z.powi(3) - 15.0 * z) / (384.0 * dof.powi(3))

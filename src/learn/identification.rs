@@ -18,11 +18,13 @@
 //!
 //! Both regressions are described in [`super::movement`].
 //!
-//! A control that follows a schedule by day type ([`super::schedule`]) is not identified either.
+//! A control that follows a schedule by day type ([`super::schedule`]) is not identified either, nor is a control to
+//! which a disturbance responds ([`super::consequence`]).
 
 use jiff::tz::TimeZone;
 
 use super::choose::TrainingData;
+use super::consequence::{Consequence, consequence};
 use super::dataset::Scaling;
 use super::layout::Layout;
 use super::movement::{ClockColumns, Columns, Companion, effective_number, holding_steps, movements};
@@ -77,6 +79,8 @@ pub struct Identification {
     pub companion: Option<(Companion, f64)>,
     /// The schedule by day type that the control follows.
     pub day_types: Option<DayTypes>,
+    /// The disturbance that responds to the control.
+    pub consequence: Option<Consequence>,
     /// The row since which the control has stood still, if this is much longer than usual.
     pub idle_since: Option<usize>,
 }
@@ -93,6 +97,7 @@ impl Identification {
             holding_steps: 0,
             companion: None,
             day_types: None,
+            consequence: None,
             idle_since: None,
         }
     }
@@ -189,9 +194,11 @@ fn assess(
     let moves = effective_number(&own, held.round() as usize);
     let (u, rows) = (&data.log.columns[control], data.split.train.iter().cloned().flatten().collect::<Vec<_>>());
     let day_types = day_types(u, &rows, clock.day());
-    let level = if day_types.is_some() || unexplained < MIN_UNEXPLAINED || moves < MIN_MOVES {
+    let consequence = consequence(data, layout, &clock.hours(), control, held);
+    let is_clear = consequence.is_some_and(|c| c.is_clear);
+    let level = if day_types.is_some() || is_clear || unexplained < MIN_UNEXPLAINED || moves < MIN_MOVES {
         IdentificationLevel::NotIdentified
-    } else if unexplained < WEAK_UNEXPLAINED || moves < WEAK_MOVES {
+    } else if consequence.is_some() || unexplained < WEAK_UNEXPLAINED || moves < WEAK_MOVES {
         IdentificationLevel::Weak
     } else {
         IdentificationLevel::Identified
@@ -205,6 +212,7 @@ fn assess(
         holding_steps: held.round() as usize,
         companion,
         day_types,
+        consequence,
         idle_since: idle_since(u),
     };
     Ok((found, own.iter().chain(&newest).map(|o| (o.row, o.own)).collect()))

@@ -14,7 +14,7 @@
 //! | `recalibration`, `calibration`, `tracking` | the distribution of multi-step errors, with adaptive interval widths |
 //! | `noise_model` | the noise process, scaled to match the distribution of multi-step errors |
 //! | `score`, `coverage`, `response`, `epistemic` | skill, interval coverage, step responses, epistemic uncertainty |
-//! | `identification`, `movement`, `history`, `schedule` | whether the log determines the effect of each control |
+//! | `identification`, `movement`, `history`, `schedule`, `consequence` | whether the log determines the effect of each control |
 //! | `effect`, `moments`, `contrast` | errors of the effects in a model, and whether the effects agree within the log |
 //! | `imitation` | imitation of the plant's own controller by a regression |
 //! | `choose` | the choice or rejection of a model, with reasons |
@@ -24,6 +24,7 @@
 mod average_effect;
 mod calibration;
 mod choose;
+mod consequence;
 mod contrast;
 mod coverage;
 mod dataset;

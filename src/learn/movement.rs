@@ -76,6 +76,11 @@ impl ClockColumns {
         Self { day, week, slots_per_day }
     }
 
+    /// The hour of the day of each row.
+    pub(super) fn hours(&self) -> Vec<usize> {
+        self.day.iter().map(|slot| slot * 24 / self.slots_per_day).collect()
+    }
+
     /// The time slot of the day of each row.
     pub(super) fn day(&self) -> &[usize] {
         &self.day

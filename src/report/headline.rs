@@ -65,12 +65,7 @@ pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (
             format!("Try “{case}”. It {}.", words.sentence(&pick.saving, "about "))
         }
         Answer::Unknown => {
-            because.extend(
-                pick.unidentified
-                    .iter()
-                    .take(2)
-                    .map(|c| format!("{}. Test this control on the plant first.", c.reason())),
-            );
+            because.extend(pick.unidentified.iter().take(2).map(|c| format!("{}. {}.", c.reason(), c.advice())));
             because.extend(pick.contradicted.iter().take(1).map(|e| contradiction(e)));
             because.extend(pick.unseen_effect.map(|why| format!("{}.", capitalised(why))));
             let is_short = pick.unidentified.is_empty() && pick.contradicted.is_empty();

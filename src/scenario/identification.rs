@@ -31,9 +31,23 @@ pub struct ControlIdentification {
     /// The schedule by day type that the control follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub day_types: Option<DaySchedule>,
+    /// The disturbance that responds to the control.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consequence: Option<Responding>,
     /// The local date since which the control has stood still, if this is much longer than usual.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_since: Option<String>,
+}
+
+/// A disturbance that responds to a control.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Responding {
+    pub disturbance: String,
+    /// Change of the disturbance per unit of the control, as a mean over the control horizon.
+    #[serde(deserialize_with = "number_or_nan")]
+    pub change: f64,
+    /// Whether the response is so clear that another cause is unlikely.
+    pub is_clear: bool,
 }
 
 /// A schedule that has a few patterns for the whole day, such as working days and holidays.
@@ -62,6 +76,11 @@ impl ControlIdentification {
             }),
             companion_share: found.companion.map(|c| c.1),
             day_types: found.day_types.map(|d| DaySchedule { shifted_on: d.shifted_at.map(date) }),
+            consequence: found.consequence.map(|c| Responding {
+                disturbance: schema.signals[c.disturbance].name.clone(),
+                change: c.change,
+                is_clear: c.is_clear,
+            }),
             idle_since: found.idle_since.map(date),
         }
     }
@@ -70,6 +89,17 @@ impl ControlIdentification {
     pub fn reason(&self) -> String {
         let control = &self.control;
         let explained = self.explained_text();
+        if let Some(Responding { disturbance, is_clear, .. }) = &self.consequence {
+            if !is_clear {
+                return format!(
+                    "`{disturbance}` depends on earlier moves of `{control}`, so it may be a consequence of `{control}`, or \
+                     both may follow a quantity that is not logged"
+                );
+            }
+            return format!(
+                "`{disturbance}` responds to moves of `{control}`, but scenarios keep the logged values of a disturbance"
+            );
+        }
         match &self.day_types {
             Some(DaySchedule { shifted_on: Some(date) }) => {
                 return format!(
@@ -109,6 +139,16 @@ impl ControlIdentification {
         }
     }
 
+    /// What to do if the effect is not identified.
+    pub fn advice(&self) -> String {
+        match &self.consequence {
+            Some(Responding { disturbance, .. }) => {
+                format!("If `{disturbance}` is a consequence of `{}`, give it the role `output`", self.control)
+            }
+            None => "Test this control on the plant first".into(),
+        }
+    }
+
     /// The explained fraction as a percentage. Fractions close to 1 are given with more digits.
     pub fn explained_text(&self) -> String {
         match 100.0 * self.explained {
@@ -122,7 +162,10 @@ impl ControlIdentification {
     /// A remark for the users of the model; `None` if the effect is identified or if the control never moved. Controls
     /// that never moved are reported in a separate remark.
     pub fn note(&self) -> Option<Note> {
-        let help = "Move it independently of other signals to learn its effect";
+        let help = match &self.consequence {
+            Some(_) => self.advice(),
+            None => "Move it independently of other signals to learn its effect".into(),
+        };
         let text = match self.level {
             IdentificationLevel::Identified => return None,
             IdentificationLevel::NotIdentified if self.companion.is_none() => return None,

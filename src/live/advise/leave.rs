@@ -63,7 +63,7 @@ pub fn unidentified_move(plant: &Plant, controls: &[usize], planned: &Simulated,
         })
     };
     let found = plant.card.identification.iter().filter(not_identified).find(further)?;
-    Some(format!("{}; test this control on the plant first", found.reason()))
+    Some(format!("{}. {}", found.reason(), found.advice()))
 }
 
 /// Returns a reason to leave the controls as they are if the plan violates a limit more often than unchanged controls.

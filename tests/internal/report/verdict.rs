@@ -153,6 +153,7 @@ fn a_case_that_moves_a_control_that_is_not_identified_shows_no_saving() {
         companion: Some("outdoor_temp".into()),
         companion_share: Some(0.99),
         day_types: None,
+        consequence: None,
         idle_since: None,
     };
     results.model.identification = vec![identification.clone()];
