@@ -654,6 +654,7 @@ fn advice_that_depends_on_a_contradicted_effect_leaves_the_controls() {
         blocks: 60.0,
         accumulation,
         contrast: None,
+        shown_hours: None,
     };
     let mut leave = |effects: Vec<ControlEffect>| {
         plant.card.effects = effects;

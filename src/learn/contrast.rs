@@ -6,11 +6,15 @@
 //! large moves is not an effect of the control alone: something that is not logged changed together with the large
 //! moves, or the effect is far from linear. In both cases, the mean over the log does not predict a saving.
 //!
+//! The error of the effect right after the moves is compared with that over longer stretches. If they differ, something
+//! that changes slowly, such as fouling, changed together with the control.
+//!
 //! The error of the effect is also estimated long after a move. If the model describes the dynamics, the late error is
 //! the accumulation a of a constant error times the error δ within the window. If it differs from a δ, the effect builds
 //! up or reverses after the window, and the effect within the window does not predict that of a lasting change.
 
 use super::moments::{Moment, Solved, solve};
+use crate::stats::NORMAL_95;
 
 /// Minimum effective number of blocks in both parts (not tuned).
 const MIN_BLOCKS: f64 = 5.0;
@@ -23,7 +27,7 @@ const SIGNIFICANT_LATER: f64 = 2.58;
 /// Differences up to this fraction of the larger effect are not relevant (not tuned).
 const RELEVANT: f64 = 0.5;
 /// Late differences up to this fraction of the larger effect are not relevant (not tuned).
-const RELEVANT_LATER: f64 = 0.25;
+const RELEVANT_LATER: f64 = 0.1;
 /// Moves count as small below these fractions of the typical size (Σ v⁴ / Σ v²)½ (not tuned).
 const SMALL: [f64; 2] = [0.5, 0.25];
 
@@ -42,7 +46,9 @@ pub enum Parts {
     Time(usize),
     /// Small moves and large moves, separated at this size.
     Size(f64),
-    /// The effect up to this number of steps after a move, and the later effect.
+    /// Right after the moves, and over longer stretches.
+    Slow,
+    /// Up to this number of steps after a move, and later.
     Later(usize),
 }
 
@@ -64,30 +70,48 @@ pub(super) fn contrast(
         let is_first = move |m: &&Moment| match parts {
             Parts::Time(row) => m.row < row,
             Parts::Size(size) => m.instruments[control].abs() < size,
-            Parts::Later(_) => true,
+            Parts::Slow | Parts::Later(_) => true,
         };
         let first = solve(moments.iter().filter(is_first), controls, block)[control]?;
         let second = solve(moments.iter().filter(move |m| !is_first(m)), controls, block)[control]?;
         let distance = distance(first, second, SIGNIFICANT)?;
         let effects = [model + first.error, model + second.error];
-        let is_relevant = (effects[0] - effects[1]).abs() > RELEVANT * effects[0].abs().max(effects[1].abs());
-        (distance > 1.0 && is_relevant).then_some((distance, Contrast { parts, effects }))
+        (distance > 1.0 && is_relevant(effects, RELEVANT)).then_some((distance, Contrast { parts, effects }))
     };
     starts.chain(sizes).filter_map(compare).max_by(|a, b| a.0.total_cmp(&b.0)).map(|found| found.1)
 }
 
-/// The difference between the effect within `window` steps and one of the effects `late`, if the late error is not the
-/// accumulation of the early error. `model` is the effect in the model.
-pub(super) fn later(early: Solved, late: &[Solved], accumulation: f64, model: f64, window: usize) -> Option<Contrast> {
-    let expected = Solved { error: accumulation * early.error, se: accumulation * early.se, ..early };
-    let now = model + early.error;
+/// The difference between the effect right after the moves of a control and the effect over longer stretches. `difference`
+/// is the latter minus the former, and `now` is the effect right after the moves.
+pub(super) fn slow(difference: Solved, now: f64) -> Option<Contrast> {
+    let effects = [now, now + difference.error];
+    (is_significant(difference, SIGNIFICANT) && is_relevant(effects, RELEVANT))
+        .then_some(Contrast { parts: Parts::Slow, effects })
+}
+
+/// The clearest difference between the effect within `window` steps, which is `now`, and the effect later. `late`
+/// contains the differences between the late error and the accumulation of the early error.
+pub(super) fn later<'a>(late: impl Iterator<Item = &'a Solved>, now: f64, window: usize) -> Option<Contrast> {
     let compare = |late: &Solved| {
-        let effects = [now, now + late.error - expected.error];
-        let is_relevant = (effects[0] - effects[1]).abs() > RELEVANT_LATER * effects[0].abs().max(effects[1].abs());
-        let distance = distance(expected, *late, SIGNIFICANT_LATER)?;
-        (distance > 1.0 && is_relevant).then_some((distance, Contrast { parts: Parts::Later(window), effects }))
+        let effects = [now, now + late.error];
+        (is_significant(*late, SIGNIFICANT_LATER) && is_relevant(effects, RELEVANT_LATER))
+            .then_some((late.error.abs() / late.se, Contrast { parts: Parts::Later(window), effects }))
     };
-    late.iter().filter_map(compare).max_by(|a, b| a.0.total_cmp(&b.0)).map(|found| found.1)
+    late.filter_map(compare).max_by(|a, b| a.0.total_cmp(&b.0)).map(|found| found.1)
+}
+
+/// Whether a late effect that differs from the effect `now` by more than [`RELEVANT`] would have been found.
+pub(super) fn is_shown(late: Solved, now: f64) -> bool {
+    late.blocks >= MIN_BLOCKS && t_quantile(NORMAL_95, late.blocks - 1.0) * late.se < RELEVANT * now.abs()
+}
+
+fn is_significant(difference: Solved, quantile: f64) -> bool {
+    difference.blocks >= MIN_BLOCKS
+        && difference.error.abs() > t_quantile(quantile, difference.blocks - 1.0) * difference.se
+}
+
+fn is_relevant(effects: [f64; 2], fraction: f64) -> bool {
+    (effects[0] - effects[1]).abs() > fraction * effects[0].abs().max(effects[1].abs())
 }
 
 /// The difference between two independent estimates, divided by the largest difference that may be due to chance.
@@ -146,15 +170,23 @@ mod tests {
     #[test]
     fn an_effect_that_reverses_later_is_found() {
         let solved = |error: f64, se: f64| Solved { error, se, blocks: 40.0 };
-        // the model predicts 1; the log shows 1.1 within the window and −0.5 later
-        let found = later(solved(0.1, 0.05), &[solved(0.2, 0.2), solved(-1.5, 0.2)], 1.0, 1.0, 8).unwrap();
+        // the effect is 1.1 within the window and 1.6 less later
+        let found = later([solved(0.1, 0.2), solved(-1.6, 0.2)].iter(), 1.1, 8).unwrap();
         assert_eq!(found.parts, Parts::Later(8));
         assert!((found.effects[1] + 0.5).abs() < 1e-12, "{found:?}");
-        // an error that accumulates by a factor of 3 is expected
-        assert_eq!(later(solved(0.5, 0.05), &[solved(1.5, 0.1)], 3.0, 1.0, 8), None);
         // uncertain, and small
-        assert_eq!(later(solved(0.1, 0.05), &[solved(-1.5, 0.7)], 1.0, 1.0, 8), None);
-        assert_eq!(later(solved(0.0, 0.01), &[solved(0.2, 0.01)], 1.0, 1.0, 8), None);
+        assert_eq!(later([solved(-1.6, 0.7)].iter(), 1.1, 8), None);
+        assert_eq!(later([solved(0.1, 0.01)].iter(), 1.1, 8), None);
+        // a change by half of the effect would have been found only in the second case
+        assert!(!is_shown(solved(0.0, 0.4), 1.1) && is_shown(solved(0.1, 0.3), 1.1));
+    }
+
+    #[test]
+    fn an_effect_that_differs_over_longer_stretches_is_found() {
+        let solved = |error: f64, se: f64| Solved { error, se, blocks: 40.0 };
+        let found = slow(solved(2.5, 0.3), -0.5).unwrap();
+        assert_eq!((found.parts, found.effects), (Parts::Slow, [-0.5, 2.0]));
+        assert!(slow(solved(2.5, 0.8), -0.5).is_none() && slow(solved(0.2, 0.01), -0.5).is_none());
     }
 
     #[test]

@@ -26,8 +26,10 @@
 //! mean time between two changes of the control. Before, the means of v, U and e over longer stretches are subtracted, so
 //! that slow changes, such as fouling or the drift of a meter, are not attributed to a control that changes as slowly.
 //!
-//! Each estimate is the mean effect over the whole log. [`super::contrast`] tests whether the effect is the same in all
-//! parts of the log and long after a move.
+//! An estimate is the mean over the log. [`super::contrast`] tests whether the effect is the same in all parts of the
+//! log, right after a move and over longer stretches, and long after a move. If the control usually stands still, these
+//! tests use the change of the forecast error at its moves from standstill ([`super::moves`]), which slow changes of the
+//! plant do not affect.
 
 use std::ops::Range;
 
@@ -35,14 +37,14 @@ use rayon::prelude::*;
 
 use super::average_effect::{AverageEffect, accumulation, average_effects};
 use super::choose::TrainingData;
-use super::contrast::{Contrast, contrast, later};
+use super::contrast::{Contrast, contrast, is_shown, later, slow};
 use super::identification::Movements;
 use super::map::StepMap;
-use super::moments::{Moment, Solved, correlation_time, solve, subtract_slow};
+use super::moments::{Moment, Solved, correlation_time, difference, solve, subtract_slow};
+use super::moves::{Sample, Steps, has_events, is_event, moments, samples};
 use super::noise_process::NoiseProcess;
 use super::rollouts::{Rollouts, rollouts};
-use super::starts::{Start, starts};
-use crate::stats::mean;
+use super::starts::Start;
 
 /// Maximum number of starts over all folds (not tuned).
 const STARTS: usize = 2_000;
@@ -76,16 +78,22 @@ pub struct EffectError {
     pub accumulation: Option<f64>,
     /// Two parts of the log in which the effect differs.
     pub contrast: Option<Contrast>,
+    /// Number of steps after a move up to which the log shows the effect with sufficient precision. `None` if the control
+    /// seldom stands still.
+    pub shown: Option<usize>,
 }
 
-/// A start of a forecast, and the control movements over the window that follows it.
+/// Forecasts of all parts of the log.
 #[derive(Clone)]
-struct Sample {
-    start: Start,
-    /// v: `[controls]`.
-    instruments: Vec<f64>,
-    /// U: `[controls]`.
-    moves: Vec<f64>,
+struct Simulated {
+    runs: Vec<(Vec<Sample>, Rollouts)>,
+    steps: Steps,
+}
+
+/// Forecasts of the steps directly after a move, and of later steps.
+struct Compared {
+    early: Simulated,
+    late: [Simulated; LATER_WINDOWS.len()],
 }
 
 /// For every control in `movements` and every target of `map`, estimates the error in the effect of the control on the
@@ -100,24 +108,35 @@ pub fn effect_errors(
     if refits.is_empty() || movements.is_empty() {
         return Vec::new();
     }
-    let limit = STARTS.min(FORECAST_STEPS / data.horizon.max(1)) / refits.len();
     // The hold-out only serves to compare the newest effect with the older one.
     let parts: Vec<(&StepMap, &Vec<Range<usize>>)> =
         refits.iter().zip(&data.split.folds).chain([(map, &data.split.holdout)]).collect();
-    let simulated = |window: Range<usize>, limit: usize| -> Vec<(Vec<Sample>, Rollouts)> {
+    let simulated = |steps: Steps| -> Simulated {
+        let limit = STARTS.min(FORECAST_STEPS / steps.total().max(1)) / refits.len();
+        // The error before a move is subtracted, so it must not be carried forward.
+        let noise = Some(noise).filter(|_| steps.lead == 0);
         let run = |(map, fold): &(&StepMap, &Vec<Range<usize>>)| {
-            let samples = samples(data, map, fold, movements, &window, limit);
+            let samples = samples(data, map, fold, movements, &steps, limit);
             let starts = samples.iter().map(|s| s.start).collect();
-            let run = rollouts(map, data.log, starts, window.end, Some(noise));
+            let run = rollouts(map, data.log, starts, steps.total(), noise);
             (samples, run)
         };
-        parts.par_iter().map(run).collect()
+        let runs = parts.par_iter().map(run).collect();
+        Simulated { runs, steps }
     };
-    let runs = simulated(0..data.horizon, limit);
-    let late_runs = LATER_WINDOWS.map(|windows| {
-        let end = windows * data.horizon;
-        (end, simulated(data.horizon..end, limit.min(FORECAST_STEPS / end.max(1) / refits.len())))
-    });
+    let horizon = data.horizon;
+    let compared = |lead: usize| {
+        let late = LATER_WINDOWS.map(|windows| simulated(Steps { lead, after: horizon..windows * horizon }));
+        Compared { early: simulated(Steps { lead, after: 0..horizon }), late }
+    };
+    let events: Vec<bool> = movements.iter().map(|m| has_events(data, m.control, horizon)).collect();
+    let from_standstill = events.contains(&true).then(|| compared(horizon));
+    let otherwise = events.contains(&false).then(|| compared(0));
+    let all_starts = match &otherwise {
+        Some(compared) => compared.early.clone(),
+        None => simulated(Steps { lead: 0, after: 0..horizon }),
+    };
+    let runs = &all_starts.runs;
     let folds = refits.len();
     let starts: Vec<Start> = runs[..folds].iter().flat_map(|(samples, _)| samples).map(|s| s.start).collect();
     let averages: Vec<Vec<AverageEffect>> =
@@ -127,83 +146,62 @@ pub fn effect_errors(
     let holding = movements.iter().map(|m| m.holding_steps).max().unwrap_or(1);
     let stretch = (WINDOWS_PER_STRETCH * data.horizon).max(MOVES_PER_STRETCH * holding);
     let rows = data.split.train.iter().map(Range::len).sum::<usize>();
+    let of_folds = |m: &&Moment| m.part < folds;
     let error = |k: usize| {
         let accumulation = accumulation[k];
-        let mut all = moments(&runs, k, 0);
-        subtract_slow(&mut all, stretch);
-        let block = WINDOWS_PER_BLOCK * correlation_time(&all, data.horizon).max(data.horizon);
-        let block = block.max(holding).min(rows / BLOCKS).max(WINDOWS_PER_BLOCK * data.horizon);
-        let of_folds =
-            |block: usize, all: &[Moment]| solve(all.iter().filter(|m| m.part < folds), movements.len(), block);
-        let solved = of_folds(block, &all);
-        let late_solved = late_runs.each_ref().map(|(end, runs)| {
-            let mut late = moments(runs, k, data.horizon);
-            subtract_slow(&mut late, stretch);
-            of_folds(block.max(WINDOWS_PER_BLOCK * end), &late)
-        });
+        let of = |simulated: &Simulated| {
+            let mut all = moments(&simulated.runs, k, &simulated.steps);
+            subtract_slow(&mut all, stretch);
+            all
+        };
+        let all = of(&all_starts);
+        let block = WINDOWS_PER_BLOCK * correlation_time(&all, horizon).max(horizon);
+        let block = block.max(holding).min(rows / BLOCKS).max(WINDOWS_PER_BLOCK * horizon);
+        let solved = solve(all.iter().filter(of_folds), movements.len(), block);
         let found = solved.into_iter().zip(&averages).enumerate().filter_map(|(c, (solved, averages))| {
-            let early @ Solved { error, se, blocks } = solved?;
+            let Solved { error, se, blocks } = solved?;
             let average = averages.get(k)?.clone();
-            let contrast = contrast(&all, c, movements.len(), block, average.mean).or_else(|| {
-                let late: Vec<Solved> = late_solved.iter().filter_map(|late| late[c]).collect();
-                later(early, &late, accumulation?, average.mean, data.horizon)
+            let model = average.mean;
+            let compared = if events[c] { from_standstill.as_ref()? } else { otherwise.as_ref()? };
+            // For a control that moves from standstill, only such moves of this control count.
+            let of_control = |simulated: &Simulated| {
+                let mut all = moments(&simulated.runs, k, &simulated.steps);
+                let u = &data.log.columns[movements[c].control];
+                all.retain(|m| !events[c] || is_event(u, m.row, horizon));
+                subtract_slow(&mut all, stretch);
+                all
+            };
+            let early = of_control(&compared.early);
+            let of_early = solve(early.iter().filter(of_folds), movements.len(), block)[c];
+            let late = compared.late.each_ref().map(|late| {
+                let block = block.max(WINDOWS_PER_BLOCK * late.steps.total());
+                let (late, factor) = (of_control(late), accumulation?);
+                difference(
+                    early.iter().filter(of_folds),
+                    late.iter().filter(of_folds),
+                    factor,
+                    c,
+                    movements.len(),
+                    block,
+                )
             });
-            Some(EffectError { average, error, se, blocks, accumulation, contrast })
+            let now = model + of_early.map_or(error, |early| early.error);
+            let contrast = contrast(&early, c, movements.len(), block, model)
+                .or_else(|| {
+                    let [early, all] = [&early, &all].map(|m| m.iter().filter(of_folds));
+                    slow(difference(early, all, 1.0, c, movements.len(), block)?, now)
+                })
+                .or_else(|| later(late.iter().flatten(), now, horizon));
+            let shown = || {
+                let late = late.iter().zip(LATER_WINDOWS).filter(|(late, _)| late.is_some_and(|d| is_shown(d, now)));
+                horizon * late.map(|(_, windows)| windows).max().unwrap_or(1)
+            };
+            let shown = events[c].then(shown);
+            Some(EffectError { average, error, se, blocks, accumulation, contrast, shown })
         });
         found.collect::<Vec<_>>()
     };
     targets.flat_map(error).collect()
-}
-
-/// The starts of one fold at which all instruments are known. If there are too many starts, only the starts with the
-/// largest instruments are used.
-fn samples(
-    data: &TrainingData,
-    map: &StepMap,
-    fold: &[Range<usize>],
-    movements: &[Movements],
-    window: &Range<usize>,
-    limit: usize,
-) -> Vec<Sample> {
-    let sizes: Vec<f64> = movements.iter().map(Movements::root_mean_square).collect();
-    let mut samples: Vec<(f64, Sample)> = starts(map, data.log, fold, window.end, usize::MAX)
-        .into_iter()
-        .filter(|start| start.reach > window.start)
-        .filter_map(|start| {
-            let instruments: Vec<f64> = movements.iter().map(|m| m.at(start.row)).collect::<Option<_>>()?;
-            let moves =
-                movements.iter().map(|m| mean_move(&data.log.columns[m.control], start, window.start)).collect();
-            let size = instruments.iter().zip(&sizes).map(|(v, s)| (v / s).powi(2)).sum();
-            Some((size, Sample { start, instruments, moves }))
-        })
-        .filter(|(size, s): &(f64, Sample)| size.is_finite() && s.moves.iter().all(|u| u.is_finite()))
-        .collect();
-    samples.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.start.row.cmp(&b.1.start.row)));
-    samples.truncate(limit.max(1));
-    samples.sort_by_key(|s| s.1.start.row);
-    samples.into_iter().map(|s| s.1).collect()
-}
-
-/// Mean of `control` from `after` steps after the start to the end of the run, minus its value before the start.
-fn mean_move(control: &[f64], start: Start, after: usize) -> f64 {
-    let window = &control[start.row + after..start.row + start.reach];
-    start.row.checked_sub(1).map_or(f64::NAN, |before| mean(window) - control[before])
-}
-
-/// The moments of target number `k` for the errors more than `after` steps after a start, in ascending order of rows.
-fn moments(runs: &[(Vec<Sample>, Rollouts)], k: usize, after: usize) -> Vec<Moment> {
-    let mut out = Vec::new();
-    for (part, (samples, run)) in runs.iter().enumerate() {
-        for (s, sample) in samples.iter().enumerate() {
-            let pairs: Vec<f64> =
-                (after + 1..=run.horizon).filter_map(|h| run.pair(k, h, s)).map(|pair| pair.error()).collect();
-            if !pairs.is_empty() {
-                let Sample { start, instruments, moves } = sample.clone();
-                out.push(Moment { part, row: start.row, instruments, moves, error: mean(&pairs) });
-            }
-        }
-    }
-    out
 }
 
 #[cfg(test)]

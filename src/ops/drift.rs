@@ -160,6 +160,7 @@ mod tests {
             blocks: 1e6,
             accumulation: None,
             contrast: None,
+            shown_hours: None,
         };
         let sd = |signal_sd: f64| move |name: &str| if name == "x" { signal_sd } else { 1.0 };
         let changes = |now: &[ControlEffect], signal_sd| effect_changes(&[effect(1.0, 0.1)], now, &sd(signal_sd)).len();

@@ -23,6 +23,12 @@ const BASELINE_EXCESS: f64 = 0.3;
 pub const OUTSIDE_TRY: f64 = 0.05;
 /// A case that spends more than this fraction of the time outside the logged range is excluded (not tuned).
 pub const OUTSIDE_DONT: f64 = 0.5;
+/// A case needs an effect that is known for longer than the control horizon if it lasts longer than this number of
+/// control horizons (not tuned).
+const SHOWN_WINDOWS: f64 = 3.0;
+/// The log refutes an effect in the model if the effect in the log may be zero, and that in the model exceeds this
+/// number of half widths of the interval (not tuned).
+const UNPROVEN: f64 = 3.0;
 /// A 90 % interval counts as too narrow if its measured coverage at the control horizon is below this value (not
 /// tuned).
 pub const MIN_COVERAGE: f64 = 0.8;
@@ -79,7 +85,7 @@ pub fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
             "{control} has not moved since {since}, so the log does not show whether its effect is still the same"
         ));
     }
-    out.extend(unsettled(results, runs));
+    out.extend(unsettled(results, runs).or_else(|| unshown(results, runs)));
     if pick.economics.is_some_and(|e| e.npv.p10 < 0.0 && e.capex > 0.0) {
         out.push("the investment may not pay for itself".into());
     }
@@ -195,6 +201,39 @@ fn unsettled(results: &Results, runs: &[CaseRun<'_>]) -> Option<String> {
         tag(&e.signal, 40),
         hours_text(hours)
     ))
+}
+
+/// A clause about an effect on the cost or the objective that the log shows only within the control horizon, if the case
+/// lasts longer.
+fn unshown(results: &Results, runs: &[CaseRun<'_>]) -> Option<String> {
+    let lasts = |e: &&ControlEffect| runs.iter().any(|r| r.scenario.hours > SHOWN_WINDOWS * e.hours);
+    let is_unshown = |e: &&ControlEffect| {
+        let is_known = e.accumulation.is_some() && (e.model + e.error).abs() > e.half_width();
+        is_known && e.shown_hours.is_some_and(|shown| shown <= e.hours)
+    };
+    let e = moved_effects(results, runs).filter(lasts).find(is_unshown)?;
+    Some(format!(
+        "the log does not show whether the effect of {} on {} lasts longer than {}",
+        tag(&e.control, 40),
+        tag(&e.signal, 40),
+        hours_text(e.hours)
+    ))
+}
+
+/// The time after a move up to which the log shows the effects of the moved controls on the cost or the objective, if a
+/// scenario is longer.
+pub fn shown_hours(results: &Results, runs: &[CaseRun<'_>]) -> Option<f64> {
+    let shown = moved_effects(results, runs).filter_map(|e| e.shown_hours).min_by(f64::total_cmp)?;
+    runs.iter().any(|r| r.scenario.hours > shown).then_some(shown)
+}
+
+/// An effect of a moved control on the cost or the objective that is in the model, although the moves of the control show
+/// no such effect.
+pub fn unproven<'a>(results: &'a Results, runs: &[CaseRun<'a>]) -> Option<&'a ControlEffect> {
+    moved_effects(results, runs).find(|e| {
+        let half = e.half_width();
+        !e.agrees() && (e.model + e.error).abs() <= half && e.model.abs() > UNPROVEN * half
+    })
 }
 
 /// Whether the KPI reads the signal, directly or through derived signals.

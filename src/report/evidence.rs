@@ -9,7 +9,7 @@ use super::cases::RankedCase;
 use super::caveats::{self, OUTSIDE_DONT, OUTSIDE_TRY};
 use super::clock::Clock;
 use super::display::Display;
-use super::duration::ahead;
+use super::duration::{ahead, hours_text};
 use super::experience::beyond;
 use super::number::{self, PROSE};
 use super::promises::summary;
@@ -45,6 +45,8 @@ pub fn evidence(results: &Results, pick: Option<&RankedCase<'_>>, clock: &Clock)
     let planned =
         pick.is_some_and(|p| p.runs.iter().flat_map(|r| &r.case.controls).any(|u| u.setting == Setting::Plan));
     out.extend(forecasts(results, support.map_or(0.0, |s| s.outside), planned));
+    let shown = pick.and_then(|p| caveats::shown_hours(results, &p.runs));
+    out.extend(shown.map(|hours| ("Effects", format!("slower than {} unknown", hours_text(hours)))));
     let m = &results.model;
     if !m.model.is_empty() {
         let model = short(&m.model, 30);

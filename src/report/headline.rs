@@ -129,9 +129,9 @@ pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (
 /// Why the effect of a control does not determine a saving, and what to do.
 fn contradiction(e: &ControlEffect) -> String {
     let (control, signal) = (tag(&e.control, 40), tag(&e.signal, 40));
-    let Some(EffectContrast { effects, since, size, after_hours }) = &e.contrast else {
+    let Some(EffectContrast { effects, since, size, after_hours, is_slow }) = &e.contrast else {
         return format!(
-            "The log contradicts the effect of {control} on {signal} in the model (see “Needs attention”)."
+            "The moves of {control} contradict its effect on {signal} in the model (see “Needs attention”)."
         );
     };
     let effect = |value: f64| with_unit(&number::plain(value, 2).text, &number::unit(&e.unit));
@@ -141,6 +141,12 @@ fn contradiction(e: &ControlEffect) -> String {
             "The effect of {control} on {signal} is {first} in the first {}, but about {second} later. Test a lasting change \
              on the plant first.",
             hours_text(*hours)
+        );
+    }
+    if *is_slow {
+        return format!(
+            "Right after a move of {control}, {signal} changes by {first}, but by {second} over longer stretches: something \
+             that changes slowly, such as fouling, changed together with it. Test this control on the plant first."
         );
     }
     match (since, size) {

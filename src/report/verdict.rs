@@ -12,7 +12,8 @@
 //!   and the unknown error of the equations is a caveat.
 //! - The answer is **unknown**, whatever the simulated saving, if the log does not identify the effect of a control,
 //!   and the case moves this control further than it moved independently in the log. The answer is also **unknown** if
-//!   a scenario ends before the changes of the case take effect. If the answer is **unknown**, the report shows no
+//!   a scenario ends before the changes of the case take effect, or if the case seems to save money by an effect of which
+//!   the moves of the control show nothing. If the answer is **unknown**, the report shows no
 //!   saving.
 //! - If all KPIs in the saving are averages, such as mean values, the saving is also an average, namely the mean over
 //!   the scenarios and not the sum.
@@ -21,7 +22,7 @@
 use crate::scenario::results::{AnnualResult, CaseResult, Difference, KpiKind, KpiResult, Results, SupportShare};
 
 use super::cases::{Answer, RankedCase};
-use super::caveats::{OUTSIDE_DONT, caveats, contradicted, unidentified};
+use super::caveats::{OUTSIDE_DONT, caveats, contradicted, unidentified, unproven};
 use super::measured::BaselineExcess;
 use super::number;
 use super::runs::{CaseRun, completed, has_only_equations};
@@ -113,6 +114,10 @@ fn assess<'a>(results: &'a Results, name: &'a str) -> Option<RankedCase<'a>> {
         || support.outside > OUTSIDE_DONT
         || pick.is_worse_than_measured()
         || !pick.is_better();
+    let unproven = unproven(results, &pick.runs);
+    if !bad && !pick.loses_money() {
+        pick.contradicted.extend(unproven);
+    }
     pick.answer = match (bad || pick.loses_money(), pick.caveats.is_empty()) {
         _ if !pick.unidentified.is_empty() || !pick.contradicted.is_empty() || pick.unseen_effect.is_some() => {
             Answer::Unknown

@@ -82,6 +82,10 @@ pub struct ControlEffect {
     /// Two parts of the log in which the effect differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contrast: Option<EffectContrast>,
+    /// The time in hours after a move up to which the log shows the effect with sufficient precision. `None` if the
+    /// control seldom stands still.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown_hours: Option<f64>,
 }
 
 /// Two parts of the log, or two times after a move, at which the effect of a control differs by more than chance
@@ -97,15 +101,19 @@ pub struct EffectContrast {
     /// The time in hours after which the second effect holds, if the effect changes after a move.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_hours: Option<f64>,
+    /// Whether the first effect is that right after the moves, and the second one that over longer stretches.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_slow: bool,
 }
 
 impl EffectContrast {
     /// `date` returns the local date of a row of the log.
     fn new(found: &Contrast, step: TimeSpan, date: &dyn Fn(usize) -> String) -> Self {
-        let mut out = Self { effects: found.effects, since: None, size: None, after_hours: None };
+        let mut out = Self { effects: found.effects, since: None, size: None, after_hours: None, is_slow: false };
         match found.parts {
             Parts::Time(row) => out.since = Some(date(row)),
             Parts::Size(size) => out.size = Some(size),
+            Parts::Slow => out.is_slow = true,
             Parts::Later(steps) => out.after_hours = Some(steps as f64 * step.seconds() / 3600.0),
         }
         out
@@ -146,6 +154,7 @@ impl ControlEffect {
             blocks: found.blocks,
             accumulation: found.accumulation,
             contrast: found.contrast.as_ref().map(|c| EffectContrast::new(c, step, date)),
+            shown_hours: found.shown.map(|steps| steps as f64 * step.seconds() / 3600.0),
         })
         .filter(|e| e.members.iter().chain([&e.model]).all(|v| v.is_finite()))
     }

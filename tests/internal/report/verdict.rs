@@ -301,6 +301,7 @@ fn a_contradicted_effect_on_the_cost_gives_no_promise() {
         blocks: 60.0,
         accumulation,
         contrast: None,
+        shown_hours: None,
     };
     for (error, accumulation, is_unknown) in
         [(0.41, None, true), (0.41, Some(1.0), false), (0.1, None, false), (-0.5, None, true)]
@@ -313,10 +314,15 @@ fn a_contradicted_effect_on_the_cost_gives_no_promise() {
         assert_eq!(unknown, is_unknown, "{error} {accumulation:?}: {}", text.chars().take(600).collect::<String>());
     }
     // An effect that differs between two parts of the log does not give a promise either.
-    let since =
-        EffectContrast { effects: [-0.8, 0.2], since: Some("2024-03-01".into()), size: None, after_hours: None };
-    let size = EffectContrast { effects: [-0.8, 0.2], since: None, size: Some(1.5), after_hours: None };
-    let later = |effects| EffectContrast { effects, since: None, size: None, after_hours: Some(4.0) };
+    let since = EffectContrast {
+        effects: [-0.8, 0.2],
+        since: Some("2024-03-01".into()),
+        size: None,
+        after_hours: None,
+        is_slow: false,
+    };
+    let size = EffectContrast { effects: [-0.8, 0.2], since: None, size: Some(1.5), after_hours: None, is_slow: false };
+    let later = |effects| EffectContrast { effects, since: None, size: None, after_hours: Some(4.0), is_slow: false };
     for (contrast, expected) in [
         (since, "changed during the log: −0.8 kW/K until 2024-03-01, 0.2 kW/K since then"),
         (size, "by less than 1.5 change total_power by −0.8 kW/K, larger moves by 0.2 kW/K"),

