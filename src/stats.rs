@@ -179,6 +179,14 @@ pub fn normal_cdf(z: f64) -> f64 {
     if z > 0.0 { 1.0 - tail } else { tail }
 }
 
+/// The quantile of Student's t with `dof` degrees of freedom that corresponds to the quantile `z` of the normal
+/// distribution, by the first terms of its expansion in 1/`dof` (Abramowitz & Stegun 1964, formula 26.7.5).
+pub fn t_quantile(z: f64, dof: f64) -> f64 {
+    z + (z.powi(3) + z) / (4.0 * dof)
+        + (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / (96.0 * dof * dof)
+        + (3.0 * z.powi(7) + 19.0 * z.powi(5) + 17.0 * z.powi(3) - 15.0 * z) / (384.0 * dof.powi(3))
+}
+
 #[cfg(test)]
 #[path = "../tests/unit/stats.rs"]
 mod tests;

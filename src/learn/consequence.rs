@@ -18,10 +18,10 @@
 use nalgebra::{DMatrix, DVector};
 
 use super::choose::TrainingData;
-use super::contrast::t_quantile;
 use super::history::trailing_means;
 use super::layout::{Layout, Target};
 use crate::schema::Role;
+use crate::stats::t_quantile;
 
 /// Normal quantile of a response that is not due to chance, including the errors of the linear forecast (not tuned).
 const SIGNIFICANT: f64 = 4.5;

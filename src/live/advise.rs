@@ -13,7 +13,9 @@ use self::advice::Advice;
 use self::ahead::Ahead;
 use self::change::{KpiChange, changes, most_important, objectives};
 use self::follow::Follow;
-use self::leave::{contradicted_effect, more_violations, objective_change, reason_to_leave, unidentified_move};
+use self::leave::{
+    contradicted_effect, more_violations, moved_effects, objective_change, reason_to_leave, remarks, unidentified_move,
+};
 use self::newest::warnings;
 use self::reason::{ControlAdvice, Later, Move, ramp_end};
 use self::undo::undo;
@@ -73,7 +75,8 @@ pub fn advise(
     let within_log = settings.within_log();
     let moved = signals.iter().zip(moves.into_iter().zip(requested));
     let change = objective_change(compiled, &ahead, &planned, kept);
-    let objection = contradicted_effect(plant, compiled, &signals, &planned, kept)
+    let effects = moved_effects(plant, compiled, &signals, &planned, kept);
+    let objection = contradicted_effect(&effects)
         .or_else(|| unidentified_move(plant, &signals, &planned, kept))
         .or_else(|| more_violations(&plant.schema.signals, &planned, kept));
     let leave = reason_to_leave(&settings, &plant.schema.signals, &change, &planned, kept, &now, objection);
@@ -115,6 +118,7 @@ pub fn advise(
             .chain(warnings(plant, ahead.newest))
             .chain(unknown)
             .chain(closed(plant, &ahead, horizon)?)
+            .chain(remarks(plant, &effects))
             .chain(notes)
             .collect(),
     })

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::closed_loop::{ClosedLoop, ClosedLoopRun, with_history};
 use super::conditions::Conditions;
 use super::delay::Sight;
+use super::near::LogErrors;
 use super::noise::ScenarioNoise;
 use super::plant::{Compiled, Plant};
 use super::progress::{Progress, Steps, Work};
@@ -103,6 +104,7 @@ pub fn run_scenario(
         }
     }
     let cases: Vec<Case> = runs.into_par_iter().map(|run| Case::evaluate(&closed_loop, run)).collect();
+    let errors = LogErrors::new(plant, past, noise.source);
     let result = ScenarioResult {
         name: scenario.stem().to_owned(),
         file: scenario.stem().to_owned() + ".toml",
@@ -129,7 +131,12 @@ pub fn run_scenario(
         cases: controllers
             .iter()
             .zip(&cases)
-            .map(|(controller, case)| case.result(&closed_loop, controller, &cases[0], zone.as_ref()))
+            .map(|(controller, case)| {
+                let mut result = case.result(&closed_loop, controller, &cases[0], zone.as_ref());
+                let [run, baseline] = [case, &cases[0]].map(|c| &c.run.simulated.trajectory);
+                errors.add(&mut result.limits, run, baseline);
+                result
+            })
             .collect(),
     };
     let names = controllers.iter().map(|c| c.case.to_owned());

@@ -119,6 +119,19 @@ impl EffectContrast {
         out
     }
 
+    /// A clause that describes the difference for the effect `of`.
+    pub fn clause(&self, of: &ControlEffect) -> String {
+        let ControlEffect { control, signal, unit, .. } = of;
+        let [first, second] = self.effects.map(|e| format!("{e:.3} {unit}"));
+        let parts = match (&self.since, self.size, self.after_hours) {
+            (Some(since), ..) => format!("{first} until {since}, and {second} since then"),
+            (_, Some(size), _) => format!("{first} for moves by less than {size:.3}, and {second} for larger moves"),
+            (.., Some(hours)) => format!("{first} up to {hours:.3} h after a move, and about {second} later"),
+            _ => format!("{first} right after a move, and {second} over longer stretches"),
+        };
+        format!("in the log, the effect of `{control}` on `{signal}` is {parts}")
+    }
+
     /// Whether even the sign or the rough size of a saving is unknown. An effect that only grows or shrinks after a
     /// move keeps its sign.
     pub fn is_decisive(&self) -> bool {

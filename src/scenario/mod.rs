@@ -16,6 +16,7 @@ mod identification;
 mod imitation;
 mod measured;
 mod missed_totals;
+mod near;
 mod noise;
 mod parts;
 mod plant;

@@ -173,6 +173,7 @@ fn limit_use(t: &Trajectory, i: usize, kind: LimitKind, range: Bounds) -> LimitU
         high: finite(range.high),
         share_beyond: beyond as f64 / known.max(1) as f64,
         chance: violates.iter().filter(|v| **v).count() as f64 / t.particles.max(1) as f64,
+        near_setting: None,
         worst,
         worst_time: when,
         stop: Vec::new(),

@@ -74,3 +74,11 @@ fn normal_cdf_matches_tables_and_inverts_normal_quantile() {
         assert!((normal_cdf(normal_quantile(p)) - p).abs() < 1e-7);
     }
 }
+
+#[test]
+fn the_quantiles_of_t_are_close_to_the_exact_ones() {
+    // exact quantiles at 99.9 % for 5, 10 and 30 degrees of freedom
+    for (dof, exact) in [(5.0, 5.893), (10.0, 4.144), (30.0, 3.385)] {
+        assert!((t_quantile(3.09, dof) / exact - 1.0).abs() < 0.02, "{dof}: {}", t_quantile(3.09, dof));
+    }
+}

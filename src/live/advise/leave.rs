@@ -4,7 +4,7 @@ use super::change::objectives;
 use super::{Ahead, Compiled, Plant};
 use crate::control::mpc::ResolvedMpc;
 use crate::learn::IdentificationLevel;
-use crate::scenario::results::ControlIdentification;
+use crate::scenario::results::{ControlEffect, ControlIdentification};
 use crate::schema::{Bounds, Role, Signal};
 use crate::simulate::Simulated;
 use crate::twin::Dynamics;
@@ -19,15 +19,14 @@ pub fn objective_change(compiled: &Compiled, ahead: &Ahead, planned: &Simulated,
     Difference::paired_among(&planned, &kept, ahead.plant.twin.members())
 }
 
-/// Returns a reason to leave the controls as they are if the log contradicts the modelled effect of a planned move on a
-/// priced KPI, and simulations are not corrected for the difference.
-pub fn contradicted_effect(
-    plant: &Plant,
+/// Returns the effects of the moved controls on priced KPIs.
+pub fn moved_effects<'a>(
+    plant: &'a Plant,
     compiled: &Compiled,
     controls: &[usize],
     planned: &Simulated,
     kept: &Simulated,
-) -> Option<String> {
+) -> Vec<&'a ControlEffect> {
     let moved = |name: &str| {
         let found = controls.iter().find(|&&c| plant.schema.signals[c].name == name);
         found.is_some_and(|&c| planned.trajectory.differs(&kept.trajectory, c))
@@ -36,9 +35,15 @@ pub fn contradicted_effect(
     let read: Vec<usize> = priced.flat_map(|(kpi, _)| kpi.reads()).collect();
     let sources = plant.twin.sources(&read);
     let priced = |name: &str| plant.schema.find(name).is_some_and(|s| sources.contains(&s));
-    let mut effects = plant.card.effects.iter().filter(|e| e.is_contradicted());
-    effects.find(|e| moved(&e.control) && priced(&e.signal)).map(|e| {
-        format!(
+    plant.card.effects.iter().filter(|e| moved(&e.control) && priced(&e.signal)).collect()
+}
+
+/// Returns a reason to leave the controls as they are if the log contradicts the modelled effect of a planned move and
+/// simulations are not corrected for the difference, or if the effect differs between parts of the log or changes its sign
+/// after a move.
+pub fn contradicted_effect(effects: &[&ControlEffect]) -> Option<String> {
+    if let Some(e) = effects.iter().find(|e| e.is_contradicted()) {
+        return Some(format!(
             "the plan depends on the effect of {} on {} in the model ({:.3} {}), but the log shows {:.3} ± {:.3}",
             e.control,
             e.signal,
@@ -46,8 +51,25 @@ pub fn contradicted_effect(
             e.unit,
             e.model + e.error,
             e.half_width()
-        )
-    })
+        ));
+    }
+    let decisive = |e: &&ControlEffect| e.contrast.as_ref().filter(|c| c.is_decisive()).map(|c| c.clause(e));
+    effects.iter().find_map(decisive)
+}
+
+/// Returns remarks on moved controls that have not moved in the log for a long time, and on effects that grow or shrink
+/// long after a move.
+pub fn remarks(plant: &Plant, effects: &[&ControlEffect]) -> Vec<String> {
+    let is_moved = |i: &&ControlIdentification| effects.iter().any(|e| e.control == i.control);
+    let idle = plant.card.identification.iter().filter(is_moved).filter_map(|i| {
+        let since = i.idle_since.as_ref()?;
+        Some(format!(
+            "`{}` has not moved since {since}, so the log does not show whether its effect is still the same",
+            i.control
+        ))
+    });
+    let late = |e: &&ControlEffect| e.contrast.as_ref().filter(|c| !c.is_decisive()).map(|c| c.clause(e));
+    idle.chain(effects.iter().filter_map(late)).collect()
 }
 
 /// Returns a reason to leave the controls as they are if the log does not identify the effect of a control that the plan

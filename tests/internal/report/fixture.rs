@@ -309,6 +309,7 @@ fn case(w: &Weather, k: usize) -> CaseResult {
                 high: Some(27.0),
                 share_beyond: beyond,
                 chance: (6.0 * beyond).min(0.96),
+                near_setting: None,
                 worst: 0.4 + 0.17 * w.warm,
                 worst_time: Some("2024-07-18T14:40:00Z".into()),
                 stop: vec![StopRule { above: true, value: 27.0, hours: 1.0, reached: None }],
@@ -321,6 +322,7 @@ fn case(w: &Weather, k: usize) -> CaseResult {
                 high: Some(32.0),
                 share_beyond: 0.0,
                 chance: 0.0,
+                near_setting: None,
                 worst: 0.0,
                 worst_time: None,
                 stop: vec![StopRule { above: true, value: 32.0, hours: 0.5, reached: None }],
@@ -368,6 +370,7 @@ fn scenario(w: &Weather) -> ScenarioResult {
             limits: vec![LimitUse {
                 share_beyond: 0.004,
                 chance: 1.0,
+                near_setting: None,
                 worst: 0.2,
                 stop: Vec::new(),
                 ..case(w, 0).limits[0].clone()

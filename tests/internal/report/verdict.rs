@@ -304,13 +304,12 @@ fn a_contradicted_effect_on_the_cost_gives_no_promise() {
         shown_hours: None,
     };
     for (error, accumulation, is_unknown) in
-        [(0.41, None, true), (0.41, Some(1.0), false), (0.1, None, false), (-0.5, None, true)]
+        [(0.41, None, true), (0.41, Some(1.0), true), (0.3, Some(1.0), false), (0.1, None, false), (-0.5, None, true)]
     {
         let mut results = fixture::datacenter();
         results.model.effects = vec![effect(error, accumulation)];
         let text = visible(&render(&results).unwrap()).split_whitespace().collect::<Vec<_>>().join(" ");
-        let unknown =
-            text.contains("Unknown whether “mpc” helps") && text.contains("The log contradicts the effect of");
+        let unknown = text.contains("Unknown whether “mpc” helps") && text.contains("contradict its effect on");
         assert_eq!(unknown, is_unknown, "{error} {accumulation:?}: {}", text.chars().take(600).collect::<String>());
     }
     // An effect that differs between two parts of the log does not give a promise either.
@@ -323,7 +322,9 @@ fn a_contradicted_effect_on_the_cost_gives_no_promise() {
     };
     let size = EffectContrast { effects: [-0.8, 0.2], since: None, size: Some(1.5), after_hours: None, is_slow: false };
     let later = |effects| EffectContrast { effects, since: None, size: None, after_hours: Some(4.0), is_slow: false };
+    let slow = EffectContrast { effects: [-0.8, 0.2], since: None, size: None, after_hours: None, is_slow: true };
     for (contrast, expected) in [
+        (slow, "changes by −0.8 kW/K, but by 0.2 kW/K over longer stretches"),
         (since, "changed during the log: −0.8 kW/K until 2024-03-01, 0.2 kW/K since then"),
         (size, "by less than 1.5 change total_power by −0.8 kW/K, larger moves by 0.2 kW/K"),
         (later([-0.8, 0.2]), "is −0.8 kW/K in the first 4 h, but about 0.2 kW/K later"),
