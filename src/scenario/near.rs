@@ -225,7 +225,7 @@ mod tests {
         // smaller errors, and equal errors
         assert_eq!(found(1, 0.5, 0.0), None);
         let alarms = (0..200).filter(|seed| found(*seed, 1.0, 0.0).is_some()).count();
-        assert!(alarms <= 4, "{alarms}");
+        assert!(alarms <= 6, "{alarms}");
     }
 
     #[test]
