@@ -5,16 +5,17 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use rayon::prelude::*;
 
-use super::closed_loop::{ClosedLoop, ClosedLoopRun, with_history};
+use super::closed_loop::ClosedLoop;
 use super::conditions::Conditions;
 use super::delay::Sight;
+use super::evaluated::Case;
 use super::near::LogErrors;
 use super::noise::ScenarioNoise;
 use super::plant::{Compiled, Plant};
 use super::progress::{Progress, Steps, Work};
 use super::results::{CaseResult, MissedTotal, NoiseSource, ScenarioResult};
-use super::search::{self, Chosen, mean_of};
-use super::{cash, conditions, describe, effect, experience, imitation, measured, setting, summary};
+use super::search::{self, Chosen};
+use super::{conditions, describe, effect, experience, imitation, measured, setting, summary};
 use crate::config::{BASELINE, CaseSpec, ControllerSpec, Loaded, ScenarioSpec};
 use crate::control::target::CaseTarget;
 use crate::control::{Clock, ControllerSettings};
@@ -24,7 +25,7 @@ use crate::rng::Key;
 use crate::schema::Bounds;
 use crate::trajectory::Trajectory;
 use crate::twin::Dynamics;
-use crate::value::{Difference, Estimate, Figures, figures};
+use crate::value::{Difference, Estimate};
 
 /// The trajectories of a scenario, one for each case.
 pub type Trajectories = Vec<(String, Trajectory)>;
@@ -181,41 +182,11 @@ fn baseline_first<'a>(
     Ok(controllers)
 }
 
-/// A finished run of a case, with its KPIs.
-pub(super) struct Case {
-    run: ClosedLoopRun,
-    /// One entry per KPI.
-    pub(super) kpis: Vec<Figures>,
-    /// `[particles]`.
-    pub(super) objective: Vec<f64>,
-    /// Cost as `[particles]`; `None` if no KPI is a cost.
-    cash: Option<Vec<f64>>,
-    /// Cost of each step: `[steps × particles]`.
-    cash_by_step: Option<Vec<f64>>,
-}
-
 impl Case {
-    pub(super) fn evaluate(closed_loop: &ClosedLoop, run: ClosedLoopRun) -> Self {
-        let compiled = closed_loop.compiled;
-        let cash = cash::cash(closed_loop.plant, compiled);
-        let trajectory = &run.simulated.trajectory;
-        let (joined, period) = with_history(&compiled.kpis, trajectory, closed_loop.realised, closed_loop.past);
-        let kpis = figures(&compiled.kpis, &joined, std::slice::from_ref(&period));
-        let cash_by_step = cash.as_ref().and_then(|cash| cash.by_step(&compiled.kpis, &joined, &period));
-        let values: Vec<Vec<f64>> = kpis.iter().map(|k| k.values.clone()).collect();
-        Self {
-            run,
-            objective: compiled.objective.value_of(&compiled.kpis, &values),
-            cash: cash.map(|cash| cash.value(&values)),
-            cash_by_step,
-            kpis,
-        }
-    }
-
     /// The requirements on KPIs that the case misses.
     fn missed_requirements(&self, target: &CaseTarget, compiled: &Compiled) -> Vec<MissedTotal> {
         let missed = |(name, range): &(String, Bounds)| {
-            let mean = mean_of(compiled, self, name);
+            let mean = self.mean(compiled, name);
             let (text, limit) = if mean > range.high { ("at most", range.high) } else { ("at least", range.low) };
             (range.excess(mean) != 0.0).then(|| MissedTotal {
                 limit: format!("{name}, {text} {limit}"),

@@ -11,6 +11,7 @@ mod conditions;
 mod delay;
 mod describe;
 pub mod effect;
+mod evaluated;
 mod experience;
 mod identification;
 mod imitation;

@@ -10,9 +10,9 @@ use std::cmp::Ordering;
 
 use rayon::prelude::*;
 
-use super::case::Case;
 use super::closed_loop::ClosedLoop;
 use super::conditions::{self, Conditions};
+use super::evaluated::Case;
 use super::noise::ScenarioNoise;
 use super::plant::{Compiled, Plant};
 use crate::config::{At, CaseSpec, Loaded, ScenarioSpec};
@@ -98,7 +98,7 @@ pub fn choose(
     let simulate = |values: Vec<f64>| -> Result<Candidate> {
         let run = Case::evaluate(&closed_loop, closed_loop.run(&settings(&values)?, stop)?);
         let objective = mean_or_zero(&run.objective);
-        let shortfall = target.shortfall(|kpi| mean_of(&compiled, &run, kpi));
+        let shortfall = target.shortfall(|kpi| run.mean(&compiled, kpi));
         Ok(Candidate { values, shortfall, objective: if objective.is_nan() { f64::INFINITY } else { objective } })
     };
     let (best, count) = search(target, &simulate)?;
@@ -134,12 +134,6 @@ fn before(plant: &Plant, scenario: &Loaded<ScenarioSpec>, owner: &str) -> Result
     let mut earlier = scenario.clone();
     earlier.value.start = At { value: log.time(first), span: spec.start.span.clone() };
     Ok((earlier, start - first))
-}
-
-/// The mean of a KPI over all simulated futures.
-pub fn mean_of(compiled: &Compiled, case: &Case, kpi: &str) -> f64 {
-    let at = compiled.kpis.iter().position(|k| k.name == kpi);
-    at.map_or(f64::NAN, |k| case.kpis[k].values.iter().sum::<f64>() / case.kpis[k].values.len().max(1) as f64)
 }
 
 /// The best candidate, and the number of candidates.
