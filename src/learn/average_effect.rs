@@ -33,6 +33,8 @@ const PREDICTIONS: usize = 150_000;
 const MAX_INFLATION: f64 = 10.0;
 /// Number of starts from which the accumulation of errors is simulated (not tuned).
 const ACCUMULATION_STARTS: usize = 10;
+/// Number of starts from which late effects are simulated (not tuned).
+const LATE_STARTS: usize = 40;
 /// Length (in horizons) of the simulations that show how errors accumulate (not tuned).
 const LONGEST: usize = 12;
 /// Size of the error whose accumulation is simulated, in standard deviations of the signal (not tuned).
@@ -56,14 +58,23 @@ pub struct AverageEffect {
     pub inflation: f64,
 }
 
-/// How a constant error in the prediction of a target accumulates over time: the final error divided by the mean error
-/// over a window of one horizon. The factor is 1 for an output without lags, and `None` for an integrating state, whose
-/// error never settles.
-pub fn accumulation(data: &TrainingData, map: &StepMap, starts: &[Start]) -> Vec<Option<f64>> {
+/// How a constant error in the prediction of a target accumulates over time, as factors of the mean error over a window
+/// of one horizon.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Accumulation {
+    /// The final error, which is 1 for an output without lags. `None` for an integrating state, whose error never
+    /// settles.
+    pub settled: Option<f64>,
+    /// The mean error from one horizon to each of a number of horizons.
+    pub late: Vec<f64>,
+}
+
+/// The accumulation of an error in each target. `later` are the numbers of horizons at which late windows end.
+pub fn accumulation(data: &TrainingData, map: &StepMap, starts: &[Start], later: &[usize]) -> Vec<Accumulation> {
     let starts = thin(starts, ACCUMULATION_STARTS);
     let horizon = data.horizon.max(1);
     let targets = map.layout.targets.len();
-    let one = |k: usize| -> Option<f64> {
+    let one = |k: usize| -> Accumulation {
         let target = map.layout.targets[k];
         let size = ERROR * data.moments[target.signal()].sd;
         let rows = 2 * starts.len();
@@ -80,10 +91,18 @@ pub fn accumulation(data: &TrainingData, map: &StepMap, starts: &[Start]) -> Vec
             },
         );
         let (last, before) = (path[path.len() - 1], path[path.len() - 1 - horizon]);
-        let factor = last / mean(&path[..horizon]);
-        ((last - before).abs() <= SETTLED * last.abs() && factor.is_finite()).then(|| factor.clamp(1.0, LONGEST as f64))
+        let early = mean(&path[..horizon]);
+        let factor = last / early;
+        let settles = (last - before).abs() <= SETTLED * last.abs() && factor.is_finite();
+        Accumulation {
+            settled: settles.then(|| factor.clamp(1.0, LONGEST as f64)),
+            late: later.iter().map(|w| mean(&path[horizon..w * horizon]) / early).collect(),
+        }
     };
-    if starts.is_empty() { vec![None; targets] } else { (0..targets).into_par_iter().map(one).collect() }
+    if starts.is_empty() {
+        return vec![Accumulation { settled: None, late: vec![f64::NAN; later.len()] }; targets];
+    }
+    (0..targets).into_par_iter().map(one).collect()
 }
 
 /// Computes the average effects of `control` on all targets of `map`. `refits` are the leave-one-fold-out refits
@@ -105,8 +124,11 @@ pub fn average_effects(
     if starts.is_empty() {
         return Vec::new();
     }
-    let local: Vec<Vec<Vec<f64>>> =
-        models.par_iter().map(|(map, member)| local_effects(data, map, *member, &starts, control)).collect();
+    let horizon = 0..data.horizon;
+    let local: Vec<Vec<Vec<f64>>> = models
+        .par_iter()
+        .map(|(map, member)| local_effects(data, map, *member, &starts, control, horizon.clone()))
+        .collect();
     let targets = map.layout.targets.iter().enumerate();
     let summary = |(k, target): (usize, &Target)| {
         let averages: Vec<f64> = local.iter().map(|l| mean(&l[k])).collect();
@@ -136,13 +158,31 @@ pub fn average_effects(
     targets.map(summary).collect()
 }
 
-/// The local effect on each target at each start: `[targets][starts]`.
+/// The average effects of `control` on all targets in the mean model, from one horizon to each of `later` horizons after a
+/// move: `[later][targets]`.
+pub fn late_effects(
+    data: &TrainingData,
+    map: &StepMap,
+    starts: &[Start],
+    control: usize,
+    later: &[usize],
+) -> Vec<Vec<f64>> {
+    let starts = thin(starts, LATE_STARTS);
+    let of = |windows: &usize| {
+        let local = local_effects(data, map, None, &starts, control, data.horizon..windows * data.horizon);
+        local.iter().map(|l| mean(l)).collect()
+    };
+    later.par_iter().map(of).collect()
+}
+
+/// The local effect on each target at each start, averaged over the steps `after` a move: `[targets][starts]`.
 fn local_effects(
     data: &TrainingData,
     map: &StepMap,
     member: Option<usize>,
     starts: &[Start],
     control: usize,
+    after: Range<usize>,
 ) -> Vec<Vec<f64>> {
     let moments = &data.moments[control];
     // The control is moved in the direction of its mean.
@@ -156,13 +196,18 @@ fn local_effects(
         let column = window.column_mut(control, 0);
         change.iter().enumerate().for_each(|(r, c)| column[2 * r + 1] += c);
     };
-    Pairs { data, map, starts, particles: &particles, errors: None }.simulate(data.horizon, raise, |window| {
+    let mut step = 0;
+    Pairs { data, map, starts, particles: &particles, errors: None }.simulate(after.end, raise, |window| {
+        step += 1;
+        if step <= after.start {
+            return;
+        }
         for (sums, target) in sums.iter_mut().zip(&map.layout.targets) {
             let local = differences(window, *target).zip(&change).map(|(d, c)| d / c);
             sums.iter_mut().zip(local).for_each(|(sum, d)| *sum += d);
         }
     });
-    sums.iter_mut().flatten().for_each(|s| *s /= data.horizon as f64);
+    sums.iter_mut().flatten().for_each(|s| *s /= after.len() as f64);
     sums
 }
 

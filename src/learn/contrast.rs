@@ -10,8 +10,9 @@
 //! that changes slowly, such as fouling, changed together with the control.
 //!
 //! The error of the effect is also estimated long after a move. If the model describes the dynamics, the late error is
-//! the accumulation a of a constant error times the error δ within the window. If it differs from a δ, the effect builds
-//! up or reverses after the window, and the effect within the window does not predict that of a lasting change.
+//! the accumulation a of a constant error over the late window times the error δ within the first window. If it differs
+//! from a δ, the effect builds up or reverses in another way than in the model, which then does not predict the effect of
+//! a lasting change.
 
 use super::moments::{Moment, Solved, solve};
 use crate::stats::{NORMAL_95, t_quantile};
@@ -48,7 +49,7 @@ pub enum Parts {
     Size(f64),
     /// Right after the moves, and over longer stretches.
     Slow,
-    /// Up to this number of steps after a move, and later.
+    /// More than this number of steps after a move, in the model and in the log.
     Later(usize),
 }
 
@@ -89,20 +90,20 @@ pub(super) fn slow(difference: Solved, now: f64) -> Option<Contrast> {
         .then_some(Contrast { parts: Parts::Slow, effects })
 }
 
-/// The clearest difference between the effect within `window` steps, which is `now`, and the effect later. `late`
-/// contains the differences between the late error and the accumulation of the early error.
-pub(super) fn later<'a>(late: impl Iterator<Item = &'a Solved>, now: f64, window: usize) -> Option<Contrast> {
-    let compare = |late: &Solved| {
-        let effects = [now, now + late.error];
-        (is_significant(*late, SIGNIFICANT_LATER) && is_relevant(effects, RELEVANT_LATER))
-            .then_some((late.error.abs() / late.se, Contrast { parts: Parts::Later(window), effects }))
+/// The clearest difference between the late effects in the model and in the log. `late` contains the difference, log minus
+/// model, and the effect in the model after its error within `window` steps has accumulated.
+pub(super) fn later<'a>(late: impl Iterator<Item = &'a (Solved, f64)>, window: usize) -> Option<Contrast> {
+    let compare = |(difference, in_model): &(Solved, f64)| {
+        let effects = [*in_model, in_model + difference.error];
+        (is_significant(*difference, SIGNIFICANT_LATER) && is_relevant(effects, RELEVANT_LATER))
+            .then_some((difference.error.abs() / difference.se, Contrast { parts: Parts::Later(window), effects }))
     };
     late.filter_map(compare).max_by(|a, b| a.0.total_cmp(&b.0)).map(|found| found.1)
 }
 
-/// Whether a late effect that differs from the effect `now` by more than [`RELEVANT`] would have been found.
-pub(super) fn is_shown(late: Solved, now: f64) -> bool {
-    late.blocks >= MIN_BLOCKS && t_quantile(NORMAL_95, late.blocks - 1.0) * late.se < RELEVANT * now.abs()
+/// Whether a late effect that differs from the effect `in_model` by more than [`RELEVANT`] would have been found.
+pub(super) fn is_shown(late: Solved, in_model: f64) -> bool {
+    late.blocks >= MIN_BLOCKS && t_quantile(NORMAL_95, late.blocks - 1.0) * late.se < RELEVANT * in_model.abs()
 }
 
 fn is_significant(difference: Solved, quantile: f64) -> bool {
@@ -162,13 +163,14 @@ mod tests {
     #[test]
     fn an_effect_that_reverses_later_is_found() {
         let solved = |error: f64, se: f64| Solved { error, se, blocks: 40.0 };
-        // the effect is 1.1 within the window and 1.6 less later
-        let found = later([solved(0.1, 0.2), solved(-1.6, 0.2)].iter(), 1.1, 8).unwrap();
+        // the late effect is 1.1 in the model and 1.6 less in the log
+        let late = |error: f64, se: f64| (solved(error, se), 1.1);
+        let found = later([late(0.1, 0.2), late(-1.6, 0.2)].iter(), 8).unwrap();
         assert_eq!(found.parts, Parts::Later(8));
         assert!((found.effects[1] + 0.5).abs() < 1e-12, "{found:?}");
         // uncertain, and small
-        assert_eq!(later([solved(-1.6, 0.7)].iter(), 1.1, 8), None);
-        assert_eq!(later([solved(0.1, 0.01)].iter(), 1.1, 8), None);
+        assert_eq!(later([late(-1.6, 0.7)].iter(), 8), None);
+        assert_eq!(later([late(0.1, 0.01)].iter(), 8), None);
         // a change by half of the effect would have been found only in the second case
         assert!(!is_shown(solved(0.0, 0.4), 1.1) && is_shown(solved(0.1, 0.3), 1.1));
     }

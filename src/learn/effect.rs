@@ -35,7 +35,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::average_effect::{AverageEffect, accumulation, average_effects};
+use super::average_effect::{Accumulation, AverageEffect, accumulation, average_effects, late_effects};
 use super::choose::TrainingData;
 use super::contrast::{Contrast, contrast, is_shown, later, slow};
 use super::identification::Movements;
@@ -74,7 +74,7 @@ pub struct EffectError {
     pub se: f64,
     /// Effective number of independent blocks in which the control moved.
     pub blocks: f64,
-    /// See [`accumulation`].
+    /// See [`Accumulation`].
     pub accumulation: Option<f64>,
     /// Two parts of the log in which the effect differs.
     pub contrast: Option<Contrast>,
@@ -142,13 +142,15 @@ pub fn effect_errors(
     let averages: Vec<Vec<AverageEffect>> =
         movements.iter().map(|m| average_effects(data, map, refits, &starts, m.control)).collect();
     let targets = 0..map.layout.targets.len();
-    let accumulation = accumulation(data, map, &starts);
+    let accumulation = accumulation(data, map, &starts, &LATER_WINDOWS);
+    let in_model: Vec<Vec<Vec<f64>>> =
+        movements.iter().map(|m| late_effects(data, map, &starts, m.control, &LATER_WINDOWS)).collect();
     let holding = movements.iter().map(|m| m.holding_steps).max().unwrap_or(1);
     let stretch = (WINDOWS_PER_STRETCH * data.horizon).max(MOVES_PER_STRETCH * holding);
     let rows = data.split.train.iter().map(Range::len).sum::<usize>();
     let of_folds = |m: &&Moment| m.part < folds;
     let error = |k: usize| {
-        let accumulation = accumulation[k];
+        let Accumulation { settled: accumulation, late: late_factors } = &accumulation[k];
         let of = |simulated: &Simulated| {
             let mut all = moments(&simulated.runs, k, &simulated.steps);
             subtract_slow(&mut all, stretch);
@@ -173,31 +175,30 @@ pub fn effect_errors(
             };
             let early = of_control(&compared.early);
             let of_early = solve(early.iter().filter(of_folds), movements.len(), block)[c];
-            let late = compared.late.each_ref().map(|late| {
+            let early_error = of_early.map_or(error, |early| early.error);
+            let now = model + early_error;
+            let late = compared.late.iter().zip(late_factors).zip(&in_model[c]).map(|((late, factor), in_model)| {
+                accumulation.filter(|_| factor.is_finite())?;
                 let block = block.max(WINDOWS_PER_BLOCK * late.steps.total());
-                let (late, factor) = (of_control(late), accumulation?);
-                difference(
-                    early.iter().filter(of_folds),
-                    late.iter().filter(of_folds),
-                    factor,
-                    c,
-                    movements.len(),
-                    block,
-                )
+                let late = of_control(late);
+                let [early, late] = [&early, &late].map(|m| m.iter().filter(of_folds));
+                let found = difference(early, late, *factor, c, movements.len(), block)?;
+                Some((found, in_model[k] + factor * early_error))
             });
-            let now = model + of_early.map_or(error, |early| early.error);
+            let late: Vec<Option<(Solved, f64)>> = late.collect();
             let contrast = contrast(&early, c, movements.len(), block, model)
                 .or_else(|| {
                     let [early, all] = [&early, &all].map(|m| m.iter().filter(of_folds));
                     slow(difference(early, all, 1.0, c, movements.len(), block)?, now)
                 })
-                .or_else(|| later(late.iter().flatten(), now, horizon));
+                .or_else(|| later(late.iter().flatten(), horizon));
             let shown = || {
-                let late = late.iter().zip(LATER_WINDOWS).filter(|(late, _)| late.is_some_and(|d| is_shown(d, now)));
+                let late = late.iter().zip(LATER_WINDOWS);
+                let late = late.filter(|(late, _)| late.is_some_and(|(found, expected)| is_shown(found, expected)));
                 horizon * late.map(|(_, windows)| windows).max().unwrap_or(1)
             };
             let shown = events[c].then(shown);
-            Some(EffectError { average, error, se, blocks, accumulation, contrast, shown })
+            Some(EffectError { average, error, se, blocks, accumulation: *accumulation, contrast, shown })
         });
         found.collect::<Vec<_>>()
     };

@@ -190,16 +190,16 @@ fn moved_effects<'a>(results: &'a Results, runs: &[CaseRun<'a>]) -> impl Iterato
     effects.filter(move |e| moved(&e.control) && kpis().any(|k| reads(k, &e.signal)))
 }
 
-/// A clause about a control whose effect on the cost or the objective grows or shrinks long after a move.
+/// A clause about a control whose effect on the cost or the objective long after a move differs from that in the model.
 fn unsettled(results: &Results, runs: &[CaseRun<'_>]) -> Option<String> {
     let (e, hours) = moved_effects(results, runs).find_map(|e| Some((e, e.contrast.as_ref()?.after_hours?)))?;
-    let [now, then] = e.contrast.as_ref()?.effects;
-    let verb = if then.abs() > now.abs() { "grows" } else { "shrinks" };
+    let [in_model, in_log] = e.contrast.as_ref()?.effects;
+    let size = if in_log.abs() > in_model.abs() { "larger" } else { "smaller" };
     Some(format!(
-        "the effect of {} on {} {verb} later than {} after a move",
+        "later than {} after a move, the effect of {} on {} is {size} in the log than in the model",
+        hours_text(hours),
         tag(&e.control, 40),
-        tag(&e.signal, 40),
-        hours_text(hours)
+        tag(&e.signal, 40)
     ))
 }
 

@@ -138,8 +138,8 @@ fn contradiction(e: &ControlEffect) -> String {
     let [first, second] = effects.map(effect);
     if let Some(hours) = after_hours {
         return format!(
-            "The effect of {control} on {signal} is {first} in the first {}, but about {second} later. Test a lasting change \
-             on the plant first.",
+            "More than {} after a move, the effect of {control} on {signal} is {first} in the model, but about {second} in \
+             the log. Test a lasting change on the plant first.",
             hours_text(*hours)
         );
     }

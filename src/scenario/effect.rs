@@ -98,7 +98,7 @@ pub struct EffectContrast {
     pub since: Option<String>,
     /// The size that separates small from large moves, in the unit of the control.
     pub size: Option<f64>,
-    /// The time in hours after which the second effect holds, if the effect changes after a move.
+    /// If the effects are those long after a move, in the model and in the log: the number of hours after the move.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_hours: Option<f64>,
     /// Whether the first effect is that right after the moves, and the second one that over longer stretches.
@@ -126,14 +126,16 @@ impl EffectContrast {
         let parts = match (&self.since, self.size, self.after_hours) {
             (Some(since), ..) => format!("{first} until {since}, and {second} since then"),
             (_, Some(size), _) => format!("{first} for moves by less than {size:.3}, and {second} for larger moves"),
-            (.., Some(hours)) => format!("{first} up to {hours:.3} h after a move, and about {second} later"),
+            (.., Some(hours)) => {
+                format!("about {second} more than {hours:.3} h after a move, instead of {first} as in the model")
+            }
             _ => format!("{first} right after a move, and {second} over longer stretches"),
         };
         format!("in the log, the effect of `{control}` on `{signal}` is {parts}")
     }
 
-    /// Whether even the sign or the rough size of a saving is unknown. An effect that only grows or shrinks after a
-    /// move keeps its sign.
+    /// Whether even the sign or the rough size of a saving is unknown. An effect that is only larger or smaller long
+    /// after a move than in the model keeps its sign.
     pub fn is_decisive(&self) -> bool {
         self.after_hours.is_none() || self.effects[1] / self.effects[0] < MIN_REMAINING
     }
