@@ -664,6 +664,20 @@ fn advice_that_depends_on_a_contradicted_effect_leaves_the_controls() {
     let text = leave(vec![effect(-1.5, None)]).unwrap();
     assert!(text.contains("the effect of heat on room_temp in the model (1.000 K/kW)"), "{text}");
     assert!(text.contains("but the log shows -0.500 ± "), "{text}");
+    // Plans that lost against the plant's own controller are not followed either.
+    plant.card.effects.clear();
+    let tuned = |planned: f64| {
+        let setting = json!({ "model": "linear", "lags": 1, "horizon": 6, "moves": 3, "correction": 0.3 });
+        let rest = json!({ "reason": "", "runs": 4, "steps": 24, "trials": [], "logged": 1.0, "expected": [] });
+        let mut tuned = json!({ "setting": setting, "planned": planned });
+        tuned.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        serde_json::from_value(tuned).unwrap()
+    };
+    plant.card.tuned = tuned(2.0);
+    let text = advise(&plant, &plant.compiled, Some(1), false, None).unwrap().leave.unwrap();
+    assert!(text.contains("plans performed worse than the plant's own controller"), "{text}");
+    plant.card.tuned = tuned(0.5);
+    assert_eq!(advise(&plant, &plant.compiled, Some(1), false, None).unwrap().leave, None);
 }
 
 /// The log contains outdoor temperatures for the 12 hours after the last measurement of the room. The advice is for the

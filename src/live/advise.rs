@@ -33,6 +33,10 @@ use crate::twin::Support;
 /// the confidence of the advice has a resolution of 2.5 %.
 const FUTURES: usize = 40;
 
+/// The reason to leave the controls if MPC performed worse than the plant's own controller when it was tuned.
+const WORSE_THAN_LOGGED: &str =
+    "in closed-loop tests on the log, plans performed worse than the plant's own controller";
+
 /// Advises on the step after the newest row of the plant's log. `clock` limits the computing time of the plan.
 ///
 /// # Errors
@@ -78,7 +82,8 @@ pub fn advise(
     let effects = moved_effects(plant, compiled, &signals, &planned, kept);
     let objection = contradicted_effect(&effects)
         .or_else(|| unidentified_move(plant, &signals, &planned, kept))
-        .or_else(|| more_violations(&plant.schema.signals, &planned, kept));
+        .or_else(|| more_violations(&plant.schema.signals, &planned, kept))
+        .or_else(|| plant.warning().map(|_| WORSE_THAN_LOGGED.into()));
     let leave = reason_to_leave(&settings, &plant.schema.signals, &change, &planned, kept, &now, objection);
     let controls = moved.zip(now.into_iter().zip(alone)).map(|((&c, (value, requested)), (now, alone))| {
         let path: Vec<f64> = (0..planned.trajectory.steps).map(|t| planned.trajectory.at(c, t)[0]).collect();
