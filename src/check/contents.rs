@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::plant::Plant;
-use super::repeats::repeated_holdout;
+use super::repeats::repeated;
 use crate::config::{SignalSpec, TwinSpec};
 use crate::error::{Error, Fault, LogKey};
 use crate::log::FindingClass;
@@ -22,7 +22,7 @@ pub fn contents(plant: &Plant<'_>) -> Vec<Fault> {
         Ok((rows, quality)) => {
             plant.log.set_segments(&rows);
             plant.log.set_operating_hours(log::operating_hours(&rows, spec).ok().flatten());
-            repeated_holdout(&mut faults, plant, &rows);
+            repeated(&mut faults, plant, &rows);
             unused_quality(&mut faults, spec, dir);
             for name in &quality.incomplete {
                 let help = "repair or exclude bad parts of the log, choose another signal, or lower `log.completeness`";

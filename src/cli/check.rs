@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::globals::Globals;
+use super::imported::Imported;
 use super::progress::Stages;
 use super::{output, render};
 use crate::check::{self, Plant};
 use crate::config::{self, Loaded, Parsed, ScenarioSpec, TwinSpec};
 use crate::error::{Error, Fault, Result, plural};
-use crate::ops::project::{Project, distinct};
+use crate::ops::project::{self, Project, distinct};
 
 /// Report all faults in twins and scenarios, with a hint for each.
 ///
@@ -95,9 +96,8 @@ impl Files {
         if !twins.is_empty() {
             return twins.iter().try_for_each(|dir| self.add_twin(dir));
         }
-        if path.is_dir() && in_data(path) {
-            let help = "the folder contains no twin.toml; create one with `twinopt init`";
-            return Err(Error::no_input(path, help));
+        if in_data(path) && !path.is_file() {
+            return Err(Error::no_input(path, project::no_twin(path)));
         }
         self.complete |= path.is_dir();
         self.scenarios.extend(Project::scenario_files(path)?);
@@ -150,6 +150,7 @@ impl Files {
                 let own = check::twin(&plant);
                 if intact && own.iter().all(|f| f.warning) {
                     faults.extend(check::contents(&plant));
+                    faults.extend(Imported::load(dir).missing(loaded));
                 }
                 faults.extend(own);
                 plants.insert(dir, plant);

@@ -125,6 +125,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
             "scenario": scenario_file,
             "signals": draft.signals(),
             "remarks": draft.remarks(),
+            "left_out": draft.left_out().iter().map(|(column, reason)| json!({ "column": column, "reason": reason })).collect::<Vec<_>>(),
             "faults": errors,
         }));
     }
@@ -173,7 +174,11 @@ fn log_files(dir: &Path) -> Result<Vec<PathBuf>> {
         names.iter().filter(|n| n.ends_with(".parquet") && !n.starts_with('.')).map(|n| dir.join(n)).collect();
     files.sort();
     if files.is_empty() {
-        let text = "it contains no Parquet file; give the log with `--log`, or convert an export with `twinopt import`";
+        let plant = dir.parent().unwrap_or(dir).display();
+        let text = format!(
+            "it contains no Parquet file; convert an export with `twinopt import {plant} --from FILES`, or give the log with \
+             `--log FILE`"
+        );
         return Err(Error::no_input(dir, text));
     }
     Ok(files)

@@ -150,6 +150,9 @@ fn run_plant(
     if !globals.json && !globals.quiet {
         output::print(&table(results))?;
     }
+    if is_unpriced(results) {
+        note(globals, &no_price(results));
+    }
     output::suspicions(globals, &results.quality);
     for s in &results.scenarios {
         if s.baseline_caveat.is_some() {
@@ -225,8 +228,49 @@ fn summary(s: &ScenarioResult) -> serde_json::Value {
     })
 }
 
+/// Whether no KPI has a price, so that the objective is always 0.
+fn is_unpriced(results: &Results) -> bool {
+    let mut kpis = results.scenarios.iter().flat_map(|s| &s.cases).flat_map(|c| &c.kpis).peekable();
+    kpis.peek().is_some() && kpis.all(|k| k.price.is_none_or(|p| p == 0.0))
+}
+
+/// Table of the first KPI by scenario and case, for results in which no KPI has a price.
+fn unpriced_table(results: &Results) -> String {
+    let mut text =
+        format!("{:<18} {:<16} {:>14}  change against the baseline (90 % interval)\n", "scenario", "case", "median");
+    for s in &results.scenarios {
+        if let Some(error) = &s.error {
+            text += &format!("{:<18} failed ({}): {error}\n", s.name, s.exit_code);
+        }
+        for c in &s.cases {
+            let Some(k) = c.kpis.first() else { continue };
+            let change = k.change.map_or(String::new(), |d| match d.low.is_finite() {
+                true => format!("{:+.4} ({:+.4} to {:+.4})", d.mean, d.low, d.high),
+                false => format!("{:+.4} (no interval)", d.mean),
+            });
+            text +=
+                &format!("{:<18} {:<16} {:>14.4}  {change}  `{}`, {}\n", s.name, c.name, k.value.p50, k.name, k.unit);
+        }
+    }
+    text
+}
+
+/// What to do if no KPI has a price.
+fn no_price(results: &Results) -> String {
+    let plant = &results.plant;
+    let kpi = results.scenarios.iter().flat_map(|s| &s.cases).flat_map(|c| &c.kpis).next();
+    let kpi = kpi.map_or("KPI", |k| k.name.as_str());
+    format!(
+        "no KPI has a price, so the report cannot say which case is better; write a price under `[objective]` in \
+         data/{plant}/twin.toml, such as `{kpi} = 1.0` if less is better or `{kpi} = -1.0` if more is better, and run again"
+    )
+}
+
 /// Table of the objective by scenario and case, averaged over the simulated futures.
 fn table(results: &Results) -> String {
+    if is_unpriced(results) {
+        return unpriced_table(results);
+    }
     let mut text = format!(
         "{:<18} {:<16} {:>14}  mean change against the baseline (90 % interval)\n",
         "scenario", "case", "mean objective"

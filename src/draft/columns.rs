@@ -1,9 +1,6 @@
 //! Columns that describe the rows of a log: the time, episodes, entities, and the columns of a log in long format.
 
-use std::path::PathBuf;
-
-use crate::error::Result;
-use crate::log::{self, ColumnKind, ColumnSummary};
+use crate::log::{ColumnKind, ColumnSummary};
 
 /// The column with the time stamps, if there is one.
 pub(super) fn time(columns: &[ColumnSummary]) -> Option<&ColumnSummary> {
@@ -41,18 +38,6 @@ fn is_status(column: &ColumnSummary) -> bool {
     const WORDS: [&str; 14] =
         ["good", "bad", "ok", "valid", "invalid", "auto", "man", "manual", "on", "off", "true", "false", "yes", "no"];
     column.examples.iter().any(|e| WORDS.contains(&e.trim().to_lowercase().as_str()))
-}
-
-/// The columns of a wide log that contain the quality of the samples, each with the reason why it is not a signal.
-///
-/// # Errors
-/// The errors of [`log::describe()`].
-pub(super) fn flags(files: &[PathBuf]) -> Result<Vec<(String, String)>> {
-    let found = log::quality_columns_of(files)?.into_iter();
-    let why = |text: &str, setting: &str| {
-        format!("seems to contain the quality of the samples: {text}; to use only the good rows, write {setting}")
-    };
-    Ok(found.map(|c| (c.name.clone(), why(&c.text(), &c.setting()))).collect())
 }
 
 /// Flags of the quality column that mark good samples, if these differ from the default flags.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::clock::Feature;
 use super::columns;
-use super::notation::quoted;
+use super::notation::{ENTITY, quoted};
 use super::objective::{self, KpiLine};
 use super::roles::Guess;
 use super::spans::Spans;
@@ -62,7 +62,7 @@ pub(super) struct LogLines {
 impl LogLines {
     /// The setting that selects the rows of one entity, and the comment on it.
     pub fn only(&self) -> Option<(&str, &str)> {
-        let line = self.settings.iter().find(|l| l.starts_with("where = "))?.lines().next()?;
+        let line = self.settings.iter().find(|l| l.starts_with("where = ") && l.contains(ENTITY))?.lines().next()?;
         Some(line.split_once("    # guess: ").unwrap_or((line, "")))
     }
 }
@@ -233,6 +233,10 @@ fn signal_line(signal: &Guess, events: bool) -> SignalLine {
         let _ = write!(keys, ", kind = \"{kind}\"");
     }
     let mut reason = signal.reason.clone();
+    if let Some(only) = &signal.only {
+        let _ = write!(keys, ", {only}");
+        reason.push_str(", only the samples of good quality");
+    }
     if events {
         keys.push_str(", empty = 0");
         reason.push_str(", a step without a row is 0");

@@ -8,10 +8,14 @@
 //! 5. `objective` and `scenario` choose the first KPI and the first scenario.
 
 mod behaviour;
+mod calendar;
 mod clock;
 mod columns;
+mod consumption;
 mod control_loops;
+mod events;
 mod file;
+mod flags;
 mod notation;
 mod objective;
 mod relevance;
@@ -22,6 +26,7 @@ mod spans;
 mod tags;
 mod target;
 mod trial;
+mod unused;
 mod words;
 
 use std::path::{Path, PathBuf};
@@ -30,6 +35,7 @@ use std::sync::Arc;
 use behaviour::Behaviour;
 pub use file::Draft;
 use file::{LogLines, Long};
+use jiff::tz::TimeZone;
 use notation::Settings;
 use roles::Guess;
 use spans::Spans;
@@ -209,17 +215,15 @@ impl Draft {
             }
             None => {
                 let is_label = |name: &String| entities.as_ref().is_some_and(|e| e.columns.contains(name));
-                let flags = columns::flags(source.files)?;
+                let flags = log::quality_columns_of(source.files)?;
                 for column in columns {
-                    if let Some(flag) = flags.iter().find(|f| f.0 == column.name) {
-                        draft.left_out.push(flag.clone());
-                        continue;
-                    }
-                    let used = column.name == time.name || episode.is_some_and(|e| e.name == column.name);
+                    let is_flag = flags.iter().any(|f| f.name == column.name);
+                    let used = is_flag || column.name == time.name || episode.is_some_and(|e| e.name == column.name);
                     if !used && !is_label(&column.name) {
                         draft.add(column, source);
                     }
                 }
+                draft.use_flags(&flags);
             }
         }
         if draft.signals.is_empty() {
@@ -279,12 +283,8 @@ impl Draft {
         let only = self.lines.only().map_or(String::new(), |(setting, comment)| {
             format!("the log contains rows of several entities, so only one entity is used: {setting} ({comment})\n")
         });
-        let out = match self.left_out.len() {
-            0 => String::new(),
-            n => format!("{} not used; twin.toml states why\n", plural(n, "column is", "columns are")),
-        };
         let remarks: String = self.remarks.iter().map(|r| format!("{r}\n")).collect();
-        only + &remarks + &out
+        only + &remarks + &self.unused()
     }
 
     fn add(&mut self, column: &ColumnSummary, source: LogSource<'_>) {
@@ -303,30 +303,6 @@ impl Draft {
             }
             Err(why) => self.left_out.push((column.name.clone(), why)),
         }
-    }
-
-    /// If the rows are events, only amounts can be used, because amounts can be added up.
-    fn add_events(&mut self, source: LogSource<'_>) -> Result<()> {
-        if !self.events {
-            return Ok(());
-        }
-        for signal in std::mem::take(&mut self.signals) {
-            if signal.kind == Some("amount") {
-                self.signals.push(signal);
-            } else {
-                let reason = "has several values at the same time, and is not an amount that can be added";
-                self.left_out.push((signal.column, reason.into()));
-            }
-        }
-        if self.signals.is_empty() {
-            return Err(Error::Data(format!(
-                "{}: many rows share their time with another row, and no column or pair of columns \
-                 distinguishes these rows; export one row per time, or add a column that identifies the machine, \
-                 product or place to which a row belongs",
-                source.display()
-            )));
-        }
-        Ok(())
     }
 
     /// Reads the log with the current settings. Faults in the log are ignored here, because they are reported later.
@@ -350,13 +326,21 @@ impl Draft {
         let Some(mut grid) = read else { return self.choose_spans(None) };
         let facts: Vec<Behaviour> = grid.at.iter().map(|s| Behaviour::new(&grid.log, *s)).collect();
         let mut reasons: Vec<Option<String>> = vec![None; facts.len()];
-        for ((guess, fact), reason) in self.signals.iter_mut().zip(&facts).zip(&mut reasons) {
+        let zone = self.parse(source).and_then(|(loaded, _)| loaded.value.zone().ok()).unwrap_or(TimeZone::UTC);
+        for (((guess, fact), reason), s) in self.signals.iter_mut().zip(&facts).zip(&mut reasons).zip(&grid.at) {
+            let repeated = calendar::repeated(&grid.log, *s, &zone);
             (guess.min, guess.mean, guess.max) = (fact.min, fact.mean, fact.max);
             guess.is_switch = fact.is_switch;
             if !fact.varies() {
                 *reason = Some("never changes in the rows that are used".into());
+            } else if let Some(part) = repeated {
+                *reason = Some(format!("repeats {part}, which follows from the time"));
             } else if fact.known < MIN_KNOWN {
                 *reason = Some(format!("has a value in only {:.0} % of the steps", 100.0 * fact.known));
+            } else if fact.is_switch && guess.role == Role::State && !guess.by_default {
+                // simulated values of a status that is 0 or 1 would leave this range, so no other signal depends on it
+                guess.role = Role::Output;
+                guess.reason.push_str(", only 0 or 1");
             } else if guess.by_default && fact.still > 0.95 && fact.jump > 0.02 && guess.role == Role::State {
                 guess.role = Role::Control;
                 guess.reason = guess.reason.replace("role by default", "role from its rare, large steps");
@@ -446,8 +430,8 @@ impl Draft {
         Ok(())
     }
 
-    /// Leaves out the signals that a linear model cannot predict, provided that the model can predict at least one
-    /// signal.
+    /// Leaves out signals that a linear model cannot predict, until the model predicts the rest well enough, provided
+    /// that it can predict at least one signal.
     fn try_out(&mut self, grid: &mut Grid, source: LogSource<'_>) {
         for _ in 0..MAX_TRIALS {
             let Some((loaded, schema)) = self.parse(source) else { return };
@@ -461,7 +445,7 @@ impl Draft {
             }
             // An output that keeps its last value is better described as a state.
             let mut changed = false;
-            for s in self.signals.iter_mut().filter(|s| s.role == Role::Output && s.kind.is_none()) {
+            for s in self.signals.iter_mut().filter(|s| s.role == Role::Output && s.kind.is_none() && !s.is_switch) {
                 if trial.failed.contains(&s.name) {
                     s.role = Role::State;
                     s.reason = format!("role from a trial in which its own past was needed, {}", s.reason);
@@ -483,8 +467,11 @@ impl Draft {
                 return;
             }
             let reason = |s: &Guess| {
-                trial.failed.contains(&s.name).then(|| {
-                    format!("could not be predicted {} ahead in a trial with a linear model", self.spans.horizon)
+                trial.worst.contains(&s.name).then(|| {
+                    format!(
+                        "could not be predicted {} ahead better than by its last value or its mean, in a trial with a linear model",
+                        self.spans.horizon
+                    )
                 })
             };
             let reasons = self.signals.iter().map(reason).collect();

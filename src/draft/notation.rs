@@ -5,6 +5,8 @@ use crate::error::plural;
 use crate::log::{ColumnSummary, Entities, Entity};
 use crate::terminal::one_line;
 
+/// Part of the comment on a setting that selects one of several entities.
+pub(super) const ENTITY: &str = "# guess: the most active of";
 /// Maximum number of items that are listed in a comment (not tuned).
 const MAX_OTHERS: usize = 30;
 
@@ -70,7 +72,7 @@ impl Settings {
         let names: Vec<String> = others.iter().take(MAX_OTHERS).map(|e| one_line(&table(e))).collect();
         let more = others.len().saturating_sub(MAX_OTHERS);
         let mut line = format!(
-            "where = {{ {} }}    # guess: the most active of {}",
+            "where = {{ {} }}    {ENTITY} {}",
             table(first),
             match &entities.columns[..] {
                 [column] => format!("{} values of `{}`", entities.list.len(), one_line(column)),

@@ -1,7 +1,10 @@
 //! Chooses the first KPI of a draft, and decides whether this KPI has a price.
 
-use super::roles::Guess;
+use super::consumption;
+use super::roles::{Guess, name};
+use super::words::MACHINES;
 use crate::schema::Role;
+use crate::units::Unit;
 
 /// Words in a signal name which suggest that more of the quantity is better.
 const MORE_IS_BETTER: [&str; 9] =
@@ -19,19 +22,68 @@ pub(super) struct KpiLine {
     pub reason: String,
     /// Price per unit in the objective; `None` if the log does not show whether more or less is better.
     pub price: Option<f64>,
+    /// For a quantity that is bought or sold, how to state its price in money.
+    pub in_money: Option<InMoney>,
+}
+
+/// A KPI in money that can replace a KPI in another unit.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct InMoney {
+    /// Name of the consumed or produced signal.
+    name: String,
+    /// Whether the quantity is produced, so that its price is income.
+    is_income: bool,
+    /// A signal with a constant value: the price of one unit.
+    pub signal: String,
+    pub kpi: String,
+}
+
+impl InMoney {
+    pub fn kpi_name(&self) -> String {
+        format!("{}_{}", self.name, if self.is_income { "revenue" } else { "cost" })
+    }
+
+    /// The price of the KPI in the objective.
+    pub fn price(&self) -> &'static str {
+        if self.is_income { "-1.0" } else { "1.0" }
+    }
+
+    pub fn price_name(&self) -> String {
+        format!("{}_price", self.name)
+    }
 }
 
 /// The index of the signal on which the objective depends, if the log contains such a signal.
 pub(super) fn main_signal(signals: &[Guess]) -> Option<usize> {
-    consumption(signals)
+    energy(signals)
+        .or_else(|| supplies(signals).first().copied())
         .or_else(|| pairs(signals).map(|(signal, _)| signal))
         .or_else(|| money(signals))
         .or_else(|| emissions(signals))
         .or_else(|| signals.iter().position(|s| s.role == Role::Output))
 }
 
-/// The signal that measures the energy or power to be saved.
-fn consumption(signals: &[Guess]) -> Option<usize> {
+/// The outputs that measure the consumption of fuels and other supplies. Outputs with a known unit come first.
+fn supplies(signals: &[Guess]) -> Vec<usize> {
+    let named = |s: &Guess| {
+        let lower = name(&s.column);
+        let unknown = s.unit == "1" && consumption::is_named(&lower);
+        s.role == Role::Output && (unknown || consumption::word(&lower, &s.unit).is_some())
+    };
+    let mut found: Vec<usize> = (0..signals.len()).filter(|i| named(&signals[*i])).collect();
+    found.sort_by_key(|i| signals[*i].unit == "1");
+    found
+}
+
+/// The signal that measures the energy or power to be saved. The energy of an auxiliary machine, such as a pump, counts
+/// only if the log contains no consumption of a supply, such as gas.
+fn energy(signals: &[Guess]) -> Option<usize> {
+    let auxiliary = |i: &usize| MACHINES.iter().any(|m| signals[*i].name.contains(m));
+    let has_supply = supplies(signals).iter().any(|i| signals[*i].unit != "1" && !auxiliary(i));
+    electricity(signals).filter(|i| !has_supply || !auxiliary(i))
+}
+
+fn electricity(signals: &[Guess]) -> Option<usize> {
     let is = |s: &Guess| {
         let column = s.column.to_lowercase();
         let named = ["power", "electr", "elektr", "elettr"].iter().any(|w| column.contains(w));
@@ -90,7 +142,7 @@ fn limited(signals: &[Guess]) -> Option<usize> {
 pub(super) fn kpi(signals: &[Guess]) -> Option<KpiLine> {
     let price = |name: &str| if MORE_IS_BETTER.iter().any(|w| name.contains(w)) { -1.0 } else { 1.0 };
     let sense = |what: &str, price: f64| format!("{what}, so {} is better", if price < 0.0 { "more" } else { "less" });
-    if let Some(i) = consumption(signals) {
+    if let Some(i) = energy(signals) {
         let (name, summed) = (&signals[i].name, signals[i].kind.is_some());
         let price = price(name);
         let verb = if summed { "sum" } else { "integral" };
@@ -100,6 +152,22 @@ pub(super) fn kpi(signals: &[Guess]) -> Option<KpiLine> {
             definition: format!("{{ {verb} = \"{name}\" }}"),
             reason: sense(what, price),
             price: Some(price),
+            in_money: in_money(&signals[i], price < 0.0),
+        });
+    }
+    if let Some(&i) = supplies(signals).first() {
+        let (name, summed) = (&signals[i].name, signals[i].kind.is_some());
+        let verb = match summed {
+            true => "sum",
+            false if signals[i].unit == "1" => "mean",
+            false => "integral",
+        };
+        return Some(KpiLine {
+            name: format!("{}_{name}", if verb == "mean" { "mean" } else { "total" }),
+            definition: format!("{{ {verb} = \"{name}\" }}"),
+            reason: sense("a consumption", 1.0),
+            price: Some(1.0),
+            in_money: in_money(&signals[i], false),
         });
     }
     if let Some((signal, sp)) = pairs(signals) {
@@ -109,6 +177,7 @@ pub(super) fn kpi(signals: &[Guess]) -> Option<KpiLine> {
             definition: format!("{{ mean = \"abs({signal} - {sp})\" }}"),
             reason: sense(&format!("the control error against the set-point {sp}"), 1.0),
             price: Some(1.0),
+            in_money: None,
         });
     }
     if let Some(i) = money(signals) {
@@ -119,6 +188,7 @@ pub(super) fn kpi(signals: &[Guess]) -> Option<KpiLine> {
             definition: format!("{{ sum = \"{name}\" }}"),
             reason: sense("an amount of money", price),
             price: Some(price),
+            in_money: None,
         });
     }
     if let Some(i) = emissions(signals) {
@@ -129,6 +199,7 @@ pub(super) fn kpi(signals: &[Guess]) -> Option<KpiLine> {
             definition: format!("{{ {verb} = \"{name}\" }}"),
             reason: sense("emissions", 1.0),
             price: Some(1.0),
+            in_money: None,
         });
     }
     if let Some(i) = limited(signals) {
@@ -138,6 +209,7 @@ pub(super) fn kpi(signals: &[Guess]) -> Option<KpiLine> {
             definition: format!("{{ exceedance = \"{name}\" }}"),
             reason: sense("the time and distance beyond the alarm limits", 1.0),
             price: Some(1.0),
+            in_money: None,
         });
     }
     let targets = signals.iter().filter(|s| matches!(s.role, Role::State | Role::Output));
@@ -150,7 +222,30 @@ pub(super) fn kpi(signals: &[Guess]) -> Option<KpiLine> {
             "{known}, because no predicted signal measures consumption, cost or emissions; it has no price yet"
         ),
         price: None,
+        in_money: None,
     })
+}
+
+/// The price of a quantity and the KPI of its cost; `None` if the unit of the quantity is unknown or already money.
+fn in_money(signal: &Guess, is_income: bool) -> Option<InMoney> {
+    let unit = Unit::parse(&signal.unit).ok()?;
+    let summed = signal.kind.is_some();
+    let bought = if summed { unit } else { unit.integral().ok()? }.preferred();
+    if bought.is_dimensionless() || bought.currency().is_some() || signal.unit == "1" {
+        return None;
+    }
+    let (name, verb) = (&signal.name, if summed { "sum" } else { "integral" });
+    let mut money = InMoney {
+        name: name.clone(),
+        is_income,
+        signal: format!(
+            "{{ name = \"{name}_price\", role = \"disturbance\", unit = \"EUR/{}\", value = 0.0 }}",
+            bought.text
+        ),
+        kpi: String::new(),
+    };
+    money.kpi = format!("{} = {{ {verb} = \"{name} * {name}_price\" }}", money.kpi_name());
+    Some(money)
 }
 
 #[cfg(test)]
@@ -167,6 +262,7 @@ mod tests {
             reason: String::new(),
             by_default: false,
             soft: None,
+            only: None,
             is_switch: false,
             min: 0.0,
             mean: 1.0,
@@ -194,6 +290,19 @@ mod tests {
         let wind = Guess { by_default: true, ..guess("wnd", Role::State, "1", None) };
         let carbon = guess("carbon", Role::State, "g/kWh", None);
         assert_eq!(definition(&[wind.clone(), carbon]), ("{ mean = \"carbon\" }".into(), Some(1.0)));
+        let gas = guess("gasverbrauch", Role::Output, "m^3/h", None);
+        assert_eq!(definition(&[temp.clone(), gas.clone()]), ("{ integral = \"gasverbrauch\" }".into(), Some(1.0)));
+        let pump = guess("pump_power", Role::Output, "kW", None);
+        let objective = kpi(&[pump.clone(), gas]).unwrap();
+        assert_eq!(objective.definition, "{ integral = \"gasverbrauch\" }");
+        let money = objective.in_money.unwrap();
+        assert!(money.signal.contains("unit = \"EUR/m^3\""), "{money:?}");
+        assert_eq!(money.kpi, "gasverbrauch_cost = { integral = \"gasverbrauch * gasverbrauch_price\" }");
+        assert_eq!(definition(&[pump]), ("{ integral = \"pump_power\" }".into(), Some(1.0)));
+        let water = guess("consumo_agua", Role::Output, "m^3", Some("amount"));
+        assert_eq!(definition(&[temp.clone(), water]), ("{ sum = \"consumo_agua\" }".into(), Some(1.0)));
+        let unknown = guess("verbrauch", Role::Output, "1", None);
+        assert_eq!(definition(&[temp.clone(), unknown]), ("{ mean = \"verbrauch\" }".into(), Some(1.0)));
         // if no signal is a quantity that should be small or large, a signal with a known unit is preferred
         assert_eq!(definition(&[wind.clone(), temp.clone()]), ("{ mean = \"zone_temp\" }".into(), None));
         let limited = Guess { soft: Some((18.0, 27.0)), ..temp };

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::file::Draft;
+use super::objective;
 use crate::log;
 
 impl Draft {
@@ -19,6 +20,13 @@ impl Draft {
             self.remarks.push(format!(
                 "the times in `{time}` are not dates, so they are counted from an unknown start, and weekdays and seasons \
                  are unknown; check `time_unit` in twin.toml"
+            ));
+        }
+        if let Some((kpi, money)) = objective::kpi(&self.signals).and_then(|k| Some((k.name, k.in_money?))) {
+            self.remarks.push(format!(
+                "the objective is `{kpi}`, which has no price in money; to see savings in money, fill in the price `{}` that \
+                 twin.toml suggests below [objective]",
+                money.price_name()
             ));
         }
         if !self.has_control() {

@@ -1,7 +1,8 @@
 //! Guesses the role, unit and name of a signal from the name of its column.
 
 use super::tags::{Attribute, Tag};
-use super::words::{MACHINES, MEASURED, OTHER_LANGUAGES, SEPARATE, SETPOINTS, WORDS};
+use super::words::{COMMANDS, MACHINES, MEASURED, OTHER_LANGUAGES, SEPARATE, SETPOINTS, STATUS, WORDS};
+use super::{calendar, consumption};
 use crate::log::{self, ColumnKind, ColumnSummary};
 use crate::schema::Role;
 use crate::units::{Unit, ending as units};
@@ -21,6 +22,8 @@ pub(super) struct Guess {
     pub by_default: bool,
     /// Soft limits that are derived from alarm limits in the log.
     pub soft: Option<(f64, f64)>,
+    /// The setting that selects the samples of good quality.
+    pub only: Option<String>,
     /// Whether all values are 0 or 1.
     pub is_switch: bool,
     pub min: f64,
@@ -62,25 +65,6 @@ const LABELS: [&str; 11] = [
     "is_test",
     "ground_truth",
 ];
-/// Names of columns that repeat the time.
-const CALENDAR: [&str; 15] = [
-    "year",
-    "month",
-    "day",
-    "hour",
-    "minute",
-    "second",
-    "weekday",
-    "week",
-    "quarter",
-    "day_of_week",
-    "dayofweek",
-    "day_of_year",
-    "dayofyear",
-    "hour_of_day",
-    "is_weekend",
-];
-
 /// Guesses a signal from a column and, if known, from the unit of the column in the export. If the column is not a
 /// signal, the error gives the reason.
 pub(super) fn signal(column: &ColumnSummary, exported: Option<&str>) -> Result<Guess, String> {
@@ -93,7 +77,7 @@ pub(super) fn signal(column: &ColumnSummary, exported: Option<&str>) -> Result<G
     if LABELS.iter().any(|l| lower == *l || words().any(|w| w == *l)) && column.distinct <= 20 {
         return Err("is a label of the rows, not a measurement".into());
     }
-    if CALENDAR.contains(&lower.as_str()) && column.kind != ColumnKind::Float {
+    if calendar::is_name(&lower) && column.kind != ColumnKind::Float {
         return Err("repeats the time".into());
     }
     if !matches!(column.kind, ColumnKind::Float | ColumnKind::Integer | ColumnKind::Boolean) {
@@ -119,8 +103,11 @@ pub(super) fn signal(column: &ColumnSummary, exported: Option<&str>) -> Result<G
     };
     let mut stem = found.stem;
     let air = units::atmospheric(&lower, column.min, column.max).filter(|_| found.ending.is_none_or(|e| e == "_mbar"));
+    let written = units::written(&column.name).filter(|_| found.ending.is_none());
     if let Some(exported) = exported {
         (unit, unit_reason) = (exported, "unit from the export".into());
+    } else if let Some(written) = &written {
+        (unit, unit_reason) = (&written.text, "unit from the name".into());
     } else if let Some(air) = air {
         unit = air;
         unit_reason = "unit from the range of atmospheric pressure".into();
@@ -173,6 +160,7 @@ pub(super) fn signal(column: &ColumnSummary, exported: Option<&str>) -> Result<G
         reason: format!("{}, {unit_reason}{kind_reason}", why.as_deref().unwrap_or("role by default")),
         by_default: why.is_none(),
         soft: None,
+        only: None,
         is_switch: false,
         min: column.min,
         mean: column.mean,
@@ -200,6 +188,11 @@ fn role(lower: &str, tag: &Tag<'_>, unit: &str, is_air: bool, is_amount: bool) -
     if let Some(text) = SETPOINTS.iter().find(|word| lower.contains(*word)).filter(|_| !is_actual) {
         return because(Role::Control, text);
     }
+    // what a device reports is not what staff or a controller sets
+    let word_of = |words: &[&'static str]| words.iter().find(|w| lower.split('_').any(|part| part == **w)).copied();
+    if let Some(text) = word_of(&STATUS).filter(|_| word_of(&COMMANDS).is_none()) {
+        return because(Role::State, text);
+    }
     if MACHINES.iter().any(|m| lower.contains(m)) {
         if let Some((word, role)) = MEASURED.iter().find(|(word, _)| lower.contains(word)) {
             return because(*role, word);
@@ -213,6 +206,9 @@ fn role(lower: &str, tag: &Tag<'_>, unit: &str, is_air: bool, is_amount: bool) -
     }
     if let Some((word, role)) = OTHER_LANGUAGES.iter().chain(&WORDS).find(|(word, _)| lower.contains(word)) {
         return because(*role, word);
+    }
+    if let Some(text) = consumption::word(lower, unit) {
+        return because(Role::Output, text);
     }
     if let Some(role) = tag.isa_role() {
         return because(role, tag.letters);
@@ -309,6 +305,9 @@ pub(super) fn name(text: &str) -> String {
             'ù' | 'ú' | 'û' => out.push('u'),
             'ç' => out.push('c'),
             'ñ' => out.push('n'),
+            '²' => out.push('2'),
+            '³' => out.push('3'),
+            'µ' | 'μ' => out.push('u'),
             c => out.push(if c.is_ascii_alphanumeric() { c } else { '_' }),
         }
     }
@@ -382,6 +381,17 @@ mod tests {
             ("Consigne départ", Role::Control, "1", "consigne_depart"),
             ("Potencia eléctrica kW", Role::Output, "1", "potencia_electrica_kw"),
             ("Apertura válvula", Role::Control, "1", "apertura_valvula"),
+            ("Durchfluss m³/h", Role::State, "m^3/h", "durchfluss_m3_h"),
+            ("Pumpe 1 Status", Role::State, "1", "pumpe_1_status"),
+            ("valve_3_feedback", Role::State, "1", "valve_3_feedback"),
+            ("Ventil Rückmeldung", Role::State, "1", "ventil_rueckmeldung"),
+            ("État vanne", Role::State, "1", "etat_vanne"),
+            ("estado bomba", Role::State, "1", "estado_bomba"),
+            ("Stato pompa", Role::State, "1", "stato_pompa"),
+            ("pump command status", Role::Control, "1", "pump_command_status"),
+            ("Pumpe Status Sollwert", Role::Control, "1", "pumpe_status_sollwert"),
+            ("steam_flow_kg_h", Role::Output, "kg/h", "steam_flow"),
+            ("Erdgas", Role::State, "1", "erdgas"),
         ] {
             let guess = signal(&column(name), None).unwrap();
             assert_eq!((guess.role, guess.unit.as_str(), guess.name.as_str()), (role, unit, short), "{name}");

@@ -2,6 +2,7 @@
 //! attribute, such as `PV`.
 
 use crate::schema::Role;
+use crate::units::ending::exported;
 
 /// The attribute that the last part of a tag name denotes, with the text of that part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +32,7 @@ impl<'a> Tag<'a> {
     pub fn parse(name: &'a str) -> Self {
         let name = name.trim();
         let name = without_value(name);
-        let (stem, last) = split(name);
+        let (stem, last) = if ends_with_unit(name) { (name, "") } else { split(name) };
         let letters = letters(stem);
         let dotted = name[stem.len()..].starts_with(PATH);
         let is_tag = dotted || !letters.is_empty();
@@ -71,6 +72,12 @@ const PATH: [char; 6] = ['.', '/', ':', '|', '\\', '!'];
 const WORDS: [char; 3] = ['_', '-', ' '];
 /// Endings that denote the value of the preceding tag or attribute.
 const VALUES: [&str; 5] = [".F_CV", ".CV", ".VALUE", ".VAL", "/VALUE"];
+
+/// Whether the last word of a name is a unit with a denominator, such as `m³/h`.
+fn ends_with_unit(name: &str) -> bool {
+    let word = name.rsplit(char::is_whitespace).next().unwrap_or(name);
+    word.len() < name.len() && word.contains('/') && exported(word.trim_matches(['[', ']', '(', ')'])).is_some()
+}
 
 /// Splits a name before its last part.
 fn split(name: &str) -> (&str, &str) {
@@ -170,6 +177,7 @@ mod tests {
         assert_eq!(parse("UNIT1.AREA.TI300"), ("UNIT1.AREA.TI300", None, "TI"));
         assert_eq!(parse("TI300.F_CV"), ("TI300", None, "TI"));
         assert_eq!(parse("LI-7.HH"), ("LI-7", Some(Attribute::Alarm(true)), "LI"));
+        assert_eq!(parse("Durchfluss m³/h").1, None);
         assert_eq!(parse("level_l"), ("level_l", None, ""), "`l` denotes litres, not a lower limit");
         assert_eq!(parse("room_temp_c"), ("room_temp_c", None, ""));
         for (name, role) in [

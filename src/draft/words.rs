@@ -173,11 +173,16 @@ pub(super) const OTHER_LANGUAGES: [(&str, Role); 63] = [
 ];
 
 /// Words that are recognised only if separators divide them from the rest of the name.
-pub(super) const SEPARATE: [(&str, Role); 4] = [
+pub(super) const SEPARATE: [(&str, Role); 9] = [
     ("wetter", Role::Disturbance),
     ("preco", Role::Disturbance),
     ("precio", Role::Disturbance),
     ("prix", Role::Disturbance),
+    ("shift", Role::Disturbance),
+    ("schicht", Role::Disturbance),
+    ("equipe", Role::Disturbance),
+    ("turno", Role::Disturbance),
+    ("ploeg", Role::Disturbance),
 ];
 
 /// Machine names which suggest that a column is a control, unless the column is a measurement on the machine.
@@ -202,7 +207,7 @@ pub(super) const MACHINES: [&str; 17] = [
 ];
 
 /// Quantities that are measured on a machine.
-pub(super) const MEASURED: [(&str, Role); 29] = [
+pub(super) const MEASURED: [(&str, Role); 27] = [
     ("power", Role::Output),
     ("energy", Role::Output),
     ("current", Role::Output),
@@ -213,13 +218,11 @@ pub(super) const MEASURED: [(&str, Role); 29] = [
     ("temp", Role::State),
     ("pressure", Role::State),
     ("hours", Role::Output),
-    ("feedback", Role::Output),
     ("flow", Role::State),
     ("leistung", Role::Output),
     ("energie", Role::Output),
     ("strom", Role::Output),
     ("drehmoment", Role::Output),
-    ("rueckmeldung", Role::Output),
     ("istwert", Role::Output),
     ("betriebsstunden", Role::Output),
     ("druck", Role::State),
@@ -232,4 +235,63 @@ pub(super) const MEASURED: [(&str, Role); 29] = [
     ("presion", Role::State),
     ("caudal", Role::State),
     ("portata", Role::State),
+];
+
+/// Words for what a device reports about itself.
+pub(super) const STATUS: [&str; 33] = [
+    "status",
+    "state",
+    "feedback",
+    "fdbk",
+    "fbk",
+    "fb",
+    "readback",
+    "alarm",
+    "alm",
+    "fault",
+    "trip",
+    "tripped",
+    "running",
+    "rueckmeldung",
+    "rm",
+    "zustand",
+    "stoerung",
+    "meldung",
+    "betriebsmeldung",
+    "etat",
+    "statut",
+    "retour",
+    "defaut",
+    "estado",
+    "alarma",
+    "stato",
+    "allarme",
+    "ritorno",
+    "toestand",
+    "terugmelding",
+    "storing",
+    "tilstand",
+    "tillstaand",
+];
+
+/// Words for a command or a set-point. A command whose name also contains a word in [`STATUS`] is a control.
+pub(super) const COMMANDS: [&str; 18] = [
+    "command",
+    "cmd",
+    "commanded",
+    "setpoint",
+    "sp",
+    "set",
+    "request",
+    "befehl",
+    "sollwert",
+    "soll",
+    "stellwert",
+    "commande",
+    "consigne",
+    "ordre",
+    "comando",
+    "consigna",
+    "mando",
+    "opdracht",
 ];

@@ -79,19 +79,17 @@ impl SignalMoments {
     }
 }
 
-/// Computes the step responses of every scored signal to every control that moved in the training rows.
+/// Computes the step responses of every scored signal to every control that moved in the training rows. In a twin without
+/// controls, the responses to its disturbances are computed instead.
 ///
 /// The model is first simulated at the training means until it is at rest. Each control is then raised by one standard
 /// deviation in a separate run. The step is reduced or reversed if the control would otherwise leave the range between
 /// its 1st and 99th percentiles. The response is the difference from a run without the step. A run lasts until the
 /// response has settled, but at least three and at most twelve horizons.
 pub fn responses(map: &StepMap, log: &Trajectory, moments: &[SignalMoments], horizon: usize) -> Vec<Response> {
-    let steps: Vec<(usize, f64)> = map
-        .schema
-        .with_role(Role::Control)
-        .into_iter()
-        .filter_map(|c| step_size(&moments[c]).map(|s| (c, s)))
-        .collect();
+    let controls = map.schema.with_role(Role::Control);
+    let inputs = if controls.is_empty() { map.schema.with_role(Role::Disturbance) } else { controls };
+    let steps: Vec<(usize, f64)> = inputs.into_iter().filter_map(|c| Some((c, step_size(&moments[c])?))).collect();
     let signals = scored_signals(map, log);
     if steps.is_empty() || signals.is_empty() {
         return Vec::new();

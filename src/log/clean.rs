@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
+
 use super::clock;
 use super::column::ColumnMapping;
 use super::counter::{Increases, Rises, increases};
@@ -42,6 +44,8 @@ pub(super) struct Rule {
     pub role: Role,
     /// Size of a step (µs).
     pub step: i64,
+    /// The time zone in which steps are built.
+    pub zone: TimeZone,
     /// The longest gap (µs) that does not split the log.
     pub max_gap: i64,
     /// First and last plausible time (µs) of the log. Samples outside this window are attributed to a clock that was
@@ -88,7 +92,7 @@ pub(super) fn clean(raw: &RawSamples, rule: &Rule, episodes: Option<&Episodes>) 
         format!("samples whose quality flag is not good: {}", raw.bad_flags),
     ));
 
-    let clock = clock::examine(&all.time, &all.value, &raw.breaks);
+    let clock = clock::examine(&all.time, &all.value, &raw.breaks, &rule.zone);
     note(clock.out_of_order.finding(
         name,
         FindingClass::OutOfOrder,
@@ -99,7 +103,7 @@ pub(super) fn clean(raw: &RawSamples, rule: &Rule, episodes: Option<&Episodes>) 
         name,
         FindingClass::ClockStep,
         FindingAction::Kept,
-        format!("the logger clock was set {}; set the logger to UTC, or set `log.timezone`", clock.notes.join(", ")),
+        format!("the logger clock was set {}; {}", clock.notes.join(", "), clock.help),
     ));
 
     let mut lost = raw.flagged_times.unpack();

@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 use jiff::civil::Weekday;
-use jiff::tz::Offset;
+use jiff::tz::{Offset, TimeZone};
 
 use super::occurrences::Occurrences;
 use super::text::{duration, rfc3339};
@@ -16,7 +16,11 @@ pub(super) struct ClockFaults {
     pub steps: Occurrences,
     /// Descriptions of the first few clock steps.
     pub notes: Vec<String>,
+    /// What to do about the clock steps.
+    pub help: &'static str,
 }
+
+const HOUR: i64 = 3_600_000_000;
 
 /// If a log has at least twice this number of time stamps, the typical interval is computed from every n-th time
 /// difference.
@@ -55,8 +59,9 @@ pub(super) fn interval_with_gaps(sorted: &[i64]) -> Option<i64> {
 
 /// Looks for clock faults in the time stamps (µs) of consecutive rows. `breaks` contains the first row of each file,
 /// because the order of rows from different files has no meaning. The values of the rows (`value`) help to distinguish
-/// a clock that was set back from rows that were written twice.
-pub(super) fn examine(time: &[i64], value: &[f64], breaks: &[usize]) -> ClockFaults {
+/// a clock that was set back from rows that were written twice. `zone` is the time zone of the plant, in which rows at
+/// local midnights are regular, although some of these days have 23 or 25 hours.
+pub(super) fn examine(time: &[i64], value: &[f64], breaks: &[usize], zone: &TimeZone) -> ClockFaults {
     let mut faults = ClockFaults::default();
     let sorted = time.windows(2).all(|w| w[0] <= w[1]);
     let interval = if sorted {
@@ -67,12 +72,19 @@ pub(super) fn examine(time: &[i64], value: &[f64], breaks: &[usize]) -> ClockFau
         typical_interval(&copy)
     };
     let Some((dt, share)) = interval else { return faults };
+    faults.help = match dt > HOUR {
+        true => "if the rows are at equal local times, set `timezone` to the time zone of the plant",
+        false => {
+            "set the logger to UTC, or state the time zone in which it stays, such as `+01:00`, with `log.timezone` or, for an \
+             imported log, with `twinopt import --timezone`"
+        }
+    };
     let mut backward = Vec::new();
     if !sorted {
         find_backward(time, value, breaks, dt, &mut faults, &mut backward);
     }
     if share >= REGULAR_SHARE {
-        find_forward(time, breaks, dt, &backward, &mut faults);
+        find_forward(time, breaks, dt, &backward, zone, &mut faults);
     }
     faults
 }
@@ -141,11 +153,17 @@ fn find_backward(
 /// Finds the times at which the clock of a regular log was set forward. A jump that is not a whole number of intervals
 /// is a clock step. A jump by a whole number of intervals is a clock step only if the clock is set back by the same
 /// amount elsewhere, or if the jump looks like the start of summer time.
-fn find_forward(time: &[i64], breaks: &[usize], dt: i64, backward: &[i64], faults: &mut ClockFaults) {
+fn find_forward(time: &[i64], breaks: &[usize], dt: i64, backward: &[i64], zone: &TimeZone, faults: &mut ClockFaults) {
     let near = |d: i64| (d - dt).abs() <= dt / 100;
+    let offset =
+        |us: i64| Timestamp::from_microsecond(us).map_or(0, |t| i64::from(zone.to_offset(t).seconds()) * 1_000_000);
     for i in 4..time.len().saturating_sub(3) {
         let d = time[i] - time[i - 1];
         if d <= 0 || near(d) || breaks.iter().any(|b| (i.saturating_sub(3)..=i + 3).contains(b) && *b > 0) {
+            continue;
+        }
+        // a day, or a part of a day longer than an hour, that summer time makes shorter or longer
+        if dt > HOUR && near(d + offset(time[i]) - offset(time[i - 1])) {
             continue;
         }
         let steady = (1..=3).all(|k| near(time[i - k] - time[i - k - 1]) && near(time[i + k] - time[i + k - 1]));
@@ -164,7 +182,6 @@ fn find_forward(time: &[i64], breaks: &[usize], dt: i64, backward: &[i64], fault
 
 /// Whether one hour is skipped between 00:00 and 04:00 on a Sunday in a month in which summer time begins or ends.
 fn summer_time(before: i64, d: i64, dt: i64) -> bool {
-    const HOUR: i64 = 3_600_000_000;
     if dt > HOUR / 2 || (d - HOUR - dt).abs() > dt / 50 {
         return false;
     }

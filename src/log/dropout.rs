@@ -123,6 +123,8 @@ pub(super) fn known_code(s: &Samples) -> Option<Dropout> {
 /// If the value of a regular signal changes only every n-th sample, returns the interval (µs) between two changes, and
 /// the fraction of samples that repeat the previous value.
 pub(super) fn oversampled(s: &Samples) -> Option<(i64, f64)> {
+    /// Maximum number of different values of a status.
+    const MAX_STATES: usize = 3;
     /// Minimum number of changes.
     const MIN_CHANGES: usize = 20;
     /// Fraction of the changes that lie exactly n samples apart.
@@ -132,7 +134,9 @@ pub(super) fn oversampled(s: &Samples) -> Option<(i64, f64)> {
     let position = |i: usize| usize::try_from((s.time[i] - start + dt / 2) / dt).unwrap_or(0);
     let changes: Vec<usize> = (1..s.value.len()).filter(|i| s.value[*i] != s.value[*i - 1]).map(position).collect();
     let n = changes.len();
-    if n < MIN_CHANGES || s.value.len() < 2 * n {
+    // a status or mode keeps its value for a while, although it is not sampled too often
+    let distinct: std::collections::BTreeSet<u64> = s.value.iter().map(|v| v.to_bits()).take(10_000).collect();
+    if distinct.len() <= MAX_STATES || n < MIN_CHANGES || s.value.len() < 2 * n {
         return None;
     }
     // The value changes at most once per interval, so the number of changes limits the number of samples in an
@@ -157,6 +161,12 @@ mod tests {
     fn series(n: usize, f: impl Fn(usize) -> f64) -> Samples {
         let time = (0..n as i64).map(|i| i * 60_000_000).collect();
         Samples { time: Arc::new(time), value: (0..n).map(f).collect(), length: Vec::new() }
+    }
+
+    #[test]
+    fn a_status_is_not_oversampled() {
+        assert_eq!(oversampled(&series(3000, |i| f64::from(u32::from((i / 50) % 3 == 0)))), None);
+        assert!(oversampled(&series(3000, |i| level(i / 50 * 50))).is_some());
     }
 
     fn level(i: usize) -> f64 {

@@ -1,5 +1,6 @@
 //! The signals of a log, the columns from which they are read, and the rules for cleaning them.
 
+use super::calendar;
 use super::clean::Rule;
 use super::column::ColumnMapping;
 use super::kind::{is_amount, is_counted};
@@ -23,6 +24,7 @@ pub(super) struct Input {
 pub(super) fn inputs(spec: &TwinSpec, schema: &Schema, max_gap: i64) -> Result<(Vec<Input>, Vec<Wanted>)> {
     let mut columns: Vec<Wanted> = Vec::new();
     let mut out = Vec::new();
+    let zone = calendar::zone(spec)?;
     for s in &spec.signals {
         let s = &s.value;
         if s.role.value == Role::Derived || s.value.is_some() || s.start.is_some() {
@@ -46,6 +48,7 @@ pub(super) fn inputs(spec: &TwinSpec, schema: &Schema, max_gap: i64) -> Result<(
             amount,
             role: s.role.value,
             step: spec.step.ms().saturating_mul(1_000),
+            zone: zone.clone(),
             max_gap,
             window: (i64::MIN, i64::MAX),
         };

@@ -68,6 +68,7 @@ mod samples;
 mod scan;
 mod segments;
 mod selection;
+mod sign_flips;
 mod spread;
 mod stamps;
 mod store;
@@ -93,7 +94,7 @@ pub use operating_hours::{Measured, OperatingHours, is_relative, operating_hours
 #[cfg(test)]
 pub use quality::{Excitation, Finding, SignalQuality};
 pub use quality::{FindingClass, Quality, SourceFile};
-pub use quality_columns::{quality_columns, quality_columns_of};
+pub use quality_columns::{QualityColumn, quality_columns, quality_columns_of};
 pub use read::{alternating, read};
 pub use render::render;
 pub use weekdays::free_days;

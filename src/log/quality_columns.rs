@@ -10,7 +10,26 @@ use crate::config::LogSpec;
 use crate::error::Result;
 
 /// Words that indicate a column with the quality of samples, and words that also occur in the names of other columns.
-const NAMES: [&str; 8] = ["quality", "qual", "validity", "valid", "qc", "ok", "qualitaet", "qualität"];
+const NAMES: [&str; 18] = [
+    "quality",
+    "qual",
+    "q",
+    "validity",
+    "valid",
+    "qc",
+    "ok",
+    "qf",
+    "dq",
+    "dataquality",
+    "qualitaet",
+    "qualität",
+    "qualite",
+    "qualité",
+    "calidad",
+    "qualita",
+    "qualità",
+    "kwaliteit",
+];
 const COMMON_NAMES: [&str; 4] = ["status", "state", "flag", "good"];
 /// Texts that mark a good sample.
 const GOOD: [&str; 9] = ["good", "ok", "valid", "gut", "g", "bon", "true", "yes", "normal"];
@@ -21,12 +40,14 @@ const MAX_FLAGS: usize = 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QualityColumn {
     pub name: String,
-    /// The flag that marks good samples.
-    pub good: String,
+    /// The flags of good samples; the most frequent one comes first.
+    pub good: Vec<String>,
     /// The other flags.
     pub bad: Vec<String>,
-    /// Number of rows with another flag than `good`.
+    /// Number of rows whose flag is in `bad`.
     pub rows: usize,
+    /// Whether nearly all rows have a flag.
+    pub is_complete: bool,
 }
 
 impl QualityColumn {
@@ -34,7 +55,8 @@ impl QualityColumn {
     pub fn text(&self) -> String {
         let bad: Vec<String> = self.bad.iter().take(4).map(|b| format!("`{b}`")).collect();
         let more = if self.bad.len() > 4 { ", …" } else { "" };
-        format!("{} rows have the flag {}{more} instead of `{}`", self.rows, bad.join(", "), self.good)
+        let good: Vec<String> = self.good.iter().map(|g| format!("`{g}`")).collect();
+        format!("{} rows have the flag {}{more} instead of {}", self.rows, bad.join(", "), good.join(" or "))
     }
 
     /// The setting that selects the good rows.
@@ -42,8 +64,41 @@ impl QualityColumn {
         let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
         let bare = self.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
         let key = if bare { self.name.clone() } else { quoted(&self.name) };
-        format!("where = {{ {key} = {} }}", quoted(&self.good))
+        let good = match &self.good[..] {
+            [one] => quoted(one),
+            several => format!("[{}]", several.iter().map(|g| quoted(g)).collect::<Vec<_>>().join(", ")),
+        };
+        format!("where = {{ {key} = {good} }}")
     }
+
+    /// The column in `names` to whose values the flags apply; `None` if they apply to the whole row or to no column in
+    /// particular.
+    pub fn value_column<'a>(&self, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+        let stem = stem(&self.name);
+        let with_unit = |name: &str| {
+            let plain = plain(name.split(['[', '(']).next().unwrap_or(name));
+            plain == stem || crate::units::ending::guess(&plain).stem == stem
+        };
+        names.filter(|n| *n != self.name).find(|n| !stem.is_empty() && with_unit(n))
+    }
+
+    /// Whether the name consists only of words for quality, so that the flags apply to whole rows.
+    pub fn is_of_rows(&self) -> bool {
+        stem(&self.name).is_empty()
+    }
+}
+
+/// The words of a name, in lower case and separated by `_`.
+fn plain(name: &str) -> String {
+    let lower = name.to_lowercase();
+    lower.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).collect::<Vec<_>>().join("_")
+}
+
+/// The words of a name without those for quality.
+fn stem(name: &str) -> String {
+    let words = plain(name);
+    let is_quality = |w: &&str| !NAMES.contains(w) && !COMMON_NAMES.contains(w);
+    words.split('_').filter(is_quality).collect::<Vec<_>>().join("_")
 }
 
 /// Returns the columns of a wide log that contain the quality of the samples, unless `where` selects rows by them.
@@ -105,7 +160,7 @@ fn found(files: &[LogFile]) -> Result<Vec<QualityColumn>> {
 /// Returns the quality column with this name if most rows have a flag that marks good samples. `counts` contains the
 /// number of rows with each flag; rows without a flag do not count.
 fn judge(name: &str, mut counts: BTreeMap<String, usize>) -> Option<QualityColumn> {
-    counts.remove("");
+    let empty = counts.remove("").unwrap_or(0);
     let total: usize = counts.values().sum();
     let (good, n) = counts.iter().max_by_key(|c| c.1).map(|(flag, n)| (flag.clone(), *n))?;
     if !(2..=MAX_FLAGS).contains(&counts.len()) || 2 * n <= total {
@@ -113,17 +168,32 @@ fn judge(name: &str, mut counts: BTreeMap<String, usize>) -> Option<QualityColum
     }
     let lower = name.to_lowercase();
     let is_quality = lower.split(|c: char| !c.is_alphanumeric()).any(|w| NAMES.contains(&w));
-    let number = good.trim().parse::<f64>().ok();
-    let is_good = match number {
-        Some(code) => (192.0..=255.0).contains(&code) || is_quality && (code == 0.0 || code == 1.0),
-        None => {
-            let text = good.trim().to_lowercase();
-            let certain = ["good", "ok", "valid", "gut"].contains(&text.as_str());
-            certain || is_quality && GOOD.contains(&text.as_str())
+    // codes of OPC and texts that begin with a word for good mark good samples even if they are less frequent
+    let certain = |flag: &str| match flag.trim().parse::<f64>() {
+        Ok(code) => (192.0..=255.0).contains(&code),
+        Err(_) => {
+            let first = flag.trim().to_lowercase();
+            let first = first.split(|c: char| !c.is_alphanumeric()).next().unwrap_or("");
+            ["good", "ok", "valid", "gut"].contains(&first)
         }
     };
-    let bad: Vec<String> = counts.into_keys().filter(|flag| *flag != good).collect();
-    is_good.then(|| QualityColumn { name: name.to_owned(), good, bad, rows: total - n })
+    let is_good = certain(&good)
+        || is_quality
+            && match good.trim().parse::<f64>() {
+                Ok(code) => code == 0.0 || code == 1.0,
+                Err(_) => GOOD.contains(&good.trim().to_lowercase().as_str()),
+            };
+    let (mut other, bad): (Vec<String>, Vec<String>) =
+        counts.keys().filter(|flag| **flag != good).cloned().partition(|flag| certain(&good) && certain(flag));
+    let rows = bad.iter().map(|flag| counts[flag]).sum();
+    other.insert(0, good);
+    (is_good && !bad.is_empty()).then(|| QualityColumn {
+        name: name.to_owned(),
+        good: other,
+        bad,
+        rows,
+        is_complete: 20 * empty <= total,
+    })
 }
 
 #[cfg(test)]
@@ -134,7 +204,7 @@ mod tests {
     fn quality_flags_are_distinguished_from_states_of_the_plant() {
         let judged = |name: &str, flags: &[(&str, usize)]| {
             let counts = flags.iter().map(|(flag, n)| ((*flag).to_owned(), *n)).collect();
-            judge(name, counts).map(|c| (c.good, c.rows))
+            judge(name, counts).map(|c| (c.good.join("+"), c.rows))
         };
         assert_eq!(judged("power status", &[("Good", 90), ("Bad", 8), ("", 5)]), Some(("Good".into(), 8)));
         assert_eq!(judged("power_quality", &[("192", 90), ("0", 7), ("24", 2)]), Some(("192".into(), 9)));
@@ -143,7 +213,14 @@ mod tests {
         assert_eq!(judged("pump state", &[("running", 90), ("off", 70)]), None);
         assert_eq!(judged("quality", &[("Good", 90)]), None);
         assert_eq!(judged("product_quality", &[("87.5", 9), ("88", 8), ("91", 3)]), None);
+        let opc = [("192", 90), ("216", 3), ("Good, local override", 2), ("64", 4)];
+        assert_eq!(judged("T_Q", &opc), Some(("192+216+Good, local override".into(), 4)));
+        assert_eq!(judged("lg_q_true", &[("true", 90), ("false", 4)]), Some(("true".into(), 4)));
         let column = judge("power status", [("Good".to_owned(), 9), ("Bad".to_owned(), 1)].into()).unwrap();
+        let names = ["temp", "power [kW]", "power status"];
+        assert_eq!(column.value_column(names.into_iter()), Some("power [kW]"));
+        assert_eq!(column.value_column(["temp", "power_kw"].into_iter()), Some("power_kw"));
+        assert_eq!(column.value_column(["temp", "powder"].into_iter()), None);
         assert_eq!(column.setting(), "where = { \"power status\" = \"Good\" }");
     }
 }

@@ -11,6 +11,7 @@ use std::ops::Range;
 use super::detect::{SampleRange, quantiles, quantiles_of};
 use super::render::short;
 use super::samples::Samples;
+use super::sign_flips::sign_flips;
 use crate::units::Unit;
 
 /// A unit conversion, `v' = gain * v + shift`.
@@ -20,6 +21,8 @@ struct Conversion {
     shift: f64,
     /// Text that completes the message "some values seem to be …".
     name: Cow<'static, str>,
+    /// Whether the conversion explains only a single range. Equipment that is switched on and off has several.
+    once: bool,
 }
 
 /// The conversions that may explain a change of unit of a signal.
@@ -45,7 +48,10 @@ const ALIKE: [&[&str]; 12] = [
     &["Hz", "rpm"],
     &["%", "1"],
 ];
-/// Factors between units that are often confused, for signals whose unit is in none of the groups of `ALIKE`.
+/// Number of `FACTORS` that are possible in any unit.
+const ANY_UNIT: usize = 2;
+/// Factors between units that are often confused. Those after the first [`ANY_UNIT`] apply only to signals whose unit is
+/// in none of the groups of `ALIKE`.
 const FACTORS: [(f64, &str); 8] = [
     (100.0, "a fraction and a percentage, or EUR and cents"),
     (60.0, "hours and minutes, or a rate per minute and per hour"),
@@ -70,7 +76,7 @@ impl OtherUnits {
             .filter(|u| u.dimension == unit.dimension && unit.text != "1")
             .map(|u| (unit.scale / u.scale, u.text))
             .collect();
-        let conversion = |gain: f64, name: String| Conversion { gain, shift: 0.0, name: name.into() };
+        let conversion = |gain: f64, name: String| Conversion { gain, shift: 0.0, name: name.into(), once: false };
         let by = |gain: f64| {
             let (factor, way) = if gain > 1.0 { (gain, "large") } else { (1.0 / gain, "small") };
             format!("about {} times too {way}", short(factor))
@@ -80,12 +86,13 @@ impl OtherUnits {
         factors.extend(alike.iter().map(|(gain, text)| {
             conversion(1.0 / gain, format!("{}, as if all others were in {text}", by(1.0 / gain)))
         }));
-        if alike.is_empty() {
-            let both = FACTORS.iter().flat_map(|(gain, pair)| [(*gain, pair), (1.0 / gain, pair)]);
-            factors.extend(
-                both.map(|(gain, pair)| conversion(gain, format!("{}, like the factor between {pair}", by(gain)))),
-            );
-        }
+        // a wrong interval or a lost decimal point changes a value in any unit
+        let pairs = if alike.is_empty() { &FACTORS[..] } else { &FACTORS[..ANY_UNIT] };
+        let both = pairs.iter().flat_map(|(gain, pair)| [(*gain, pair), (1.0 / gain, pair)]);
+        factors.extend(both.map(|(gain, pair)| Conversion {
+            once: !alike.is_empty(),
+            ..conversion(gain, format!("{}, like the factor between {pair}", by(gain)))
+        }));
         factors.retain(|c| c.gain.ln().abs() >= MIN_FACTOR.ln());
         Self { temperature: false, factors }
     }
@@ -106,15 +113,15 @@ const MAX_JUMPS: usize = 64;
 const MAX_ATTEMPTS: usize = 500;
 
 static SCALES: [Conversion; 2] = [
-    Conversion { gain: 1e3, shift: 0.0, name: Cow::Borrowed("1000 times too large") },
-    Conversion { gain: 1e-3, shift: 0.0, name: Cow::Borrowed("1000 times too small") },
+    Conversion { gain: 1e3, shift: 0.0, name: Cow::Borrowed("1000 times too large"), once: false },
+    Conversion { gain: 1e-3, shift: 0.0, name: Cow::Borrowed("1000 times too small"), once: false },
 ];
 
 static TEMPERATURES: [Conversion; 4] = [
-    Conversion { gain: 1.8, shift: 32.0, name: Cow::Borrowed("in degF instead of degC") },
-    Conversion { gain: 1.0 / 1.8, shift: -32.0 / 1.8, name: Cow::Borrowed("in degC instead of degF") },
-    Conversion { gain: 1.0, shift: 273.15, name: Cow::Borrowed("in K instead of degC") },
-    Conversion { gain: 1.0, shift: -273.15, name: Cow::Borrowed("in degC instead of K") },
+    Conversion { gain: 1.8, shift: 32.0, name: Cow::Borrowed("in degF instead of degC"), once: false },
+    Conversion { gain: 1.0 / 1.8, shift: -32.0 / 1.8, name: Cow::Borrowed("in degC instead of degF"), once: false },
+    Conversion { gain: 1.0, shift: 273.15, name: Cow::Borrowed("in K instead of degC"), once: false },
+    Conversion { gain: 1.0, shift: -273.15, name: Cow::Borrowed("in degC instead of K"), once: false },
 ];
 
 /// Finds ranges that seem to have been logged in another unit, with a text that completes the message "some values seem
@@ -148,7 +155,13 @@ pub(super) fn unit_jumps<'a>(s: &Samples, units: &'a OtherUnits) -> Vec<(SampleR
             }
         }
     }
-    if out.is_empty() { factor_jumps(s, &units.factors) } else { out }
+    if out.is_empty() {
+        out = factor_jumps(s, &units.factors);
+    }
+    if out.is_empty() {
+        out.extend(sign_flips(v).into_iter().map(|range| (range, "of the opposite sign")));
+    }
+    out
 }
 
 /// Maximum number of ranges in another unit. If there are more such ranges, the plant probably changes its operating
@@ -241,7 +254,8 @@ fn factor_jumps<'a>(s: &Samples, factors: &'a [Conversion]) -> Vec<(SampleRange,
     }
     let inside = |i: usize| found.iter().any(|f| f.0.contains(&i));
     let rest: Vec<usize> = (0..n).filter(|i| !inside(*i)).collect();
-    if found.len() > MAX_RANGES || rest.len() < 20 {
+    let repeated = found.len() > 1 && found.iter().any(|f| f.1.once);
+    if found.len() > MAX_RANGES || repeated || rest.len() < 20 {
         return Vec::new();
     }
     let spread = |v: &mut dyn Iterator<Item = f64>, n: usize| quantiles(v, n, [0.01, 0.1, 0.5, 0.9, 0.99]);
@@ -317,7 +331,7 @@ fn temperature_jump(v: &[f64], i: usize, move99: f64) -> Option<(usize, &'static
         (to - (c.gain * from + c.shift)).abs() <= slack.max(1e-3 * moved) && slack < 0.4 * moved
     };
     TEMPERATURES.iter().find_map(|c| {
-        let back = Conversion { gain: 1.0 / c.gain, shift: -c.shift / c.gain, name: Cow::Borrowed("") };
+        let back = Conversion { gain: 1.0 / c.gain, shift: -c.shift / c.gain, name: Cow::Borrowed(""), once: false };
         let end = || (i + 1..v.len()).find(|j| fits(v[*j - 1], v[*j], &back)).unwrap_or(v.len());
         fits(a, b, c).then(|| (end(), c))
     })

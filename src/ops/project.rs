@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
+use crate::disk::names_in;
 use crate::error::{Error, Result, nearest};
 
 /// Number of levels of subfolders that are searched for scenarios.
@@ -98,8 +99,11 @@ impl Project {
                 .collect();
             let wanted = path.file_name().and_then(|n| n.to_str()).unwrap_or("");
             let hint = nearest(wanted, names.iter().map(String::as_str));
-            let hint =
-                hint.map_or_else(|| "give a scenario file or folder".to_owned(), |h| format!("did you mean `{h}`?"));
+            let hint = match (hint, plant_of(path)) {
+                (Some(name), _) => format!("did you mean `{name}`?"),
+                (None, Some(plant)) => no_twin(&plant),
+                (None, None) => "give a scenario file or folder".into(),
+            };
             return Err(Error::no_input(path, format!("it does not exist; {hint}")));
         }
         let mut files = Vec::new();
@@ -171,6 +175,25 @@ fn collect(dir: &Path, files: &mut Vec<PathBuf>, depth: usize) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The next command for a plant without twin.toml, whose folder is `dir`.
+pub fn no_twin(dir: &Path) -> String {
+    let has_log = names_in(&dir.join("log")).is_ok_and(|names| names.iter().any(|n| n.ends_with(".parquet")));
+    let dir = dir.display();
+    match has_log {
+        true => format!("there is no twin.toml; draft it with `twinopt init {dir}`"),
+        false => format!(
+            "there is no log; import it with `twinopt import {dir} --from FILES`, and then run `twinopt init {dir}`"
+        ),
+    }
+}
+
+/// The folder of the plant to which the scenarios in `path` belong, if that plant has no twin.
+fn plant_of(path: &Path) -> Option<PathBuf> {
+    let parent = path.parent().filter(|p| p.file_name().is_some_and(|n| n == "scenarios"))?;
+    let dir = parent.parent().unwrap_or(Path::new("")).join("data").join(path.file_name()?);
+    (!dir.join("twin.toml").is_file()).then_some(dir)
 }
 
 #[cfg(test)]

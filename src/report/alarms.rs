@@ -49,7 +49,7 @@ pub fn alarms(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> Vec
     }
     // The replay errors of priced KPIs are usually correlated, so only the worst KPI is reported.
     if let Some(r) = caveats::priced_replays(results).filter(|r| !r.inside).min_by_key(|r| r.within) {
-        out.push(not_reproduced(r));
+        out.push(not_reproduced(r, !ranked.is_empty()));
     }
     let narrow: Vec<&str> = caveats::scores_at_horizon(results)
         .into_iter()
@@ -57,10 +57,11 @@ pub fn alarms(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> Vec
         .map(|s| s.signal.as_str())
         .collect();
     if !narrow.is_empty() {
-        out.push(format!(
-            "Forecast intervals are too narrow: {}. The saving is more uncertain than its interval suggests.",
-            list(&narrow, 2)
-        ));
+        let what = match ranked.is_empty() {
+            true => "Forecasts are more uncertain than their intervals suggest.",
+            false => "The saving is more uncertain than its interval suggests.",
+        };
+        out.push(format!("Forecast intervals are too narrow: {}. {what}", list(&narrow, 2)));
     }
     if let Some(pick) = ranked.first() {
         let mut perfect: Vec<&str> = Vec::new();
@@ -118,20 +119,25 @@ fn contradicted_effect(e: &ControlEffect) -> String {
     )
 }
 
-/// Describes a KPI that the twin does not reproduce when it replays the log.
-fn not_reproduced(r: &ReplayCheck) -> String {
+/// Describes a KPI that the twin does not reproduce when it replays the log. `compares` is true if the report states the
+/// saving of a case.
+fn not_reproduced(r: &ReplayCheck, compares: bool) -> String {
     let all = r.segments.max(1);
     let unit = number::unit(&r.unit);
     let simulated = number::estimate(&r.simulated, PROSE);
     let measured = number::within(r.measured, r.simulated.p10, r.simulated.p90, PROSE).value;
     format!(
         "The twin does not reproduce the logged {} in {} of {} replays of {} (newest: {} measured, \
-         {} simulated). Trust the sign of the saving more than its size.",
+         {} simulated). {}",
         short(&readable(&r.kpi), 40),
         all.saturating_sub(r.within),
         all,
         hours_text(r.hours),
         measured.text,
-        with_unit(&simulated.value.text, &unit)
+        with_unit(&simulated.value.text, &unit),
+        match compares {
+            true => "Trust the sign of the saving more than its size.",
+            false => "Do not rely on simulated values of this KPI.",
+        }
     )
 }

@@ -10,14 +10,14 @@ use super::duration::hours_text;
 use super::experience::beyond;
 use super::losing;
 use super::number::{self, Interval, PROSE, with_unit};
+use super::outlook;
 use super::runs::{completed, failed};
 use super::saving::Words;
 use super::text::{capitalised, readable, short, tag};
 
-/// What the report on a twin without a control can answer.
-const NO_CONTROL: &str = "This report shows how the plant behaves under the conditions of each scenario, and how \
-                          accurately the twin forecasts it. To compare ways of operating the plant, give the signals \
-                          that staff can change the role “control” in twin.toml.";
+/// What the report on a twin without a control lacks.
+const NO_CONTROL: &str = "To compare ways of operating the plant, add to the log what staff can change, such as set-points or \
+                          valve positions, with the role “control” in twin.toml.";
 
 /// The answer, the headline (which starts with the answer), and a few sentences with reasons.
 pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (Answer, String, Vec<String>) {
@@ -34,7 +34,7 @@ pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (
         let alone = || completed(results).filter_map(|s| s.cases.first());
         let is_forecast = alone().next().is_some() && alone().all(|c| c.controls.is_empty());
         let mut because = match is_forecast {
-            true => vec![NO_CONTROL.to_owned()],
+            true => outlook::sentences(results).into_iter().chain([NO_CONTROL.to_owned()]).collect(),
             false => vec![reason],
         };
         because.extend(alone().find(|c| c.support.outside > OUTSIDE_DONT).map(|c| {
@@ -44,7 +44,7 @@ pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (
             format!("The baseline itself is outside the logged range {share} of the time{beyond}. Do not rely on its values.")
         }));
         let headline = match is_forecast {
-            true => "Don’t expect advice: the twin has no control.",
+            true => "Don’t expect advice: the twin has no control, so it can only forecast.",
             false => "Don’t change anything based on this report.",
         };
         return (Answer::Dont, headline.into(), because);

@@ -26,6 +26,7 @@ mod measured;
 mod model;
 mod night;
 mod number;
+mod outlook;
 mod page;
 mod promises;
 mod rejected;

@@ -29,6 +29,8 @@ pub struct Model {
     pub effects: Vec<EffectRow>,
     pub controls: Vec<String>,
     pub responses: Vec<ResponseCells>,
+    /// Kind of the signals that are stepped for the responses.
+    pub input: &'static str,
     pub gains: Vec<GainRow>,
     /// A sentence naming the controls to which no learned signal responds.
     pub ineffective: Markup,
@@ -139,6 +141,10 @@ pub fn model(results: &Results, clock: &Clock) -> Result<Model> {
         reliability: reliability(m, &horizons)?,
         horizons: horizons.iter().map(|h| ahead(*h, &m.step)).collect(),
         responses: responses(&moved, &controls, results)?,
+        input: match runs::completed(results).flat_map(|s| &s.cases).any(|c| !c.controls.is_empty()) {
+            true => "a control",
+            false => "a disturbance",
+        },
         effects: m.effects.iter().map(EffectRow::new).collect(),
         identification: m.identification.iter().map(IdentificationRow::new).collect(),
         controls: controls.into_iter().map(str::to_owned).collect(),

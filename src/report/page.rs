@@ -33,6 +33,8 @@ struct Page {
     orders: Vec<Order>,
     sections: Vec<Section>,
     failures: usize,
+    /// Whether any case is compared with the baseline, or a scenario failed.
+    compares: bool,
     year: Option<Year>,
     noun: &'static str,
     no_year: String,
@@ -86,6 +88,7 @@ pub fn render(results: &Results) -> Result<String> {
         front: front::front(results, &ranked, &currency, &clock),
         orders: orders(&sections),
         failures: runs::failed(results).count(),
+        compares: sections.iter().any(|s| s.best.is_some() || s.failure.is_some()),
         sections,
         noun: Words::new(results).noun,
         no_year: front::no_year(results),

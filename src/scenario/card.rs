@@ -203,12 +203,16 @@ pub fn model_card(learned: &Learned, lags: usize, spec: &TwinSpec, schema: &Sche
 }
 
 impl ModelCard {
-    /// Skill of the chosen model for `signal` at `horizon`, with the forecasts of disturbances that controllers
+    /// Score of the chosen model for `signal` at `horizon`, with the forecasts of disturbances that controllers
     /// receive.
-    pub fn skill_with_forecasts(&self, signal: &str, horizon: usize) -> Option<f64> {
+    pub fn score_with_forecasts(&self, signal: &str, horizon: usize) -> Option<&Score> {
         let name = with_forecasts(&self.model);
-        let mut scores = self.scores.iter();
-        scores.find(|s| s.model == name && s.signal == signal && s.horizon == horizon).map(|s| s.skill)
+        self.scores.iter().find(|s| s.model == name && s.signal == signal && s.horizon == horizon)
+    }
+
+    /// Skill in [`Self::score_with_forecasts`].
+    pub fn skill_with_forecasts(&self, signal: &str, horizon: usize) -> Option<f64> {
+        self.score_with_forecasts(signal, horizon).map(|s| s.skill)
     }
 
     /// The skill horizon of each signal: the largest number of steps at which the model beats persistence on the

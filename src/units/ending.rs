@@ -175,6 +175,12 @@ fn in_brackets(name: &str) -> Option<Unit> {
     exported(text.rsplit_once(['(', '['])?.1)
 }
 
+/// The unit that ends a name, in brackets or as a word with a sign that only units contain, as in `Durchfluss m³/h`.
+pub fn written(name: &str) -> Option<Unit> {
+    let last = || name.trim().rsplit(char::is_whitespace).next().filter(|w| w.len() < name.trim().len());
+    in_brackets(name).or_else(|| exported(last().filter(|w| w.contains(['/', '°', '³', '²', '%', '€']))?))
+}
+
 /// Returns the unit in a column name, if the unit is unambiguous.
 pub fn stated(name: &str) -> Option<Unit> {
     if let Some(unit) = in_brackets(name) {
@@ -230,6 +236,10 @@ mod tests {
         assert_eq!(stated("Außentemperatur [°C]").as_deref(), Some("degC"));
         assert_eq!(stated("Coût (€)").as_deref(), Some("EUR"));
         assert_eq!(stated("Raum (Nord)"), None);
+        let written = |name: &str| super::written(name).map(|u| u.text);
+        assert_eq!(written("Verbrauch [m³/h]").as_deref(), Some("m^3/h"));
+        assert_eq!(written("Durchfluss m³/h").as_deref(), Some("m^3/h"));
+        assert_eq!((written("m³/h"), written("U1/FIC"), written("Ventil a/b")), (None, None, None));
         assert_eq!(stated("supply_temp_f").as_deref(), Some("degF"));
         assert_eq!(stated("hvac_power_kw").as_deref(), Some("kW"));
         for name in

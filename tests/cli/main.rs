@@ -1,5 +1,6 @@
 //! Tests of the compiled binary, with one module per topic.
 
+mod boiler;
 mod demand;
 mod documents;
 mod drafts;

@@ -105,6 +105,14 @@ impl Condition {
         }
     }
 
+    /// The text that the column must equal, if the condition is an equality.
+    pub fn asked_text(&self) -> Option<&str> {
+        match (&self.literal, self.comparison) {
+            (Literal::Text(text), Comparison::Equal) => Some(text),
+            _ => None,
+        }
+    }
+
     fn number(&self, value: f64) -> bool {
         let Literal::Number(literal) = self.literal else { return false };
         match self.comparison {

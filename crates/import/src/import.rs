@@ -50,6 +50,7 @@ pub fn run(request: &Request) -> Result<Report> {
     let mut read = Vec::new();
     let since = recipe.since.clone();
     let mut units = BTreeMap::new();
+    let mut missing = BTreeMap::new();
     for (source, Found { files, others }) in recipe.source.iter_mut().zip(&all) {
         let from = located(&source.from, dir);
         let limit = source::file_limit(address_space);
@@ -59,6 +60,7 @@ pub fn run(request: &Request) -> Result<Report> {
             columns.retain(|c| !c.name.ends_with(series::QUALITY));
         }
         units.extend(summary.units.clone());
+        missing.extend(summary.missing.clone());
         if !others.is_empty() {
             report.notes.push(format!("not read, because of their extension: {others}"));
         }
@@ -79,6 +81,7 @@ pub fn run(request: &Request) -> Result<Report> {
         options => join::as_of(read, keep, options, &mut report.notes)?,
     };
     recipe.unit = units;
+    recipe.missing = missing;
     report.rows = frame.height();
     report.columns = frame.width() - 1;
     if !options.dry_run {
@@ -153,6 +156,7 @@ fn recipe(request: &Request, stored: Option<&Recipe>) -> Result<Recipe> {
         keep: o.keep.clone(),
         source: sources.collect(),
         unit: BTreeMap::new(),
+        missing: BTreeMap::new(),
     };
     if let Some(stored) = stored.filter(|_| !o.replace)
         && let Some(setting) = recipe.complete(stored)
@@ -181,7 +185,18 @@ fn source_files(source: &Source, dir: &Path, log: &Path, scratch: &mut Option<Sc
     match address::parse(&located(&source.from, dir))? {
         Address::Local(pattern) => {
             let mut found = sources::files(&pattern, log)?;
+            let mut folders: Vec<String> =
+                found.files.iter().flat_map(|f| &f.folders).map(|(k, v)| format!("{k}={v}")).collect();
             found.files.retain(is_needed);
+            if found.files.is_empty() && !folders.is_empty() {
+                folders.sort();
+                folders.dedup();
+                return Err(Error::Data(format!(
+                    "{}: no folder satisfies `--where`; the folders are {}",
+                    source.from,
+                    crate::error::list(&folders, 8)
+                )));
+            }
             Ok(found)
         }
         Address::Remote { store, root, pattern } => {

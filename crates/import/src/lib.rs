@@ -5,6 +5,7 @@
 //! names the option that resolves the ambiguity.
 
 mod address;
+mod choices;
 mod clock;
 mod column_units;
 mod date_order;

@@ -30,6 +30,9 @@ pub struct Recipe {
     /// affect the log.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unit: BTreeMap<String, String>,
+    /// Columns of the log that some files lack, and the names of these files. `twinopt check` reports them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub missing: BTreeMap<String, String>,
 }
 
 /// One source. The fields are named after the command-line options.

@@ -2,6 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use crate::choices;
 use crate::clock;
 use crate::column_units;
 use crate::error::{Error, Result, list, plural};
@@ -37,6 +38,8 @@ pub struct Summary {
     pub notes: Vec<String>,
     /// Units of the columns of the log.
     pub units: Vec<(String, String)>,
+    /// Columns of the log that some files lack, each with these files.
+    pub missing: Vec<(String, String)>,
     /// Columns that were read from the first file.
     pub columns: Vec<String>,
     /// Whether the samples have a quality flag.
@@ -70,7 +73,13 @@ pub fn read(
     drop_constant_folders(files, &mut frames, &mut notes);
     let rows = frames.iter().map(|f| f.frame.height()).sum();
     if rows == 0 {
-        let hint = source.condition.as_ref().map_or("the files have no rows", |_| "no row satisfies `--where`");
+        let hint = match source.condition.is_some() {
+            true => {
+                let read = |file| frame::read(file, source, &[], limit);
+                choices::unmet(&files.iter().map(read).collect::<Result<Vec<_>>>()?, &conditions)
+            }
+            false => "the files have no rows".into(),
+        };
         return Err(Error::Data(format!("{from}: {hint}")));
     }
     let names: Vec<String> = frames[0].frame.get_column_names().iter().map(ToString::to_string).collect();
@@ -85,6 +94,10 @@ pub fn read(
     if span.is_none() {
         return Err(Error::Data(format!("{from}: no row is left; check `--since` and `--where`")));
     }
+    let missing = match long {
+        Some(_) => Vec::new(),
+        None => wide::missing(&frames, &columns.iter().map(|c| c.name.clone()).collect::<Vec<_>>()),
+    };
     let columns = renamed(columns, source)?;
     let summary = Summary {
         from: from.to_owned(),
@@ -97,6 +110,7 @@ pub fn read(
         step: series::step(&columns),
         notes,
         units: units.into_iter().map(|(name, unit)| (new_name(&name, source), unit)).collect(),
+        missing: missing.into_iter().map(|(name, files)| (new_name(&name, source), files)).collect(),
         columns: names,
         has_quality: long.is_some_and(|long| long.quality.is_some()),
     };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use polars::prelude::*;
 
+use crate::choices::Choices;
 use crate::error::{Error, Result, list, plural};
 use crate::frame::{FILE, FileFrame};
 use crate::layout;
@@ -49,15 +50,11 @@ pub fn columns(frames: &[FileFrame], source: &Source, time: &[String], notes: &m
     if !source.select.is_empty() {
         names.retain(|n| source.select.contains(n));
     }
-    let without = |name: &str| -> Vec<String> {
-        frames.iter().filter(|f| f.frame.column(name).is_err()).map(|f| f.name.clone()).collect()
-    };
-    // If no column is in all files, each file probably contains the columns of other tags.
-    if names.iter().any(|name| without(name).is_empty()) {
-        for (name, files) in names.iter().map(|name| (name, without(name))).filter(|(_, files)| !files.is_empty()) {
-            notes.push(format!("`{name}` is missing from {}, so it has no values there", list(&files, 3)));
-        }
-    }
+    notes.extend(
+        missing(frames, &names)
+            .iter()
+            .map(|(name, files)| format!("`{name}` is missing from {files}, so it has no values there")),
+    );
     let mut out = Vec::new();
     for name in names {
         let mut wanted =
@@ -99,6 +96,19 @@ pub fn columns(frames: &[FileFrame], source: &Source, time: &[String], notes: &m
         }
     }
     Ok(out)
+}
+
+/// The columns that some files lack, each with these files.
+pub fn missing(frames: &[FileFrame], names: &[String]) -> Vec<(String, String)> {
+    let without = |name: &String| -> Vec<&str> {
+        frames.iter().filter(|f| f.frame.column(name).is_err()).map(|f| f.name.as_str()).collect()
+    };
+    // If no column is in all files, each file probably contains the columns of other tags.
+    if !names.iter().any(|name| without(name).is_empty()) {
+        return Vec::new();
+    }
+    let files = names.iter().map(|name| (name.clone(), without(name)));
+    files.filter(|(_, files)| !files.is_empty()).map(|(name, files)| (name, list(&files, 3))).collect()
 }
 
 /// Whether an unnamed column contains row numbers.
@@ -153,11 +163,18 @@ pub fn read(
         0 | 1 => format!(", or give each a column of its own with `--long {tag},{value}`"),
         _ => String::new(),
     };
-    let hint = match keys.iter().find_map(|name| found.example_of(name).map(|text| (name, text))) {
-        Some((key, text)) => format!(
-            "if `{key}` distinguishes several entities, import one of them with `--where \"{key} == '{text}'\"`{}; otherwise, ",
-            own_columns(key)
-        ),
+    let hint = match keys.iter().find(|name| found.example_of(name).is_some()) {
+        Some(key) => {
+            let choices = Choices::new(frames, key);
+            let text = choices.most_active().or(found.example_of(key)).unwrap_or_default();
+            format!(
+                "if `{key}` distinguishes several entities, import one of them (1 of {}), such as the most active one, with \
+                 `--where \"{key} == '{text}'\"` (others are {}){}; otherwise, ",
+                choices.len(),
+                choices.others(text),
+                own_columns(key)
+            )
+        }
         None if frames.len() > 1 && values.len() <= 1 => format!(
             "if each file contains a different tag, use `--long {FILE},{value}`, which gives each file a column of its own; otherwise, "
         ),

@@ -132,8 +132,31 @@ fn the_report_on_a_twin_without_a_control_says_what_it_can_answer() {
     assert!(front(&results).contains("there is nothing to compare it with"), "{}", front(&results));
     results.scenarios.iter_mut().for_each(|s| s.cases[0].controls.clear());
     let text = front(&results);
-    assert!(text.contains("Don’t expect advice: the twin has no control."), "{text}");
-    assert!(text.contains("how accurately the twin forecasts it") && text.contains("the role “control”"), "{text}");
+    assert!(text.contains("Don’t expect advice: the twin has no control, so it can only forecast."), "{text}");
+    assert!(text.contains("the role “control”"), "{text}");
+    let h = results.model.horizon;
+    let inlet = results
+        .model
+        .scores
+        .iter()
+        .find(|s| s.model == results.model.model && s.signal == "server_inlet_temp" && s.horizon == h);
+    let less = 100.0 * (1.0 - (1.0 - inlet.unwrap().skill).sqrt());
+    assert!(
+        text.contains(&format!("a typical error of {:.2} °C ({less:.0} % less than", inlet.unwrap().rmse)),
+        "{text}"
+    );
+    assert!(text.contains("In the model, +1 of supply_setpoint changes it by +0.81 °C"), "{text}");
+    // no table compares cases, and no sentence mentions a saving
+    let page = crate::report::render(&results).unwrap();
+    assert!(!page.contains("Best case</th>") && page.contains("no cases are compared"));
+    results.model.scores.iter_mut().for_each(|s| s.coverage[2] = 0.5);
+    results.model.replay.iter_mut().for_each(|r| r.inside = false);
+    let text = front(&results);
+    assert!(
+        text.contains("Forecasts are more uncertain than") && text.contains("Do not rely on simulated values"),
+        "{text}"
+    );
+    assert!(!text.to_lowercase().contains("saving"), "{text}");
 }
 
 #[test]

@@ -17,6 +17,7 @@ fn rule(keys: &str) -> Rule {
         amount: false,
         role: Role::State,
         step: 10_000_000,
+        zone: jiff::tz::TimeZone::UTC,
         max_gap: 30_000_000,
         window: (i64::MIN, i64::MAX),
     }

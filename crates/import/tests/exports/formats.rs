@@ -138,6 +138,7 @@ fn folders_with_keys_filter_and_become_columns() {
     let rows = |x: i32| format!("time,x\n2024-01-01T00:00Z,{x}\n2024-01-01T01:00Z,{}\n", x + 1);
     let plant = Plant::new(&[("in/site=7/a.csv", &rows(10)), ("in/site=8/a.csv", &rows(20))]);
     plant.refused("--from in", 65).says(&["if `site` distinguishes several entities", "--where \"site == '7'\""]);
+    plant.refused("--from in --where site|==|'9'", 65).says(&["no folder satisfies `--where`", "site=7, site=8"]);
     plant.imported("--from in --where site|==|'8'").says(&["the folder `site` is `8`"]);
     assert_eq!(plant.columns(), ["x"]);
     assert_numbers(&plant.numbers("x"), &[20.0, 21.0]);
@@ -190,6 +191,9 @@ fn a_column_that_a_file_lacks_is_named() {
     plant.write("export/b.csv", file(2, "flow", "1.5").as_bytes());
     let ended = plant.imported("--from export/*.csv --timezone UTC");
     ended.says(&["`heat` is missing from ", "b.csv, so it has no values there"]);
+    let recipe = std::fs::read_to_string(plant.path("data/p/import.toml")).unwrap();
+    let stored = recipe.split_once("[missing]\n").unwrap().1.trim();
+    assert!(stored.starts_with("heat = ") && stored.ends_with("b.csv\""), "{recipe}");
     assert_eq!(plant.numbers("heat").iter().filter(|v| v.is_nan()).count(), 24);
 }
 

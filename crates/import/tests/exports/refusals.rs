@@ -42,6 +42,29 @@ fn messages_name_the_file_and_what_to_do() {
 }
 
 #[test]
+fn a_filter_without_rows_lists_the_values_of_the_column() {
+    let mut rows = "time,sku,line,sold\n".to_owned();
+    for day in 1..=9 {
+        for (k, sku) in ["JUMBO BAG RED", "JUMBO BAG PINK", "CANDLE", "LANTERN"].iter().enumerate() {
+            if day > k {
+                rows += &format!("2024-01-0{day}T00:00Z,{sku},{k},{}\n", if k == 2 { day + 1 } else { 0 });
+            }
+        }
+    }
+    let plant = Plant::new(&[("a.csv", &rows)]);
+    let near = ["`sku` has no value `jumbo bag`", "`JUMBO BAG RED` (9 rows), `JUMBO BAG PINK` (8 rows)"];
+    plant.refused("--from a.csv --where sku|==|'jumbo|bag'", 65).says(&near);
+    let frequent = "`JUMBO BAG RED` (9 rows), `JUMBO BAG PINK` (8 rows), `CANDLE` (7 rows), `LANTERN` (6 rows)";
+    plant.refused("--from a.csv --where sku|==|'tray'", 65).says(&["the most frequent values are", frequent]);
+    plant.refused("--from a.csv --where line|>|7", 65).says(&["the comparison with `line` is never true"]);
+    plant.refused("--from a.csv --where line|==|3|and|sku|==|'CANDLE'", 65).says(&["although some rows satisfy each"]);
+    // the suggested value is one of four, and the one with most values other than 0
+    let several =
+        ["(1 of 4)", "--where \"sku == 'CANDLE'\"", "others are `JUMBO BAG PINK`, `LANTERN`, `JUMBO BAG RED`"];
+    plant.refused("--from a.csv", 65).says(&several);
+}
+
+#[test]
 fn damaged_parquet_files_are_refused_by_name() {
     let plant = Plant::new(&[("good.csv", "time,x\n2024-01-01T00:00Z,1\n2024-01-01T01:00Z,2\n")]);
     plant.imported("--from good.csv");
