@@ -23,8 +23,8 @@ const MOST_LABELS: usize = 100_000;
 pub struct Run<'a> {
     pub dynamics: &'a dyn Dynamics,
     /// Trajectory of one particle: `past` steps of history, followed by the steps of the run. The trajectory contains
-    /// the disturbances and set-points of the scenario, and the logged controls. Steps in a gap of the log are left out,
-    /// so that a run continues with the first step after the gap.
+    /// the disturbances and set-points of the scenario, and the logged controls. Steps in a gap of the log are left
+    /// out, so that a run continues with the first step after the gap.
     pub realised: &'a Arc<Trajectory>,
     pub past: usize,
     pub steps: usize,

@@ -17,13 +17,15 @@ const WINDOW: usize = 12;
 const MIN_DISTINCT: usize = WINDOW / 2;
 /// Minimum number of steps of a copied period (not tuned).
 const MIN_COPIED: usize = 20;
-/// Largest fraction of the log that consists of copies. A larger fraction repeats itself for another reason (not tuned).
+/// Largest fraction of the log that consists of copies. A larger fraction repeats itself for another reason (not
+/// tuned).
 const MAX_COPIED: f64 = 0.3;
 /// Smallest repeated fraction of the hold-out that is reported (not tuned).
 const MIN_SHARE: f64 = 0.1;
 
-/// Warns if the states and outputs in a large part of the hold-out are exactly equal to values in the training period, so
-/// that scores on the hold-out do not show how well the model predicts new data. Otherwise, warns about copied periods.
+/// Warns if the states and outputs in a large part of the hold-out are exactly equal to values in the training period,
+/// so that scores on the hold-out do not show how well the model predicts new data. Otherwise, warns about copied
+/// periods.
 pub(super) fn repeated(faults: &mut Faults<'_>, plant: &Plant<'_>, log: &Trajectory) {
     let logged = |i: &usize| {
         let spec = &plant.spec().signals[*i].value;
@@ -72,8 +74,8 @@ fn repeated_holdout(faults: &mut Faults<'_>, plant: &Plant<'_>, log: &Trajectory
     true
 }
 
-/// Warns about a period whose states and outputs are exactly equal to those of an earlier period, such as a day that was
-/// exported again with new time stamps.
+/// Warns about a period whose states and outputs are exactly equal to those of an earlier period, such as a day that
+/// was exported again with new time stamps.
 fn copied(faults: &mut Faults<'_>, plant: &Plant<'_>, log: &Trajectory, rows: &[Option<u64>]) {
     let mut known: HashMap<u64, usize> = HashMap::new();
     // (first step, lag, number of windows) of each run of windows that repeat earlier ones at the same lag

@@ -243,7 +243,7 @@ fn closed_hours(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>)
     let when = hours.map_or_else(String::new, |h| format!(", which never has data {}", h.text()));
     let span = |ms: i64| TimeSpan::from_ms(ms);
     let message = format!(
-        "{} of the {} of the run lie in gaps of the log{when}; these periods are not simulated",
+        "{} of the run (length: {}) lie in gaps of the log{when}; these periods are not simulated",
         span(without),
         spec.length.value
     );
@@ -292,7 +292,7 @@ fn in_gap(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>) -> bo
         None => return false,
     };
     let length = spec.length.ms();
-    // the nearest start of a run of `length` without a gap, or else of a run that leaves out gaps
+    // the nearest start of a run of `length` that contains no gap, or, if there is none, of a run that leaves out gaps
     let nearest = |length: i64| {
         let possible = |(from, to): &(jiff::Timestamp, jiff::Timestamp)| {
             let (first, last) = (ms(from) + history, ms(to) - length);

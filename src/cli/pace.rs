@@ -48,7 +48,7 @@ impl Pace {
         Self { simple: kind(total.simple), planned: kind(total.planned) }
     }
 
-    /// Adds work that was finished at the time `at` since the start.
+    /// Adds work that was finished when the time `at` had passed since the start.
     pub fn add(&mut self, work: Work, at: Duration) {
         match work {
             Work::Done(steps) => {
@@ -62,13 +62,13 @@ impl Pace {
         }
     }
 
-    /// Estimates the time left at the time `now` since the start; `None` if it is unknown.
+    /// Estimates the time left when the time `now` has passed since the start; `None` if it is unknown.
     pub fn left(&self, now: Duration) -> Option<Duration> {
         let seconds = self.simple.left(now)? + self.planned.left(now)?;
         Duration::try_from_secs_f64(seconds).ok()
     }
 
-    /// The finished fraction of the computing time at the time `now` since the start.
+    /// The fraction of the computing time that is finished when the time `now` has passed since the start.
     pub fn share(&self, now: Duration) -> f64 {
         let Some(left) = self.left(now) else { return 0.0 };
         let spent = now.as_secs_f64();

@@ -185,7 +185,7 @@ fn run_plant(
     Ok(VerbOutput { summary, errors: finished.errors })
 }
 
-/// Prints the names of the scenarios that would be run. Those in `finished` would not be run again.
+/// Prints the names of the scenarios that would be run. Scenarios in `finished` would not be run again.
 fn list(name: &str, checked: CheckedRun, finished: &[String], globals: &Globals) -> Result<VerbOutput> {
     let mut names = checked.names();
     names.retain(|n| !finished.iter().any(|f| f == n));

@@ -121,9 +121,9 @@ pub struct MpcSpec {
     /// three ensemble members, plus this number of standard deviations. `pessimism` has no effect if `risk` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pessimism: Option<At<f64>>,
-    /// Number of simulated futures per plan (default 4, or 1 for planners that use derivatives). If `particles` is 1, only
-    /// the expected future is simulated. If the objective prices the spread of a stock, plans by `milp` simulate more
-    /// futures.
+    /// Number of simulated futures per plan (default 4, or 1 for planners that use derivatives). If `particles` is 1,
+    /// only the expected future is simulated. If the objective prices the spread of a stock, plans by `milp` simulate
+    /// more futures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub particles: Option<At<usize>>,
     /// Number of free moves over the horizon; controls are held constant between moves (default: the tuned value, else
@@ -156,16 +156,16 @@ pub struct MpcSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forecast: Option<At<ForecastSpec>>,
     /// Priorities of soft limits: signal name → rank, from 1 (highest) to 3. Hard limits take precedence over all soft
-    /// limits. Hard limits and ranked soft limits take precedence over the objective. In a
-    /// scenario, `ranks = {}` removes those of the twin.
+    /// limits. Hard limits and ranked soft limits take precedence over the objective. In a scenario, `ranks = {}`
+    /// removes the ranks that are set in the twin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ranks: Option<IndexMap<String, At<u32>>>,
     /// Probability with which hard limits and ranked soft limits should be satisfied at each step (chance constraint).
     /// Limits are tightened according to the spread of simulated futures. If `confidence` is absent, hard limits are
-    /// not tightened. Soft limits with a rank, or with a price through an `exceedance` KPI, are tightened for learned
-    /// signals by the model's error until the next plan, so that each limit is satisfied with a probability of 0.9. With
-    /// 0.5, no limit is tightened. Plans that simulate several futures need no margin for priced limits, because the
-    /// futures already include the model's errors.
+    /// not tightened. For learned signals, soft limits with a rank, or with a price through an `exceedance` KPI, are
+    /// tightened according to the error of the model up to the next plan, so that each limit is satisfied with a
+    /// probability of 0.9. With `confidence = 0.5`, no limit is tightened. Plans that simulate several futures need no
+    /// margin for priced limits, because the futures already include the model's errors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<At<f64>>,
     /// KPI prices that apply in plans but not in reports: KPI name → price. For example, a price in `terminal` can
@@ -183,8 +183,8 @@ pub struct MpcSpec {
     /// Maximum computing time per plan (default: no limit). At the time limit, the best plan found so far is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<At<TimeSpan>>,
-    /// The optimiser. The default planner is `dp` if the controls have few combinations of values and the future depends
-    /// on at most two states, else `milp` if the plan switches equipment or manages a store and the twin is
+    /// The optimiser. The default planner is `dp` if the controls have few combinations of values and the future
+    /// depends on at most two states, else `milp` if the plan switches equipment or manages a store and the twin is
     /// piecewise linear, else `qp` if the twin is linear and has hard or ranked limits, else `gauss_newton` if the twin
     /// and the controls are differentiable, else `mcts` if every control has few values, else `icem`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -213,11 +213,11 @@ impl MpcSpec {
     pub const SPREAD_VALUES: usize = 3000;
     /// Largest number of moves that is chosen by default (not tuned).
     pub const MOST_MOVES: usize = 12;
-    /// Largest default number of moves for `dp`, and for `milp` if no control has an off state or few values (not
-    /// tuned).
+    /// Largest number of moves that is chosen by default for `dp`, and for `milp` if no control has an off state or few
+    /// values (not tuned).
     pub const MOST_EXACT_MOVES: usize = 96;
-    /// Largest default product of the numbers of moves and controls for `milp` if controls are restricted to multiples
-    /// (not tuned).
+    /// Largest product of the number of moves and the number of controls that is chosen by default for `milp` if
+    /// controls are restricted to multiples (not tuned).
     pub const MOST_ROUNDED: usize = 400;
     /// Largest default number of moves for stores that are planned by `qp`, and for `milp` with switched controls,
     /// because each additional move makes the search slower (see docs/plans.md).

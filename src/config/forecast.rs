@@ -11,8 +11,9 @@ use super::TimeSpan;
 pub enum ForecastSpec {
     /// The current value persists.
     Persistence,
-    /// The mean season, plus the deviations of the last season and of the present. Each of the three is weighted by how
-    /// much of it persisted in the past, so the forecast of random demand is its mean.
+    /// The mean season, plus the deviations of the last season and of the present. The mean season, the last season and
+    /// the present are weighted by how much of each persisted in the past, so the forecast of random demand is its
+    /// mean.
     Seasonal(TimeSpan),
     /// Same as `seasonal`, with the season that gave the best forecasts of the past: a day, a week or none.
     Learned,

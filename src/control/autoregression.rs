@@ -9,7 +9,8 @@
 //! where m is the mean of the recent past. For the time of the season at which step t + h lies, c is the mean over the
 //! last seasons, and l is the value in the last season. For the time of the season at which step t lies, c(t) is the
 //! mean over the earlier seasons.
-//! All of them are known at step t. The weights are the least-squares estimates over the past, separately for a number
+//! All these values are known at step t. The weights are the least-squares estimates over the past, separately for a
+//! number
 //! of leads h. Each weight states how much of a difference persisted in the past. If a signal follows a timetable, a_h
 //! is near 1. If demand is random, all weights are near 0, so that the forecast is the mean. Without a season, the
 //! forecast is m + d_h (y(t) − m).
@@ -182,7 +183,7 @@ impl<'a> Past<'a> {
         let at = (now + h).checked_sub(h.div_ceil(season) * season)?;
         let profile = mean(at_time(at))?;
         let last = if self.known[at].is_finite() { self.known[at] - profile } else { 0.0 };
-        // From one season ahead, the last season already contains the present.
+        // In forecasts of one season or more ahead, the last season already contains the present value.
         let usual = now.checked_sub(season).filter(|_| h < season && present.is_finite());
         let difference = usual.and_then(|k| mean(at_time(k))).map_or(0.0, |usual| present - usual);
         Some(Features { mean: level, differences: [profile - level, last, difference] })

@@ -28,7 +28,7 @@ const DAY_MS: i64 = 86_400_000;
 /// Number of random orders from which that of a signal is chosen (not tuned).
 const ORDERS: u64 = 32;
 
-/// What is estimated from the past of one signal.
+/// Quantities that are estimated from the past of one signal.
 #[derive(Debug)]
 struct Estimate {
     /// The forecast; `None` if its method needs no estimate, or if the past is too short.
@@ -48,7 +48,8 @@ pub struct Forecast {
     pub present: Present,
     /// (signal, forecast method).
     pub signals: Vec<(usize, ForecastSpec)>,
-    /// Estimates that were already computed. They depend only on values that were known at the time.
+    /// Estimates that were already computed. Each estimate depends only on values that were known at
+    /// the time of the estimate.
     estimates: Arc<Mutex<Estimates>>,
 }
 
@@ -93,7 +94,7 @@ impl Forecast {
         Self { present: Present::NewestRow, ..Self::new(spec, realised, 0, all) }
     }
 
-    /// The same forecasts of other realised signals.
+    /// Returns the same forecasts for other realised signals.
     pub fn with(self, realised: Arc<Trajectory>, present: Present) -> Self {
         Self { realised, present, signals: self.signals, estimates: Arc::default() }
     }
@@ -127,8 +128,8 @@ impl Forecast {
         }
     }
 
-    /// The times of steps `t + 1 ..= t + steps` of the run if a gap of the log precedes one of them, and otherwise
-    /// nothing.
+    /// The times of steps `t + 1 ..= t + steps` of the run if a gap of the log precedes one of these steps; otherwise
+    /// empty.
     pub fn times(&self, t: usize, steps: usize) -> Vec<Timestamp> {
         let Present::AtRows(rows) = &self.present else { return Vec::new() };
         let now = row(rows, t);
@@ -144,8 +145,8 @@ impl Forecast {
         (1..=steps).map(|h| after(row(rows, t + h))).collect()
     }
 
-    /// The times of steps `t - 1, t - 2, …, t - steps` if a gap of the log lies between them and step `t`, and otherwise
-    /// nothing. Steps before the start of the run have no gaps.
+    /// The times of steps `t - 1, t - 2, …, t - steps` if a gap of the log lies between them and step `t`; otherwise
+    /// empty. Steps before the start of the run have no gaps.
     pub fn times_before(&self, t: usize, steps: usize) -> Vec<Timestamp> {
         let Present::AtRows(rows) = &self.present else { return Vec::new() };
         let within = steps.min(t);
@@ -182,9 +183,10 @@ impl Forecast {
         predict(known, how, self.step(), estimate.fit.as_ref(), out);
     }
 
-    /// Errors of the forecast of `signals[i]` that is made at step `t`, in `count` futures: `[futures][horizon]`. The sum of
-    /// the errors up to any step has the same distribution over the futures as in the past: it is lowest in the first of
-    /// the futures, and highest in the last. Signals have different random orders of the futures. Empty if the forecast has no errors, or if the past is too short.
+    /// Errors of the forecast of `signals[i]` that is made at step `t`, in `count` futures: `[futures][horizon]`. The
+    /// sum of the errors up to any step has the same distribution over the futures as in the past: it is lowest in the
+    /// first of the futures, and highest in the last. The random order of the futures differs between signals. Empty if
+    /// the forecast has no errors, or if the past is too short.
     pub fn errors(&self, i: usize, t: usize, horizon: usize, count: usize) -> Vec<Vec<f64>> {
         let (signal, how) = self.signals[i];
         if how == ForecastSpec::Perfect || count < 2 {
@@ -236,7 +238,8 @@ impl Forecast {
     /// data from which the model was estimated. Estimates are renewed every `REFIT` steps.
     fn estimate(&self, i: usize, now: usize, horizon: usize) -> (Arc<Estimate>, usize) {
         let (signal, how) = self.signals[i];
-        // The age of an estimate depends on the time, because rows are removed from the start of live runs.
+        // The age of an estimate is computed from the time and not from the row, because rows are removed from the
+        // start of live runs.
         let index = self.realised.time(now).as_millisecond().div_euclid(self.realised.step_ms.max(1));
         let end = now.saturating_sub(index.rem_euclid(REFIT) as usize);
         let key = (i, index.div_euclid(REFIT), horizon);
@@ -283,9 +286,9 @@ fn predict(known: &[f64], how: ForecastSpec, step: TimeSpan, fit: Option<&Autore
     }
 }
 
-/// A permutation of the ranks `0..count` for signal `i`: ascending for the first signal, and random for the others. Among
-/// a number of random permutations, the one with the lowest correlation with all earlier signals is chosen, because in
-/// few futures the errors of independent signals could otherwise seem to be related.
+/// A permutation of the ranks `0..count` for signal `i`: ascending for the first signal, and random for the others.
+/// Among a number of random permutations, the one with the lowest correlation with all earlier signals is chosen,
+/// because in few futures the errors of independent signals could otherwise seem to be related.
 fn order(i: usize, count: usize) -> Vec<usize> {
     let ascending: Vec<usize> = (0..count).collect();
     let mut orders = vec![ascending.clone()];

@@ -92,8 +92,8 @@ const NOT_CONSUMED: [&str; 17] = [
     "produc", "export", "generat", "erzeug", "setpoint", "turbine",
 ];
 
-/// Whether the samples in this unit are amounts, or flows whose integral is an amount: volumes, masses, numbers of items
-/// and energies.
+/// Whether the samples in this unit are amounts, or flows whose integral is an amount: volumes, masses, numbers of
+/// items and energies.
 fn is_flow_or_amount(unit: &Unit) -> bool {
     let is = |text: &str| Unit::parse(text).is_ok_and(|u| u.same_dimension(unit));
     ["m^3", "m^3/h", "kg", "kg/h", "kWh", "kW", "item", "item/h"].iter().any(|text| is(text))

@@ -32,8 +32,8 @@ pub(super) struct Trial {
     pub worst: Vec<String>,
 }
 
-/// The error of a target at the horizon, relative to that of persistence and, unless the target is independent noise, to
-/// that of the mean.
+/// The error of a target at the horizon, relative to that of persistence and, unless the target is independent noise,
+/// to that of the mean.
 struct Ratios {
     name: String,
     persistence: f64,

@@ -158,8 +158,8 @@ pub fn average_effects(
     targets.map(summary).collect()
 }
 
-/// The average effects of `control` on all targets in the mean model, from one horizon to each of `later` horizons after a
-/// move: `[later][targets]`.
+/// The average effects of `control` on all targets in the mean model, from one horizon to each of `later` horizons
+/// after a move: `[later][targets]`.
 pub fn late_effects(
     data: &TrainingData,
     map: &StepMap,

@@ -12,8 +12,8 @@
 //!   schedule does not pass this test.
 //!
 //! A disturbance also passes the first test, although with a low correlation, if both signals follow a quantity that is
-//! not logged, or if the disturbance is a noisy measurement of what the control follows. The log then tells the effect of
-//! the control only weakly.
+//! not logged, or if the disturbance is a noisy measurement of what the control follows. The log then tells the effect
+//! of the control only weakly.
 
 use nalgebra::{DMatrix, DVector};
 
@@ -56,9 +56,9 @@ pub struct Consequence {
     pub is_clear: bool,
 }
 
-/// The disturbance that responds most clearly to `control`, among those whose response changes the effect of the control
-/// on a learned signal. `hours` is the hour of the day of every row, and `held` the mean number of steps between two
-/// changes of the control.
+/// The disturbance that responds most clearly to `control`, among those whose response changes the effect of the
+/// control on a learned signal. `hours` is the hour of the day of every row, and `held` the mean number of steps
+/// between two changes of the control.
 pub(super) fn consequence(
     data: &TrainingData,
     layout: &Layout,

@@ -2,16 +2,18 @@
 //!
 //! The error of an effect ([`super::effect`]) is estimated separately before and after each boundary between two folds
 //! (the hold-out is the newest part), and separately from small and from large moves of the control. An effect that
-//! differs in time has changed, for example because the plant was rebuilt. An effect that differs between small and
+//! differs before and after a boundary has changed, for example because the plant was rebuilt. An effect that differs
+//! between small and
 //! large moves is not an effect of the control alone: something that is not logged changed together with the large
-//! moves, or the effect is far from linear. In both cases, the mean over the log does not predict a saving.
+//! moves, or the effect is far from linear. In both cases, the mean effect over the log does not predict a saving.
 //!
 //! The error of the effect right after the moves is compared with that over longer stretches. If they differ, something
 //! that changes slowly, such as fouling, changed together with the control.
 //!
-//! The error of the effect is also estimated long after a move. If the model describes the dynamics, the late error is
-//! the accumulation a of a constant error over the late window times the error δ within the first window. If it differs
-//! from a δ, the effect builds up or reverses in another way than in the model, which then does not predict the effect of
+//! The error of the effect is also estimated long after a move. If the model describes the dynamics, the late error
+//! equals a δ, where δ is the error within the first window, and a is the factor by which a constant error accumulates
+//! over the late window. If the late error differs from a δ, the effect builds up or reverses in another way than in
+//! the model, which then does not predict the effect of
 //! a lasting change.
 
 use super::moments::{Moment, Solved, solve};
@@ -43,7 +45,7 @@ pub struct Contrast {
 /// How the log is divided into two parts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Parts {
-    /// Before this row and from this row onwards.
+    /// The part before this row, and the part from this row onwards.
     Time(usize),
     /// Small moves and large moves, separated at this size.
     Size(f64),
@@ -82,16 +84,16 @@ pub(super) fn contrast(
     starts.chain(sizes).filter_map(compare).max_by(|a, b| a.0.total_cmp(&b.0)).map(|found| found.1)
 }
 
-/// The difference between the effect right after the moves of a control and the effect over longer stretches. `difference`
-/// is the latter minus the former, and `now` is the effect right after the moves.
+/// The difference between the effect right after the moves of a control and the effect over longer stretches.
+/// `difference` is the latter minus the former, and `now` is the effect right after the moves.
 pub(super) fn slow(difference: Solved, now: f64) -> Option<Contrast> {
     let effects = [now, now + difference.error];
     (is_significant(difference, SIGNIFICANT) && is_relevant(effects, RELEVANT))
         .then_some(Contrast { parts: Parts::Slow, effects })
 }
 
-/// The clearest difference between the late effects in the model and in the log. `late` contains the difference, log minus
-/// model, and the effect in the model after its error within `window` steps has accumulated.
+/// The clearest difference between the late effects in the model and in the log. `late` contains the difference, log
+/// minus model, and the effect in the model after its error within `window` steps has accumulated.
 pub(super) fn later<'a>(late: impl Iterator<Item = &'a (Solved, f64)>, window: usize) -> Option<Contrast> {
     let compare = |(difference, in_model): &(Solved, f64)| {
         let effects = [*in_model, in_model + difference.error];

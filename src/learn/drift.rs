@@ -11,7 +11,8 @@
 //! This is a two-sided CUSUM (Page 1954) on the innovations z. The allowance k is half of the change in the mean of z
 //! after the errors shift by one standard deviation. An alarm is raised when a sum exceeds its threshold h, after which
 //! the sum restarts at zero. The threshold is chosen such that the mean time between false alarms has a given value.
-//! This time is computed from the distribution of z with the Markov chain of Brook & Evans (1972).
+//! The mean time between false alarms is computed from the distribution of z with the Markov chain of Brook & Evans
+//! (1972).
 
 use jiff::Timestamp;
 use nalgebra::{DMatrix, DVector};

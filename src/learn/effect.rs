@@ -23,13 +23,15 @@
 //! model.
 //! The standard error is robust to autocorrelation: the terms of the sum are added within blocks, and only the blocks
 //! count as independent (Liang & Zeger 1986). A block lasts at least two windows, two correlation times of e, and the
-//! mean time between two changes of the control. Before, the means of v, U and e over longer stretches are subtracted, so
+//! mean time between two changes of the control. Before the estimation, the means of v, U and e over longer stretches
+//! are subtracted, so
 //! that slow changes, such as fouling or the drift of a meter, are not attributed to a control that changes as slowly.
 //!
-//! An estimate is the mean over the log. [`super::contrast`] tests whether the effect is the same in all parts of the
+//! The estimated effect is a mean over the whole log. [`super::contrast`] tests whether the effect is the same in all
+//! parts of the
 //! log, right after a move and over longer stretches, and long after a move. If the control usually stands still, these
-//! tests use the change of the forecast error at its moves from standstill ([`super::moves`]), which slow changes of the
-//! plant do not affect.
+//! tests use the change of the forecast error at its moves from standstill ([`super::moves`]), which slow changes of
+//! the plant do not affect.
 
 use std::ops::Range;
 
@@ -53,7 +55,7 @@ const STARTS: usize = 2_000;
 const FORECAST_STEPS: usize = 60_000;
 /// Length of a block, in windows or correlation times (not tuned).
 const WINDOWS_PER_BLOCK: usize = 2;
-/// Blocks are not longer than this fraction of the training rows, unless the window is (not tuned).
+/// A block contains at most the number of training rows divided by this number, but at least two windows (not tuned).
 const BLOCKS: usize = 20;
 /// Length of the stretches over which means are subtracted: this number of windows, but at least this number of holding
 /// times of a control (not tuned).
@@ -78,8 +80,8 @@ pub struct EffectError {
     pub accumulation: Option<f64>,
     /// Two parts of the log in which the effect differs.
     pub contrast: Option<Contrast>,
-    /// Number of steps after a move up to which the log shows the effect with sufficient precision. `None` if the control
-    /// seldom stands still.
+    /// Number of steps after a move up to which the log shows the effect with sufficient precision. `None` if the
+    /// control seldom stands still.
     pub shown: Option<usize>,
 }
 

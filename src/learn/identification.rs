@@ -41,10 +41,11 @@ pub const WEAK_UNEXPLAINED: f64 = 0.1;
 pub const MIN_MOVES: f64 = 3.0;
 /// The identification is weak if the number of independent moves is below this value (not tuned).
 const WEAK_MOVES: f64 = 10.0;
-/// A control stands still while it stays within a range of this number of its standard deviations (not tuned).
+/// A control stands still while it stays within a range whose width is this fraction of its standard deviation (not
+/// tuned).
 const STANDSTILL: f64 = 0.2;
 /// The newest standstill of a control is reported if it lasts longer than this fraction of the log, and longer than
-/// this number of the control's mean standstills (not tuned).
+/// this multiple of the mean standstill of the control (not tuned).
 const IDLE: (f64, f64) = (0.2, 5.0);
 
 /// How well the log determines the effect of a control.
@@ -81,7 +82,7 @@ pub struct Identification {
     pub day_types: Option<DayTypes>,
     /// The disturbance that responds to the control.
     pub consequence: Option<Consequence>,
-    /// The row since which the control has stood still, if this is much longer than usual.
+    /// The row since which the control has stood still, if this standstill is much longer than usual.
     pub idle_since: Option<usize>,
 }
 

@@ -42,8 +42,8 @@ impl StepMap {
         self.layout.depth().max(self.equations.depth())
     }
 
-    /// Columns of the signals that the regressor predicts. Errors of equations that the model does not learn are targets
-    /// too, but they are only drawn.
+    /// Columns of the signals that the regressor predicts. The error of an equation that the model does not learn is
+    /// also a target, but this error is only drawn at random.
     pub fn learned(&self) -> impl Iterator<Item = usize> + '_ {
         let is_learned = |s: usize| self.equations.next.iter().all(|n| n.signal != s || n.has_residual);
         self.layout.targets.iter().map(|t| t.signal()).filter(move |s| is_learned(*s))

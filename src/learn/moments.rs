@@ -130,8 +130,8 @@ pub(super) fn solve<'a>(
     (0..controls).map(of).collect()
 }
 
-/// For control number `i`, the error in `later` minus `factor` times the error in `early`. Its standard error takes into
-/// account that both depend on the same rows of the log.
+/// For control number `i`, the error in `later` minus `factor` times the error in `early`. Its standard error takes
+/// into account that both depend on the same rows of the log.
 pub(super) fn difference<'a>(
     early: impl Iterator<Item = &'a Moment> + Clone,
     later: impl Iterator<Item = &'a Moment> + Clone,

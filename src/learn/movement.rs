@@ -3,10 +3,10 @@
 //! The control is predicted by a regression with the forest model. The additional inputs of this regression are
 //! piecewise linear functions of the most informative inputs, the recent past of the states and outputs
 //! ([`super::history`]), and the mean of the control at the same time of the day, of the week and of any other cycle
-//! that it has ([`super::schedule`]). The regression is fitted several times, leaving out one fold of the training rows each time, and
-//! the residuals are computed on the left-out fold. If a control usually stays constant, its regression uses the states
-//! one step earlier, because many measured values reach a new set-point within one step, so the current states would
-//! explain the control.
+//! that it has ([`super::schedule`]). The regression is fitted several times, leaving out one fold of the training rows
+//! each time, and the residuals are computed on the left-out fold. If a control usually stays constant, its regression
+//! uses the states one step earlier, because many measured values reach a new set-point within one step, so the current
+//! states would explain the control.
 
 use std::ops::Range;
 
@@ -168,8 +168,8 @@ impl Columns {
         }
     }
 
-    /// Computes, from the rows `train`, the mean of the control in each time slot of every cycle. Rows of even cycles get
-    /// the means over odd cycles, and vice versa, so that no mean depends on the value that it predicts.
+    /// Computes, from the rows `train`, the mean of the control in each time slot of every cycle. Rows of even cycles
+    /// get the means over odd cycles, and vice versa, so that no mean depends on the value that it predicts.
     fn fill_slot_means(&mut self, train: &[usize]) {
         let u = &self.data.y[0];
         let mean = mean_over(u, train);

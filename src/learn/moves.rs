@@ -17,8 +17,8 @@ const MIN_EVENTS: usize = 10;
 #[derive(Debug, Clone)]
 pub(super) struct Steps {
     /// The forecast starts this number of steps before a move, and its mean error before the move is subtracted. Slow
-    /// changes of the plant, the noise or a meter then have no influence. If the number is greater than zero, only moves
-    /// from standstill are used.
+    /// changes of the plant, the noise or a meter then have no influence. If the number is greater than zero, only
+    /// moves from standstill are used.
     pub lead: usize,
     /// The steps after a move.
     pub after: Range<usize>,

@@ -79,8 +79,8 @@ impl SignalMoments {
     }
 }
 
-/// Computes the step responses of every scored signal to every control that moved in the training rows. In a twin without
-/// controls, the responses to its disturbances are computed instead.
+/// Computes the step responses of every scored signal to every control that moved in the training rows. In a twin
+/// without controls, the responses to its disturbances are computed instead.
 ///
 /// The model is first simulated at the training means until it is at rest. Each control is then raised by one standard
 /// deviation in a separate run. The step is reduced or reversed if the control would otherwise leave the range between

@@ -7,17 +7,19 @@
 //! applies to the control but not to the log. Such a control does not move independently: the loads of the plant,
 //! whether they are logged or not, follow the same type of day.
 
-/// Longest cycle in days, and number of cycles that the training rows must contain at least (not tuned).
+/// Longest cycle in days, and minimum number of cycles in the training rows (not tuned).
 const MAX_CYCLE: usize = 28;
 const MIN_CYCLES: usize = 4;
-/// A cycle must explain at least this fraction of the control's variance more than a day or a week (not tuned).
+/// A cycle must explain more of the variance of the control than a day or a week, by at least this fraction (not
+/// tuned).
 const CYCLE_GAIN: f64 = 0.1;
 /// A control follows a schedule by day type if the schedule leaves at most this fraction of its variance unexplained
 /// (not tuned).
 const MAX_UNEXPLAINED: f64 = 0.01;
 /// Minimum fraction of the explained variance that lies within the days instead of between them (not tuned).
 const WITHIN_DAYS: f64 = 0.5;
-/// Two patterns are types of a day only if they differ for at least this fraction of the day; a shorter difference is a
+/// Two patterns belong to different day types only if they differ for at least this fraction of the day; a shorter
+/// difference is a
 /// test (not tuned).
 const MIN_DIFFERENCE: f64 = 0.25;
 /// Two values of a control are different if they differ by more than this fraction of its range (not tuned).
@@ -58,15 +60,15 @@ pub(super) fn cycle_days(u: &[f64], rows: &[usize], slots: &[usize], per_day: us
     let cycles = (2..=MAX_CYCLE.min(days / MIN_CYCLES)).filter(|c| *c != 7).map(|c| (c, explained(c)));
     let cycles: Vec<(usize, f64)> = cycles.filter(|c| c.1 > known + CYCLE_GAIN).collect();
     let best = cycles.iter().fold(0.0, |b: f64, c| b.max(c.1));
-    // A multiple of the cycle explains the control about as well as the cycle itself.
+    // A multiple of the cycle explains the control about as well as the cycle itself, so the shortest is returned.
     cycles.into_iter().find(|c| c.1 > best - 0.5 * CYCLE_GAIN).map(|c| c.0)
 }
 
 /// A schedule by day type that a control follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DayTypes {
-    /// The row from which, or until which, the schedule is shifted by one hour, if all shifted days are the first or
-    /// the last days.
+    /// The row at which the schedule moves by one hour, such as at a change of clocks; `None` unless it moves exactly
+    /// once in the log.
     pub shifted_at: Option<usize>,
 }
 

@@ -31,7 +31,7 @@ pub(super) struct Increases {
     pub resets: Occurrences,
     /// Restarts from 0 after the counter has reached a power of ten or of two.
     pub rollovers: Occurrences,
-    /// Decreases of a net meter, which also runs backwards. They count as negative increases.
+    /// Decreases of a net meter, which also runs backwards. These decreases count as negative increases.
     pub decreases: Occurrences,
     /// Falls of the reading that are neither resets nor rollovers, for example after the meter was replaced. The
     /// increase is unknown.
@@ -134,8 +134,8 @@ pub(super) fn increases(s: &Samples, max_gap: i64) -> Increases {
     out
 }
 
-/// Returns the numbers of values that a counter with these readings may have before it restarts, in ascending order. A
-/// counter that ends at a power of ten or of two has reached at least 1 / `most` of this number. A binary counter may
+/// Returns the possible ranges of a counter with these readings, in ascending order. If the range is a power of ten or
+/// of two, the counter has reached at least 1 / `most` of the range. A binary counter may
 /// also be signed, or scaled by a power of ten.
 fn ranges(value: &[f64], most: f64) -> Vec<f64> {
     let (lowest, highest) = value.iter().fold((0.0_f64, 0.0_f64), |(a, b), v| (a.min(*v), b.max(*v)));
@@ -186,8 +186,8 @@ fn without_false_zeros(s: &Samples, zeros: &mut Occurrences) -> Vec<usize> {
     kept
 }
 
-/// Returns the readings `kept` except those that repeat an old reading, because the connection to the meter was lost: at
-/// least four equal readings, followed by a rise of more than three usual increases, but not more than the usual
+/// Returns the readings `kept` except those that repeat an old reading, because the connection to the meter was lost:
+/// at least four equal readings, followed by a rise of more than three usual increases, but not more than the usual
 /// increase per reading (these thresholds are not tuned). `usual` is the 99th percentile of the rises.
 fn without_freezes(s: &Samples, kept: &[usize], usual: f64) -> Vec<usize> {
     let mut out: Vec<usize> = Vec::with_capacity(kept.len());
@@ -279,8 +279,8 @@ impl Rises {
 }
 
 /// Returns true if the readings look like those of a counter that restarts every few readings, because its range is
-/// small: modulo the range, all increases are much smaller than the range. The increases of amounts modulo any range
-/// would be spread over the whole range. The thresholds are not tuned.
+/// small: modulo the range, all increases are much smaller than the range. If the values were amounts, their increases
+/// modulo any range would be spread over the whole range. The thresholds are not tuned.
 fn restarts_often(v: &[f64]) -> bool {
     let changes = v.windows(2).filter(|w| w[0] != w[1]).count();
     let falls = v.windows(2).filter(|w| w[1] < w[0]).count();

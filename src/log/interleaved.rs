@@ -59,8 +59,8 @@ pub(super) fn interleaved(
     Ok(distinguishing_column(files, spec, scan, read, false)?.map(fault))
 }
 
-/// Returns the column that distinguishes the entities whose rows alternate, and the values of this column. `any` is true
-/// if the column may also be one of the numeric columns in `read`.
+/// Returns the column that distinguishes the entities whose rows alternate, and the values of this column. `any` is
+/// true if the column may also be one of the numeric columns in `read`.
 pub(super) fn distinguishing_column(
     files: &[LogFile],
     spec: &LogSpec,
@@ -102,7 +102,7 @@ pub(super) fn distinguishing_column(
         if is_number && !texts.iter().all(|t| t.parse::<f64>().is_ok_and(|v| v.fract() == 0.0)) {
             continue;
         }
-        // The values of the column itself show nothing.
+        // The values of the column itself cannot show that devices alternate, so they are left out of this test.
         let own = names.iter().position(|name| *name == column.name);
         let values = own.map(|i| rows.values.remove(i));
         let found = alternates(&rows, &codes, &texts, is_number);

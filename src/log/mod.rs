@@ -7,16 +7,17 @@
 //! 2. `batches` decodes the required columns, `cast` and `numerals` convert them to plain numbers and strings, and
 //!    `time` converts time stamps to UTC (`date`, `time_unit`, `time_span`, `unreadable`). `wide` and `long` read the
 //!    two log layouts, `row_filter` and `flags` select rows and samples, and `scan` contains code that both layouts
-//!    use. `selection` reads the columns once for each selection of rows, and `entities`, `interleaved` and `phases` refuse a log
-//!    that contains the rows of several entities. `store` holds the samples between the stages, and `packed`
-//!    compresses those of long logs.
+//!    use. `selection` reads the columns once for each selection of rows, and `entities`, `interleaved` and `phases`
+//!    refuse a log that contains the rows of several entities. `store` holds the samples between the stages, and
+//!    `packed` compresses those of long logs.
 //! 3. `stamps` moves time stamps to the start of their intervals. `column` maps the values of a column to its signal,
-//!    and `clean` drops unusable samples (`duplicates`), converts counters (`counter`), finds the intervals of amounts (`intervals`) and looks for faults (`clock`,
-//!    `detect`, `dropout`, `unit_jumps`). `kind` refuses samples that would be combined in a way that contradicts their
-//!    meaning. `window` limits the timeline, and `episodes` divides it into episodes.
+//!    and `clean` drops unusable samples (`duplicates`), converts counters (`counter`), finds the intervals of amounts
+//!    (`intervals`) and looks for faults (`clock`, `detect`, `dropout`, `unit_jumps`). `kind` refuses samples that
+//!    would be combined in a way that contradicts their meaning. `window` limits the timeline, and `episodes` divides
+//!    it into episodes.
 //! 4. `grid` and `calendar` determine the time steps, `segments` splits them at gaps and changes of episode,
-//!    `long_gaps` reports the long gaps, and `resample` and `spread` compute the value of each step. `weekdays` finds weekdays without
-//!    rows, and `censored` drops values that are only lower bounds.
+//!    `long_gaps` reports the long gaps, and `resample` and `spread` compute the value of each step. `weekdays` finds
+//!    weekdays without rows, and `censored` drops values that are only lower bounds.
 //! 5. `summary` collects the results of all stages in a [`Quality`], which `render` formats as text.
 //!
 //! `quality_columns` finds columns of a wide log that contain the quality of the samples.

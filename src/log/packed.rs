@@ -7,11 +7,11 @@
 
 /// Number of items in a block (not tuned).
 const BLOCK: usize = 512;
-/// Maximum number of decimal places in values that are converted by multiplication by a power of ten.
+/// Maximum number of decimal places in values that are multiplied by a power of ten to obtain integers.
 const MAX_DECIMALS: usize = 9;
 const POWERS: [f64; MAX_DECIMALS + 1] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
-/// 1.5 · 2^52. Adding a much smaller number to this constant rounds the sum to an integer. The bits of the sum minus
-/// those of 1.5 · 2^52 are the smaller number, rounded to an integer.
+/// 1.5 · 2^52. Adding a much smaller number to this constant rounds the sum to an integer. If the bits of 1.5 · 2^52
+/// are subtracted from the bits of the sum, the result is the smaller number, rounded to an integer.
 const ROUND: f64 = 6_755_399_441_055_744.0;
 /// Maximum absolute value of integers that are rounded with [`ROUND`] (2^50).
 const MAX_INTEGER: f64 = 1_125_899_906_842_624.0;
@@ -205,7 +205,7 @@ impl Item for f64 {
         };
         let mut exceptions = Vec::new();
         if changed.contains(&true) {
-            // An exception is assigned the integer of a neighbour, so that the difference needs few bits.
+            // Each exception is replaced by the integer of a neighbour, so that the differences require few bits.
             let mut last = changed.iter().position(|c| !c).map_or(0, |first| integers[first]);
             for (i, integer) in integers.iter_mut().enumerate() {
                 if changed[i] {

@@ -22,7 +22,7 @@ const MAX_PERIOD: i64 = 6 * 3_600_000_000;
 /// this fraction of the mean change between consecutive rows.
 const PERSISTENT: f64 = 0.5;
 
-/// What the times and the values of the rows show.
+/// Whether the rows belong to several devices, judged by their times and values.
 #[derive(Debug, PartialEq)]
 pub(super) enum Devices {
     /// The rows certainly belong to several devices.
@@ -83,7 +83,7 @@ fn is_continuous(value: &[f64]) -> bool {
     value.iter().filter(|v| v.is_finite()).any(|v| distinct.insert(v.to_bits()) && distinct.len() >= MIN_DISTINCT)
 }
 
-/// Returns the intervals of a pattern of `count` unequal intervals that the times repeat.
+/// Returns the pattern of `count` intervals that the times repeat, if these intervals are unequal.
 fn pattern(time: &[i64], count: usize) -> Option<Vec<i64>> {
     let gaps: Vec<i64> = time.windows(2).map(|w| w[1] - w[0]).filter(|d| *d > 0).collect();
     if gaps.len() < MIN_REPETITIONS * count {
@@ -94,7 +94,7 @@ fn pattern(time: &[i64], count: usize) -> Option<Vec<i64>> {
     if (repeats as f64) < REGULAR_SHARE * (gaps.len() - count) as f64 {
         return None;
     }
-    // Missing rows shift the pattern, so it is taken from a place at which it repeats.
+    // Missing rows shift the pattern, so the intervals are taken from a place at which the pattern repeats.
     let whole = |w: &&[i64]| (0..count).all(|i| near(w[i], w[i + count]));
     let found = gaps.windows(2 * count).find(whole)?[..count].to_vec();
     let (min, max) = (found.iter().min()?, found.iter().max()?);

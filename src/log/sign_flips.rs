@@ -15,8 +15,8 @@ const MIN_LENGTH: usize = 20;
 const MAX_RATIO: f64 = 1.5;
 
 /// Finds ranges in which the values `v` have the opposite sign. The values must jump to about the same size with the
-/// other sign, and must vary before and after. The sign of most values, or else that of the first value, is assumed to be
-/// right.
+/// other sign, and must vary before and after. The sign of most values, or else that of the first value, is assumed to
+/// be right.
 pub(super) fn sign_flips(v: &[f64]) -> Vec<SampleRange> {
     let n = v.len();
     let moves = || v.windows(2).map(|w| (w[1] - w[0]).abs());

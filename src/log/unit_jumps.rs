@@ -50,8 +50,8 @@ const ALIKE: [&[&str]; 12] = [
 ];
 /// Number of `FACTORS` that are possible in any unit.
 const ANY_UNIT: usize = 2;
-/// Factors between units that are often confused. Those after the first [`ANY_UNIT`] apply only to signals whose unit is
-/// in none of the groups of `ALIKE`.
+/// Factors between units that are often confused. Those after the first [`ANY_UNIT`] apply only to signals whose unit
+/// is in none of the groups of `ALIKE`.
 const FACTORS: [(f64, &str); 8] = [
     (100.0, "a fraction and a percentage, or EUR and cents"),
     (60.0, "hours and minutes, or a rate per minute and per hour"),

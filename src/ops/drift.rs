@@ -15,15 +15,17 @@ use crate::trajectory::Trajectory;
 
 /// Mean time between false alarms about the forecast errors at a plant, in milliseconds (DRIFT-1).
 const BUDGET_MS: f64 = 90.0 * 86_400_000.0;
-/// Largest difference in the day of the year at which training data and new data are from the same season (not tuned).
+/// Training data and new data are from the same season if their days of the year differ by at most this number (not
+/// tuned).
 const SEASON_DAYS: i32 = 30;
-/// Smallest mean error since an alarm that counts as a shift, in standard deviations of the errors. The allowance of the
-/// detector is chosen for a shift of one standard deviation; if the errors have returned to normal, the mean is smaller.
+/// Smallest mean error since an alarm that counts as a shift, in standard deviations of the errors. The allowance of
+/// the detector is chosen for a shift of one standard deviation; if the errors have returned to normal, the mean is
+/// smaller.
 const LEAST_SIZE: f64 = 0.5;
 /// Smallest difference of an effect that counts as a change, relative to the larger of the two effects (not tuned).
 const RELEVANT: f64 = 0.5;
-/// Smallest difference of an effect that counts as a change, in standard deviations of the signal per standard deviation
-/// of the control (not tuned).
+/// Smallest difference of an effect that counts as a change, in standard deviations of the signal per standard
+/// deviation of the control (not tuned).
 const LEAST_EFFECT: f64 = 0.05;
 
 /// Compares the rows `blocks`, which are the newest in the log, with the data to which the champion was fitted.

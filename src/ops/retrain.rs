@@ -50,8 +50,8 @@ impl Verdict {
 
 /// Fits a challenger on the newest window of the log, promotes it if it beats the champion on blocks that were not used
 /// to fit either of them, and records the night. `seed` overrides the seed in the twin. `update` is called first, and
-/// adds new rows to the log. `progress` is called with the name of each stage. Finally, the page of the night is written
-/// to the report folder of the plant, and model versions that are no longer needed are removed.
+/// adds new rows to the log. `progress` is called with the name of each stage. Finally, the page of the night is
+/// written to the report folder of the plant, and model versions that are no longer needed are removed.
 ///
 /// # Errors
 /// Returns [`Error::Busy`] at once if another process holds the lock of the registry, and the errors that

@@ -119,8 +119,8 @@ fn contradicted_effect(e: &ControlEffect) -> String {
     )
 }
 
-/// Describes a KPI that the twin does not reproduce when it replays the log. `compares` is true if the report states the
-/// saving of a case.
+/// Describes a KPI that the twin does not reproduce when it replays the log. `compares` is true if the report states
+/// the saving of a case.
 fn not_reproduced(r: &ReplayCheck, compares: bool) -> String {
     let all = r.segments.max(1);
     let unit = number::unit(&r.unit);

@@ -129,8 +129,8 @@ pub fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
     out
 }
 
-/// The scenarios in which the case costs measurably more than the baseline, if the scenarios represent parts of a year and
-/// the case saves money in at least one of them.
+/// The scenarios in which the case costs measurably more than the baseline, if the scenarios represent parts of a year
+/// and the case saves money in at least one of them.
 fn season(results: &Results, pick: &RankedCase<'_>) -> Option<String> {
     let loss = |run: &CaseRun<'_>| {
         let saved = saving::of_case(results, run.case)?;
@@ -203,8 +203,8 @@ fn unsettled(results: &Results, runs: &[CaseRun<'_>]) -> Option<String> {
     ))
 }
 
-/// A clause about an effect on the cost or the objective that the log shows only within the control horizon, if the case
-/// lasts longer.
+/// A clause about an effect on the cost or the objective that the log shows only within the control horizon, if the
+/// case lasts longer.
 fn unshown(results: &Results, runs: &[CaseRun<'_>]) -> Option<String> {
     let lasts = |e: &&ControlEffect| runs.iter().any(|r| r.scenario.hours > SHOWN_WINDOWS * e.hours);
     let is_unshown = |e: &&ControlEffect| {
@@ -227,8 +227,8 @@ pub fn shown_hours(results: &Results, runs: &[CaseRun<'_>]) -> Option<f64> {
     runs.iter().any(|r| r.scenario.hours > shown).then_some(shown)
 }
 
-/// An effect of a moved control on the cost or the objective that is in the model, although the moves of the control show
-/// no such effect.
+/// An effect of a moved control on the cost or the objective that is in the model, although the moves of the control
+/// show no such effect.
 pub fn unproven<'a>(results: &'a Results, runs: &[CaseRun<'a>]) -> Option<&'a ControlEffect> {
     moved_effects(results, runs).find(|e| {
         let half = e.half_width();

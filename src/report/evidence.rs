@@ -60,7 +60,8 @@ pub fn evidence(results: &Results, pick: Option<&RankedCase<'_>>, clock: &Clock)
     out
 }
 
-/// A measured KPI is not comparable with a simulated one if more than this fraction of its values is missing (not tuned).
+/// A measured KPI is not comparable with a simulated one if more than this fraction of its values is missing (not
+/// tuned).
 const MANY_MISSING: f64 = 0.005;
 
 /// The largest fraction of time that any input spends outside its logged range.
@@ -68,7 +69,8 @@ fn outside(case: &CaseResult) -> f64 {
     case.inputs.iter().map(|i| i.outside).fold(0.0, f64::max)
 }
 
-/// The measured value of the first KPI of the cost in a scenario, and the value of this KPI in the simulated `baseline`.
+/// The measured value of the first KPI of the cost in a scenario, and the value of this KPI in the simulated
+/// `baseline`.
 fn measured(results: &Results, scenario: &ScenarioResult, baseline: &CaseResult) -> Option<String> {
     let paid = results.cash.as_ref().and_then(|c| c.kpis.first());
     let kpi = baseline.kpis.iter().find(|k| paid.is_none_or(|name| *name == k.name))?;

@@ -9,8 +9,8 @@ use super::saving;
 #[derive(Debug, Clone, Copy)]
 pub struct BaselineExcess {
     pub share: f64,
-    /// Whether neither the errors of the model nor missing measurements can be the cause. The errors of the model cannot
-    /// be the cause if the simulations contain the recorded noise.
+    /// Whether neither the errors of the model nor missing measurements can be the cause. The errors of the model
+    /// cannot be the cause if the simulations contain the recorded noise.
     pub is_certain: bool,
 }
 

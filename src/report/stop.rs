@@ -117,8 +117,8 @@ fn mean_conditions(run: &CaseRun<'_>) -> String {
 }
 
 /// A stop condition for the disturbance that comes closest to an end of its logged range. Its threshold is beyond all
-/// values in the log and in the scenarios. Ends that are a physical limit, such as a humidity of 100 % or a flow of 0,
-/// are left out.
+/// values in the log and in the scenarios. An end of the range that is a physical limit, such as a humidity of 100 % or
+/// a flow of 0, is left out.
 fn conditions(pick: &RankedCase<'_>) -> Option<String> {
     let inputs = || pick.runs.iter().flat_map(|r| &r.case.inputs).filter(|i| i.role == Role::Disturbance);
     // How close a run comes to the upper or lower end of the logged range; 1 means that the run reaches this end.

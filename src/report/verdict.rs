@@ -5,16 +5,16 @@
 //!   its gain covers its cost, and if it violates no limit more often than the baseline. Additional violations of a
 //!   soft limit in one scenario are tolerated if they last less than 1 % of the time and do not increase the total over
 //!   all scenarios. A case that violates a limit on the total of a control, or that costs more than the measured
-//!   operation did in the same conditions, is not a candidate. The candidate with the largest decrease in the objective is chosen.
+//!   operation did in the same conditions, is not a candidate. The candidate with the largest decrease in the objective
+//!   is chosen.
 //! - The answer is **don't** if there is no candidate, or if neither the saving nor the decrease in the objective is
 //!   measurable.
 //! - A twin without learned parts has only one simulated future. A decrease in the objective then counts as measurable,
 //!   and the unknown error of the equations is a caveat.
 //! - The answer is **unknown**, whatever the simulated saving, if the log does not identify the effect of a control,
 //!   and the case moves this control further than it moved independently in the log. The answer is also **unknown** if
-//!   a scenario ends before the changes of the case take effect, or if the case seems to save money by an effect of which
-//!   the moves of the control show nothing. If the answer is **unknown**, the report shows no
-//!   saving.
+//!   a scenario ends before the changes of the case take effect, or if the case seems to save money by an effect of
+//!   which the moves of the control show nothing. If the answer is **unknown**, the report shows no saving.
 //! - If all KPIs in the saving are averages, such as mean values, the saving is also an average, namely the mean over
 //!   the scenarios and not the sum.
 //! - The answer is **try** if there is a caveat ([`RankedCase::caveats`]), and **do** otherwise.

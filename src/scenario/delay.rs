@@ -164,9 +164,9 @@ impl Compiled {
         list
     }
 
-    /// The lead times of the longest supply chain. Each stage orders when its own stock needs it, so an order at the end
-    /// of the chain can satisfy the demand at its beginning only after the sum of the lead times. In the known balance
-    /// of a stock, the order that replenishes the stock has a longer lag than the orders that the stock serves.
+    /// The lead times of the longest supply chain. Each stage orders when its own stock needs it, so an order at the
+    /// end of the chain can satisfy the demand at its beginning only after the sum of the lead times. In the known
+    /// balance of a stock, the order that replenishes the stock has a longer lag than the orders that the stock serves.
     pub fn chain(&self, settings: &ResolvedMpc) -> SupplyChain {
         let planned = |s: usize| settings.controls.contains(&s);
         let mut links: Vec<(usize, usize, usize)> = Vec::new();

@@ -187,8 +187,8 @@ impl ControlEffect {
         error <= RELEVANT * self.model.abs() || error <= self.half_width().hypot(NORMAL_95 * sd)
     }
 
-    /// Whether the log contradicts the effect in the model by more than [`MAX_ERROR`], and simulations are not corrected
-    /// for the difference.
+    /// Whether the log contradicts the effect in the model by more than [`MAX_ERROR`], and simulations are not
+    /// corrected for the difference.
     pub fn is_contradicted(&self) -> bool {
         let larger = self.model.abs().max((self.model + self.error).abs());
         self.accumulation.is_none() && !self.agrees() && self.error.abs() > MAX_ERROR * larger

@@ -34,7 +34,7 @@ pub struct ControlIdentification {
     /// The disturbance that responds to the control.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consequence: Option<Responding>,
-    /// The local date since which the control has stood still, if this is much longer than usual.
+    /// The local date since which the control has stood still, if this standstill is much longer than usual.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_since: Option<String>,
 }

@@ -13,7 +13,7 @@ use crate::value::{Figures, Kpi};
 const MAX_MISSING: f64 = 0.05;
 
 /// Evaluates the KPIs with the twin's own parameters, and all limits, over the rows of `logged` that follow the first
-/// `past` rows. `unchanged` states whether the scenario has the logged conditions.
+/// `past` rows. `unchanged` is true if the scenario leaves the logged conditions unchanged.
 pub fn measure(plant: &Plant, logged: &Trajectory, past: usize, unchanged: bool) -> Measured {
     let run = logged.part(past..logged.steps);
     let kpis = &plant.compiled.kpis;

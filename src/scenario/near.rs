@@ -1,11 +1,11 @@
 //! How often a limit is violated at a new setting, according to the errors of the model near this setting.
 //!
-//! The noise of a simulated case is that of the logged settings. If the model is less accurate at the new setting, or if
-//! the signal varies more there, the case would violate a limit more often than simulated. Therefore, for every limit on
-//! an output, the errors of the model in the log are divided into those with the moved controls near their values in the
-//! case, and all errors. The simulated mean plus each error gives the expected fraction of violations in both groups. If
-//! the fraction is larger near the new setting by more than chance explains, the difference is added to the simulated
-//! fraction.
+//! The noise of a simulated case is that of the logged settings. If the model is less accurate at the new setting, or
+//! if the signal varies more there, the case would violate a limit more often than simulated. Therefore, for every
+//! limit on an output, the errors of the model in the log are divided into those with the moved controls near their
+//! values in the case, and all errors. The simulated mean plus each error gives the expected fraction of violations in
+//! both groups. If the fraction is larger near the new setting by more than chance explains, the difference is added to
+//! the simulated fraction.
 
 use std::collections::BTreeMap;
 
@@ -215,7 +215,8 @@ mod tests {
 
     #[test]
     fn errors_near_the_setting_add_violations() {
-        // The limit is 2 standard deviations above the mean, and 1 or 0.5 near the setting; 10 % of the rows are near it.
+        // The limit is 2 standard deviations above the mean, and 1 or 0.5 near the setting; 10 % of the rows are near
+        // it.
         for (sd, bias) in [(2.0, 0.0), (1.0, 1.5)] {
             let beyond = 1.0 - normal_cdf((2.0 - bias) / sd);
             let expected = 0.9 * (beyond - (1.0 - normal_cdf(2.0)));

@@ -381,8 +381,8 @@ pub struct LimitUse {
     pub share_beyond: f64,
     /// Fraction of particles that violate the limit at least once.
     pub chance: f64,
-    /// The part of `share_beyond` that the simulation leaves out, because in the log the signal varies more, or the model
-    /// is less accurate, near the settings of the case.
+    /// The part of `share_beyond` that the simulation leaves out, because in the log the signal varies more, or the
+    /// model is less accurate, near the settings of the case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub near_setting: Option<f64>,
     /// Size of the largest violation, in the unit of a change in the signal (kelvins for a temperature in degrees

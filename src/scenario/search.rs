@@ -2,9 +2,9 @@
 //!
 //! The candidates are simulated in the part of the log that precedes the scenario, with the same futures for all
 //! candidates, so the scenario judges the chosen values in conditions for which they were not chosen. The search starts
-//! from a Halton sequence (Halton 1960) and continues with a pattern search (Hooke & Jeeves 1961), whose steps are halved
-//! when no neighbour is better. A candidate that misses the requirements of the case by less is always better; among
-//! equals, that with the lower objective is better.
+//! from a Halton sequence (Halton 1960) and continues with a pattern search (Hooke & Jeeves 1961), whose steps are
+//! halved when no neighbour is better. A candidate that misses the requirements of the case by less is always better;
+//! among equals, that with the lower objective is better.
 
 use std::cmp::Ordering;
 

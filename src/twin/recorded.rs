@@ -69,8 +69,8 @@ impl<'a> RecordedTwin<'a> {
         Self { noise: Noise::Recorded(noise), ..self }
     }
 
-    /// Converts a twin with recorded noise to `twin` with drawn noise, except at `steps`, which are followed by a gap of
-    /// the log. At these steps, the recorded noise contains all changes of the plant during the gap.
+    /// Replaces the recorded noise with the drawn noise of `twin`, except at `steps`, each of which is followed by a
+    /// gap of the log. At these steps, the recorded noise contains all changes of the plant during the gap.
     #[must_use]
     pub fn at_gaps(self, twin: &'a Twin, steps: &[usize]) -> Self {
         let Noise::Recorded(all) = self.noise else { return self };

@@ -1,4 +1,5 @@
-//! Tests of the first commands on the log of a gas boiler: the draft, its objective, the unused columns and the findings.
+//! Tests of the first commands on the log of a gas boiler: the draft, its objective, the unused columns and the
+//! findings.
 
 use std::sync::Arc;
 

@@ -264,8 +264,8 @@ fn totals_of_daily_periods_are_kept_at_the_lowest_cost() {
     assert!((found - optimum).abs() < 1e-6, "{found} instead of {optimum}");
 }
 
-/// A heat pump that is on or off, with minimum on-times and off-times and a cost per start. The optimum of the whole run
-/// is computed by dynamic programming on a fine grid.
+/// A heat pump that is on or off, with minimum on-times and off-times and a cost per start. The optimum of the whole
+/// run is computed by dynamic programming on a fine grid.
 #[test]
 fn an_on_off_heat_pump_is_near_the_optimum() {
     let outdoor = |k: usize| 3.0 + 4.0 * ((k % 24) as f64 / 24.0 * std::f64::consts::TAU).sin() + scatter(k / 24, 2);
@@ -400,8 +400,8 @@ fn orders_of_a_chain_follow_the_demand_through_all_stages() {
     }
 }
 
-/// Without losses and for the mean price, every constant power has the same cost if the content at the end of the plan is
-/// included. The limits on the content still take precedence over the cost in the first plan.
+/// Without losses and for the mean price, every constant power has the same cost if the content at the end of the plan
+/// is included. The limits on the content still take precedence over the cost in the first plan.
 #[test]
 fn the_first_plan_keeps_the_limits_of_stores_that_are_worth_their_cost() {
     let price: Vec<f64> = (0..ROWS).map(|k| 60.0 + 40.0 * (k as f64 / 24.0 * std::f64::consts::TAU).sin()).collect();

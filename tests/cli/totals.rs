@@ -71,8 +71,8 @@ fn totals_per_day_remember_what_was_done_since_midnight() {
     assert!((0..START).all(|k| price(k) > 0.0));
 }
 
-/// A scenario can remove the settings that it would otherwise take from `[mpc]`, and `check` compares an inherited horizon
-/// with the length of the scenario.
+/// A scenario can remove the settings that it would otherwise take from `[mpc]`, and `check` compares an inherited
+/// horizon with the length of the scenario.
 #[test]
 fn a_scenario_can_remove_settings_of_the_twin() {
     let room = pump(

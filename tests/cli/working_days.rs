@@ -73,7 +73,8 @@ fn weekends_without_rows_are_not_simulated() {
     ]);
 }
 
-/// With drawn noise, the plant continues after the weekend from the state of the log, apart from the effect of the case.
+/// With drawn noise, the plant continues after the weekend from the state of the log, apart from the effect of the
+/// case.
 #[test]
 fn drawn_noise_contains_the_recorded_change_during_a_gap() {
     let (room, all) = room(|day, _| day % 7 < 5);
@@ -123,7 +124,8 @@ fn run_check(room: &Room, scenario: &str) -> String {
     room.run(&["check"]).stderr
 }
 
-/// The total of a day counts only the steps of that day, although the preceding rows of the log are from the day before.
+/// The total of a day counts only the steps of that day, although the preceding rows of the log are from the day
+/// before.
 #[test]
 fn totals_per_day_do_not_count_the_day_before_a_night_without_rows() {
     let hours = 24 * 40;

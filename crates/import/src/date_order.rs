@@ -17,7 +17,8 @@ const DAYS: usize = 3;
 /// The order of the dates in a column. `columns` contains the entries of each file.
 ///
 /// # Errors
-/// [`Error::Data`] or [`Error::Usage`] if the order is ambiguous, or if another order is much more plausible for a file.
+/// [`Error::Data`] or [`Error::Usage`] if the order is ambiguous, or if another order is much more plausible for a
+/// file.
 pub fn decide(frames: &[FileFrame], name: &str, columns: &[&StringChunked]) -> Result<Order> {
     let order = common(frames, name, columns)?;
     for (frame, column) in frames.iter().zip(columns) {

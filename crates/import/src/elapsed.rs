@@ -18,7 +18,7 @@ pub struct Elapsed {
 }
 
 impl Elapsed {
-    /// Parses `UNIT since TIME`. `zone` is the time zone of a time without one.
+    /// Parses `UNIT since TIME`. `zone` is the time zone that is assumed if `TIME` contains none.
     ///
     /// # Errors
     /// [`Error::Usage`]

@@ -25,9 +25,9 @@ impl Ends {
         (!steps.is_empty()).then(|| Self { length: *steps.select_nth_unstable(middle).1, counted: false })
     }
 
-    /// Converts local times to instants, in place. The start of an interval is converted, because its end can be a local
-    /// time that does not exist or occurs twice. `dates` contains the date of each row. Returns the number of rows in
-    /// repeated hours.
+    /// Converts local times to instants, in place. The start of an interval is converted, because its end can be a
+    /// local time that does not exist or occurs twice. `dates` contains the date of each row. Returns the number of
+    /// rows in repeated hours.
     ///
     /// # Errors
     /// The errors of [`Zone::resolve`].
@@ -51,7 +51,8 @@ impl Ends {
                 }
                 Ok(repeated)
             }
-            // a start that does not exist: the exporter skipped the end instead, or counts the hours of the day
+            // if the start of an interval does not exist, the exporter skipped its end instead, or counts the hours of
+            // the day
             Err(error) => {
                 let mut ends = times.to_vec();
                 if let Ok(repeated) = zone.resolve(file, &mut ends, series) {

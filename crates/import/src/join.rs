@@ -40,7 +40,7 @@ fn appended(parts: Vec<Part>, keep: Option<Keep>, notes: &mut Vec<String>) -> Re
             let Some(first) = earlier.columns.iter_mut().find(|c| c.name == column.name) else { continue };
             *first = first.appended(&column, keep, &mut found).ok_or_else(|| {
                 Error::Data(format!(
-                    "{}: the column `{}` contains text, but numbers in {}, or the reverse",
+                    "{}: the column `{}` must contain numbers in both this source and {}, or text in both",
                     part.from, column.name, earlier.from
                 ))
             })?;

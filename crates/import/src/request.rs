@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::recipe::Source;
 
-/// An import as the user asked for it.
+/// An import as requested by the user.
 pub struct Request {
     pub options: Options,
     /// The sources in the order of `--from`, with their options. Paths are as the user wrote them.
@@ -82,7 +82,7 @@ impl Places {
         Self { from: given.indices_of("from").map(Iterator::collect).unwrap_or_default() }
     }
 
-    /// The values of the option `id` by the `--from` that they follow.
+    /// The values of the option `id`, grouped by the `--from` that they follow.
     fn own(&self, given: &ArgMatches, id: &str) -> Values {
         let mut values = Values { before: Vec::new(), own: vec![Vec::new(); self.from.len()] };
         let texts = given.get_many::<String>(id).into_iter().flatten();
@@ -118,7 +118,7 @@ impl Places {
         self.all(given, id).into_iter().map(single).collect()
     }
 
-    /// Whether the option `id` follows the last of several `--from`, and no other.
+    /// Whether the option `id` is given only after the last of several `--from`.
     fn is_only_last(&self, given: &ArgMatches, id: &str) -> bool {
         let Values { before, own } = self.own(given, id);
         let (last, others) = own.split_last().map_or((false, &[][..]), |(last, others)| (!last.is_empty(), others));

@@ -130,7 +130,8 @@ pub fn is_date_only(text: &str) -> bool {
     date(text.trim()).is_some_and(|(_, rest)| rest.trim().is_empty())
 }
 
-/// The day of a date, as the number of days since 1970. `order` is used if the text itself does not determine the order.
+/// The day of a date, as the number of days since 1970. `order` is used if the text itself does not determine the
+/// order.
 pub fn day(text: &str, order: Order) -> Option<i64> {
     let (date, _) = date(text.trim())?;
     days(date, date.order.unwrap_or(order))

@@ -154,7 +154,8 @@ pub fn choose(frames: &[FileFrame], source: &Source, values: &[&str]) -> Result<
     )))
 }
 
-/// The column whose numbers count from an origin: the one given with `--time`, or the only one whose name suggests this.
+/// The column whose numbers count from an origin: the one given with `--time`, or the only one whose name suggests
+/// this.
 fn counted(frame: &FileFrame, source: &Source, names: &[String], values: &[&str]) -> Result<String> {
     if let Some(time) = &source.time {
         layout::require(time, names, &format!("{}: --time", frame.name))?;

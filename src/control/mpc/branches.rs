@@ -40,7 +40,7 @@ pub(super) struct SimulatedBranches<'a, 'p> {
 }
 
 impl<'a, 'p> SimulatedBranches<'a, 'p> {
-    /// Begins at the start of the plan. `None` if the structure of the plant is not known.
+    /// Creates branches that begin at the start of the plan. `None` if the structure of the plant is not known.
     pub fn new(setup: &'a Setup<'p>, start: &'a PlanStart<'a>, evaluator: &'a Evaluator) -> Option<Self> {
         let schema = setup.dynamics.schema();
         let mut futures = Futures { pessimism: 0.0, ..evaluator.futures().clone() };

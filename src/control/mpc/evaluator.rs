@@ -242,8 +242,8 @@ impl Evaluator {
 }
 
 /// Computes the penalty on violations from the spread of the first candidates' `costs`, of the part `end_costs` for the
-/// contents of stores at the end of the plan, and of the remaining part. The two parts of constant candidates can cancel:
-/// if a store without losses is filled at a constant rate, its content is worth what it costs.
+/// contents of stores at the end of the plan, and of the remaining part. The two parts of constant candidates can
+/// cancel: if a store without losses is filled at a constant rate, its content is worth what it costs.
 fn violation_penalty(costs: &[f64], end_costs: &[f64]) -> f64 {
     let finite = || costs.iter().zip(end_costs).filter(|(cost, end)| cost.is_finite() && end.is_finite());
     let parts = [

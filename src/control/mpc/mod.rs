@@ -68,8 +68,8 @@
 //! **Fallback.** If no candidate has a finite cost, the remaining moves of the last plan are followed. If there is no
 //! last plan, the controls are held at their current values.
 //!
-//! **Cross-fitting.** If a member of the ensemble simulates the plant, as in scenarios, plans in several futures use the
-//! other half of the ensemble.
+//! **Cross-fitting.** If a member of the ensemble simulates the plant, as in scenarios, plans in several futures use
+//! the other half of the ensemble.
 //!
 //! The defaults are documented on the fields of [`crate::config::MpcSpec`]. The optimisers are in [`super::planner`].
 

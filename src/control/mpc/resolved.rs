@@ -42,7 +42,7 @@ pub struct ResolvedMpc {
     pub cost_to_go: Option<bool>,
     /// Columns of the states that act as stores and whose content at the end of a plan has no price.
     pub stores: Vec<usize>,
-    /// Columns of the states with a known balance that keep their whole content, such as stocks of goods.
+    /// Columns of the states with a known balance that lose no content over time, such as stocks of goods.
     pub stocks: Vec<usize>,
     pub totals: Vec<TotalSettings>,
     pub budget: Option<TimeSpan>,

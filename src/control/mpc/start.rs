@@ -13,8 +13,8 @@ pub(super) struct SignalForecast {
     pub signal: usize,
     /// `[horizon]`.
     pub values: Vec<f64>,
-    /// Errors of the forecast that are added in each simulated future, `[futures][horizon]`. Empty if the forecast has no
-    /// errors, or if plans have one future.
+    /// Errors of the forecast that are added in each simulated future, `[futures][horizon]`. Empty if the forecast has
+    /// no errors, or if plans have one future.
     pub errors: Vec<Vec<f64>>,
 }
 

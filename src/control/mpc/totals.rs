@@ -5,7 +5,8 @@ use crate::config::{At, TimeSpan, TotalSpec, Weekdays};
 use crate::resolve::{Faults, Names};
 use crate::schema::{Bounds, Role};
 
-/// Largest length of a period in steps. It is limited because each plan adds up all steps since the start of the period
+/// Maximum length of a period, in steps. The length is limited because each plan adds up all steps since the start of
+/// the period
 /// (not tuned).
 const MOST_STEPS: i64 = 10_000;
 

@@ -123,8 +123,7 @@ fn sequence(tree: &[Level], last: usize, controls: usize) -> Vec<f64> {
     moves.into_iter().rev().flatten().copied().collect()
 }
 
-/// All combinations of control values; `None` if there are too many, or if a control has more than two values between
-/// which it moves continuously.
+/// All combinations of control values; `None` if there are too many, or if a control can take all values in a range.
 fn combinations(problem: &Problem) -> Option<Vec<Vec<f64>>> {
     let mut all: Vec<Vec<f64>> = vec![Vec::new()];
     for c in 0..problem.controls() {

@@ -5,8 +5,8 @@
 //!
 //! 1. Formulate the program ([`super::CostFunction::formulate`]).
 //! 2. If there are integer variables, solve a relaxation with continuous variables, and evaluate rounded solutions. If
-//!    the cost of one of them is within `gap` of the lower bound, or if there are several futures or many integer variables, improve the
-//!    best of them by small changes, and stop.
+//!    the cost of one of them is within `gap` of the lower bound, or if there are several futures or many integer
+//!    variables, improve the best of them by small changes, and stop.
 //! 3. Solve the program within `nodes` branch-and-bound nodes to a relative `gap`, starting from the best sequence.
 //! 4. Evaluate the solution in the simulated future, and refine the terms whose relaxation the solution exploits.
 //!    Repeat from step 3 until no terms need to be refined, but at most `ROUNDS` times.

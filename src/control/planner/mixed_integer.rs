@@ -76,7 +76,7 @@ const TANGENTS: usize = 9;
 /// Tolerance up to which a variable is accepted as equal to the function that it replaces, relative to the range of the
 /// function (not tuned).
 const EXACT: f64 = 1e-5;
-/// Largest spread between futures, relative to the range of a function, that is ignored.
+/// Largest spread between futures that is ignored, relative to the range of a function.
 const NEGLIGIBLE: f64 = 1e-9;
 /// Approximate number of linear pieces of a mean over futures (not tuned).
 const PIECES: usize = 32;
@@ -104,7 +104,8 @@ impl Model {
         self.has_means
     }
 
-    /// Adds the constraint low ≤ form ≤ high, in which the form has its mean over the futures. A constraint that the bounds of the variables imply is omitted.
+    /// Adds the constraint that the mean of `form` over the futures is within `bounds`. A constraint that the bounds of
+    /// the variables imply is omitted.
     pub fn constrain(&mut self, form: Form, bounds: Bounds) {
         let range = self.range(&form);
         if range.low < bounds.low || range.high > bounds.high {
@@ -175,7 +176,7 @@ impl Model {
         own
     }
 
-    /// Adds lower bounds of `own`, the mean of max(x, 0) over the futures. The mean is piecewise linear: its slope is
+    /// Adds lower bounds on `own`, the mean of max(x, 0) over the futures. The mean is piecewise linear: its slope is
     /// the fraction of the futures in which x is positive.
     fn bound_mean(&mut self, x: &Form, own: &Form) {
         self.has_means = true;

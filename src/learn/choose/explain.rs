@@ -163,8 +163,8 @@ pub(super) struct HoldoutSkill {
     over_persistence: Vec<Option<f64>>,
     /// For each target, the ratio of the model's RMSE to that of the training mean.
     over_mean: Vec<Option<f64>>,
-    /// For each state that only a known equation predicts: its column, and the ratios of the RMSE to that of persistence
-    /// one step ahead and at the control horizon.
+    /// For each state that only a known equation predicts: its column, and the ratios of the RMSE to that of
+    /// persistence one step ahead and at the control horizon.
     of_equations: Vec<(usize, [f64; 2])>,
 }
 

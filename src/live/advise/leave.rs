@@ -10,7 +10,8 @@ use crate::simulate::Simulated;
 use crate::twin::Dynamics;
 use crate::value::Difference;
 
-/// Additional fraction of the simulated steps beyond a soft limit that is tolerated, as in the report (not tuned).
+/// Tolerated additional fraction of the simulated steps in which a soft limit is violated, as in the report (not
+/// tuned).
 const SLACK_SOFT: f64 = 0.01;
 
 /// Returns the objective of the plan minus that of the simulation `kept`, in which the controls are unchanged.
@@ -39,8 +40,8 @@ pub fn moved_effects<'a>(
 }
 
 /// Returns a reason to leave the controls as they are if the log contradicts the modelled effect of a planned move and
-/// simulations are not corrected for the difference, or if the effect differs between parts of the log or changes its sign
-/// after a move.
+/// simulations are not corrected for the difference, or if the effect differs between parts of the log or changes its
+/// sign after a move.
 pub fn contradicted_effect(effects: &[&ControlEffect]) -> Option<String> {
     if let Some(e) = effects.iter().find(|e| e.is_contradicted()) {
         return Some(format!(
@@ -72,8 +73,8 @@ pub fn remarks(plant: &Plant, effects: &[&ControlEffect]) -> Vec<String> {
     idle.chain(effects.iter().filter_map(late)).collect()
 }
 
-/// Returns a reason to leave the controls as they are if the log does not identify the effect of a control that the plan
-/// moves further than the control moved independently in the log.
+/// Returns a reason to leave the controls as they are if the log does not identify the effect of a control, and the
+/// plan moves this control by more than it moved independently in the log.
 pub fn unidentified_move(plant: &Plant, controls: &[usize], planned: &Simulated, kept: &Simulated) -> Option<String> {
     let not_identified = |i: &&ControlIdentification| i.level == IdentificationLevel::NotIdentified;
     let further = |i: &&ControlIdentification| {
