@@ -78,7 +78,7 @@ fn measured(results: &Results, scenario: &ScenarioResult, baseline: &CaseResult)
     let Display { factor, unit } = Display::new(&kpi.unit, measured.value.abs());
     let value = number::plain(factor * measured.value, PROSE).text;
     let simulated = number::estimate(&kpi.value.in_unit(factor), PROSE).value.text;
-    let changed = if scenario.changes.is_empty() { "" } else { " with its changes" };
+    let changed = if scenario.measured.is_changed { " with its changes" } else { "" };
     let missing = match measured.missing > MANY_MISSING {
         true => format!(" without the {} of values that are missing", number::percent_text(measured.missing)),
         false => String::new(),
@@ -177,9 +177,6 @@ fn data(results: &Results) -> String {
     let long = q.findings.iter().filter(|f| f.class == FindingClass::LongGap);
     let long: f64 = long.filter_map(|f| seconds(&f.first, &f.last)).sum();
     let share = seconds(&q.start, &q.end).filter(|span| long > 0.0 && *span > 0.0).map(|span| long / span);
-    if !q.closed.is_empty() {
-        return format!("no data {}", q.closed);
-    }
     let gaps = match (gaps_of(true), gaps_of(false)) {
         (0, 0) => None,
         (0, n) => Some(format!("{} in single signals", plural(n, "gap", "gaps"))),
@@ -193,6 +190,12 @@ fn data(results: &Results) -> String {
     let incomplete = worst.filter(|w| w.coverage < 0.9995);
     let incomplete =
         incomplete.map(|w| format!("{} {} complete", tag(&w.signal, 40), number::percent_text(w.coverage)));
+    if !q.closed.is_empty() {
+        // The gaps include the hours in which the plant does not run.
+        let missing = share.map(|s| format!("{} of the period missing", number::percent_text(s)));
+        let parts = [Some(format!("no data {}", q.closed)), missing, incomplete];
+        return parts.into_iter().flatten().collect::<Vec<_>>().join("; ");
+    }
     match (gaps, worst.is_some(), incomplete) {
         (None, false, _) => "no gaps".to_owned(),
         (None, true, None) => "complete, no gaps".to_owned(),

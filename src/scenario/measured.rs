@@ -43,6 +43,7 @@ pub fn measure(plant: &Plant, logged: &Trajectory, past: usize, unchanged: bool)
             .collect(),
         limits: summary::limits(&run),
         cost: cost.filter(|cost| unchanged && cost.is_finite()),
+        is_changed: !unchanged,
         cost_missing,
     }
 }

@@ -122,6 +122,9 @@ pub struct Measured {
     /// missing from the log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<f64>,
+    /// Whether the scenario changes the logged conditions.
+    #[serde(default)]
+    pub is_changed: bool,
     /// Largest fraction of values that are missing in a KPI of the cost.
     #[serde(default)]
     pub cost_missing: f64,

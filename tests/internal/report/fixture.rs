@@ -365,6 +365,7 @@ fn scenario(w: &Weather) -> ScenarioResult {
         baseline_caveat: None,
         measured: Measured {
             cost: None,
+            is_changed: !w.changes.is_empty(),
             cost_missing: 0.0,
             kpis: vec![MeasuredKpi { name: "energy_cost".into(), value: 1.01 * numbers(w, 0).energy, missing: 0.0 }],
             limits: vec![LimitUse {
