@@ -137,6 +137,13 @@ pub fn realise(
         )));
     }
     let rows: Vec<usize> = simulated(plant, start..start + steps)?.into_iter().map(|t| t + past - start).collect();
+    if rows.is_empty() {
+        return Err(Error::Data(format!(
+            "{} lies entirely in hours in which the plant does not run according to the log; move `start`, or increase \
+             `length`",
+            place()
+        )));
+    }
     if rows.len() == steps {
         return Ok(Conditions { past, steps, realised: Arc::new(t), logged, gaps: None });
     }

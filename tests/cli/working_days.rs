@@ -166,3 +166,35 @@ fn totals_per_day_do_not_count_the_day_before_a_night_without_rows() {
         assert_eq!(days, [expected; 7], "{limit}: {on:?}");
     }
 }
+
+/// The plant has no states, and its control is logged at weekends, so the scenario does not start in a gap of the log.
+#[test]
+fn a_scenario_that_lies_entirely_in_closed_hours_is_refused() {
+    let hours = 24 * 56;
+    let runs = |k: usize| k / 24 % 7 < 5;
+    let heat: Vec<f64> = (0..hours).map(|k| 2.0 + ((k / 9 * 37) % 11) as f64 / 5.0).collect();
+    let power = heat.iter().enumerate();
+    let power: Vec<f64> =
+        power.map(|(k, h)| if runs(k) { 1.0 + 2.0 * h + ((k * 7_919) % 101) as f64 / 1e3 } else { f64::NAN }).collect();
+    let columns: Columns = vec![("heat", heat), ("power", power)];
+    let room = Room::with(&columns);
+    std::fs::remove_dir_all(room.path("scenarios/room")).unwrap();
+    room.write(
+        "data/room/twin.toml",
+        "name = 'room'\nstep = '1h'\nlog = { files = 'log/*.parquet', time = 'timestamp' }\nsignals = [\n\
+         { name = 'power', role = 'output', unit = 'kW' },\n{ name = 'heat', role = 'control', unit = 'kW' },\n]\n\
+         [model]\nchoose = ['linear']\nlags = 1\nholdout = '200h'\nhorizon = '4h'\n\
+         [kpi]\nenergy = { integral = 'power' }\n[objective]\nenergy = 1.0\n",
+    );
+    let scenario = |start: &str| {
+        format!(
+            "question = '?'\ntwin = 'room'\nstart = {start}T00:00:00Z\nlength = '1d'\nparticles = 2\n\
+             [case.baseline]\ncontroller.replay = {{}}\n[case.low]\ncontroller.hold = {{ heat = 2.5 }}\n"
+        )
+    };
+    // 2024-01-20 is a Saturday.
+    room.write("scenarios/room/day.toml", &scenario("2024-01-20"));
+    room.run(&["run", "scenarios/room", "--quiet"]).expect(65).says(&["the plant does not run", "move `start`"]);
+    room.write("scenarios/room/day.toml", &scenario("2024-01-22"));
+    room.run(&["run", "scenarios/room", "--quiet"]).expect(0);
+}
