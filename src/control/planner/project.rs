@@ -11,7 +11,7 @@ use super::problem::{Problem, TotalLimit};
 /// towards the bound as far as the constraints allow. The projection is idempotent.
 pub fn project(problem: &Problem, sequence: &mut [f64]) {
     for c in 0..problem.controls() {
-        project_control(problem, c, sequence, |v| v);
+        project_control(problem, c, sequence, |_, v| v);
     }
     for total in &problem.totals {
         let sum = total.sum(problem, sequence);
@@ -21,18 +21,19 @@ pub fn project(problem: &Problem, sequence: &mut [f64]) {
     }
 }
 
-/// Sets each value v of control `c` to the allowed value nearest to `target(v)`.
-fn project_control(problem: &Problem, c: usize, sequence: &mut [f64], target: impl Fn(f64) -> f64) {
+/// Sets the value v of control `c` in each move k to the allowed value nearest to `target(k, v)`.
+fn project_control(problem: &Problem, c: usize, sequence: &mut [f64], target: impl Fn(usize, f64) -> f64) {
     let (constraints, controls) = (&problem.constraints[c], problem.controls());
     let (mut last, mut since) = (problem.previous[c], problem.since[c]);
-    for (value, steps) in sequence.iter_mut().skip(c).step_by(controls).zip(&problem.steps) {
-        *value = constraints.nearest(last, since, target(*value));
+    for (k, (value, steps)) in sequence.iter_mut().skip(c).step_by(controls).zip(&problem.steps).enumerate() {
+        *value = constraints.nearest(last, since, target(k, *value));
         since = constraints.since(last, since, *value, *steps);
         last = *value;
     }
 }
 
-/// Shifts a control towards one of its bounds, only as far as necessary to satisfy the limit on its total.
+/// Shifts the moves that count towards a total towards one of the bounds of the control, only as far as necessary to
+/// satisfy the limit. Moves in another period, to which another limit can apply, are not shifted.
 fn enforce_total(problem: &Problem, total: &TotalLimit, sequence: &mut [f64], sum: f64) {
     let bounds = problem.finite_bounds(total.control);
     let too_large = sum > total.bounds.high;
@@ -40,7 +41,8 @@ fn enforce_total(problem: &Problem, total: &TotalLimit, sequence: &mut [f64], su
     let targets = sequence.to_vec();
     let mut attempt = |share: f64| {
         sequence.copy_from_slice(&targets);
-        project_control(problem, total.control, sequence, |v| v + share * (end - v));
+        let counts = |k: usize| total.steps[k] > 0;
+        project_control(problem, total.control, sequence, |k, v| if counts(k) { v + share * (end - v) } else { v });
         total.sum(problem, sequence)
     };
     let satisfied = |sum: f64| if too_large { sum <= total.bounds.high } else { sum >= total.bounds.low };
@@ -59,10 +61,11 @@ fn enforce_total(problem: &Problem, total: &TotalLimit, sequence: &mut [f64], su
     // `multiple` may lower more moves than necessary. The following loop visits the moves in chronological order, and
     // raises each move by `multiple` if the raised move does not exceed its target and the total stays within its
     // limit.
-    for i in (total.control..sequence.len()).step_by(problem.controls()) {
+    let moves = (total.control..sequence.len()).step_by(problem.controls()).zip(&total.steps);
+    for i in moves.filter(|(_, steps)| **steps > 0).map(|(i, _)| i) {
         let before = sequence.to_vec();
         sequence[i] += multiple;
-        project_control(problem, total.control, sequence, |v| v);
+        project_control(problem, total.control, sequence, |_, v| v);
         if sequence[i] > targets[i] || total.sum(problem, sequence) > total.bounds.high {
             sequence.copy_from_slice(&before);
         }
@@ -116,6 +119,38 @@ mod tests {
         assert_eq!(projected(free, Bounds { low: 90.0, high: 99.0 }, &[4.0, 0.0, 1.0]), [10.0; 3]);
         let slow = ControlConstraints { max_move: MoveLimit { down: 1.0, up: 3.0 }, ..free };
         assert_eq!(projected(slow, Bounds::OPEN, &[9.0, 9.0, 0.0]), [3.0, 6.0, 5.0]);
+    }
+
+    #[test]
+    fn a_limit_on_one_period_does_not_reduce_the_total_of_another() {
+        let limit = |low: f64, high: f64, steps: [usize; 4]| TotalLimit {
+            control: 0,
+            bounds: Bounds { low, high },
+            steps: steps.to_vec(),
+        };
+        let night = limit(30.0, f64::INFINITY, [2, 2, 0, 0]);
+        let day = limit(f64::NEG_INFINITY, 2.0, [0, 0, 2, 2]);
+        for totals in [vec![night.clone(), day.clone()], vec![day, night]] {
+            let mut none = |_: &[Vec<f64>], _: &mut Vec<f64>| {};
+            let cost_function: &mut dyn CostFunction = &mut none;
+            let bounds = Bounds { low: 0.0, high: 10.0 };
+            let problem = Problem {
+                moves: 4,
+                steps: vec![2; 4],
+                constraints: vec![ControlConstraints { bounds, ..ControlConstraints::UNCONSTRAINED }],
+                totals,
+                previous: vec![0.0],
+                since: vec![9],
+                scale: vec![1.0],
+                cost_function,
+                key: Key::new(1),
+                out_of_time: &|| false,
+            };
+            let mut u = [5.0, 5.0, 5.0, 0.0];
+            project(&problem, &mut u);
+            let expected = [7.5, 7.5, 1.0, 0.0];
+            assert!(u.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{u:?}");
+        }
     }
 
     #[test]
