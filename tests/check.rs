@@ -564,7 +564,8 @@ fn init_writes_files_that_pass_check_and_does_not_overwrite() {
     let out = twinopt(&root, &args);
     assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
     let twin = std::fs::read_to_string(root.join("data/plant1/twin.toml")).unwrap();
-    for line in twin.lines().filter(|l| l.contains("role = ")) {
+    // Indented comments suggest lines, such as a price, instead of guessing a role.
+    for line in twin.lines().filter(|l| l.contains("role = ") && !l.starts_with("#   ")) {
         assert!(line.contains("# guess"), "{line}");
     }
     for part in [
