@@ -67,7 +67,7 @@ fn weekends_without_rows_are_not_simulated() {
         "{first}"
     );
     room.run(&["check"]).expect(0).says(&[
-        "4d of the 335h",
+        "4d of the run (length: 335h)",
         "never has data on Saturday and Sunday",
         "`length = \"119h\"`",
     ]);

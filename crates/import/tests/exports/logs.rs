@@ -192,7 +192,7 @@ fn equal_events_are_not_dropped_without_a_question() {
     plant.refused("--from a.csv", 65).says(&["1 sample of `qty_sold`", "--keep sum"]);
     plant
         .imported("--from a.csv --keep sum")
-        .says(&["1 sample with the time and value of another sample, which are added"]);
+        .says(&["1 sample with the same time and value as another sample; the values are added"]);
     assert_numbers(&plant.numbers("qty_sold"), &[1.0, 2.0, 2.0, 1.0]);
     let different = Plant::new(&[("a.csv", &text.replace("08:28Z,1\n2024-01-01T09", "08:28Z,5\n2024-01-01T09"))]);
     different.refused("--from a.csv", 65).says(&["`qty_sold`: 1 and 5", "`sum`"]);
