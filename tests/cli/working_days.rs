@@ -181,7 +181,7 @@ fn a_scenario_that_lies_entirely_in_closed_hours_is_refused() {
     std::fs::remove_dir_all(room.path("scenarios/room")).unwrap();
     room.write(
         "data/room/twin.toml",
-        "name = 'room'\nstep = '1h'\nlog = { files = 'log/*.parquet', time = 'timestamp' }\nsignals = [\n\
+        "name = 'room'\nstep = '1h'\nlog = { files = 'log/*.parquet', time = 'timestamp', completeness = 0.6 }\nsignals = [\n\
          { name = 'power', role = 'output', unit = 'kW' },\n{ name = 'heat', role = 'control', unit = 'kW' },\n]\n\
          [model]\nchoose = ['linear']\nlags = 1\nholdout = '200h'\nhorizon = '4h'\n\
          [kpi]\nenergy = { integral = 'power' }\n[objective]\nenergy = 1.0\n",
