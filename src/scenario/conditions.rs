@@ -12,7 +12,7 @@ use crate::config::{At, Change, Loaded, ScenarioSpec, TimeSpan, TwinSpec};
 use crate::control::{Forecast, Present};
 use crate::error::{Error, Result, plural};
 use crate::learn::Layout;
-use crate::log::{Measured, operating_hours};
+use crate::log::{Measured, OperatingHours, operating_hours};
 use crate::schema::{Bounds, Role, Schema};
 use crate::trajectory::Trajectory;
 
@@ -136,7 +136,9 @@ pub fn realise(
             place()
         )));
     }
-    let rows: Vec<usize> = simulated(plant, start..start + steps)?.into_iter().map(|t| t + past - start).collect();
+    let hours = operating_hours(log, &plant.spec.value)?;
+    let open = open_steps(log, hours.as_ref(), start..start + steps);
+    let rows: Vec<usize> = open.into_iter().map(|t| t + past - start).collect();
     if rows.is_empty() {
         return Err(Error::Data(format!(
             "{} lies entirely in hours in which the plant does not run according to the log; move `start`, or increase \
@@ -149,7 +151,6 @@ pub fn realise(
     }
     let kept: Vec<usize> = (0..past).chain(rows.iter().copied()).collect();
     let (end, week) = (start + steps, TimeSpan::from_ms(WEEK_MS).steps(TimeSpan::from_ms(log.step_ms), 1));
-    let hours = operating_hours(log, &plant.spec.value)?;
     let runs = |t: &usize| !hours.as_ref().is_some_and(|h| h.is_closed(log.time(*t)));
     let later = (end..end + week).filter(runs).map(|t| t + past - start);
     let ahead = rows.iter().copied().chain(later).collect();
@@ -168,10 +169,14 @@ pub fn realise(
 /// # Errors
 /// The errors of [`TwinSpec::zone`].
 pub fn simulated(plant: &Plant, period: Range<usize>) -> Result<Vec<usize>> {
-    let log = &plant.log;
-    let (hours, values) = (operating_hours(log, &plant.spec.value)?, Measured::new(log));
-    let is_closed = |t: usize| hours.as_ref().is_some_and(|h| h.is_closed(log.time(t)) && !values.any(t));
-    Ok(period.filter(|t| log.segment_at(*t).is_some() && !is_closed(*t)).collect())
+    let hours = operating_hours(&plant.log, &plant.spec.value)?;
+    Ok(open_steps(&plant.log, hours.as_ref(), period))
+}
+
+fn open_steps(log: &Trajectory, hours: Option<&OperatingHours>, period: Range<usize>) -> Vec<usize> {
+    let values = Measured::new(log);
+    let is_closed = |t: usize| hours.is_some_and(|h| h.is_closed(log.time(t)) && !values.any(t));
+    period.filter(|t| log.segment_at(*t).is_some() && !is_closed(*t)).collect()
 }
 
 /// The signals and parameters that `scenario` changes and on which the states and outputs of the twin depend. A price,

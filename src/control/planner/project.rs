@@ -80,14 +80,15 @@ mod tests {
     use crate::rng::Key;
     use crate::schema::{Bounds, MoveLimit, Switching};
 
-    fn projected(constraints: ControlConstraints, total: Bounds, targets: &[f64]) -> Vec<f64> {
+    /// Projects moves of two steps each, which start from 0.
+    fn projected(constraints: ControlConstraints, totals: &[TotalLimit], targets: &[f64]) -> Vec<f64> {
         let mut none = |_: &[Vec<f64>], _: &mut Vec<f64>| {};
         let cost_function: &mut dyn CostFunction = &mut none;
         let problem = Problem {
             moves: targets.len(),
             steps: vec![2; targets.len()],
             constraints: vec![constraints],
-            totals: vec![TotalLimit { control: 0, bounds: total, steps: vec![2; targets.len()] }],
+            totals: totals.to_vec(),
             previous: vec![0.0],
             since: vec![9],
             scale: vec![1.0],
@@ -103,51 +104,36 @@ mod tests {
         once
     }
 
+    fn total(low: f64, high: f64, steps: &[usize]) -> TotalLimit {
+        TotalLimit { control: 0, bounds: Bounds { low, high }, steps: steps.to_vec() }
+    }
+
     #[test]
     fn totals_are_within_their_limits() {
         let bounds = Bounds { low: 0.0, high: 10.0 };
         let free = ControlConstraints { bounds, ..ControlConstraints::UNCONSTRAINED };
-        let at_most = |high| Bounds { low: f64::NEG_INFINITY, high };
+        let at_most = |high| [total(f64::NEG_INFINITY, high, &[2; 3])];
+        let at_least = |low, high| [total(low, high, &[2; 3])];
         let sum = |u: &[f64]| 2.0 * u.iter().sum::<f64>();
-        let u = projected(free, at_most(24.0), &[4.0, 8.0, 12.0]);
+        let u = projected(free, &at_most(24.0), &[4.0, 8.0, 12.0]);
         assert!((sum(&u) - 24.0).abs() < 1e-6 && sum(&u) <= 24.0 && (u[1] / u[0] - 2.0).abs() < 1e-6, "{u:?}");
-        let u = projected(ControlConstraints { multiple: 3.0, ..free }, at_most(24.0), &[4.0, 8.0, 12.0]);
+        let u = projected(ControlConstraints { multiple: 3.0, ..free }, &at_most(24.0), &[4.0, 8.0, 12.0]);
         assert!(sum(&u) <= 24.0 && sum(&u) > 18.0 && u.iter().all(|v| v % 3.0 == 0.0), "{u:?}");
-        let u = projected(free, Bounds { low: 30.0, high: f64::INFINITY }, &[4.0, 0.0, 1.0]);
+        let u = projected(free, &at_least(30.0, f64::INFINITY), &[4.0, 0.0, 1.0]);
         assert!((sum(&u) - 30.0).abs() < 1e-6, "{u:?}");
         // The limit cannot be satisfied, so the control is set to its bound.
-        assert_eq!(projected(free, Bounds { low: 90.0, high: 99.0 }, &[4.0, 0.0, 1.0]), [10.0; 3]);
+        assert_eq!(projected(free, &at_least(90.0, 99.0), &[4.0, 0.0, 1.0]), [10.0; 3]);
         let slow = ControlConstraints { max_move: MoveLimit { down: 1.0, up: 3.0 }, ..free };
-        assert_eq!(projected(slow, Bounds::OPEN, &[9.0, 9.0, 0.0]), [3.0, 6.0, 5.0]);
+        assert_eq!(projected(slow, &[], &[9.0, 9.0, 0.0]), [3.0, 6.0, 5.0]);
     }
 
     #[test]
     fn a_limit_on_one_period_does_not_reduce_the_total_of_another() {
-        let limit = |low: f64, high: f64, steps: [usize; 4]| TotalLimit {
-            control: 0,
-            bounds: Bounds { low, high },
-            steps: steps.to_vec(),
-        };
-        let night = limit(30.0, f64::INFINITY, [2, 2, 0, 0]);
-        let day = limit(f64::NEG_INFINITY, 2.0, [0, 0, 2, 2]);
-        for totals in [vec![night.clone(), day.clone()], vec![day, night]] {
-            let mut none = |_: &[Vec<f64>], _: &mut Vec<f64>| {};
-            let cost_function: &mut dyn CostFunction = &mut none;
-            let bounds = Bounds { low: 0.0, high: 10.0 };
-            let problem = Problem {
-                moves: 4,
-                steps: vec![2; 4],
-                constraints: vec![ControlConstraints { bounds, ..ControlConstraints::UNCONSTRAINED }],
-                totals,
-                previous: vec![0.0],
-                since: vec![9],
-                scale: vec![1.0],
-                cost_function,
-                key: Key::new(1),
-                out_of_time: &|| false,
-            };
-            let mut u = [5.0, 5.0, 5.0, 0.0];
-            project(&problem, &mut u);
+        let free = ControlConstraints { bounds: Bounds { low: 0.0, high: 10.0 }, ..ControlConstraints::UNCONSTRAINED };
+        let night = total(30.0, f64::INFINITY, &[2, 2, 0, 0]);
+        let day = total(f64::NEG_INFINITY, 2.0, &[0, 0, 2, 2]);
+        for totals in [[night.clone(), day.clone()], [day, night]] {
+            let u = projected(free, &totals, &[5.0, 5.0, 5.0, 0.0]);
             let expected = [7.5, 7.5, 1.0, 0.0];
             assert!(u.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{u:?}");
         }
@@ -161,6 +147,6 @@ mod tests {
             switching,
             ..ControlConstraints::UNCONSTRAINED
         };
-        assert_eq!(projected(machine, Bounds::OPEN, &[5.0, 0.0, 0.0, 5.0, 5.0]), [5.0, 2.0, 0.0, 0.0, 5.0]);
+        assert_eq!(projected(machine, &[], &[5.0, 0.0, 0.0, 5.0, 5.0]), [5.0, 2.0, 0.0, 0.0, 5.0]);
     }
 }
