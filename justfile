@@ -68,6 +68,12 @@ verify-peers shared="../shared" windows="16":
     test -x target/opendsm/bin/python || (python3.11 -m venv target/opendsm && target/opendsm/bin/pip install -q opendsm==1.2.7 'multimethod<2' polars==2.1.0 pyarrow)
     target/opendsm/bin/python benches/verify_peers.py "${CARGO_TARGET_DIR:-target}/release/twinopt" {{shared}}/data {{windows}}
 
+# Packs both programs into a wheel and a Debian package in target/dist, with completions and man pages.
+dist:
+    cargo build --release --locked
+    cargo build --release --locked -p twinopt-import
+    python3 packaging/package.py "${CARGO_TARGET_DIR:-target}/release" target/dist
+
 bench:
     cargo bench
 
