@@ -49,8 +49,7 @@ pub struct RankedCase<'a> {
     pub runs: Vec<CaseRun<'a>>,
     /// Decrease in cost relative to the baseline; decrease in the objective if the results define no cost.
     pub saving: Saving,
-    /// Decrease of the objective, which also contains penalties. The saving and the decrease of the objective are
-    /// scaled down if the plans of the case are over-optimistic.
+    /// Decrease of the objective, which also contains penalties.
     pub objective: Difference,
     /// The annual totals, if the scenarios have weights.
     pub annual: Option<&'a AnnualResult>,

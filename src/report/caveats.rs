@@ -1,7 +1,7 @@
 //! The reasons for caution that change the answer from “do” to “try”, and the reasons that exclude a case.
 
 use crate::scenario::results::{
-    ControlEffect, ControlIdentification, ControlUse, Difference, EffectContrast, IdentificationLevel, KpiResult,
+    ControlEffect, ControlIdentification, Difference, EffectContrast, IdentificationLevel, KpiResult,
     ReplayCheck, Results, Score,
 };
 
@@ -10,12 +10,9 @@ use super::duration::hours_text;
 use super::number;
 use super::runs::{CaseRun, completed, failed};
 use super::saving::{self, Saving, Words};
+use super::selection::{alternatives, from_baseline, least_low_end};
 use super::text::{list, readable, short, tag};
 
-/// A case gets a caveat if the low end of the 90 % interval of its saving is below this fraction of the saving. If
-/// the true saving is zero and the error is normally distributed, the probability that a case is recommended without a
-/// caveat is about 2 % (1 − Φ(1.645 / 0.8)).
-const LOW_END: f64 = 0.2;
 /// A case gets a caveat if more than this fraction of its saving is due to a baseline that costs more than the measured
 /// operation did (not tuned).
 const BASELINE_EXCESS: f64 = 0.3;
@@ -71,8 +68,13 @@ pub fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
         out.push("it costs money and improves only what the objective penalises".into());
     } else if pick.is_exact {
         out.push("the uncertainty is unknown, because the equations are assumed to be exact".into());
-    } else if saved.low.is_nan() || saved.low < LOW_END * saved.mean {
+    } else if saved.low.is_nan() || saved.low < least_low_end(1) * saved.mean {
         out.push("the saving is hardly larger than its uncertainty".into());
+    } else if saved.low < least_low_end(alternatives(results)) * saved.mean {
+        out.push(format!(
+            "it is the best of {} alternatives, so its saving may be due to chance",
+            alternatives(results)
+        ));
     }
     let is_weak = |i: &&ControlIdentification| i.level == IdentificationLevel::Weak && moves(runs, i);
     if let Some(weak) = results.model.identification.iter().find(is_weak) {
@@ -248,11 +250,6 @@ fn moves(runs: &[CaseRun<'_>], control: &ControlIdentification) -> bool {
         let rounding = 1e-6 * c.mean.abs().max(c.baseline_mean.abs());
         difference > control.own_movement.max(rounding)
     })
-}
-
-/// Distance of a control from the baseline.
-fn from_baseline(used: &ControlUse) -> f64 {
-    used.rms_difference.unwrap_or((used.mean - used.baseline_mean).abs())
 }
 
 /// Whether the KPI has a price or contributes to the benefit.

@@ -34,6 +34,7 @@ mod risk;
 mod runs;
 mod saving;
 mod scenario;
+mod selection;
 mod setpoints;
 mod skipped;
 mod stop;
