@@ -72,6 +72,8 @@ pub enum LogKey {
     Files,
     Time,
     Where,
+    /// The settings `from`, `until` and `exclude`.
+    Periods,
     /// The value column of a log in long format.
     Value,
     /// The quality column of a log in long format.

@@ -63,6 +63,7 @@ mod learn;
 mod live;
 mod log;
 mod ops;
+mod period;
 mod report;
 mod resolve;
 mod scenario;

@@ -13,7 +13,7 @@ use files::Crate;
 const LAYERS: &[&[&str]] = &[
     &["caught", "error", "stats", "terminal"],
     &["disk", "units"],
-    &["zone"],
+    &["period", "zone"],
     &["schema"],
     &["config", "trajectory"],
     &["expr", "log"],

@@ -89,6 +89,10 @@ fn place(spec: &TwinSpec, key: &LogKey) -> Range<usize> {
             let filters = log.only.values().chain(spec.signals.iter().flat_map(|s| s.only.values()));
             filters.map(|l| l.span.clone()).next().unwrap_or(log.files.span.clone())
         }
+        LogKey::Periods => {
+            let mut settings = log.from.iter().chain(&log.until).chain(&log.exclude);
+            settings.next().map_or(log.files.span.clone(), |s| s.span.clone())
+        }
         LogKey::Value => long.map_or(log.files.span.clone(), |l| l.value.span.clone()),
         LogKey::Quality => long.and_then(|l| l.quality.as_ref()).map_or(log.files.span.clone(), |q| q.span.clone()),
         LogKey::Signal(name) => of_signal(spec, name),

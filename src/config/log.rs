@@ -42,6 +42,16 @@ pub struct LogSpec {
     /// Selects the rows to read: column → value or list of values, such as `{ sku = "A12" }`.
     #[serde(default, rename = "where", skip_serializing_if = "IndexMap::is_empty")]
     pub only: IndexMap<String, At<Labels>>,
+    /// Start of the part of the log to use: a date, such as `2024-03-01`, or a time in UTC. Set it to the date of a change
+    /// to the plant if older rows describe another plant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<At<String>>,
+    /// End of the part of the log to use: a date, which is included, or a time in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<At<String>>,
+    /// Periods to leave out, such as repairs or tests: `["2024-03-04..2024-03-08"]`. A date as the end is included.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<At<String>>,
     /// Longest gap that does not split the log into segments (default: three sample times).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_gap: Option<At<TimeSpan>>,
@@ -69,6 +79,9 @@ impl LogSpec {
             missing: Vec::new(),
             decimal: None,
             only: IndexMap::new(),
+            from: None,
+            until: None,
+            exclude: Vec::new(),
             max_gap: None,
             long: None,
             completeness: None,

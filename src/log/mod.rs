@@ -10,7 +10,8 @@
 //!    use. `selection` reads the columns once for each selection of rows, and `entities`, `interleaved` and `phases`
 //!    refuse a log that contains the rows of several entities. `store` holds the samples between the stages, and
 //!    `packed` compresses those of long logs.
-//! 3. `stamps` moves time stamps to the start of their intervals. `column` maps the values of a column to its signal,
+//! 3. `stamps` moves time stamps to the start of their intervals, and `excluded` leaves out the periods that
+//!    `twin.toml` excludes. `column` maps the values of a column to its signal,
 //!    and `clean` drops unusable samples (`duplicates`), converts counters (`counter`), finds the intervals of amounts
 //!    (`intervals`) and looks for faults (`clock`, `detect`, `dropout`, `unit_jumps`). `kind` refuses samples that
 //!    would be combined in a way that contradicts their meaning. `window` limits the timeline, and `episodes` divides
@@ -41,6 +42,7 @@ mod dropout;
 mod duplicates;
 mod entities;
 mod episodes;
+mod excluded;
 mod files;
 mod flags;
 mod footer;

@@ -113,6 +113,8 @@ pub enum FindingClass {
     Events,
     /// Steps whose values are only lower bounds.
     Censored,
+    /// Rows outside the part of the log that is used.
+    Excluded,
     /// Weekdays on which the log never has rows.
     FreeDays,
     /// Time stamps that seem to mark the end of an interval.
@@ -166,6 +168,7 @@ impl FindingClass {
             Self::EmptyStep => "empty-step",
             Self::Events => "events",
             Self::Censored => "censored",
+            Self::Excluded => "excluded",
             Self::FreeDays => "free-days",
             Self::EndStamps => "end-stamps",
             Self::LongGap => "long-gap",

@@ -11,6 +11,7 @@ use super::censored::censor;
 use super::clean::{Cleaned, clean};
 use super::clock::REGULAR_SHARE;
 use super::episodes::{Episodes, episodes};
+use super::excluded::Excluded;
 use super::footer::{self, LogFile};
 use super::grid::{Grid, grid, steps_with_samples};
 use super::input::{Input, inputs};
@@ -77,6 +78,8 @@ pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajec
     if spec.log.stamps.as_ref().is_some_and(|s| s.value == Stamps::End) {
         move_to_start(&mut tags)?;
     }
+    let excluded = Excluded::new(spec)?;
+    findings.extend(excluded.drop(&mut tags)?);
     let window = plausible_window(&tags, own_times);
     inputs.iter_mut().for_each(|i| i.rule.window = window);
     let episodes = episodes(&tags, own_times, &labels, spec, max_gap, &mut findings)?;
@@ -104,7 +107,8 @@ pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajec
     let own = steps_with_samples(if no_gaps { &samples } else { &continuous }, &grid);
     findings.extend(long_gaps(&own, &grid, max_gap, lengths, &free, !no_gaps));
     let steps_with_samples = if no_gaps { vec![true; grid.steps] } else { own };
-    let segments = split(&grid, &steps_with_samples, episodes.as_ref(), max_gap);
+    let mut segments = split(&grid, &steps_with_samples, episodes.as_ref(), max_gap);
+    excluded.steps(&grid).into_iter().for_each(|steps| segments.remove(steps));
     segment_findings(&segments, &grid, episodes.as_ref(), spec, max_gap, &mut findings);
 
     let last_step = steps_with_samples.iter().rposition(|a| *a).unwrap_or(0);

@@ -15,6 +15,14 @@ pub(super) struct Segments {
     pub mixed: usize,
 }
 
+impl Segments {
+    /// Removes `steps` from all segments.
+    pub fn remove(&mut self, steps: Range<usize>) {
+        let parts = |s: Range<usize>| [s.start..s.end.min(steps.start), s.start.max(steps.end)..s.end];
+        self.segments = self.segments.drain(..).flat_map(parts).filter(|s| !s.is_empty()).collect();
+    }
+}
+
 /// Splits the grid at changes of episode, and at gaps in which no signal has a sample for more than `max_gap` µs.
 pub(super) fn split(grid: &Grid, has_sample: &[bool], episodes: Option<&Episodes>, max_gap: i64) -> Segments {
     let mut out = Segments::default();

@@ -12,13 +12,14 @@ use super::{Lock, promise};
 use crate::disk::{create_file, make_dir, read_if_present, write_file};
 use crate::error::{Error, Result};
 use crate::learn::model::Family;
+use crate::period::Period;
 use crate::report;
 use crate::schema::Role;
 use crate::units::Unit;
 use crate::value::{Cash, Kpi, KpiKind};
 use crate::verify::{
-    AdjustedBaseline, Entry, FrozenBaseline, Intervals, Length, NonRoutineEvent, Period, PromiseCheck, Saving,
-    Settings, TrackRecord, Trial, TrialDay, Verification, analyse, days, hash, outliers,
+    AdjustedBaseline, Entry, FrozenBaseline, Intervals, Length, NonRoutineEvent, PromiseCheck, Saving, Settings,
+    TrackRecord, Trial, TrialDay, Verification, analyse, days, hash, outliers,
 };
 
 /// Sunday as a day of the week, counted from Monday.
@@ -58,8 +59,8 @@ pub struct Request {
 pub fn verify(source: &Source, dir: &Path, request: &Request, seed: u64) -> Result<Verification> {
     let spec = &source.spec.value;
     let zone = spec.zone()?;
-    let baseline = Period::parse(&request.baseline, &zone)?;
-    let reporting = Period::parse(&request.reporting, &zone)?;
+    let period = |text: &str| Period::parse(text, &zone).map_err(Error::Usage);
+    let (baseline, reporting) = (period(&request.baseline)?, period(&request.reporting)?);
     if baseline.overlaps(&reporting) {
         return Err(Error::Usage(
             "the baseline period and the reporting period overlap; choose separate periods".into(),
@@ -73,7 +74,7 @@ pub fn verify(source: &Source, dir: &Path, request: &Request, seed: u64) -> Resu
         request.promise.as_ref().map(|report| promise::promise(report, request.case.as_deref(), source.name(), kpi));
     let promise = promise.transpose()?;
     let mut intervals = Intervals::new(&source.log, kpi, &drivers, length, &zone);
-    let of_events: Vec<Period> = events.iter().map(|e| Period::parse(&e.period, &zone)).collect::<Result<_>>()?;
+    let of_events: Vec<Period> = events.iter().map(|e| period(&e.period)).collect::<Result<_>>()?;
     let date = |at| zone.to_datetime(at).date();
     for i in 0..intervals.len() {
         if of_events.iter().any(|event| intervals.start[i] < event.to && event.from < intervals.end[i]) {

@@ -4,7 +4,7 @@ use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 
-use crate::verify::Period;
+use crate::period::Period;
 
 /// The plant's time zone.
 #[derive(Debug, Clone)]

@@ -152,7 +152,7 @@ fn contradiction(e: &ControlEffect) -> String {
     match (since, size) {
         (Some(since), _) => format!(
             "The effect of {control} on {signal} changed during the log: {first} until {since}, {second} since then. \
-             Remove older rows from the log, or test this control again."
+             Leave out older rows with `from` in `log`, or test this control again."
         ),
         (None, size) => format!(
             "Moves of {control} by less than {} change {signal} by {first}, larger moves by {second}: something else \

@@ -86,11 +86,15 @@ pub fn config_hash(spec: &TwinSpec) -> Result<String> {
 
 /// Returns the settings that determine the meaning of the log, or `None` if none of them is set.
 fn hashed_log(log: &LogSpec) -> Option<LogSpec> {
-    let LogSpec { time_format, time_unit, timezone, stamps, missing, decimal, only, episode, long, .. } = log.clone();
     let plain = LogSpec::wide(String::new(), String::new());
-    let long = long.filter(|l| l.has_own_flags());
-    let hashed =
-        LogSpec { time_format, time_unit, timezone, stamps, missing, decimal, only, episode, long, ..plain.clone() };
+    let hashed = LogSpec {
+        files: plain.files.clone(),
+        time: plain.time.clone(),
+        long: log.long.clone().filter(|l| l.has_own_flags()),
+        max_gap: None,
+        completeness: None,
+        ..log.clone()
+    };
     (hashed != plain).then_some(hashed)
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::baseline::AdjustedBaseline;
 use super::intervals::Intervals;
-use super::period::Period;
+use crate::period::Period;
 
 /// One day of the baseline period or of the reporting period, in the time zone of the plant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -6,9 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::period::Period;
 use super::saving::{Claim, Saving};
 use crate::error::{Error, Result};
+use crate::period::Period;
 
 /// Version of the format of a line.
 const SCHEMA_VERSION: u32 = 1;

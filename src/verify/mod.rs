@@ -39,11 +39,11 @@
 
 mod baseline;
 mod days;
+mod event;
 mod features;
 mod intervals;
 mod ledger;
 mod outliers;
-mod period;
 mod result;
 mod saving;
 mod statistics;
@@ -51,10 +51,10 @@ mod trial;
 
 pub use baseline::{AdjustedBaseline, Settings};
 pub use days::{Day, days};
+pub use event::NonRoutineEvent;
 pub use intervals::{Intervals, Length};
 pub use ledger::{Entry, Ledger, Outcome, Promise, PromiseCheck, TrackRecord, hash};
 pub use outliers::{Outlier, outliers};
-pub use period::{NonRoutineEvent, Period};
 pub use result::{FrozenBaseline, Verification};
 pub use saving::{Claim, Saving};
 pub use statistics::Fitness;

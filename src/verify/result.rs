@@ -6,11 +6,12 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::days::Day;
+use super::event::NonRoutineEvent;
 use super::intervals::Length;
 use super::ledger::{Entry, PromiseCheck, TrackRecord};
-use super::period::{NonRoutineEvent, Period};
 use super::saving::Saving;
 use super::statistics::{Fitness, Statistics};
+use crate::period::Period;
 
 /// The settings and the data of a baseline that was used for a verification. The settings and the data must not change
 /// afterwards.

@@ -2,8 +2,9 @@
 
 use crate::log::FindingClass;
 use crate::ops::plant::Source;
+use crate::period::Period;
 use crate::value::Kpi;
-use crate::verify::{FrozenBaseline, Intervals, Outlier, Period, PromiseCheck, Saving};
+use crate::verify::{FrozenBaseline, Intervals, Outlier, PromiseCheck, Saving};
 
 /// Maximum number of unusual weeks and days that the warnings list.
 const MAX_OUTLIERS: usize = 6;

@@ -3,6 +3,7 @@
 mod cleaning;
 mod columns;
 mod errors;
+mod excluded;
 mod fixture;
 mod long_logs;
 mod meaning;
