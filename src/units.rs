@@ -227,8 +227,8 @@ impl Unit {
 
     /// Returns the unit to which results in this unit are converted for printing. Simple units (`kW`, `EUR/MWh`,
     /// `m3/h`) are unchanged. Composite units of energy become kWh, those of money become the plain currency, and
-    /// dimensionless ones become `1`. All remaining units are simplified: `kg*h/s` becomes kg, and `mbar*s` becomes
-    /// mbar*h.
+    /// dimensionless ones become `1`. All remaining units are simplified: `kg*h/s` becomes kg, `kW*t*h/MWh` becomes t,
+    /// and `mbar*s` becomes mbar*h.
     #[must_use]
     pub fn preferred(&self) -> Self {
         let factors = self.factors();
@@ -250,7 +250,10 @@ impl Unit {
                 return unit;
             }
         }
-        collapsed(&factors).and_then(|f| Self::composed(&f, None).ok()).unwrap_or_else(|| self.clone())
+        let mut of_factors = factors.iter().filter(|(_, e)| *e == 1).filter_map(|(symbol, _)| Self::parse(symbol).ok());
+        let factor = of_factors.find(|u| self.same_dimension(u));
+        let simplified = || collapsed(&factors).and_then(|f| Self::composed(&f, None).ok());
+        factor.or_else(simplified).unwrap_or_else(|| self.clone())
     }
 
     /// The factors of the unit, parsed from its text. The text of every `Unit` can be parsed.

@@ -122,6 +122,8 @@ fn integrals_have_common_units() {
         ("kg/h", "kg"),
         ("1", "h"),
         ("mbar", "mbar*h"),
+        ("kW*t/MWh", "t"),
+        ("W*kg/kWh", "kg"),
         ("item", "item*d"),
         ("item/d", "item"),
         ("EUR/h", "EUR"),
