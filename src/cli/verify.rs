@@ -176,7 +176,8 @@ fn text(v: &Verification) -> String {
         let outcome = match check.outcome {
             Outcome::Kept => "kept, the measured saving lies within the promised interval",
             Outcome::Undecided => "undecided, neither kept nor missed",
-            Outcome::Missed => "missed, the intervals do not overlap",
+            Outcome::Missed => "missed, the measured saving is below the promised interval",
+            Outcome::Exceeded => "exceeded, the measured saving is above the promised interval",
             Outcome::NotMeasured => "the verification supports no statement",
         };
         out += &format!(
@@ -189,8 +190,9 @@ fn text(v: &Verification) -> String {
         );
     }
     if v.record != TrackRecord::default() {
-        let TrackRecord { kept, undecided, missed } = v.record;
-        out += &format!("  all promises       {kept} kept, {undecided} undecided, {missed} missed\n");
+        let TrackRecord { kept, undecided, missed, exceeded } = v.record;
+        out +=
+            &format!("  all promises       {kept} kept, {undecided} undecided, {missed} missed, {exceeded} exceeded\n");
     }
     let side = |[below, above]: [f64; 2]| format!("−{} / +{}", rounded(below, below), rounded(above, above));
     out += &format!(

@@ -19,7 +19,7 @@ use crate::units::Unit;
 use crate::value::{Cash, Kpi, KpiKind};
 use crate::verify::{
     AdjustedBaseline, Entry, FrozenBaseline, Intervals, Length, NonRoutineEvent, PromiseCheck, Saving, Settings,
-    TrackRecord, Trial, TrialDay, Verification, analyse, days, hash, outliers,
+    TrackRecord, Trial, TrialDay, Verification, analyse, days, hash, outliers, shift,
 };
 
 /// Sunday as a day of the week, counted from Monday.
@@ -67,6 +67,7 @@ pub fn verify(source: &Source, dir: &Path, request: &Request, seed: u64) -> Resu
         ));
     }
     let kpi = chosen_kpi(source, request.kpi.as_deref())?;
+    require_constant_prices(source, kpi)?;
     let drivers = chosen_drivers(source, kpi, request.drivers.as_deref())?;
     let length = request.length.unwrap_or(if spec.step.ms() < 3_600_000 { Length::Hour } else { Length::Step });
     let EventFile { holidays, event: events } = events(request.events.as_deref())?;
@@ -139,10 +140,11 @@ pub fn verify(source: &Source, dir: &Path, request: &Request, seed: u64) -> Resu
             hash(text.as_bytes())
         }
     };
-    let doubts = warnings::doubts(source, kpi, &frozen.drivers);
+    let days = days(&intervals, &fitted, [before, after.clone()], &of_events, &zone);
+    let mut doubts = warnings::doubts(source, kpi, &frozen.drivers);
+    doubts.extend(shift(&days).map(|shift| warnings::changed(&shift, &kpi.unit.text)));
     let saving = Saving::new(&fitted, &intervals, after.clone(), !doubts.is_empty(), seed)?;
     let promise = promise.map(|promise| PromiseCheck::new(promise, &saving, !doubts.is_empty()));
-    let days = days(&intervals, &fitted, [before, after.clone()], &of_events, &zone);
     let mut warnings = warnings::about_saving(&frozen, &saving);
     warnings.extend(warnings::unusual(&outliers(&days)));
     warnings.extend(doubts);
@@ -236,6 +238,23 @@ fn chosen_kpi<'a>(source: &'a Source, name: Option<&str>) -> Result<&'a Kpi> {
         )),
         _ => Err(Error::Usage(format!("choose what is verified with `--kpi`: {}", list()))),
     }
+}
+
+/// Returns an error if the KPI depends on a price that varies, because its change would then contain that of the price.
+fn require_constant_prices(source: &Source, kpi: &Kpi) -> Result<()> {
+    let varies = |s: &usize| {
+        let signal = &source.schema.signals[*s];
+        let values = || source.log.columns[*s].iter().filter(|v| v.is_finite());
+        signal.role == Role::Disturbance
+            && signal.unit.currency().is_some()
+            && values().any(|v| Some(v) != values().next())
+    };
+    let Some(price) = kpi.reads().into_iter().find(varies) else { return Ok(()) };
+    Err(Error::Usage(format!(
+        "the KPI `{}` depends on `{}`, which varies, so a change of the price would count as a saving; verify a KPI in \
+         physical units, like `energy = {{ integral = \"power\" }}`, and multiply its saving by the price",
+        kpi.name, source.schema.signals[price].name
+    )))
 }
 
 /// The columns of the drivers: the named signals, or all disturbances that the KPI does not read.

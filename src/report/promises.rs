@@ -36,6 +36,7 @@ pub fn promises(entries: &[Entry], clock: &Clock) -> Option<Promises> {
             Outcome::Kept => ("kept", "good"),
             Outcome::Undecided => ("undecided", ""),
             Outcome::Missed => ("missed", "bad"),
+            Outcome::Exceeded => ("exceeded", "good"),
             Outcome::NotMeasured => ("no statement", ""),
         };
         Some(Row {
@@ -58,12 +59,13 @@ pub fn promises(entries: &[Entry], clock: &Clock) -> Option<Promises> {
 
 /// `1 of 2 promises kept, 1 undecided`.
 pub fn summary(record: TrackRecord) -> String {
-    let TrackRecord { kept, undecided, missed } = record;
-    let mut parts = match kept + undecided + missed {
+    let TrackRecord { kept, undecided, missed, exceeded } = record;
+    let mut parts = match kept + undecided + missed + exceeded {
         0 => return "no promise could be checked".to_owned(),
         all => vec![format!("{kept} of {} kept", plural(all, "promise", "promises"))],
     };
     parts.extend((undecided > 0).then(|| format!("{undecided} undecided")));
     parts.extend((missed > 0).then(|| format!("{missed} missed")));
+    parts.extend((exceeded > 0).then(|| format!("{exceeded} exceeded")));
     parts.join(", ")
 }

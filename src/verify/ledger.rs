@@ -44,8 +44,11 @@ pub enum Outcome {
     Kept,
     /// The promise is neither kept nor missed.
     Undecided,
-    /// The two intervals do not overlap, both cover whole years, and the data are not doubtful.
+    /// The measured saving is below the promise: the two intervals do not overlap, both cover whole years, and the data
+    /// are not doubtful.
     Missed,
+    /// As for `Missed`, but the measured saving is above the promise.
+    Exceeded,
     /// The verification supports no statement about the saving.
     NotMeasured,
 }
@@ -93,6 +96,7 @@ pub struct TrackRecord {
     pub kept: usize,
     pub undecided: usize,
     pub missed: usize,
+    pub exceeded: usize,
 }
 
 impl PromiseCheck {
@@ -108,6 +112,7 @@ impl PromiseCheck {
             Claim::NotFit | Claim::Extrapolated => Outcome::NotMeasured,
             Claim::Verified | Claim::Indicated if inside && !doubtful => Outcome::Kept,
             _ if overlap || seasonal || doubtful => Outcome::Undecided,
+            _ if saving.saving > promised => Outcome::Exceeded,
             _ => Outcome::Missed,
         };
         Self { promise, days: saving.days, saving: promised, low, high, outcome }
@@ -209,7 +214,12 @@ impl TrackRecord {
     pub fn new(promises: &[Entry]) -> Self {
         let count =
             |outcome| promises.iter().filter_map(|e| e.promise.as_ref()).filter(|p| p.outcome == outcome).count();
-        Self { kept: count(Outcome::Kept), undecided: count(Outcome::Undecided), missed: count(Outcome::Missed) }
+        Self {
+            kept: count(Outcome::Kept),
+            undecided: count(Outcome::Undecided),
+            missed: count(Outcome::Missed),
+            exceeded: count(Outcome::Exceeded),
+        }
     }
 }
 

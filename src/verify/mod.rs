@@ -32,6 +32,7 @@
 //! | `statistics` | goodness of fit |
 //! | `saving` | the saving, its interval, and the claim that it supports |
 //! | `days` | the consumption and the adjusted baseline per day |
+//! | `shift` | a lasting change of the saving within the reporting period |
 //! | `outliers` | weeks and days whose consumption is far from the prediction |
 //! | `ledger` | all verifications of a plant, compared with the promises of reports |
 //! | `result` | the result of a verification |
@@ -46,6 +47,7 @@ mod ledger;
 mod outliers;
 mod result;
 mod saving;
+mod shift;
 mod statistics;
 mod trial;
 
@@ -56,6 +58,7 @@ pub use intervals::{Intervals, Length};
 pub use ledger::{Entry, Ledger, Outcome, Promise, PromiseCheck, TrackRecord, hash};
 pub use outliers::{Outlier, outliers};
 pub use result::{FrozenBaseline, Verification};
-pub use saving::{Claim, Saving};
+pub use saving::{Claim, MIN_MEASURED, Saving};
+pub use shift::{Shift, shift};
 pub use statistics::Fitness;
 pub use trial::{Trial, TrialDay, analyse, plan};

@@ -27,6 +27,8 @@ const MARGIN: f64 = 0.05;
 /// A saving is verified only if the fraction of intervals with a driver outside its range in the baseline period is at
 /// most this value (not tuned).
 const MAX_OUTSIDE: f64 = 0.1;
+/// A saving is verified only if at least this fraction of the intervals was measured (not tuned).
+pub const MIN_MEASURED: f64 = 0.8;
 
 /// The claim about a saving that is supported by the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,7 +130,9 @@ impl Saving {
             _ if outside > MAX_OUTSIDE => Claim::Extrapolated,
             _ if low <= 0.0 && high >= 0.0 => Claim::NotShown,
             _ if high < 0.0 => Claim::Increase,
-            Fitness::Fit if verified && !doubtful => Claim::Verified,
+            Fitness::Fit if verified && !doubtful && m as f64 >= MIN_MEASURED * reporting.len() as f64 => {
+                Claim::Verified
+            }
             _ => Claim::Indicated,
         };
         Ok(Self {

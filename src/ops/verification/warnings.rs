@@ -4,7 +4,7 @@ use crate::log::FindingClass;
 use crate::ops::plant::Source;
 use crate::period::Period;
 use crate::value::Kpi;
-use crate::verify::{FrozenBaseline, Intervals, Outlier, PromiseCheck, Saving};
+use crate::verify::{FrozenBaseline, Intervals, MIN_MEASURED, Outlier, PromiseCheck, Saving, Shift};
 
 /// Maximum number of unusual weeks and days that the warnings list.
 const MAX_OUTLIERS: usize = 6;
@@ -54,11 +54,28 @@ pub(super) fn about_saving(frozen: &FrozenBaseline, saving: &Saving) -> Vec<Stri
     if missing > 0 {
         out.push(format!(
             "{missing} of {} intervals of the reporting period are missing, incomplete or left out by `--events`; the saving \
-             covers only the other intervals",
-            saving.all_intervals
+             covers only the other intervals{}",
+            saving.all_intervals,
+            match (saving.intervals as f64) < MIN_MEASURED * saving.all_intervals as f64 {
+                true => ", which are too few for a verified saving",
+                false => "",
+            }
         ));
     }
     out
+}
+
+/// A doubt about a saving that changed within the reporting period.
+pub(super) fn changed(shift: &Shift, unit: &str) -> String {
+    let number = |v: f64| format!("{v:.3e}").parse::<f64>().map_or_else(|_| v.to_string(), |v| v.to_string());
+    format!(
+        "from {} on, the saving is {} {unit} per day, and {} {unit} per day before. If the cause is unrelated to the \
+         measure, add an `[[event]]` with the period and a reason to the file of `--events`; if the measure began on this \
+         day, move the start of the reporting period",
+        shift.date,
+        number(shift.after),
+        number(shift.before)
+    )
 }
 
 /// Warnings about unusual weeks and days, largest errors first.
