@@ -181,7 +181,13 @@ fn run_plant(
         note(globals, &format!("report: {index}"));
     }
     let scenarios: Vec<_> = results.scenarios.iter().map(summary).collect();
-    let summary = json!({ "plant": name, "report": finished.index, "kept": finished.kept, "scenarios": scenarios });
+    let summary = json!({
+        "plant": name,
+        "report": finished.index,
+        "kept": finished.kept,
+        "scenarios": scenarios,
+        "unknown_cases": report::unknown_cases(results),
+    });
     Ok(VerbOutput { summary, errors: finished.errors })
 }
 
@@ -275,6 +281,7 @@ fn table(results: &Results) -> String {
         "{:<18} {:<16} {:>14}  mean change against the baseline (90 % interval)\n",
         "scenario", "case", "mean objective"
     );
+    let unknown = report::unknown_cases(results);
     for s in &results.scenarios {
         if let Some(error) = &s.error {
             text += &format!("{:<18} failed ({}): {error}\n", s.name, s.exit_code);
@@ -285,7 +292,11 @@ fn table(results: &Results) -> String {
                     let cause = if s.particles == 1 { "; there is only one simulation" } else { "" };
                     return format!("{:+.4} (no interval{cause})", d.mean);
                 }
-                let remark = if d.measurable { "" } else { "  no measurable change" };
+                let remark = match d.measurable {
+                    _ if unknown.contains(&c.name.as_str()) => "  unknown, because the log does not show this effect",
+                    true => "",
+                    false => "  no measurable change",
+                };
                 format!("{:+.4} ({:+.4} to {:+.4}){remark}", d.mean, d.low, d.high)
             });
             text += &format!("{:<18} {:<16} {:>14.4}  {change}\n", s.name, c.name, c.objective.mean);

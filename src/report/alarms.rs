@@ -23,6 +23,11 @@ pub fn alarms(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> Vec
     if !failed.is_empty() {
         out.push(format!("Did not run: {}.", list(&failed, 3)));
     }
+    let weighted = |s: &&ScenarioResult| s.days_per_year.is_some();
+    let unweighted: Vec<&str> = runs::completed(results).filter(|s| !weighted(s)).map(|s| s.name.as_str()).collect();
+    if runs::completed(results).any(|s| weighted(&s)) && !unweighted.is_empty() {
+        out.push(format!("Annual figures leave out {}, because days_per_year is missing there.", list(&unweighted, 3)));
+    }
     if results.quality.has_relative_times() {
         out.push("The times of the log are not dates. Days are numbered from an unknown start, and weekdays and seasons are unknown.".into());
     }

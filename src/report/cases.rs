@@ -7,6 +7,7 @@ use crate::scenario::results::{
 use super::measured::BaselineExcess;
 use super::runs::CaseRun;
 use super::saving::Saving;
+use super::selection::exceeds_chance;
 use super::text::tag;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +76,8 @@ pub struct RankedCase<'a> {
     pub contradicted: Vec<&'a ControlEffect>,
     /// The part of the saving that is due to a baseline that is worse than the measured operation.
     pub baseline_excess: Option<BaselineExcess>,
+    /// The number of alternatives among which the report chooses.
+    pub alternatives: usize,
     /// Reasons for caution.
     pub caveats: Vec<String>,
     pub answer: Answer,
@@ -90,13 +93,13 @@ impl RankedCase<'_> {
     }
 
     /// Whether the case is better than the baseline by more than chance explains: the objective decreases, and either
-    /// this decrease or the saving is measurable. A twin without learned parts has only one future, so chance plays no
+    /// this decrease or the saving exceeds what the best of all alternatives would show by chance. A twin without learned parts has only one future, so chance plays no
     /// part.
     pub fn is_better(&self) -> bool {
-        let saves = self.saving.value.measurable && self.saving.value.mean > 0.0;
+        let exceeds = |d: &Difference| exceeds_chance(d, self.alternatives);
         let size = self.runs.iter().map(|r| r.case.objective.mean.abs()).sum::<f64>();
         let exact = self.is_exact && self.objective.mean > ROUNDING * size;
-        self.objective.mean > 0.0 && (self.objective.measurable || saves || exact)
+        self.objective.mean > 0.0 && (exceeds(&self.objective) || exceeds(&self.saving.value) || exact)
     }
 
     /// Whether the measured operation of the plant was better than the case.

@@ -1,8 +1,8 @@
 //! The reasons for caution that change the answer from “do” to “try”, and the reasons that exclude a case.
 
 use crate::scenario::results::{
-    ControlEffect, ControlIdentification, Difference, EffectContrast, IdentificationLevel, KpiResult,
-    ReplayCheck, Results, Score,
+    ControlEffect, ControlIdentification, Difference, EffectContrast, IdentificationLevel, KpiResult, ReplayCheck,
+    Results, Score,
 };
 
 use super::cases::RankedCase;
@@ -10,7 +10,7 @@ use super::duration::hours_text;
 use super::number;
 use super::runs::{CaseRun, completed, failed};
 use super::saving::{self, Saving, Words};
-use super::selection::{alternatives, from_baseline, least_low_end};
+use super::selection::{from_baseline, least_low_end};
 use super::text::{list, readable, short, tag};
 
 /// A case gets a caveat if more than this fraction of its saving is due to a baseline that costs more than the measured
@@ -70,11 +70,8 @@ pub fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
         out.push("the uncertainty is unknown, because the equations are assumed to be exact".into());
     } else if saved.low.is_nan() || saved.low < least_low_end(1) * saved.mean {
         out.push("the saving is hardly larger than its uncertainty".into());
-    } else if saved.low < least_low_end(alternatives(results)) * saved.mean {
-        out.push(format!(
-            "it is the best of {} alternatives, so its saving may be due to chance",
-            alternatives(results)
-        ));
+    } else if saved.low < least_low_end(pick.alternatives) * saved.mean {
+        out.push(format!("it is the best of {} alternatives, so its saving may be due to chance", pick.alternatives));
     }
     let is_weak = |i: &&ControlIdentification| i.level == IdentificationLevel::Weak && moves(runs, i);
     if let Some(weak) = results.model.identification.iter().find(is_weak) {

@@ -3,6 +3,8 @@
 use crate::config::BASELINE;
 use crate::scenario::results::{Difference, Estimate, Results};
 
+use super::verdict::unknown_cases;
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct KpiRow<'a> {
     /// Scenario name, or `year` for the sum over the year.
@@ -50,9 +52,11 @@ pub fn rows<'a>(results: &'a Results, currency: &'a str) -> Vec<KpiRow<'a>> {
 }
 
 /// The KPIs as CSV (RFC 4180, but with `\n` line endings). Numbers have full precision. Text that a spreadsheet could
-/// interpret as a formula is prefixed with an apostrophe. A failed scenario has one row with its exit code.
+/// interpret as a formula is prefixed with an apostrophe. A failed scenario has one row with its exit code. The change of
+/// a case is not measurable if the log does not identify the effect of the case.
 pub fn kpi_csv(results: &Results) -> String {
     let currency = super::saving::currency(results);
+    let unknown = unknown_cases(results);
     let mut out = String::from(
         "scenario,case,kpi,unit,p10,p50,p90,mean,change,change_low_90,change_high_90,measurable,exit_code\n",
     );
@@ -69,7 +73,8 @@ pub fn kpi_csv(results: &Results) -> String {
             out.push_str(&figure(n));
             out.push(',');
         }
-        out.push_str(r.change.map_or("", |d| if d.measurable { "true" } else { "false" }));
+        let is_known = !unknown.contains(&r.case);
+        out.push_str(r.change.map_or("", |d| if d.measurable && is_known { "true" } else { "false" }));
         out.push_str(",0\n");
     }
     for s in results.scenarios.iter().filter(|s| s.exit_code != 0) {

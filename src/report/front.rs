@@ -1,5 +1,6 @@
 //! The first page of the report: advice, gain, set-points, risks, evidence, and problems that need attention.
 
+use crate::scenario::LONGEST_YEAR;
 use crate::scenario::results::{Difference, KpiResult, LimitKind, LimitUse, Results, ScenarioResult};
 
 use super::alarms::alarms;
@@ -159,10 +160,7 @@ fn figures(results: &Results, pick: &RankedCase<'_>, money: &str, words: Words) 
             out.push(payback);
         }
         None if pick.annual.is_none() => out.push(single("Per year", None, "", &no_year(results))),
-        None if results.currency.is_none() => {
-            out.push(single("One-time cost, payback", None, "", "no [economics] in twin.toml"))
-        }
-        None => out.push(single("Payback", None, "", "unknown: days_per_year add up to more than a year")),
+        None => out.push(single("One-time cost, payback", None, "", "no [economics] in twin.toml")),
     }
     out.extend(carbon(pick));
     out
@@ -221,6 +219,10 @@ pub fn no_year(results: &Results) -> String {
     if !results.scenarios.iter().any(|s| weighted(&s)) {
         return "set days_per_year in the scenarios to see the gain per year".into();
     }
+    let days: f64 = results.scenarios.iter().filter_map(|s| s.days_per_year).sum();
+    if days > LONGEST_YEAR {
+        return format!("unknown: days_per_year of the scenarios add up to {}", number::plain(days, PROSE).text);
+    }
     let failed: Vec<&str> = runs::failed(results).filter(weighted).map(|s| s.name.as_str()).collect();
     match failed.is_empty() {
         true => "no case ran in all scenarios that have days_per_year".into(),
@@ -263,7 +265,10 @@ fn risks(pick: &RankedCase<'_>, clock: &Clock) -> (Vec<Risk>, String) {
                 signal: short(&l.signal, 40),
                 range: with_unit(&allowed_range(l.low, l.high), &unit),
                 kind: l.kind,
-                measured: runs::measured(l, run.scenario).map(|m| number::percent(m.share_beyond)),
+                // Under changed conditions, the measured operation cannot be compared with the cases.
+                measured: runs::measured(l, run.scenario)
+                    .filter(|_| !run.scenario.measured.is_changed)
+                    .map(|m| number::percent(m.share_beyond)),
                 now: number::percent(runs::counterpart(l, run.baseline).map_or(0.0, |b| b.share_beyond)),
                 then: number::percent(l.share_beyond),
                 worst: (l.worst > 0.0).then(|| number::signed(l.worst, 2)),

@@ -86,7 +86,11 @@ pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (
                 .into()
         }
         Answer::Dont if !pick.is_better() => {
-            because.push(format!("The best case, “{case}”, {gain}. This difference may be due to chance."));
+            let among = match pick.alternatives {
+                1 => String::new(),
+                n => format!(" It is the best of {n} alternatives."),
+            };
+            because.push(format!("The best case, “{case}”, {gain}.{among} This difference may be due to chance."));
             "Don’t change anything: no case makes a measurable difference.".into()
         }
         Answer::Dont if pick.is_worse_than_measured() => {
@@ -152,7 +156,8 @@ fn contradiction(e: &ControlEffect) -> String {
     match (since, size) {
         (Some(since), _) => format!(
             "The effect of {control} on {signal} changed during the log: {first} until {since}, {second} since then. \
-             Leave out older rows with `from` in `log`, or test this control again."
+             Its effect may depend on the season, or the plant was modified (then leave out older rows with `from` in `log`). \
+             Test this control again."
         ),
         (None, size) => format!(
             "Moves of {control} by less than {} change {signal} by {first}, larger moves by {second}: something else \

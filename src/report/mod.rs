@@ -54,4 +54,5 @@ pub use night::{GateFigures, NightKind, NightRow, Nightly, nightly};
 pub use page::render;
 pub use skipped::skipped;
 pub use stores::end_contents;
+pub use verdict::unknown_cases;
 pub use verification::verification;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::rng::normal_quantile;
-use crate::scenario::results::{CaseResult, ControlUse, Results};
+use crate::scenario::results::{CaseResult, ControlUse, Difference, Results};
 use crate::stats::NORMAL_95;
 
 use super::runs::completed;
@@ -34,6 +34,13 @@ pub fn least_low_end(alternatives: usize) -> f64 {
     1.0 - NORMAL_95 / normal_quantile(1.0 - CHANCE / alternatives as f64)
 }
 
+/// Whether a decrease is larger than the best of `alternatives` would show by chance: the simultaneous 90 % interval
+/// (Bonferroni) does not contain zero.
+pub fn exceeds_chance(decrease: &Difference, alternatives: usize) -> bool {
+    let wider = normal_quantile(1.0 - 0.05 / alternatives as f64) / NORMAL_95;
+    decrease.measurable && decrease.mean - wider * (decrease.mean - decrease.low) > 0.0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,5 +51,13 @@ mod tests {
         // Φ⁻¹(0.98) = 2.0537, Φ⁻¹(0.99) = 2.3263, Φ⁻¹(0.998) = 2.8782
         let expected = [1.0 - 1.64485 / 2.05375, 1.0 - 1.64485 / 2.32635, 1.0 - 1.64485 / 2.87816];
         assert!(ends.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-4), "{ends:?}");
+    }
+
+    #[test]
+    fn a_difference_that_is_measurable_alone_may_be_due_to_the_choice() {
+        let decrease = Difference { mean: 2.2, low: 0.1, high: 4.2, measurable: true };
+        assert_eq!([1, 2, 8].map(|k| exceeds_chance(&decrease, k)), [true, false, false]);
+        let clear = Difference { low: 1.5, ..decrease };
+        assert!(exceeds_chance(&clear, 8));
     }
 }

@@ -6,6 +6,7 @@ use super::cases::RankedCase;
 use super::clock::Clock;
 use super::number::{self, PROSE, allowed_range, with_unit};
 use super::runs::CaseRun;
+use super::selection::from_baseline;
 use super::text::{Markup, marked, readable, short, tag};
 
 /// Maximum number of timetable entries, and of orders, on the first page.
@@ -35,7 +36,9 @@ pub struct SetPoints {
 /// shown.
 pub fn setpoints(pick: &RankedCase<'_>, clock: &Clock) -> SetPoints {
     let Some(main) = pick.runs.iter().max_by(|a, b| a.weight.total_cmp(&b.weight)) else { return SetPoints::default() };
-    let rows = main.case.controls.iter().map(|u| row(u, main)).collect();
+    let mut controls: Vec<&ControlUse> = main.case.controls.iter().collect();
+    controls.sort_by_key(|u| from_baseline(u) <= 0.0);
+    let rows = controls.into_iter().map(|u| row(u, main)).collect();
     let planned = main.case.controls.iter().any(|u| u.setting == Setting::Plan);
     let differs = |r: &CaseRun<'_>| {
         let texts = |run: &CaseRun<'_>| run.case.controls.iter().map(|u| text(u, true)).collect::<Vec<_>>();
@@ -89,7 +92,14 @@ fn span(used: &ControlUse) -> Option<f64> {
 fn text(used: &ControlUse, advised: bool) -> String {
     let unit = number::unit(&used.unit);
     let one = |v: f64| with_unit(&number::exact(v).text, &unit);
-    let range = |r: &ValueRange| with_unit(&range_text(r, span(used)), &unit);
+    let range = |r: &ValueRange| {
+        let text = with_unit(&range_text(r, span(used)), &unit);
+        // The range of a machine that is on or off contains no information.
+        match Some(r.low) == used.low && Some(r.high) == used.high {
+            true => format!("{text} (mean {})", number::plain(used.mean, 2).text),
+            false => text,
+        }
+    };
     match &used.setting {
         Setting::Held { value } => one(*value),
         Setting::Timetable { entries } => timetable(entries, &one),

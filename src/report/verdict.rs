@@ -27,6 +27,7 @@ use super::measured::BaselineExcess;
 use super::number;
 use super::runs::{CaseRun, completed, has_only_equations};
 use super::saving::{self, Saving};
+use super::selection::alternatives;
 use super::violations::{excludes, violated_more};
 
 /// All cases except the baseline, best first. The first page of the report shows the best-ranked case. The list is
@@ -44,6 +45,12 @@ pub fn rank(results: &Results) -> Vec<RankedCase<'_>> {
         key(a).cmp(&key(b)).then(b.objective.mean.total_cmp(&a.objective.mean))
     });
     ranked
+}
+
+/// The names of the cases whose saving is unknown. The differences of such a case from the baseline are those of the
+/// model, which the log does not support.
+pub fn unknown_cases(results: &Results) -> Vec<&str> {
+    rank(results).iter().filter(|p| p.answer == Answer::Unknown).map(|p| p.case).collect()
 }
 
 /// Names of the cases other than the baseline, in order of appearance.
@@ -104,6 +111,7 @@ fn assess<'a>(results: &'a Results, name: &'a str) -> Option<RankedCase<'a>> {
         unseen_effect: runs.iter().find_map(|r| r.case.unseen_effect.as_deref()),
         missed_total: runs.iter().find_map(missed_total),
         baseline_excess: BaselineExcess::of(results, &runs),
+        alternatives: alternatives(results),
         caveats: Vec::new(),
         answer: Answer::Dont,
         runs,

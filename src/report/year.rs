@@ -4,7 +4,7 @@ use crate::config::BASELINE;
 use crate::error::Result;
 use crate::scenario::results::{Difference, Results};
 
-use super::cases::RankedCase;
+use super::cases::{Answer, RankedCase};
 use super::chart::{self, Head, Whisker};
 use super::colours::Colours;
 use super::number::{self, PROSE, Quantity, with_unit};
@@ -86,7 +86,8 @@ pub fn year(
     let after = results.annual.iter().map(|a| (a.objective, Some(a.objective_change)));
     kpi.push(objective_row(currency, objectives.chain(after)));
     let names = before.map(|_| BASELINE).into_iter().chain(results.annual.iter().map(|a| a.case.as_str()));
-    let with_economics: Vec<_> = results.annual.iter().filter(|a| a.economics.is_some()).collect();
+    let is_known = |case: &str| ranked.iter().any(|p| p.case == case && p.answer != Answer::Unknown);
+    let with_economics: Vec<_> = results.annual.iter().filter(|a| a.economics.is_some() && is_known(&a.case)).collect();
     let economics: Vec<_> = with_economics.iter().filter_map(|a| a.economics.as_ref()).collect();
     Ok(Some(Year {
         days: number::plain(first.days, PROSE).text,
@@ -113,7 +114,7 @@ pub fn year(
             columns: with_economics.iter().map(|a| column(&a.case)).collect(),
             rows: economics_rows(results, &with_economics, noun),
         },
-        tornado: match ranked.iter().find_map(|p| Some((p, p.economics?))) {
+        tornado: match ranked.iter().filter(|p| is_known(p.case)).find_map(|p| Some((p, p.economics?))) {
             Some((p, economics)) => tornado(p.case, colours.get(p.case), economics, noun)?,
             None => None,
         },

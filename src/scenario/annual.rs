@@ -8,11 +8,14 @@ use crate::rng::Key;
 use crate::twin::Dynamics;
 use crate::value::{Difference, Economics, Estimate, Figures, Kpi, WeightedScenario, annualise};
 
+/// Scenarios that represent more days than this do not describe a year.
+pub const LONGEST_YEAR: f64 = 366.5;
 /// Identifier of the random stream that draws the net present value.
 const STREAM: u64 = 0x65_636f_6e6f;
 
 /// The annual results of the baseline and of each case that is included in every scenario with `days_per_year`. `None`
-/// if no scenario has `days_per_year`, or if a scenario with `days_per_year` failed.
+/// if no scenario has `days_per_year`, if a scenario with `days_per_year` failed, or if the days add up to more than a
+/// year.
 pub fn annual(
     plant: &Plant,
     compiled: &Compiled,
@@ -24,8 +27,8 @@ pub fn annual(
         results.iter().filter(|r| r.exit_code == 0 && r.days_per_year.is_some_and(|d| d > 0.0)).collect();
     // If a scenario failed, its days are missing, so no annual KPIs can be computed.
     let failed = results.iter().any(|r| r.exit_code != 0 && r.days_per_year.is_some_and(|d| d > 0.0));
-    let first = weighted.first().filter(|_| !failed)?;
     let days: f64 = weighted.iter().filter_map(|r| r.days_per_year).sum();
+    let first = weighted.first().filter(|_| !failed && days <= LONGEST_YEAR)?;
     let cases = |case: &str| -> Option<Vec<&CaseResult>> {
         weighted.iter().map(|r| r.cases.iter().find(|c| c.name == case)).collect()
     };
@@ -57,8 +60,7 @@ pub fn annual(
         let values = year(&cases);
         let (after, spent) = (objective.value_of(kpis, &values), cash(&values));
         let paired = cash_before.as_ref().zip(spent.as_ref());
-        // No saving is computed if the days of all scenarios add up to more than a year.
-        let saved = paired.filter(|_| days <= 366.5).map(|(before, after)| {
+        let saved = paired.map(|(before, after)| {
             before.iter().zip(after).map(|(before, after)| before - after).collect::<Vec<f64>>()
         });
         Some(AnnualResult {

@@ -30,7 +30,7 @@ mod setting;
 mod stop;
 mod summary;
 
-pub use annual::annual;
+pub use annual::{LONGEST_YEAR, annual};
 pub use batch::{Batch, ScenarioOutcome, failed, run, unreadable};
 pub use card::model_card;
 pub use cash::cash_definition;

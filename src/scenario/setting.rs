@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use super::results::{HourRange, Setting, TimetableEntry, ValueRange};
 use crate::config::{ControllerSpec, Reference};
 use crate::control::ControllerSettings;
-use crate::schema::Schema;
+use crate::schema::{Schema, Signal};
 use crate::stats::{quantile_higher, quantile_lower, sorted_finite};
 use crate::trajectory::Trajectory;
 
@@ -13,6 +13,9 @@ use crate::trajectory::Trajectory;
 const PARTS_OF_DAY: usize = 4;
 /// Number of steps, counted from the start of a run, for which the orders are listed.
 const LISTED_ORDERS: usize = 5;
+/// A control with a larger number of steps between its limits is an order quantity, and not the number of machines that run
+/// (not tuned).
+const MOST_STATES: f64 = 12.0;
 
 /// Describes how `controller` sets the control `signal` in `run`.
 pub fn setting(
@@ -101,6 +104,11 @@ pub fn by_hour(run: &Trajectory, signal: usize, zone: &TimeZone) -> Vec<HourRang
     }
     let parts = parts.into_iter().enumerate().filter(|(_, values)| !values.is_empty());
     parts.map(|(i, v)| HourRange { from: i * hours, to: (i + 1) * hours, range: range(v) }).collect()
+}
+
+/// Whether the values of a control are order quantities: multiples of a lot size, and not the states of a machine.
+pub fn is_order(control: &Signal) -> bool {
+    control.multiple > 0.0 && (control.hard.high - control.hard.low) / control.multiple > MOST_STATES
 }
 
 /// The time of each of the first steps, and the range of `signal` over the particles at this step.

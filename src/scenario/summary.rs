@@ -109,7 +109,7 @@ pub fn controls(
             by_hour: zone
                 .filter(|_| !matches!(setting(i), Setting::Held { .. }))
                 .map_or_else(Vec::new, |zone| setting::by_hour(t, i, zone)),
-            first_orders: if signal.multiple > 0.0 { setting::first_orders(t, i) } else { Vec::new() },
+            first_orders: if setting::is_order(signal) { setting::first_orders(t, i) } else { Vec::new() },
             setting: setting(i),
             moves: path.windows(2).filter(|w| (w[1] - w[0]).abs() > 1e-9 * size).count(),
         }
