@@ -275,9 +275,10 @@ fn print_trial(args: &TrialArgs, globals: &Globals) -> Result<()> {
     let unit = unit_suffix(&kpi.unit.text);
     let number = |v: f64| rounded(v, trial.high - trial.low);
     output::print(&format!(
-        "{name}: `{}`, {} pairs of days\n  saving per day  {} ({} to {}){unit}\n  p-value         {:.4} (randomisation test of no effect)\n",
+        "{name}: `{}`, {} of {} pairs of days were measured\n  saving per day  {} ({} to {}){unit}\n  p-value         {:.4} (randomisation test of no effect)\n",
         kpi.name,
         trial.pairs,
+        trial.planned,
         number(trial.saving),
         number(trial.low),
         number(trial.high),

@@ -2,7 +2,7 @@
 
 use crate::scenario::results::{ControlEffect, Note, NoteKind, ReplayCheck, Results, ScenarioResult};
 
-use super::cases::RankedCase;
+use super::cases::{Answer, RankedCase};
 use super::duration::hours_text;
 use super::losing;
 use super::number::{self, PROSE, with_unit};
@@ -19,6 +19,13 @@ const LONGEST: usize = 640;
 pub fn alarms(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> Vec<String> {
     let mut out = Vec::new();
     out.extend(losing::sentences(ranked, words));
+    // If the answer is “try”, this caveat is already a reason for it.
+    let is_reason = ranked.first().is_some_and(|p| p.answer == Answer::Try);
+    let caveat = runs::completed(results).find_map(|s| Some((s, s.baseline_caveat.as_ref()?))).filter(|_| !is_reason);
+    out.extend(caveat.map(|(s, caveat)| {
+        let name = short(&readable(&s.name), 30);
+        format!("In “{name}”, {}. Differences from the baseline may be too large or too small.", short(caveat, 160))
+    }));
     let failed: Vec<&str> = runs::failed(results).map(|s| s.name.as_str()).collect();
     if !failed.is_empty() {
         out.push(format!("Did not run: {}.", list(&failed, 3)));

@@ -16,6 +16,10 @@ use super::text::{list, readable, short, tag};
 /// A case gets a caveat if more than this fraction of its saving is due to a baseline that costs more than the measured
 /// operation did (not tuned).
 const BASELINE_EXCESS: f64 = 0.3;
+/// A case gets a caveat if a scenario that is shorter than [`SHORT_SCENARIO_HOURS`] represents more than this number of
+/// days per year (not tuned).
+const MOST_OF_YEAR: f64 = 182.0;
+const SHORT_SCENARIO_HOURS: f64 = 24.0 * 45.0;
 /// A case that spends more than this fraction of the time outside the logged range gets a caveat (not tuned).
 pub const OUTSIDE_TRY: f64 = 0.05;
 /// A case that spends more than this fraction of the time outside the logged range is excluded (not tuned).
@@ -63,6 +67,7 @@ pub fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
         ));
     }
     out.extend(season(results, pick));
+    out.extend(one_season(results, runs));
     let saved = &pick.saving.value;
     if saved.mean <= 0.0 {
         out.push("it costs money and improves only what the objective penalises".into());
@@ -126,6 +131,22 @@ pub fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
         out.push("the log is incomplete".into());
     }
     out
+}
+
+/// A scenario of a few weeks that represents most of a year, in which other seasons may differ.
+fn one_season(results: &Results, runs: &[CaseRun<'_>]) -> Option<String> {
+    let days = |r: &CaseRun<'_>| r.scenario.days_per_year.unwrap_or(0.0);
+    let run = runs.iter().find(|r| days(r) > MOST_OF_YEAR && r.scenario.span_hours() < SHORT_SCENARIO_HOURS)?;
+    let start: jiff::Timestamp = run.scenario.start.parse().ok()?;
+    if results.quality.has_relative_times() {
+        return None;
+    }
+    let month = start.to_zoned_datetime(jiff::tz::TimeZone::UTC).strftime("%B").to_string();
+    Some(format!(
+        "{} in {month} represent {} days of the year",
+        hours_text(run.scenario.span_hours()),
+        number::plain(days(run), number::PROSE).text
+    ))
 }
 
 /// The scenarios in which the case costs measurably more than the baseline, if the scenarios represent parts of a year

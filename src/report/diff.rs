@@ -4,9 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::scenario::results::Results;
+use crate::config::BASELINE;
+use crate::scenario::results::{Estimate, Results};
 
-use super::csv::{KpiRow, rows};
+use super::csv::{KpiRow, YEAR, rows};
 use super::{number, saving, text};
 
 /// The KPIs that differ between the results `a` and `b`.
@@ -43,7 +44,12 @@ pub struct KpiChange {
 /// Compares the medians, quantiles and changes of all KPIs.
 pub fn diff(a: &Results, b: &Results) -> ReportDiff {
     let (money_a, money_b) = (saving::currency(a), saving::currency(b));
-    let (rows_a, rows_b) = (rows(a, &money_a), rows(b, &money_b));
+    let of = |results, money| {
+        let mut of = rows(results, money);
+        of.extend(of_year(results, money));
+        of
+    };
+    let (rows_a, rows_b) = (of(a, &money_a), of(b, &money_b));
     let same = |x: &KpiRow<'_>, y: &KpiRow<'_>| (x.scenario, x.case, x.kpi) == (y.scenario, y.case, y.kpi);
     let mut changes = Vec::new();
     let mut equal = 0;
@@ -59,13 +65,30 @@ pub fn diff(a: &Results, b: &Results) -> ReportDiff {
     ReportDiff { a: origin(a), b: origin(b), changes, equal }
 }
 
+/// The number of days that the scenarios represent, and the net present value of each case.
+fn of_year<'a>(results: &'a Results, currency: &'a str) -> Vec<KpiRow<'a>> {
+    let days = results.annual.first().map(|a| {
+        let value = Estimate { p10: a.days, p50: a.days, p90: a.days, mean: a.days };
+        KpiRow { scenario: YEAR, case: BASELINE, kpi: "days", unit: "d", value, change: None }
+    });
+    let npv = results.annual.iter().filter_map(|a| {
+        let value = a.economics.as_ref()?.npv;
+        Some(KpiRow { scenario: YEAR, case: &a.case, kpi: "net present value", unit: currency, value, change: None })
+    });
+    days.into_iter().chain(npv).collect()
+}
+
 fn change(name: &KpiRow<'_>, a: Option<&KpiRow<'_>>, b: Option<&KpiRow<'_>>) -> KpiChange {
     let figure = |r: Option<&KpiRow<'_>>| r.map(|r| r.value.p50);
+    let unit = match (a, b) {
+        (Some(a), Some(b)) if a.unit != b.unit => format!("{} → {}", a.unit, b.unit),
+        _ => name.unit.to_owned(),
+    };
     KpiChange {
         scenario: name.scenario.into(),
         case: name.case.into(),
         kpi: name.kpi.into(),
-        unit: name.unit.into(),
+        unit,
         a: figure(a),
         b: figure(b),
     }
@@ -107,6 +130,7 @@ impl fmt::Display for ReportDiff {
             };
             let figure = |v: Option<f64>| v.map_or_else(|| "–".to_owned(), |v| number::plain(v, digits).text);
             let difference = match (c.a, c.b) {
+                _ if c.unit.contains('→') => "unit".to_owned(),
                 (Some(a), Some(b)) if a == b => "interval only".to_owned(),
                 (Some(a), Some(b)) => number::signed(b - a, 3).text,
                 (None, _) => "new".to_owned(),
@@ -119,7 +143,7 @@ impl fmt::Display for ReportDiff {
                 figure(c.a),
                 figure(c.b),
                 difference,
-                number::unit(&c.unit),
+                c.unit.split(" → ").map(number::unit).collect::<Vec<_>>().join(" → "),
             ]);
         }
         let widths: Vec<usize> =

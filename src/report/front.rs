@@ -257,6 +257,8 @@ fn risks(pick: &RankedCase<'_>, clock: &Clock) -> (Vec<Risk>, String) {
         unlisted += usize::from(unlisted_control);
         !unlisted_control
     });
+    // Under changed conditions, the measured operation cannot be compared with the cases.
+    let is_changed = pick.runs.iter().any(|r| r.scenario.measured.is_changed);
     let mut risks: Vec<Risk> = worst
         .into_iter()
         .map(|(run, l)| {
@@ -265,12 +267,9 @@ fn risks(pick: &RankedCase<'_>, clock: &Clock) -> (Vec<Risk>, String) {
                 signal: short(&l.signal, 40),
                 range: with_unit(&allowed_range(l.low, l.high), &unit),
                 kind: l.kind,
-                // Under changed conditions, the measured operation cannot be compared with the cases.
-                measured: runs::measured(l, run.scenario)
-                    .filter(|_| !run.scenario.measured.is_changed)
-                    .map(|m| number::percent(m.share_beyond)),
-                now: number::percent(runs::counterpart(l, run.baseline).map_or(0.0, |b| b.share_beyond)),
-                then: number::percent(l.share_beyond),
+                measured: mean_share(pick, &|r| runs::measured(l, r.scenario)).filter(|_| !is_changed),
+                now: mean_share(pick, &|r| runs::counterpart(l, r.baseline)).unwrap_or(number::percent(0.0)),
+                then: mean_share(pick, &|r| runs::counterpart(l, r.case)).unwrap_or(number::percent(0.0)),
                 worst: (l.worst > 0.0).then(|| number::signed(l.worst, 2)),
                 when: match &l.worst_time {
                     Some(t) if l.worst > 0.0 => {
@@ -295,6 +294,15 @@ fn risks(pick: &RankedCase<'_>, clock: &Clock) -> (Vec<Risk>, String) {
         (_, false) => "All controls stay within their limits.",
     };
     (risks, sentence.to_owned())
+}
+
+/// The mean share of the time beyond a limit over all scenarios, weighted by the days that they represent. `limit` returns
+/// the entry of one run for the limit. `None` if no run has the limit.
+fn mean_share<'a>(pick: &RankedCase<'a>, limit: &dyn Fn(&CaseRun<'a>) -> Option<&'a LimitUse>) -> Option<Quantity> {
+    let shares: Vec<(f64, f64)> = pick.runs.iter().filter_map(|r| Some((limit(r)?.share_beyond, r.weight))).collect();
+    let total: f64 = shares.iter().map(|s| s.1).sum();
+    let weight = |w: f64| if total > 0.0 { w / total } else { 1.0 / shares.len() as f64 };
+    (!shares.is_empty()).then(|| number::percent(shares.iter().map(|(share, w)| weight(*w) * share).sum()))
 }
 
 fn run(results: &Results, clock: &Clock) -> Vec<(&'static str, String)> {

@@ -102,7 +102,7 @@ pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (
         Answer::Dont if !pick.violated.is_empty() => {
             let signals = pick.violated_signals();
             because.push(format!("It {gain}, but at a higher risk of limit violations."));
-            format!("Don’t run “{case}”: it violates limits of {signals} more often than the present operation.")
+            format!("Don’t run “{case}”: it violates limits of {signals} more than the baseline does.")
         }
         Answer::Dont if pick.missed_total.is_some() => {
             because.extend(pick.missed_total.map(|text| format!("It {gain}, but {text}.")));

@@ -13,6 +13,8 @@ use super::text::{readable, short, tag};
 
 /// Maximum number of rules for limits.
 const MAX_LIMITS: usize = 2;
+/// Maximum number of KPIs that the rule for the cost names.
+const MAX_KPIS: usize = 3;
 
 /// The stop conditions as one clause, such as “`inlet` exceeds 27 °C for 30 min, or …”. None of the conditions is true
 /// in the simulated scenarios.
@@ -85,8 +87,8 @@ fn cost(results: &Results, pick: &RankedCase<'_>, words: Words) -> Option<String
     let text = value.text.trim_start_matches('\u{2212}').to_owned();
     let names: Vec<String> = cash.kpis.iter().map(|k| tag(k, 40)).collect();
     let what = match names.as_slice() {
-        [one] => one.clone(),
-        _ => "the cost".to_owned(),
+        names if names.len() <= MAX_KPIS => names.join(" + "),
+        _ => "the total cost".to_owned(),
     };
     let (what, verb) = if income { ("the income".to_owned(), "falls below") } else { (what, "exceeds") };
     Some(format!(

@@ -9,7 +9,7 @@ use super::page::STYLE;
 use super::promises::{Promises, promises};
 use super::text::{Markup, marked, readable, sentence, short, tag};
 use crate::error::{Error, Result};
-use crate::verify::{Claim, Day, Fitness, Length, Saving, Verification};
+use crate::verify::{Claim, Day, Fitness, Length, Outcome, Saving, Verification};
 
 /// Largest number of ticks on the time axis.
 const MAX_TICKS: usize = 8;
@@ -163,7 +163,14 @@ fn because(v: &Verification) -> Vec<String> {
     if let Some(check) = &v.promise {
         let i = number::within(check.saving, check.low, check.high, PROSE);
         out.push(format!(
-            "The report promised {} ({} to {}) in these {} days with “{}”.",
+            "{}: the report promised {} ({} to {}) in these {} days with “{}”.",
+            match check.outcome {
+                Outcome::Kept => "The promise was kept",
+                Outcome::Missed => "The promise was missed",
+                Outcome::Exceeded => "The promise was exceeded",
+                Outcome::Undecided => "It is undecided whether the promise was kept",
+                Outcome::NotMeasured => "The verification does not show whether the promise was kept",
+            },
             with_unit(&i.value.text, &number::unit(&v.unit)),
             i.low.text,
             i.high.text,

@@ -20,7 +20,12 @@ const SLACK_PARTICLES: f64 = 1.5;
 /// (not tuned).
 const SLACK_CHANCE: f64 = 0.05;
 
-/// Limits that `run.case` violates more often than its baseline. Differences that are too small to be distinguished
+/// A case counts as worse if it exceeds a hard limit by more than this multiple of the largest violation of the baseline
+/// (not tuned).
+const SLACK_WORST: f64 = 1.25;
+
+/// Limits that `run.case` violates more often than its baseline, and hard limits that it exceeds by more. Differences that
+/// are too small to be distinguished
 /// from zero with the given number of simulated futures are ignored.
 pub fn violated_more(run: CaseRun<'_>) -> Vec<(CaseRun<'_>, &LimitUse)> {
     let slack_chance = (SLACK_PARTICLES / run.scenario.particles.max(1) as f64).max(SLACK_CHANCE);
@@ -29,7 +34,10 @@ pub fn violated_more(run: CaseRun<'_>) -> Vec<(CaseRun<'_>, &LimitUse)> {
         let base = counterpart(used, run.baseline);
         let (share, chance) = base.map_or((0.0, 0.0), |b| (b.share_beyond, b.chance));
         let longer = used.share_beyond > share + slack(share);
-        if longer || (used.chance > chance + slack_chance && used.share_beyond > share) {
+        let worst = base.map_or(0.0, |b| b.worst);
+        let further =
+            used.kind == LimitKind::Hard && used.share_beyond > SLACK_SHARE && used.worst > SLACK_WORST * worst;
+        if longer || further || (used.chance > chance + slack_chance && used.share_beyond > share) {
             out.push((run, used));
         }
     }

@@ -6,7 +6,7 @@ use super::{cash, summary};
 use crate::config::{BASELINE, Loaded, ScenarioSpec};
 use crate::rng::Key;
 use crate::twin::Dynamics;
-use crate::value::{Difference, Economics, Estimate, Figures, Kpi, WeightedScenario, annualise};
+use crate::value::{Aggregation, Difference, Economics, Estimate, Figures, Kpi, WeightedScenario, annualise};
 
 /// Scenarios that represent more days than this do not describe a year.
 pub const LONGEST_YEAR: f64 = 366.5;
@@ -55,6 +55,15 @@ pub fn annual(
         kpis.iter().enumerate().map(row).collect()
     };
     let names = first.cases.iter().map(|c| c.name.as_str()).filter(|n| *n != BASELINE);
+    let is_paid = |k: usize| definition.as_ref().is_some_and(|cash| cash.factor(k).is_some());
+    let largest = |k: &usize| kpis[*k].aggregation() == Aggregation::Largest && is_paid(*k);
+    let once = (0..kpis.len()).filter(largest).map(|k| {
+        format!(
+            "the price of {} applies once a year, to its largest value; for a monthly charge, multiply the price by 12",
+            kpis[k].name
+        )
+    });
+    let once: Vec<String> = once.collect();
     let annual = names.filter_map(|name| {
         let cases = cases(name)?;
         let values = year(&cases);
@@ -71,7 +80,11 @@ pub fn annual(
             objective_change: Difference::paired_among(&after, &objective_before, members),
             cash: spent.as_deref().map(Estimate::over),
             cash_change: paired.map(|(before, after)| Difference::paired_among(after, before, members)),
-            economics: saved.and_then(|saved| economics(plant, specs, name, &saved, days, Key::new(first.seed))),
+            economics: saved.and_then(|saved| {
+                let mut economics = economics(plant, specs, name, &saved, days, Key::new(first.seed))?;
+                economics.assumptions.extend(once.iter().cloned());
+                Some(economics)
+            }),
         })
     });
     let annual = annual.collect();

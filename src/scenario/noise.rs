@@ -78,8 +78,9 @@ impl ScenarioNoise {
             let cause = changed.map_or_else(|| "the drawn noise".to_owned(), |names| format!("the change of {names}"));
             format!("the baseline replays logged controls, which do not react to {cause}")
         });
-        let advice =
-            caveat.as_ref().map(|caveat| format!(". Savings may be overstated, because {caveat}; {REPLAY_HELP}"));
+        let advice = caveat
+            .as_ref()
+            .map(|caveat| format!(". Savings may be too high or too low, because {caveat}; {REPLAY_HELP}"));
         let note = format!(
             "The noise is drawn from the distribution of the model errors, because {reason}{}",
             advice.unwrap_or_default()

@@ -22,9 +22,7 @@ pub use annual::{WeightedScenario, annualise};
 pub use cash::Cash;
 pub use compare::{Difference, Estimate};
 pub use economics::Economics;
-#[cfg(test)]
-pub use kpi::Aggregation;
-pub use kpi::{Figures, Kpi, KpiKind, StepCost, evaluate, figures};
+pub use kpi::{Aggregation, Figures, Kpi, KpiKind, StepCost, evaluate, figures};
 pub use objective::{Objective, resolve_prices};
 pub use risk::{Input, Risk, Sensitivity};
 pub use terminal_cost::TerminalCost;

@@ -33,8 +33,9 @@ pub struct TrialDay {
 /// The result of a trial.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trial {
-    /// Number of pairs in which both days were measured.
+    /// Number of pairs in which both days were measured, and number of planned pairs.
     pub pairs: usize,
+    pub planned: usize,
     /// Saving per day, with its 90 % interval.
     pub saving: f64,
     pub low: f64,
@@ -92,7 +93,7 @@ pub fn analyse(days: &[TrialDay], used: impl Fn(Date) -> Option<f64>, seed: u64)
         };
         (1 + (0..DRAWS).filter(|d| reached(signed(*d))).count()) as f64 / (DRAWS + 1) as f64
     };
-    Ok(Trial { pairs: n, saving, low: saving - half, high: saving + half, p })
+    Ok(Trial { pairs: n, planned: numbers.len(), saving, low: saving - half, high: saving + half, p })
 }
 
 #[cfg(test)]

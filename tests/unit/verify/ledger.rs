@@ -118,7 +118,7 @@ fn each_promise_counts_once_with_its_newest_verification() {
     let promises = ledger.promises();
     let reports: Vec<_> = promises.iter().map(|e| e.promise.as_ref().unwrap().promise.run.as_str()).collect();
     assert_eq!(reports, ["b", "a", "c"]);
-    assert_eq!(TrackRecord::new(&promises), TrackRecord { kept: 1, undecided: 0, missed: 2 });
+    assert_eq!(TrackRecord::new(&promises), TrackRecord { kept: 1, undecided: 0, missed: 2, exceeded: 0 });
 }
 
 #[test]
