@@ -18,7 +18,7 @@ use super::text::{list, readable, short, tag};
 const BASELINE_EXCESS: f64 = 0.3;
 /// A case gets a caveat if a scenario that is shorter than [`SHORT_SCENARIO_HOURS`] represents more than this number of
 /// days per year (not tuned).
-const MOST_OF_YEAR: f64 = 182.0;
+const MOST_OF_YEAR: f64 = 300.0;
 const SHORT_SCENARIO_HOURS: f64 = 24.0 * 45.0;
 /// A case that spends more than this fraction of the time outside the logged range gets a caveat (not tuned).
 pub const OUTSIDE_TRY: f64 = 0.05;

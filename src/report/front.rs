@@ -17,6 +17,7 @@ use super::saving::Words;
 use super::setpoints::{SetPoint, SetPoints, setpoints};
 use super::stop::stop;
 use super::text::{Markup, list, marked, readable, short};
+use super::violations::mean_share;
 
 /// Maximum number of rows of each table on the first page. The scenario sections list all controls and limits.
 const MAX_SETPOINTS: usize = 4;
@@ -263,13 +264,16 @@ fn risks(pick: &RankedCase<'_>, clock: &Clock) -> (Vec<Risk>, String) {
         .into_iter()
         .map(|(run, l)| {
             let unit = number::unit(&l.unit);
+            let share = |limit: &dyn Fn(&CaseRun<'_>) -> Option<f64>| mean_share(&pick.runs, limit);
             Risk {
                 signal: short(&l.signal, 40),
                 range: with_unit(&allowed_range(l.low, l.high), &unit),
                 kind: l.kind,
-                measured: mean_share(pick, &|r| runs::measured(l, r.scenario)).filter(|_| !is_changed),
-                now: mean_share(pick, &|r| runs::counterpart(l, r.baseline)).unwrap_or(number::percent(0.0)),
-                then: mean_share(pick, &|r| runs::counterpart(l, r.case)).unwrap_or(number::percent(0.0)),
+                measured: share(&|r| Some(runs::measured(l, r.scenario)?.share_beyond))
+                    .filter(|_| !is_changed)
+                    .map(number::percent),
+                now: number::percent(share(&|r| Some(runs::counterpart(l, r.baseline)?.share_beyond)).unwrap_or(0.0)),
+                then: number::percent(share(&|r| Some(runs::counterpart(l, r.case)?.share_beyond)).unwrap_or(0.0)),
                 worst: (l.worst > 0.0).then(|| number::signed(l.worst, 2)),
                 when: match &l.worst_time {
                     Some(t) if l.worst > 0.0 => {
@@ -294,15 +298,6 @@ fn risks(pick: &RankedCase<'_>, clock: &Clock) -> (Vec<Risk>, String) {
         (_, false) => "All controls stay within their limits.",
     };
     (risks, sentence.to_owned())
-}
-
-/// The mean share of the time beyond a limit over all scenarios, weighted by the days that they represent. `limit` returns
-/// the entry of one run for the limit. `None` if no run has the limit.
-fn mean_share<'a>(pick: &RankedCase<'a>, limit: &dyn Fn(&CaseRun<'a>) -> Option<&'a LimitUse>) -> Option<Quantity> {
-    let shares: Vec<(f64, f64)> = pick.runs.iter().filter_map(|r| Some((limit(r)?.share_beyond, r.weight))).collect();
-    let total: f64 = shares.iter().map(|s| s.1).sum();
-    let weight = |w: f64| if total > 0.0 { w / total } else { 1.0 / shares.len() as f64 };
-    (!shares.is_empty()).then(|| number::percent(shares.iter().map(|(share, w)| weight(*w) * share).sum()))
 }
 
 fn run(results: &Results, clock: &Clock) -> Vec<(&'static str, String)> {

@@ -3,6 +3,7 @@
 use crate::error::plural;
 use crate::scenario::results::{ControlEffect, Economics, EffectContrast, KpiResult, Results};
 
+use super::breach::breach;
 use super::cases::{Answer, RankedCase};
 use super::caveats::OUTSIDE_DONT;
 use super::display::Display;
@@ -124,6 +125,9 @@ pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (
             format!("Don’t run “{case}”: the log contains no similar operating conditions.")
         }
     };
+    if pick.answer == Answer::Dont {
+        because.extend(breach(ranked, words));
+    }
     if pick.answer.advises() {
         because.extend(penalties(results, pick));
     }

@@ -6,6 +6,7 @@
 //! the results contain everything that a report shows.
 
 mod alarms;
+mod breach;
 mod cases;
 mod caveats;
 mod chart;

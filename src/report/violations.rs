@@ -49,17 +49,22 @@ fn slack(share: f64) -> f64 {
     (SLACK_FACTOR * share).clamp(SLACK_SHARE, SLACK_SOFT)
 }
 
+/// The mean share of the time beyond a limit over `runs`, weighted by the days that they represent. `share` returns the
+/// share in one run. `None` if no run has the limit.
+pub fn mean_share(runs: &[CaseRun<'_>], share: &dyn Fn(&CaseRun<'_>) -> Option<f64>) -> Option<f64> {
+    let shares: Vec<(f64, f64)> = runs.iter().filter_map(|r| Some((share(r)?, r.weight))).collect();
+    let total: f64 = shares.iter().map(|s| s.1).sum();
+    let weight = |w: f64| if total > 0.0 { w / total } else { 1.0 / shares.len() as f64 };
+    (!shares.is_empty()).then(|| shares.iter().map(|(share, w)| weight(*w) * share).sum())
+}
+
 /// Whether additional violations of a limit in one scenario exclude the case.
 pub fn excludes(run: CaseRun<'_>, used: &LimitUse, runs: &[CaseRun<'_>]) -> bool {
     if used.kind == LimitKind::Hard {
         return true;
     }
     let share = |case: &CaseResult| counterpart(used, case).map_or(0.0, |l| l.share_beyond);
-    let total: f64 = runs.iter().map(|r| r.weight).sum();
-    let weight = |r: &CaseRun<'_>| if total > 0.0 { r.weight / total } else { 1.0 / runs.len() as f64 };
-    let [now, then] = [
-        runs.iter().map(|r| weight(r) * share(r.baseline)).sum::<f64>(),
-        runs.iter().map(|r| weight(r) * share(r.case)).sum(),
-    ];
+    let now = mean_share(runs, &|r| Some(share(r.baseline))).unwrap_or(0.0);
+    let then = mean_share(runs, &|r| Some(share(r.case))).unwrap_or(0.0);
     used.share_beyond > share(run.baseline) + SLACK_SOFT || then > now + slack(now)
 }

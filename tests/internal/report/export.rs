@@ -53,5 +53,5 @@ fn a_diff_lists_only_changed_kpis() {
             && text.contains("model: 9f3a6c1d2e4b → other"),
         "{text}"
     );
-    assert!(serde_json::to_string(&d).unwrap().contains("\"equal\":62"));
+    assert!(serde_json::to_string(&d).unwrap().contains("\"equal\":65"));
 }

@@ -78,7 +78,7 @@ fn a_promise_is_kept_only_if_a_saving_was_shown() {
         (4300.0, 3000.0, Claim::Indicated, Outcome::Kept),
         (2700.0, 300.0, Claim::Indicated, Outcome::Undecided),
         (2400.0, 300.0, Claim::Verified, Outcome::Missed),
-        (5400.0, 900.0, Claim::Verified, Outcome::Missed),
+        (5400.0, 900.0, Claim::Verified, Outcome::Exceeded),
         (3650.0, 4000.0, Claim::NotShown, Outcome::Undecided),
         (100.0, 300.0, Claim::NotShown, Outcome::Missed),
         (-900.0, 300.0, Claim::Increase, Outcome::Missed),
