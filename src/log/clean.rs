@@ -240,12 +240,19 @@ fn sort(s: &mut Samples) {
 fn count_increases(s: &Samples, rule: &Rule, note: &mut impl FnMut(Option<Finding>)) -> Samples {
     // If the usual interval between readings is longer than `max_gap`, a gap is judged by that interval instead.
     let longest = rule.max_gap.max(s.interval().map_or(0, |interval| interval + interval / 2));
-    let Increases { samples, zeros, resets, rollovers, decreases, falls, jumps, gaps } = increases(s, longest);
+    let found = increases(s, longest);
+    let Increases { samples, zeros, resets, rollovers, decreases, falls, jumps, ambiguous, gaps, total } = found;
     let help = format!(
         ", which is more than `max_gap` ({}); a longer `max_gap` with `partial = \"scale\"` spreads the increase evenly",
         duration(rule.max_gap)
     );
-    note(gaps.finding(&rule.signal, &rule.unit, FindingAction::Dropped, &help));
+    note(gaps.finding(&rule.signal, &rule.unit, total, FindingAction::Dropped, &help));
+    note(ambiguous.finding(
+        &rule.signal,
+        FindingClass::CounterGap,
+        FindingAction::Dropped,
+        "intervals without readings in which the counter may have restarted more than once, so the increase is unknown",
+    ));
     let mut counter =
         |o: &Occurrences, action, text: &str| note(o.finding(&rule.signal, FindingClass::CounterRestart, action, text));
     counter(&zeros, FindingAction::Dropped, "readings of 0, after which the counter continued at its last reading");
@@ -264,11 +271,12 @@ fn count_increases(s: &Samples, rule: &Rule, note: &mut impl FnMut(Option<Findin
         FindingAction::Kept,
         "decreases of a meter that also runs backwards, such as a net meter; they count as negative increases",
     );
-    counter(
-        &falls,
+    note(falls.finding(
+        &rule.signal,
+        FindingClass::CounterJump,
         FindingAction::Dropped,
         "drops in the counter reading, for example because a meter was replaced; the true increase is unknown",
-    );
+    ));
     note(jumps.finding(
         &rule.signal,
         FindingClass::CounterJump,

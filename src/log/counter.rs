@@ -3,18 +3,25 @@
 use std::sync::Arc;
 
 use super::clock::typical_interval;
+use super::counter_range::{Cycle, is_net, ranges};
 use super::detect::quantiles;
 use super::occurrences::Occurrences;
 use super::quality::{Finding, FindingAction, FindingClass};
 use super::render::short;
 use super::samples::Samples;
-use super::text::rfc3339;
+use super::text::{percent, rfc3339};
 
 /// Minimum number of samples required to recognise a counter.
 const MIN_SAMPLES: usize = 50;
+/// Minimum number of rises of a counter that rises rarely.
+const MIN_RISES: usize = 50;
 /// If a counter falls to a reading of at most this many times the 99th percentile of the increases, this reading counts
 /// as the increase since a reset (not tuned).
 const PLAUSIBLE_INCREASES: f64 = 10.0;
+/// The reading has restarted after the end of the range if the increase across the restart is at most this many times the
+/// 99th percentile of the increases per sampling interval (not tuned). The reading before a reset is usually farther away
+/// from the end of the range.
+const MAX_ACROSS: f64 = 2.0;
 /// A rise of a counter is rejected as implausible if the rise per sampling interval exceeds this many times the 99th
 /// percentile of the increases (not tuned).
 const MAX_RISE: f64 = 100.0;
@@ -38,8 +45,12 @@ pub(super) struct Increases {
     pub falls: Occurrences,
     /// Implausible rises, for example because the meter was replaced or its unit changed. The increase is unknown.
     pub jumps: Occurrences,
+    /// Intervals in which the counter may have restarted more than once, so that the increase is unknown.
+    pub ambiguous: Occurrences,
     /// Unused increases between readings that are more than `max_gap` apart.
     pub gaps: LongIncreases,
+    /// The sum of all known increases, including the unused ones.
+    pub total: f64,
 }
 
 /// Increases of a counter between readings that are far apart. The sum of the increases is known, but not their
@@ -61,15 +72,23 @@ impl LongIncreases {
         }
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.occurrences.count == 0
+    }
+
     /// Returns the finding about increases over long gaps of a signal with the given unit. `help` names the setting
-    /// that changes how the increases are treated.
-    pub fn finding(&self, signal: &str, unit: &str, action: FindingAction, help: &str) -> Option<Finding> {
+    /// that changes how the increases are treated, and `total` is the sum of all increases.
+    pub fn finding(&self, signal: &str, unit: &str, total: f64, action: FindingAction, help: &str) -> Option<Finding> {
         let (from, to, increase) = self.longest?;
         let amount = |v: f64| format!("{} {unit}", short(v));
+        let share = match total.abs() > self.total.abs() {
+            true => format!(" ({} of the increase over the whole log)", percent(self.total.abs() / total.abs())),
+            false => String::new(),
+        };
         let text = match self.occurrences.count {
-            1 => format!("an increase of {} between {} and {}", amount(increase), rfc3339(from), rfc3339(to)),
+            1 => format!("an increase of {}{share} between {} and {}", amount(increase), rfc3339(from), rfc3339(to)),
             _ => format!(
-                "increases of {} in total between readings that are far apart, the longest of them {} between {} and {}",
+                "increases of {} in total{share} between readings that are far apart, the longest of them {} between {} and {}",
                 amount(self.total),
                 amount(increase),
                 rfc3339(from),
@@ -85,85 +104,109 @@ pub(super) fn increases(s: &Samples, max_gap: i64) -> Increases {
     let mut out = Increases::default();
     let kept = without_false_zeros(s, &mut out.zeros);
     let rises = kept.windows(2).map(|w| s.value[w[1]] - s.value[w[0]]).filter(|d| *d > 0.0);
-    let [usual] = quantiles(rises, kept.len(), [0.99]);
-    let kept = without_freezes(s, &kept, usual);
-    let pairs = || kept.windows(2).map(|w| (w[0], w[1]));
-    let ends = ranges(&s.value, 1.2);
-    let is_net = is_net(pairs().map(|(a, b)| (s.value[a], s.value[b])), usual);
+    let [mut usual] = quantiles(rises, kept.len(), [0.99]);
+    let values = |kept: &[usize]| kept.iter().map(|i| s.value[*i]).collect::<Vec<f64>>();
+    let is_net = is_net(&values(&kept), usual);
+    if is_net {
+        let changes = kept.windows(2).map(|w| (s.value[w[1]] - s.value[w[0]]).abs()).filter(|d| *d > 0.0);
+        [usual] = quantiles(changes, kept.len(), [0.99]);
+    }
+    let kept = without_freezes(s, &kept, usual, is_net);
+    let v = values(&kept);
     let interval = typical_interval(&s.time).map_or(0, |i| i.0).max(1);
-    let is_jump =
-        |rise: f64, span: i64| usual > 0.0 && rise > MAX_RISE * usual * (span as f64 / interval as f64).max(1.0);
-    let (mut time, mut value, mut length) = (Vec::new(), Vec::new(), Vec::new());
-    for (a, b) in pairs() {
-        let (last, next, at) = (s.value[a], s.value[b], s.time[b]);
-        let plausible = |increase: f64| increase <= PLAUSIBLE_INCREASES * usual;
-        let rolled = ends.iter().map(|end| next + end - last).find(|d| plausible(*d));
-        let increase = match rolled {
-            _ if next >= last && is_jump(next - last, at - s.time[a]) => {
-                out.jumps.add(at);
-                continue;
-            }
-            _ if next >= last => next - last,
-            _ if is_net && last - next <= PLAUSIBLE_INCREASES * usual => {
-                out.decreases.add(at);
-                next - last
-            }
-            Some(increase) => {
-                out.rollovers.add(at);
-                increase
-            }
-            // After a reset within a gap, the increase before the reset is unknown.
-            None if next >= 0.0 && plausible(next) && at - s.time[a] <= max_gap => {
-                out.resets.add(at);
-                next
-            }
-            None => {
-                out.falls.add(at);
-                continue;
-            }
+    let mut time = Vec::new();
+    let mut changes = Changes { s, usual, interval, max_gap, is_net, ends: ranges(&v, 1.2), out };
+    let cycle = Cycle::of(&v);
+    for w in kept.windows(2) {
+        let (from, to) = (s.time[w[0]], s.time[w[1]]);
+        let increase = match &cycle {
+            Some(cycle) => changes.in_cycle(cycle, w[0], w[1]),
+            None => changes.between(w[0], w[1]),
         };
-        if at - s.time[a] > max_gap {
-            out.gaps.add(s.time[a], at, increase);
+        let Some(increase) = increase else { continue };
+        changes.out.total += increase;
+        if to - from > max_gap {
+            changes.out.gaps.add(from, to, increase);
             continue;
         }
-        time.push(s.time[a]);
-        value.push(increase);
-        length.push(at - s.time[a]);
+        changes.out.samples.value.push(increase);
+        changes.out.samples.length.push(to - from);
+        time.push(from);
     }
-    out.samples = Samples { time: Arc::new(time), value, length };
+    let mut out = changes.out;
+    out.samples.time = Arc::new(time);
     out
 }
 
-/// Returns the possible ranges of a counter with these readings, in ascending order. If the range is a power of ten or
-/// of two, the counter has reached at least 1 / `most` of the range. A binary counter may
-/// also be signed, or scaled by a power of ten.
-fn ranges(value: &[f64], most: f64) -> Vec<f64> {
-    let (lowest, highest) = value.iter().fold((0.0_f64, 0.0_f64), |(a, b), v| (a.min(*v), b.max(*v)));
-    let near = |end: f64, reached: f64| end > reached && end <= most * reached;
-    if lowest < 0.0 {
-        let signed = [16, 32].map(|n| 2_f64.powi(n));
-        return signed.into_iter().filter(|p| near(0.5 * p, highest) && near(0.5 * p + 0.5, -lowest)).collect();
-    }
-    let decimal = (1..16).map(|n| 10_f64.powi(n));
-    let binary = [15, 16, 24, 31, 32].into_iter().flat_map(|n| [1.0, 10.0, 100.0, 1_000.0].map(|d| 2_f64.powi(n) / d));
-    let mut ends: Vec<f64> = decimal.chain(binary).filter(|p| near(*p, highest)).collect();
-    ends.sort_unstable_by(f64::total_cmp);
-    ends
+/// Computes the changes of a counter from pairs of readings.
+struct Changes<'a> {
+    s: &'a Samples,
+    /// The 99th percentile of the rises or, for a net meter, of all changes.
+    usual: f64,
+    /// The usual interval (µs) between readings.
+    interval: i64,
+    max_gap: i64,
+    is_net: bool,
+    /// Possible ranges of the counter.
+    ends: Vec<f64>,
+    out: Increases,
 }
 
-/// Returns true if the counter also runs backwards: at least 2 % of the changes are falls that do not end near zero, as
-/// a restart does, and most of these falls are about as large as the rises. `usual` is the 99th percentile of the
-/// rises. The thresholds are not tuned.
-fn is_net(pairs: impl Iterator<Item = (f64, f64)>, usual: f64) -> bool {
-    let (mut changes, mut falls, mut small) = (0_usize, 0_usize, 0_usize);
-    for (last, next) in pairs.filter(|(last, next)| last != next) {
-        changes += 1;
-        if next < last && !(0.0..=usual).contains(&next) {
-            falls += 1;
-            small += usize::from(last - next <= 3.0 * usual);
-        }
+impl Changes<'_> {
+    /// The number of usual intervals between the readings `a` and `b`, at least 1.
+    fn intervals(&self, a: usize, b: usize) -> f64 {
+        ((self.s.time[b] - self.s.time[a]) as f64 / self.interval as f64).max(1.0)
     }
-    50 * falls >= changes && 10 * small >= 9 * falls && falls > 2
+
+    /// Returns the increase of a counter that restarts every few readings; `None` if it may have restarted more than
+    /// once.
+    fn in_cycle(&mut self, cycle: &Cycle, a: usize, b: usize) -> Option<f64> {
+        let (difference, at) = (self.s.value[b] - self.s.value[a], self.s.time[b]);
+        let intervals = self.intervals(a, b);
+        let room = if cycle.runs_backwards() { 0.5 * cycle.range } else { cycle.range };
+        if intervals > 1.5 && cycle.usual * intervals > room {
+            self.out.ambiguous.add(at);
+            return None;
+        }
+        let change = cycle.change(difference);
+        if cycle.is_restart(difference) {
+            self.out.rollovers.add(at);
+        } else if change < 0.0 {
+            self.out.decreases.add(at);
+        }
+        Some(change)
+    }
+
+    /// Returns the increase from reading `a` to reading `b`; `None` if it is unknown.
+    fn between(&mut self, a: usize, b: usize) -> Option<f64> {
+        let (last, next, at) = (self.s.value[a], self.s.value[b], self.s.time[b]);
+        let intervals = self.intervals(a, b);
+        let span = at - self.s.time[a];
+        let (usual, out) = (self.usual, &mut self.out);
+        let is_jump = usual > 0.0 && next - last > MAX_RISE * usual * intervals;
+        let rolled = self.ends.iter().map(|end| next + end - last).find(|d| *d <= MAX_ACROSS * usual * intervals);
+        if next >= last {
+            if is_jump {
+                out.jumps.add(at);
+            }
+            return (!is_jump).then_some(next - last);
+        }
+        if self.is_net && last - next <= PLAUSIBLE_INCREASES * usual * intervals {
+            out.decreases.add(at);
+            return Some(next - last);
+        }
+        if rolled.is_some() {
+            out.rollovers.add(at);
+            return rolled;
+        }
+        // After a reset within a gap, the increase before the reset is unknown.
+        if next >= 0.0 && next <= PLAUSIBLE_INCREASES * usual && span <= self.max_gap {
+            out.resets.add(at);
+            return Some(next);
+        }
+        out.falls.add(at);
+        None
+    }
 }
 
 /// Returns the indices of all readings except false zeros, after which the counter continues at or above its last
@@ -188,12 +231,13 @@ fn without_false_zeros(s: &Samples, zeros: &mut Occurrences) -> Vec<usize> {
 
 /// Returns the readings `kept` except those that repeat an old reading, because the connection to the meter was lost:
 /// at least four equal readings, followed by a rise of more than three usual increases, but not more than the usual
-/// increase per reading (these thresholds are not tuned). `usual` is the 99th percentile of the rises.
-fn without_freezes(s: &Samples, kept: &[usize], usual: f64) -> Vec<usize> {
+/// increase per reading (these thresholds are not tuned). `usual` is the 99th percentile of the rises. A net meter may also
+/// fall.
+fn without_freezes(s: &Samples, kept: &[usize], usual: f64, is_net: bool) -> Vec<usize> {
     let mut out: Vec<usize> = Vec::with_capacity(kept.len());
     for &i in kept {
         if let Some(last) = out.last().map(|k| s.value[*k]) {
-            let rise = s.value[i] - last;
+            let rise = if is_net { (s.value[i] - last).abs() } else { s.value[i] - last };
             if rise > 3.0 * usual {
                 let frozen = out.iter().rev().take_while(|k| s.value[**k] == last).count();
                 if frozen >= 4 && rise <= usual * frozen as f64 {
@@ -246,11 +290,28 @@ impl Rises {
     }
 
     pub fn is_counter(&self) -> bool {
-        let rises = 5 * self.rises >= self.readings && self.readings >= MIN_SAMPLES;
+        // the reading of a meter with a coarse resolution changes rarely, but never falls
+        let never_falls = self.restarts == 0 && self.rises >= MIN_RISES;
+        let rises = (5 * self.rises >= self.readings || never_falls) && self.readings >= MIN_SAMPLES;
         // The level of a tank that is filled and emptied falls about as often as it rises.
         let is_signed = self.lowest < 0.0;
         let in_range = !is_signed || !ranges(&[self.lowest, self.highest], 1.2).is_empty();
-        in_range && !self.is_level && rises && 10 * self.restarts <= self.rises || restarts_often(&self.first)
+        in_range && !self.is_level && rises && 10 * self.restarts <= self.rises
+            || Cycle::of(&self.first).is_some_and(|cycle| !cycle.runs_backwards())
+    }
+
+    /// Returns true if the values fall several times before they reach the end of a usual range of counters.
+    pub fn restarts_early(&self) -> bool {
+        self.restarts > 2 && Cycle::of(&self.first).is_none() && ranges(&[self.lowest, self.highest], 1.02).is_empty()
+    }
+
+    /// Returns true if consecutive changes resemble each other, as those of a stored quantity do. The changes of an
+    /// amount per sample vary more, because they are the differences of a flow. The threshold is not tuned.
+    pub fn is_integral(&self) -> bool {
+        let changes: Vec<f64> = self.first.windows(2).map(|w| w[1] - w[0]).collect();
+        let size = changes.iter().map(|d| d * d).sum::<f64>();
+        let products = changes.windows(2).map(|w| w[0] * w[1]).sum::<f64>();
+        changes.len() >= 2 * MIN_SAMPLES && products > 0.5 * size
     }
 
     /// Returns true if the values seem to be readings of a net meter or a stored quantity, and not amounts per sample:
@@ -263,7 +324,9 @@ impl Rises {
         /// Number of equal parts of the series, and minimum fraction of the variance that the differences between their
         /// means explain. The daily cycle of an amount has little effect on these means.
         const PARTS: usize = 5;
-        const MIN_DRIFT: f64 = 0.7;
+        const MIN_DRIFT: f64 = 0.6;
+        /// Minimum range and size if the values do not drift, but their changes persist.
+        const MIN_SMOOTH: f64 = 100.0;
         let v = &self.first;
         if v.len() < 2 * MIN_SAMPLES || v.contains(&0.0) {
             return false;
@@ -274,25 +337,10 @@ impl Rises {
         let variance = |v: &[f64], centre: f64| v.iter().map(|v| (v - centre).powi(2)).sum::<f64>() / v.len() as f64;
         let parts: Vec<f64> = v.chunks(v.len().div_ceil(PARTS)).map(mean).collect();
         let drift = variance(&parts, mean(&parts)) / variance(v, mean(v));
-        change > 0.0 && high - low >= MIN_RANGE * change && size >= MIN_SIZE * change && drift >= MIN_DRIFT
+        let drifts = high - low >= MIN_RANGE * change && size >= MIN_SIZE * change && drift >= MIN_DRIFT;
+        let is_smooth = self.is_integral() && (high - low).min(size) >= MIN_SMOOTH * change;
+        change > 0.0 && (drifts || is_smooth)
     }
-}
-
-/// Returns true if the readings look like those of a counter that restarts every few readings, because its range is
-/// small: modulo the range, all increases are much smaller than the range. If the values were amounts, their increases
-/// modulo any range would be spread over the whole range. The thresholds are not tuned.
-fn restarts_often(v: &[f64]) -> bool {
-    let changes = v.windows(2).filter(|w| w[0] != w[1]).count();
-    let falls = v.windows(2).filter(|w| w[1] < w[0]).count();
-    if v.len() < MIN_SAMPLES || 30 * falls < changes || 20 * falls > 9 * changes {
-        return false;
-    }
-    let is_range = |range: f64| {
-        let increases = || v.windows(2).map(|w| (w[1] - w[0]).rem_euclid(range));
-        let [usual, largest] = quantiles(increases(), v.len(), [0.5, 0.995]);
-        usual > 0.0 && largest <= 0.75 * range && largest <= 5.0 * usual
-    };
-    ranges(v, 1.05).into_iter().any(is_range)
 }
 
 #[cfg(test)]
@@ -351,6 +399,9 @@ mod tests {
         assert!(!is_counter_of(&readings(&(0..200).map(|i| f64::from(i % 24 + 10)).collect::<Vec<_>>())));
         assert!(!is_counter_of(&readings(&(0..200).map(|i| f64::from(i % 4)).collect::<Vec<_>>())));
         assert!(!is_counter_of(&readings(&[3.0; 200])));
+        // a coarse resolution, and amounts that are usually the same
+        assert!(is_counter_of(&readings(&(0..2_000).map(|i| f64::from(i / 30)).collect::<Vec<_>>())));
+        assert!(!is_counter_of(&readings(&(0..2_000).map(|i| f64::from(i / 30 % 7)).collect::<Vec<_>>())));
     }
 
     fn load(i: usize) -> f64 {

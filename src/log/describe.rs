@@ -13,6 +13,7 @@ use super::clock::typical_interval;
 use super::counter::Rises;
 use super::date;
 use super::footer::{self, ColumnKind, FileColumn, LogFile};
+use super::intervals;
 use super::numerals::{Numerals, OtherTexts, Written};
 use super::scan::{read_times, time_kind, wrong_type};
 use super::time::{NO_TIME, NumericTimes, TimeReader};
@@ -51,6 +52,10 @@ pub struct ColumnSummary {
     pub commonest: Option<(String, usize)>,
     /// Whether the numbers look like readings of a counter.
     pub counts: bool,
+    /// Whether the numbers fall to about 0 several times before they reach the end of a usual range of counters.
+    pub restarts: bool,
+    /// Whether the changes of the numbers persist, like those of a stored quantity.
+    pub is_integral: bool,
     /// Whether the numbers look like readings of a net meter or like a stored quantity.
     pub accumulates: bool,
     pub notation: Notation,
@@ -199,6 +204,8 @@ fn summary(files: &[LogFile], column: &FileColumn) -> Result<ColumnSummary> {
         commonest: None,
         counts: false,
         accumulates: false,
+        restarts: false,
+        is_integral: false,
         notation: Notation::default(),
     };
     match column.kind {
@@ -253,6 +260,7 @@ fn summarise_numbers(files: &[LogFile], out: &mut ColumnSummary) -> Result<()> {
     out.null_share = share(out.rows.saturating_sub(n.count), out.rows);
     out.zero_moves = share(n.still, n.moves);
     (out.counts, out.accumulates) = (n.rises.is_counter(), n.rises.accumulates());
+    (out.restarts, out.is_integral) = (n.rises.restarts_early(), n.rises.is_integral());
     Ok(())
 }
 
@@ -307,7 +315,7 @@ fn summarise_times(files: &[LogFile], out: &mut ColumnSummary) {
     out.zero_moves = share(rows - times.len(), rows);
     out.kind = ColumnKind::Time;
     out.distinct = times.len().min(MAX_DISTINCT);
-    out.step = interval(&times);
+    out.step = longest_interval(&times).or_else(|| interval(&times));
     let at = |t: Option<&i64>| t.and_then(|t| Timestamp::from_microsecond(*t).ok());
     out.span = at(times.first()).zip(at(times.last()));
     let newest = &times[times.len() - times.len() / 4..];
@@ -318,6 +326,23 @@ fn summarise_times(files: &[LogFile], out: &mut ColumnSummary) {
 /// Returns the typical interval between sorted times (µs).
 fn interval(times: &[i64]) -> Option<TimeSpan> {
     typical_interval(times).map(|(dt, _)| TimeSpan::from_ms((dt + 500) / 1_000))
+}
+
+/// Returns the longest usual interval between sorted times (µs) if the interval changes during the log. With a shorter
+/// step, most steps of the part with the longer interval would have no sample. Each interval must apply to a fifth of
+/// the log (not tuned).
+fn longest_interval(times: &[i64]) -> Option<TimeSpan> {
+    const MIN_SHARE: f64 = 0.2;
+    let parts = intervals::parts(times);
+    let length = |interval: i64| {
+        let alike = parts.iter().filter(|p| 10 * (p.interval - interval).abs() <= interval);
+        alike.map(|p| times[p.to] - times[p.from]).sum::<i64>() as f64
+    };
+    let total = (times.last()? - times.first()?) as f64;
+    let covered: f64 = parts.iter().map(|p| (times[p.to] - times[p.from]) as f64).sum();
+    let longest = parts.iter().map(|p| p.interval).filter(|i| length(*i) >= MIN_SHARE * total).max()?;
+    let several = parts.iter().any(|p| 2 * p.interval <= longest && length(p.interval) >= MIN_SHARE * total);
+    (several && covered >= 0.9 * total).then(|| TimeSpan::from_ms((longest + 500) / 1_000))
 }
 
 /// The readable time stamps (µs) of some files, in the order of the rows.

@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use super::batches::{Batches, Decoding};
 use super::cast;
 use super::clock::{REGULAR_SHARE, typical_interval};
+use super::detect::quantiles;
 use super::entities::{listed, select_one};
 use super::footer::{ColumnKind, FileColumn, LogFile};
+use super::phases::OFF;
 use super::scan::{Scan, Wanted, read_times, time_kind};
 use super::time::{NO_TIME, TimeReader};
 use crate::config::{LogSpec, LongSpec};
@@ -210,6 +212,9 @@ fn alternates(rows: &Rows<'_>, codes: &[u32], texts: &[String], integer: bool) -
     }
     let mut of_thing: Vec<Vec<usize>> = vec![Vec::new(); texts.len()];
     codes.iter().enumerate().for_each(|(row, c)| of_thing[*c as usize].push(row));
+    if is_switch(texts) && rows.values.iter().any(|v| is_off(v, &of_thing)) {
+        return false;
+    }
     let regular: usize = of_thing.iter().filter(|rows_of| is_regular(&rows.time, rows_of)).map(Vec::len).sum();
     let is_regular = regular as f64 >= 0.9 * n as f64;
     let persistence = rows.values.iter().filter_map(|v| persistence(v, &of_thing)).fold(f64::INFINITY, f64::min);
@@ -217,6 +222,33 @@ fn alternates(rows: &Rows<'_>, codes: &[u32], texts: &[String], integer: bool) -
         true => is_regular && persistence < PERSISTENT,
         false => is_regular || persistence < STRONGLY_PERSISTENT,
     }
+}
+
+/// Whether the labels are the two states of a machine.
+fn is_switch(texts: &[String]) -> bool {
+    const STATES: [[&str; 2]; 7] = [
+        ["0", "1"],
+        ["off", "on"],
+        ["false", "true"],
+        ["aus", "ein"],
+        ["an", "aus"],
+        ["closed", "open"],
+        ["stop", "run"],
+    ];
+    let mut lower: Vec<String> = texts.iter().map(|t| t.trim().to_lowercase()).collect();
+    lower.sort_unstable();
+    STATES.iter().any(|states| lower == states)
+}
+
+/// Whether a signal is about 0 in the rows of one label, such as the flow of a pump that is off, and not in those of the
+/// others.
+fn is_off(value: &[f64], of_thing: &[Vec<usize>]) -> bool {
+    let median = |rows: &Vec<usize>| {
+        let finite = rows.iter().map(|row| value[*row].abs()).filter(|v| v.is_finite());
+        quantiles(finite, rows.len(), [0.5])[0]
+    };
+    let sizes = || of_thing.iter().map(median);
+    sizes().fold(f64::INFINITY, f64::min) <= OFF * sizes().fold(0.0, f64::max)
 }
 
 fn is_regular(time: &[i64], rows: &[usize]) -> bool {
@@ -295,6 +327,10 @@ mod tests {
             assert!(!check(&quarter, sun, |i| (i % 4) as i64 * 15, integer));
         }
         assert!(!check(&hourly, sun, measured, true));
+        // a pump that is switched at every row, and a log of two units of which both run
+        let on = |i: usize| (i % 2) as i64;
+        assert!(!check(&hourly, |i| (i % 2) as f64 * 12.0 + 0.1 * noise(i), on, false));
+        assert!(check(&hourly, |i| 10.0 + (i % 2) as f64 * 12.0 + 0.1 * noise(i), on, false));
         // a mode that changes after several rows
         assert!(!check(&hourly, zone, |i| (i / 7 % 3) as i64, false));
     }

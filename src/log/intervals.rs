@@ -8,8 +8,10 @@ use super::samples::Samples;
 const MIN_RUN: usize = 12;
 /// Minimum fraction of the samples that belong to runs of equal intervals.
 const MIN_SHARE: f64 = 0.9;
-/// Maximum number of samples before and after a change whose values are compared.
+/// Maximum number of samples and minimum time (µs) before and after a change whose values are compared. A whole day
+/// contains the same hours of the day on both sides, for example for amounts that are 0 at night.
 const COMPARED: usize = 500;
+const DAY_US: i64 = 86_400_000_000;
 
 /// A part of the samples with equal intervals. These are the intervals that begin at the samples `from..to`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -43,9 +45,12 @@ pub(super) fn intervals(s: &Samples) -> Option<Intervals> {
         return None;
     }
     let proportional = ends().all(|(a, b)| {
-        let middle = |from: usize, to: usize| quantiles(s.value[from..to].iter().copied(), to - from, [0.5])[0];
-        let (last, next) = (a.from.max(a.to.saturating_sub(COMPARED)), b.to.min(b.from + COMPARED));
-        let ratio = middle(b.from, next) / middle(last, a.to);
+        // The longest time, up to `COMPARED` samples, that both parts cover, in whole days if possible.
+        let available = |p: Part| p.interval * (p.to - p.from).min(COMPARED) as i64;
+        let shared = available(a).min(available(b));
+        let shared = if shared > DAY_US { shared - shared % DAY_US } else { shared };
+        let count = |p: Part| ((shared / p.interval) as usize).clamp(1, p.to - p.from);
+        let ratio = middle(&s.value[b.from..b.from + count(b)]) / middle(&s.value[a.to - count(a)..a.to]);
         let expected = b.interval as f64 / a.interval as f64;
         ratio > 0.0 && (ratio.ln() - expected.ln()).abs() < ratio.ln().abs()
     });
@@ -53,6 +58,17 @@ pub(super) fn intervals(s: &Samples) -> Option<Intervals> {
     parts.iter().for_each(|part| length[part.from..].fill(part.interval));
     let changes = ends().map(|(_, b)| b.from).collect();
     Some(Intervals { length, changes, first: (before.interval, after.interval), proportional })
+}
+
+/// The median of the values or, if many of them are 0, the mean of those below the 99th percentile.
+fn middle(value: &[f64]) -> f64 {
+    let zeros = value.iter().filter(|v| **v == 0.0).count();
+    let [median, most] = quantiles(value.iter().copied(), value.len(), [0.5, 0.99]);
+    if 5 * zeros < value.len() {
+        return median;
+    }
+    let usual = || value.iter().filter(|v| **v <= most);
+    usual().sum::<f64>() / usual().count().max(1) as f64
 }
 
 /// Splits sorted times into parts whose intervals differ by a factor of at least 1.5.
@@ -101,6 +117,21 @@ mod tests {
         assert!(found.length[100..].iter().all(|l| *l == 15 * MIN));
         // the amounts do not change, so three of four samples are missing in the first part
         assert!(!intervals(&samples(38.0)).unwrap().proportional);
+    }
+
+    #[test]
+    fn amounts_that_are_zero_at_night_cover_their_own_interval() {
+        let sun = |quarter: i64| {
+            let height = ((quarter as f64 / 96.0 - 0.25) * std::f64::consts::TAU).sin().max(0.0);
+            height * (0.6 + 0.4 * crate::rng::Key::new(1).uniform(quarter as u64))
+        };
+        for scale in [1.0, 4.0] {
+            let hour = |h: i64| (4 * h..4 * h + 4).map(sun).sum::<f64>();
+            let time = (0..480).map(|i| i * 60 * MIN).chain((0..1_920).map(|i| (28_800 + 15 * i) * MIN)).collect();
+            let value = (0..480).map(hour).chain((1_920..3_840).map(|q| scale * sun(q))).collect();
+            let found = intervals(&Samples { time: Arc::new(time), value, length: Vec::new() }).unwrap();
+            assert_eq!((found.proportional, found.changes), (scale == 1.0, vec![480]));
+        }
     }
 
     #[test]

@@ -93,7 +93,9 @@ const SHORTEST_MONTH: i64 = 28 * DAY_US - 3_600_000_000;
 /// Returns the period between sorted times (µs) if it is a calendar month, a quarter or a year. At least 80 % of the
 /// intervals must have the length of this period (not tuned), and the intervals must not all be equal.
 fn calendar_period(time: &[i64]) -> Option<&'static str> {
-    let days: Vec<i64> = time.windows(2).map(|w| (w[1] - w[0] + DAY_US / 2) / DAY_US).filter(|d| *d > 0).collect();
+    // Several samples within a day, such as those of a batch, have an interval of 0 days.
+    let intervals = time.windows(2).map(|w| w[1] - w[0]).filter(|d| *d > 0);
+    let days: Vec<i64> = intervals.map(|d| (d + DAY_US / 2) / DAY_US).collect();
     let periods = [("calendar month", 28..=31), ("quarter", 90..=92), ("year", 365..=366)];
     let found = periods.into_iter().find(|(_, range)| {
         let inside = || days.iter().filter(|d| range.contains(*d));
@@ -133,6 +135,9 @@ mod tests {
         };
         let local = days(&[31.0, 29.0, 31.0 - 1.0 / 24.0, 30.0, 31.0, 30.0, 31.0, 31.0, 30.0, 31.0 + 1.0 / 24.0, 30.0]);
         assert_eq!(calendar_period(&local), Some("calendar month"));
+        // one batch per month, with a sample every 15 minutes for 6 hours
+        let batches: Vec<i64> = local.iter().flat_map(|t| (0..24).map(move |k| t + k * DAY_US / 96)).collect();
+        assert_eq!(calendar_period(&batches), None);
         assert_eq!(calendar_period(&days(&[90.0, 91.0, 92.0, 92.0])), Some("quarter"));
         assert_eq!(calendar_period(&days(&[28.0; 20])), None);
         assert_eq!(calendar_period(&days(&[1.0, 1.0, 30.0, 1.0, 31.0, 1.0])), None);

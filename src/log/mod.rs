@@ -12,8 +12,9 @@
 //!    `packed` compresses those of long logs.
 //! 3. `stamps` moves time stamps to the start of their intervals, and `excluded` leaves out the periods that
 //!    `twin.toml` excludes. `column` maps the values of a column to its signal,
-//!    and `clean` drops unusable samples (`duplicates`), converts counters (`counter`), finds the intervals of amounts
-//!    (`intervals`) and looks for faults (`clock`, `detect`, `dropout`, `unit_jumps`). `kind` refuses samples that
+//!    and `clean` drops unusable samples (`duplicates`), converts counters (`counter`, `counter_range`), finds the
+//!    intervals of amounts (`intervals`) and looks for faults (`clock`, `detect`, `dropout`, `unit_jumps`,
+//!    `unit_part`). `kind` refuses samples that
 //!    would be combined in a way that contradicts their meaning. `window` limits the timeline, and `episodes` divides
 //!    it into episodes.
 //! 4. `grid` and `calendar` determine the time steps, `segments` splits them at gaps and changes of episode,
@@ -35,6 +36,7 @@ mod clean;
 mod clock;
 mod column;
 mod counter;
+mod counter_range;
 mod date;
 mod describe;
 mod detect;
@@ -82,6 +84,7 @@ mod time;
 mod time_span;
 mod time_unit;
 mod unit_jumps;
+mod unit_part;
 mod unreadable;
 mod weekdays;
 mod wide;

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::clock::{REGULAR_SHARE, typical_interval};
+use super::detect::quantiles;
 use super::occurrences::Occurrences;
 use super::quality::{Finding, FindingAction, FindingClass};
 use super::text::duration;
@@ -21,6 +22,9 @@ const MAX_PERIOD: i64 = 6 * 3_600_000_000;
 /// The rows belong to several devices if the mean change between rows of the same position in the pattern is less than
 /// this fraction of the mean change between consecutive rows.
 const PERSISTENT: f64 = 0.5;
+
+/// A signal of a machine that is off is at most this fraction of its usual value.
+pub(super) const OFF: f64 = 0.05;
 
 /// Whether the rows belong to several devices, judged by their times and values.
 #[derive(Debug, PartialEq)]
@@ -49,6 +53,7 @@ pub(super) fn devices(time: &[i64], values: &[Vec<f64>]) -> Option<Devices> {
     if ratios.is_empty() {
         return None;
     }
+    let switches = values.iter().any(|v| is_off_at_times(&v[..n]));
     let alike = ratios.iter().filter(|r| **r < PERSISTENT).count();
     let list: Vec<String> = pattern.iter().map(|d| duration(*d)).collect();
     let times = format!("the intervals between rows repeat the pattern {}", list.join(", "));
@@ -57,11 +62,12 @@ pub(super) fn devices(time: &[i64], values: &[Vec<f64>]) -> Option<Devices> {
         "export one log per device, or add a column that identifies the device and select its rows with `where`";
     let possible = |text: String| {
         let all = Occurrences::between(n, time[0], time[n - 1]);
-        let finding = all.finding("", FindingClass::Interleaved, FindingAction::Kept, format!("{text}; {advice}"));
+        let text = format!("{text}, unless a machine is switched on and off in this cycle; {advice}");
+        let finding = all.finding("", FindingClass::Interleaved, FindingAction::Kept, text);
         finding.map(Devices::Possible)
     };
     match (share >= REGULAR_SHARE, alike) {
-        (false, alike) if 2 * alike < ratios.len() => {
+        (false, alike) if 2 * alike < ratios.len() || switches => {
             possible(format!("{times}, as if the rows of {count} devices alternated"))
         }
         (false, _) => Some(Devices::Certain(LogFault::new(
@@ -81,6 +87,14 @@ fn is_continuous(value: &[f64]) -> bool {
     const MIN_DISTINCT: usize = 20;
     let mut distinct = BTreeSet::new();
     value.iter().filter(|v| v.is_finite()).any(|v| distinct.insert(v.to_bits()) && distinct.len() >= MIN_DISTINCT)
+}
+
+/// Whether a signal is about 0 in at least a fifth of the rows, like the flow of a pump that is switched on and off. The
+/// rows of a log may be those at which the pump was switched.
+fn is_off_at_times(value: &[f64]) -> bool {
+    let [high] = quantiles(value.iter().map(|v| v.abs()).filter(|v| v.is_finite()), value.len(), [0.9]);
+    let off = value.iter().filter(|v| v.abs() <= OFF * high).count();
+    high > 0.0 && 5 * off >= value.len() && 5 * off <= 4 * value.len()
 }
 
 /// Returns the pattern of `count` intervals that the times repeat, if these intervals are unequal.
@@ -147,6 +161,15 @@ mod tests {
         assert!(matches!(devices(&time, &two), Some(Devices::Possible(_))));
         let one: Vec<Vec<f64>> = (0..2).map(|_| (0..600).map(|i| value(0, i)).collect()).collect();
         assert_eq!(devices(&time, &one), None);
+    }
+
+    /// A pump that runs for 5 of 15 minutes, in a log with a row at each switch.
+    #[test]
+    fn a_pump_on_a_timer_is_not_refused() {
+        let time: Vec<i64> = (0..600).map(|i| (i / 2 * 15 + i % 2 * 10) * MIN).collect();
+        let noise = |i: usize| Key::new(5).normal(i as u64);
+        let pump = |size: f64| (0..600).map(|i| (i % 2) as f64 * size + 0.01 * size * noise(i)).collect::<Vec<f64>>();
+        assert!(matches!(devices(&time, &[pump(12.0), pump(4.0)]), Some(Devices::Possible(_))));
     }
 
     #[test]

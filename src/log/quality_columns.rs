@@ -33,6 +33,33 @@ const NAMES: [&str; 18] = [
 const COMMON_NAMES: [&str; 4] = ["status", "state", "flag", "good"];
 /// Texts that mark a good sample.
 const GOOD: [&str; 9] = ["good", "ok", "valid", "gut", "g", "bon", "true", "yes", "normal"];
+/// First words of texts that mark a sample as bad.
+const BAD: [&str; 24] = [
+    "bad",
+    "uncertain",
+    "invalid",
+    "questionable",
+    "suspect",
+    "error",
+    "err",
+    "fail",
+    "failed",
+    "failure",
+    "stale",
+    "missing",
+    "nodata",
+    "no",
+    "not",
+    "comm",
+    "timeout",
+    "schlecht",
+    "ungueltig",
+    "ungültig",
+    "gestoert",
+    "gestört",
+    "mauvais",
+    "malo",
+];
 /// Maximum number of distinct flags (not tuned).
 const MAX_FLAGS: usize = 20;
 
@@ -82,10 +109,29 @@ impl QualityColumn {
         names.filter(|n| *n != self.name).find(|n| !stem.is_empty() && with_unit(n))
     }
 
+    /// Whether the flags certainly mark the quality of samples: they belong to one of the columns `names`, or their
+    /// texts or codes are those of a historian. A column such as `product_quality` or `filter_ok` can also describe the
+    /// plant.
+    pub fn is_certain<'a>(&self, names: impl Iterator<Item = &'a str>) -> bool {
+        let is_number = self.good.iter().chain(&self.bad).all(|flag| flag.trim().parse::<f64>().is_ok());
+        let is_code = |flag: &String| flag.trim().parse::<f64>().is_ok_and(|code| (192.0..=255.0).contains(&code));
+        let is_bad = |flag: &String| BAD.contains(&first_word(flag).as_str()) || BAD.contains(&plain(flag).as_str());
+        let is_historian = if is_number { self.good.iter().all(is_code) } else { self.bad.iter().all(is_bad) };
+        let words = plain(&self.name);
+        let is_quality = words.split('_').any(|w| NAMES.contains(&w)) && !(is_number && words == "q");
+        is_historian || self.value_column(names).is_some() || self.is_of_rows() && is_quality
+    }
+
     /// Whether the name consists only of words for quality, so that the flags apply to whole rows.
     pub fn is_of_rows(&self) -> bool {
         stem(&self.name).is_empty()
     }
+}
+
+/// The first word of a text, in lower case.
+fn first_word(text: &str) -> String {
+    let lower = text.trim().to_lowercase();
+    lower.split(|c: char| !c.is_alphanumeric()).next().unwrap_or("").to_owned()
 }
 
 /// The words of a name, in lower case and separated by `_`.
@@ -171,11 +217,7 @@ fn judge(name: &str, mut counts: BTreeMap<String, usize>) -> Option<QualityColum
     // codes of OPC and texts that begin with a word for good mark good samples even if they are less frequent
     let certain = |flag: &str| match flag.trim().parse::<f64>() {
         Ok(code) => (192.0..=255.0).contains(&code),
-        Err(_) => {
-            let first = flag.trim().to_lowercase();
-            let first = first.split(|c: char| !c.is_alphanumeric()).next().unwrap_or("");
-            ["good", "ok", "valid", "gut"].contains(&first)
-        }
+        Err(_) => ["good", "ok", "valid", "gut"].contains(&first_word(flag).as_str()),
     };
     let is_good = certain(&good)
         || is_quality
@@ -217,6 +259,15 @@ mod tests {
         assert_eq!(judged("T_Q", &opc), Some(("192+216+Good, local override".into(), 4)));
         assert_eq!(judged("lg_q_true", &[("true", 90), ("false", 4)]), Some(("true".into(), 4)));
         let column = judge("power status", [("Good".to_owned(), 9), ("Bad".to_owned(), 1)].into()).unwrap();
+        let certain = |name: &str, good: &str, bad: &str| {
+            let column = judge(name, [(good.to_owned(), 9), (bad.to_owned(), 1)].into()).unwrap();
+            column.is_certain(["power_kw", "filter_dp_mbar", name].into_iter())
+        };
+        assert!(certain("power_ok", "1", "0") && certain("quality", "1", "0") && certain("status", "Good", "Bad"));
+        assert!(certain("plc_quality", "192", "0") && certain("plc_quality", "Good", "Bad: no connection"));
+        assert!(!certain("product_quality", "1", "0") && !certain("filter_ok", "1", "0"));
+        assert!(!certain("product_quality", "good", "rework") && !certain("status", "ok", "standby"));
+        assert!(!certain("q", "0", "5"));
         let names = ["temp", "power [kW]", "power status"];
         assert_eq!(column.value_column(names.into_iter()), Some("power [kW]"));
         assert_eq!(column.value_column(["temp", "power_kw"].into_iter()), Some("power_kw"));

@@ -131,7 +131,8 @@ pub(super) fn resampling_findings(
         ),
         Partial::Scale => (FindingAction::Interpolated, ", which was spread evenly over the steps"),
     };
-    note(r.across.finding(name, unit, action, help));
+    let total = if r.across.is_empty() { 0.0 } else { s.store.samples().value.iter().sum() };
+    note(r.across.finding(name, unit, total, action, help));
     note(r.empty.finding(
         name,
         FindingClass::EmptyStep,

@@ -12,6 +12,7 @@ use super::detect::{SampleRange, quantiles, quantiles_of};
 use super::render::short;
 use super::samples::Samples;
 use super::sign_flips::sign_flips;
+use super::unit_part::other_part;
 use crate::units::Unit;
 
 /// A unit conversion, `v' = gain * v + shift`.
@@ -157,6 +158,14 @@ pub(super) fn unit_jumps<'a>(s: &Samples, units: &'a OtherUnits) -> Vec<(SampleR
     }
     if out.is_empty() {
         out = factor_jumps(s, &units.factors);
+    }
+    if out.is_empty() {
+        let factors = || units.factors.iter().chain(if units.temperature { &[][..] } else { &SCALES });
+        let nearest =
+            |size: f64| factors().min_by(|a, b| (a.gain.ln() - size).abs().total_cmp(&(b.gain.ln() - size).abs()));
+        let found =
+            other_part(s, |size, tolerance| nearest(size).is_some_and(|c| (c.gain.ln() - size).abs() <= tolerance));
+        out.extend(found.and_then(|(range, size)| Some((range, nearest(size)?.name.as_ref()))));
     }
     if out.is_empty() {
         out.extend(sign_flips(v).into_iter().map(|range| (range, "of the opposite sign")));

@@ -149,7 +149,7 @@ fn an_increase_over_missing_readings_is_known_in_total_but_not_by_step() {
     assert_eq!(q.signals[0].missing, 3, "the last day also lacks its last hour");
     let finding = finding.unwrap();
     // from 01:00 of day 17: 23 hours at 200, then 22 hours at 10
-    let note = "an increase of 4820 kWh between 2024-01-18T01:00:00Z and 2024-01-19T22:00:00Z";
+    let note = "an increase of 4820 kWh (4.8 % of the increase over the whole log) between 2024-01-18T01:00:00Z and 2024-01-19T22:00:00Z";
     assert!(finding.note.contains(note) && finding.note.contains("`partial = \"scale\"`"), "{}", finding.note);
     assert_eq!((finding.count, finding.action.as_str()), (1, "dropped"));
     assert!(q.suspicions().any(|f| f.class.as_str() == "counter-gap"));
