@@ -7,7 +7,7 @@ use super::plant::Plant;
 use super::repeats::repeated;
 use crate::config::{SignalSpec, TwinSpec};
 use crate::error::{Error, Fault, LogKey};
-use crate::log::FindingClass;
+use crate::log::{FindingClass, QualityColumn};
 use crate::resolve::Faults;
 use crate::{expr, log};
 
@@ -65,7 +65,12 @@ fn unused_quality(faults: &mut Faults<'_>, spec: &TwinSpec, dir: &Path) {
     }
     let selects =
         |name: &str| spec.log.only.contains_key(name) || spec.signals.iter().any(|s| s.only.contains_key(name));
-    for column in log::quality_columns(dir, &spec.log).unwrap_or_default().iter().filter(|c| !selects(&c.name)) {
+    let columns = log::columns(dir, &spec.log).unwrap_or_default();
+    let is_signal = |name: &str| spec.signals.iter().any(|s| s.column.as_ref().unwrap_or(&s.name).value == name);
+    let describes_plant =
+        |c: &QualityColumn| is_signal(&c.name) && !c.is_certain(columns.iter().map(|c| c.name.as_str()));
+    let found = log::quality_columns(dir, &spec.log).unwrap_or_default();
+    for column in found.iter().filter(|c| !selects(&c.name) && !describes_plant(c)) {
         let what =
             format!("the column `{}` seems to contain the quality of the samples, but {}", column.name, column.text());
         let help = format!("add `{}` to `log`, or to the signals to which the flags apply", column.setting());

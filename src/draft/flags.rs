@@ -2,12 +2,22 @@
 
 use super::Draft;
 use super::roles::Guess;
-use crate::log::QualityColumn;
+use crate::log::{ColumnSummary, QualityColumn};
 
 impl Draft {
     /// Selects the good samples of the signal or, if a column contains the flags of whole rows, the good rows.
-    pub(super) fn use_flags(&mut self, flags: &[QualityColumn]) {
+    /// A column that may describe the plant instead is an ordinary column.
+    pub(super) fn use_flags(&mut self, flags: &[QualityColumn], columns: &[ColumnSummary]) {
         for column in flags {
+            if !column.is_certain(columns.iter().map(|c| c.name.as_str())) {
+                self.remarks.push(format!(
+                    "all rows are used, although `{}` could contain the quality of the rows: {}; to use only the good rows, write {}",
+                    column.name,
+                    column.text(),
+                    column.setting()
+                ));
+                continue;
+            }
             let names: Vec<String> = self.signals.iter().map(|s| s.column.clone()).collect();
             let value = column.value_column(names.iter().map(String::as_str)).filter(|_| column.is_complete);
             let signal = value.and_then(|v| self.signals.iter_mut().find(|s: &&mut Guess| s.column == v));

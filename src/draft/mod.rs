@@ -1,7 +1,7 @@
 //! Drafts a first `twin.toml` and a first scenario from a log.
 //!
 //! 1. `columns`, `notation`: the columns with the time, episodes and entities, and the notation of times and numbers.
-//! 2. `roles`, `tags`: the role, unit and name of each signal, from the name of its column.
+//! 2. `roles`, `quantity`, `tags`: the role, unit and name of each signal, from the name of its column.
 //! 3. The log is read with these settings. `behaviour` corrects roles, `relevance` leaves signals out, `clock` adds the
 //!    time of day, and `spans` chooses the spans of `[model]`.
 //! 4. `trial`: a linear model is fitted, and the signals that it cannot predict are left out.
@@ -18,6 +18,7 @@ mod file;
 mod flags;
 mod notation;
 mod objective;
+mod quantity;
 mod relevance;
 mod remarks;
 mod roles;
@@ -207,23 +208,26 @@ impl Draft {
         match long {
             // the tags of a log in long format are known, but not the ranges of their values
             Some((tag, value, _)) => {
+                let others: Vec<String> = tag.examples.iter().map(|t| roles::name(t)).collect();
                 for text in &tag.examples {
                     let column =
                         ColumnSummary { name: text.clone(), kind: ColumnKind::Float, distinct: 2, ..value.clone() };
-                    draft.add(&column, source);
+                    draft.add(&column, source, &others);
                 }
             }
             None => {
                 let is_label = |name: &String| entities.as_ref().is_some_and(|e| e.columns.contains(name));
                 let flags = log::quality_columns_of(source.files)?;
+                let others: Vec<String> = columns.iter().map(|c| roles::name(&c.name)).collect();
                 for column in columns {
-                    let is_flag = flags.iter().any(|f| f.name == column.name);
+                    let all = || columns.iter().map(|c| c.name.as_str());
+                    let is_flag = flags.iter().any(|f| f.name == column.name && f.is_certain(all()));
                     let used = is_flag || column.name == time.name || episode.is_some_and(|e| e.name == column.name);
                     if !used && !is_label(&column.name) {
-                        draft.add(column, source);
+                        draft.add(column, source, &others);
                     }
                 }
-                draft.use_flags(&flags);
+                draft.use_flags(&flags, columns);
             }
         }
         if draft.signals.is_empty() {
@@ -241,14 +245,6 @@ impl Draft {
             return Self::of_entity(name, source, columns, Some(&column));
         }
         let mut read = draft.read(source);
-        if let (Some(grid), Some((loaded, _))) = (&read, draft.parse(source))
-            && let Some(hours) = log::operating_hours(&grid.log, &loaded.value)?
-        {
-            let days = hours.days_per_year();
-            let reason =
-                format!("the log never has data {}, so a year has {days} days of 24 h of operation", hours.text());
-            draft.days_per_year = (days, reason);
-        }
         // a step of a day over which the log has no rows, such as a weekend, ends a segment
         let zone = draft.parse(source).and_then(|(loaded, _)| loaded.value.zone().ok());
         let free = read.as_ref().zip(zone).filter(|_| step.ms() == spans::DAY);
@@ -287,8 +283,8 @@ impl Draft {
         only + &remarks + &self.unused()
     }
 
-    fn add(&mut self, column: &ColumnSummary, source: LogSource<'_>) {
-        match roles::signal(column, (source.unit)(&column.name).as_deref()) {
+    fn add(&mut self, column: &ColumnSummary, source: LogSource<'_>, others: &[String]) {
+        match roles::signal(column, (source.unit)(&column.name).as_deref(), others) {
             Ok(mut signal) => {
                 let taken = |name: &str, list: &[Guess]| list.iter().any(|s| s.name == name);
                 if taken(&signal.name, &self.signals) {
@@ -377,7 +373,7 @@ impl Draft {
         self.is_held_out = rows.as_ref().is_some_and(|(_, is_held_out)| *is_held_out);
         self.run = rows.map(|(r, _)| (grid.log.time(r.start), TimeSpan::from_steps(r.len(), self.step.ms())));
         self.room = scenario::room(&grid.log, &signals, &self.signals);
-        Ok(())
+        self.operating_time(&grid, source)
     }
 
     fn columns(&self, grid: &Grid, role: impl Fn(Role) -> bool) -> Vec<usize> {
@@ -430,15 +426,33 @@ impl Draft {
         Ok(())
     }
 
+    /// Counts the days of operation per year from the hours in which the remaining signals have values.
+    fn operating_time(&mut self, grid: &Grid, source: LogSource<'_>) -> Result<()> {
+        let Some((loaded, schema)) = self.parse(source) else { return Ok(()) };
+        if let Some(hours) = log::operating_hours(&self.of_signals(grid, &schema), &loaded.value)? {
+            let days = hours.days_per_year();
+            let reason =
+                format!("the log never has data {}, so a year has {days} days of 24 h of operation", hours.text());
+            self.days_per_year = (days, reason);
+        }
+        Ok(())
+    }
+
+    /// The log of the remaining signals.
+    fn of_signals(&self, grid: &Grid, schema: &Arc<Schema>) -> Trajectory {
+        let mut log = grid.log.clone();
+        log.columns = grid.at.iter().map(|s| grid.log.columns[*s].clone()).collect();
+        log.schema = schema.clone();
+        log.columns.resize(schema.len(), vec![f64::NAN; grid.log.steps]);
+        log
+    }
+
     /// Leaves out signals that a linear model cannot predict, until the model predicts the rest well enough, provided
     /// that it can predict at least one signal.
     fn try_out(&mut self, grid: &mut Grid, source: LogSource<'_>) {
         for _ in 0..MAX_TRIALS {
             let Some((loaded, schema)) = self.parse(source) else { return };
-            let mut log = grid.log.clone();
-            log.columns = grid.at.iter().map(|s| grid.log.columns[*s].clone()).collect();
-            log.schema = schema.clone();
-            log.columns.resize(schema.len(), vec![f64::NAN; grid.log.steps]);
+            let log = self.of_signals(grid, &schema);
             let Ok(trial) = trial::run(&loaded, &schema, &log) else { return };
             if trial.failed.is_empty() || !trial.refused {
                 return;

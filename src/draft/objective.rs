@@ -1,14 +1,25 @@
 //! Chooses the first KPI of a draft, and decides whether this KPI has a price.
 
 use super::consumption;
-use super::roles::{Guess, name};
+use super::roles::{Guess, is_concentration, name};
 use super::words::MACHINES;
 use crate::schema::Role;
 use crate::units::Unit;
 
 /// Words in a signal name which suggest that more of the quantity is better.
-const MORE_IS_BETTER: [&str; 9] =
-    ["yield", "generat", "produc", "export", "revenue", "profit", "sales", "turnover", "throughput"];
+const MORE_IS_BETTER: [&str; 11] = [
+    "yield",
+    "generat",
+    "produc",
+    "export",
+    "revenue",
+    "profit",
+    "sales",
+    "turnover",
+    "throughput",
+    "photovolt",
+    "solar",
+];
 
 /// Words in column names that indicate an amount of emissions.
 const EMISSIONS: [&str; 8] = ["carbon", "co2", "co2e", "emission", "emissions", "nox", "so2", "ghg"];
@@ -126,7 +137,8 @@ fn pairs(signals: &[Guess]) -> Option<(usize, usize)> {
 fn emissions(signals: &[Guess]) -> Option<usize> {
     let is = |s: &Guess| {
         let column = s.column.to_lowercase();
-        let named = column.split(|c: char| !c.is_alphanumeric()).any(|w| EMISSIONS.contains(&w));
+        let named = column.split(|c: char| !c.is_alphanumeric()).any(|w| EMISSIONS.contains(&w))
+            && !is_concentration(&name(&s.column), &s.unit);
         matches!(s.role, Role::State | Role::Output) && (named || s.unit == "g/kWh" || s.unit == "kg/kWh")
     };
     signals.iter().position(is)
@@ -140,7 +152,10 @@ fn limited(signals: &[Guess]) -> Option<usize> {
 /// Chooses the KPI: the first of energy, control error, money, emissions and time beyond alarm limits that the log
 /// contains. If the log contains none of these, the KPI is the mean of an output or state, and has no price.
 pub(super) fn kpi(signals: &[Guess]) -> Option<KpiLine> {
-    let price = |name: &str| if MORE_IS_BETTER.iter().any(|w| name.contains(w)) { -1.0 } else { 1.0 };
+    let price = |name: &str| {
+        let is_more = MORE_IS_BETTER.iter().any(|w| name.contains(w)) || name == "pv" || name.starts_with("pv_");
+        if is_more { -1.0 } else { 1.0 }
+    };
     let sense = |what: &str, price: f64| format!("{what}, so {} is better", if price < 0.0 { "more" } else { "less" });
     if let Some(i) = energy(signals) {
         let (name, summed) = (&signals[i].name, signals[i].kind.is_some());

@@ -1,11 +1,13 @@
 //! Guesses the role, unit and name of a signal from the name of its column.
 
+use super::quantity::{self, is_unit_price};
 use super::tags::{Attribute, Tag};
 use super::words::{COMMANDS, MACHINES, MEASURED, OTHER_LANGUAGES, SEPARATE, SETPOINTS, STATUS, WORDS};
 use super::{calendar, consumption};
 use crate::log::{self, ColumnKind, ColumnSummary};
 use crate::schema::Role;
-use crate::units::{Unit, ending as units};
+use crate::units::Unit;
+use crate::units::ending::{self as units, UnitGuess};
 
 /// A signal guessed from a column of the log.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,7 +69,9 @@ const LABELS: [&str; 11] = [
 ];
 /// Guesses a signal from a column and, if known, from the unit of the column in the export. If the column is not a
 /// signal, the error gives the reason.
-pub(super) fn signal(column: &ColumnSummary, exported: Option<&str>) -> Result<Guess, String> {
+///
+/// `others` are the names of all columns, in the notation of [`name`].
+pub(super) fn signal(column: &ColumnSummary, exported: Option<&str>, others: &[String]) -> Result<Guess, String> {
     let lower = name(&column.name);
     let tag = Tag::parse(&column.name);
     let words = || lower.split('_');
@@ -95,15 +99,23 @@ pub(super) fn signal(column: &ColumnSummary, exported: Option<&str>) -> Result<G
     if column.distinct == 1 {
         return Err("never changes".into());
     }
-    let found = units::guess(&column.name);
+    let mut found = units::guess(&column.name);
+    if quantity::is_label(&lower, others) {
+        found = UnitGuess { unit: "1", stem: &column.name, ending: None };
+    }
     let (mut unit, mut unit_reason) = match found.ending {
         Some(ending) => (found.unit, format!("unit from \"{ending}\"")),
         None if is_goods(&lower) => ("item", "unit from the name".to_owned()),
         None => ("1", "unit unknown".to_owned()),
     };
     let mut stem = found.stem;
+    if found.ending == Some("_min") && quantity::is_minimum(&lower, others) {
+        (unit, unit_reason, stem) =
+            ("1", "unit unknown, because \"min\" stands for the minimum".to_owned(), &column.name);
+    }
     let air = units::atmospheric(&lower, column.min, column.max).filter(|_| found.ending.is_none_or(|e| e == "_mbar"));
     let written = units::written(&column.name).filter(|_| found.ending.is_none());
+    let written = written.filter(|u| u.text != "min" || !quantity::is_minimum(&lower, others));
     if let Some(exported) = exported {
         (unit, unit_reason) = (exported, "unit from the export".into());
     } else if let Some(written) = &written {
@@ -114,42 +126,30 @@ pub(super) fn signal(column: &ColumnSummary, exported: Option<&str>) -> Result<G
         stem = column.name.strip_suffix("_in").unwrap_or(stem);
     }
     let parsed = Unit::parse(unit);
-    let kind = match &parsed {
-        Ok(u) if log::is_counted(&column.name, u) || log::is_amount(u, Role::Output) && !is_unit_price(&lower) => {
-            Some(match column {
-                _ if is_stock(&lower) => "level",
-                c if c.counts || c.accumulates && is_meter(&lower) => "counter",
-                c if c.accumulates => "level",
-                _ => "amount",
-            })
-        }
-        _ => None,
-    };
-    let flows = matches!(kind, Some("amount" | "counter"));
+    let kind = parsed.as_ref().ok().and_then(|u| quantity::kind(column, &lower, u));
+    let flows = kind.is_some_and(|(kind, _)| kind != "level");
     let (mut role, mut why) = role(&lower, &tag, unit, air.is_some(), flows);
-    // nobody sets the reading of a meter, so it is not a control
-    if kind == Some("counter") && role == Role::Control {
-        (role, why) = (Role::Output, Some("role from its rise".to_owned()));
+    // nobody sets the reading of a meter or a measured energy, so it is not a control
+    let is_energy = parsed.as_ref().is_ok_and(|u| Unit::parse("kWh").is_ok_and(|kwh| kwh.same_dimension(u)));
+    let is_command = lower.split('_').any(|word| COMMANDS.contains(&word)) || lower.contains("setpoint");
+    match kind {
+        Some(("counter", _)) if role == Role::Control => {
+            (role, why) = (Role::Output, Some("role from its rise".to_owned()));
+        }
+        Some(("amount", _)) if role == Role::Control && is_energy && !is_command => {
+            (role, why) = (Role::Output, Some("role from the unit".to_owned()));
+        }
+        _ => {}
     }
     // States (such as stocks) and set-points are neither amounts nor counters.
     let is_counted = |u: &Unit, role: Role| role != Role::State && log::is_counted(&column.name, u);
     let is_flow = |role: Role| parsed.as_ref().is_ok_and(|u| log::is_amount(u, role) || is_counted(u, role));
-    let kind = kind.filter(|kind| match role {
+    let kind = kind.filter(|(kind, _)| match role {
         Role::State | Role::Setpoint => *kind == "level" && is_flow(role),
         role => *kind != "level" || is_flow(role),
     });
-    let kind_reason = match kind {
-        Some("counter") if column.counts => ", kind from its rise",
-        Some("counter") => {
-            ", kind from the name and from values that drift slowly, like those of a meter that also runs backwards"
-        }
-        Some("level") if is_stock(&lower) => ", kind from the name of a stored quantity",
-        Some("level") => {
-            ", kind from values that drift slowly, like a stored quantity; `counter` for a meter that also runs backwards"
-        }
-        Some(_) => ", kind from the unit or name",
-        None => "",
-    };
+    let kind_reason = kind.map_or_else(String::new, |(_, reason)| format!(", {reason}"));
+    let kind = kind.map(|(kind, _)| kind);
     let level = is_unit_price(&lower) && kind.is_none() && unit != "1";
     Ok(Guess {
         name: name(stem),
@@ -204,6 +204,10 @@ fn role(lower: &str, tag: &Tag<'_>, unit: &str, is_air: bool, is_amount: bool) -
     if let Some((word, role)) = SEPARATE.iter().find(|(word, _)| lower.split('_').any(|part| part == *word)) {
         return because(*role, word);
     }
+    // the concentration in a room, not the emission of a plant
+    if is_concentration(lower, unit) {
+        return because(Role::State, "co2");
+    }
     if let Some((word, role)) = OTHER_LANGUAGES.iter().chain(&WORDS).find(|(word, _)| lower.contains(word)) {
         return because(*role, word);
     }
@@ -219,66 +223,11 @@ fn role(lower: &str, tag: &Tag<'_>, unit: &str, is_air: bool, is_amount: bool) -
     (Role::State, None)
 }
 
-/// Whether a column name suggests a quantity that is stored.
-fn is_stock(lower: &str) -> bool {
-    [
-        "on_hand",
-        "on_order",
-        "backlog",
-        "stock",
-        "inventory",
-        "level",
-        "volume",
-        "storage",
-        "stored",
-        "content",
-        "state_of_charge",
-        "work_in_pro",
-        "silo",
-        "tank",
-        "hopper",
-        "reservoir",
-        "queue",
-        "balance",
-        "bestand",
-        "fuellstand",
-        "vorrat",
-        "speicherinhalt",
-        "holdup",
-        "weight",
-        "gewicht",
-    ]
-    .iter()
-    .any(|word| lower.contains(word))
-        || lower.split('_').any(|word| ["soc", "wip", "inv"].contains(&word))
-        // the energy in a battery, and not the energy with which it is charged
-        || ["battery", "batterie", "akku"].iter().any(|word| lower.contains(word))
-            && !["charg", "import", "export", "_in", "_out", "lade", "entlade", "consum"].iter().any(|w| lower.contains(w))
-}
-
-/// Whether a column name suggests the reading of a meter.
-fn is_meter(lower: &str) -> bool {
-    [
-        "meter",
-        "reading",
-        "register",
-        "zaehler",
-        "stand",
-        "counter",
-        "cumul",
-        "compteur",
-        "contador",
-        "contatore",
-        "index",
-    ]
-    .iter()
-    .any(|word| lower.contains(word))
-}
-
-/// Whether a column name suggests the price of one unit, which is not an amount of money.
-fn is_unit_price(lower: &str) -> bool {
-    ["price", "tariff", "rate", "preis", "preco", "precio", "prezzo", "prijs"].iter().any(|word| lower.contains(word))
-        || lower.split('_').any(|word| word == "prix")
+/// Whether a column contains the concentration of carbon dioxide, judged by its name and unit.
+pub(super) fn is_concentration(lower: &str, unit: &str) -> bool {
+    lower.contains("co2")
+        && ["ppm", "ppb", "%", "1"].contains(&unit)
+        && !["emission", "intensity"].iter().any(|w| lower.contains(w))
 }
 
 /// Whether a column name suggests a quantity of goods, such as stock or orders.
@@ -342,6 +291,8 @@ mod tests {
             commonest: None,
             counts: false,
             accumulates: false,
+            restarts: false,
+            is_integral: false,
             notation: Default::default(),
         }
     }
@@ -393,15 +344,15 @@ mod tests {
             ("steam_flow_kg_h", Role::Output, "kg/h", "steam_flow"),
             ("Erdgas", Role::State, "1", "erdgas"),
         ] {
-            let guess = signal(&column(name), None).unwrap();
+            let guess = signal(&column(name), None, &[]).unwrap();
             assert_eq!((guess.role, guess.unit.as_str(), guess.name.as_str()), (role, unit, short), "{name}");
         }
         for name in ["reward", "anomaly", "is_fault", "TIC-101.HI", "LIC_7.LL", "TIC-101.MODE"] {
-            assert!(signal(&column(name), None).is_err(), "{name}");
+            assert!(signal(&column(name), None, &[]).is_err(), "{name}");
         }
         let pressure = ColumnSummary { min: 29.6, max: 30.1, ..column("pressure_in") };
-        let guess = signal(&pressure, None).unwrap();
+        let guess = signal(&pressure, None, &[]).unwrap();
         assert_eq!((guess.role, guess.unit.as_str(), guess.name.as_str()), (Role::Disturbance, "inHg", "pressure"));
-        assert_eq!(signal(&column("median_price_gbp"), None).unwrap().kind, Some("level"));
+        assert_eq!(signal(&column("median_price_gbp"), None, &[]).unwrap().kind, Some("level"));
     }
 }
