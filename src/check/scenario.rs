@@ -232,11 +232,15 @@ fn time(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>) {
 fn closed_hours(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>) {
     let (start, end) = (spec.start.as_millisecond(), spec.start.as_millisecond().saturating_add(spec.length.ms()));
     let ms = |t: &jiff::Timestamp| t.as_millisecond();
-    let covered: i64 = plant.log.segments().iter().map(|(a, b)| (end.min(ms(b)) - start.max(ms(a))).max(0)).sum();
     let hours = plant.log.operating_hours();
-    let Ok(until) = jiff::Timestamp::from_millisecond(end) else { return };
-    let closed = hours.map_or(0, |h| h.closed_hours(*spec.start, until)) as i64 * 3_600_000;
-    let without = (end - start - covered).max(closed);
+    let time = |ms: i64| jiff::Timestamp::from_millisecond(ms).ok();
+    let closed = |from: i64, to: i64| {
+        let hours = hours.zip(time(from)).zip(time(to)).map_or(0, |((h, from), to)| h.closed_hours(from, to));
+        i64::try_from(hours).unwrap_or(0) * 3_600_000
+    };
+    let parts = plant.log.segments().iter().map(|(a, b)| (start.max(ms(a)), end.min(ms(b))));
+    let covered: i64 = parts.filter(|(from, to)| from < to).map(|(from, to)| to - from - closed(from, to)).sum();
+    let without = end - start - covered;
     if covered == 0 || without < plant.spec().step.ms() {
         return;
     }

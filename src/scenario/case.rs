@@ -255,7 +255,7 @@ impl Case {
                 .map(|s| s.scaled(1.0 / simulated.trajectory.particles as f64)),
             inputs: experience::inputs(&plant.twin, &simulated.trajectory),
             imitations: imitation::uses(controller.settings),
-            trends: summary::trends(&simulated.trajectory),
+            trends: summary::trends(&simulated.trajectory, closed_loop.start()),
             notes: missed
                 .iter()
                 .map(|missed| missed.text.clone())

@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::conditions::Gaps;
 use super::delay::{Delay, Sight};
 use super::missed_totals::missed_totals;
@@ -103,7 +105,8 @@ impl ClosedLoop<'_> {
             _ => Vec::new(),
         };
         let zone = self.plant.spec.value.zone()?;
-        let missed_totals = missed_totals(&totals, &simulated.trajectory, &self.plant.schema, &zone);
+        let unknown = self.gaps.map_or(&[][..], Gaps::unknown);
+        let missed_totals = missed_totals(&totals, &simulated.trajectory, unknown, &zone);
         let skill_horizon = controller.skill_horizon();
         let step = self.plant.spec.value.step.value;
         let sight = delay.and_then(|(delay, horizon): (Delay, usize)| {
@@ -126,6 +129,11 @@ impl ClosedLoop<'_> {
             missed_totals,
             sight,
         })
+    }
+
+    /// The start of the scenario.
+    pub fn start(&self) -> Timestamp {
+        self.gaps.map_or_else(|| self.realised.time(self.past), |gaps| gaps.start(self.past))
     }
 
     fn run_of<'a>(&'a self, dynamics: &'a dyn Dynamics, forecast: Option<ForecastSpec>) -> Run<'a> {

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::plant::{Compiled, Plant};
@@ -41,12 +42,23 @@ pub struct Gaps {
     rows: Vec<usize>,
     /// `rows`, followed by the rows of a week after the run in which the plant usually runs.
     ahead: Arc<[usize]>,
+    unknown: Vec<Timestamp>,
 }
 
 impl Gaps {
     /// Adapts `forecast` to a run that leaves out the gaps.
     pub fn forecast(&self, forecast: Forecast) -> Forecast {
         forecast.with(self.grid.clone(), Present::AtRows(self.ahead.clone()))
+    }
+
+    /// The start of the scenario. `past` is the number of history steps.
+    pub fn start(&self, past: usize) -> Timestamp {
+        self.grid.time(past)
+    }
+
+    /// The times of the steps that lie in gaps of the log, but not in hours in which the plant never runs.
+    pub fn unknown(&self) -> &[Timestamp] {
+        &self.unknown
     }
 
     /// The simulated steps that are followed by a gap.
@@ -154,12 +166,13 @@ pub fn realise(
     let runs = |t: &usize| !hours.as_ref().is_some_and(|h| h.is_closed(log.time(*t)));
     let later = (end..end + week).filter(runs).map(|t| t + past - start);
     let ahead = rows.iter().copied().chain(later).collect();
+    let unknown = (start..end).filter(|t| runs(t) && log.segment_at(*t).is_none()).map(|t| log.time(t)).collect();
     Ok(Conditions {
         past,
         steps: rows.len(),
         realised: Arc::new(t.select(&kept)),
         logged: logged.select(&kept),
-        gaps: Some(Gaps { grid: Arc::new(t), rows, ahead }),
+        gaps: Some(Gaps { grid: Arc::new(t), rows, ahead, unknown }),
     })
 }
 

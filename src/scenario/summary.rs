@@ -1,5 +1,6 @@
 //! Summaries of simulated trajectories for the report.
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::plant::Plant;
@@ -200,9 +201,11 @@ pub fn saving_support(labels: &[Support], after: Option<&Vec<f64>>, before: Opti
 
 /// Quantiles of every signal over particles. A long run is thinned by dividing it into intervals and keeping only the
 /// lowest and the highest value in each interval.
-pub fn trends(t: &Trajectory) -> Vec<Trend> {
-    // counted from the time stamps, because a run can leave out gaps of the log
-    let start = t.time(0).as_millisecond();
+///
+/// Hours are counted from `start`, the start of the scenario, because a run can leave out gaps of the log, also at its
+/// start.
+pub fn trends(t: &Trajectory, start: Timestamp) -> Vec<Trend> {
+    let start = start.as_millisecond();
     let hours = |k: usize| (t.time(k).as_millisecond() - start) as f64 / 3.6e6;
     let trends = t.schema.signals.iter().enumerate().map(|(i, signal)| {
         let quantiles: Vec<_> = (0..t.steps).map(|k| Estimate::over(t.at(i, k))).collect();
@@ -242,7 +245,11 @@ fn thinned(path: &[f64]) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::schema::{Schema, Signal};
+    use crate::units::Unit;
 
     #[test]
     fn the_saving_is_divided_among_the_labels() {
@@ -252,6 +259,20 @@ mod tests {
         let found = saving_support(&labels, Some(&after), Some(&before)).unwrap();
         assert_eq!(found, SupportShare { inside: 4.0, edge: -1.0, outside: 4.0 });
         assert_eq!(saving_support(&labels, Some(&after), None), None);
+    }
+
+    /// A run that starts in closed hours: its first step is 6 h after the start of the scenario.
+    #[test]
+    fn trends_are_counted_from_the_start_of_the_scenario() {
+        let pump = Signal::open("pump", Role::Control, Unit::one());
+        let start = Timestamp::UNIX_EPOCH;
+        let mut all = Trajectory::empty(Arc::new(Schema::new(vec![pump])), start, 3_600_000, 24, 1);
+        all.columns[0] = (0..24).map(f64::from).collect();
+        let run = all.select(&(6..20).collect::<Vec<_>>());
+        let found = &trends(&run, start)[0];
+        assert_eq!(found.hours, found.p50);
+        let typical = setting::by_hour(&run, 0, &TimeZone::UTC);
+        assert_eq!((typical[0].from, typical[0].range.low), (6, 6.0));
     }
 
     #[test]

@@ -110,6 +110,8 @@ mod violation;
 pub use self::budget::Clock;
 pub use self::controller::Mpc;
 pub use self::limits::planned_range;
+#[cfg(test)]
+pub use self::periods::Period;
 pub use self::plan_gap::PlanGap;
 pub use self::planner_choice::{has_switched_control, select_planner};
 pub use self::resolved::{ResolvedMpc, require_control, require_objective};
