@@ -105,7 +105,7 @@ pub fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
     }
     let at_horizon = scores_at_horizon(results);
     let worst = at_horizon.iter().min_by(|a, b| a.skill.total_cmp(&b.skill));
-    if let Some(worst) = worst.filter(|s| s.skill <= 0.0) {
+    if let Some(worst) = worst.filter(|s| gain(s.skill).is_none()) {
         out.push(format!("the model forecasts {} no better than “no change”", tag(&worst.signal, 40)));
     }
     if at_horizon.iter().any(|s| s.coverage[2] < MIN_COVERAGE) {
@@ -182,6 +182,12 @@ pub fn scores_at_horizon(results: &Results) -> Vec<&Score> {
         || m.scores.iter().filter(|s| s.model == m.model && s.skill.is_finite() && s.horizon <= m.horizon.max(1));
     let last = chosen().map(|s| s.horizon).max().unwrap_or(0);
     chosen().filter(|s| s.horizon == last).collect()
+}
+
+/// The fraction by which the error of a forecast with this skill is lower than that of “no change”; `None` if it is less
+/// than 0.5 %.
+pub fn gain(skill: f64) -> Option<f64> {
+    Some(1.0 - (1.0 - skill).max(0.0).sqrt()).filter(|gain| *gain >= 0.005)
 }
 
 /// The controls that a case moves although their effects cannot be identified from the log. A control counts as moved

@@ -100,8 +100,10 @@ fn forecasts(results: &Results, outside: f64, planned: bool) -> Vec<(&'static st
     let scores = caveats::scores_at_horizon(results);
     if let Some(h) = scores.first().map(|s| s.horizon) {
         let ahead = ahead(h, &m.step);
-        let without_skill: Vec<String> = scores.iter().filter(|s| s.skill <= 0.0).map(|s| tag(&s.signal, 40)).collect();
-        let lowest_skill = scores.iter().map(|s| s.skill).filter(|v| *v > 0.0).fold(f64::INFINITY, f64::min);
+        let without_skill: Vec<String> =
+            scores.iter().filter(|s| caveats::gain(s.skill).is_none()).map(|s| tag(&s.signal, 40)).collect();
+        let lowest_skill =
+            scores.iter().map(|s| s.skill).filter(|v| caveats::gain(*v).is_some()).fold(f64::INFINITY, f64::min);
         let in_operation = with_forecasts(results, h).filter(|_| planned);
         let grade = match in_operation.unwrap_or(f64::INFINITY).min(lowest_skill) {
             v if v.is_infinite() => "none",
@@ -124,7 +126,7 @@ fn forecasts(results: &Results, outside: f64, planned: bool) -> Vec<(&'static st
                     let error = |skill: f64| format!("error² at least {} below “no change”, {ahead} ahead", p(skill));
                     match in_operation {
                         None => format!("{grade}{range}{exceptions}: {}", error(lowest_skill)),
-                        Some(skill) if skill > 0.0 => format!(
+                        Some(skill) if caveats::gain(skill).is_some() => format!(
                             "{grade}{range}{exceptions}: {} ({} with known inputs)",
                             error(skill),
                             p(lowest_skill)
@@ -154,7 +156,7 @@ fn forecasts(results: &Results, outside: f64, planned: bool) -> Vec<(&'static st
 /// Considers the signals for which the chosen model has positive skill with the logged inputs, and returns their lowest
 /// skill at horizon `h` with forecast inputs.
 fn with_forecasts(results: &Results, h: usize) -> Option<f64> {
-    let signals = caveats::scores_at_horizon(results).into_iter().filter(|s| s.skill > 0.0);
+    let signals = caveats::scores_at_horizon(results).into_iter().filter(|s| caveats::gain(s.skill).is_some());
     signals.filter_map(|s| results.model.skill_with_forecasts(&s.signal, h)).min_by(f64::total_cmp)
 }
 

@@ -214,11 +214,25 @@ fn carbon(pick: &RankedCase<'_>) -> Option<KeyFigure> {
     })
 }
 
+/// Minimum length of a log that shows all seasons.
+const DAYS_OF_YEAR: f64 = 360.0;
+
+/// Length of the log in days.
+fn log_days(results: &Results) -> Option<f64> {
+    let time = |text: &str| text.parse::<jiff::Timestamp>().ok();
+    let (start, end) = (time(&results.quality.start)?, time(&results.quality.end)?);
+    Some((end.as_second() - start.as_second()) as f64 / 86_400.0)
+}
+
 /// The reason why there is no sum over the year.
 pub fn no_year(results: &Results) -> String {
     let weighted = |s: &&ScenarioResult| s.days_per_year.is_some_and(|d| d > 0.0);
     if !results.scenarios.iter().any(|s| weighted(&s)) {
-        return "set days_per_year in the scenarios to see the gain per year".into();
+        let days = log_days(results).filter(|days| *days < DAYS_OF_YEAR);
+        let log = days.map_or_else(String::new, |d| format!("; the log covers only {d:.0} days of a year"));
+        return format!(
+            "unknown: set days_per_year in each scenario to the number of days per year that it represents{log}"
+        );
     }
     let days: f64 = results.scenarios.iter().filter_map(|s| s.days_per_year).sum();
     if days > LONGEST_YEAR {

@@ -2,7 +2,7 @@
 
 use crate::scenario::results::{KpiResult, Results, Score, StepResponse};
 
-use super::caveats::scores_at_horizon;
+use super::caveats::{gain, scores_at_horizon};
 use super::duration::ahead;
 use super::number::{self, with_unit};
 use super::runs::completed;
@@ -23,9 +23,9 @@ pub fn sentences(results: &Results) -> Vec<String> {
     let shown = with_forecasts.unwrap_or(score);
     let ahead = ahead(score.horizon, &results.model.step);
     let error = with_unit(&number::plain(shown.rmse, 2).text, &number::unit(&score.unit));
-    let better = match 1.0 - (1.0 - shown.skill).max(0.0).sqrt() {
-        gain if gain >= 0.005 => format!("{} less than “no change”", number::percent_text(gain)),
-        _ => "no better than “no change”".into(),
+    let better = match gain(shown.skill) {
+        Some(gain) => format!("{} less than “no change”", number::percent_text(gain)),
+        None => "no better than “no change”".into(),
     };
     let mut out = vec![format!(
         "It forecasts {} {ahead} ahead with a typical error of {error} ({better}).",

@@ -288,7 +288,7 @@ fn the_report_names_missing_inputs() {
     let data = visible(between(&html, "<section id=\"data\"", "</section>"));
     assert!(data.contains("The time zone “Mars/Olympus” is unknown, so all times are in UTC."), "{data}");
     let text = front(&results);
-    assert!(text.contains("set days_per_year in the scenarios to see the gain per year"), "{text}");
+    assert!(text.contains("unknown: set days_per_year in each scenario"), "{text}");
     assert!(text.contains("It improves the objective by 4"), "{text}");
     assert!(text.contains("cost units in 28 simulated days"), "{text}");
 }
