@@ -74,6 +74,7 @@ pub fn read(file: &SourceFile, source: &Source, conditions: &[Condition], limit:
         layout::require(&condition.column, &all, &format!("{name}: --where"))?;
     }
     let wanted = needed(&names, &all, source, &conditions)?;
+    out.notes.extend(unused(&names, &wanted, &all, source)?);
     let mut lazy = out.lazy.select(wanted.iter().map(|n| col(n.as_str())).collect::<Vec<_>>());
     let mut later = Vec::new();
     for condition in conditions {
@@ -217,6 +218,7 @@ fn csv(name: &str, text: String, encoding: &str, (source, keys, conditions): Nee
     } else {
         let all: Vec<String> = dialect.names.iter().chain(keys.iter().map(|(key, _)| key)).cloned().collect();
         let wanted = needed(&dialect.names, &all, source, conditions)?;
+        notes.extend(unused(&dialect.names, &wanted, &all, source)?);
         let columns = tokens::columns(&text[dialect.start..], dialect.delimiter, &dialect.names, &wanted);
         let columns = columns.map_err(|line| {
             let line = line + text[..dialect.start].bytes().filter(|b| *b == b'\n').count();
@@ -273,6 +275,18 @@ fn needed(names: &[String], all: &[String], source: &Source, conditions: &[&Cond
             || conditions.iter().any(|c| c.column == **n)
     };
     Ok(names.iter().filter(used).cloned().collect())
+}
+
+/// A note on the columns of a long export that are not read, one of which may contain the quality of the samples.
+fn unused(names: &[String], wanted: &[String], all: &[String], source: &Source) -> Result<Option<String>> {
+    let Some(long) = layout::long(all, source)? else { return Ok(None) };
+    let unused: Vec<String> = names.iter().filter(|n| !wanted.contains(n)).map(|n| format!("`{n}`")).collect();
+    let help = match long.quality {
+        Some(_) => "",
+        None => "; if one of them contains the quality of the samples, add `--long TAG,VALUE,QUALITY`",
+    };
+    let verb = if unused.len() == 1 { "column is" } else { "columns are" };
+    Ok((!unused.is_empty()).then(|| format!("{} {verb} not used: {}{help}", unused.len(), list(&unused, 8))))
 }
 
 /// Converts categories to text and decimals to numbers, and leaves out columns that cannot be signals.

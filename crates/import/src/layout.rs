@@ -48,7 +48,7 @@ const VALUES: [&str; 13] = [
     "mean",
     "mittelwert",
 ];
-const QUALITIES: [&str; 10] = [
+const QUALITIES: [&str; 27] = [
     "dataquality",
     "quality",
     "opcquality",
@@ -59,6 +59,25 @@ const QUALITIES: [&str; 10] = [
     "qualitaet",
     "valuestatus",
     "qc",
+    "qualitycode",
+    "qualityflag",
+    "qualité",
+    "calidad",
+    "qualità",
+    "kwaliteit",
+    "valid",
+    "isvalid",
+    "validity",
+    "good",
+    "isgood",
+    "ok",
+    "isok",
+    "gültig",
+    "gueltig",
+    "valide",
+    "valido",
+    "válido",
+    "geldig",
 ];
 const UNITS: [&str; 9] =
     ["unit", "units", "uom", "engunits", "engineeringunits", "einheit", "unité", "unidad", "measurementunit"];
@@ -100,6 +119,13 @@ pub struct Long {
     pub quality: Option<String>,
     /// Column with the unit of each sample.
     pub unit: Option<String>,
+}
+
+/// Whether the name of a quality column asks a question, such as `valid`, to which 1 and `yes` mean that a sample is good.
+pub fn is_question(name: &str) -> bool {
+    let name = plain(name);
+    ["valid", "good", "gültig", "gueltig", "válido", "geldig"].iter().any(|word| name.contains(word))
+        || ["ok", "isok"].contains(&name.as_str())
 }
 
 /// The letters and digits of a column name, in lower case.
@@ -204,6 +230,9 @@ mod tests {
     fn long_exports_are_recognised_by_their_column_names() {
         let long = found(&["Tagname", "TimeStamp", "Value", "DataQuality"]).unwrap();
         assert_eq!((long.tag.as_str(), long.quality.as_deref()), ("Tagname", Some("DataQuality")));
+        let valid = found(&["time", "tag", "value", "is_valid"]).unwrap();
+        assert_eq!(valid.quality.as_deref(), Some("is_valid"));
+        assert!(is_question("is_valid") && is_question("Gültig") && !is_question("status"));
         assert!(found(&["Zeit", "Messstelle", "Wert [°C]"]).is_some());
         assert!(found(&["time", "T1", "T2"]).is_none() && found(&["name", "time", "power"]).is_none());
     }

@@ -13,9 +13,12 @@ pub struct Good {
 
 impl Good {
     /// `flags` are words, numbers and ranges such as `192..255`. If `flags` is empty, the usual OPC flags apply.
-    pub fn new(flags: &[String]) -> Self {
-        let usual = ["good", "true", "192..255"].map(str::to_owned);
-        let flags = if flags.is_empty() { &usual[..] } else { flags };
+    /// `is_question`: whether the flags answer the question whether a sample is good.
+    pub fn new(flags: &[String], is_question: bool) -> Self {
+        const USUAL: [&str; 9] = ["good", "true", "192..255", "valid", "ok", "gut", "gültig", "gueltig", "bon"];
+        const YES: [&str; 11] = ["1", "yes", "y", "ja", "j", "oui", "si", "sí", "sim", "wahr", "vrai"];
+        let usual = || USUAL.iter().chain(YES.iter().filter(|_| is_question)).map(|f| (*f).to_owned()).collect();
+        let flags: Vec<String> = if flags.is_empty() { usual() } else { flags.to_vec() };
         let range = |text: &String| {
             let (from, to) = text.split_once("..").unwrap_or((text, text));
             from.trim().parse().ok().zip(to.trim().parse().ok())
@@ -113,13 +116,17 @@ mod tests {
 
     #[test]
     fn good_flags() {
-        let good = Good::new(&[]);
+        let good = Good::new(&[], false);
         for flag in ["Good", "192", "216.0", "good, local override", "Good NonSpecific", "TRUE"] {
             assert!(good.contains(flag), "{flag}");
         }
-        for flag in ["0", "Bad", "goods", "100", "", "Uncertain"] {
+        let valid = Good::new(&[], true);
+        assert!(["1", "1.0", "Ja", "true", "192"].iter().all(|flag| valid.contains(flag)));
+        assert!(!["0", "nein", "false"].iter().any(|flag| valid.contains(flag)));
+        for flag in ["0", "Bad", "goods", "100", "", "Uncertain", "1", "yes"] {
             assert!(!good.contains(flag), "{flag}");
         }
-        assert!(Good::new(&["100".into()]).contains("100") && !Good::new(&["100".into()]).contains("192"));
+        let given = Good::new(&["100".into()], true);
+        assert!(given.contains("100") && !given.contains("192") && !given.contains("1"));
     }
 }

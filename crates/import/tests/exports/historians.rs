@@ -137,3 +137,23 @@ fn equal_samples_are_counted_and_different_samples_are_a_fault() {
         assert_numbers(&plant.numbers("T1"), &[right, 7.0]);
     }
 }
+
+#[test]
+fn a_column_that_asks_whether_a_sample_is_valid_is_a_quality_column() {
+    let rows = |name: &str, good: &str, bad: &str| {
+        format!(
+            "tag,time,value,{name}\nA,2024-01-01T00:00Z,1,{good}\nA,2024-01-01T00:01Z,-999,{bad}\nA,2024-01-01T00:02Z,3,{good}\n"
+        )
+    };
+    for (name, good, bad) in
+        [("valid", "true", "false"), ("is_valid", "1", "0"), ("Gültig", "ja", "nein"), ("IsGood", "Y", "N")]
+    {
+        let plant = Plant::new(&[("a.csv", &rows(name, good, bad))]);
+        plant.imported("--from a.csv").says(&[&format!("quality `{name}`"), "`A`: 1 of 3 samples are not good"]);
+        assert_numbers(&plant.numbers("A"), &[1.0, f64::NAN, 3.0]);
+        assert_eq!(plant.texts("A.quality"), [good, bad, good]);
+    }
+    // a column with another name is named instead of being left out without a word
+    let plant = Plant::new(&[("a.csv", &rows("Trust", "1", "0"))]);
+    plant.imported("--from a.csv").says(&["1 column is not used: `Trust`", "`--long TAG,VALUE,QUALITY`"]);
+}
