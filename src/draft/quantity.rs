@@ -8,8 +8,8 @@ use crate::units::Unit;
 /// The `kind` of a column, with the reason for it in the words of the draft.
 pub(super) type KindGuess = Option<(&'static str, &'static str)>;
 
-/// Guesses the kind of a column in a unit of amounts; `None` if the samples are momentary values. `lower` is the name of
-/// the column in lower case.
+/// Guesses the kind of a column in a unit of amounts; `None` if the samples are momentary values. `lower` is the name
+/// of the column in lower case.
 pub(super) fn kind(column: &ColumnSummary, lower: &str, unit: &Unit) -> KindGuess {
     if !log::is_counted(&column.name, unit) && (!log::is_amount(unit, Role::Output) || is_unit_price(lower)) {
         return None;

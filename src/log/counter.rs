@@ -18,9 +18,9 @@ const MIN_RISES: usize = 50;
 /// If a counter falls to a reading of at most this many times the 99th percentile of the increases, this reading counts
 /// as the increase since a reset (not tuned).
 const PLAUSIBLE_INCREASES: f64 = 10.0;
-/// The reading has restarted after the end of the range if the increase across the restart is at most this many times the
-/// 99th percentile of the increases per sampling interval (not tuned). The reading before a reset is usually farther away
-/// from the end of the range.
+/// The reading has restarted after the end of the range if the increase across the restart is at most this many times
+/// the 99th percentile of the increases per sampling interval (not tuned). The reading before a reset is usually farther
+/// away from the end of the range.
 const MAX_ACROSS: f64 = 2.0;
 /// A rise of a counter is rejected as implausible if the rise per sampling interval exceeds this many times the 99th
 /// percentile of the increases (not tuned).
@@ -231,8 +231,8 @@ fn without_false_zeros(s: &Samples, zeros: &mut Occurrences) -> Vec<usize> {
 
 /// Returns the readings `kept` except those that repeat an old reading, because the connection to the meter was lost:
 /// at least four equal readings, followed by a rise of more than three usual increases, but not more than the usual
-/// increase per reading (these thresholds are not tuned). `usual` is the 99th percentile of the rises. A net meter may also
-/// fall.
+/// increase per reading (these thresholds are not tuned). `usual` is the 99th percentile of the rises. A net meter
+/// may also fall.
 fn without_freezes(s: &Samples, kept: &[usize], usual: f64, is_net: bool) -> Vec<usize> {
     let mut out: Vec<usize> = Vec::with_capacity(kept.len());
     for &i in kept {

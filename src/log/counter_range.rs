@@ -91,8 +91,8 @@ fn extremes(v: &[f64]) -> (f64, f64) {
     v.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(*v), b.max(*v)))
 }
 
-/// Returns the range of a counter without a known range, if the readings begin at 0: the smallest round number above the
-/// highest reading, or else the highest reading plus the resolution.
+/// Returns the range of a counter without a known range, if the readings begin at 0: the smallest round number above
+/// the highest reading, or else the highest reading plus the resolution.
 fn estimated(v: &[f64], lowest: f64, highest: f64) -> Option<f64> {
     let mut sorted = v.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);

@@ -240,8 +240,8 @@ fn is_switch(texts: &[String]) -> bool {
     STATES.iter().any(|states| lower == states)
 }
 
-/// Whether a signal is about 0 in the rows of one label, such as the flow of a pump that is off, and not in those of the
-/// others.
+/// Whether a signal is about 0 in the rows of one label, such as the flow of a pump that is off, and not in those of
+/// the others.
 fn is_off(value: &[f64], of_thing: &[Vec<usize>]) -> bool {
     let median = |rows: &Vec<usize>| {
         let finite = rows.iter().map(|row| value[*row].abs()).filter(|v| v.is_finite());

@@ -89,8 +89,8 @@ fn is_continuous(value: &[f64]) -> bool {
     value.iter().filter(|v| v.is_finite()).any(|v| distinct.insert(v.to_bits()) && distinct.len() >= MIN_DISTINCT)
 }
 
-/// Whether a signal is about 0 in at least a fifth of the rows, like the flow of a pump that is switched on and off. The
-/// rows of a log may be those at which the pump was switched.
+/// Whether a signal is about 0 in at least a fifth of the rows, like the flow of a pump that is switched on and off.
+/// The rows of a log may be those at which the pump was switched.
 fn is_off_at_times(value: &[f64]) -> bool {
     let [high] = quantiles(value.iter().map(|v| v.abs()).filter(|v| v.is_finite()), value.len(), [0.9]);
     let off = value.iter().filter(|v| v.abs() <= OFF * high).count();

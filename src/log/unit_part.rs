@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn a_factor_is_found_although_values_are_zero_or_vary_widely() {
         let noise = |i: usize| Key::new(3).normal(i as u64);
-        let machine = |i: usize| if i / 9 % 3 == 0 { 0.0 } else { 20.0 + noise(i) };
+        let machine = |i: usize| if (i / 9).is_multiple_of(3) { 0.0 } else { 20.0 + noise(i) };
         let sun = |i: usize| {
             (i as f64 / 96.0 * std::f64::consts::TAU).sin().max(0.0) * 50.0 * (0.7 + 0.1 * noise(i)).max(0.1)
         };

@@ -85,7 +85,7 @@ mod tests {
         let run = all.select(&rows);
         let bounds = Bounds { low: 5.0, high: f64::INFINITY };
         let total = TotalSettings { control: 0, bounds, period: Some(Period::Every(24 * HOUR_MS)) };
-        let missed = |unknown: &[Timestamp]| missed_totals(&[total.clone()], &run, unknown, &TimeZone::UTC);
+        let missed = |unknown: &[Timestamp]| missed_totals(std::slice::from_ref(&total), &run, unknown, &TimeZone::UTC);
         assert_eq!(missed(&unknown).len(), 0);
         // a night in which the plant never runs belongs to the day
         assert_eq!(missed(&[]).len(), 1);

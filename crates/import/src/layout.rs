@@ -48,7 +48,7 @@ const VALUES: [&str; 13] = [
     "mean",
     "mittelwert",
 ];
-const QUALITIES: [&str; 27] = [
+const QUALITIES: [&str; 29] = [
     "dataquality",
     "quality",
     "opcquality",
@@ -121,7 +121,8 @@ pub struct Long {
     pub unit: Option<String>,
 }
 
-/// Whether the name of a quality column asks a question, such as `valid`, to which 1 and `yes` mean that a sample is good.
+/// Whether the name of a quality column asks a question, such as `valid`, to which 1 and `yes` mean that a sample is
+/// good.
 pub fn is_question(name: &str) -> bool {
     let name = plain(name);
     ["valid", "good", "gültig", "gueltig", "válido", "geldig"].iter().any(|word| name.contains(word))

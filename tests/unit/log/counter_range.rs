@@ -18,7 +18,7 @@ fn noise(i: usize) -> f64 {
 /// The share of the range by which a counter rises per reading: a machine that is off for a third of the time.
 fn switched(i: usize) -> f64 {
     let day = 1.0 + 0.4 * (i as f64 / 96.0 * std::f64::consts::TAU).sin();
-    if i / 11 % 3 == 0 { 0.0 } else { ((0.3 + 0.03 * noise(i)) * day).clamp(0.0, 0.48) }
+    if (i / 11).is_multiple_of(3) { 0.0 } else { ((0.3 + 0.03 * noise(i)) * day).clamp(0.0, 0.48) }
 }
 
 fn totals(increase: impl Fn(usize) -> f64) -> Vec<f64> {
@@ -33,7 +33,7 @@ fn sum(found: &Increases) -> f64 {
 
 #[test]
 fn increases_above_a_quarter_of_the_range_are_not_those_of_a_net_meter() {
-    // with and without times at which the machine is off; signed, scaled and unusual ranges; more than half of the range
+    // with and without times at which the machine is off; signed, scaled and unusual ranges; above half of the range
     let steady = |i: usize| 0.36 + 0.08 * (i as f64 / 96.0 * std::f64::consts::TAU).sin() + 0.01 * noise(i);
     for (range, lowest, scale) in [
         (65_536.0, 0.0, 1.0),
@@ -110,7 +110,7 @@ fn amounts_and_levels_are_not_counters() {
         let amount = |i: usize| (range * 0.999 * Key::new(seed).uniform(i as u64)).round();
         assert!(Cycle::of(&(0..5_000).map(amount).collect::<Vec<_>>()).is_none(), "{range}");
         // a pump that is switched on and off every few readings
-        let pump = |i: usize| if i / 2 % 2 == 0 { 0.0 } else { (range * 0.9 + 100.0 * noise(i)).round() };
+        let pump = |i: usize| if (i / 2).is_multiple_of(2) { 0.0 } else { (range * 0.9 + 100.0 * noise(i)).round() };
         assert!(!Rises::of(&readings((0..5_000).map(pump).collect())).is_counter(), "{range}");
         let every_row = |i: usize| (i % 2) as f64 * range * 0.9 + 0.02 * range * noise(i).abs();
         assert!(!Rises::of(&readings((0..5_000).map(every_row).collect())).is_counter(), "{range}");
