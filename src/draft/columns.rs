@@ -30,7 +30,17 @@ pub(super) fn episode(columns: &[ColumnSummary]) -> Option<&ColumnSummary> {
         .iter()
         .filter(|c| (c.is_text || c.kind == ColumnKind::Integer) && !is_quality(&c.name))
         .find(|c| named(c) && mostly_constant(c))
-        .or_else(|| columns.iter().filter(|c| c.is_text && !is_status(c) && !is_quality(&c.name)).find(mostly_constant))
+        .or_else(|| {
+            let texts = columns.iter().filter(|c| c.is_text && !is_status(c) && !is_quality(&c.name));
+            texts.filter(|c| mostly_constant(c)).find(|c| occurs_once(c))
+        })
+}
+
+/// Whether nearly every value of a column occurs in a single block of rows, as the number of an episode does. The states
+/// of a machine recur.
+fn occurs_once(column: &ColumnSummary) -> bool {
+    let changes = (1.0 - column.zero_moves) * column.rows as f64;
+    changes <= 1.5 * column.distinct as f64
 }
 
 /// Whether a text column contains the mode or the quality of samples, whose changes do not start an episode.

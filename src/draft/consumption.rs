@@ -2,8 +2,9 @@
 
 use crate::units::Unit;
 
-/// Words for consumption, in English, German, French, Spanish, Italian, Portuguese, Dutch and Scandinavian languages.
-const CONSUMPTION: [&str; 17] = [
+/// Words for consumption, in English, German, French, Spanish, Italian, Portuguese, Dutch, Scandinavian languages,
+/// Finnish, Polish, Czech, Hungarian and Turkish.
+const CONSUMPTION: [&str; 23] = [
     "consum",
     "usage",
     "used",
@@ -21,7 +22,16 @@ const CONSUMPTION: [&str; 17] = [
     "forbrug",
     "foerbrukning",
     "demanda_de",
+    "kulutus",
+    "zuzycie",
+    "pobor",
+    "spotreba",
+    "fogyasztas",
+    "tuketim",
 ];
+
+/// Words for meters and amounts, which follow the name of a supply in compound words such as `gaszaehler`.
+const METERS: [&str; 8] = ["zaehler", "zahler", "menge", "meter", "maler", "teller", "mittari", "maengde"];
 
 /// Words for supplies that a plant burns or uses up. Their flow is a consumption even if the name does not say so.
 const SUPPLIES: [&str; 45] = [
@@ -112,7 +122,11 @@ pub(super) fn word(lower: &str, unit: &str) -> Option<&'static str> {
     if Unit::parse("kW").is_ok_and(|kw| kw.same_dimension(&unit)) {
         return None;
     }
-    let has = |word: &str| lower.split('_').any(|part| part == word);
+    let has = |word: &str| {
+        lower
+            .split('_')
+            .any(|part| part.strip_prefix(word).is_some_and(|rest| rest.is_empty() || METERS.contains(&rest)))
+    };
     let compound =
         |w: &&&str| w.len() >= 5 && lower.split('_').any(|part| part.starts_with(**w) || part.ends_with(**w));
     let supply = SUPPLIES.iter().find(|w| has(w)).or_else(|| SUPPLIES.iter().find(compound)).copied();
@@ -142,6 +156,8 @@ mod tests {
             ("fuel_oil", "kg/h"),
             ("gas_consumption", "kW"),
             ("forbruk_vann", "m^3"),
+            ("gaszaehler_stand", "m^3"),
+            ("zuzycie_gazu", "m^3"),
         ] {
             assert!(word(name, unit).is_some(), "{name}");
         }

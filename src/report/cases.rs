@@ -87,6 +87,11 @@ pub struct RankedCase<'a> {
 const ROUNDING: f64 = 1e-9;
 
 impl RankedCase<'_> {
+    /// Whether no KPI has a price, so that no case can be better than another.
+    pub fn is_unpriced(&self) -> bool {
+        self.runs.iter().all(|r| r.case.kpis.iter().all(|k| k.price.is_none_or(|p| p == 0.0)))
+    }
+
     /// Whether the case saves money, but not enough to cover its cost: the median net present value is negative.
     pub fn loses_money(&self) -> bool {
         self.saving.value.mean > 0.0 && self.economics.is_some_and(|e| e.npv.p50 < 0.0)

@@ -31,9 +31,12 @@ pub fn evidence(results: &Results, pick: Option<&RankedCase<'_>>, clock: &Clock)
         out.push(("Logged range", format!("{}{beyond}", shares(&s))));
         // The first page has room for only a few words.
         let number = |share: f64| p(share).trim_end_matches(['%', '\u{a0}']).to_owned();
-        out.extend(pick.and_then(|p| p.saving_support).map(|money| {
+        // If the signs of the parts differ, their fractions of the sum have no meaning.
+        let is_share = |s: &SupportShare| [s.inside, s.edge, s.outside].iter().all(|part| *part >= -0.005);
+        let label = if results.cash.is_some() { "Money" } else { "Improvement" };
+        out.extend(pick.and_then(|p| p.saving_support).filter(is_share).map(|money| {
             let [inside, edge, outside] = [money.inside, money.edge, money.outside].map(number);
-            ("Money", format!("{inside}/{edge}/{outside}\u{a0}% inside/edge/outside"))
+            (label, format!("{inside}/{edge}/{outside}\u{a0}% inside/edge/outside"))
         }));
     }
     let heaviest = pick.and_then(|p| p.runs.iter().max_by(|a, b| a.weight.total_cmp(&b.weight)));

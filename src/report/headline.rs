@@ -50,7 +50,7 @@ pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (
         };
         return (Answer::Dont, headline.into(), because);
     };
-    if pick.runs.iter().all(|r| r.case.kpis.iter().all(|k| k.price.is_none_or(|p| p == 0.0))) {
+    if pick.is_unpriced() {
         let headline = "Unknown which case is better: no KPI has a price.".into();
         let reason = "The tables show how each KPI changes. Give KPIs a price under [objective] in twin.toml.".into();
         return (Answer::Unknown, headline, vec![reason]);

@@ -11,7 +11,9 @@ const MAX_CASES: usize = 3;
 
 /// `“warmer” costs 600 EUR a year more; “night” violates limits of …`. Empty if there is only one case.
 pub fn rejected(ranked: &[RankedCase<'_>], words: Words) -> String {
-    let Some((pick, others)) = ranked.split_first() else { return String::new() };
+    let Some((pick, others)) = ranked.split_first().filter(|(pick, _)| !pick.is_unpriced()) else {
+        return String::new();
+    };
     let one = |p: &RankedCase<'_>| format!("“{}” {}", short(&readable(p.case), 40), reason(p, pick, words));
     let mut out: Vec<String> = others.iter().take(MAX_CASES).map(one).collect();
     if others.len() > MAX_CASES {

@@ -116,7 +116,10 @@ impl ControlIdentification {
             None => {}
         }
         match &self.companion {
-            None if self.explained.is_nan() => format!("`{control}` has too few complete rows to be assessed"),
+            None if self.explained.is_nan() => format!(
+                "`{control}` moves in too few complete rows for the number of other signals; list unimportant signals in \
+                 `model.ignore`"
+            ),
             None => format!("`{control}` never moved in the complete training rows"),
             Some(_) if self.explained < 1.0 - WEAK_UNEXPLAINED || self.moves < MIN_MOVES => {
                 let moves = (self.moves.round() as usize).max(1);

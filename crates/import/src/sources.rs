@@ -57,6 +57,8 @@ pub struct Found {
 /// # Errors
 /// [`Error::NoInput`] if there is no such file.
 pub fn files(pattern: &str, log: &Path) -> Result<Found> {
+    // The relative path of the working directory is empty.
+    let pattern = if pattern.is_empty() { "." } else { pattern };
     let path = Path::new(pattern);
     let (mut paths, mut others) = (Vec::new(), Vec::new());
     if path.is_dir() {

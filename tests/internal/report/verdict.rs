@@ -39,7 +39,7 @@ fn the_verdict_depends_on_savings_limits_and_caveats() {
     }
     risky.annual.remove(0);
     assert!(
-        headline(&risky).starts_with("Don’t run “mpc”: it violates limits of server_inlet_temp more often"),
+        headline(&risky).starts_with("Don’t run “mpc”: it violates limits of server_inlet_temp more than"),
         "{}",
         headline(&risky)
     );
