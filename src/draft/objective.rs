@@ -86,6 +86,36 @@ fn supplies(signals: &[Guess]) -> Vec<usize> {
     found
 }
 
+/// Parts of names that distinguish the registers or parts of one quantity: tariffs, phases, and times of the day.
+const PARTS: [&str; 22] = [
+    "hp", "hc", "ht", "nt", "peak", "offpeak", "day", "night", "tag", "nacht", "jour", "nuit", "dia", "noche",
+    "giorno", "notte", "l1", "l2", "l3", "f1", "f2", "f3",
+];
+
+/// The names of all outputs that measure the same quantity as `signals[i]`, such as two meters or the registers of two
+/// tariffs: their names differ only in a number, a letter, or one of [`PARTS`].
+fn siblings(signals: &[Guess], i: usize) -> Vec<&str> {
+    let is_part = |part: &str| part.len() == 1 || part.bytes().all(|b| b.is_ascii_digit()) || PARTS.contains(&part);
+    let stem = |s: &Guess| s.name.split('_').filter(|p| !is_part(p)).map(str::to_owned).collect::<Vec<_>>();
+    let same = |s: &&Guess| s.role == Role::Output && s.unit == signals[i].unit && s.kind == signals[i].kind;
+    let stem_of = stem(&signals[i]);
+    // A name without such a part may be the total.
+    let is_sibling = |s: &&Guess| stem(s) == stem_of && s.name.split('_').any(is_part);
+    let found: Vec<&str> = signals.iter().filter(same).filter(is_sibling).map(|s| s.name.as_str()).collect();
+    if found.contains(&signals[i].name.as_str()) { found } else { vec![&signals[i].name] }
+}
+
+/// The names of outputs in the same unit that are not among `counted`, as a clause; they may be parts of the same total.
+fn not_counted(signals: &[Guess], i: usize, counted: &[&str]) -> String {
+    let same = |s: &&Guess| s.role == Role::Output && s.unit == signals[i].unit && s.kind == signals[i].kind;
+    let others = signals.iter().filter(same).map(|s| s.name.as_str()).filter(|name| !counted.contains(name));
+    let others: Vec<&str> = others.collect();
+    match others.is_empty() {
+        true => String::new(),
+        false => format!("; add {} if it is not contained in this", others.join(", ")),
+    }
+}
+
 /// The signal that measures the energy or power to be saved. The energy of an auxiliary machine, such as a pump, counts
 /// only if the log contains no consumption of a supply, such as gas.
 fn energy(signals: &[Guess]) -> Option<usize> {
@@ -162,12 +192,13 @@ pub(super) fn kpi(signals: &[Guess]) -> Option<KpiLine> {
         let price = price(name);
         let verb = if summed { "sum" } else { "integral" };
         let what = if price < 0.0 { "energy that the plant produces" } else { "the consumption of energy" };
+        let counted = siblings(signals, i);
         return Some(KpiLine {
             name: if name == "energy" { "energy_total" } else { "energy" }.into(),
-            definition: format!("{{ {verb} = \"{name}\" }}"),
-            reason: sense(what, price),
+            definition: format!("{{ {verb} = \"{}\" }}", counted.join(" + ")),
+            reason: sense(what, price) + &not_counted(signals, i, &counted),
             price: Some(price),
-            in_money: in_money(&signals[i], price < 0.0),
+            in_money: in_money(&signals[i], &counted, price < 0.0),
         });
     }
     if let Some(&i) = supplies(signals).first() {
@@ -177,12 +208,13 @@ pub(super) fn kpi(signals: &[Guess]) -> Option<KpiLine> {
             false if signals[i].unit == "1" => "mean",
             false => "integral",
         };
+        let counted = siblings(signals, i);
         return Some(KpiLine {
             name: format!("{}_{name}", if verb == "mean" { "mean" } else { "total" }),
-            definition: format!("{{ {verb} = \"{name}\" }}"),
-            reason: sense("a consumption", 1.0),
+            definition: format!("{{ {verb} = \"{}\" }}", counted.join(" + ")),
+            reason: sense("a consumption", 1.0) + &not_counted(signals, i, &counted),
             price: Some(1.0),
-            in_money: in_money(&signals[i], false),
+            in_money: in_money(&signals[i], &counted, false),
         });
     }
     if let Some((signal, sp)) = pairs(signals) {
@@ -241,8 +273,9 @@ pub(super) fn kpi(signals: &[Guess]) -> Option<KpiLine> {
     })
 }
 
-/// The price of a quantity and the KPI of its cost; `None` if the unit of the quantity is unknown or already money.
-fn in_money(signal: &Guess, is_income: bool) -> Option<InMoney> {
+/// The price of a quantity and the KPI of its cost; `None` if the unit of the quantity is unknown or already money. The
+/// quantity is the sum of `counted`.
+fn in_money(signal: &Guess, counted: &[&str], is_income: bool) -> Option<InMoney> {
     let unit = Unit::parse(&signal.unit).ok()?;
     let summed = signal.kind.is_some();
     let bought = if summed { unit } else { unit.integral().ok()? }.preferred();
@@ -259,7 +292,11 @@ fn in_money(signal: &Guess, is_income: bool) -> Option<InMoney> {
         ),
         kpi: String::new(),
     };
-    money.kpi = format!("{} = {{ {verb} = \"{name} * {name}_price\" }}", money.kpi_name());
+    let quantity = match counted {
+        [one] => (*one).to_owned(),
+        several => format!("({})", several.join(" + ")),
+    };
+    money.kpi = format!("{} = {{ {verb} = \"{quantity} * {name}_price\" }}", money.kpi_name());
     Some(money)
 }
 
@@ -316,6 +353,16 @@ mod tests {
         assert_eq!(definition(&[pump]), ("{ integral = \"pump_power\" }".into(), Some(1.0)));
         let water = guess("consumo_agua", Role::Output, "m^3", Some("amount"));
         assert_eq!(definition(&[temp.clone(), water]), ("{ sum = \"consumo_agua\" }".into(), Some(1.0)));
+        let register = |name: &str| guess(name, Role::Output, "kWh", Some("counter"));
+        let registers = [register("compteur_hp"), register("compteur_hc"), register("ventilation")];
+        let objective = kpi(&registers).unwrap();
+        assert_eq!(objective.definition, "{ sum = \"compteur_hp + compteur_hc\" }");
+        assert!(objective.reason.ends_with("; add ventilation if it is not contained in this"), "{}", objective.reason);
+        assert!(objective.in_money.unwrap().kpi.contains("\"(compteur_hp + compteur_hc) * compteur_hp_price\""));
+        let boilers = ["gas_kessel_1", "gas_kessel_2"].map(|n| guess(n, Role::Output, "m^3", Some("amount")));
+        assert_eq!(definition(&boilers), ("{ sum = \"gas_kessel_1 + gas_kessel_2\" }".into(), Some(1.0)));
+        let total = [guess("power", Role::Output, "kW", None), guess("power_1", Role::Output, "kW", None)];
+        assert_eq!(definition(&total), ("{ integral = \"power\" }".into(), Some(1.0)));
         let unknown = guess("verbrauch", Role::Output, "1", None);
         assert_eq!(definition(&[temp.clone(), unknown]), ("{ mean = \"verbrauch\" }".into(), Some(1.0)));
         // if no signal is a quantity that should be small or large, a signal with a known unit is preferred
