@@ -80,13 +80,18 @@ fn table(a: &Advice) -> String {
         );
     }
     if let Some(why) = &a.leave {
-        text += &format!("\nleave the controls as they are: {why}\nthe figures below are those of this plan\n");
+        let what = match a.controls.iter().all(|c| c.advised == c.now) {
+            true => "leave the controls as they are",
+            false => "do not follow the plan",
+        };
+        text += &format!("\n{what}: {why}\nthe figures below are those of this plan\n");
     }
     let support = serde_json::to_value(a.support).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
     text += &format!(
-        "\nstart of plan: {}; length: {}; support: {support}; better than constant controls in {:.0} % of the simulated futures\n",
+        "\nstart of plan: {}; length: {}; support: {support}; better than {} in {:.0} % of the simulated futures\n",
         a.from,
         a.horizon,
+        a.compared_with,
         100.0 * a.confidence
     );
     for k in &a.kpis {

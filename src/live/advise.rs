@@ -7,6 +7,7 @@ mod follow;
 mod leave;
 mod newest;
 pub mod reason;
+mod reference;
 pub mod undo;
 
 use self::advice::Advice;
@@ -18,24 +19,29 @@ use self::leave::{
 };
 use self::newest::warnings;
 use self::reason::{ControlAdvice, Later, Move, ramp_end};
+use self::reference::Reference;
 use self::undo::undo;
 use crate::config::TimeSpan;
 use crate::control::mpc::ResolvedMpc;
-use crate::control::{self, Clock, Controller, Mpc, states_known, supported};
+use crate::control::{Clock, Controller, LiveSettings, Mpc, states_known, supported};
 use crate::error::{Error, Result};
 use crate::learn::NoteKind;
 use crate::log;
-use crate::scenario::{Compiled, Plant, effect};
+use crate::scenario::{Compiled, Plant, effect, totals_beyond};
 use crate::simulate::Simulated;
 use crate::twin::Support;
 
-/// Number of simulated futures in which the advice is compared with unchanged controls (not tuned). With 40 futures,
+/// Number of simulated futures in which the advice is compared with the controls without a plan (not tuned). With 40 futures,
 /// the confidence of the advice has a resolution of 2.5 %.
 const FUTURES: usize = 40;
 
 /// The reason to leave the controls if MPC performed worse than the plant's own controller when it was tuned.
 const WORSE_THAN_LOGGED: &str =
     "in closed-loop tests on the log, plans performed worse than the plant's own controller";
+
+/// A warning if the controls violate a limit on a total without the plan and with it.
+const MISSED_TOTAL: &str = "a limit in `[mpc] totals` cannot be satisfied: the plan misses it by at least as much as the \
+                            advised values";
 
 /// Advises on the step after the newest row of the plant's log. `clock` limits the computing time of the plan.
 ///
@@ -50,7 +56,7 @@ pub fn advise(
     extrapolate: bool,
     clock: Option<&Clock>,
 ) -> Result<Advice> {
-    let settings = plant.live(compiled)?.mpc;
+    let LiveSettings { mpc: settings, safe } = plant.live(compiled)?;
     let context = plant.context(compiled, seed, clock)?;
     let mut mpc = Mpc::build(&settings, &context)?;
     let horizon = judged_horizon(plant, &settings, &mpc);
@@ -67,7 +73,8 @@ pub fn advise(
     let base_stock: Option<&mut dyn Controller> = if settings.base_stock.is_empty() { None } else { Some(&mut mpc) };
     let mut follow = Follow { signals: signals.clone(), advised: requested.clone(), plan, base_stock, fixed: None };
     let candidates = candidates(&ahead, &signals, requested.clone(), extrapolate)?;
-    let comparison = Comparison { compiled, kept: ahead.run(&mut control::Replay, horizon, FUTURES)?, ahead: &ahead };
+    let mut reference = Reference::new(plant, compiled, &settings, safe.as_ref(), &context)?;
+    let comparison = Comparison { compiled, kept: ahead.run(&mut reference, horizon, FUTURES)?, ahead: &ahead };
     let (mut moves, planned) = cheapest(&comparison, &mut follow, candidates)?;
     follow.advised.clone_from(&moves);
     let support = judge(&ahead, &signals, &mut moves)?;
@@ -79,19 +86,38 @@ pub fn advise(
     let within_log = settings.within_log();
     let moved = signals.iter().zip(moves.into_iter().zip(requested));
     let change = objective_change(compiled, &ahead, &planned, kept);
+    let compared_with = reference.text(plant);
     let effects = moved_effects(plant, compiled, &signals, &planned, kept);
     let objection = contradicted_effect(&effects)
         .or_else(|| unidentified_move(plant, &signals, &planned, kept))
-        .or_else(|| more_violations(&plant.schema.signals, &planned, kept))
+        .or_else(|| more_violations(&plant.schema.signals, &planned, kept, &compared_with))
         .or_else(|| plant.warning().map(|_| WORSE_THAN_LOGGED.into()));
-    let leave = reason_to_leave(&settings, &plant.schema.signals, &change, &planned, kept, &now, objection);
+    let zone = plant.spec.value.zone()?;
+    let beyond = |run: &Simulated| totals_beyond(&settings.totals, &ahead.realised, ahead.past, &run.trajectory, &zone);
+    let due = beyond(kept);
+    let leave = match beyond(&planned) < due {
+        true => None,
+        false => reason_to_leave(&settings, &plant.schema.signals, &change, &planned, kept, &now, objection),
+    };
+    let fallback = |c: usize, now: f64| leave.as_ref().and_then(|_| reference.fallback(c, now, kept));
+    let unsure =
+        leave.as_ref().map(|why| (why, reference.without_fallback(plant))).filter(|(_, names)| !names.is_empty());
+    let unsure = unsure.map(|(why, names)| {
+        format!(
+            "the value of the plan is advised for {names}, although the plan is not better than {compared_with}: {why}; \
+             an amount cannot be left as it is; to use a policy instead, add e.g. `safe.base_stock` to `[mpc]`"
+        )
+    });
+    let is_left = signals.iter().zip(&now).any(|(&c, now)| fallback(c, *now).is_some());
     let controls = moved.zip(now.into_iter().zip(alone)).map(|((&c, (value, requested)), (now, alone))| {
         let path: Vec<f64> = (0..planned.trajectory.steps).map(|t| planned.trajectory.at(c, t)[0]).collect();
         let later = ramp_end(now, &path).map(|(step, value)| Later { value, at: ahead.time(step).to_string() });
         let one = Move { control: c, now, planned: value, reduced: value != requested, later };
-        ControlAdvice::new(plant, one, within_log, leave.is_some(), alone, &span)
+        ControlAdvice::new(plant, one, within_log, fallback(c, now), alone, &span)
     });
     let controls = controls.collect();
+    let leave = leave.filter(|_| is_left);
+    let missed = leave.as_ref().filter(|_| due > 0.0).map(|_| MISSED_TOTAL.to_owned());
     let before_after = objectives(compiled, &ahead, &planned).into_iter().zip(objectives(compiled, &ahead, kept));
     let better = before_after.filter(|(planned, kept)| planned < kept).count();
     let about_effects = |kind| matches!(kind, NoteKind::Identification | NoteKind::ConstantControl | NoteKind::Effect);
@@ -116,9 +142,12 @@ pub fn advise(
         kpis,
         undo: if leave.is_some() { Vec::new() } else { undo(plant, &ahead, &planned, kept) },
         leave,
+        compared_with,
         warnings: plant
             .warning()
             .into_iter()
+            .chain(unsure)
+            .chain(missed)
             .chain(skill_horizon)
             .chain(warnings(plant, ahead.newest))
             .chain(unknown)
@@ -172,11 +201,11 @@ fn judge(ahead: &Ahead, signals: &[usize], moves: &mut [f64]) -> Result<Support>
     Ok(run.support.first().copied().unwrap_or(Support::Outside))
 }
 
-/// Compares simulated plans with unchanged controls.
+/// Compares simulated plans with the controls without a plan.
 struct Comparison<'a> {
     compiled: &'a Compiled,
     ahead: &'a Ahead<'a>,
-    /// The simulation in which the controls are unchanged.
+    /// The simulation without a plan, see [`Reference`].
     kept: Simulated,
 }
 

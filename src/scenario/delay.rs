@@ -193,6 +193,23 @@ impl Compiled {
         SupplyChain { total, longest: links.iter().map(|l| l.2).max().unwrap_or(0) }
     }
 
+    /// Columns of the states with a known balance that a planned control changes directly.
+    pub fn managed(&self, settings: &ResolvedMpc) -> Vec<usize> {
+        let derived = |s: usize| self.equations.derived_program(s);
+        let is_managed = |reads: Vec<(usize, usize)>| reads.iter().any(|(s, _)| settings.controls.contains(s));
+        let balances = self.equations.next.iter().filter(|n| n.program.reads.contains(&(n.signal, 0)));
+        balances.filter(|n| is_managed(n.program.inlined(&derived).reads)).map(|n| n.signal).collect()
+    }
+
+    /// The planned controls that are amounts per step, such as orders: they are added to a stock or taken from it, and
+    /// the stock keeps its content.
+    pub fn amounts(&self, settings: &ResolvedMpc) -> Vec<usize> {
+        let balances = self.equations.next.iter().filter(|n| settings.stocks.contains(&n.signal));
+        let derived = |s: usize| self.equations.derived_program(s);
+        let read: Vec<usize> = balances.flat_map(|n| n.program.inlined(&derived).reads).map(|(s, _)| s).collect();
+        settings.controls.iter().copied().filter(|c| read.contains(c)).collect()
+    }
+
     /// Columns of the states that act as stores and whose content at the end of a plan has no price. A store is a known
     /// balance that the planned controls change. The content of such a store affects the cost of a plan only
     /// through limits on the store, or because it limits a control.

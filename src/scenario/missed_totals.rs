@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::results::MissedTotal;
 use crate::control::mpc::TotalSettings;
+use crate::schema::Bounds;
 use crate::stats::mean_or_zero;
 use crate::trajectory::Trajectory;
 
@@ -25,6 +26,49 @@ pub fn missed_totals(
     zone: &TimeZone,
 ) -> Vec<MissedTotal> {
     totals.iter().flat_map(|total| missed(total, run, unknown, zone)).collect()
+}
+
+/// How far the totals of `run` are from their limits, summed over all limits and averaged over all futures. `run` follows
+/// the first `past` steps of `realised`, which count towards the total of a period that began before the run. If a period
+/// ends after the run, later steps can contribute any value within the hard limits of the control.
+pub fn totals_beyond(
+    totals: &[TotalSettings],
+    realised: &Trajectory,
+    past: usize,
+    run: &Trajectory,
+    zone: &TimeZone,
+) -> f64 {
+    totals.iter().map(|total| beyond(total, realised, past, run, zone)).sum()
+}
+
+fn beyond(total: &TotalSettings, realised: &Trajectory, past: usize, run: &Trajectory, zone: &TimeZone) -> f64 {
+    let start = run.time(0).as_millisecond();
+    let number = |t: i64| {
+        let time = Timestamp::from_millisecond(start + t * run.step_ms).ok()?;
+        total
+            .period
+            .map_or(Some(0).filter(|_| (0..run.steps as i64).contains(&t)), |p| p.number(time, run.step_ms, zone))
+    };
+    let range = run.schema.signals[total.control].hard;
+    let end = run.steps as i64;
+    let (mut excess, mut t) = (0.0, 0);
+    while t < end {
+        let Some(period) = number(t) else {
+            t += 1;
+            continue;
+        };
+        let is_in_period = |t: &i64| number(*t) == Some(period);
+        let last = (t..end).take_while(is_in_period).last().unwrap_or(t);
+        let before = (1..=past).take_while(|lag| t == 0 && is_in_period(&-(*lag as i64)));
+        let done: f64 = before.map(|lag| realised.at(total.control, past - lag)[0]).filter(|v| v.is_finite()).sum();
+        let later = if last + 1 == end { (end..).take_while(is_in_period).count() as f64 } else { 0.0 };
+        let rest = |bound: f64| if later > 0.0 { later * bound } else { 0.0 };
+        let bounds = Bounds { low: total.bounds.low - rest(range.high), high: total.bounds.high - rest(range.low) };
+        let sum = |p: usize| done + (t..=last).map(|t| run.at(total.control, t as usize)[p]).sum::<f64>();
+        excess += (0..run.particles).map(|p| bounds.excess(sum(p))).sum::<f64>() / run.particles.max(1) as f64;
+        t = last + 1;
+    }
+    excess
 }
 
 fn missed(total: &TotalSettings, run: &Trajectory, unknown: &[Timestamp], zone: &TimeZone) -> Vec<MissedTotal> {
@@ -69,6 +113,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+<<<<<<< HEAD
     use crate::control::mpc::Period;
     use crate::schema::{Bounds, Role, Schema, Signal};
     use crate::units::Unit;
@@ -89,5 +134,33 @@ mod tests {
         assert_eq!(missed(&unknown).len(), 0);
         // a night in which the plant never runs belongs to the day
         assert_eq!(missed(&[]).len(), 1);
+=======
+    use crate::config::Weekdays;
+    use crate::control::mpc::Period;
+    use crate::schema::{Role, Signal};
+    use crate::units::Unit;
+
+    /// 20 units are due from 18:00 to 06:00. At 23:00, 6 of them have been delivered, at most 2 per hour.
+    #[test]
+    fn a_total_that_is_due_after_the_run_counts_as_far_as_it_can_no_longer_be_reached() {
+        let mut signal = Signal::open("charge", Role::Control, Unit::one());
+        signal.hard = Bounds { low: 0.0, high: 2.0 };
+        let schema = Arc::new(Schema::new(vec![signal]));
+        let trajectory = |start: &str, values: &[f64]| {
+            let mut t = Trajectory::empty(schema.clone(), start.parse().unwrap(), 3_600_000, values.len(), 1);
+            t.columns[0].copy_from_slice(values);
+            t
+        };
+        let period = Some(Period::Daily { days: Weekdays::EVERY_DAY, from: 18 * 60, to: 6 * 60 });
+        let total = TotalSettings { control: 0, bounds: Bounds { low: 20.0, high: f64::INFINITY }, period };
+        let past = trajectory("2024-01-10T17:00:00Z", &[9.0, 2.0, 2.0, 2.0, 0.0, 0.0]);
+        let beyond = |values: &[f64]| {
+            let run = trajectory("2024-01-10T23:00:00Z", values);
+            totals_beyond(std::slice::from_ref(&total), &past, past.steps, &run, &TimeZone::UTC)
+        };
+        // 14 units are missing, and 7 hours are left.
+        assert_eq!([beyond(&[2.0]), beyond(&[0.0]), beyond(&[0.0, 2.0])], [0.0, 2.0, 2.0]);
+        assert_eq!([beyond(&[2.0; 9]), beyond(&[0.0; 9])], [0.0, 14.0]);
+>>>>>>> eca8ef6c (Compare advised amounts with a policy and with due totals)
     }
 }

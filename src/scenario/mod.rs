@@ -37,6 +37,7 @@ pub use cash::cash_definition;
 pub use closed_loop::run_figures;
 pub use conditions::changed_inputs;
 pub use delay::{Delay, Sight};
+pub use missed_totals::totals_beyond;
 pub use noise::{REPLAY_HELP, few};
 pub use parts::{folder as parts_folder, join};
 pub use plant::{Compiled, HISTORY, Plant};

@@ -19,13 +19,15 @@ pub struct Advice {
     pub from: String,
     /// Horizon of the plan.
     pub horizon: String,
-    /// The reason to leave all controls as they are; `null` if moves are advised.
+    /// The reason not to follow the plan; `null` if its moves are advised.
     pub leave: Option<String>,
+    /// The controls with which the plan is compared.
+    pub compared_with: String,
     pub controls: Vec<ControlAdvice>,
     pub support: Support,
-    /// Fraction of simulated futures in which the plan has a lower objective than unchanged controls.
+    /// Fraction of simulated futures in which the plan has a lower objective than the controls in `compared_with`.
     pub confidence: f64,
-    /// Mean change of the objective over the horizon if the plan is followed, compared with unchanged controls.
+    /// Mean change of the objective over the horizon if the plan is followed.
     pub objective_change: f64,
     /// 90 % interval of the change of the objective over simulated futures.
     pub objective_interval: [f64; 2],

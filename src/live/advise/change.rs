@@ -1,4 +1,4 @@
-//! Computes the effect of a plan on the KPIs, compared with unchanged controls.
+//! Computes the effect of a plan on the KPIs, compared with the controls without a plan.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use super::ahead::Ahead;
 use crate::scenario::{Compiled, run_figures};
 use crate::simulate::Simulated;
 
-/// Mean change of a KPI over the horizon, compared with unchanged controls.
+/// Mean change of a KPI over the horizon, compared with the controls without a plan.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct KpiChange {
     pub name: String,

@@ -14,7 +14,7 @@ use crate::value::Difference;
 /// tuned).
 const SLACK_SOFT: f64 = 0.01;
 
-/// Returns the objective of the plan minus that of the simulation `kept`, in which the controls are unchanged.
+/// Returns the objective of the plan minus that of the simulation `kept` without it.
 pub fn objective_change(compiled: &Compiled, ahead: &Ahead, planned: &Simulated, kept: &Simulated) -> Difference {
     let [planned, kept] = [planned, kept].map(|run| objectives(compiled, ahead, run));
     Difference::paired_among(&planned, &kept, ahead.plant.twin.members())
@@ -89,8 +89,9 @@ pub fn unidentified_move(plant: &Plant, controls: &[usize], planned: &Simulated,
     Some(format!("{}. {}", found.reason(), found.advice()))
 }
 
-/// Returns a reason to leave the controls as they are if the plan violates a limit more often than unchanged controls.
-pub fn more_violations(signals: &[Signal], planned: &Simulated, kept: &Simulated) -> Option<String> {
+/// Returns a reason to leave the controls as they are if the plan violates a limit more often than the controls of
+/// `kept`, which messages name `reference`.
+pub fn more_violations(signals: &[Signal], planned: &Simulated, kept: &Simulated, reference: &str) -> Option<String> {
     let limited = signals.iter().enumerate().filter(|(_, s)| is_limited(s));
     for (index, signal) in limited {
         for (range, slack) in [(signal.hard, 0.0), (signal.soft, SLACK_SOFT)] {
@@ -102,7 +103,7 @@ pub fn more_violations(signals: &[Signal], planned: &Simulated, kept: &Simulated
             if then > now + slack {
                 return Some(format!(
                     "{} violates its limit in {:.1} % of the simulated steps with the plan, but in only {:.1} % with \
-                     unchanged controls",
+                     {reference}",
                     signal.name,
                     100.0 * then,
                     100.0 * now
@@ -200,11 +201,11 @@ mod tests {
         assert_eq!(reason(vec![(0, 1)], unsure, &cool, 3.0), None);
         assert!(reason(Vec::new(), unsure, &cool, 3.0).is_some() && reason(vec![(0, 1)], unsure, &warm, 3.0).is_some());
         assert_eq!(
-            more_violations(&schema.signals, &warm, &cool).unwrap(),
+            more_violations(&schema.signals, &warm, &cool, "constant controls").unwrap(),
             "temp violates its limit in 100.0 % of the \
-            simulated steps with the plan, but in only 0.0 % with unchanged controls"
+            simulated steps with the plan, but in only 0.0 % with constant controls"
         );
-        assert_eq!(more_violations(&schema.signals, &cool, &warm), None);
+        assert_eq!(more_violations(&schema.signals, &cool, &warm, ""), None);
         // A control outside its hard limits must move.
         assert_eq!(reason(Vec::new(), unsure, &warm, 6.0), None);
     }

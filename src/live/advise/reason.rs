@@ -24,7 +24,7 @@ pub struct ControlAdvice {
     pub now: f64,
     pub advised: f64,
     pub change: f64,
-    /// The first move of the plan, which differs from `advised` if the advice is to leave the controls as they are.
+    /// The first move of the plan, which differs from `advised` if the plan is not advised.
     pub planned: f64,
     /// The value at which the ramp of the plan ends, if the ramp continues after the first move.
     pub later: Option<Later>,
@@ -57,17 +57,17 @@ pub struct Move {
 }
 
 impl ControlAdvice {
-    /// `leave` means that the advice is to leave all controls as they are.
+    /// `fallback` is the value that is advised instead of that of the plan, and the reason for it.
     pub fn new(
         plant: &Plant,
         one: Move,
         within_log: bool,
-        leave: bool,
+        fallback: Option<(f64, &str)>,
         alone: Option<KpiChange>,
         horizon: &TimeSpan,
     ) -> Self {
         let Move { control, now, planned, later, reduced } = one;
-        let advised = if leave { now } else { planned };
+        let advised = fallback.map_or(planned, |(value, _)| value);
         let signal = &plant.schema.signals[control];
         let bounds = planned_range(&plant.twin, control, within_log);
         let allowed = allowed(signal, bounds, now);
@@ -81,9 +81,8 @@ impl ControlAdvice {
             let unit = unit_suffix(&k.unit);
             format!("the planned moves of this control change {} by {:+.4}{unit} over {horizon}", k.name, k.change)
         });
-        let unchanged = leave.then(|| "leave it".to_owned());
-        let parts = match unchanged {
-            Some(_) => [unchanged, None, None],
+        let parts = match fallback {
+            Some((_, reason)) => [Some(reason.to_owned()), None, None],
             None => [reduced, binding(signal, bounds, now, advised), effect],
         };
         let end = |v: f64| v.is_finite().then_some(v);
@@ -94,7 +93,7 @@ impl ControlAdvice {
             advised,
             change: advised - now,
             planned,
-            later: later.filter(|_| !leave),
+            later: later.filter(|_| fallback.is_none()),
             allowed: [end(allowed.low), end(allowed.high)],
             reason: parts.into_iter().flatten().collect::<Vec<_>>().join("; "),
             alone,
