@@ -83,7 +83,7 @@ impl ControllerSettings {
                     }
                 }
                 let mpc = ResolvedMpc::resolve(faults, names, owner, spec, &at.span)?;
-                Some(Self::Mpc(Box::new(mpc.inherit(spec, names))))
+                Some(Self::Mpc(Box::new(mpc.inherit(faults, owner, spec, names))))
             }
         }
     }

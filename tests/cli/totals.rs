@@ -107,3 +107,15 @@ fn contradictory_totals_are_reported() {
     let page = room.text("reports/room/index.html");
     assert!(page.contains("but should be at ") && !page.contains("Try “both”"), "{page}");
 }
+
+/// A limit that the twin gives cannot be satisfied by order-up-to levels, so such a case must not run without it.
+#[test]
+fn order_up_to_levels_with_limited_totals_are_refused() {
+    let levels =
+        "[case.levels]\ncontroller.mpc = { base_stock = [{ order = 'pump', position = 'level', level = [0, 9] }]";
+    let totals = "totals = [{ control = 'pump', at_most = 0, from = '08:00', to = '12:00' }]";
+    let room = pump(totals, &format!("{levels} }}\n"));
+    let found = room.run(&["check"]).expect(78);
+    found.says(&["case `levels`: `[mpc]` of the twin limits the total of `pump`", "write `totals = []`"]);
+    pump(totals, &format!("{levels}, totals = [] }}\n")).run(&["check"]).expect(0);
+}

@@ -8,11 +8,18 @@ impl ResolvedMpc {
     /// Takes settings that are missing from the table `given` of a scenario from the table `[mpc]` of the twin, so that
     /// the scenario simulates the controller that `advise` and `control` run. Limits on computing time are not
     /// inherited, because results must not depend on the speed of the machine.
-    pub(in crate::control) fn inherit(self, given: &MpcSpec, names: &Names<'_>) -> Self {
+    /// Reports a fault if the scenario plans the order-up-to level of a control whose total the twin limits.
+    pub(in crate::control) fn inherit(
+        self,
+        faults: &mut Faults<'_>,
+        owner: &str,
+        given: &MpcSpec,
+        names: &Names<'_>,
+    ) -> Self {
         let Some(table) = &names.spec().mpc else { return self };
         // faults in the twin are reported when the twin is checked
-        let mut faults = Faults::new(names.file);
-        let Some(twin) = Self::resolve(&mut faults, names, "[mpc]", table, &table.span) else { return self };
+        let mut of_twin = Faults::new(names.file);
+        let Some(twin) = Self::resolve(&mut of_twin, names, "[mpc]", table, &table.span) else { return self };
         let horizon = self.horizon.or(twin.horizon);
         let steps = horizon.zip(names.step()).map(|(horizon, step)| horizon.steps(step, 1));
         let mut controls = if given.controls.is_some() { self.controls } else { twin.controls };
@@ -23,12 +30,21 @@ impl ResolvedMpc {
             }
         }
         let (mut totals, mut base_stock) = (twin.totals, twin.base_stock);
-        // A limit on the total of a plan is meaningful only for plans of the length for which it was specified. The
-        // total of an order cannot be limited if the order-up-to level is planned instead.
-        totals.retain(|t| {
-            let is_level = self.base_stock.iter().any(|s| s.order == t.control);
-            controls.contains(&t.control) && !is_level && (t.period.is_some() || given.horizon.is_none())
-        });
+        for stock in given.base_stock.iter().flatten().filter(|_| given.totals.is_none()) {
+            let limited = table.totals.iter().flatten().find(|t| t.control.value == stock.order.value);
+            if let Some(total) = limited {
+                let order = &total.control.value;
+                let message = format!(
+                    "{owner}: `[mpc]` of the twin limits the total of `{order}`, but order-up-to levels cannot satisfy \
+                     limits on totals"
+                );
+                let help = "remove `base_stock`, so that the order itself is planned, or write `totals = []` to ignore \
+                            the limits in this case";
+                faults.add("out-of-range", &stock.order.span, message, help);
+            }
+        }
+        // A limit on the total of a plan is meaningful only for plans of the length for which it was specified.
+        totals.retain(|t| controls.contains(&t.control) && (t.period.is_some() || given.horizon.is_none()));
         base_stock.retain(|s| controls.contains(&s.order) && self.totals.iter().all(|total| total.control != s.order));
         Self {
             controls,
