@@ -10,6 +10,7 @@ mod candidates;
 mod cem;
 mod constraints;
 mod dynamic_programming;
+mod forbidden;
 mod form;
 mod gauss_newton;
 mod gradient;

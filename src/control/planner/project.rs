@@ -1,6 +1,9 @@
 //! Projection of a sequence of moves onto the feasible set.
 
+use super::constraints::ControlConstraints;
+use super::forbidden::Forbidden;
 use super::problem::{Problem, TotalLimit};
+use crate::schema::Bounds;
 
 /// Changes `sequence`, `[moves * controls]`, so that it satisfies the constraints of each control
 /// ([`super::ControlConstraints`]) and the limits on totals.
@@ -8,25 +11,35 @@ use super::problem::{Problem, TotalLimit};
 /// First, each move is set in turn to the allowed value nearest to its target. Then, a control whose total is too large
 /// is shifted towards its lower bound, and a control whose total is too small is shifted towards its upper bound. The
 /// shift is only as large as necessary to satisfy the limit. If the limit cannot be satisfied, every move is shifted
-/// towards the bound as far as the constraints allow. The projection is idempotent.
+/// towards the bound as far as the constraints allow. Forbidden moves have precedence over all other limits on totals.
+/// The projection is idempotent.
 pub fn project(problem: &Problem, sequence: &mut [f64]) {
-    for c in 0..problem.controls() {
-        project_control(problem, c, sequence, |_, v| v);
+    let forbidden: Vec<Option<Forbidden>> = (0..problem.controls()).map(|c| Forbidden::new(problem, c)).collect();
+    for (c, forbidden) in forbidden.iter().enumerate() {
+        project_control(problem, c, forbidden.as_ref(), sequence, |_, v| v);
     }
     for total in &problem.totals {
         let sum = total.sum(problem, sequence);
         if !total.bounds.contains(sum) {
-            enforce_total(problem, total, sequence, sum);
+            enforce_total(problem, total, forbidden[total.control].as_ref(), sequence, sum);
         }
     }
 }
 
 /// Sets the value v of control `c` in each move k to the allowed value nearest to `target(k, v)`.
-fn project_control(problem: &Problem, c: usize, sequence: &mut [f64], target: impl Fn(usize, f64) -> f64) {
+fn project_control(
+    problem: &Problem,
+    c: usize,
+    forbidden: Option<&Forbidden>,
+    sequence: &mut [f64],
+    target: impl Fn(usize, f64) -> f64,
+) {
     let (constraints, controls) = (&problem.constraints[c], problem.controls());
     let (mut last, mut since) = (problem.previous[c], problem.since[c]);
     for (k, (value, steps)) in sequence.iter_mut().skip(c).step_by(controls).zip(&problem.steps).enumerate() {
-        *value = constraints.nearest(last, since, target(k, *value));
+        let high = forbidden.map_or(constraints.bounds.high, |f| f.highest(constraints, k, last));
+        let bounds = Bounds { high, ..constraints.bounds };
+        *value = ControlConstraints { bounds, ..*constraints }.nearest(last, since, target(k, *value));
         since = constraints.since(last, since, *value, *steps);
         last = *value;
     }
@@ -34,7 +47,7 @@ fn project_control(problem: &Problem, c: usize, sequence: &mut [f64], target: im
 
 /// Shifts the moves that count towards a total towards one of the bounds of the control, only as far as necessary to
 /// satisfy the limit. Moves in another period, to which another limit can apply, are not shifted.
-fn enforce_total(problem: &Problem, total: &TotalLimit, sequence: &mut [f64], sum: f64) {
+fn enforce_total(problem: &Problem, total: &TotalLimit, forbidden: Option<&Forbidden>, sequence: &mut [f64], sum: f64) {
     let bounds = problem.finite_bounds(total.control);
     let too_large = sum > total.bounds.high;
     let end = if too_large { bounds.low } else { bounds.high };
@@ -42,7 +55,8 @@ fn enforce_total(problem: &Problem, total: &TotalLimit, sequence: &mut [f64], su
     let mut attempt = |share: f64| {
         sequence.copy_from_slice(&targets);
         let counts = |k: usize| total.steps[k] > 0;
-        project_control(problem, total.control, sequence, |k, v| if counts(k) { v + share * (end - v) } else { v });
+        let target = |k: usize, v: f64| if counts(k) { v + share * (end - v) } else { v };
+        project_control(problem, total.control, forbidden, sequence, target);
         total.sum(problem, sequence)
     };
     let satisfied = |sum: f64| if too_large { sum <= total.bounds.high } else { sum >= total.bounds.low };
@@ -65,7 +79,7 @@ fn enforce_total(problem: &Problem, total: &TotalLimit, sequence: &mut [f64], su
     for i in moves.filter(|(_, steps)| **steps > 0).map(|(i, _)| i) {
         let before = sequence.to_vec();
         sequence[i] += multiple;
-        project_control(problem, total.control, sequence, |_, v| v);
+        project_control(problem, total.control, forbidden, sequence, |_, v| v);
         if sequence[i] > targets[i] || total.sum(problem, sequence) > total.bounds.high {
             sequence.copy_from_slice(&before);
         }
@@ -74,11 +88,10 @@ fn enforce_total(problem: &Problem, total: &TotalLimit, sequence: &mut [f64], su
 
 #[cfg(test)]
 mod tests {
-    use super::super::constraints::ControlConstraints;
     use super::super::problem::CostFunction;
     use super::*;
     use crate::rng::Key;
-    use crate::schema::{Bounds, MoveLimit, Switching};
+    use crate::schema::{MoveLimit, Switching};
 
     /// Projects moves of two steps each, which start from 0.
     fn projected(constraints: ControlConstraints, totals: &[TotalLimit], targets: &[f64]) -> Vec<f64> {
@@ -137,6 +150,46 @@ mod tests {
             let expected = [7.5, 7.5, 1.0, 0.0];
             assert!(u.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{u:?}");
         }
+    }
+
+    #[test]
+    fn forbidden_moves_take_precedence_over_a_required_total() {
+        let project_with = |constraints: ControlConstraints| {
+            let mut none = |_: &[Vec<f64>], _: &mut Vec<f64>| {};
+            let cost_function: &mut dyn CostFunction = &mut none;
+            let limit = |low: f64, high: f64, steps: [usize; 5]| TotalLimit {
+                control: 0,
+                bounds: Bounds { low, high },
+                steps: steps.to_vec(),
+            };
+            let problem = Problem {
+                moves: 5,
+                steps: vec![1; 5],
+                constraints: vec![constraints],
+                totals: vec![
+                    limit(20.0, f64::INFINITY, [1, 1, 1, 0, 0]),
+                    limit(f64::NEG_INFINITY, 0.0, [0, 0, 0, 1, 1]),
+                ],
+                previous: vec![0.0],
+                since: vec![9],
+                scale: vec![1.0],
+                cost_function,
+                key: Key::new(1),
+                out_of_time: &|| false,
+            };
+            let mut u = [0.0, 0.0, 9.0, 9.0, 9.0];
+            project(&problem, &mut u);
+            u
+        };
+        let free = ControlConstraints { bounds: Bounds { low: 0.0, high: 10.0 }, ..ControlConstraints::UNCONSTRAINED };
+        // The control must be at 3 before the forbidden moves, because it falls by at most 3 per step.
+        let u = project_with(ControlConstraints { max_move: MoveLimit { down: 3.0, up: 10.0 }, ..free });
+        assert!(u[2] <= 3.0 + 1e-9 && u[1] <= 6.0 + 1e-9 && u[3..] == [0.0, 0.0], "{u:?}");
+        // A machine that runs for at least 2 steps is not started one step before the forbidden moves.
+        let u = project_with(ControlConstraints { switching: Switching { least: 4.0, run: 2, stop: 1 }, ..free });
+        assert!(u[3..] == [0.0, 0.0], "{u:?}");
+        let short = Switching { least: 4.0, run: 4, stop: 1 };
+        assert_eq!(project_with(ControlConstraints { switching: short, ..free }), [0.0; 5]);
     }
 
     #[test]
