@@ -6,6 +6,7 @@
 //! | `learned` | the twin: a fitted model as such a plant |
 //! | `envelope`, `marginal` | whether a point is close to the training data: jointly, and signal by signal |
 //! | `carry` | replacement of missing states by predictions |
+//! | `guaranteed` | the range of values that the equation of a state guarantees |
 //! | `shapes` | test whether a twin is linear or piecewise linear |
 //! | `recorded` | a twin whose noise is the errors of the model on a logged stretch |
 //! | `artefact`, `provenance` | the file of a twin, and the data and configuration to which the twin was fitted |
@@ -14,6 +15,7 @@ mod artefact;
 mod carry;
 mod dynamics;
 mod envelope;
+mod guaranteed;
 mod learned;
 mod marginal;
 mod provenance;
@@ -22,6 +24,7 @@ mod shapes;
 
 pub use artefact::MODEL_FILE;
 pub use dynamics::{Batch, Dynamics, Support};
+pub use guaranteed::guaranteed;
 pub use learned::Twin;
 pub use provenance::{Provenance, config_hash};
 pub use recorded::RecordedTwin;

@@ -83,3 +83,64 @@ fn plans_price_the_spread_of_the_demand() {
         assert!(found <= 1.05 * best, "{demand}: {found} instead of at most 1.05 × {best}");
     }
 }
+
+/// A stock with lost sales cannot be negative, so its hard limit must not change the plans.
+#[test]
+fn a_limit_that_the_equation_guarantees_does_not_change_plans() {
+    let mut columns = stock();
+    for k in 1..ROWS {
+        let arriving = k.checked_sub(1 + LEAD).map_or(20.0, |k| columns[2].1[k]);
+        columns[1].1[k] = (columns[1].1[k - 1] + arriving - demand(k - 1)).max(0.0);
+    }
+    let scenario =
+        format!("length = '{STEPS}h'\n[case.baseline]\ncontroller.replay = {{}}\n[case.mpc]\ncontroller.mpc = {{}}\n");
+    let cost = |hard: &str| {
+        let twin = format!(
+            "signals = [\n{{ name = 'demand', role = 'disturbance' }},\n\
+             {{ name = 'stock', role = 'state'{hard}, next = 'max(stock + lag(amount, {LEAD}) - demand, 0)' }},\n\
+             {{ name = 'amount', role = 'control', hard = [0, 200] }},\n\
+             {{ name = 'lost', role = 'derived', expr = 'max(demand - stock - lag(amount, {LEAD}), 0)' }},\n]\n\
+             [model]\nchoose = ['linear']\nlags = 1\nholdout = '60h'\nhorizon = '12h'\n\
+             [kpi]\nheld = {{ sum = 'stock' }}\nlost = {{ sum = 'lost' }}\n[objective]\nheld = 0.1\nlost = 2.0\n"
+        );
+        let results = run(&project(&columns, &twin, &scenario));
+        0.1 * kpi(&results, "mpc", "held") + 2.0 * kpi(&results, "mpc", "lost")
+    };
+    let without = cost("");
+    assert_eq!([cost(", hard = [0, inf]"), cost(", hard = [0, 100000]")], [without; 2]);
+}
+
+/// The last order in the log is large. To leave it as it is would mean to repeat it in every step.
+#[test]
+fn the_last_order_is_never_the_advice() {
+    let mut columns = stock();
+    columns[2].1[ROWS - 1] = 90.0;
+    let twin = |safe: &str| {
+        format!(
+            "signals = [\n{{ name = 'demand', role = 'disturbance' }},\n\
+             {{ name = 'stock', role = 'state', next = 'stock + lag(amount, {LEAD}) - demand' }},\n\
+             {{ name = 'amount', role = 'control', hard = [0, 200] }},\n]\n\
+             [model]\nchoose = ['linear']\nlags = 1\nholdout = '60h'\nhorizon = '12h'\n\
+             [kpi]\nheld = {{ sum = 'abs(stock)' }}\n[objective]\nheld = 1.0\n[mpc]\ntune = false\n{safe}"
+        )
+    };
+    let scenario = "length = '60h'\n[case.baseline]\ncontroller.replay = {}\n";
+    let advice = |safe: &str| {
+        let room = project(&columns, &twin(safe), scenario);
+        room.run(&["fit", "data/room", "--quiet"]).expect(0);
+        room.run(&["advise", "data/room", "--json", "--quiet"]).expect(0).document()
+    };
+    let free = advice("");
+    assert!(free["compared_with"].as_str().unwrap().starts_with("`amount` at its median in the log (2"), "{free:#}");
+    assert_eq!(free["controls"][0]["advised"], free["controls"][0]["planned"], "{free:#}");
+    assert!(free["controls"][0]["advised"].as_f64().unwrap() < 60.0, "{free:#}");
+    // A reference that no plan can beat: the advice is its order.
+    let safe = advice(
+        "safe.base_stock = [{ order = 'amount', level = '150', position = 'stock + sum(amount, 5)' }]\nplanner.random_shooting = { population = 2 }\n",
+    );
+    assert_eq!(safe["compared_with"], "`amount` from the `safe` controller", "{safe:#}");
+    if !safe["leave"].is_null() {
+        assert_eq!(safe["controls"][0]["reason"], "value of the `safe` controller", "{safe:#}");
+    }
+    assert_ne!(safe["controls"][0]["advised"], safe["controls"][0]["now"], "{safe:#}");
+}

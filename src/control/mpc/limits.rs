@@ -9,7 +9,7 @@ use crate::control::planner::ControlConstraints;
 use crate::rng::normal_quantile;
 use crate::schema::{Bounds, MoveLimit, Role};
 use crate::trajectory::Frame;
-use crate::twin::Dynamics;
+use crate::twin::{Dynamics, guaranteed};
 
 /// All limits that plans must satisfy.
 pub(super) struct Limits {
@@ -150,7 +150,17 @@ fn hard_limit(dynamics: &dyn Dynamics, signal: usize, within_log: bool) -> Optio
     let s = &dynamics.schema().signals[signal];
     let learned = within_log && s.role == Role::State && dynamics.is_learned(signal);
     let range = if learned { dynamics.widened_range(signal) } else { Bounds::OPEN };
-    plant_limit(dynamics, signal, Bounds { low: s.hard.low.max(range.low), high: s.hard.high.min(range.high) }, 0)
+    let mut bounds = Bounds { low: s.hard.low.max(range.low), high: s.hard.high.min(range.high) };
+    // A bound that the equation of a state guarantees is no limit for plans.
+    let known = dynamics.map().filter(|_| !learned && s.role == Role::State);
+    let always = known.map_or(Bounds::OPEN, |map| guaranteed(map, signal));
+    if always.low >= bounds.low {
+        bounds.low = f64::NEG_INFINITY;
+    }
+    if always.high <= bounds.high {
+        bounds.high = f64::INFINITY;
+    }
+    plant_limit(dynamics, signal, bounds, 0)
 }
 
 /// Limit on a signal of the plant; `None` if both bounds are infinite, or if the signal is an input of the plant.

@@ -16,6 +16,9 @@ const MOST_TREE_VALUES: f64 = 8.0;
 const MOST_BRANCHES: f64 = 8.0;
 const MOST_REMEMBERED_CONTROLS: usize = 3;
 const MOST_REMEMBERED_STATES: usize = 2;
+/// A limit of a stock cannot bind if its distance from the logged range is larger than this multiple of the width of the
+/// range (not tuned).
+const FAR: f64 = 2.0;
 
 /// Returns the planner given in `settings`, or the default planner for the plant and its planned controls. The default
 /// planner is also used if the given planner needs derivatives but the cost is not differentiable, or if the given
@@ -45,7 +48,8 @@ pub fn select_planner(settings: &ResolvedMpc, dynamics: &dyn Dynamics, objective
         Some(Shape::Curved).filter(|_| controls.iter().filter(|c| is_switched(dynamics, **c)).all(is_exact))
     } else {
         // Quadratic programs plan smooth costs in less time.
-        Some(Shape::Piecewise).filter(|_| !settings.stores.is_empty())
+        let has_kink = || is_known && bends(dynamics, objective, &|s| settings.stocks.contains(s));
+        Some(Shape::Piecewise).filter(|_| !settings.stores.is_empty() || has_kink())
     };
     let is_expected = settings.risk.is_none() && settings.particles.is_none_or(|n| n == 1);
     if is_expected && !has_spread && (is_known || shape.is_some()) && is_small(settings, dynamics, objective) {
@@ -77,11 +81,24 @@ pub fn select_planner(settings: &ResolvedMpc, dynamics: &dyn Dynamics, objective
 }
 
 /// Whether the best plan depends on the spread of the future and not only on its mean. This is the case if the
-/// objective prices a surplus of a stock differently from a shortage, and no limit bounds this stock.
+/// objective prices a surplus of a stock differently from a shortage, and no limit bounds this stock. A limit that is far
+/// outside the logged range, or that the equation of the stock guarantees, does not count.
 pub(super) fn prices_spread(settings: &ResolvedMpc, dynamics: &dyn Dynamics, objective: &Objective) -> bool {
-    let Some(map) = dynamics.map().filter(|_| !settings.stocks.is_empty()) else { return false };
     let limits = plant_limits(settings, dynamics);
-    let is_stock = |s: &usize| settings.stocks.contains(s) && limits.iter().all(|l| l.signal != *s);
+    let can_bind = |s: usize, bounds: Bounds| {
+        let logged = dynamics.logged_range(s);
+        let far = FAR * (logged.high - logged.low);
+        !(bounds.high > logged.high + far && bounds.low < logged.low - far)
+    };
+    let is_stock = |s: &usize| {
+        settings.stocks.contains(s) && limits.iter().all(|l| l.signal != *s || !can_bind(l.signal, l.bounds))
+    };
+    bends(dynamics, objective, &is_stock)
+}
+
+/// Whether the objective has a kink or a curvature as a function of one of the stocks that `is_stock` selects.
+fn bends(dynamics: &dyn Dynamics, objective: &Objective, is_stock: &dyn Fn(&usize) -> bool) -> bool {
+    let Some(map) = dynamics.map() else { return false };
     let least_shape = |program: &Program, least: Shape| {
         let program = program.inlined(&|s| map.equations.derived_program(s));
         program.reads.iter().any(|(stock, _)| {
@@ -89,13 +106,13 @@ pub(super) fn prices_spread(settings: &ResolvedMpc, dynamics: &dyn Dynamics, obj
             is_stock(stock) && program.shape(&of).is_none_or(|shape| shape >= least)
         })
     };
-    let bends = |kpi: &Kpi| match kpi.step_cost(1).0 {
+    let of_kpi = |kpi: &Kpi| match kpi.step_cost(1).0 {
         StepCost::Expression(program) | StepCost::Last(program) => least_shape(program, Shape::Piecewise),
         StepCost::Above(program, _) => least_shape(program, Shape::Affine),
         StepCost::Excess(signal, bounds) => is_stock(&signal) && bounds != Bounds::OPEN,
         StepCost::Travel(_) | StepCost::Moves(_) | StepCost::Other => false,
     };
-    objective.terms.iter().any(|(kpi, price)| *price != 0.0 && bends(kpi))
+    objective.terms.iter().any(|(kpi, price)| *price != 0.0 && of_kpi(kpi))
 }
 
 /// Whether dynamic programming can plan the controls. This requires that the controls have few combinations of values,
