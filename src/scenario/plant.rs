@@ -5,14 +5,14 @@ use std::sync::Arc;
 pub use super::compiled::Compiled;
 use super::delay::Delay;
 use super::results::ModelCard;
-use crate::config::{Loaded, PlannerSpec, TimeSpan, TwinSpec};
+use crate::config::{ForecastSpec, Loaded, PlannerSpec, TimeSpan, TwinSpec};
 use crate::control::mpc::{ResolvedMpc, TunedMpc, has_switched_control, select_planner};
 use crate::control::{Clock, Context, LiveSettings};
 use crate::error::Result;
 use crate::expr::Registers;
 use crate::log::Quality;
 use crate::resolve::Names;
-use crate::schema::Schema;
+use crate::schema::{Role, Schema};
 use crate::stats::{quantile_type_6, sorted_finite};
 use crate::trajectory::Trajectory;
 use crate::twin::{Dynamics, Twin};
@@ -27,6 +27,9 @@ const RETENTION: f64 = 0.5;
 /// Length of plans that contain stores and are computed exactly, as a multiple of the control horizon (see
 /// docs/plans.md).
 const STORE_HORIZONS: usize = 2;
+/// Largest number of steps of a plan that is as long as a season of the prices (not tuned).
+const MOST_SEASON: usize = 288;
+const DAY_MS: i64 = 86_400_000;
 /// Approximate number of rows of the log at which the retention of a state is computed (not tuned).
 const RETENTION_ROWS: usize = 50;
 
@@ -100,7 +103,7 @@ impl Plant {
             stocks,
             ..settings
         };
-        if own || applicable.is_some() || tuned.stores.is_empty() {
+        if own || applicable.is_some() {
             return tuned;
         }
         // Plans that contain stores look further ahead, because the value of a store at the end of a plan is uncertain.
@@ -108,9 +111,36 @@ impl Plant {
         // would take too long.
         let planned = tuned.planned_objective(objective, &compiled.kpis);
         let planner = select_planner(&tuned, &self.twin, &planned);
-        let is_fast = matches!(planner, PlannerSpec::Milp { .. } | PlannerSpec::Qp { .. });
+        let is_fast = matches!(planner, PlannerSpec::Milp { .. } | PlannerSpec::Qp { .. }) && !tuned.stores.is_empty();
         let longer = if is_fast && !has_switched_control(&tuned, &self.twin) { STORE_HORIZONS * steps } else { steps };
-        ResolvedMpc { horizon: Some(span(longer)), ..tuned }
+        let season = self.season(compiled);
+        let keeps = |s: &usize| self.retention(compiled, *s).powf(season as f64) >= RETENTION;
+        let longer = if compiled.managed(&tuned).iter().any(keeps) { longer.max(season) } else { longer };
+        let mut stores = tuned.stores;
+        stores.retain(|&s| self.retention(compiled, s).powf(longer as f64) >= RETENTION);
+        ResolvedMpc { horizon: Some(span(longer)), stores, ..tuned }
+    }
+
+    /// Length of the period of the disturbances on which the cost depends, such as prices: the declared season of their
+    /// forecasts, but at most a day, and a day if the season is estimated. Zero if there is no such disturbance, or if a
+    /// plan of this length would have more than [`MOST_SEASON`] steps.
+    fn season(&self, compiled: &Compiled) -> usize {
+        let priced = compiled.objective.terms.iter().filter(|(_, price)| *price != 0.0);
+        let read: Vec<usize> = priced.flat_map(|(kpi, _)| kpi.reads()).collect();
+        let day = DAY_MS / self.log.step_ms.max(1);
+        let of_signal = |s: usize| {
+            let signal = &self.schema.signals[s];
+            let is_constant = compiled.equations.constants.iter().any(|c| c.signal == s);
+            let spec = self.spec.value.signals.iter().find(|spec| spec.name.value == signal.name)?;
+            let period = match spec.forecast.as_ref().map(|f| f.value) {
+                Some(ForecastSpec::Seasonal(season)) => (self.steps(season) as i64).min(day),
+                Some(ForecastSpec::Persistence) => return None,
+                Some(ForecastSpec::Learned | ForecastSpec::Perfect) | None => day,
+            };
+            (signal.role == Role::Disturbance && !is_constant).then_some(period)
+        };
+        let season = self.twin.sources(&read).into_iter().filter_map(of_signal).max().unwrap_or(0);
+        usize::try_from(season).ok().filter(|steps| (2..=MOST_SEASON).contains(steps)).unwrap_or(0)
     }
 
     /// The longest delay with which a control that is planned with `settings` affects the cost of a plan.

@@ -252,8 +252,12 @@ fn a_battery_is_not_emptied_at_the_end_of_its_plans() {
     }
     columns[0].1.pop();
     let scenario = "length = '96h'\n[case.baseline]\ncontroller.hold = { power = 0 }\n\
-        [case.mpc]\ncontroller.mpc = { horizon = '8h', particles = 1, within_log = false }\n";
+        [case.mpc]\ncontroller.mpc = { horizon = '8h', particles = 1, within_log = false }\n\
+        [case.usual]\ncontroller.mpc = { particles = 1, within_log = false }\n";
     let results = run(&project(&columns, twin, scenario));
+    // Without `horizon`, plans cover one period of the prices.
+    let usual = case(&results, "usual")["controller"].as_str().unwrap();
+    assert!(usual.contains("horizon 1d"), "{usual}");
     // With perfect foresight, the battery is charged from 5 to 10 and then discharged by 10 on the first day. On
     // each of the following days, the battery is charged and discharged by 10, except that a charge of 5 is left at the
     // end.
