@@ -10,7 +10,8 @@
 //! 3. Solve the program within `nodes` branch-and-bound nodes to a relative `gap`, starting from the best sequence.
 //! 4. Evaluate the solution in the simulated future, and refine the terms whose relaxation the solution exploits.
 //!    Repeat from step 3 until no terms need to be refined, but at most `ROUNDS` times.
-//! 5. If the gap of a plan with integer variables is larger than `gap`, refine the plan by `mcts`.
+//! 5. If the gap of a plan with integer variables is larger than `gap`, refine the plan by `mcts`, and by `icem` if the
+//!    lower bound is not valid.
 //!
 //! If the program cannot be formulated or solved, the plan is made by `mcts`, `icem` or `qp`.
 
@@ -62,7 +63,7 @@ impl Planner for Milp {
         let moves = Moves::add(problem, &mut model);
         let start = batch.best().controls.clone();
         if !problem.cost_function.formulate(&mut model, &moves.targets, &start) {
-            return fallback(problem).plan(problem, warm);
+            return otherwise(problem, warm);
         }
         let is_switched = model.has_integers();
         let relaxed = if is_switched { model.relaxed() } else { None };
@@ -98,13 +99,16 @@ impl Planner for Milp {
             }
         }
         if bound == f64::NEG_INFINITY && !(problem.out_of_time)() {
-            return fallback(problem).plan(problem, warm);
+            return otherwise(problem, warm);
         }
         let mut plan = batch.into_plan(Vec::new());
         if is_switched && plan.cost - bound > self.gap * bound.abs() && !(problem.out_of_time)() {
             let refined = build(&PlannerSpec::mcts()).plan(problem, Some(&plan));
             if refined.cost < plan.cost {
                 plan = refined;
+            }
+            if !is_bound {
+                plan = with_all_values(problem, plan);
             }
         }
         plan.bound = Some(bound).filter(|b| is_bound && b.is_finite());
@@ -184,6 +188,24 @@ fn improve(problem: &mut Problem, batch: &mut CandidateBatch) {
         batch.candidates = counts.map(|n| apply(&improving[..n])).collect();
         batch.score(problem);
     }
+}
+
+/// The plan if the program cannot be formulated or solved.
+fn otherwise(problem: &mut Problem, warm: Option<&Plan>) -> Plan {
+    let plan = fallback(problem).plan(problem, warm);
+    with_all_values(problem, plan)
+}
+
+/// Improves a plan by sampling if a control is off or has any value above its minimum. Tree search considers only few
+/// values of such a control.
+fn with_all_values(problem: &mut Problem, plan: Plan) -> Plan {
+    let has_range =
+        |c: &ControlConstraints| c.multiple <= 0.0 && c.switching.least > 0.0 && c.switching.least < c.bounds.high;
+    if !problem.constraints.iter().any(has_range) || (problem.out_of_time)() {
+        return plan;
+    }
+    let sampled = build(&PlannerSpec::default()).plan(problem, Some(&plan));
+    if sampled.cost < plan.cost { sampled } else { plan }
 }
 
 /// The planner that is used if the program cannot be formulated or solved. Tree search is not used for quantities with
