@@ -25,7 +25,8 @@
 //! Δ(t) = ρ Δ(t − 1) + (1 − ρ) a (u_case(t) − u_baseline(t)),   a · mean of (1 − ρʲ) over j = 1 … H is 1
 //! ```
 //!
-//! No correction is applied to integrating signals, or to states whose known equations read a corrected signal.
+//! No correction is applied to integrating signals, to states whose known equations read a corrected signal, or to
+//! signals that no control affects in the model.
 
 use std::collections::BTreeMap;
 
@@ -230,7 +231,9 @@ pub fn correct(
     key: Key,
 ) {
     let mut signals: BTreeMap<usize, Vec<Correction>> = BTreeMap::new();
-    for (number, effect) in effects.iter().enumerate() {
+    // A target that no input affects in the model, such as independent demand, does not react to a control.
+    let reacts = |e: &&ControlEffect| e.model != 0.0 || e.members.iter().any(|m| *m != 0.0);
+    for (number, effect) in effects.iter().enumerate().filter(|(_, e)| reacts(e)) {
         let find = |name: &str| case.schema.find(name);
         let found = (find(&effect.control), find(&effect.signal), effect.accumulation);
         if let (Some(control), Some(signal), Some(accumulation)) = found {
