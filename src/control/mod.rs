@@ -23,7 +23,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 pub use as_logged::{AsLogged, Imitate, ImitationUse};
-pub use base_stock::BaseStock;
+pub use base_stock::{BaseStock, BaseStockSettings};
 pub use forecast::{Forecast, Present};
 pub use forecast_score::worse_forecasts;
 pub use gated::{GateUse, GatedMpc};
@@ -87,6 +87,10 @@ pub trait Controller: Send {
     /// How close the plans so far are to their optimum; `None` if the controller computes no lower bound.
     fn plan_gap(&self) -> Option<PlanGap> {
         None
+    }
+    /// The mean value of one unit in each store at the end of the plans so far, as pairs (column, value).
+    fn end_values(&self) -> Vec<(usize, f64)> {
+        Vec::new()
     }
     /// How often the moves of plans were reduced or replaced; `None` if the controller does not check its plans.
     fn gate_use(&self) -> Option<GateUse> {

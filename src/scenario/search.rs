@@ -4,7 +4,8 @@
 //! candidates, so the scenario judges the chosen values in conditions for which they were not chosen. The search starts
 //! from a Halton sequence (Halton 1960) and continues with a pattern search (Hooke & Jeeves 1961), whose steps are
 //! halved when no neighbour is better. A candidate that misses the requirements of the case by less is always better;
-//! among equals, that with the lower objective is better.
+//! among equals, that with the lower objective is better. A policy whose reorder point is above its order-up-to level is
+//! worse than all others.
 
 use std::cmp::Ordering;
 
@@ -16,12 +17,13 @@ use super::evaluated::Case;
 use super::noise::ScenarioNoise;
 use super::plant::{Compiled, Plant};
 use crate::config::{At, CaseSpec, Loaded, ScenarioSpec};
-use crate::control::ControllerSettings;
 use crate::control::target::CaseTarget;
+use crate::control::{BaseStockSettings, ControllerSettings};
 use crate::error::{Error, Result};
 use crate::resolve::Faults;
 use crate::schema::Bounds;
 use crate::stats::mean_or_zero;
+use crate::trajectory::Trajectory;
 
 /// Number of candidates of the Halton sequence per parameter (not tuned).
 const FIRST: usize = 24;
@@ -96,9 +98,13 @@ pub fn choose(
         settings.ok_or_else(|| Error::Internal("a controller could not be resolved".into()))
     };
     let simulate = |values: Vec<f64>| -> Result<Candidate> {
-        let run = Case::evaluate(&closed_loop, closed_loop.run(&settings(&values)?, stop)?);
+        let settings = settings(&values)?;
+        let run = Case::evaluate(&closed_loop, closed_loop.run(&settings, stop)?);
         let objective = mean_or_zero(&run.objective);
-        let shortfall = target.shortfall(|kpi| run.mean(&compiled, kpi));
+        let shortfall = match is_ordered(&settings, &run.run.simulated.trajectory) {
+            true => target.shortfall(|kpi| run.mean(&compiled, kpi)),
+            false => f64::INFINITY,
+        };
         Ok(Candidate { values, shortfall, objective: if objective.is_nan() { f64::INFINITY } else { objective } })
     };
     let (best, count) = search(target, &simulate)?;
@@ -113,6 +119,16 @@ pub fn choose(
             spec.start.value
         ),
     })
+}
+
+/// Whether no reorder point of the policies is above its order-up-to level in `run`.
+fn is_ordered(settings: &ControllerSettings, run: &Trajectory) -> bool {
+    let ControllerSettings::BaseStock(loops) = settings else { return true };
+    let is_ordered = |l: &BaseStockSettings| {
+        let (levels, reorder) = l.levels(run);
+        reorder.is_none_or(|reorder| reorder.iter().zip(&levels).all(|(s, level)| s <= level))
+    };
+    loops.iter().all(is_ordered)
 }
 
 /// The scenario moved to the part of the log before it, and the number of steps of this part.
