@@ -121,6 +121,10 @@ impl Controller for GatedMpc<'_> {
         self.mpc.plan_gap()
     }
 
+    fn end_values(&self) -> Vec<(usize, f64)> {
+        self.mpc.end_values()
+    }
+
     fn gate_use(&self) -> Option<GateUse> {
         Some(self.used)
     }
@@ -148,7 +152,16 @@ impl Controller for GatedMpc<'_> {
                 None => self.used.replaced += 1,
                 Some(moves) => self.used.reduced += usize::from(*moves != self.current(&window, row)),
             }
-            let moves = self.controls.iter().zip(moves.as_ref().unwrap_or(own));
+            let is_planned = moves.as_ref().is_some_and(|m| *m == self.current(&window, row));
+            let mut moves = moves.unwrap_or_else(|| own.clone());
+            if !is_planned {
+                // A reduced or replaced move must not violate a limit on a total, such as forbidden hours.
+                for (signal, most) in self.mpc.signals().iter().zip(self.mpc.most_now(&observation, row)) {
+                    let at = self.controls.iter().position(|c| c == signal);
+                    at.into_iter().for_each(|at| moves[at] = moves[at].min(most));
+                }
+            }
+            let moves = self.controls.iter().zip(&moves);
             let set = moves.filter(|(c, _)| self.set.contains(c));
             control.values.iter_mut().zip(set).for_each(|(column, (_, v))| column[row] = *v);
         }

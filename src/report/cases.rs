@@ -52,6 +52,8 @@ pub struct RankedCase<'a> {
     pub saving: Saving,
     /// Decrease of the objective, which also contains penalties.
     pub objective: Difference,
+    /// The part of `objective` that is the value of the content that the case leaves in stores.
+    pub stored: f64,
     /// The annual totals, if the scenarios have weights.
     pub annual: Option<&'a AnnualResult>,
     pub economics: Option<&'a Economics>,
@@ -78,6 +80,8 @@ pub struct RankedCase<'a> {
     pub baseline_excess: Option<BaselineExcess>,
     /// The number of alternatives among which the report chooses.
     pub alternatives: usize,
+    /// A hard limit that the baseline violates and that the case keeps; `None` if the case violates another limit.
+    pub kept: Option<&'a LimitUse>,
     /// Reasons for caution.
     pub caveats: Vec<String>,
     pub answer: Answer,
@@ -105,6 +109,19 @@ impl RankedCase<'_> {
         let size = self.runs.iter().map(|r| r.case.objective.mean.abs()).sum::<f64>();
         let exact = self.is_exact && self.objective.mean > ROUNDING * size;
         self.objective.mean > 0.0 && (exceeds(&self.objective) || exceeds(&self.saving.value) || exact)
+    }
+
+    /// Whether the case costs more than the baseline, but keeps a hard limit that the baseline violates.
+    pub fn costs_for_a_limit(&self) -> bool {
+        self.kept.is_some() && !self.is_better()
+    }
+
+    /// What makes the objective worse although the case saves money.
+    pub fn outweighed_by(&self) -> &'static str {
+        match self.objective.mean - self.stored > 0.0 {
+            true => "it uses up stored content that is worth more",
+            false => "penalties outweigh this saving",
+        }
     }
 
     /// Whether the measured operation of the plant was better than the case.

@@ -1,7 +1,7 @@
 //! The headline of the report and the reasons for it.
 
 use crate::error::plural;
-use crate::scenario::results::{ControlEffect, Economics, EffectContrast, KpiResult, Results};
+use crate::scenario::results::{ControlEffect, Economics, EffectContrast, KpiResult, LimitUse, Results};
 
 use super::breach::breach;
 use super::cases::{Answer, RankedCase};
@@ -60,6 +60,10 @@ pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (
     let mut because = Vec::new();
     let headline = match pick.answer {
         Answer::Do => format!("Do run “{case}”. It {gain}."),
+        Answer::Try if pick.costs_for_a_limit() => {
+            because.extend(pick.kept.map(kept));
+            format!("Try “{case}” if its limits must be kept. It {gain}.")
+        }
         Answer::Try => {
             let caveats: Vec<&str> = pick.caveats.iter().map(String::as_str).collect();
             because.push(format!("Run it under supervision, because {}.", join(&caveats, 2)));
@@ -74,7 +78,8 @@ pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (
             return (pick.answer, format!("Unknown whether “{case}” helps: {why}."), because);
         }
         Answer::Dont if pick.objective.mean <= 0.0 => {
-            let outweighed = if pick.saving.value.mean > 0.0 { ", but penalties outweigh this saving" } else { "" };
+            let outweighed =
+                if pick.saving.value.mean > 0.0 { format!(", but {}", pick.outweighed_by()) } else { String::new() };
             because.push(format!("The best case, “{case}”, {gain}{outweighed}."));
             because.extend(losing::reason(pick).map(|why| format!("{}.", capitalised(&why))));
             "Don’t change anything: no case is better than the present operation.".into()
@@ -130,8 +135,21 @@ pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (
     }
     if pick.answer.advises() {
         because.extend(penalties(results, pick));
+        because.extend(
+            pick.runs.iter().find_map(|r| r.case.reached.first()).map(|text| format!("{}.", capitalised(text))),
+        );
     }
     (pick.answer, headline, because)
+}
+
+/// A sentence about a hard limit that the baseline violates and the case keeps.
+fn kept(limit: &LimitUse) -> String {
+    let range = with_unit(&number::allowed_range(limit.low, limit.high), &number::unit(&limit.unit));
+    format!(
+        "It keeps {} within its hard limit ({range}), which the present operation violates {} of the time.",
+        tag(&limit.signal, 40),
+        number::percent_text(limit.share_beyond)
+    )
 }
 
 /// Why the effect of a control does not determine a saving, and what to do.

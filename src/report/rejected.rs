@@ -55,7 +55,7 @@ fn reason(p: &RankedCase<'_>, pick: &RankedCase<'_>, words: Words) -> String {
     // A rejected case with a larger saving than the best case must have larger penalties, because the objective
     // determines the ranking.
     if p.saving.value.mean > pick.saving.value.mean || (p.saving.value.mean > 0.0 && p.objective.mean <= 0.0) {
-        return format!("{saving}, but penalties outweigh this");
+        return format!("{saving}, but {}", p.outweighed_by());
     }
     if p.support.outside > OUTSIDE_DONT {
         return format!(

@@ -7,6 +7,9 @@
 //!   all scenarios. A case that violates a limit on the total of a control, or that costs more than the measured
 //!   operation did in the same conditions, is not a candidate. The candidate with the largest decrease in the objective
 //!   is chosen.
+//! - The decrease in the objective includes the value, according to the plans, of the content that the case leaves in
+//!   stores. The saving does not include it.
+//! - The answer is **try** for a case that costs more than the baseline, but keeps a hard limit that the baseline violates.
 //! - The answer is **don't** if there is no candidate, or if neither the saving nor the decrease in the objective is
 //!   measurable.
 //! - A twin without learned parts has only one simulated future. A decrease in the objective then counts as measurable,
@@ -29,6 +32,8 @@ use super::runs::{CaseRun, completed, has_only_equations};
 use super::saving::{self, Saving};
 use super::selection::alternatives;
 use super::violations::{excludes, violated_more};
+use super::stores::worth;
+use super::violations::{excludes, kept_limit, violated_more};
 
 /// All cases except the baseline, best first. The first page of the report shows the best-ranked case. The list is
 /// empty if no case can be compared with a baseline.
@@ -87,6 +92,9 @@ fn assess<'a>(results: &'a Results, name: &'a str) -> Option<RankedCase<'a>> {
         Some(a) => saving::decrease(&a.objective_change),
         None => total(are_averages(results, &priced), &|c| c.objective_change.as_ref().map(saving::decrease))?,
     };
+    let are_sums = !are_averages(results, &priced);
+    let times = |r: &CaseRun<'_>| if annual.is_some() { 24.0 * r.weight / r.scenario.hours } else { 1.0 };
+    let stored: f64 = runs.iter().filter(|_| are_sums).map(|r| times(r) * worth(r.case)).sum();
     let saved = match (&results.cash, annual) {
         (None, _) => objective,
         (Some(_), Some(a)) => saving::of_year(results, a),
@@ -98,7 +106,8 @@ fn assess<'a>(results: &'a Results, name: &'a str) -> Option<RankedCase<'a>> {
     let mut pick = RankedCase {
         case: name,
         saving: Saving { value: saved, unit: saving::unit(results), per: period(annual, &runs, is_average) },
-        objective,
+        objective: shifted(objective, stored),
+        stored,
         economics: annual.and_then(|a| a.economics.as_ref()),
         annual,
         support,
@@ -112,10 +121,14 @@ fn assess<'a>(results: &'a Results, name: &'a str) -> Option<RankedCase<'a>> {
         missed_total: runs.iter().find_map(missed_total),
         baseline_excess: BaselineExcess::of(results, &runs),
         alternatives: alternatives(results),
+        kept: runs.iter().find_map(|run| kept_limit(*run)),
         caveats: Vec::new(),
         answer: Answer::Dont,
         runs,
     };
+    if !pick.violated.is_empty() || pick.missed_total.is_some() || support.outside > OUTSIDE_DONT {
+        pick.kept = None;
+    }
     pick.caveats = caveats(results, &pick);
     let bad = !pick.violated.is_empty()
         || pick.missed_total.is_some()
@@ -130,11 +143,23 @@ fn assess<'a>(results: &'a Results, name: &'a str) -> Option<RankedCase<'a>> {
         _ if !pick.unidentified.is_empty() || !pick.contradicted.is_empty() || pick.unseen_effect.is_some() => {
             Answer::Unknown
         }
+        (true, _) if pick.costs_for_a_limit() => Answer::Try,
         (true, _) => Answer::Dont,
         (false, false) => Answer::Try,
         (false, true) => Answer::Do,
     };
     Some(pick)
+}
+
+/// The decrease in the objective, increased by the value `stored` of the content that the case leaves in stores.
+fn shifted(objective: Difference, stored: f64) -> Difference {
+    if stored == 0.0 {
+        return objective;
+    }
+    let Difference { mean, low, high, measurable } = objective;
+    let (low, high) = (low + stored, high + stored);
+    let measurable = if low.is_nan() { measurable } else { low > 0.0 || high < 0.0 };
+    Difference { mean: mean + stored, low, high, measurable }
 }
 
 /// The sum of the savings of several scenarios. The ends of the intervals are added, as if the errors were fully

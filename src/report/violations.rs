@@ -44,6 +44,20 @@ pub fn violated_more(run: CaseRun<'_>) -> Vec<(CaseRun<'_>, &LimitUse)> {
     out
 }
 
+/// A baseline violates a limit if it does so for more than this fraction of the time (not tuned).
+const VIOLATED: f64 = 0.01;
+/// A case keeps a limit if it violates the limit for at most this fraction of the time of the baseline (not tuned).
+const KEPT: f64 = 0.1;
+
+/// The hard limit that the baseline violates most, if `run.case` keeps it. The limit is that of the baseline.
+pub fn kept_limit(run: CaseRun<'_>) -> Option<&LimitUse> {
+    let is_kept = |before: &&LimitUse| {
+        let share = counterpart(before, run.case).map_or(1.0, |l| l.share_beyond);
+        before.kind == LimitKind::Hard && before.share_beyond > VIOLATED && share <= KEPT * before.share_beyond
+    };
+    run.baseline.limits.iter().filter(is_kept).max_by(|a, b| a.share_beyond.total_cmp(&b.share_beyond))
+}
+
 /// The additional fraction of the time that is ignored if the baseline violates the limit for `share` of the time.
 fn slack(share: f64) -> f64 {
     (SLACK_FACTOR * share).clamp(SLACK_SHARE, SLACK_SOFT)

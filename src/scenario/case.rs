@@ -105,6 +105,7 @@ pub fn run_scenario(
         }
     }
     let cases: Vec<Case> = runs.into_par_iter().map(|run| Case::evaluate(&closed_loop, run)).collect();
+    let values: Vec<(usize, f64)> = cases.iter().flat_map(|c| c.run.end_values.iter().copied()).collect();
     let errors = LogErrors::new(plant, past, noise.source);
     let result = ScenarioResult {
         name: scenario.stem().to_owned(),
@@ -133,7 +134,7 @@ pub fn run_scenario(
             .iter()
             .zip(&cases)
             .map(|(controller, case)| {
-                let mut result = case.result(&closed_loop, controller, &cases[0], zone.as_ref());
+                let mut result = case.result(&closed_loop, controller, &cases[0], &values, zone.as_ref());
                 let [run, baseline] = [case, &cases[0]].map(|c| &c.run.simulated.trajectory);
                 errors.add(&mut result.limits, run, baseline);
                 result
@@ -197,11 +198,25 @@ impl Case {
         target.require.iter().filter_map(missed).collect()
     }
 
+    /// One clause for each requirement on a KPI that the case satisfies.
+    fn reached_requirements(&self, target: &CaseTarget, compiled: &Compiled) -> Vec<String> {
+        let reached = |(name, range): &(String, Bounds)| {
+            let mean = self.mean(compiled, name);
+            let limits = [(range.low, "at least"), (range.high, "at most")].into_iter().filter(|(v, _)| v.is_finite());
+            let limits: Vec<String> = limits.map(|(v, text)| format!("{text} {v}")).collect();
+            range
+                .contains(mean)
+                .then(|| format!("`{name}` is {mean:.4} on average (required: {})", limits.join(" and ")))
+        };
+        target.require.iter().filter_map(reached).collect()
+    }
+
     fn result(
         &self,
         closed_loop: &ClosedLoop,
         controller: &CaseController,
         baseline: &Self,
+        end_values: &[(usize, f64)],
         zone: Option<&TimeZone>,
     ) -> CaseResult {
         let ClosedLoop { plant, compiled, .. } = closed_loop;
@@ -267,9 +282,10 @@ impl Case {
                 .collect(),
             end_contents: compared.map_or_else(Vec::new, |b| {
                 let (case, before) = (&simulated.trajectory, &b.run.simulated.trajectory);
-                summary::end_contents(&plant.stores(compiled), case, before)
+                summary::end_contents(&plant.stores(compiled), end_values, case, before)
             }),
             missed_totals: missed,
+            reached: self.reached_requirements(controller.target, compiled),
             unseen_effect: compared.and_then(|b| {
                 let (case, before) = (&simulated.trajectory, &b.run.simulated.trajectory);
                 compiled.unseen_effect(&plant.spec.value.model, &plant.card.responses, case, before)

@@ -48,6 +48,8 @@ pub struct ClosedLoopRun {
     pub skill_horizon: Option<SkillHorizon>,
     pub gate_use: Option<GateUse>,
     pub plan_gap: Option<PlanGap>,
+    /// The mean value that plans assign to one unit in each store, as pairs (column, value).
+    pub end_values: Vec<(usize, f64)>,
     /// Limits on totals that the run violates.
     pub missed_totals: Vec<MissedTotal>,
     /// Whether plans are long enough to cover the effects of their moves, and a clause that describes the effects after
@@ -126,6 +128,7 @@ impl ClosedLoop<'_> {
             skill_horizon,
             gate_use: controller.gate_use(),
             plan_gap: controller.plan_gap(),
+            end_values: controller.end_values(),
             missed_totals,
             sight,
         })

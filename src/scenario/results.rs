@@ -193,6 +193,9 @@ pub struct CaseResult {
     /// The limits on totals over a period, and the requirements on KPIs, that the case does not satisfy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missed_totals: Vec<MissedTotal>,
+    /// The requirements on KPIs that the case satisfies, as clauses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reached: Vec<String>,
     /// A clause that names a changed control, if the scenario ends before the change takes effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unseen_effect: Option<String>,
@@ -339,6 +342,10 @@ pub struct EndContent {
     /// Mean over the simulated futures.
     pub case: f64,
     pub baseline: f64,
+    /// The value of the difference in the unit of the objective, at the mean value that the plans of the scenario assign
+    /// to the content; `None` if no plan assigns a value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worth: Option<f64>,
 }
 
 /// The range of an input of the model.

@@ -25,9 +25,18 @@ fn finite(v: f64) -> Option<f64> {
 }
 
 /// The contents of the `stores` that differ between two runs at the end by more than [`MIN_DIFFERENCE`] of the range of
-/// the contents in both runs.
-pub fn end_contents(stores: &[usize], case: &Trajectory, baseline: &Trajectory) -> Vec<EndContent> {
+/// the contents in both runs. `values` are the values of one unit in a store according to the plans of each case.
+pub fn end_contents(
+    stores: &[usize],
+    values: &[(usize, f64)],
+    case: &Trajectory,
+    baseline: &Trajectory,
+) -> Vec<EndContent> {
     let end = |t: &Trajectory, s: usize| t.steps.checked_sub(1).map(|last| mean_or_zero(t.at(s, last)));
+    let value = |s: usize| {
+        let of_store: Vec<f64> = values.iter().filter(|v| v.0 == s).map(|v| v.1).collect();
+        (!of_store.is_empty()).then(|| mean_or_zero(&of_store))
+    };
     let content = |&s: &usize| {
         let (own, before) = (end(case, s)?, end(baseline, s)?);
         let values = || case.columns[s].iter().chain(&baseline.columns[s]).copied().filter(|v| v.is_finite());
@@ -38,6 +47,7 @@ pub fn end_contents(stores: &[usize], case: &Trajectory, baseline: &Trajectory) 
             unit: signal.unit.text.clone(),
             case: own,
             baseline: before,
+            worth: value(s).map(|value| value * (own - before)),
         })
     };
     stores.iter().filter_map(content).collect()

@@ -6,6 +6,7 @@ mod golden;
 mod money;
 mod safety;
 mod setpoints;
+mod trade_offs;
 mod verdict;
 
 use std::collections::HashSet;

@@ -157,6 +157,15 @@ impl Controller for Mpc<'_> {
         Some(all)
     }
 
+    fn end_values(&self) -> Vec<(usize, f64)> {
+        let mean = |&store: &usize| {
+            let values = self.particles.iter().flat_map(|p| &p.end_values).filter(|v| v.signal == store);
+            let (sum, plans) = values.fold((0.0, 0), |(sum, plans), v| (sum + v.sum, plans + v.plans));
+            (plans > 0).then(|| (store, sum / plans as f64))
+        };
+        self.setup.stores.iter().filter_map(mean).collect()
+    }
+
     fn act(&mut self, observation: &Observation, control: &mut Control) -> Result<()> {
         let rows = observation.window.rows();
         if self.particles.len() != rows {
@@ -234,6 +243,24 @@ impl Mpc<'_> {
         evaluator.evaluate(setup, &start, &candidates, &mut costs);
         let finite = costs.iter().enumerate().filter(|(_, c)| c.is_finite());
         finite.min_by(|a, b| a.1.total_cmp(b.1)).map(|(i, _)| i)
+    }
+
+    /// The largest value of each planned control in the current step, `[controls]`, that the limits on totals allow.
+    pub fn most_now(&self, observation: &Observation, row: usize) -> Vec<f64> {
+        let setup = &self.setup;
+        let mut most = vec![f64::INFINITY; setup.controls.len()];
+        if setup.limits.totals.is_empty() {
+            return most;
+        }
+        let start = setup.start(observation, row, &[], None, &[], self.key);
+        for total in setup.totals(&start).iter().filter(|t| t.steps.first().is_some_and(|steps| *steps > 0)) {
+            let later = total.steps.iter().sum::<usize>() - 1;
+            let low = setup.limits.controls[total.control].constraints.bounds.low;
+            let rest = if later > 0 { later as f64 * low } else { 0.0 };
+            let now = (total.bounds.high - rest).max(low);
+            most[total.control] = most[total.control].min(if now.is_nan() { f64::INFINITY } else { now });
+        }
+        most
     }
 
     /// Step at which the last plan was made.

@@ -23,6 +23,15 @@ pub(super) struct ParticlePlan {
     pub failures: usize,
     /// Gaps of all plans so far.
     pub gap: PlanGap,
+    pub end_values: Vec<SummedValue>,
+}
+
+/// The sum of the values of a store over several plans.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SummedValue {
+    pub signal: usize,
+    pub sum: f64,
+    pub plans: usize,
 }
 
 impl ParticlePlan {
@@ -44,6 +53,12 @@ impl ParticlePlan {
             self.plan.as_ref().map_or_else(|| start.previous.repeat(blocks.count()), |p| p.controls.clone());
         let out_of_time = setup.budget.start();
         begin_plan(setup, start, evaluator, &reference);
+        for end in evaluator.end_values() {
+            match self.end_values.iter_mut().find(|v| v.signal == end.signal) {
+                Some(known) => (known.sum, known.plans) = (known.sum + end.value, known.plans + 1),
+                None => self.end_values.push(SummedValue { signal: end.signal, sum: end.value, plans: 1 }),
+            }
+        }
         let mut cost_function = SimulatedCost { setup, start, evaluator };
         let mut problem = Problem {
             moves: blocks.count(),

@@ -291,6 +291,7 @@ fn case(w: &Weather, k: usize) -> CaseResult {
         perfect_forecast: Vec::new(),
         notes: Vec::new(),
         end_contents: Vec::new(),
+        reached: Vec::new(),
         kpis: kpis(w, k, 1.0),
         objective: estimate(total(&n), 0.014 * total(&n)),
         objective_change: (k > 0).then(|| difference(total(&n) - total(&b), 0.12 * (total(&n) - total(&b)).abs())),

@@ -370,7 +370,7 @@ fn a_contradicted_effect_on_the_cost_gives_no_promise() {
 #[test]
 fn stores_that_end_at_another_content_are_named_on_page_one() {
     let mut results = fixture::datacenter();
-    let content = EndContent { signal: "tank".into(), unit: "kWh".into(), case: 0.0, baseline: 153.5 };
+    let content = EndContent { signal: "tank".into(), unit: "kWh".into(), case: 0.0, baseline: 153.5, worth: None };
     results.scenarios[0].cases[2].end_contents = vec![content.clone()];
     results.scenarios[1].cases[2].end_contents = vec![content];
     let html = render(&results).unwrap();

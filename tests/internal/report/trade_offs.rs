@@ -1,0 +1,58 @@
+//! Tests of the verdict on cases that cost more but keep limits, and on cases that use up stored content.
+
+use twinopt::scenario::results::{EndContent, LimitKind, Results};
+
+use super::fixture;
+use super::verdict::front;
+
+/// Only the case `mpc`, which costs more than the baseline.
+fn dearer() -> Results {
+    let mut results = fixture::datacenter();
+    results.annual.clear();
+    for s in &mut results.scenarios {
+        s.days_per_year = None;
+        s.cases.remove(1);
+        let case = &mut s.cases[1];
+        for change in [&mut case.objective_change, &mut case.cash_change].into_iter().flatten() {
+            (change.mean, change.low, change.high, change.measurable) = (10.0, 9.0, 11.0, true);
+        }
+    }
+    results
+}
+
+#[test]
+fn a_case_that_keeps_a_violated_limit_is_not_a_plain_dont() {
+    let mut results = dearer();
+    assert!(front(&results).contains("Don’t change anything"), "{}", front(&results));
+    for s in &mut results.scenarios {
+        let [baseline, case] = &mut s.cases[..] else { panic!("two cases") };
+        for (case, share) in [(baseline, 0.24), (case, 0.0)] {
+            let limit = &mut case.limits[0];
+            (limit.kind, limit.share_beyond, limit.chance) = (LimitKind::Hard, share, f64::from(share > 0.0));
+        }
+    }
+    let text = front(&results);
+    assert!(text.contains("Try “mpc” if its limits must be kept. It costs 40"), "{text}");
+    assert!(text.contains("which the present operation violates 24 % of the time"), "{text}");
+}
+
+#[test]
+fn a_saving_that_uses_up_stored_content_is_no_improvement() {
+    let mut results = dearer();
+    for s in &mut results.scenarios {
+        let case = &mut s.cases[1];
+        for change in [&mut case.objective_change, &mut case.cash_change].into_iter().flatten() {
+            (change.mean, change.low, change.high) = (-10.0, -11.0, -9.0);
+        }
+    }
+    assert!(!front(&results).contains("Don’t change anything"), "{}", front(&results));
+    for s in &mut results.scenarios {
+        let worth = Some(-15.0);
+        let content = EndContent { signal: "tank".into(), unit: "kWh".into(), case: 0.0, baseline: 150.0, worth };
+        s.cases[1].end_contents = vec![content];
+    }
+    let text = front(&results);
+    assert!(text.contains("Don’t change anything"), "{text}");
+    assert!(text.contains("but it uses up stored content that is worth more"), "{text}");
+    assert!(text.contains("which plans value at −15"), "{text}");
+}
