@@ -1,7 +1,7 @@
 //! The headline of the report and the reasons for it.
 
 use crate::error::plural;
-use crate::scenario::results::{ControlEffect, Economics, EffectContrast, KpiResult, LimitUse, Results};
+use crate::scenario::results::{ControlEffect, Economics, EffectContrast, KpiResult, Results};
 
 use super::breach::breach;
 use super::cases::{Answer, RankedCase};
@@ -60,10 +60,7 @@ pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (
     let mut because = Vec::new();
     let headline = match pick.answer {
         Answer::Do => format!("Do run “{case}”. It {gain}."),
-        Answer::Try if pick.costs_for_a_limit() => {
-            because.extend(pick.kept.map(kept));
-            format!("Try “{case}” if its limits must be kept. It {gain}.")
-        }
+        Answer::Try if pick.costs_for_a_limit() => format!("Try “{case}” if its limits must be kept. It {gain}."),
         Answer::Try => {
             let caveats: Vec<&str> = pick.caveats.iter().map(String::as_str).collect();
             because.push(format!("Run it under supervision, because {}.", join(&caveats, 2)));
@@ -130,7 +127,7 @@ pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (
             format!("Don’t run “{case}”: the log contains no similar operating conditions.")
         }
     };
-    if pick.answer == Answer::Dont {
+    if pick.answer == Answer::Dont || pick.costs_for_a_limit() {
         because.extend(breach(ranked, words));
     }
     if pick.answer.advises() {
@@ -140,16 +137,6 @@ pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (
         );
     }
     (pick.answer, headline, because)
-}
-
-/// A sentence about a hard limit that the baseline violates and the case keeps.
-fn kept(limit: &LimitUse) -> String {
-    let range = with_unit(&number::allowed_range(limit.low, limit.high), &number::unit(&limit.unit));
-    format!(
-        "It keeps {} within its hard limit ({range}), which the present operation violates {} of the time.",
-        tag(&limit.signal, 40),
-        number::percent_text(limit.share_beyond)
-    )
 }
 
 /// Why the effect of a control does not determine a saving, and what to do.

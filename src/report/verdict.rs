@@ -31,7 +31,6 @@ use super::number;
 use super::runs::{CaseRun, completed, has_only_equations};
 use super::saving::{self, Saving};
 use super::selection::alternatives;
-use super::violations::{excludes, violated_more};
 use super::stores::worth;
 use super::violations::{excludes, kept_limit, violated_more};
 

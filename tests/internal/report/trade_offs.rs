@@ -33,7 +33,7 @@ fn a_case_that_keeps_a_violated_limit_is_not_a_plain_dont() {
     }
     let text = front(&results);
     assert!(text.contains("Try “mpc” if its limits must be kept. It costs 40"), "{text}");
-    assert!(text.contains("which the present operation violates 24 % of the time"), "{text}");
+    assert!(text.contains("The baseline violates the hard limit of server_inlet_temp 24 % of the time."), "{text}");
 }
 
 #[test]
