@@ -113,9 +113,9 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-<<<<<<< HEAD
+    use crate::config::Weekdays;
     use crate::control::mpc::Period;
-    use crate::schema::{Bounds, Role, Schema, Signal};
+    use crate::schema::{Role, Schema, Signal};
     use crate::units::Unit;
 
     /// Five days of hourly steps, in which the pump runs for 6 h a day. The second half of the third day is missing.
@@ -134,11 +134,7 @@ mod tests {
         assert_eq!(missed(&unknown).len(), 0);
         // a night in which the plant never runs belongs to the day
         assert_eq!(missed(&[]).len(), 1);
-=======
-    use crate::config::Weekdays;
-    use crate::control::mpc::Period;
-    use crate::schema::{Role, Signal};
-    use crate::units::Unit;
+    }
 
     /// 20 units are due from 18:00 to 06:00. At 23:00, 6 of them have been delivered, at most 2 per hour.
     #[test]
@@ -161,6 +157,5 @@ mod tests {
         // 14 units are missing, and 7 hours are left.
         assert_eq!([beyond(&[2.0]), beyond(&[0.0]), beyond(&[0.0, 2.0])], [0.0, 2.0, 2.0]);
         assert_eq!([beyond(&[2.0; 9]), beyond(&[0.0; 9])], [0.0, 14.0]);
->>>>>>> eca8ef6c (Compare advised amounts with a policy and with due totals)
     }
 }
