@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-/// Convert exports (CSV, NDJSON, Arrow, Parquet) into the Parquet log of a plant.
+/// Convert exports (CSV, workbooks, NDJSON, Arrow, Parquet) into the Parquet log of a plant.
 ///
 /// Detects delimiter, encoding, header, decimal separator, dates and the layout of the files, prints what was detected,
 /// and writes `DIR/log/YYYY-MM.parquet` with times in UTC, and the recipe `DIR/import.toml`. Without `--from`, the
@@ -50,6 +50,12 @@ pub struct Options {
     /// Delimiter of CSV files: `,`, `;`, `|` or `tab`
     #[arg(long, value_name = "CHAR", value_parser = [",", ";", "|", "tab"])]
     pub delimiter: Vec<String>,
+    /// Encoding of text files, such as utf-8, windows-1250, shift_jis or cp850 (default: detected)
+    #[arg(long, value_name = "NAME")]
+    pub encoding: Vec<String>,
+    /// Sheet of a workbook, or a pattern such as '2024-*' (default: the longest sheet, and those with the same header)
+    #[arg(long, value_name = "NAME")]
+    pub sheet: Vec<String>,
     /// Columns of an export with one sample per row: tag, value and, if there is one, quality. If TAG is `file`, the
     /// name of the file is the tag
     #[arg(long, value_name = "TAG,VALUE[,QUALITY]", value_delimiter = ',', num_args = 1)]

@@ -162,8 +162,8 @@ fn require_parquet(file: &Path, dir: &Path) -> Result<()> {
     }
     let (file, dir) = (file.display(), dir.display());
     Err(Error::Data(format!(
-        "{file}: this is not a Parquet file; convert it with `twinopt import {dir} --from {file}` (save the sheet of a \
-         workbook as CSV first), and then run `twinopt init {dir}`"
+        "{file}: this is not a Parquet file; convert it with `twinopt import {dir} --from {file}`, and then run \
+         `twinopt init {dir}`"
     )))
 }
 

@@ -251,13 +251,18 @@ fn texts(
     }
     if day_ends > 0 {
         *ends = Ends::of(&times);
-        notes.push(format!(
-            "{} the time 24:00, so times probably mark the end of an interval: if so, set `stamps = \"end\"` in twin.toml",
-            if day_ends == 1 { "1 row has".into() } else { format!("{day_ends} rows have") }
-        ));
+        notes.push(day_end_note(day_ends));
     }
     let order_name = order.map_or_else(String::new, |o| format!(" ({})", o.name()));
     Ok((times, offsets, format!("like `{}`{order_name}", example.unwrap_or("")), order))
+}
+
+/// The note on rows with the time 24:00.
+fn day_end_note(rows: usize) -> String {
+    format!(
+        "{} the time 24:00, so times probably mark the end of an interval: if so, set `stamps = \"end\"` in twin.toml",
+        if rows == 1 { "1 row has".into() } else { format!("{rows} rows have") }
+    )
 }
 
 /// Adds the times of day from a second column to the dates. Returns a description of the column, and whether the times
@@ -270,7 +275,8 @@ fn add_clock(
     notes: &mut Vec<String>,
 ) -> Result<(String, Option<Ends>)> {
     let mut hours = (24.0, 0.0);
-    for (frame, times) in frames.iter().zip(times) {
+    let mut day_ends = 0;
+    for (frame, times) in frames.iter().zip(times.iter_mut()) {
         let bad = |e: PolarsError| Error::Data(format!("{}: the time column `{name}`: {e}", frame.name));
         let texts = series(frame, name)?.cast(&DataType::String).map_err(bad)?;
         for (time, text) in times.iter_mut().zip(texts.str().map_err(bad)?.iter()) {
@@ -282,12 +288,19 @@ fn add_clock(
                 _ => text.and_then(stamp::parse_clock),
             };
             *time = match clock {
-                Some(clock) if *time != NO_TIME => *time + clock,
+                Some(clock) if *time != NO_TIME => {
+                    day_ends += usize::from(kind != Kind::Hour && clock == DAY_US);
+                    *time + clock
+                }
                 _ => NO_TIME,
             };
         }
     }
     let ends = matches!(hours, (1.0, 24.0 | 25.0)).then(|| Ends { length: HOUR_US, counted: hours.1 > 24.0 });
+    if day_ends > 0 {
+        notes.push(day_end_note(day_ends));
+        return Ok((format!("`{name}`"), Ends::of(times)));
+    }
     if ends.is_some() {
         notes.push(format!(
             "the hours in `{name}` run from 1 to {}, so they mark the end of the hour: set `stamps = \"end\"` in twin.toml",

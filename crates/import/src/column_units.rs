@@ -9,12 +9,17 @@ use crate::frame::FileFrame;
 use crate::layout::Long;
 use crate::series::Series;
 
-/// The unit of each column: from the row below the header, from the unit column of a long export, or from names such as
-/// `Temp [°C]`.
+/// The unit of each column: from the row below the header, from the unit column of a long export, from the values
+/// (`cells`), or from names such as `Temp [°C]`.
 ///
 /// # Errors
 /// [`Error::Data`] if a column has different units.
-pub fn of(frames: &[FileFrame], long: Option<&Long>, columns: &[Series]) -> Result<Vec<(String, String)>> {
+pub fn of(
+    frames: &[FileFrame],
+    long: Option<&Long>,
+    columns: &[Series],
+    cells: &[(String, String)],
+) -> Result<Vec<(String, String)>> {
     let mut units = Units::default();
     for frame in frames {
         for (name, unit) in &frame.units {
@@ -23,6 +28,9 @@ pub fn of(frames: &[FileFrame], long: Option<&Long>, columns: &[Series]) -> Resu
         if let Some((long, column)) = long.and_then(|long| Some((long, long.unit.as_ref()?))) {
             units.add_long(frame, &long.tag, column)?;
         }
+    }
+    for (name, unit) in cells {
+        units.add(name, unit, "its values")?;
     }
     let names = frames.iter().flat_map(|f| f.frame.get_column_names()).map(|name| name.as_str());
     for name in names.chain(columns.iter().map(|c| c.name.as_str())) {

@@ -236,11 +236,16 @@ fn short_header(head: &[Vec<String>]) -> Option<&Vec<String>> {
     (names && last.iter().any(|c| layout::time_rank(c).is_some())).then_some(last)
 }
 
-fn is_units(record: &[String]) -> bool {
+/// Whether the text is a common unit, in any case.
+pub fn is_unit(text: &str) -> bool {
     const UNITS: &str = " °c c degc k f °f bar mbar pa kpa hpa mpa w kw mw gw wh kwh mwh % - m3/h m³/h m3 m³ l l/s l/min \
         l/h kg/h kg/s t/h kg g t m mm cm km s min h a ma v kv mv hz rpm 1/min m/s eur eur/mwh ct/kwh ppm ppb g/kg j kj mj \
         gj lx w/m2 w/m² nm3/h nm³/h mg/m3 mg/m³ mg/l ph µs/cm deg ° nm n kn kwh/h psi psig barg bara mmhg inh2o inhg gpm \
         cfm btu btu/h ton lb lb/h klb/h ";
+    UNITS.contains(&format!(" {} ", text.to_lowercase()))
+}
+
+fn is_units(record: &[String]) -> bool {
     let cells: Vec<&String> = record.iter().skip(1).filter(|c| !c.is_empty()).collect();
     // a row with units contains no unit for the time
     let no_name = record.first().is_some_and(String::is_empty);
@@ -248,9 +253,7 @@ fn is_units(record: &[String]) -> bool {
         let bracketed =
             (cell.starts_with('[') && cell.ends_with(']')) || (cell.starts_with('(') && cell.ends_with(')'));
         // a single letter is more likely to be the name of a column than a unit
-        bracketed
-            || (cell.len() > 1 || no_name || "%-°".contains(cell))
-                && UNITS.contains(&format!(" {} ", cell.to_lowercase()))
+        bracketed || (cell.len() > 1 || no_name || "%-°".contains(cell)) && is_unit(cell)
     };
     !cells.is_empty() && cells.iter().filter(|c| unit(c)).count() * 10 >= cells.len() * 6
 }

@@ -8,12 +8,13 @@ use polars::io::HiveOptions;
 use polars::prelude::*;
 
 use crate::dialect::{self, Dialect};
+use crate::encoding::{self, Decoded, Encoding};
 use crate::error::{Error, Result, list};
 use crate::filter::Condition;
 use crate::layout;
 use crate::recipe::Source;
 use crate::sources::SourceFile;
-use crate::{limits, text, tokens};
+use crate::{limits, text, tokens, workbook};
 
 /// Name of the column that contains the file name without its extension.
 pub const FILE: &str = "file";
@@ -59,11 +60,11 @@ pub fn read(file: &SourceFile, source: &Source, conditions: &[Condition], limit:
         () if content.bytes.starts_with(b"PAR1") => parquet(&name, content.bytes)?,
         () if content.bytes.starts_with(b"ARROW1") => ipc(content.bytes).map_err(bad)?,
         () => {
-            let (text, encoding) = text::utf8(content.bytes);
-            if is_json(&name, &text) {
-                ndjson(text).map_err(bad)?
+            let needs = (source, &keys[..], &conditions[..]);
+            if workbook::is_workbook(&content.bytes) {
+                sheets(&name, content.bytes, needs)?
             } else {
-                csv(&name, text, encoding, (source, &keys, &conditions))?
+                text(&name, content.bytes, needs)?
             }
         }
     };
@@ -184,17 +185,52 @@ fn ndjson(text: String) -> PolarsResult<Opened> {
 /// The settings of the source, the folder names and the conditions determine which columns are read.
 type Needs<'a> = (&'a Source, &'a [(String, String)], &'a [&'a Condition]);
 
-fn csv(name: &str, text: String, encoding: &str, (source, keys, conditions): Needs) -> Result<Opened> {
-    let bad = |what: &str| Error::Data(format!("{name}: {what}"));
-    if text.starts_with("PK\u{3}\u{4}") || text.starts_with("ÐÏ\u{11}à") {
-        return Err(bad("this is a spreadsheet workbook; save the sheet as CSV"));
+/// Opens the sheets of a workbook.
+fn sheets(name: &str, bytes: Vec<u8>, needs: Needs) -> Result<Opened> {
+    let book = workbook::read(name, bytes, needs.0.sheet.as_deref())?;
+    let quoted = |names: &[String]| list(&names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>(), 5);
+    let word = if book.sheets.len() == 1 { "sheet" } else { "sheets" };
+    let format = format!("workbook, {word} {}", quoted(&book.sheets));
+    let mut out = csv(name, book.text, Some(workbook::DELIMITER), |_| format, needs)?;
+    if !book.others.is_empty() {
+        out.notes.push(format!("sheets that were not read (`--sheet`): {}", quoted(&book.others)));
+    }
+    Ok(out)
+}
+
+/// Opens a file with CSV or NDJSON text.
+fn text(name: &str, bytes: Vec<u8>, needs: Needs) -> Result<Opened> {
+    let source = needs.0;
+    let given = source.encoding.as_deref().map(Encoding::parse).transpose()?;
+    let Decoded { text, encoding, guessed } = encoding::decode(bytes, given);
+    if is_json(name, &text) {
+        return ndjson(text).map_err(|e| Error::Data(format!("{name}: {}", reason(&e))));
     }
     let delimiter = source.delimiter.as_deref().and_then(|d| if d == "tab" { Some(b'\t') } else { d.bytes().next() });
+    let format = |dialect: &Dialect| format!("CSV {}, {encoding}", dialect.delimiter_name());
+    let mut out = csv(name, text, delimiter, format, needs)?;
+    if guessed {
+        out.notes.push(format!(
+            "the encoding {encoding} was guessed from the characters; if names are unreadable, add `--encoding`"
+        ));
+    }
+    Ok(out)
+}
+
+/// Opens CSV text. `format` describes the format of the file.
+fn csv(
+    name: &str,
+    text: String,
+    delimiter: Option<u8>,
+    format: impl FnOnce(&Dialect) -> String,
+    (source, keys, conditions): Needs,
+) -> Result<Opened> {
+    let bad = |what: &str| Error::Data(format!("{name}: {what}"));
     if text.bytes().take(1 << 16).any(|b| b == 0) {
         return Err(bad("the file is not text"));
     }
     let dialect = dialect::detect(&text, delimiter).map_err(|e| bad(&e))?;
-    let mut format = format!("CSV {}, {encoding}", dialect.delimiter_name());
+    let mut format = format(&dialect);
     if !dialect.header {
         format += ", no header";
     }

@@ -11,6 +11,7 @@ mod column_units;
 mod date_order;
 mod dialect;
 mod elapsed;
+mod encoding;
 pub mod error;
 mod filter;
 mod frame;
@@ -21,6 +22,7 @@ mod layout;
 pub mod limits;
 mod long;
 mod merge;
+mod month;
 mod number;
 #[path = "../../../src/cli/import_options.rs"]
 pub mod options;
@@ -42,6 +44,7 @@ mod time_column;
 mod tokens;
 mod values;
 mod wide;
+mod workbook;
 mod zone;
 
 pub use import::run;

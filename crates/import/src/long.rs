@@ -104,6 +104,18 @@ pub fn count(frames: &[FileFrame], tags: &Tags, long: &Long) -> Result<Option<(V
     Ok(is_text.then_some((counts, signs)))
 }
 
+/// The units that follow the values of each tag.
+///
+/// # Errors
+/// [`Error::Data`] if the values of a tag have different units.
+pub fn units(tags: &Tags, counts: &[Texts], signs: &mut Signs) -> Result<Vec<(String, String)>> {
+    let mut out = Vec::new();
+    for (name, texts) in tags.names.iter().zip(counts) {
+        out.extend(texts.unit(name, signs)?.map(|unit| (name.clone(), unit)));
+    }
+    Ok(out)
+}
+
 /// How the samples are read.
 pub struct Reading<'a> {
     pub long: &'a Long,

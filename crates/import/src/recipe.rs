@@ -56,6 +56,11 @@ pub struct Source {
     pub decimal: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
+    /// Name or pattern of the sheets of a workbook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sheet: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub long: Vec<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -123,6 +128,8 @@ impl Recipe {
                 ("date-order", &mut own.date_order, &other.date_order),
                 ("decimal", &mut own.decimal, &other.decimal),
                 ("delimiter", &mut own.delimiter, &other.delimiter),
+                ("encoding", &mut own.encoding, &other.encoding),
+                ("sheet", &mut own.sheet, &other.sheet),
             ];
             for (name, own, other) in texts {
                 if own.is_none() {

@@ -28,6 +28,8 @@ impl Request {
         let date_order = places.one(given, "date_order")?;
         let decimal = places.one(given, "decimal")?;
         let delimiter = places.one(given, "delimiter")?;
+        let encoding = places.one(given, "encoding")?;
+        let sheet = places.one(given, "sheet")?;
         let condition = places.one(given, "condition")?;
         let prefix = places.own(given, "prefix");
         let (long, good) = (places.all(given, "long"), places.all(given, "good"));
@@ -50,6 +52,8 @@ impl Request {
             date_order: date_order[i].clone(),
             decimal: decimal[i].clone(),
             delimiter: delimiter[i].clone(),
+            encoding: encoding[i].clone(),
+            sheet: sheet[i].clone(),
             long: long[i].clone(),
             wide: options.wide,
             good: good[i].clone(),

@@ -85,11 +85,11 @@ pub fn read(
     let names: Vec<String> = frames[0].frame.get_column_names().iter().map(ToString::to_string).collect();
     let long = layout::long(&names, source)?;
     notes.extend(file_notes(&frames));
-    let (columns, layout, times) = match &long {
+    let Described { columns, layout, times, units } = match &long {
         Some(long) => read_long(&frames, long, source, since, keep, &mut notes)?,
         None => read_wide(&frames, source, since, keep, &mut notes)?,
     };
-    let units = column_units::of(&frames, long.as_ref(), &columns)?;
+    let units = column_units::of(&frames, long.as_ref(), &columns, &units)?;
     let span = series::span(&columns);
     if span.is_none() {
         return Err(Error::Data(format!("{from}: no row is left; check `--since` and `--where`")));
@@ -190,8 +190,15 @@ fn point_is_usual(frames: &[FileFrame], order: Option<stamp::Order>) -> bool {
     !(frames.iter().any(|f| f.delimiter == Some(b';')) && order != Some(stamp::Order::Mdy))
 }
 
-/// The columns, their layout and the notation of times, as shown to the user.
-type Described = (Vec<Series>, String, String);
+/// The columns, and a description of how they were read.
+struct Described {
+    columns: Vec<Series>,
+    layout: String,
+    /// Notation of the times.
+    times: String,
+    /// Units that follow the values of a column or tag.
+    units: Vec<(String, String)>,
+}
 
 fn read_long(
     frames: &[FileFrame],
@@ -207,7 +214,11 @@ fn read_long(
     let mut times = clock::read(frames, source, &values, &tags.codes)?;
     notes.append(&mut times.notes);
     leave_out_before(&mut times.instants, since, source)?;
-    let counted = long::count(frames, &tags, long)?;
+    let mut counted = long::count(frames, &tags, long)?;
+    let units = match &mut counted {
+        Some((texts, signs)) => long::units(&tags, texts, signs)?,
+        None => Vec::new(),
+    };
     let place = format!("{}: the column `{}`", frames[0].name, long.value);
     let mut reading = Reading {
         long,
@@ -233,7 +244,7 @@ fn read_long(
         long.value,
         plural(tags.names.len(), "tag", "tags")
     );
-    Ok((columns, layout, times.notation))
+    Ok(Described { columns, layout, times: times.notation, units })
 }
 
 fn read_wide(
@@ -267,7 +278,8 @@ fn read_wide(
     };
     remember_order(source, times.order);
     let layout = format!("wide: {}{sign}", plural(read.len(), "column", "columns"));
-    Ok((read, layout, times.notation))
+    let units = wanted.iter().filter_map(|w| Some((w.name.clone(), w.unit.clone()?))).collect();
+    Ok(Described { columns: read, layout, times: times.notation, units })
 }
 
 fn remember_order(source: &mut Source, order: Option<stamp::Order>) {

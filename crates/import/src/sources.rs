@@ -6,13 +6,11 @@ use glob::MatchOptions;
 
 use crate::address::decoded;
 use crate::error::{Error, Names, Result};
+use crate::workbook;
 
 /// Extensions of the files that are read from a folder; `.gz` or `.zst` may follow.
 const ENDINGS: [&str; 12] =
     ["csv", "tsv", "txt", "tab", "parquet", "pq", "arrow", "ipc", "feather", "ndjson", "jsonl", "json"];
-
-/// Extensions of workbooks, which are not read.
-const WORKBOOKS: [&str; 4] = [".xlsx", ".xls", ".xlsm", ".ods"];
 
 pub const OPTIONS: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
@@ -134,7 +132,7 @@ fn below(folder: &Path, out: &mut Vec<PathBuf>, others: &mut Vec<PathBuf>) -> Re
 pub fn is_data(name: &str) -> bool {
     let name = name.to_lowercase();
     let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
-    name.rsplit_once('.').is_some_and(|(_, ending)| ENDINGS.contains(&ending))
+    name.rsplit_once('.').is_some_and(|(_, ending)| ENDINGS.contains(&ending) || workbook::ENDINGS.contains(&ending))
 }
 
 fn no_match(pattern: &str) -> String {
@@ -154,9 +152,7 @@ fn no_match(pattern: &str) -> String {
             if names.is_empty() {
                 return format!("the folder {} is empty", folder.display());
             }
-            let is_workbook = |n: &String| WORKBOOKS.iter().any(|ending| n.to_lowercase().ends_with(ending));
-            let hint = if names.iter().any(is_workbook) { "; save the sheet of a workbook as CSV" } else { "" };
-            format!("no file matches; {} contains {}{hint}", folder.display(), crate::error::list(&names, 5))
+            format!("no file matches; {} contains {}", folder.display(), crate::error::list(&names, 5))
         }
     }
 }
@@ -183,9 +179,8 @@ mod tests {
         let error = files(&format!("{root}/x/*.csv"), &log).unwrap_err().to_string();
         assert!(error.contains("contains notes.md"), "{error}");
         let error = files(&format!("{root}/x"), &log).unwrap_err().to_string();
-        assert!(error.contains("x contains notes.md") && !error.contains("workbook"), "{error}");
+        assert!(error.contains("x contains notes.md"), "{error}");
         std::fs::write(dir.path().join("x/book.XLSX"), "x").unwrap();
-        let error = files(&format!("{root}/x/"), &log).unwrap_err().to_string();
-        assert!(error.contains("contains book.XLSX, notes.md; save the sheet"), "{error}");
+        assert_eq!(files(&format!("{root}/x/"), &log).unwrap().files.len(), 1);
     }
 }

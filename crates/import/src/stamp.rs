@@ -1,5 +1,7 @@
 //! Reads dates and times of day that are written as text.
 
+use crate::month;
+
 /// Microseconds per second.
 pub const SECOND_US: i64 = 1_000_000;
 /// Microseconds per day.
@@ -154,36 +156,6 @@ fn digits(text: &str) -> Option<(u32, usize, &str)> {
     value.map(|v| (v, end, &text[end..]))
 }
 
-/// Parses the name of a month at the start of a text. Returns the month and the rest of the text.
-fn month(text: &str) -> Option<(u32, &str)> {
-    const NAMES: [(&str, u32); 17] = [
-        ("jan", 1),
-        ("feb", 2),
-        ("mar", 3),
-        ("mär", 3),
-        ("mrz", 3),
-        ("apr", 4),
-        ("may", 5),
-        ("mai", 5),
-        ("jun", 6),
-        ("jul", 7),
-        ("aug", 8),
-        ("sep", 9),
-        ("oct", 10),
-        ("okt", 10),
-        ("nov", 11),
-        ("dec", 12),
-        ("dez", 12),
-    ];
-    let end = text.find(|c: char| !c.is_alphabetic()).unwrap_or(text.len());
-    let word = text[..end].to_lowercase();
-    if end < 3 {
-        return None;
-    }
-    let found = NAMES.iter().find(|(name, _)| word.starts_with(name));
-    found.map(|(_, month)| (*month, text[end..].trim_start_matches('.')))
-}
-
 /// Removes the separator in a date: one of `-`, `/`, `.`, `,` and spaces.
 fn separator(text: &str) -> Option<(u8, &str)> {
     let first = *text.as_bytes().first()?;
@@ -197,7 +169,7 @@ fn separator(text: &str) -> Option<(u8, &str)> {
 fn date(text: &str) -> Option<(Date, &str)> {
     if !text.as_bytes().first()?.is_ascii_digit() {
         // Feb 1, 2024
-        let (m, rest) = month(text)?;
+        let (m, rest) = month::parse(text)?;
         let (d, _, rest) = digits(rest.trim_start())?;
         let (_, rest) = separator(rest)?;
         let (y, width, rest) = digits(rest)?;
@@ -210,7 +182,7 @@ fn date(text: &str) -> Option<(Date, &str)> {
         return Some((date, rest));
     }
     let (sign, rest) = separator(rest)?;
-    if let Some((m, rest)) = month(rest) {
+    if let Some((m, rest)) = month::parse(rest) {
         // 01-Feb-24
         let (_, rest) = separator(rest)?;
         let (c, last, rest) = digits(rest)?;

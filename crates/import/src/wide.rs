@@ -25,6 +25,8 @@ pub struct Wanted {
     pub name: String,
     texts: Texts,
     pub signs: Signs,
+    /// The unit that follows the numbers.
+    pub unit: Option<String>,
     /// Number of values that are NaN or infinite.
     not_finite: usize,
     /// Whether the column contains text in some file.
@@ -57,8 +59,14 @@ pub fn columns(frames: &[FileFrame], source: &Source, time: &[String], notes: &m
     );
     let mut out = Vec::new();
     for name in names {
-        let mut wanted =
-            Wanted { name, texts: Texts::default(), signs: Signs::default(), not_finite: 0, is_text: false };
+        let mut wanted = Wanted {
+            name,
+            texts: Texts::default(),
+            signs: Signs::default(),
+            unit: None,
+            not_finite: 0,
+            is_text: false,
+        };
         let mut times = false;
         for frame in frames {
             let Ok(column) = frame.frame.column(&wanted.name) else { continue };
@@ -81,6 +89,7 @@ pub fn columns(frames: &[FileFrame], source: &Source, time: &[String], notes: &m
                 }
             }
         }
+        wanted.unit = wanted.texts.unit(&wanted.name, &mut wanted.signs)?;
         if numbers_rows(frames, &wanted.name) {
             notes.push(format!("`{}` left out, because it numbers the rows", wanted.name));
         } else if times {

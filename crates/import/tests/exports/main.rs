@@ -7,3 +7,4 @@ mod plant;
 mod refusals;
 mod stores;
 mod times;
+mod workbooks;

@@ -72,6 +72,13 @@ impl Plant {
         ended
     }
 
+    /// Runs an import that must fail, although an earlier import has written a log.
+    pub fn refused_again(&self, args: &str, code: i32) -> Ended {
+        let ended = self.import(args);
+        assert_eq!(ended.code, Some(code), "{}\n{}", ended.out, ended.err);
+        ended
+    }
+
     /// Runs an import that must fail without writing anything.
     pub fn refused(&self, args: &str, code: i32) -> Ended {
         let ended = self.import(args);

@@ -23,7 +23,7 @@ fn messages_name_the_file_and_what_to_do() {
         ("--from none.csv", 65, &["none.csv: no column contains times", "`a` (e.g. `1`)"]),
         ("--from text.csv", 65, &["text.csv: no delimiter", "of several lines"]),
         ("--from wide.csv", 65, &["wide.csv: line 26 has more fields than the header"]),
-        ("--from book.xlsx", 65, &["save the sheet as CSV"]),
+        ("--from book.xlsx", 65, &["book.xlsx: this is not a readable workbook", "save it as CSV"]),
         ("--from absent/*.csv", 66, &["absent/*.csv", "there is no folder absent"]),
         ("--from ftp://host/a.csv", 2, &["ftp://host/a.csv", "copy the files to this machine"]),
         ("--from two.csv --time begin --timezone Mars", 0, &[]),
