@@ -8,6 +8,8 @@ use crate::error::{Error, Result};
 
 /// Number of bytes from which an encoding is guessed (not tuned).
 const SAMPLE: usize = 1 << 22;
+/// Minimum number of words with characters outside ASCII from which the language of a text is recognised (not tuned).
+const MIN_WORDS: usize = 4;
 
 /// An encoding of text.
 #[derive(Debug, Clone, Copy)]
@@ -115,26 +117,25 @@ fn without_mark(bytes: &[u8]) -> Option<&'static Web> {
 }
 
 /// The encoding of a text that is not UTF-8. The candidates are Windows-1252, the encoding that browsers would guess,
-/// and the code pages of DOS. The first candidate with the fewest implausible words is selected.
+/// and the code pages of DOS. The first candidate with the fewest implausible words is selected. If the text is long
+/// enough to recognise its language, the guess of a browser comes first.
 fn guess(bytes: &[u8]) -> Encoding {
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
     detector.feed(bytes, true);
-    let browser = detector.guess(None, Utf8Detection::Deny);
-    let candidates = [
-        Encoding::Web(WINDOWS_1252),
-        Encoding::Web(browser),
-        Encoding::Dos(850),
-        Encoding::Dos(852),
-        Encoding::Dos(866),
-    ];
-    let implausible = |encoding: &Encoding| {
-        let text = encoding.decode(bytes);
-        text.split(|c: char| c.is_ascii_digit() || c.is_ascii_whitespace() || ",;|\"'/()[]{}<>=+*:_.-".contains(c))
-            .filter(|word| !word.is_ascii() && !is_plausible(word))
-            .count()
-    };
+    let browser = Encoding::Web(detector.guess(None, Utf8Detection::Deny));
+    let windows = Encoding::Web(WINDOWS_1252);
+    let first =
+        if words(&windows.decode(bytes)).count() >= MIN_WORDS { [browser, windows] } else { [windows, browser] };
+    let candidates = first.into_iter().chain([850, 852, 866].map(Encoding::Dos));
+    let implausible = |encoding: &Encoding| words(&encoding.decode(bytes)).filter(|word| !is_plausible(word)).count();
     // `min_by_key` returns the first of several minima
-    candidates.into_iter().min_by_key(implausible).unwrap_or(Encoding::Web(WINDOWS_1252))
+    candidates.min_by_key(implausible).unwrap_or(windows)
+}
+
+/// The words that contain characters outside ASCII.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let ends = |c: char| c.is_ascii_digit() || c.is_ascii_whitespace() || ",;|\"'/()[]{}<>=+*:_.-".contains(c);
+    text.split(ends).filter(|word| !word.is_ascii())
 }
 
 /// Whether a word with characters outside ASCII can be part of a name or a unit.
@@ -153,8 +154,9 @@ fn is_plausible(word: &str) -> bool {
     let (all, accented) = (letters().count(), letters().filter(|c| !c.is_ascii()).count());
     let in_latin = letters().filter(|c| latin(*c)).count();
     // in a European language, most letters of a longer word have no accent, and capitals do not follow small letters
-    let mixed_case =
-        letters().zip(letters().skip(1)).any(|(a, b)| a.is_lowercase() && b.is_uppercase() && !b.is_ascii());
+    let mixed_case = letters()
+        .zip(letters().skip(1))
+        .any(|(a, b)| a.is_lowercase() && b.is_uppercase() && !(a.is_ascii() && b.is_ascii()));
     match in_latin {
         0 => true,
         n if n == all => !mixed_case && (all <= 2 || accented * 2 <= all),
@@ -200,7 +202,7 @@ mod tests {
     #[test]
     fn languages_are_recognised() {
         for (text, name) in [
-            ("Czas;Ciśnienie wejściowe [bar];Przepływ powietrza [m³/h];Temperatura wody zasilającej\n", "windows-1250"),
+            ("Czas;Ciśnienie wejściowe [bar];Przepływ powietrza;Temperatura wody zasilającej\n", "windows-1250"),
             ("Čas;Teplota přívodu;Příkon čerpadla;Průtok vody;Žádaná hodnota\n", "windows-1250"),
             ("Время;Температура подачи °C;Расход воды;Мощность насоса\n", "windows-1251"),
             ("Χρόνος;Θερμοκρασία;Παροχή νερού;Ισχύς αντλίας\n", "windows-1253"),

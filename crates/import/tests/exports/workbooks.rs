@@ -20,7 +20,6 @@ fn the_sheets_of_a_workbook_with_the_same_header_are_appended() {
         "workbook, sheets `März`, `April`",
         "sheets that were not read (`--sheet`): `Info`",
         "every 30min",
-        "`Temp [°C]`",
     ]);
     assert_numbers(&plant.numbers("Temp [°C]"), &values());
     assert_numbers(&plant.numbers("Pumpe"), &(0..48).map(|i| f64::from(i % 2 == 0)).collect::<Vec<_>>());
