@@ -287,6 +287,23 @@ fn a_control_with_max_move_is_not_moved_before_its_value_is_known() {
     }
 }
 
+/// The heat changes by at most 1 kW per step, also if a total forbids it.
+#[test]
+fn a_limit_on_a_total_does_not_break_the_move_limit() {
+    let room = room("settle = 2\ntotals = [{ control = 'heat', at_most = 0 }]\n");
+    let mut lines = Loop::start(&room, &["--allow-extrapolation"]);
+    lines.send(describe(3600.0).to_string().as_bytes());
+    let mut plant = Plant::new();
+    let mut heat = Vec::new();
+    for _ in 0..7 {
+        let answer = lines.ask(&plant.line());
+        plant.step(&answer);
+        heat.push(plant.heat);
+    }
+    lines.end().expect(0);
+    assert_eq!(heat, [3.0, 3.0, 2.0, 1.0, 0.0, 0.0, 0.0]);
+}
+
 #[test]
 fn fallback_levels_follow_in_order_and_planning_resumes() {
     let room = room("settle = 4\nsafe.hold = { heat = 2.0 }\n");

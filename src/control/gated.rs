@@ -156,10 +156,7 @@ impl Controller for GatedMpc<'_> {
             let mut moves = moves.unwrap_or_else(|| own.clone());
             if !is_planned {
                 // A reduced or replaced move must not violate a limit on a total, such as forbidden hours.
-                for (signal, most) in self.mpc.signals().iter().zip(self.mpc.most_now(&observation, row)) {
-                    let at = self.controls.iter().position(|c| c == signal);
-                    at.into_iter().for_each(|at| moves[at] = moves[at].min(most));
-                }
+                self.mpc.keep_totals(&observation, row, &self.controls, &mut moves);
             }
             let moves = self.controls.iter().zip(&moves);
             let set = moves.filter(|(c, _)| self.set.contains(c));

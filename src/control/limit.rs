@@ -38,6 +38,15 @@ pub fn limited(signal: &Signal, previous: f64, since: usize, wanted: f64) -> f64
     hard.clamp(nearest)
 }
 
+/// Returns the largest value, not above `most`, that the hard limits, the multiple and the minimum value of `signal`
+/// allow. If there is no such value, returns the lower hard limit.
+pub fn allowed_below(signal: &Signal, most: f64) -> f64 {
+    let Signal { hard, multiple, switching, .. } = signal;
+    let value = if *multiple > 0.0 { (most / multiple + ROUNDING).floor() * multiple } else { most };
+    let value = if value < switching.least { value.min(0.0) } else { value };
+    value.max(hard.low)
+}
+
 /// Returns the smallest order that covers the shortage `missing`: an integer multiple of the order's `multiple`, and at
 /// least its `min_on`. If the hard limits do not allow an order that covers the shortage, returns the largest allowed
 /// order. Without a shortage, the order is zero. An order that is rounded to the nearest multiple would leave small

@@ -29,7 +29,7 @@ pub use forecast_score::worse_forecasts;
 pub use gated::{GateUse, GatedMpc};
 pub use hold::Hold;
 pub use hold::HoldSettings;
-pub use limit::{covering_order, limited, since};
+pub use limit::{allowed_below, covering_order, limited, since};
 pub use mpc::{Clock, Mpc, PlanGap, SkillHorizon};
 pub use pid::Pid;
 pub use replay::Replay;

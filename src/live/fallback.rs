@@ -182,9 +182,8 @@ impl<'a> Fallback<'a> {
         let mut chosen = candidates.swap_remove(best.flatten().unwrap_or(0));
         // A reduced move must not violate a limit on a total, such as forbidden hours.
         let observation = Observation { window: &window, step: row, forecast: past.forecast() };
-        for (signal, most) in self.mpc.signals().iter().zip(self.mpc.most_now(&observation, 0)) {
-            let at = self.limits.controls.iter().position(|c| c == signal);
-            at.into_iter().for_each(|at| chosen[at] = chosen[at].min(most));
+        if self.mpc.keep_totals(&observation, 0, &self.limits.controls, &mut chosen) {
+            chosen = self.limits.within(past, in_force, &chosen);
         }
         let moves = (0..self.mpc.horizon()).map_while(|h| self.mpc.planned_controls(h).map(<[f64]>::to_vec));
         self.limits.write(past, &chosen);

@@ -15,7 +15,7 @@ use super::skill_horizon::SkillHorizon;
 use super::start::SignalForecast;
 use crate::config::TimeSpan;
 use crate::control::planner::{self, Planner};
-use crate::control::{Context, Control, Controller, Forecast, Observation};
+use crate::control::{Context, Control, Controller, Forecast, Observation, allowed_below};
 use crate::error::{Error, Result};
 use crate::expr::Registers;
 use crate::rng::Key;
@@ -245,8 +245,21 @@ impl Mpc<'_> {
         finite.min_by(|a, b| a.1.total_cmp(b.1)).map(|(i, _)| i)
     }
 
+    /// Lowers the values `moves` of the controls in columns `controls` to the values that the limits on totals, such as
+    /// forbidden hours, allow in the current step. Returns whether a value was lowered. The lowered values may violate
+    /// the limits of the controls themselves.
+    pub fn keep_totals(&self, observation: &Observation, row: usize, controls: &[usize], moves: &mut [f64]) -> bool {
+        let mut is_lowered = false;
+        for (signal, most) in self.setup.controls.iter().zip(self.most_now(observation, row)) {
+            let Some(at) = controls.iter().position(|c| c == signal).filter(|at| moves[*at] > most) else { continue };
+            moves[at] = allowed_below(&self.setup.dynamics.schema().signals[*signal], most);
+            is_lowered = true;
+        }
+        is_lowered
+    }
+
     /// The largest value of each planned control in the current step, `[controls]`, that the limits on totals allow.
-    pub fn most_now(&self, observation: &Observation, row: usize) -> Vec<f64> {
+    fn most_now(&self, observation: &Observation, row: usize) -> Vec<f64> {
         let setup = &self.setup;
         let mut most = vec![f64::INFINITY; setup.controls.len()];
         if setup.limits.totals.is_empty() {

@@ -81,3 +81,14 @@ fn a_shortage_rounds_an_order_up() {
     assert_eq!([1.0, 41.0, 85.0].map(|n| covering_order(&both, n)), [40.0, 60.0, 80.0]);
     assert!(covering_order(&packs, f64::NAN).is_nan());
 }
+
+#[test]
+fn a_total_allows_only_values_that_the_control_can_take() {
+    let free = control(0.0, 10.0, f64::INFINITY, 0.0);
+    assert_eq!([3.7, 0.0, -2.0].map(|most| allowed_below(&free, most)), [3.7, 0.0, 0.0]);
+    let multiple = control(0.0, 10.0, f64::INFINITY, 0.1);
+    assert_eq!(allowed_below(&multiple, 0.37), 0.1 * 3.0);
+    assert_eq!(allowed_below(&multiple, 0.1 * 3.0), 0.1 * 3.0);
+    let switched = Signal { switching: Switching { least: 4.0, run: 1, stop: 1 }, ..free };
+    assert_eq!([3.7, 4.0, 6.0].map(|most| allowed_below(&switched, most)), [0.0, 4.0, 6.0]);
+}
