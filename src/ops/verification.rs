@@ -240,6 +240,17 @@ fn chosen_kpi<'a>(source: &'a Source, name: Option<&str>) -> Result<&'a Kpi> {
     }
 }
 
+/// The signals that the KPI reads, directly or through derived signals.
+fn inputs(source: &Source, kpi: &Kpi) -> Vec<usize> {
+    let mut found = kpi.reads();
+    let mut next = 0;
+    while let Some(program) = found.get(next).map(|s| source.compiled.equations.derived_program(*s)) {
+        found.extend(program.into_iter().flat_map(|p| &p.reads).map(|(s, _)| *s));
+        next += 1;
+    }
+    found
+}
+
 /// Returns an error if the KPI depends on a price that varies, because its change would then contain that of the price.
 fn require_constant_prices(source: &Source, kpi: &Kpi) -> Result<()> {
     let varies = |s: &usize| {
@@ -249,7 +260,7 @@ fn require_constant_prices(source: &Source, kpi: &Kpi) -> Result<()> {
             && signal.unit.currency().is_some()
             && values().any(|v| Some(v) != values().next())
     };
-    let Some(price) = kpi.reads().into_iter().find(varies) else { return Ok(()) };
+    let Some(price) = inputs(source, kpi).into_iter().find(varies) else { return Ok(()) };
     Err(Error::Usage(format!(
         "the KPI `{}` depends on `{}`, which varies, so a change of the price would count as a saving; verify a KPI in \
          physical units, like `energy = {{ integral = \"power\" }}`, and multiply its saving by the price",
@@ -257,11 +268,11 @@ fn require_constant_prices(source: &Source, kpi: &Kpi) -> Result<()> {
     )))
 }
 
-/// The columns of the drivers: the named signals, or all disturbances that the KPI does not read.
+/// The columns of the drivers: the named signals, or all disturbances that the KPI does not read, directly or through
+/// derived signals.
 fn chosen_drivers(source: &Source, kpi: &Kpi, names: Option<&[String]>) -> Result<Vec<usize>> {
-    let schema = &source.schema;
+    let (schema, read) = (&source.schema, inputs(source, kpi));
     let Some(names) = names else {
-        let read = kpi.reads();
         let moves = |d: &usize| source.log.columns[*d].windows(2).any(|w| w[0] != w[1] && w[0].is_finite());
         let mut found = schema.with_role(Role::Disturbance);
         found.retain(|d| !read.contains(d) && moves(d));
@@ -274,7 +285,7 @@ fn chosen_drivers(source: &Source, kpi: &Kpi, names: Option<&[String]>) -> Resul
                 "`{name}` is set by staff or by a controller, so it may depend on the change that is verified; a \
                  driver must be independent of this change"
             ))),
-            _ if kpi.reads().contains(&signal) => {
+            _ if read.contains(&signal) => {
                 Err(Error::Usage(format!("`{}` is computed from `{name}`, which cannot be a driver", kpi.name)))
             }
             _ => Ok(signal),

@@ -95,6 +95,34 @@ fn events_are_left_out_and_wrong_requests_are_explained() {
     verify(&periods("2024-03-10..2024-03-31")).expect(65).says(&["22 days", "28"]);
 }
 
+/// A price and a sub-meter that the KPI reads only through derived signals.
+#[test]
+fn derived_signals_hide_neither_a_price_nor_a_part_of_the_consumption() {
+    let room = Room::new();
+    let (mut columns, before) = log(|day| if day < CHANGE { 1.0 } else { 0.9 });
+    columns.push(("spot", (0..before.len()).map(|k| 80.0 + (k % 24) as f64).collect()));
+    columns.push(("lamps", columns[1].1.iter().map(|p| 0.3 * p).collect()));
+    write_log(&room.log_file(), &columns);
+    let signals = "{ name = \"spot\", role = \"disturbance\", unit = \"EUR/MWh\" },\n\
+                   { name = \"lamps\", role = \"disturbance\", unit = \"kW\" },\n\
+                   { name = \"tariff\", role = \"derived\", expr = \"spot + 20[EUR/MWh]\" },\n\
+                   { name = \"rest\", role = \"derived\", expr = \"power - lamps\" },\n";
+    room.edit("data/room/twin.toml", "signals = [\n", &format!("signals = [\n{signals}"));
+    let kpis = "[kpi]\nspent = { integral = \"power * tariff\" }\nnet = { integral = \"rest\" }\n";
+    room.edit("data/room/twin.toml", "[kpi]\n", kpis);
+    let verify = |more: &[&str]| {
+        let words: Vec<&str> = ["verify", "data/room"].iter().chain(&PERIODS).chain(more).copied().collect();
+        room.run(&words)
+    };
+    verify(&["--kpi", "spent"]).expect(2).says(&["depends on `spot`, which varies"]);
+    verify(&["--kpi", "net", "--drivers", "lamps"]).expect(2).says(&["`net` is computed from `lamps`"]);
+    let found = verify(&["--kpi", "net", "--json"]).expect(0).document();
+    assert_eq!(found["frozen"]["drivers"], serde_json::json!(["spot", "outdoor_temp"]), "{found}");
+    let right: f64 = before[24 * CHANGE..].iter().map(|p| 0.7 * 0.1 * p).sum();
+    let saving = found["saving"]["saving"].as_f64().unwrap();
+    assert!((saving / right - 1.0).abs() < 0.2, "{saving} {right}");
+}
+
 #[test]
 fn a_randomised_trial_finds_the_effect() {
     let room = Room::new();
