@@ -121,12 +121,20 @@ pub struct Long {
     pub unit: Option<String>,
 }
 
-/// Whether the name of a quality column asks a question, such as `valid`, to which 1 and `yes` mean that a sample is
-/// good.
-pub fn is_question(name: &str) -> bool {
+/// The meaning of 1 and `yes` in a quality column whose name asks a question: `Some(true)` if they mean that a sample is
+/// good, as in `valid`, and `Some(false)` if they mean that it is bad, as in `invalid`.
+pub fn question(name: &str) -> Option<bool> {
+    const BAD: [&str; 7] = ["bad", "fault", "faulty", "error", "invalidity", "nok", "isnok"];
     let name = plain(name);
-    ["valid", "good", "gültig", "gueltig", "válido", "geldig"].iter().any(|word| name.contains(word))
-        || ["ok", "isok"].contains(&name.as_str())
+    let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
+    let is_good =
+        has(&["valid", "good", "gültig", "gueltig", "válido", "geldig"]) || ["ok", "isok"].contains(&name.as_str());
+    let is_negated = has(&["invalid", "inválid", "ungültig", "ungueltig", "ongeldig", "notvalid", "notgood", "notok"]);
+    let stem = name.strip_prefix("is").unwrap_or(&name);
+    match is_negated || BAD.contains(&stem) {
+        true => Some(false),
+        false => is_good.then_some(true),
+    }
 }
 
 /// The letters and digits of a column name, in lower case.
@@ -233,7 +241,18 @@ mod tests {
         assert_eq!((long.tag.as_str(), long.quality.as_deref()), ("Tagname", Some("DataQuality")));
         let valid = found(&["time", "tag", "value", "is_valid"]).unwrap();
         assert_eq!(valid.quality.as_deref(), Some("is_valid"));
-        assert!(is_question("is_valid") && is_question("Gültig") && !is_question("status"));
+        for (name, expected) in [
+            ("is_valid", Some(true)),
+            ("Gültig", Some(true)),
+            ("OK", Some(true)),
+            ("invalid", Some(false)),
+            ("Ungültig", Some(false)),
+            ("is_not_ok", Some(false)),
+            ("is_bad", Some(false)),
+            ("status", None),
+        ] {
+            assert_eq!(question(name), expected, "{name}");
+        }
         assert!(found(&["Zeit", "Messstelle", "Wert [°C]"]).is_some());
         assert!(found(&["time", "T1", "T2"]).is_none() && found(&["name", "time", "power"]).is_none());
     }

@@ -13,11 +13,18 @@ pub struct Good {
 
 impl Good {
     /// `flags` are words, numbers and ranges such as `192..255`. If `flags` is empty, the usual OPC flags apply.
-    /// `is_question`: whether the flags answer the question whether a sample is good.
-    pub fn new(flags: &[String], is_question: bool) -> Self {
-        const USUAL: [&str; 9] = ["good", "true", "192..255", "valid", "ok", "gut", "gültig", "gueltig", "bon"];
+    /// `yes_means_good`: what the answer yes means if the flags answer a question; see [`crate::layout::question`].
+    pub fn new(flags: &[String], yes_means_good: Option<bool>) -> Self {
+        const USUAL: [&str; 7] = ["good", "valid", "ok", "gut", "gültig", "gueltig", "bon"];
+        const CODES: [&str; 2] = ["true", "192..255"];
         const YES: [&str; 11] = ["1", "yes", "y", "ja", "j", "oui", "si", "sí", "sim", "wahr", "vrai"];
-        let usual = || USUAL.iter().chain(YES.iter().filter(|_| is_question)).map(|f| (*f).to_owned()).collect();
+        const NO: [&str; 11] = ["0", "no", "n", "nein", "non", "nee", "não", "false", "falsch", "faux", "falso"];
+        let others: &[&[&str]] = match yes_means_good {
+            None => &[&CODES],
+            Some(true) => &[&CODES, &YES],
+            Some(false) => &[&NO],
+        };
+        let usual = || USUAL.iter().chain(others.iter().copied().flatten()).map(|f| (*f).to_owned()).collect();
         let flags: Vec<String> = if flags.is_empty() { usual() } else { flags.to_vec() };
         let range = |text: &String| {
             let (from, to) = text.split_once("..").unwrap_or((text, text));
@@ -116,17 +123,20 @@ mod tests {
 
     #[test]
     fn good_flags() {
-        let good = Good::new(&[], false);
+        let good = Good::new(&[], None);
         for flag in ["Good", "192", "216.0", "good, local override", "Good NonSpecific", "TRUE"] {
             assert!(good.contains(flag), "{flag}");
         }
-        let valid = Good::new(&[], true);
+        let valid = Good::new(&[], Some(true));
         assert!(["1", "1.0", "Ja", "true", "192"].iter().all(|flag| valid.contains(flag)));
         assert!(!["0", "nein", "false"].iter().any(|flag| valid.contains(flag)));
+        let invalid = Good::new(&[], Some(false));
+        assert!(["0", "0.0", "No", "false", "valid"].iter().all(|flag| invalid.contains(flag)));
+        assert!(!["1", "yes", "true", "192", "not checked"].iter().any(|flag| invalid.contains(flag)));
         for flag in ["0", "Bad", "goods", "100", "", "Uncertain", "1", "yes"] {
             assert!(!good.contains(flag), "{flag}");
         }
-        let given = Good::new(&["100".into()], true);
+        let given = Good::new(&["100".into()], Some(true));
         assert!(given.contains("100") && !given.contains("192") && !given.contains("1"));
     }
 }

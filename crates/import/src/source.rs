@@ -224,7 +224,7 @@ fn read_long(
         long,
         decimal: Decimal::Point,
         conversions: vec![Conversion::Numbers; tags.names.len()],
-        good: Good::new(&source.good, long.quality.as_deref().is_some_and(layout::is_question)),
+        good: Good::new(&source.good, long.quality.as_deref().and_then(layout::question)),
         keep,
     };
     if let Some((texts, signs)) = &counted {
