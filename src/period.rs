@@ -51,7 +51,7 @@ pub fn end(text: &str, zone: &TimeZone) -> Option<Timestamp> {
 }
 
 fn date(text: &str) -> Option<Date> {
-    text.parse().ok().filter(|_| !text.contains(':'))
+    text.parse().ok().filter(|_| !text.contains([':', 'T', 't', ' ']))
 }
 
 fn midnight(date: Date, zone: &TimeZone) -> Option<Timestamp> {

@@ -47,7 +47,7 @@ impl LogFacts {
         // A time column that is missing or does not contain times is reported by `super::log`, with its location.
         let any_times = facts.columns.iter().flatten().any(|c| c.kind == ColumnKind::Time);
         if facts.find(&spec.time).is_some_and(|c| !any_times || matches!(c.kind, ColumnKind::Time | ColumnKind::Text))
-            && let Ok(span) = log::time_span(dir, spec)
+            && let Ok(span) = log::used_time_span(dir, &file.value)
         {
             facts.rows = span.rows;
             facts.implausible = span.implausible(&file.value);

@@ -1,6 +1,6 @@
 //! Columns that describe the rows of a log: the time, episodes, entities, and the columns of a log in long format.
 
-use crate::log::{ColumnKind, ColumnSummary};
+use crate::log::{self, ColumnKind, ColumnSummary};
 
 /// The column with the time stamps, if there is one.
 pub(super) fn time(columns: &[ColumnSummary]) -> Option<&ColumnSummary> {
@@ -37,10 +37,10 @@ pub(super) fn episode(columns: &[ColumnSummary]) -> Option<&ColumnSummary> {
 }
 
 /// Whether nearly every value of a column occurs in a single block of rows, as the number of an episode does. The states
-/// of a machine recur.
+/// of a machine recur, but are few. Distinct values are counted only up to a maximum.
 fn occurs_once(column: &ColumnSummary) -> bool {
     let changes = (1.0 - column.zero_moves) * column.rows as f64;
-    changes <= 1.5 * column.distinct as f64
+    column.distinct >= log::MAX_DISTINCT || changes <= 1.5 * column.distinct as f64
 }
 
 /// Whether a text column contains the mode or the quality of samples, whose changes do not start an episode.
@@ -69,4 +69,41 @@ pub(super) fn long(columns: &[ColumnSummary]) -> Option<(&ColumnSummary, &Column
     let value = named(&["value", "val"])?;
     (tag.is_text && matches!(value.kind, ColumnKind::Float | ColumnKind::Integer))
         .then(|| (tag, value, named(&["quality", "status", "flag", "valid", "validity", "qc", "ok"])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(rows: usize, distinct: usize, changes: usize) -> ColumnSummary {
+        ColumnSummary {
+            name: "x".into(),
+            kind: ColumnKind::Text,
+            is_text: true,
+            rows,
+            min: f64::NAN,
+            mean: f64::NAN,
+            max: f64::NAN,
+            distinct,
+            null_share: 0.0,
+            zero_moves: 1.0 - changes as f64 / rows as f64,
+            step: None,
+            span: None,
+            stretch: None,
+            examples: Vec::new(),
+            commonest: None,
+            counts: false,
+            accumulates: false,
+            restarts: false,
+            is_integral: false,
+            notation: Default::default(),
+        }
+    }
+
+    #[test]
+    fn episodes_occur_once_and_states_recur() {
+        assert!(occurs_once(&texts(10_000, 50, 49)) && !occurs_once(&texts(10_000, 3, 400)));
+        // 4,000 batches, of which only the first 1,000 are counted
+        assert!(occurs_once(&texts(100_000, log::MAX_DISTINCT, 3_999)));
+    }
 }

@@ -12,6 +12,7 @@ use super::cast;
 use super::clock::typical_interval;
 use super::counter::Rises;
 use super::date;
+use super::excluded::{Excluded, none_left};
 use super::footer::{self, ColumnKind, FileColumn, LogFile};
 use super::intervals;
 use super::numerals::{Numerals, OtherTexts, Written};
@@ -100,7 +101,7 @@ impl LogSpan {
 }
 
 /// Maximum number of distinct values that are counted (not tuned).
-const MAX_DISTINCT: usize = 1_000;
+pub const MAX_DISTINCT: usize = 1_000;
 /// Maximum number of distinct strings that are kept as examples (not tuned).
 const MAX_EXAMPLES: usize = 1_000;
 
@@ -372,6 +373,19 @@ fn times(files: &[LogFile], spec: &LogSpec) -> Result<Times> {
 /// # Errors
 /// Returns the same errors as [`super::read()`] if there is no file, no time column, or no row with a time.
 pub fn time_span(dir: &Path, spec: &LogSpec) -> Result<LogSpan> {
+    span_of(dir, spec, |_| true)
+}
+
+/// Like [`time_span`], but without the rows that `from`, `until` and `exclude` leave out.
+///
+/// # Errors
+/// The errors of [`time_span`], and [`Error::Log`] if one of these settings is invalid, or if no row is left.
+pub fn used_time_span(dir: &Path, spec: &TwinSpec) -> Result<LogSpan> {
+    let excluded = Excluded::new(spec)?;
+    span_of(dir, &spec.log, |time| !excluded.contains(time))
+}
+
+fn span_of(dir: &Path, spec: &LogSpec, is_used: impl Fn(i64) -> bool) -> Result<LogSpan> {
     let files = footer::open(dir, spec)?;
     // Time stamps in UTC need no time zone, so an unknown `log.timezone` is not an error if all files use UTC.
     let instants = files
@@ -379,10 +393,13 @@ pub fn time_span(dir: &Path, spec: &LogSpec) -> Result<LogSpan> {
         .all(|f| f.find(&spec.time).is_some_and(|c| matches!(c.data_type, DataType::Timestamp(_, Some(_)))));
     let spec = &LogSpec { timezone: spec.timezone.clone().filter(|_| !instants), ..spec.clone() };
     let Times { mut times, rows, reader } = times(&files, spec)?;
+    let has_times = !times.is_empty();
+    times.retain(|t| is_used(*t));
     times.sort_unstable();
     times.dedup();
     let at = |t: Option<&i64>| t.and_then(|t| Timestamp::from_microsecond(*t).ok());
     match (at(times.first()), at(times.last())) {
+        (None, _) if has_times && times.is_empty() => Err(none_left()),
         (Some(first), Some(last)) => Ok(LogSpan {
             first,
             last,

@@ -16,6 +16,8 @@ use crate::period::{self, Period};
 /// The periods that are left out, as times in µs; the end of a period does not belong to it.
 pub(super) struct Excluded {
     periods: Vec<Range<i64>>,
+    /// The setting `exclude`: the text of each period, and its number in `periods`.
+    excluded: Vec<(String, usize)>,
 }
 
 impl Excluded {
@@ -27,7 +29,7 @@ impl Excluded {
             |text: String| Error::log(LogKey::Periods, text, "write a date like `2024-03-01`, or a time in UTC");
         let invalid =
             |key: &str, text: &At<String>| fault(format!("`{key} = \"{}\"` is neither a date nor a time", text.value));
-        let mut periods = Vec::new();
+        let (mut periods, mut excluded) = (Vec::new(), Vec::new());
         if let Some(text) = &log.from {
             let from = period::start(&text.value, &zone).ok_or_else(|| invalid("from", text))?;
             periods.push(i64::MIN..from.as_microsecond());
@@ -38,12 +40,14 @@ impl Excluded {
         }
         for text in &log.exclude {
             let period = Period::parse(&text.value, &zone).map_err(|why| fault(format!("`exclude`: {why}")))?;
+            excluded.push((text.value.clone(), periods.len()));
             periods.push(period.from.as_microsecond()..period.to.as_microsecond());
         }
-        Ok(Self { periods })
+        Ok(Self { periods, excluded })
     }
 
-    fn contains(&self, time: i64) -> bool {
+    /// Whether a setting leaves out the samples at `time` (µs).
+    pub fn contains(&self, time: i64) -> bool {
         self.periods.iter().any(|p| p.contains(&time))
     }
 
@@ -51,18 +55,23 @@ impl Excluded {
     ///
     /// # Errors
     /// [`Error::Log`] if no sample is left.
-    pub fn drop(&self, tags: &mut [RawSamples]) -> Result<Option<Finding>> {
+    pub fn drop(&self, tags: &mut [RawSamples]) -> Result<Vec<Finding>> {
         if self.periods.is_empty() {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         // The columns of a wide log share their times, so they also share the selection.
         let mut selections: Vec<(Arc<Vec<i64>>, Selection)> = Vec::new();
         let (mut dropped, mut left) = (Occurrences::default(), 0);
+        let mut is_used = vec![false; self.periods.len()];
         for tag in tags {
             let time = tag.samples.time();
             let known = selections.iter().position(|(t, _)| Arc::ptr_eq(t, &time)).unwrap_or_else(|| {
                 let selection = Selection::new(&time, &tag.breaks, |t| !self.contains(t));
-                time.iter().filter(|t| self.contains(**t)).for_each(|t| dropped.add(*t));
+                for t in time.iter() {
+                    let mut periods = self.periods.iter().zip(&mut is_used).filter(|(p, _)| p.contains(t)).peekable();
+                    periods.peek().is_some().then(|| dropped.add(*t));
+                    periods.for_each(|(_, is_used)| *is_used = true);
+                }
                 left += selection.rows.len();
                 if matches!(tag.samples, Store::Packed { .. }) {
                     selections.clear();
@@ -73,11 +82,18 @@ impl Excluded {
             selections[known].1.apply(tag);
         }
         if left == 0 {
-            let what = "no row of the log is left by `from`, `until` and `exclude`";
-            return Err(Error::log(LogKey::Periods, what, "compare them with the period of the log"));
+            return Err(none_left());
         }
         let note = "samples left out by `from`, `until` or `exclude`";
-        Ok(dropped.finding("", FindingClass::Excluded, FindingAction::Dropped, note))
+        let mut findings = Vec::from_iter(dropped.finding("", FindingClass::Excluded, FindingAction::Dropped, note));
+        for (text, number) in self.excluded.iter().filter(|(_, number)| !is_used[*number]) {
+            let Range { start, end } = self.periods[*number];
+            let note =
+                format!("`exclude` contains the period `{text}`, in which the log has no samples; check its dates");
+            let all = Occurrences::between(1, start, end);
+            findings.extend(all.finding("", FindingClass::Excluded, FindingAction::Kept, note));
+        }
+        Ok(findings)
     }
 
     /// The steps of `grid` that overlap with the periods.
@@ -89,6 +105,12 @@ impl Excluded {
         };
         self.periods.iter().filter_map(of).collect()
     }
+}
+
+/// The error if the settings leave out all samples.
+pub(super) fn none_left() -> Error {
+    let what = "no row of the log is left by `from`, `until` and `exclude`";
+    Error::log(LogKey::Periods, what, "compare them with the period of the log")
 }
 
 /// The rows that are kept, and the first kept row of each file.

@@ -12,7 +12,8 @@
 //!    `packed` compresses those of long logs.
 //! 3. `stamps` moves time stamps to the start of their intervals, and `excluded` leaves out the periods that
 //!    `twin.toml` excludes. `column` maps the values of a column to its signal,
-//!    and `clean` drops unusable samples (`duplicates`), converts counters (`counter`, `counter_range`), finds the
+//!    and `clean` drops unusable samples (`duplicates`), converts counters (`counter`, `counter_range`),
+//!    finds the
 //!    intervals of amounts (`intervals`) and looks for faults (`clock`, `detect`, `dropout`, `unit_jumps`,
 //!    `unit_part`). `kind` refuses samples that
 //!    would be combined in a way that contradicts their meaning. `window` limits the timeline, and `episodes` divides
@@ -92,7 +93,7 @@ mod window;
 
 pub use activity::{Entities, Entity, entities};
 pub use column::ColumnMapping;
-pub use describe::{ColumnSummary, describe, time_span};
+pub use describe::{ColumnSummary, MAX_DISTINCT, describe, time_span, used_time_span};
 pub use files::{OUTSIDE, files};
 pub use footer::{Column, ColumnKind, columns};
 pub use kind::{is_amount, is_counted};

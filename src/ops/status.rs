@@ -163,14 +163,18 @@ impl Status {
     }
 
     fn judge_log(&mut self, dir: &Path, twin: &Loaded<TwinSpec>, now: Timestamp, max_age: TimeSpan) {
-        match log::time_span(dir, &twin.value.log) {
+        match log::used_time_span(dir, &twin.value) {
             Ok(span) => {
                 let age = age(span.last, now);
                 if age > max_age {
                     let text = format!(
-                        "the log ends at {}, {} ago, more than {max_age}; check the export of the log",
+                        "the log ends at {}, {} ago, more than {max_age}; check {}",
                         span.last,
-                        readable(age)
+                        readable(age),
+                        match twin.value.log.until {
+                            Some(_) => "`until` in `log`, which leaves out later rows",
+                            None => "the export of the log",
+                        }
                     );
                     self.add(ProblemKind::OldLog, text);
                 }

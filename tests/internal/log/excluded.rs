@@ -2,8 +2,9 @@
 
 use tempfile::TempDir;
 use twinopt::error::Error;
+use twinopt::log::used_time_span;
 
-use super::fixture::{MIN, T0, count, read};
+use super::fixture::{MIN, T0, count, read, spec};
 use super::table::{floats, texts, times, write};
 
 const HOUR: i64 = 60 * MIN;
@@ -81,6 +82,30 @@ fn excluded_days_without_events_are_missing_and_not_zero() {
 }
 
 #[test]
+fn an_excluded_period_without_samples_is_named() {
+    let dir = log();
+    let text = "exclude = [\"2023-01-03..2023-01-04\", \"2024-01-03..2024-01-04\"]";
+    let (t, q) = read(dir.path(), &twin(text, LEVELS)).unwrap();
+    assert_eq!(t.segments, vec![0..48, 96..240]);
+    let found: Vec<&str> =
+        q.findings.iter().filter(|f| f.class.as_str() == "excluded").map(|f| f.note.as_str()).collect();
+    assert_eq!(found.len(), 2);
+    assert!(found[1].contains("`2023-01-03..2023-01-04`, in which the log has no samples"), "{found:?}");
+}
+
+#[test]
+fn the_used_part_of_the_log_has_its_own_span() {
+    let dir = log();
+    let span = |log: &str| {
+        used_time_span(dir.path(), &spec(&twin(log, LEVELS))).map(|s| (s.first.to_string(), s.last.to_string()))
+    };
+    let found = span("from = \"2024-01-02\", exclude = [\"2024-01-09..2024-01-10\"]").unwrap();
+    assert_eq!(found, ("2024-01-02T00:00:00Z".into(), "2024-01-08T23:00:00Z".into()));
+    let Err(Error::Log(faults)) = span("until = \"2023-12-01\"") else { panic!("no fault") };
+    assert!(faults[0].message.contains("no row of the log is left"));
+}
+
+#[test]
 fn faulty_periods_are_refused() {
     let dir = log();
     let fault = |log: &str| match read(dir.path(), &twin(log, LEVELS)) {
@@ -88,6 +113,7 @@ fn faulty_periods_are_refused() {
         other => panic!("{other:?}"),
     };
     assert!(fault("from = \"spring\"").contains("`from = \"spring\"` is neither a date nor a time"));
+    assert!(fault("from = \"2024-01-05T06\"").contains("`from = \"2024-01-05T06\"` is neither a date nor a time"));
     assert!(fault("exclude = [\"2024-01-05\"]").contains("neither a date nor a time"));
     assert!(fault("exclude = [\"2024-01-05..2024-01-02\"]").contains("ends before it begins"));
     assert!(fault("from = \"2025-01-01\"").contains("no row of the log is left"));
