@@ -251,7 +251,7 @@ fn count_increases(s: &Samples, rule: &Rule, note: &mut impl FnMut(Option<Findin
         &rule.signal,
         FindingClass::CounterGap,
         FindingAction::Dropped,
-        "intervals without readings in which the counter may have restarted more than once, so the increase is unknown",
+        "intervals without readings in which the counter may have restarted unnoticed, so the increase is unknown",
     ));
     let mut counter =
         |o: &Occurrences, action, text: &str| note(o.finding(&rule.signal, FindingClass::CounterRestart, action, text));

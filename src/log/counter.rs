@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::clock::typical_interval;
 use super::counter_range::{Cycle, is_net, ranges};
+use super::counter_restarts::Restarts;
 use super::detect::quantiles;
 use super::occurrences::Occurrences;
 use super::quality::{Finding, FindingAction, FindingClass};
@@ -17,11 +18,11 @@ const MIN_SAMPLES: usize = 50;
 const MIN_RISES: usize = 50;
 /// If a counter falls to a reading of at most this many times the 99th percentile of the increases, this reading counts
 /// as the increase since a reset (not tuned).
-const PLAUSIBLE_INCREASES: f64 = 10.0;
+pub(super) const PLAUSIBLE_INCREASES: f64 = 10.0;
 /// The reading has restarted after the end of the range if the increase across the restart is at most this many times
 /// the 99th percentile of the increases per sampling interval (not tuned). The reading before a reset is usually farther
 /// away from the end of the range.
-const MAX_ACROSS: f64 = 2.0;
+pub(super) const MAX_ACROSS: f64 = 2.0;
 /// A rise of a counter is rejected as implausible if the rise per sampling interval exceeds this many times the 99th
 /// percentile of the increases (not tuned).
 const MAX_RISE: f64 = 100.0;
@@ -115,7 +116,9 @@ pub(super) fn increases(s: &Samples, max_gap: i64) -> Increases {
     let v = values(&kept);
     let interval = typical_interval(&s.time).map_or(0, |i| i.0).max(1);
     let mut time = Vec::new();
-    let mut changes = Changes { s, usual, interval, max_gap, is_net, ends: ranges(&v, 1.2), out };
+    let ends = ranges(&v, 1.2);
+    let restarts = if is_net { Restarts::default() } else { Restarts::of(s, &kept, max_gap, usual, &ends) };
+    let mut changes = Changes { s, usual, interval, max_gap, is_net, ends, restarts, out };
     let cycle = Cycle::of(&v);
     for w in kept.windows(2) {
         let (from, to) = (s.time[w[0]], s.time[w[1]]);
@@ -149,6 +152,7 @@ struct Changes<'a> {
     is_net: bool,
     /// Possible ranges of the counter.
     ends: Vec<f64>,
+    restarts: Restarts,
     out: Increases,
 }
 
@@ -182,9 +186,16 @@ impl Changes<'_> {
         let (last, next, at) = (self.s.value[a], self.s.value[b], self.s.time[b]);
         let intervals = self.intervals(a, b);
         let span = at - self.s.time[a];
-        let (usual, out) = (self.usual, &mut self.out);
+        let (usual, restarts, out) = (self.usual, &self.restarts, &mut self.out);
+        let is_gap = span > self.max_gap;
+        if is_gap && (restarts.may_pass_range(usual * intervals) || restarts.may_be_reset(self.s.time[a], at)) {
+            out.ambiguous.add(at);
+            return None;
+        }
         let is_jump = usual > 0.0 && next - last > MAX_RISE * usual * intervals;
-        let rolled = self.ends.iter().map(|end| next + end - last).find(|d| *d <= MAX_ACROSS * usual * intervals);
+        let most = MAX_ACROSS * usual * intervals;
+        let ends = self.ends.iter().filter(|end| !is_gap || restarts.can_show(**end, most));
+        let rolled = ends.map(|end| next + end - last).find(|d| *d <= most);
         if next >= last {
             if is_jump {
                 out.jumps.add(at);

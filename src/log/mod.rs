@@ -12,8 +12,8 @@
 //!    `packed` compresses those of long logs.
 //! 3. `stamps` moves time stamps to the start of their intervals, and `excluded` leaves out the periods that
 //!    `twin.toml` excludes. `column` maps the values of a column to its signal,
-//!    and `clean` drops unusable samples (`duplicates`), converts counters (`counter`, `counter_range`),
-//!    finds the
+//!    and `clean` drops unusable samples (`duplicates`), converts counters (`counter`, `counter_range`,
+//!    `counter_restarts`), finds the
 //!    intervals of amounts (`intervals`) and looks for faults (`clock`, `detect`, `dropout`, `unit_jumps`,
 //!    `unit_part`). `kind` refuses samples that
 //!    would be combined in a way that contradicts their meaning. `window` limits the timeline, and `episodes` divides
@@ -38,6 +38,7 @@ mod clock;
 mod column;
 mod counter;
 mod counter_range;
+mod counter_restarts;
 mod date;
 mod describe;
 mod detect;
