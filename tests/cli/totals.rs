@@ -118,4 +118,8 @@ fn order_up_to_levels_with_limited_totals_are_refused() {
     let found = room.run(&["check"]).expect(78);
     found.says(&["case `levels`: `[mpc]` of the twin limits the total of `pump`", "write `totals = []`"]);
     pump(totals, &format!("{levels}, totals = [] }}\n")).run(&["check"]).expect(0);
+    // a total over the horizon does not apply to a case with another horizon
+    let of_horizon = "totals = [{ control = 'pump', at_least = 5 }]";
+    pump(of_horizon, &format!("{levels} }}\n")).run(&["check"]).expect(78);
+    pump(of_horizon, &format!("{levels}, horizon = '12h' }}\n")).run(&["check"]).expect(0);
 }

@@ -30,10 +30,11 @@ impl ResolvedMpc {
             }
         }
         let (mut totals, mut base_stock) = (twin.totals, twin.base_stock);
+        // A limit on the total of a plan is meaningful only for plans of the length for which it was specified.
+        totals.retain(|t| controls.contains(&t.control) && (t.period.is_some() || given.horizon.is_none()));
         for stock in given.base_stock.iter().flatten().filter(|_| given.totals.is_none()) {
-            let limited = table.totals.iter().flatten().find(|t| t.control.value == stock.order.value);
-            if let Some(total) = limited {
-                let order = &total.control.value;
+            let order = stock.order.value.as_str();
+            if totals.iter().any(|t| names.spec().signals[t.control].name.value == order) {
                 let message = format!(
                     "{owner}: `[mpc]` of the twin limits the total of `{order}`, but order-up-to levels cannot satisfy \
                      limits on totals"
@@ -43,8 +44,6 @@ impl ResolvedMpc {
                 faults.add("out-of-range", &stock.order.span, message, help);
             }
         }
-        // A limit on the total of a plan is meaningful only for plans of the length for which it was specified.
-        totals.retain(|t| controls.contains(&t.control) && (t.period.is_some() || given.horizon.is_none()));
         base_stock.retain(|s| controls.contains(&s.order) && self.totals.iter().all(|total| total.control != s.order));
         Self {
             controls,
