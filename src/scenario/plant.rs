@@ -122,8 +122,8 @@ impl Plant {
     }
 
     /// Length of the period of the disturbances on which the cost depends, such as prices: the declared season of their
-    /// forecasts, but at most a day, and a day if the season is estimated. Zero if there is no such disturbance, or if a
-    /// plan of this length would have more than [`MOST_SEASON`] steps.
+    /// forecasts, but at most a day, and a day if the season is estimated. If there are several, the longest one for which
+    /// a plan has at most [`MOST_SEASON`] steps. Zero if there is none.
     fn season(&self, compiled: &Compiled) -> usize {
         let priced = compiled.objective.terms.iter().filter(|(_, price)| *price != 0.0);
         let read: Vec<usize> = priced.flat_map(|(kpi, _)| kpi.reads()).collect();
@@ -139,8 +139,7 @@ impl Plant {
             };
             (signal.role == Role::Disturbance && !is_constant).then_some(period)
         };
-        let season = self.twin.sources(&read).into_iter().filter_map(of_signal).max().unwrap_or(0);
-        usize::try_from(season).ok().filter(|steps| (2..=MOST_SEASON).contains(steps)).unwrap_or(0)
+        longest_season(self.twin.sources(&read).into_iter().filter_map(of_signal))
     }
 
     /// The longest delay with which a control that is planned with `settings` affects the cost of a plan.
@@ -220,5 +219,25 @@ impl Plant {
     pub fn slice(&self, start: usize, steps: usize) -> (usize, Trajectory) {
         let past = start.min(HISTORY);
         (past, self.log.part(start - past..start + steps))
+    }
+}
+
+/// The longest of the `seasons`, in steps, for which a plan has at least 2 and at most [`MOST_SEASON`] steps. Zero if there
+/// is none.
+fn longest_season(seasons: impl Iterator<Item = i64>) -> usize {
+    let usable = seasons.filter_map(|steps| usize::try_from(steps).ok().filter(|s| (2..=MOST_SEASON).contains(s)));
+    usable.max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Steps of 1 min: the season of one price is estimated as a day, and that of the other is declared as 2 h.
+    #[test]
+    fn a_season_that_is_too_long_does_not_hide_a_shorter_one() {
+        assert_eq!(longest_season([1_440, 120].into_iter()), 120);
+        assert_eq!(longest_season([24, 12, 1].into_iter()), 24);
+        assert_eq!(longest_season([1_440, 1].into_iter()), 0);
     }
 }
