@@ -11,25 +11,26 @@ pub fn guaranteed(map: &StepMap, signal: usize) -> Bounds {
         return Bounds::OPEN;
     };
     let program = next.program.inlined(&|s| map.equations.derived_program(s));
-    let range = program.symbolic(&mut Intervals { map });
+    let range = program.symbolic(&mut Intervals(&|s| {
+        let signal = &map.schema.signals[s];
+        if signal.role == Role::Control { signal.hard } else { Bounds::OPEN }
+    }));
     range.filter(|r| !r.low.is_nan() && !r.high.is_nan()).unwrap_or(Bounds::OPEN)
 }
 
 /// Arithmetic of intervals.
-struct Intervals<'a> {
-    map: &'a StepMap,
-}
+struct Intervals<'a>(&'a dyn Fn(usize) -> Bounds);
 
 impl Arithmetic for Intervals<'_> {
     type Value = Bounds;
 
     fn constant(&mut self, value: f64) -> Bounds {
-        Bounds { low: value, high: value }
+        // The time is not a number.
+        if value.is_nan() { Bounds::OPEN } else { Bounds { low: value, high: value } }
     }
 
     fn column(&mut self, signal: usize, _: usize) -> Option<Bounds> {
-        let signal = &self.map.schema.signals[signal];
-        Some(if signal.role == Role::Control { signal.hard } else { Bounds::OPEN })
+        Some((self.0)(signal))
     }
 
     fn time(&self) -> f64 {
@@ -64,4 +65,27 @@ fn scaled(a: Bounds, factor: f64) -> Bounds {
     }
     let (low, high) = (a.low * factor, a.high * factor);
     Bounds { low: low.min(high), high: low.max(high) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::expr::{Program, Scope};
+    use crate::units::Unit;
+
+    #[test]
+    fn a_term_that_depends_on_the_time_guarantees_nothing() {
+        let signals = ["stock", "order"].iter().enumerate().map(|(i, n)| ((*n).to_owned(), (i, Unit::one())));
+        let scope = Scope { signals: signals.collect(), dt: 1.0, ..Scope::default() };
+        let range = |text: &str| {
+            let signals = |s: usize| if s == 1 { Bounds { low: 0.0, high: 5.0 } } else { Bounds::OPEN };
+            let found = Program::compile(text, &scope).unwrap().symbolic(&mut Intervals(&signals)).unwrap();
+            (found.low, found.high)
+        };
+        let inf = f64::INFINITY;
+        assert_eq!(range("max(stock + order, 0)"), (0.0, inf));
+        assert_eq!(range("max(2 * order - 4, 0)"), (0.0, 6.0));
+        assert_eq!(range("max(stock + time / 1[s], 0)"), (0.0, inf));
+        assert_eq!(range("min(order - time / 1[s], 3)"), (-inf, 3.0));
+    }
 }
