@@ -65,7 +65,12 @@ fn beyond(total: &TotalSettings, realised: &Trajectory, past: usize, run: &Traje
         let rest = |bound: f64| if later > 0.0 { later * bound } else { 0.0 };
         let bounds = Bounds { low: total.bounds.low - rest(range.high), high: total.bounds.high - rest(range.low) };
         let sum = |p: usize| done + (t..=last).map(|t| run.at(total.control, t as usize)[p]).sum::<f64>();
-        excess += (0..run.particles).map(|p| bounds.excess(sum(p))).sum::<f64>() / run.particles.max(1) as f64;
+        let size = [total.bounds.low, total.bounds.high]
+            .into_iter()
+            .filter(|b| b.is_finite())
+            .fold(1.0, |a, b| b.abs().max(a));
+        let of_future = |p: usize| Some(bounds.excess(sum(p))).filter(|e| *e > ROUNDING * size).unwrap_or(0.0);
+        excess += (0..run.particles).map(of_future).sum::<f64>() / run.particles.max(1) as f64;
         t = last + 1;
     }
     excess
@@ -157,5 +162,7 @@ mod tests {
         // 14 units are missing, and 7 hours are left.
         assert_eq!([beyond(&[2.0]), beyond(&[0.0]), beyond(&[0.0, 2.0])], [0.0, 2.0, 2.0]);
         assert_eq!([beyond(&[2.0; 9]), beyond(&[0.0; 9])], [0.0, 14.0]);
+        // rounding errors do not count
+        assert_eq!(beyond(&[2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0 - 1e-12, 0.0, 0.0]), 0.0);
     }
 }
