@@ -169,6 +169,33 @@ pub fn student_t_95(dof: f64) -> f64 {
     TABLE[below - 1] + (dof - below as f64) * (TABLE[below] - TABLE[below - 1])
 }
 
+/// The quantile of Student's t at the probability `p`, which is at least 0.5, with `dof` degrees of freedom. The
+/// distribution function is the finite sum of Abramowitz & Stegun (1964), formulas 26.7.3 and 26.7.4, with t = √dof tan θ.
+pub fn student_t(p: f64, dof: usize) -> f64 {
+    let cdf = |theta: f64| {
+        let (sin, cos) = theta.sin_cos();
+        let first = if dof % 2 == 0 { 1.0 } else { cos };
+        let terms = (2 - (dof + 1) % 2..dof.saturating_sub(1)).step_by(2);
+        let sum = |(sum, term): (f64, f64), k: usize| {
+            let next = term * cos * cos * k as f64 / (k + 1) as f64;
+            (sum + next, next)
+        };
+        let (series, _) = terms.fold((first, first), sum);
+        let two_sided = match (dof, dof % 2) {
+            (0 | 1, _) => theta / std::f64::consts::FRAC_PI_2,
+            (_, 0) => sin * series,
+            _ => (theta + sin * series) / std::f64::consts::FRAC_PI_2,
+        };
+        0.5 + 0.5 * two_sided
+    };
+    let (mut low, mut high) = (0.0, std::f64::consts::FRAC_PI_2);
+    for _ in 0..60 {
+        let middle = 0.5 * (low + high);
+        if cdf(middle) < p { low = middle } else { high = middle }
+    }
+    (dof.max(1) as f64).sqrt() * low.tan()
+}
+
 /// Cumulative distribution function Φ of the standard normal distribution, by formula 26.2.17 of Abramowitz & Stegun
 /// (1964), with an error below 7.5e-8. Its inverse is [`crate::rng::normal_quantile`].
 pub fn normal_cdf(z: f64) -> f64 {

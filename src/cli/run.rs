@@ -293,7 +293,7 @@ fn table(results: &Results) -> String {
                     return format!("{:+.4} (no interval{cause})", d.mean);
                 }
                 let remark = match d.measurable {
-                    _ if unknown.contains(&c.name.as_str()) => "  unknown, because the log does not show this effect",
+                    _ if unknown.contains(&c.name.as_str()) => "  unknown, for the reason that the report states",
                     true => "",
                     false => "  no measurable change",
                 };

@@ -16,7 +16,7 @@ use crate::control::Clock;
 use crate::disk::{remove_temporary, write_file};
 use crate::error::{Error, Fault, Result};
 use crate::report;
-use crate::scenario::results::{self, Provenance, Results, ScenarioResult};
+use crate::scenario::results::{self, ModelCard, Provenance, Results, ScenarioResult};
 use crate::scenario::{self, Batch, Plant, Progress, ScenarioOutcome, annual, join};
 use crate::verify::Entry;
 
@@ -398,7 +398,7 @@ fn assemble(
         scenarios,
         annual,
         annual_baseline,
-        model: plant.card.clone(),
+        model: ModelCard { members: plant.twin.map.regressor.members(), ..plant.card.clone() },
         quality: plant.quality.clone(),
         promises: Vec::new(),
         provenance: Provenance {

@@ -80,6 +80,8 @@ pub struct RankedCase<'a> {
     pub baseline_excess: Option<BaselineExcess>,
     /// The number of alternatives among which the report chooses.
     pub alternatives: usize,
+    /// The number of independent simulations from which the intervals are computed.
+    pub independent: usize,
     /// A hard limit that the baseline violates and that the case keeps; `None` if the case violates another limit.
     pub kept: Option<&'a LimitUse>,
     /// Reasons for caution.
@@ -105,7 +107,7 @@ impl RankedCase<'_> {
     /// this decrease or the saving exceeds what the best of all alternatives would show by chance. A twin without learned parts has only one future, so chance plays no
     /// part.
     pub fn is_better(&self) -> bool {
-        let exceeds = |d: &Difference| exceeds_chance(d, self.alternatives);
+        let exceeds = |d: &Difference| exceeds_chance(d, self.alternatives, self.independent);
         let size = self.runs.iter().map(|r| r.case.objective.mean.abs()).sum::<f64>();
         let exact = self.is_exact && self.objective.mean > ROUNDING * size;
         self.objective.mean > 0.0 && (exceeds(&self.objective) || exceeds(&self.saving.value) || exact)

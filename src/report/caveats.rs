@@ -6,6 +6,7 @@ use crate::scenario::results::{
 };
 
 use super::cases::RankedCase;
+use super::clock::Clock;
 use super::duration::hours_text;
 use super::number;
 use super::runs::{CaseRun, completed, failed};
@@ -69,13 +70,15 @@ pub fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
     out.extend(season(results, pick));
     out.extend(one_season(results, runs));
     let saved = &pick.saving.value;
-    if saved.mean <= 0.0 {
+    if saved.mean <= 0.0 && pick.costs_for_a_limit() {
+        // The headline states the cost.
+    } else if saved.mean <= 0.0 {
         out.push("it costs money and improves only what the objective penalises".into());
     } else if pick.is_exact {
         out.push("the uncertainty is unknown, because the equations are assumed to be exact".into());
-    } else if saved.low.is_nan() || saved.low < least_low_end(1) * saved.mean {
+    } else if saved.low.is_nan() || saved.low < least_low_end(1, pick.independent) * saved.mean {
         out.push("the saving is hardly larger than its uncertainty".into());
-    } else if saved.low < least_low_end(pick.alternatives) * saved.mean {
+    } else if saved.low < least_low_end(pick.alternatives, pick.independent) * saved.mean {
         out.push(format!("it is the best of {} alternatives, so its saving may be due to chance", pick.alternatives));
     }
     let is_weak = |i: &&ControlIdentification| i.level == IdentificationLevel::Weak && moves(runs, i);
@@ -137,11 +140,11 @@ pub fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
 fn one_season(results: &Results, runs: &[CaseRun<'_>]) -> Option<String> {
     let days = |r: &CaseRun<'_>| r.scenario.days_per_year.unwrap_or(0.0);
     let run = runs.iter().find(|r| days(r) > MOST_OF_YEAR && r.scenario.span_hours() < SHORT_SCENARIO_HOURS)?;
-    let start: jiff::Timestamp = run.scenario.start.parse().ok()?;
+    let start = Clock::new(&results.timezone).local(&run.scenario.start)?;
     if results.quality.has_relative_times() {
         return None;
     }
-    let month = start.to_zoned_datetime(jiff::tz::TimeZone::UTC).strftime("%B").to_string();
+    let month = start.strftime("%B").to_string();
     Some(format!(
         "{} in {month} represent {} days of the year",
         hours_text(run.scenario.span_hours()),

@@ -60,11 +60,15 @@ pub fn headline(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> (
     let mut because = Vec::new();
     let headline = match pick.answer {
         Answer::Do => format!("Do run “{case}”. It {gain}."),
-        Answer::Try if pick.costs_for_a_limit() => format!("Try “{case}” if its limits must be kept. It {gain}."),
         Answer::Try => {
             let caveats: Vec<&str> = pick.caveats.iter().map(String::as_str).collect();
-            because.push(format!("Run it under supervision, because {}.", join(&caveats, 2)));
-            format!("Try “{case}”. It {}.", words.sentence(&pick.saving, "about "))
+            if !caveats.is_empty() {
+                because.push(format!("Run it under supervision, because {}.", join(&caveats, 2)));
+            }
+            match pick.costs_for_a_limit() {
+                true => format!("Try “{case}” if its limits must be kept. It {gain}."),
+                false => format!("Try “{case}”. It {}.", words.sentence(&pick.saving, "about ")),
+            }
         }
         Answer::Unknown => {
             because.extend(pick.unidentified.iter().take(2).map(|c| format!("{}. {}.", c.reason(), c.advice())));

@@ -30,7 +30,7 @@ use super::measured::BaselineExcess;
 use super::number;
 use super::runs::{CaseRun, completed, has_only_equations};
 use super::saving::{self, Saving};
-use super::selection::alternatives;
+use super::selection::{alternatives, independent};
 use super::stores::worth;
 use super::violations::{excludes, kept_limit, violated_more};
 
@@ -120,6 +120,7 @@ fn assess<'a>(results: &'a Results, name: &'a str) -> Option<RankedCase<'a>> {
         missed_total: runs.iter().find_map(missed_total),
         baseline_excess: BaselineExcess::of(results, &runs),
         alternatives: alternatives(results),
+        independent: independent(results, &runs),
         kept: runs.iter().find_map(|run| kept_limit(*run)),
         caveats: Vec::new(),
         answer: Answer::Dont,

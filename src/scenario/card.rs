@@ -31,6 +31,9 @@ pub struct ModelCard {
     pub step: String,
     /// Control horizon in steps.
     pub horizon: usize,
+    /// Number of ensemble members; 0 in results of older versions.
+    #[serde(default)]
+    pub members: usize,
     /// One row per model, signal and horizon.
     pub scores: Vec<Score>,
     pub responses: Vec<StepResponse>,
@@ -192,6 +195,7 @@ pub fn model_card(learned: &Learned, lags: usize, spec: &TwinSpec, schema: &Sche
         lags,
         step: TimeSpan::from_ms(spec.step.value.ms()).to_string(),
         horizon: facts.horizon,
+        members: 0,
         scores: scores.filter(|s| s.rmse.is_finite() && s.crps.is_finite()).collect(),
         responses: responses.filter(|r| r.mean.iter().chain(&r.low).chain(&r.high).all(|v| v.is_finite())).collect(),
         identification: Vec::new(),

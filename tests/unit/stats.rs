@@ -82,3 +82,23 @@ fn the_quantiles_of_t_are_close_to_the_exact_ones() {
         assert!((t_quantile(3.09, dof) / exact - 1.0).abs() < 0.02, "{dof}: {}", t_quantile(3.09, dof));
     }
 }
+
+#[test]
+fn the_quantiles_of_t_equal_tables() {
+    for (p, dof, exact) in [
+        (0.95, 1, 6.3138),
+        (0.99, 1, 31.8205),
+        (0.95, 2, 2.9200),
+        (0.975, 2, 4.3027),
+        (0.95, 3, 2.3534),
+        (0.995, 3, 5.8409),
+        (0.95, 4, 2.1318),
+        (0.98, 4, 2.9985),
+        (0.995, 4, 4.6041),
+        (0.975, 9, 2.2622),
+        (0.95, 17, 1.7396),
+        (0.999, 18, 3.6105),
+    ] {
+        assert!((student_t(p, dof) - exact).abs() < 1e-4, "{p} {dof} {}", student_t(p, dof));
+    }
+}

@@ -517,6 +517,7 @@ pub fn datacenter() -> Results {
             lags: 3,
             step: "10min".into(),
             horizon: 24,
+            members: 0,
             scores: scores(),
             responses: responses(),
             replay: vec![

@@ -34,6 +34,11 @@ fn a_case_that_keeps_a_violated_limit_is_not_a_plain_dont() {
     let text = front(&results);
     assert!(text.contains("Try “mpc” if its limits must be kept. It costs 40"), "{text}");
     assert!(text.contains("The baseline violates the hard limit of server_inlet_temp 24 % of the time."), "{text}");
+    // the reasons for caution apply to this advice too
+    assert!(!text.contains("it costs money and improves only"), "{text}");
+    results.scenarios[0].baseline_caveat = Some("the baseline replays logged controls".into());
+    let text = front(&results);
+    assert!(text.contains("Run it under supervision, because in “"), "{text}");
 }
 
 #[test]
