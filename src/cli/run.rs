@@ -164,7 +164,7 @@ fn run_plant(
         for (case, text) in s.cases.iter().filter_map(|c| Some((&c.name, report::outside_warning(c)?))) {
             note(globals, &format!("{}, {case}: {text}", s.name));
         }
-        for (case, text) in s.cases.iter().flat_map(|c| report::end_contents(c).map(move |text| (&c.name, text))) {
+        for (case, text) in s.cases.iter().filter_map(|c| Some((&c.name, report::end_contents(c)?))) {
             note(globals, &format!("{}, {case}: {text}", s.name));
         }
         for (case, text) in s.cases.iter().flat_map(|c| c.notes.iter().map(|text| (&c.name, text))) {

@@ -59,6 +59,8 @@ pub enum NoteKind {
     Forecast,
     /// Plans end before their own moves take effect.
     Horizon,
+    /// The plant has probably changed since the model was fitted.
+    Outdated,
     /// In closed-loop tuning, plans performed worse than the logged operation.
     Tuning,
 }

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use super::plant::{Source, StoredModel};
 use crate::learn::drift::{Drift, EffectChange, ErrorShift, InputShift, Reference, SHIFTED, input_shift};
 use crate::learn::gate::loss_ratio;
-use crate::learn::{Residuals, starts};
+use crate::learn::{Note, NoteKind, Residuals, starts};
 use crate::scenario::results::{ControlEffect, ModelCard};
 use crate::schema::Role;
 use crate::stats::mean_and_population_sd;
@@ -44,6 +44,28 @@ pub fn examine(source: &Source, champion: &StoredModel, challenger: &ModelCard, 
         }),
         loss: loss_ratio(model, log, std::slice::from_ref(&holdout), blocks, card.horizon, twin.provenance.seed),
     }
+}
+
+/// A note for the reader of a report if the rows that are newer than the data of the model show that the plant has
+/// changed.
+pub fn since_fit(source: &Source, stored: &StoredModel) -> Option<Note> {
+    let (log, card) = (&source.log, &stored.card);
+    let holdout = rows_between(log, &card.holdout_start, &card.holdout_end);
+    let trained_until = card.trained_until.parse().ok().and_then(|t| log.step_at(t)).unwrap_or(0);
+    let known = holdout.end.max(trained_until);
+    let shifts = error_shifts(stored, log, &holdout, known..log.steps);
+    let worst = shifts.iter().max_by(|a, b| a.size.abs().total_cmp(&b.size.abs()))?;
+    Some(Note::new(
+        NoteKind::Outdated,
+        format!(
+            "the plant has probably changed since the model was fitted: since {}, the one-step errors of `{}` have shifted \
+             by {:.1} standard deviations; run `twinopt retrain {}`",
+            worst.since,
+            worst.signal,
+            worst.size,
+            source.dir()
+        ),
+    ))
 }
 
 /// Rows of `log` from time `start` to time `end`; empty if the log no longer contains this period.

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use super::night::{Cause, Night, Outcome};
-use super::plant::{CARD_FILE, Champion, Source, outdated};
-use super::{Event, EventKind, Registry, Version, now};
+use super::plant::{CARD_FILE, Champion, Source, StoredModel, outdated};
+use super::{Event, EventKind, Registry, Version, drift, now};
 use crate::error::{Error, Result};
 use crate::scenario::Plant;
 use crate::twin::MODEL_FILE;
@@ -41,13 +41,13 @@ pub fn open(
     let name = source.name().to_owned();
     match source.champion(registry)? {
         // the champion is used even if it was fitted with another seed, because only the gate may replace it
-        Champion::Intact(stored) => return Ok(source.with_stored(*stored)),
+        Champion::Intact(stored) => return Ok(opened(source, *stored)),
         Champion::Replacement { stored, why } => {
             let (version, dir) = (&stored.card.version, source.dir());
             note(&format!(
                 "{why}\nthe earlier champion {version} is used instead; to make it the champion, run `twinopt models {dir} rollback`"
             ));
-            return Ok(source.with_stored(*stored));
+            return Ok(opened(source, *stored));
         }
         Champion::Absent => note(&format!("{name} has no model yet; fitting one now")),
         Champion::Outdated(version) => note(&format!("{}; fitting {name} again", outdated(&version))),
@@ -68,10 +68,10 @@ pub fn open(
 pub fn open_published(source: Source, registry: &Registry, note: &dyn Fn(&str)) -> Result<Plant> {
     let (name, dir) = (source.name().to_owned(), source.dir());
     match source.champion(registry)? {
-        Champion::Intact(stored) => Ok(source.with_stored(*stored)),
+        Champion::Intact(stored) => Ok(opened(source, *stored)),
         Champion::Replacement { stored, why } => {
             note(&format!("{why}\nthe earlier champion {} is used instead", stored.card.version));
-            Ok(source.with_stored(*stored))
+            Ok(opened(source, *stored))
         }
         Champion::Absent => {
             Err(Error::no_input(registry.dir(), format!("{name} has no model yet; run `twinopt fit {dir}` first")))
@@ -80,6 +80,12 @@ pub fn open_published(source: Source, registry: &Registry, note: &dyn Fn(&str)) 
             Err(Error::Data(format!("{}; run `twinopt fit {dir}` first", outdated(&version))))
         }
     }
+}
+
+/// The plant with a stored model, and a note if the plant has changed since the model was fitted.
+fn opened(source: Source, mut stored: StoredModel) -> Plant {
+    stored.card.notes.extend(drift::since_fit(&source, &stored));
+    source.with_stored(stored)
 }
 
 /// Fits and publishes a model, and makes it champion unless it is refused. Returns the plant and, if the model is

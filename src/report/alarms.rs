@@ -91,7 +91,7 @@ pub fn alarms(results: &Results, ranked: &[RankedCase<'_>], words: Words) -> Vec
         }
     }
     if let Some(pick) = ranked.first()
-        && let Some((run, text)) = pick.runs.iter().find_map(|r| Some((r, end_contents(r.case).next()?)))
+        && let Some((run, text)) = pick.runs.iter().find_map(|r| Some((r, end_contents(r.case)?)))
     {
         out.push(format!(
             "In “{}”, “{}” {text}.",

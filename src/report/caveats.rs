@@ -1,8 +1,8 @@
 //! The reasons for caution that change the answer from “do” to “try”, and the reasons that exclude a case.
 
 use crate::scenario::results::{
-    ControlEffect, ControlIdentification, Difference, EffectContrast, IdentificationLevel, KpiResult, ReplayCheck,
-    Results, Score,
+    ControlEffect, ControlIdentification, Difference, EffectContrast, IdentificationLevel, KpiResult, NoteKind,
+    ReplayCheck, Results, Score,
 };
 
 use super::cases::RankedCase;
@@ -125,6 +125,9 @@ pub fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
     }
     if results.model.responses.iter().any(|r| !r.agrees) {
         out.push("the model contradicts a known effect".into());
+    }
+    if results.model.notes.iter().any(|n| n.kind == NoteKind::Outdated) {
+        out.push("the plant has probably changed since the model was fitted".into());
     }
     let failed = failed(results).count();
     if failed > 0 {

@@ -56,6 +56,22 @@ fn the_page_of_a_night_shows_the_outcome_the_comparison_and_the_log() {
 }
 
 #[test]
+fn a_run_states_that_the_plant_has_changed_since_the_fit() {
+    let room = Room::fitted();
+    write_log(&room.log_file(), &log(ROWS + 7 * 24, ROWS, 0.35));
+    room.run(&["run", "scenarios/room"]).expect(0);
+    let notes = |room: &Room| room.json("reports/room/results.json")["model"]["notes"].to_string();
+    assert!(!notes(&room).contains("outdated"), "{}", notes(&room));
+    let mut columns = log(ROWS + 7 * 24, ROWS, 0.35);
+    columns[0].1[ROWS + 48..].iter_mut().for_each(|v| *v += 3.0);
+    write_log(&room.log_file(), &columns);
+    room.run(&["run", "scenarios/room"]).expect(0);
+    assert!(notes(&room).contains("since 2024-03-05") && notes(&room).contains("`room_temp`"), "{}", notes(&room));
+    let page = room.text("reports/room/index.html");
+    assert!(page.contains("The plant has probably changed since the model was fitted"), "{page}");
+}
+
+#[test]
 fn a_shift_of_the_errors_is_noted_and_needs_attention_only_if_the_forecasts_are_worse() {
     let room = Room::new();
     room.run(&["retrain", "data/room"]).expect(0);

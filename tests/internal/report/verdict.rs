@@ -376,7 +376,7 @@ fn stores_that_end_at_another_content_are_named_on_page_one() {
     let html = render(&results).unwrap();
     let front = visible(between(&html, "<section class=\"front", "</section>"));
     let text = front.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(text.contains("ends with tank at 0") && text.contains("the baseline at 154 kWh"), "{text}");
+    assert!(text.contains("ends with tank at 0 kWh (baseline: 154)"), "{text}");
     assert!(text.contains("the saving does not include this difference"), "{text}");
 }
 
