@@ -340,6 +340,9 @@ impl Draft {
             } else if guess.by_default && fact.still > 0.95 && fact.jump > 0.02 && guess.role == Role::State {
                 guess.role = Role::Control;
                 guess.reason = guess.reason.replace("role by default", "role from its rare, large steps");
+            } else if guess.by_default && fact.is_switch && guess.role == Role::State {
+                guess.role = Role::Output;
+                guess.reason = guess.reason.replace("role by default", "role by default, because it is only 0 or 1");
             } else if guess.by_default && fact.memory < MEMORY && guess.role == Role::State {
                 guess.role = Role::Output;
                 guess.reason = guess.reason.replace("role by default", "role from its low autocorrelation");

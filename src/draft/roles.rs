@@ -330,7 +330,7 @@ mod tests {
             ("Pumpe 1 Leistung", Role::Output, "1", "pumpe_1_leistung"),
             ("Température extérieure", Role::Disturbance, "1", "temperature_exterieure"),
             ("Consigne départ", Role::Control, "1", "consigne_depart"),
-            ("Potencia eléctrica kW", Role::Output, "1", "potencia_electrica_kw"),
+            ("Potencia eléctrica kW", Role::Output, "kW", "potencia_electrica"),
             ("Apertura válvula", Role::Control, "1", "apertura_valvula"),
             ("Durchfluss m³/h", Role::State, "m^3/h", "durchfluss_m3_h"),
             ("Pumpe 1 Status", Role::State, "1", "pumpe_1_status"),

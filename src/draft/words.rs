@@ -4,7 +4,7 @@
 use crate::schema::Role;
 
 /// Words and the roles that they suggest. The first word in this list that occurs in the name is used.
-pub(super) const WORDS: [(&str, Role); 82] = [
+pub(super) const WORDS: [(&str, Role); 84] = [
     ("outdoor", Role::Disturbance),
     ("outside", Role::Disturbance),
     ("ambient", Role::Disturbance),
@@ -86,6 +86,8 @@ pub(super) const WORDS: [(&str, Role); 82] = [
     ("pue", Role::Output),
     ("total", Role::Output),
     ("exterior", Role::Disturbance),
+    ("inflow", Role::Disturbance),
+    ("influent", Role::Disturbance),
     ("voltage", Role::Disturbance),
 ];
 
@@ -106,9 +108,11 @@ pub(super) const SETPOINTS: [&str; 12] = [
 ];
 
 /// German, French, Spanish, Italian, Portuguese, Dutch and Scandinavian words. They take precedence over [`WORDS`].
-pub(super) const OTHER_LANGUAGES: [(&str, Role); 63] = [
+pub(super) const OTHER_LANGUAGES: [(&str, Role); 65] = [
     ("aussen", Role::Disturbance),
     ("strahlung", Role::Disturbance),
+    ("zufluss", Role::Disturbance),
+    ("afluente", Role::Disturbance),
     ("feucht", Role::Disturbance),
     ("belegung", Role::Disturbance),
     ("bedarf", Role::Disturbance),

@@ -4,7 +4,7 @@ use super::Unit;
 
 /// Endings of column names and the units that they suggest. The first matching ending is used, so longer endings come
 /// first.
-const ENDINGS: [(&str, &str); 87] = [
+const ENDINGS: [(&str, &str); 100] = [
     ("_eur_per_mwh", "EUR/MWh"),
     ("_eur_mwh", "EUR/MWh"),
     ("_eur_per_kwh", "EUR/kWh"),
@@ -34,6 +34,19 @@ const ENDINGS: [(&str, &str); 87] = [
     ("_t_h", "t/h"),
     ("_m3_h", "m^3/h"),
     ("_m3_s", "m^3/s"),
+    ("_m3_min", "m^3/min"),
+    ("_m3_d", "m^3/d"),
+    ("_kg_min", "kg/min"),
+    ("_t_d", "t/d"),
+    ("_g_s", "g/s"),
+    ("_g_min", "g/min"),
+    ("_g_h", "g/h"),
+    ("_l_d", "l/d"),
+    ("_w_m2", "W/m^2"),
+    ("_kg_m3", "kg/m^3"),
+    ("_mg_l", "mg/l"),
+    ("_g_l", "g/l"),
+    ("_kj_kg", "kJ/kg"),
     ("_l_min", "l/min"),
     ("_l_h", "l/h"),
     ("_l_s", "l/s"),
@@ -122,12 +135,14 @@ pub struct UnitGuess<'a> {
     pub ending: Option<&'static str>,
 }
 
-/// Guesses the unit of the column `name`.
+/// Guesses the unit of the column `name`. The unit is the last part of a name such as `power_kw` or `Leistung kW`.
 pub fn guess(name: &str) -> UnitGuess<'_> {
     let lower = name.to_lowercase();
-    let found = ENDINGS
-        .iter()
-        .find(|(ending, unit)| lower.ends_with(ending) && lower.len() > ending.len() && Unit::parse(unit).is_ok());
+    let spaced = lower.replace(' ', "_");
+    // a single letter after a space is more likely to be a label, as in `Phase A`
+    let ends = |ending: &str| lower.ends_with(ending) || ending.len() > 2 && spaced.ends_with(ending);
+    let found =
+        ENDINGS.iter().find(|(ending, unit)| ends(ending) && lower.len() > ending.len() && Unit::parse(unit).is_ok());
     match found {
         Some((ending, _)) if DENOMINATORS.contains(&&ending[1..]) && is_ratio(name) => {
             UnitGuess { unit: "1", stem: name, ending: None }
@@ -220,6 +235,12 @@ mod tests {
             ("price_sek_kwh", "1", "price_sek_kwh"),
             ("humidity_ratio_g_kg", "1", "humidity_ratio_g_kg"),
             ("return_deg_c", "degC", "return"),
+            ("Leistung kW", "kW", "Leistung"),
+            ("air_flow_m3_min", "m^3/min", "air_flow"),
+            ("ammonium_mg_l", "mg/l", "ammonium"),
+            ("irradiance_w_m2", "W/m^2", "irradiance"),
+            ("Flow m3 h", "m^3/h", "Flow"),
+            ("Phase A", "1", "Phase A"),
         ] {
             let found = guess(name);
             assert_eq!((found.unit, found.stem), (unit, stem), "{name}");
