@@ -165,9 +165,15 @@ pub fn detect(text: &str, delimiter: Option<u8>) -> Result<Dialect, String> {
             found.len()
         ));
     }
-    let names =
-        header.map_or_else(|| (1..=width).map(|i| format!("column_{i}")).collect(), |i| names(&split[i], width));
-    let cell = |i: usize| header.and_then(|h| split[h].get(i)).map_or("", String::as_str);
+    let group = header.and_then(|h| Some((h, subheader(&split[h..first], units.map(|u| u - h))? + h)));
+    let header_cells = match (group, header) {
+        (Some((group, sub)), _) => Some(joined(&split[group], &split[sub])),
+        (None, header) => header.map(|h| split[h].clone()),
+    };
+    let names = header_cells
+        .as_ref()
+        .map_or_else(|| (1..=width).map(|i| format!("column_{i}")).collect(), |cells| names(cells, width));
+    let cell = |i: usize| header_cells.as_ref().and_then(|h| h.get(i)).map_or("", String::as_str);
     let repeated = names.iter().enumerate().filter(|(i, name)| !cell(*i).is_empty() && cell(*i) != *name);
     let repeated = repeated.map(|(_, name)| format!("`{name}`")).collect();
     Ok(Dialect {
@@ -176,7 +182,7 @@ pub fn detect(text: &str, delimiter: Option<u8>) -> Result<Dialect, String> {
         names,
         header: header.is_some(),
         units: units.map(|i| split[i].clone()).unwrap_or_default(),
-        skipped: first - usize::from(header.is_some()) - usize::from(units.is_some()),
+        skipped: first - usize::from(header.is_some()) - usize::from(units.is_some()) - usize::from(group.is_some()),
         start: all[first].0,
     })
 }
@@ -227,6 +233,39 @@ fn header(head: &[Vec<String>], width: usize) -> (Option<usize>, Option<usize>) 
     let header = if width <= 2 { candidates.next_back() } else { candidates.next() };
     let units = header.and_then(|h| (h + 1..head.len()).find(|i| is_units(&head[*i])));
     (header.or_else(|| (block > 0).then(|| head.len() - 1)), units)
+}
+
+/// The index of a second row of names, below a header with the names of groups of columns. `head` begins with the header,
+/// and `units` is the index of the row with units.
+fn subheader(head: &[Vec<String>], units: Option<usize>) -> Option<usize> {
+    let groups = &head[0];
+    (1..head.len()).filter(|i| Some(*i) != units).find(|i| {
+        let named: Vec<usize> = (0..head[*i].len()).filter(|c| !head[*i][*c].is_empty()).collect();
+        let is_text = named.iter().all(|c| kind(&head[*i][*c]) == Kind::Text);
+        // a name of a group stands above its first column only
+        let below_gap = named.iter().any(|c| groups.get(*c).is_none_or(String::is_empty));
+        named.len() >= 2 && is_text && below_gap
+    })
+}
+
+/// The names of groups of columns, joined with the names of the columns below them.
+fn joined(groups: &[String], names: &[String]) -> Vec<String> {
+    let mut group = "";
+    let width = groups.len().max(names.len());
+    (0..width)
+        .map(|c| {
+            let (own, name) = (groups.get(c).map_or("", String::as_str), names.get(c).map_or("", String::as_str));
+            if !own.is_empty() {
+                group = own;
+            }
+            // a column without a second name, such as the time, is not part of a group
+            match (own.is_empty(), name.is_empty()) {
+                (_, true) => own.to_owned(),
+                _ if group.is_empty() => name.to_owned(),
+                _ => format!("{group} {name}"),
+            }
+        })
+        .collect()
 }
 
 /// The record above the data, if it contains names and one of them is that of a time column.
@@ -308,6 +347,15 @@ mod tests {
         assert_eq!((d.names.join("|"), d.header, d.start), ("column_1|column_2|column_3".to_owned(), false, 0));
         let d = read("t,x,x,\n45292.0,1,2,\n45292.5,1,2,\n45293.0,1,2,\n");
         assert_eq!(d.names.join("|"), "t|x|x_2|column_4");
+    }
+
+    #[test]
+    fn names_of_groups_are_joined_with_the_names_below_them() {
+        let d = read(
+            "Time;Boiler 1;;Grid;\n;Supply;Load;Power;Price\n;[°C];[%];[kW];\n2024-01-01;70;1;2;3\n2024-01-02;71;1;2;3\n",
+        );
+        assert_eq!(d.names.join("|"), "Time|Boiler 1 Supply|Boiler 1 Load|Grid Power|Grid Price");
+        assert_eq!((d.units.join("|"), d.skipped), ("|[°C]|[%]|[kW]|".to_owned(), 0));
     }
 
     #[test]

@@ -229,6 +229,12 @@ fn csv(
     if text.bytes().take(1 << 16).any(|b| b == 0) {
         return Err(bad("the file is not text"));
     }
+    let start: String = text.trim_start().chars().take(64).collect::<String>().to_lowercase();
+    if ["<table", "<html", "<!doctype html", "<?xml"].iter().any(|tag| start.starts_with(tag)) {
+        return Err(bad(
+            "this is a web page or an XML file, whatever its extension; open it in a spreadsheet, and save it as .xlsx",
+        ));
+    }
     let dialect = dialect::detect(&text, delimiter).map_err(|e| bad(&e))?;
     let mut format = format(&dialect);
     if !dialect.header {

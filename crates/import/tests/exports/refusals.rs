@@ -15,6 +15,7 @@ fn messages_name_the_file_and_what_to_do() {
                 (0..24).map(|h| format!("2024-01-01T{h:02}:00Z,1,2\n")).collect::<String>()
             ),
         ),
+        ("page.xls", "<table border=1>\n<tr><th>time</th></tr>\n<tr><td>2024-01-01</td></tr>\n</table>\n"),
         ("book.xlsx", "PK\x03\x04 not really a workbook"),
         ("data/p/notes.txt", ""),
     ]);
@@ -23,6 +24,7 @@ fn messages_name_the_file_and_what_to_do() {
         ("--from none.csv", 65, &["none.csv: no column contains times", "`a` (e.g. `1`)"]),
         ("--from text.csv", 65, &["text.csv: no delimiter", "of several lines"]),
         ("--from wide.csv", 65, &["wide.csv: line 26 has more fields than the header"]),
+        ("--from page.xls", 65, &["page.xls: this is a web page", "save it as .xlsx"]),
         ("--from book.xlsx", 65, &["book.xlsx: this is not a readable workbook", "save it as CSV"]),
         ("--from absent/*.csv", 66, &["absent/*.csv", "there is no folder absent"]),
         ("--from ftp://host/a.csv", 2, &["ftp://host/a.csv", "copy the files to this machine"]),
