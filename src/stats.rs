@@ -174,7 +174,7 @@ pub fn student_t_95(dof: f64) -> f64 {
 pub fn student_t(p: f64, dof: usize) -> f64 {
     let cdf = |theta: f64| {
         let (sin, cos) = theta.sin_cos();
-        let first = if dof % 2 == 0 { 1.0 } else { cos };
+        let first = if dof.is_multiple_of(2) { 1.0 } else { cos };
         let terms = (2 - (dof + 1) % 2..dof.saturating_sub(1)).step_by(2);
         let sum = |(sum, term): (f64, f64), k: usize| {
             let next = term * cos * cos * k as f64 / (k + 1) as f64;
