@@ -130,5 +130,5 @@ fn a_baseline_outside_the_log_is_not_called_well_forecast() {
 #[test]
 fn the_signal_that_leaves_the_log_is_named() {
     let text = front(&fixture::datacenter());
-    assert!(text.contains("outside: outdoor_temp reaches 35.3 °C, logged up to 31.0 °C"), "{text}");
+    assert!(text.contains("outside: outdoor_temp reaches 35.3 °C, in the training data up to 31.0 °C"), "{text}");
 }
