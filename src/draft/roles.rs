@@ -238,7 +238,8 @@ fn is_goods(lower: &str) -> bool {
         && !lower.contains("lines")
 }
 
-/// Converts `text` to a valid signal name.
+/// Converts `text` to a valid signal name. Letters of other scripts are transliterated, because keys in TOML files
+/// without quotes consist of ASCII letters.
 pub(super) fn name(text: &str) -> String {
     let mut out = String::new();
     for c in text.trim().chars().flat_map(char::to_lowercase) {
@@ -246,18 +247,14 @@ pub(super) fn name(text: &str) -> String {
             'ä' => out.push_str("ae"),
             'ö' => out.push_str("oe"),
             'ü' => out.push_str("ue"),
-            'ß' => out.push_str("ss"),
-            'à' | 'á' | 'â' | 'ã' | 'å' => out.push('a'),
-            'è' | 'é' | 'ê' | 'ë' => out.push('e'),
-            'ì' | 'í' | 'î' => out.push('i'),
-            'ò' | 'ó' | 'ô' | 'õ' | 'ø' => out.push('o'),
-            'ù' | 'ú' | 'û' => out.push('u'),
-            'ç' => out.push('c'),
-            'ñ' => out.push('n'),
-            '²' => out.push('2'),
-            '³' => out.push('3'),
+            'å' => out.push('a'),
             'µ' | 'μ' => out.push('u'),
-            c => out.push(if c.is_ascii_alphanumeric() { c } else { '_' }),
+            c if c.is_ascii_alphanumeric() => out.push(c),
+            c if c.is_alphanumeric() => {
+                let latin = deunicode::deunicode_char(c).unwrap_or("_");
+                out.extend(latin.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }));
+            }
+            _ => out.push('_'),
         }
     }
     while out.contains("__") {
@@ -330,6 +327,12 @@ mod tests {
             ("Pumpe 1 Leistung", Role::Output, "1", "pumpe_1_leistung"),
             ("Température extérieure", Role::Disturbance, "1", "temperature_exterieure"),
             ("Consigne départ", Role::Control, "1", "consigne_depart"),
+            ("Уставка температуры", Role::Control, "1", "ustavka_temperatury"),
+            ("Наружная температура, °С", Role::Disturbance, "degC", "naruzhnaia_temperatura_s"),
+            ("Потребление энергии, кВт·ч", Role::Output, "kWh", "potreblenie_energii_kvt_ch"),
+            ("設定温度(℃)", Role::Control, "degC", "she_ding_wen_du"),
+            ("外気温度(℃)", Role::Disturbance, "degC", "wai_qi_wen_du"),
+            ("Ciśnienie wejściowe", Role::State, "1", "cisnienie_wejsciowe"),
             ("Potencia eléctrica kW", Role::Output, "kW", "potencia_electrica"),
             ("Apertura válvula", Role::Control, "1", "apertura_valvula"),
             ("Durchfluss m³/h", Role::State, "m^3/h", "durchfluss_m3_h"),

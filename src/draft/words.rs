@@ -92,7 +92,7 @@ pub(super) const WORDS: [(&str, Role); 84] = [
 ];
 
 /// Words for set-points. These words take precedence over all others.
-pub(super) const SETPOINTS: [&str; 12] = [
+pub(super) const SETPOINTS: [&str; 17] = [
     "sollwert",
     "_soll",
     "soll_",
@@ -105,10 +105,16 @@ pub(super) const SETPOINTS: [&str; 12] = [
     "consigna",
     "settpunkt",
     "boervaerde",
+    "borvarde",
+    "ustavk",
+    "zadan",
+    "she_ding",
+    "seoljeong",
 ];
 
-/// German, French, Spanish, Italian, Portuguese, Dutch and Scandinavian words. They take precedence over [`WORDS`].
-pub(super) const OTHER_LANGUAGES: [(&str, Role); 65] = [
+/// German, French, Spanish, Italian, Portuguese, Dutch, Scandinavian and Polish words, and transliterated Russian,
+/// Japanese, Chinese and Korean words. They take precedence over [`WORDS`].
+pub(super) const OTHER_LANGUAGES: [(&str, Role); 79] = [
     ("aussen", Role::Disturbance),
     ("strahlung", Role::Disturbance),
     ("zufluss", Role::Disturbance),
@@ -173,6 +179,20 @@ pub(super) const OTHER_LANGUAGES: [(&str, Role); 65] = [
     ("verbruik", Role::Output),
     ("energie", Role::Output),
     ("energia", Role::Output),
+    ("naruzhn", Role::Disturbance),
+    ("wai_qi", Role::Disturbance),
+    ("shi_wai", Role::Disturbance),
+    ("oegi", Role::Disturbance),
+    ("zewn", Role::Disturbance),
+    ("venkovn", Role::Disturbance),
+    ("potreblen", Role::Output),
+    ("moshchnost", Role::Output),
+    ("xiao_fei", Role::Output),
+    ("hao_dian", Role::Output),
+    ("gong_lu", Role::Output),
+    ("sobi_jeon", Role::Output),
+    ("zuzyc", Role::Output),
+    ("spotreb", Role::Output),
     ("istwert", Role::State),
 ];
 

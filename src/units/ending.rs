@@ -111,8 +111,28 @@ const ENDINGS: [(&str, &str); 100] = [
 const AMBIGUOUS: [&str; 6] = ["_min", "_rt", "_pa", "_mm", "_units", "_pcs"];
 
 /// Parts of units in exports, and their notation in `twin.toml`.
-const EXPORTED: [(&str, &str); 8] =
-    [("°", "deg"), ("³", "^3"), ("²", "^2"), ("m3", "m^3"), ("m2", "m^2"), ("€", "EUR"), ("£", "GBP"), ("$", "USD")];
+const EXPORTED: [(&str, &str); 20] = [
+    ("℃", "degC"),
+    ("℉", "degF"),
+    ("°С", "degC"), // with a Cyrillic letter
+    ("°", "deg"),
+    ("³", "^3"),
+    ("²", "^2"),
+    ("m3", "m^3"),
+    ("m2", "m^2"),
+    ("€", "EUR"),
+    ("£", "GBP"),
+    ("$", "USD"),
+    ("кВт·ч", "kWh"),
+    ("кВтч", "kWh"),
+    ("МВт·ч", "MWh"),
+    ("кВт", "kW"),
+    ("МВт", "MW"),
+    ("м^3/ч", "m^3/h"),
+    ("кг/ч", "kg/h"),
+    ("т/ч", "t/h"),
+    ("бар", "bar"),
+];
 /// Denominators of ratios in column names.
 const DENOMINATORS: [&str; 7] = ["wh", "kwh", "mwh", "gwh", "kg", "m3", "l"];
 /// Numerators of ratios in column names. The unit of a ratio is known only if the whole ratio is in [`ENDINGS`].
@@ -186,14 +206,14 @@ pub fn exported(text: &str) -> Option<Unit> {
 
 /// The unit in brackets at the end of a name, such as `kWh` in `Gas (kWh)`.
 fn in_brackets(name: &str) -> Option<Unit> {
-    let text = name.trim().strip_suffix([')', ']'])?;
-    exported(text.rsplit_once(['(', '['])?.1)
+    let text = name.trim().strip_suffix([')', ']', '）'])?;
+    exported(text.rsplit_once(['(', '[', '（'])?.1)
 }
 
 /// The unit that ends a name, in brackets or as a word with a sign that only units contain, as in `Durchfluss m³/h`.
 pub fn written(name: &str) -> Option<Unit> {
     let last = || name.trim().rsplit(char::is_whitespace).next().filter(|w| w.len() < name.trim().len());
-    in_brackets(name).or_else(|| exported(last().filter(|w| w.contains(['/', '°', '³', '²', '%', '€']))?))
+    in_brackets(name).or_else(|| exported(last().filter(|w| w.contains(['/', '°', '³', '²', '%', '€', '℃', '·']))?))
 }
 
 /// Returns the unit in a column name, if the unit is unambiguous.
