@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::clock::typical_interval;
 use super::counter_range::{Cycle, is_net, ranges};
-use super::counter_restarts::Restarts;
+use super::counter_restarts::{MAX_ACROSS, PLAUSIBLE_INCREASES, Restarts};
 use super::detect::quantiles;
 use super::occurrences::Occurrences;
 use super::quality::{Finding, FindingAction, FindingClass};
@@ -16,13 +16,6 @@ use super::text::{percent, rfc3339};
 const MIN_SAMPLES: usize = 50;
 /// Minimum number of rises of a counter that rises rarely.
 const MIN_RISES: usize = 50;
-/// If a counter falls to a reading of at most this many times the 99th percentile of the increases, this reading counts
-/// as the increase since a reset (not tuned).
-pub(super) const PLAUSIBLE_INCREASES: f64 = 10.0;
-/// The reading has restarted after the end of the range if the increase across the restart is at most this many times
-/// the 99th percentile of the increases per sampling interval (not tuned). The reading before a reset is usually farther
-/// away from the end of the range.
-pub(super) const MAX_ACROSS: f64 = 2.0;
 /// A rise of a counter is rejected as implausible if the rise per sampling interval exceeds this many times the 99th
 /// percentile of the increases (not tuned).
 const MAX_RISE: f64 = 100.0;

@@ -1,9 +1,15 @@
 //! Decides whether a counter may have restarted unnoticed in an interval without readings. The thresholds are not tuned.
 
-use super::counter::{MAX_ACROSS, PLAUSIBLE_INCREASES};
 use super::detect::quantiles;
 use super::samples::Samples;
 
+/// If a counter falls to a reading of at most this many times the 99th percentile of the increases, this reading counts
+/// as the increase since a reset (not tuned).
+pub(super) const PLAUSIBLE_INCREASES: f64 = 10.0;
+/// The reading has restarted after the end of the range if the increase across the restart is at most this many times
+/// the 99th percentile of the increases per sampling interval (not tuned). The reading before a reset is usually farther
+/// away from the end of the range.
+pub(super) const MAX_ACROSS: f64 = 2.0;
 /// Minimum number of resets from which the time between resets is known.
 const MIN_RESETS: usize = 5;
 /// Resets are regular if at least 80 % of the times between them differ from their median by less than this fraction.
