@@ -308,7 +308,9 @@ fn risks(pick: &RankedCase<'_>, clock: &Clock) -> (Vec<Risk>, String) {
     });
     let sentence = match (unlisted, risks.is_empty()) {
         (0, _) => "",
-        (_, true) => "Only controls have limits, and all controls stay within them.",
+        (_, true) => {
+            "Only controls have limits, and all controls stay within them. No limit states what the plant has to deliver."
+        }
         (_, false) => "All controls stay within their limits.",
     };
     (risks, sentence.to_owned())
