@@ -327,8 +327,8 @@ pub fn same_name<'a>(
 }
 
 /// Checks that, for each twin, the `days_per_year` of all scenarios in a folder add up to at most a year. Scenarios
-/// that represent fewer days describe a season. `operating_days`
-/// returns the number of days per year on which the plant of a scenario runs, if this number is known.
+/// that represent fewer days describe a season. `operating_days` returns the number of days per year on which the plant
+/// of a scenario runs, if this number is known.
 pub fn folder(
     files: &[&Loaded<ScenarioSpec>],
     operating_days: &dyn Fn(&Loaded<ScenarioSpec>) -> Option<f64>,

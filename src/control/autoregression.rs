@@ -8,12 +8,10 @@
 //!
 //! where m is the mean of the recent past. For the time of the season at which step t + h lies, c is the mean over the
 //! last seasons, and l is the value in the last season. For the time of the season at which step t lies, c(t) is the
-//! mean over the earlier seasons.
-//! All these values are known at step t. The weights are the least-squares estimates over the past, separately for a
-//! number
-//! of leads h. Each weight states how much of a difference persisted in the past. If a signal follows a timetable, a_h
-//! is near 1. If demand is random, all weights are near 0, so that the forecast is the mean. Without a season, the
-//! forecast is m + d_h (y(t) − m).
+//! mean over the earlier seasons. All these values are known at step t. The weights are the least-squares estimates
+//! over the past, separately for a number of leads h. Each weight states how much of a difference persisted in the
+//! past. If a signal follows a timetable, a_h is near 1. If demand is random, all weights are near 0, so that the
+//! forecast is the mean. Without a season, the forecast is m + d_h (y(t) − m).
 
 /// Number of seasons over which the mean and the mean season are computed (not tuned).
 const SEASONS: usize = 28;

@@ -48,8 +48,8 @@ pub struct Forecast {
     pub present: Present,
     /// (signal, forecast method).
     pub signals: Vec<(usize, ForecastSpec)>,
-    /// Estimates that were already computed. Each estimate depends only on values that were known at
-    /// the time of the estimate.
+    /// Estimates that were already computed. Each estimate depends only on values that were known at the time of the
+    /// estimate.
     estimates: Arc<Mutex<Estimates>>,
 }
 

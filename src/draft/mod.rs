@@ -89,8 +89,7 @@ impl LogSource<'_> {
     }
 }
 
-/// The log on the grid of the draft. Column k belongs to the signal that had index k when the log
-/// was read.
+/// The log on the grid of the draft. Column k belongs to the signal that had index k when the log was read.
 struct Grid {
     log: Trajectory,
     /// Column of each signal.

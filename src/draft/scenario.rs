@@ -95,8 +95,8 @@ pub(super) fn room(log: &Trajectory, signals: &[(usize, Role)], guesses: &[Guess
             .map(|(level, (low, high))| (level, (value(*low), value(*high))))
             .find(|(_, (low, high))| low < high)
             .unwrap_or((ROOM.len(), (0.0, 0.0)));
-        // A control is preferred if its low and high value span much of its range. If scores are
-        // similar, the first control is used.
+        // A control is preferred if its low and high value span much of its range. If scores are similar, the first
+        // control is used.
         let range = guesses[i].max - guesses[i].min;
         let score = if range > 0.0 { (pair.1 - pair.0) / range - level as f64 } else { f64::NEG_INFINITY };
         if level < ROOM.len() && found.as_ref().is_none_or(|(best, _)| score > best + 0.25) {

@@ -23,8 +23,8 @@ pub enum Function {
     Round,
     /// `lag(x, n)`: the value of the signal x, n steps ago.
     Lag,
-    /// `sum(x, n)`: the sum of the signal x over the previous n steps, for example to add up the
-    /// orders that are still in transit.
+    /// `sum(x, n)`: the sum of the signal x over the previous n steps, for example to add up the orders that are still
+    /// in transit.
     Sum,
 }
 

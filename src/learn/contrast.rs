@@ -3,9 +3,9 @@
 //! The error of an effect ([`super::effect`]) is estimated separately before and after each boundary between two folds
 //! (the hold-out is the newest part), and separately from small and from large moves of the control. An effect that
 //! differs before and after a boundary has changed, for example because the plant was rebuilt. An effect that differs
-//! between small and
-//! large moves is not an effect of the control alone: something that is not logged changed together with the large
-//! moves, or the effect is far from linear. In both cases, the mean effect over the log does not predict a saving.
+//! between small and large moves is not an effect of the control alone: something that is not logged changed together
+//! with the large moves, or the effect is far from linear. In both cases, the mean effect over the log does not predict
+//! a saving.
 //!
 //! The error of the effect right after the moves is compared with that over longer stretches. If they differ, something
 //! that changes slowly, such as fouling, changed together with the control.
@@ -13,8 +13,7 @@
 //! The error of the effect is also estimated long after a move. If the model describes the dynamics, the late error
 //! equals a δ, where δ is the error within the first window, and a is the factor by which a constant error accumulates
 //! over the late window. If the late error differs from a δ, the effect builds up or reverses in another way than in
-//! the model, which then does not predict the effect of
-//! a lasting change.
+//! the model, which then does not predict the effect of a lasting change.
 
 use super::moments::{Moment, Solved, solve};
 use crate::stats::{NORMAL_95, t_quantile};

@@ -20,18 +20,16 @@
 //! ```
 //!
 //! The sum of δ and the effect in the model is an estimate of the effect that does not depend on the assumptions of the
-//! model.
-//! The standard error is robust to autocorrelation: the terms of the sum are added within blocks, and only the blocks
-//! count as independent (Liang & Zeger 1986). A block lasts at least two windows, two correlation times of e, and the
-//! mean time between two changes of the control. Before the estimation, the means of v, U and e over longer stretches
-//! are subtracted, so
-//! that slow changes, such as fouling or the drift of a meter, are not attributed to a control that changes as slowly.
+//! model. The standard error is robust to autocorrelation: the terms of the sum are added within blocks, and only the
+//! blocks count as independent (Liang & Zeger 1986). A block lasts at least two windows, two correlation times of e,
+//! and the mean time between two changes of the control. Before the estimation, the means of v, U and e over longer
+//! stretches are subtracted, so that slow changes, such as fouling or the drift of a meter, are not attributed to a
+//! control that changes as slowly.
 //!
 //! The estimated effect is a mean over the whole log. [`super::contrast`] tests whether the effect is the same in all
-//! parts of the
-//! log, right after a move and over longer stretches, and long after a move. If the control usually stands still, these
-//! tests use the change of the forecast error at its moves from standstill ([`super::moves`]), which slow changes of
-//! the plant do not affect.
+//! parts of the log, right after a move and over longer stretches, and long after a move. If the control usually stands
+//! still, these tests use the change of the forecast error at its moves from standstill ([`super::moves`]), which slow
+//! changes of the plant do not affect.
 
 use std::ops::Range;
 

@@ -129,8 +129,7 @@ impl Movements {
 
 /// Determines how well the log identifies the effect of each control that the model reads. Also returns the independent
 /// movements of each control, except for controls whose movement is completely explained by other signals and the
-/// clock. Clock
-/// times are in `zone`.
+/// clock. Clock times are in `zone`.
 ///
 /// # Errors
 /// Any error of a fit other than [`Error::Data`]. A control with too few rows for a fit is classified as weakly

@@ -170,11 +170,10 @@ fn add(to: &mut [f64], from: &[f64]) {
 
 /// Clears `list` and converts it to an empty list of slices with another lifetime, reusing its allocation.
 ///
-/// The input columns borrow from the window, so a list of these columns cannot outlive a step.
-/// Creating a new list at every step
-/// would allocate memory. The standard library's in-place `collect` reuses the allocation of a `Vec` if the element
-/// size is the same. The closure passed to `map` is never called; it only changes the lifetime in the type. The test
-/// `a_second_step_reuses_its_buffers` checks that the allocation is reused.
+/// The input columns borrow from the window, so a list of these columns cannot outlive a step. Creating a new list at
+/// every step would allocate memory. The standard library's in-place `collect` reuses the allocation of a `Vec` if the
+/// element size is the same. The closure passed to `map` is never called; it only changes the lifetime in the type. The
+/// test `a_second_step_reuses_its_buffers` checks that the allocation is reused.
 fn recycled<'b>(mut list: Vec<&[f64]>) -> Vec<&'b [f64]> {
     list.clear();
     list.into_iter().map(|_| -> &'b [f64] { &[] }).collect()

@@ -355,8 +355,8 @@ fn without_line(x: &[f64], y: &[f64], rows: &[usize]) -> Vec<f64> {
     x.iter().zip(y).map(|(x, y)| y - intercept - slope * x).collect()
 }
 
-/// Effective number of blocks of `block` rows that contribute to the control's independent movement v:
-/// (Σ s)² / Σ s², where s is the sum of v² in a block.
+/// Effective number of blocks of `block` rows that contribute to the control's independent movement v: (Σ s)² / Σ s²,
+/// where s is the sum of v² in a block.
 pub(super) fn effective_number(own: &[Movement], block: usize) -> f64 {
     let blocks = own.chunk_by(|a, b| a.row / block.max(1) == b.row / block.max(1));
     let sums = blocks.map(|b| b.iter().map(|o| o.own * o.own).sum::<f64>());

@@ -41,8 +41,7 @@ const SHAPES: [ErrorShape; 3] = [ErrorShape::Isotonic, ErrorShape::ScaledNormal,
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecalibrationMethod {
     pub shape: ErrorShape,
-    /// Whether newer blocks have larger weights. With `recent`, each block has half the weight of
-    /// the next newer block.
+    /// Whether newer blocks have larger weights. With `recent`, each block has half the weight of the next newer block.
     pub recent: bool,
     /// Whether the width of the distribution varies with the standard deviation predicted by the model.
     pub local: bool,

@@ -1,11 +1,10 @@
 //! Schedules that are neither daily nor weekly.
 //!
 //! A *cycle* is a pattern that repeats after a number of days other than one or seven, such as the rotation of four
-//! crews. A *schedule by day
-//! type* has two or three patterns for the whole day, such as working days and holidays, and the calendar does not show
-//! which pattern a day gets. The pattern of a day may be shifted by one hour, for example if daylight saving time
-//! applies to the control but not to the log. Such a control does not move independently: the loads of the plant,
-//! whether they are logged or not, follow the same type of day.
+//! crews. A *schedule by day type* has two or three patterns for the whole day, such as working days and holidays, and
+//! the calendar does not show which pattern a day gets. The pattern of a day may be shifted by one hour, for example if
+//! daylight saving time applies to the control but not to the log. Such a control does not move independently: the
+//! loads of the plant, whether they are logged or not, follow the same type of day.
 
 /// Longest cycle in days, and minimum number of cycles in the training rows (not tuned).
 const MAX_CYCLE: usize = 28;
@@ -19,8 +18,7 @@ const MAX_UNEXPLAINED: f64 = 0.01;
 /// Minimum fraction of the explained variance that lies within the days instead of between them (not tuned).
 const WITHIN_DAYS: f64 = 0.5;
 /// Two patterns belong to different day types only if they differ for at least this fraction of the day; a shorter
-/// difference is a
-/// test (not tuned).
+/// difference is a test (not tuned).
 const MIN_DIFFERENCE: f64 = 0.25;
 /// Two values of a control are different if they differ by more than this fraction of its range (not tuned).
 const DIFFERENT: f64 = 0.1;
@@ -32,8 +30,8 @@ const MIN_KNOWN: f64 = 0.9;
 const ITERATIONS: usize = 10;
 
 /// The number of days after which the control `u` repeats; `None` if a daily or a weekly pattern explains the control
-/// about as well. `rows` are
-/// the training rows, in ascending order, and `slots` are the time slots of the day for all rows.
+/// about as well. `rows` are the training rows, in ascending order, and `slots` are the time slots of the day for all
+/// rows.
 pub(super) fn cycle_days(u: &[f64], rows: &[usize], slots: &[usize], per_day: usize) -> Option<usize> {
     let days = rows.last()? / per_day - rows.first()? / per_day + 1;
     let slots_per_day = slots.iter().max()? + 1;

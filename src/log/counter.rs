@@ -319,8 +319,7 @@ impl Rises {
     }
 
     /// Returns true if the values seem to be readings of a net meter or a stored quantity, and not amounts per sample:
-    /// they are large compared with their changes, are never 0, and drift slowly. The
-    /// thresholds are not tuned.
+    /// they are large compared with their changes, are never 0, and drift slowly. The thresholds are not tuned.
     pub fn accumulates(&self) -> bool {
         /// Minimum range of the values, and minimum typical size, as multiples of the 90th percentile of their changes.
         const MIN_RANGE: f64 = 20.0;

@@ -108,8 +108,8 @@ fn estimated(v: &[f64], lowest: f64, highest: f64) -> Option<f64> {
 }
 
 /// Returns the possible ranges of a counter with these readings, in ascending order. If the range is a power of ten or
-/// of two, the counter has reached at least 1 / `most` of the range. A binary counter may
-/// also be signed, or scaled by a power of ten.
+/// of two, the counter has reached at least 1 / `most` of the range. A binary counter may also be signed, or scaled by
+/// a power of ten.
 pub(super) fn ranges(value: &[f64], most: f64) -> Vec<f64> {
     let (lowest, highest) = value.iter().fold((0.0_f64, 0.0_f64), |(a, b), v| (a.min(*v), b.max(*v)));
     let near = |end: f64, reached: f64| end > reached && end <= most * reached;

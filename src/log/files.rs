@@ -119,8 +119,8 @@ fn matching(dir: &Path, pattern: &str) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The error for a path that is neither a file nor a folder. A program that reads a pipe or device
-/// can wait forever or read data without end.
+/// The error for a path that is neither a file nor a folder. A program that reads a pipe or device can wait forever or
+/// read data without end.
 pub(super) fn not_a_file(path: &Path) -> Error {
     if path.is_dir() {
         return Error::no_input(path, "it is a folder; name the files in it, e.g. add `/*.parquet`");

@@ -123,8 +123,8 @@ impl LongReader<'_> {
     }
 
     /// Adds the samples of a batch, whose columns are time, tag and value, optionally followed by episode, by quality
-    /// and by the columns of the row filter.
-    /// If a column has the wrong type, returns the index of that column as the error.
+    /// and by the columns of the row filter. If a column has the wrong type, returns the index of that column as the
+    /// error.
     fn take(&mut self, columns: &[ArrayRef], good: Option<&GoodFlags>) -> std::result::Result<(), usize> {
         let (wanted, other_tags) = (&self.wanted, &mut self.other_tags);
         let codes = cast::codes(&columns[1], |tag| {

@@ -246,8 +246,7 @@ pub(super) fn signal_quality(
 }
 
 /// Merges findings about the rows of single signals into one finding about the timeline if every signal has the same
-/// finding. `signals`
-/// is the number of logged signals.
+/// finding. `signals` is the number of logged signals.
 pub(super) fn merge_shared(findings: &[Finding], signals: usize) -> Vec<Finding> {
     const ROW_CLASSES: [FindingClass; 7] = [
         FindingClass::OutOfOrder,

@@ -1,6 +1,5 @@
 //! The history of a plant: one record for each retraining, whatever its outcome, and one for each fit that published a
-//! model.
-//! Records are only ever appended.
+//! model. Records are only ever appended.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -129,8 +129,7 @@ impl Table {
 }
 
 /// The row with the cost, on which every saving is based. For each column, `cases` contains the cost and the change in
-/// cost.
-/// `None` if the results define no cost, or if the row of a single KPI already shows the same values.
+/// cost. `None` if the results define no cost, or if the row of a single KPI already shows the same values.
 pub fn cost_row(
     results: &Results,
     columns: &[&[KpiResult]],

@@ -24,9 +24,8 @@ const SLACK_CHANCE: f64 = 0.05;
 /// (not tuned).
 const SLACK_WORST: f64 = 1.25;
 
-/// Limits that `run.case` violates more often than its baseline, and hard limits that it exceeds by more. Differences that
-/// are too small to be distinguished
-/// from zero with the given number of simulated futures are ignored.
+/// Limits that `run.case` violates more often than its baseline, and hard limits that it exceeds by more. Differences
+/// that are too small to be distinguished from zero with the given number of simulated futures are ignored.
 pub fn violated_more(run: CaseRun<'_>) -> Vec<(CaseRun<'_>, &LimitUse)> {
     let slack_chance = (SLACK_PARTICLES / run.scenario.particles.max(1) as f64).max(SLACK_CHANCE);
     let mut out = Vec::new();

@@ -211,9 +211,9 @@ impl Compiled {
     }
 
     /// Columns of the states that act as stores and whose content at the end of a plan has no price. A store is a known
-    /// balance that the planned controls change. The content of such a store affects the cost of a plan only
-    /// through limits on the store, or because it limits a control.
-    /// The list is empty if the settings include a terminal cost or price.
+    /// balance that the planned controls change. The content of such a store affects the cost of a plan only through
+    /// limits on the store, or because it limits a control. The list is empty if the settings include a terminal cost
+    /// or price.
     pub fn unpriced_stores(&self, schema: &Schema, model: &ModelSpec, settings: &ResolvedMpc) -> Vec<usize> {
         if settings.cost_to_go == Some(true) || !settings.terminal.is_empty() || self.objective.terms.is_empty() {
             return Vec::new();

@@ -8,10 +8,9 @@
 //!
 //! With recorded noise, the particles of an ensemble member would be identical. Therefore, scenarios with recorded
 //! noise have at most one particle per member, and the interval of a difference contains only the uncertainty of the
-//! model. If all effects of the
-//! controls follow from known equations, or if the model has a single member, there is one particle and no interval. If
-//! all effects of the controls follow from known equations, noise is recorded in only two cases: the baseline is a
-//! replay, which would not react to drawn noise, or none of the twin's predictions has noise.
+//! model. If all effects of the controls follow from known equations, or if the model has a single member, there is one
+//! particle and no interval. If all effects of the controls follow from known equations, noise is recorded in only two
+//! cases: the baseline is a replay, which would not react to drawn noise, or none of the twin's predictions has noise.
 
 use super::conditions::{Conditions, changed_inputs};
 use super::plant::Plant;

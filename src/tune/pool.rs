@@ -95,8 +95,8 @@ impl ModelPool {
 
     /// Returns the plant model for a controller whose model belongs to `family` and was fitted to `half`. Among the
     /// models of other families that were fitted to the other half of the log, the model with the lowest open-loop
-    /// error is used as the plant.
-    /// A model of the reference family is used as the plant only if there is no other model.
+    /// error is used as the plant. A model of the reference family is used as the plant only if there is no other
+    /// model.
     pub fn plant_model(&self, family: &str, half: usize) -> Option<&HalfModel> {
         let others = || self.models.iter().filter(|p| p.family != family && p.half != half && p.error.is_finite());
         let by_error = |a: &&HalfModel, b: &&HalfModel| a.error.total_cmp(&b.error);

@@ -6,14 +6,12 @@
 //! nearest reference row is D(z) = min { ‖z − r‖² : r ∈ R }.
 //!
 //! The thresholds are percentiles of D(q) over up to 3,000 training rows q. If R contains all training rows, the rows q
-//! are also in R; otherwise, none of the rows q is in R.
-//! D(q) ignores reference rows from the same period as q, because the state of a plant is always
-//! close to its recent states. A point is inside if D(z) ≤ max(95th percentile, ½ resolution), at the edge if D(z) ≤
-//! 99th percentile, and outside otherwise. The resolution is computed from the smallest difference between two logged
-//! values of each signal. Without the term ½ resolution, the value 20.5 would be outside the support if the log
-//! contained only whole numbers.
-//! A point is also outside if the value of any single signal is outside ([`MarginalSupport`]) or
-//! missing.
+//! are also in R; otherwise, none of the rows q is in R. D(q) ignores reference rows from the same period as q, because
+//! the state of a plant is always close to its recent states. A point is inside if D(z) ≤ max(95th percentile, ½
+//! resolution), at the edge if D(z) ≤ 99th percentile, and outside otherwise. The resolution is computed from the
+//! smallest difference between two logged values of each signal. Without the term ½ resolution, the value 20.5 would be
+//! outside the support if the log contained only whole numbers. A point is also outside if the value of any single
+//! signal is outside ([`MarginalSupport`]) or missing.
 //!
 //! For d signals, fitting takes O(3,000 · 6,000 · d) operations, and labelling a row takes at most O(6,000 · d). For
 //! most rows, labelling takes far fewer operations, because R is sorted by its first signal and the search ends at the

@@ -197,8 +197,7 @@ impl Kpi {
     }
 
     /// Whether the KPI depends on `signal` in any way other than through expressions in which `signal` only limits one
-    /// of the `controls`.
-    /// `derived` returns the expression of a derived signal.
+    /// of the `controls`. `derived` returns the expression of a derived signal.
     pub fn depends_beyond_limits<'a>(
         &self,
         signal: usize,

@@ -128,8 +128,7 @@ impl Kpi {
         Ok(Self { name: name.to_owned(), unit, formula, kind, factor })
     }
 
-    /// The terminal cost of a plan of `horizon` steps; `None` if `schema` lacks a signal that the
-    /// terminal cost needs.
+    /// The terminal cost of a plan of `horizon` steps; `None` if `schema` lacks a signal that the terminal cost needs.
     pub fn terminal_cost(cost: &TerminalCost, horizon: usize, schema: &Schema) -> Option<Self> {
         let formula = format!("cost of the next {} steps, estimated from the log", cost.steps);
         let kind = Kind::Terminal(Box::new(cost.compile(horizon, schema)?));

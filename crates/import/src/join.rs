@@ -146,8 +146,7 @@ pub fn as_of(
 }
 
 /// Reduces a table to one row per step of `every` µs, with the mean of each number and the last value of each text.
-/// Steps begin at
-/// multiples of their length since 1970 in UTC.
+/// Steps begin at multiples of their length since 1970 in UTC.
 ///
 /// # Errors
 /// [`Error::Data`]

@@ -1,8 +1,7 @@
 //! The value of stored content and unfinished work at the end of a plan.
 //!
 //! A plan that assigns no value to stores uses up every store and defers all work beyond its horizon, because both seem
-//! to be free.
-//! The default value of a store is the marginal cost of one more unit in the store at the end of the plan:
+//! to be free. The default value of a store is the marginal cost of one more unit in the store at the end of the plan:
 //!
 //! ```text
 //!   λ = mean over moves k of (∂J/∂u_k) / (∂x_N/∂u_k),     V(x_N) = −λ x_N

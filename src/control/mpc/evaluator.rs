@@ -221,8 +221,7 @@ impl Evaluator {
     }
 
     /// Gradient of a term of the objective, averaged over futures. Element k is the change of the term from candidate 0
-    /// to candidate k + 1 of the last batch, divided by `differences[k]`. `None` if the gradient
-    /// is not finite.
+    /// to candidate k + 1 of the last batch, divided by `differences[k]`. `None` if the gradient is not finite.
     pub fn term_gradient(&mut self, setup: &Setup, term: usize, differences: &[f64]) -> Option<Vec<f64>> {
         let n = differences.len() + 1;
         let Self { plan, rollouts, .. } = self;

@@ -7,8 +7,8 @@ use crate::resolve::{Faults, Names};
 impl ResolvedMpc {
     /// Takes settings that are missing from the table `given` of a scenario from the table `[mpc]` of the twin, so that
     /// the scenario simulates the controller that `advise` and `control` run. Limits on computing time are not
-    /// inherited, because results must not depend on the speed of the machine.
-    /// Reports a fault if the scenario plans the order-up-to level of a control whose total the twin limits.
+    /// inherited, because results must not depend on the speed of the machine. Reports a fault if the scenario plans
+    /// the order-up-to level of a control whose total the twin limits.
     pub(in crate::control) fn inherit(
         self,
         faults: &mut Faults<'_>,

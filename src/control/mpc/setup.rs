@@ -161,8 +161,7 @@ impl<'a> Setup<'a> {
 
     /// Number of frames that a planner needs. It is the larger of two numbers: the number of frames that a rollout
     /// reads, and two more than the number of steps in the longest minimum on-time, minimum off-time or period with a
-    /// limit. A day
-    /// on which the clock is set back has 25 hours.
+    /// limit. A day on which the clock is set back has 25 hours.
     pub fn history(&self) -> usize {
         let steps = |ms: i64| (ms / self.dynamics.step_ms().max(1)) as usize;
         let longest = self.limits.totals.iter().filter_map(|t| t.period).map(|p| steps(p.ms() + 3_600_000)).max();
@@ -204,8 +203,8 @@ impl Setup<'_> {
         }
     }
 
-    /// Initial conditions of a plan for particle `row`. `last` is the last plan, and
-    /// `bias` is the state of the disturbance observer.
+    /// Initial conditions of a plan for particle `row`. `last` is the last plan, and `bias` is the state of the
+    /// disturbance observer.
     pub fn start<'s>(
         &self,
         observation: &Observation<'s>,

@@ -6,8 +6,7 @@ use crate::resolve::{Faults, Names};
 use crate::schema::{Bounds, Role};
 
 /// Maximum length of a period, in steps. The length is limited because each plan adds up all steps since the start of
-/// the period
-/// (not tuned).
+/// the period (not tuned).
 const MOST_STEPS: i64 = 10_000;
 
 /// A limit on the sum of a control's values over the steps of a plan or of a period.

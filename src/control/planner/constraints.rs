@@ -25,8 +25,8 @@ impl ControlConstraints {
         Self { max_move: self.max_move.times(steps), ..*self }
     }
 
-    /// Returns the allowed value nearest to `target` for a move from `last`. `since` is the
-    /// number of steps since the control was last switched on or off.
+    /// Returns the allowed value nearest to `target` for a move from `last`. `since` is the number of steps since the
+    /// control was last switched on or off.
     ///
     /// If the constraints contradict each other, the move limit takes precedence. A control that starts outside its
     /// bounds, between two multiples, or between off and its minimum, moves to an allowed value as fast as the move

@@ -190,8 +190,7 @@ impl HoldoutSkill {
         }
     }
 
-    /// Explains why the model `name` must not be used, and suggests a remedy.
-    /// `scored`: columns of the scored signals.
+    /// Explains why the model `name` must not be used, and suggests a remedy. `scored`: columns of the scored signals.
     pub fn refusal(&self, data: &TrainingData, name: &str, scored: &[usize]) -> Option<String> {
         if self.over_persistence.is_empty() {
             return None;

@@ -138,8 +138,7 @@ fn mean_is_best(data: &TrainingData, judge: &Judge, candidates: &[Candidate], k:
     };
     let own = losses(&mean_runs, &calibration);
     // If most values are zero, the CRPS of a model may be higher than the CRPS of the mean, even though an input has an
-    // effect.
-    // The squared error of the forecasts reveals the effect of such an input.
+    // effect. The squared error of the forecasts reveals the effect of such an input.
     let own_errors: Vec<f64> = mean_runs.iter().filter_map(|run| squared_error(run, k)).collect();
     let better = |c: &Candidate| {
         let errors: Vec<f64> = c.runs.iter().filter_map(|run| squared_error(run, k)).collect();
@@ -168,8 +167,8 @@ fn covers(blocks: &[Vec<f64>], without: &[Distribution]) -> bool {
     (covered - expected).abs() <= COVERAGE * count
 }
 
-/// Variance of the sum of `horizon` successive values, relative to the variance for independent values:
-/// 1 + 2 Σ_h (1 − h / H) ρ_h.
+/// Variance of the sum of `horizon` successive values, relative to the variance for independent values: 1 + 2 Σ_h (1 −
+/// h / H) ρ_h.
 fn variance_ratio(deviations: &[Vec<f64>], horizon: usize) -> f64 {
     let correlation = |lag: usize| {
         let (mut cross, mut squares) = (0.0, 0.0);

@@ -24,9 +24,9 @@ pub struct Undo {
 /// first-order process reaches 63 % after one time constant.
 const RESPONSE: f64 = 0.63;
 
-/// Returns the bounds of every state that the plan changes compared with `kept`, the simulation without
-/// the plan. The bounds apply at the time at which the effect of the plan reaches 63 % of its largest value. At an
-/// earlier time, most of the plan's effect would not yet be visible.
+/// Returns the bounds of every state that the plan changes compared with `kept`, the simulation without the plan. The
+/// bounds apply at the time at which the effect of the plan reaches 63 % of its largest value. At an earlier time, most
+/// of the plan's effect would not yet be visible.
 pub fn undo(plant: &Plant, ahead: &Ahead, planned: &Simulated, kept: &Simulated) -> Vec<Undo> {
     let steps = planned.trajectory.steps.min(kept.trajectory.steps);
     let states = plant.schema.with_role(Role::State).into_iter();

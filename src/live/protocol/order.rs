@@ -92,9 +92,8 @@ impl Order {
         Place::Start
     }
 
-    /// Places a new line directly after the last line and ignores the number of the new line.
-    /// `gap` means that, according
-    /// to the line's number, lines are missing before this line.
+    /// Places a new line directly after the last line and ignores the number of the new line. `gap` means that,
+    /// according to the line's number, lines are missing before this line.
     fn assume_next(&mut self, first: i64, last: i64, gap: bool) -> Place {
         self.assumed += 1;
         self.span = Some((first, last + 1));

@@ -124,8 +124,7 @@ impl Device {
         let module = context.load_module(nvrtc::Ptx::from_binary(code)).map_err(Absent::Load)?;
         let kernels = Kernels::load(&module).map_err(Absent::Load)?;
         let blas = CudaBlas::new(stream.clone()).map_err(|e| Absent::Library("cuBLAS", e.to_string()))?;
-        // Products in f32 must not be computed in TF32, whose mantissa has only 10 bits.
-        // SAFETY: the handle is valid.
+        // Products in f32 must not be computed in TF32, whose mantissa has only 10 bits. SAFETY: the handle is valid.
         unsafe { blas::cublasSetMathMode(*blas.handle(), blas::cublasMath_t::CUBLAS_DEFAULT_MATH) }
             .result()
             .map_err(|e| Absent::Library("cuBLAS", e.to_string()))?;
@@ -162,8 +161,8 @@ impl Device {
 
     /// Allocates `len` uninitialised values. The caller must write each value before reading it.
     pub fn allocate<T: DeviceRepr>(&self, len: usize) -> Result<CudaSlice<T>> {
-        // The driver rejects empty allocations, so at least one value is allocated.
-        // SAFETY: any bit pattern is a valid number.
+        // The driver rejects empty allocations, so at least one value is allocated. SAFETY: any bit pattern is a valid
+        // number.
         unsafe { self.stream.alloc(len.max(1)) }
             .map_err(|e| failed(&format!("{} bytes of device memory", len.saturating_mul(std::mem::size_of::<T>())), e))
     }

@@ -110,9 +110,8 @@ pub fn loss_without_validation(networks: &Networks, epoch: usize) -> f64 {
 }
 
 /// Trains all members, each on its own bootstrap sample of blocks. If `patience` is set, `networks` contains the
-/// networks of the epoch in which the loss on the left-out blocks, averaged over members, is lowest.
-/// Returns the number of the
-/// epoch from which the final networks were taken.
+/// networks of the epoch in which the loss on the left-out blocks, averaged over members, is lowest. Returns the number
+/// of the epoch from which the final networks were taken.
 ///
 /// # Errors
 /// Any error of [`crate::compute::Backend`].
