@@ -9,8 +9,8 @@ use super::text::tag;
 /// Maximum number of signals on the first page.
 const MAX_SIGNALS: usize = 2;
 
-/// `` `outdoor` reaches 34.2 °C, in the training data up to 20.4 °C ``, for the signals that are most often outside
-/// their logged range. Empty if no signal leaves the range of its logged values.
+/// `` `outdoor` reaches 34.2 °C, model trained up to 20.4 °C ``, for the signals that are most often
+/// outside their logged range. Empty if no signal leaves the range of its logged values.
 pub fn beyond(case: &CaseResult) -> String {
     let mut far: Vec<&InputRange> = case.inputs.iter().filter(|i| i.outside > 0.0).collect();
     far.sort_by(|a, b| b.outside.total_cmp(&a.outside));
@@ -27,7 +27,7 @@ pub fn beyond(case: &CaseResult) -> String {
             false => number::aligned(&[reached, logged], PROSE),
         };
         format!(
-            "{} {verb} {}, in the training data {end} {}",
+            "{} {verb} {}, model trained {end} {}",
             tag(&i.signal, 40),
             with_unit(&values[0].text, &unit),
             with_unit(&values[1].text, &unit)

@@ -119,8 +119,8 @@ fn a_baseline_outside_the_log_is_not_called_well_forecast() {
     (input.logged, input.run, input.outside) = ([-2.0, 20.4], [6.0, 34.2], 0.92);
     assert_eq!(input.role, Role::Disturbance);
     let text = front(&results);
-    let reason = "The baseline itself is outside the logged range 92 % of the time: outdoor_temp reaches 34.2 °C, logged up \
-                  to 20.4 °C. Do not rely on its values.";
+    let reason = "The baseline itself is outside the logged range 92 % of the time: outdoor_temp reaches 34.2 °C, model \
+                  trained up to 20.4 °C. Do not rely on its values.";
     assert!(text.contains(reason), "{text}");
     assert!(text.contains("Forecasts not tested outside the logged range"), "{text}");
     assert!(!text.contains("fair") && !text.contains("90 % intervals cover"), "{text}");
@@ -130,5 +130,5 @@ fn a_baseline_outside_the_log_is_not_called_well_forecast() {
 #[test]
 fn the_signal_that_leaves_the_log_is_named() {
     let text = front(&fixture::datacenter());
-    assert!(text.contains("outside: outdoor_temp reaches 35.3 °C, in the training data up to 31.0 °C"), "{text}");
+    assert!(text.contains("outside: outdoor_temp reaches 35.3 °C, model trained up to 31.0 °C"), "{text}");
 }
