@@ -119,7 +119,9 @@ fn below(folder: &Path, out: &mut Vec<PathBuf>, others: &mut Vec<PathBuf>) -> Re
         }
         // links to folders are not followed, because they can form a cycle
         if entry.file_type().map_err(|e| Error::no_input(&path, e))?.is_dir() {
-            below(&path, out, others)?;
+            if !is_written_by_twinopt(folder, &path, &name) {
+                below(&path, out, others)?;
+            }
         } else if is_data(&name) {
             out.push(path);
         } else {
@@ -127,6 +129,12 @@ fn below(folder: &Path, out: &mut Vec<PathBuf>, others: &mut Vec<PathBuf>) -> Re
         }
     }
     Ok(())
+}
+
+/// Whether a folder below `parent` is that of a plant, or contains the reports or models of a project.
+fn is_written_by_twinopt(parent: &Path, path: &Path, name: &str) -> bool {
+    let is_plant = ["twin.toml", crate::recipe::FILE].iter().any(|file| path.join(file).exists());
+    is_plant || (["reports", "models"].contains(&name) && parent.join("data").is_dir())
 }
 
 pub fn is_data(name: &str) -> bool {
@@ -164,6 +172,18 @@ mod tests {
     #[test]
     fn patterns_folders_and_keys_of_folders() {
         let dir = tempfile::tempdir().unwrap();
+        // the project itself has data, reports and models
+        for name in ["data/p/twin.toml", "data/p/log/2024-01.csv", "reports/p/kpi.csv", "models/p/x.json"] {
+            let path = dir.path().join("project").join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "x").unwrap();
+        }
+        std::fs::write(dir.path().join("project/export.csv"), "x").unwrap();
+        let project = dir.path().join("project");
+        let found = files(project.to_str().unwrap(), &project.join("data/new/log")).unwrap();
+        assert_eq!(found.files.len(), 1, "{found:?}");
+        assert!(found.files[0].name.ends_with("export.csv"));
+        std::fs::remove_dir_all(project).unwrap();
         for name in ["site=7/a.csv", "site=8 b/b.CSV.gz", "x/notes.md", "log/2024-01.parquet", ".hidden.csv"] {
             let path = dir.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
