@@ -22,9 +22,10 @@ use crate::ops::project::Project;
 /// that are constant or incomplete, or that cannot be predicted, are listed with the reason. Copies the log to
 /// `DIR/log`; without `--log`, the files in `DIR/log` are used. Existing files are never overwritten.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  twinopt init data/plant1 --log export.parquet\n  twinopt init data/demo --demo")]
+#[command(after_help = "Examples:\n  twinopt init data/plant1 --log export.parquet\n  twinopt init --demo")]
 pub struct Args {
-    /// Folder of the new twin, `data/<plant>`
+    /// Folder of the new twin, `data/<plant>` (default with `--demo`: `data/demo`)
+    #[arg(required_unless_present = "demo", default_value_if("demo", "true", "data/demo"), required = false)]
     pub dir: PathBuf,
     /// Parquet file with the log of the plant (default: the files in `DIR/log`, written by `twinopt import`)
     #[arg(long, value_name = "FILE")]

@@ -261,6 +261,8 @@ fn the_example_plant_is_complete() {
     room.run(&["check", "data/shop"]).expect(0);
     assert!(room.text("scenarios/shop/normal.toml").contains("twin          = \"shop\""));
     room.run(&["init", "data/shop", "--demo"]).expect(2).says(&["already exists"]);
+    room.run(&["init", "--demo"]).expect(0).prints(&["data/demo"]);
+    room.run(&["init"]).expect(2).says(&["<DIR>"]);
     room.run(&["init", "data/none"]).expect(66).says(&["--log"]);
 }
 
