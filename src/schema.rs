@@ -64,7 +64,7 @@ impl Bounds {
         Self { low: self.low + margin, high: self.high - margin }
     }
 
-    /// The amount by which `v` lies outside the bounds; zero if `v` is within the bounds.
+    /// The amount by which `v` is outside the bounds; zero if `v` is within the bounds.
     pub fn excess(&self, v: f64) -> f64 {
         (v - self.high).max(self.low - v).max(0.0)
     }
@@ -126,14 +126,14 @@ pub struct Signal {
     pub name: String,
     pub role: Role,
     pub unit: Unit,
-    /// Hard limits. A control never violates its hard limits, and plans must satisfy the hard limits of states
-    /// and outputs.
+    /// Hard limits. A control never violates its hard limits, and plans must satisfy the hard
+    /// limits of states, outputs and derived signals.
     pub hard: Bounds,
-    /// Soft limits, whose violation can be priced by KPIs.
+    /// Soft limits. KPIs can put a price on violations of soft limits.
     pub soft: Bounds,
     /// Largest change of a control from one step to the next.
     pub max_move: MoveLimit,
-    /// If this number is positive, the control takes only integer multiples of it; if it is 0, any value is allowed.
+    /// Values of the control must be integer multiples of this number; 0 allows any value.
     pub multiple: f64,
     pub switching: Switching,
 }

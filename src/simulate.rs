@@ -23,8 +23,8 @@ const MOST_LABELS: usize = 100_000;
 pub struct Run<'a> {
     pub dynamics: &'a dyn Dynamics,
     /// Trajectory of one particle: `past` steps of history, followed by the steps of the run. The trajectory contains
-    /// the disturbances and set-points of the scenario, and the logged controls. Steps in a gap of the log are left
-    /// out, so that a run continues with the first step after the gap.
+    /// the disturbances and set-points of the scenario, and the logged controls. Steps in a gap of
+    /// the log are omitted, so a run continues with the first step after the gap.
     pub realised: &'a Arc<Trajectory>,
     pub past: usize,
     pub steps: usize,
@@ -55,8 +55,8 @@ pub struct Simulated {
 /// simulated for one step.
 ///
 /// # Errors
-/// [`Error::Interrupted`] if `stop` returns true. [`Error::Data`] if a value is missing at the start of the run, or if
-/// a state or a control later becomes infinite or NaN.
+/// Returns [`Error::Interrupted`] if `stop` returns true. Returns [`Error::Data`] if a value is
+/// missing at the start of the run, or if a state or a control later becomes infinite or NaN.
 pub fn simulate(run: &Run, controller: &mut dyn Controller, stop: &dyn Fn() -> bool) -> Result<Simulated> {
     let (schema, realised) = (run.dynamics.schema(), run.realised);
     let fits = realised.schema.len() == schema.len()
@@ -125,9 +125,11 @@ pub fn simulate(run: &Run, controller: &mut dyn Controller, stop: &dyn Fn() -> b
 }
 
 /// Returns the realised signals with missing values replaced. States that are missing before the run are predicted with
-/// `run.dynamics`. Other missing values are replaced by the last known value of the same signal. Missing values of
-/// inputs are replaced over the whole run, and those of other signals only up to the start of the run. Also returns two
-/// numbers per signal: how many values were replaced during the run, and how many were predicted before it.
+/// `run.dynamics`. Other missing values are replaced by the last known value of the same signal.
+/// Missing values of inputs are replaced over the whole run; missing values of other signals are
+/// replaced only up to the start of the run. Also returns, for each signal, the number of values
+/// replaced during the run by the last known value, and the number of consecutive values replaced
+/// by predictions up to the start of the run.
 fn carried_forward(run: &Run, first: usize) -> Result<(Trajectory, Vec<usize>, Vec<usize>)> {
     let mut inputs = run.realised.as_ref().clone();
     let carried = run.dynamics.carry(&mut inputs, first, run.past)?;

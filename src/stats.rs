@@ -71,8 +71,8 @@ fn at_position(sorted: &[f64], position: impl Fn(f64) -> f64) -> f64 {
     sorted[(position(last as f64) as usize).min(last)]
 }
 
-/// The smallest value x with F(x) > p, where F is the empirical distribution function; the largest value if there is no
-/// such x.
+/// The smallest value x with F(x) > p, where F is the empirical distribution function; the largest
+/// value if no x satisfies F(x) > p.
 pub fn quantile_right_inverse(sorted: &[f64], p: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
     sorted[((p * sorted.len() as f64) as usize).min(last)]
@@ -104,8 +104,8 @@ impl WeightedSample {
         self.values.len()
     }
 
-    /// Quantile `p` by linear interpolation. With equal weights, the result equals that of [`quantile_type_5`] up to
-    /// rounding.
+    /// Quantile `p` by linear interpolation. With equal weights, the result equals the result of
+    /// [`quantile_type_5`] up to rounding.
     pub fn quantile(&self, p: f64) -> f64 {
         let at = self.values.partition_point(|v| v.1 < p);
         let Some(&(high, above)) = self.values.get(at) else { return self.values.last().map_or(f64::NAN, |v| v.0) };

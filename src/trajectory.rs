@@ -13,8 +13,8 @@ use crate::schema::Schema;
 pub trait Frame {
     /// Number of rows in the batch: the number of particles, or candidates × particles during planning.
     fn rows(&self) -> usize;
-    /// Values of `signal` at `lag` steps before the current one: `[rows]`. If the lag reaches back beyond the first
-    /// step, the values at the first step are returned.
+    /// Values of `signal` at `lag` steps before the current step: `[rows]`. If the lag reaches back
+    /// beyond the first step, the values at the first step are returned.
     fn column(&self, signal: usize, lag: usize) -> &[f64];
     /// UTC time at the start of the step.
     fn time(&self) -> Timestamp;
@@ -48,7 +48,8 @@ pub struct Trajectory {
 }
 
 impl Trajectory {
-    /// Whether the values of `signal` differ from those in `other` by more than a rounding error.
+    /// Whether the values of `signal` in this trajectory and in `other` differ by more than a
+    /// rounding error.
     pub fn differs(&self, other: &Self, signal: usize) -> bool {
         let differs = |(a, b): (&f64, &f64)| (a - b).abs() > ROUNDING * a.abs().max(b.abs());
         self.columns[signal].iter().zip(&other.columns[signal]).any(differs)
@@ -91,8 +92,9 @@ impl Trajectory {
         }
     }
 
-    /// Returns the steps `rows`, which must be in ascending order. Steps that are not adjacent in this trajectory, or
-    /// belong to different segments of it, belong to different segments of the result.
+    /// Returns the steps `rows`, which must be in ascending order. Steps that are not adjacent in
+    /// this trajectory, or that belong to different segments of this trajectory, belong to
+    /// different segments of the result.
     #[must_use]
     pub fn select(&self, rows: &[usize]) -> Self {
         let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return self.part(0..0) };
@@ -217,7 +219,8 @@ pub struct Window {
     steps: usize,
     /// Time of the current frame in seconds since 1970, `[rows]`; empty if all rows have the same time.
     seconds: Vec<f64>,
-    /// Number of distinct frames, including the current one. All older frames are copies of the oldest distinct frame.
+    /// Number of distinct frames, including the current frame. All older frames are copies of the
+    /// oldest distinct frame.
     known: usize,
 }
 
@@ -288,7 +291,8 @@ impl Window {
         self.depth
     }
 
-    /// Number of distinct frames, including the current one. All older frames are copies of the oldest distinct frame.
+    /// Number of distinct frames, including the current frame. All older frames are copies of the
+    /// oldest distinct frame.
     pub fn known(&self) -> usize {
         self.known
     }

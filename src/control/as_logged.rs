@@ -12,7 +12,7 @@ use crate::resolve::{Faults, Names, all};
 use crate::schema::Role;
 use crate::trajectory::Window;
 
-/// How well the imitation of a control reproduces the log, on blocks to which it was not fitted.
+/// The accuracy with which the imitation of a control reproduces held-out blocks of the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ImitationUse {
     pub control: String,
@@ -27,8 +27,8 @@ pub struct ImitationUse {
     pub poor: bool,
 }
 
-/// A regression of a control on the signals that operators see. The regressions are learned in another module, because
-/// controllers must not depend on models.
+/// A regression of a control on the signals that operators can see. The regressions are fitted in
+/// another module, because controllers must not depend on models.
 pub trait Imitate: Send + Sync + Debug {
     /// Index of the control among the columns of the schema.
     fn signal(&self) -> usize;
@@ -37,7 +37,8 @@ pub trait Imitate: Send + Sync + Debug {
     fn act(&self, window: &Window, out: &mut [f64]);
 }
 
-/// The imitated controls, and their imitations once these have been learned.
+/// The controls to imitate, and their imitations. `imitations` is empty until the imitations are
+/// fitted.
 #[derive(Debug, Clone)]
 pub struct AsLoggedSettings {
     pub signals: Vec<usize>,
@@ -50,7 +51,7 @@ impl AsLoggedSettings {
         self.imitations.iter().map(|i| i.report())
     }
 
-    /// Without a list of controls, all controls are imitated.
+    /// If `spec` does not list the controls, all controls are imitated.
     pub(super) fn resolve(faults: &mut Faults<'_>, names: &Names<'_>, spec: &AsLoggedSpec) -> Option<Self> {
         let signals = match &spec.controls {
             Some(list) => {
@@ -63,18 +64,18 @@ impl AsLoggedSettings {
     }
 }
 
-/// Sets each control as the plant's own controller would, according to its imitation.
+/// Sets each control to the value that its imitation predicts for the plant's own controller.
 #[derive(Debug)]
 pub struct AsLogged(AsLoggedSettings);
 
 impl AsLogged {
     /// # Errors
-    /// [`Error::Internal`] if the imitations were not learned.
+    /// Returns [`Error::Internal`] if the imitations have not been fitted.
     pub(super) fn new(settings: &AsLoggedSettings) -> Result<Self> {
         let learned = settings.signals.iter().zip(&settings.imitations).all(|(s, i)| *s == i.signal());
         match learned && settings.imitations.len() == settings.signals.len() {
             true => Ok(Self(settings.clone())),
-            false => Err(Error::Internal("the controls were not imitated before the controller was built".into())),
+            false => Err(Error::Internal("the imitations were not fitted before the controller was built".into())),
         }
     }
 }

@@ -1,58 +1,61 @@
-//! Forecasts of a signal from its own past.
+//! Forecasts of a signal from its past values.
 //!
-//! The forecast for the step h steps after step t is
+//! The forecast of the signal y for step t + h, made at step t, is
 //!
 //! ```text
 //!   ŷ(t + h) = m + a_h (c − m) + b_h (l − c) + d_h (y(t) − c(t)),    0 ≤ a_h, b_h, d_h ≤ 1
 //! ```
 //!
-//! where m is the mean of the recent past. For the time of the season at which step t + h lies, c is the mean over the
-//! last seasons, and l is the value in the last season. For the time of the season at which step t lies, c(t) is the
-//! mean over the earlier seasons. All these values are known at step t. The weights are the least-squares estimates
-//! over the past, separately for a number of leads h. Each weight states how much of a difference persisted in the
-//! past. If a signal follows a timetable, a_h is near 1. If demand is random, all weights are near 0, so that the
-//! forecast is the mean. Without a season, the forecast is m + d_h (y(t) − m).
+//! where m is the mean of the recent past. The phase of a step is its position within the season.
+//! At the phase of step t + h, c is the mean over recent seasons, and l is the value in the latest
+//! season. At the phase of step t, c(t) is the mean over earlier seasons. All these values are
+//! known at step t. The weights are estimated by least squares from past values, separately for
+//! several leads h. Each weight is the fraction of a difference that persisted in the past. If a
+//! signal follows a timetable, a_h is near 1. If a signal is purely random, all weights are near 0,
+//! and the forecast is the mean. Without a season, the forecast is m + d_h (y(t) − m).
 
-/// Number of seasons over which the mean and the mean season are computed (not tuned).
+/// Number of seasons over which the mean and the mean seasonal profile are computed (not tuned).
 const SEASONS: usize = 28;
 /// Number of rows over which the mean is computed if there is no season (not tuned).
 const ROWS: usize = 1000;
-/// Maximum number of origins from which the weights are estimated (not tuned).
+/// Approximate number of origins from which the weights are estimated; fewer than twice this number
+/// are used (not tuned).
 const ORIGINS: usize = 300;
-/// Smallest number of origins from which weights are estimated (not tuned).
+/// Minimum number of origins required to estimate weights (not tuned).
 const LEAST: usize = 30;
-/// Leads whose weights are estimated. The weights of other leads are interpolated (not tuned).
+/// Leads for which weights are estimated. The weights of other leads are interpolated (not tuned).
 const LEADS: [usize; 16] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 144, 192, 288];
 /// Number of passes of coordinate descent, which converges in a few passes for three weights.
 const PASSES: usize = 50;
-/// When forecasts are compared, the error of a forecast with a season is increased by this fraction, because the
-/// forecast has more weights (not tuned).
+/// When forecasts are compared, the error of a forecast with a season is increased by this
+/// fraction, because a seasonal forecast has more weights (not tuned).
 const SEASON_COST: f64 = 0.02;
 
-/// The weights of the differences: those of the mean season, the last season and the present.
+/// The weights a_h, b_h and d_h for one lead.
 type Weights = [f64; 3];
 
-/// An estimated forecast of one signal.
+/// A fitted forecast model of one signal.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Autoregression {
     /// Length of the season in steps; `None` if there is no season.
     season: Option<usize>,
     /// (lead, weights), in ascending order of the leads.
     weights: Vec<(usize, Weights)>,
-    /// Smallest and largest value in the past. Forecasts stay within this range and the present value.
+    /// Smallest and largest past value. Forecasts are clamped to this range, which is extended to
+    /// the present value if necessary.
     range: (f64, f64),
 }
 
-/// The values from which a forecast is made, for one origin and one lead.
+/// The inputs of a forecast for one origin and one lead.
 struct Features {
     mean: f64,
     differences: Weights,
 }
 
 impl Autoregression {
-    /// Estimates the forecast from the values `known`, for leads up to `horizon`. `seasons` are the possible seasons in
-    /// steps, `None` meaning no season. The possible season with the smallest error over the past is chosen. Returns
-    /// `None` if the past is too short.
+    /// Fits the model to the values `known`, for leads up to `horizon`. `seasons` contains the
+    /// candidate season lengths in steps; `None` means no season. The candidate with the smallest
+    /// error on past values is chosen. Returns `None` if the history is too short.
     pub fn fit(known: &[f64], seasons: &[Option<usize>], horizon: usize) -> Option<Self> {
         let is_long = |s: &&Option<usize>| known.len() > s.map_or(0, |s| 2 * s) + LEAST;
         let possible: Vec<Option<usize>> = seasons.iter().filter(is_long).copied().collect();
@@ -61,7 +64,7 @@ impl Autoregression {
         let (first, length) = (2 * longest, (SEASONS * longest).max(ROWS).max(2 * (longest + LEAST)));
         let recent = &known[known.len().saturating_sub(length + first)..];
         let fits = possible.iter().filter_map(|&season| Self::fit_season(recent, season, first, horizon));
-        // The first of several equal errors is chosen.
+        // If several candidates have the same error, the first candidate is chosen.
         let best = fits.min_by(|a, b| a.1.total_cmp(&b.1));
         best.map(|(fit, _)| fit)
     }
@@ -110,7 +113,7 @@ impl Autoregression {
         let past = Past::new(&known[known.len().saturating_sub(rows)..]);
         let Some(now) = past.known.len().checked_sub(1) else { return out.fill(f64::NAN) };
         let present = past.known[now];
-        // `min` and `max` ignore a missing value.
+        // `min` and `max` ignore a present value of NaN.
         let (low, high) = (self.range.0.min(present), self.range.1.max(present));
         for (h, o) in (1..).zip(out) {
             *o = match past.features(now, self.season, h) {
@@ -124,7 +127,7 @@ impl Autoregression {
         }
     }
 
-    /// The weights at lead `h`, interpolated between the leads for which they were estimated.
+    /// The weights at lead `h`, interpolated between the leads for which weights were estimated.
     fn weights_at(&self, h: usize) -> Weights {
         let after = self.weights.partition_point(|(lead, _)| *lead < h);
         match (after.checked_sub(1).map(|i| self.weights[i]), self.weights.get(after)) {
@@ -139,7 +142,7 @@ impl Autoregression {
     }
 }
 
-/// The values of a signal, with cumulative sums from which means are computed quickly.
+/// The values of a signal, with cumulative sums for the fast computation of means.
 struct Past<'a> {
     known: &'a [f64],
     /// Sum and number of the finite values before each row: `[rows + 1]`.
@@ -166,8 +169,8 @@ impl<'a> Past<'a> {
         (to.1 > from.1).then(|| (to.0 - from.0) / (to.1 - from.1) as f64)
     }
 
-    /// The differences on which the forecast of row `now + h` depends, which is made at row `now`; `None` if there are
-    /// no values from which to compute them.
+    /// The inputs of the forecast of row `now + h` made at row `now`; `None` if the known values
+    /// are not sufficient to compute the inputs.
     fn features(&self, now: usize, season: Option<usize>, h: usize) -> Option<Features> {
         let present = self.known[now];
         let Some(season) = season else {
@@ -181,21 +184,22 @@ impl<'a> Past<'a> {
         let at = (now + h).checked_sub(h.div_ceil(season) * season)?;
         let profile = mean(at_time(at))?;
         let last = if self.known[at].is_finite() { self.known[at] - profile } else { 0.0 };
-        // In forecasts of one season or more ahead, the last season already contains the present value.
+        // For leads of one season or more, the latest season already contains the present value.
         let usual = now.checked_sub(season).filter(|_| h < season && present.is_finite());
         let difference = usual.and_then(|k| mean(at_time(k))).map_or(0.0, |usual| present - usual);
         Some(Features { mean: level, differences: [profile - level, last, difference] })
     }
 }
 
-/// The mean of the finite values; `None` if there are none.
+/// The mean of the finite values; `None` if there are no finite values.
 fn mean<'a>(values: impl Iterator<Item = &'a f64>) -> Option<f64> {
     let (sum, count) = values.filter(|v| v.is_finite()).fold((0.0, 0_usize), |(s, n), v| (s + v, n + 1));
     (count > 0).then(|| sum / count as f64)
 }
 
 /// Minimises ½ wᵀPw − tᵀw for weights between 0 and 1 by coordinate descent. Returns the weights, and the amount by
-/// which they reduce the sum of squares. The weights are slightly reduced, which matters only for few observations.
+/// which they reduce the sum of squares. The weights are shrunk slightly towards zero, which has an
+/// effect only if there are few observations.
 fn bounded_least_squares(products: &[[f64; 3]; 3], targets: &Weights, count: usize) -> (Weights, f64) {
     let (mut weights, shrinkage) = ([0.0; 3], 1.0 + 1.0 / count as f64);
     for _ in 0..PASSES {

@@ -8,11 +8,12 @@ use crate::resolve::{Faults, Names, Wanted};
 use crate::schema::Signal;
 use crate::trajectory::Trajectory;
 
-/// The control that sets the order quantity, and the expressions of the policy, which are all in the unit of the order.
+/// The control that sets the order quantity, and the expressions of the policy. All expressions are
+/// in the unit of the order.
 #[derive(Debug, Clone)]
 pub struct BaseStockSettings {
     order: usize,
-    /// The order, with its hard limits, its multiple and its minimum.
+    /// The signal of the order, with its hard limits, multiple and minimum.
     signal: Signal,
     position: Program,
     level: Program,
@@ -48,8 +49,8 @@ impl BaseStockSettings {
         self.order
     }
 
-    /// The levels S and the reorder points s over all steps and particles of `run`. The first steps are left out if the
-    /// expressions depend on values from before the run.
+    /// The levels S and the reorder points s over all steps and particles of `run`. The first steps
+    /// are omitted if the expressions depend on values before the run.
     pub fn levels(&self, run: &Trajectory) -> (Vec<f64>, Option<Vec<f64>>) {
         let mut registers = Registers::default();
         let mut values = |program: &Program| {

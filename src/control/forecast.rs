@@ -12,32 +12,33 @@ use crate::schema::Role;
 use crate::stats::quantile_type_6;
 use crate::trajectory::Trajectory;
 
-/// Number of steps after which forecasts are estimated again (not tuned).
+/// Number of steps after which the models of the forecasts are fitted again (not tuned).
 const REFIT: i64 = 32;
-/// Maximum number of estimates that are kept, so that long live runs do not use more and more memory.
+/// Maximum number of cached estimates. This limit bounds the memory use of long live runs.
 const MOST_ESTIMATES: usize = 4096;
 /// Number of most recent rows in which the errors of a forecast are computed, and maximum number of origins in these
 /// rows (not tuned).
 const ERROR_ROWS: usize = 1000;
 const ERROR_ORIGINS: usize = 200;
-/// Smallest number of past errors from which their distribution is estimated (not tuned).
+/// Minimum number of past errors required to estimate their distribution (not tuned).
 const LEAST_ERRORS: usize = 20;
-/// Possible seasons of forecasts with the method `learned`.
+/// Candidate season lengths, in days, for forecasts with the method `learned`.
 const SEASONS_IN_DAYS: [i64; 2] = [1, 7];
 const DAY_MS: i64 = 86_400_000;
-/// Number of random orders from which that of a signal is chosen (not tuned).
+/// Number of random permutations from which the permutation of a signal is chosen (not tuned).
 const ORDERS: u64 = 32;
 
-/// Quantities that are estimated from the past of one signal.
+/// Quantities that are estimated from past values of one signal.
 #[derive(Debug)]
 struct Estimate {
-    /// The forecast; `None` if its method needs no estimate, or if the past is too short.
+    /// The fitted model; `None` if the forecast method needs no model, or if the history is too
+    /// short.
     fit: Option<Autoregression>,
-    /// Sums of past errors, see [`past_errors`].
+    /// Cumulative errors of past forecasts, see [`past_errors`].
     sums: OnceLock<Vec<Vec<f64>>>,
 }
 
-/// The estimates so far: (index of the signal, number of the estimate, horizon) → estimate.
+/// Cached estimates: (index of the signal, number of the estimate, horizon) → estimate.
 type Estimates = BTreeMap<(usize, i64, usize), Arc<Estimate>>;
 
 /// Forecasts of all disturbances and set-points, made at each step from the values known at that step.
@@ -48,8 +49,8 @@ pub struct Forecast {
     pub present: Present,
     /// (signal, forecast method).
     pub signals: Vec<(usize, ForecastSpec)>,
-    /// Estimates that were already computed. Each estimate depends only on values that were known at the time of the
-    /// estimate.
+    /// Cached estimates. Each estimate depends only on values that were known when the estimate was
+    /// computed.
     estimates: Arc<Mutex<Estimates>>,
 }
 
@@ -59,17 +60,18 @@ pub enum Present {
     /// At step `t`, row `history + t` is the present. Simulated runs use `AfterHistory`, because their realised
     /// signals already include the future.
     AfterHistory(usize),
-    /// At step `t`, row `rows[t]` is the present. Simulated runs use `AtRows` if they leave out gaps of the log that
-    /// the realised signals of the forecast still contain.
+    /// At step `t`, row `rows[t]` is the present. Simulated runs use `AtRows` if they skip gaps of
+    /// the log and the realised signals still contain these gaps.
     AtRows(Arc<[usize]>),
     /// The present is always the newest row, as in live runs.
     NewestRow,
 }
 
 impl Forecast {
-    /// Creates forecasts of all disturbances and set-points of the twin. Each forecast uses the method `all` if it is
-    /// given, otherwise the method in the twin's file. By default, disturbances are forecast from their past, and
-    /// set-points persist. The method `perfect` in the twin's file takes precedence over `all`.
+    /// Creates forecasts of all disturbances and set-points of the twin. Each forecast uses the
+    /// method `all` if `all` is given, and the method in the twin's file otherwise. By default,
+    /// disturbances are forecast from their past, and set-points persist. The method `perfect` in
+    /// the twin's file takes precedence over `all`.
     pub fn new(spec: &TwinSpec, realised: Arc<Trajectory>, past: usize, all: Option<ForecastSpec>) -> Self {
         let method = |name: &str, role: Role| {
             let line = spec.signals.iter().find(|s| s.name.value == name);
@@ -94,7 +96,7 @@ impl Forecast {
         Self { present: Present::NewestRow, ..Self::new(spec, realised, 0, all) }
     }
 
-    /// Returns the same forecasts for other realised signals.
+    /// Returns forecasts with the same methods for other realised signals.
     pub fn with(self, realised: Arc<Trajectory>, present: Present) -> Self {
         Self { realised, present, signals: self.signals, estimates: Arc::default() }
     }
@@ -145,8 +147,8 @@ impl Forecast {
         (1..=steps).map(|h| after(row(rows, t + h))).collect()
     }
 
-    /// The times of steps `t - 1, t - 2, …, t - steps` if a gap of the log lies between them and step `t`; otherwise
-    /// empty. Steps before the start of the run have no gaps.
+    /// The times of steps `t - 1, t - 2, …, t - steps` if there is a gap of the log between these
+    /// steps and step `t`; otherwise empty. Steps before the start of the run have no gaps.
     pub fn times_before(&self, t: usize, steps: usize) -> Vec<Timestamp> {
         let Present::AtRows(rows) = &self.present else { return Vec::new() };
         let within = steps.min(t);
@@ -164,7 +166,7 @@ impl Forecast {
         (1..=steps).map(before).collect()
     }
 
-    /// Like [`Self::fill`], for the rows of the realised signals that follow row `now`.
+    /// Same as [`Self::fill`], but for the rows of the realised signals that follow row `now`.
     fn fill_from(&self, i: usize, now: usize, out: &mut [f64]) {
         let (signal, how) = self.signals[i];
         let column = &self.realised.columns[signal];
@@ -183,10 +185,11 @@ impl Forecast {
         predict(known, how, self.step(), estimate.fit.as_ref(), out);
     }
 
-    /// Errors of the forecast of `signals[i]` that is made at step `t`, in `count` futures: `[futures][horizon]`. The
-    /// sum of the errors up to any step has the same distribution over the futures as in the past: it is lowest in the
-    /// first of the futures, and highest in the last. The random order of the futures differs between signals. Empty if
-    /// the forecast has no errors, or if the past is too short.
+    /// Errors, in `count` futures, of the forecast of `signals[i]` made at step `t`:
+    /// `[futures][horizon]`. In each future, the cumulative error follows one quantile of past
+    /// cumulative errors over all steps. The quantiles are assigned to the futures in ascending
+    /// order for the first signal, and in random order for all other signals. The result is empty
+    /// if the method is `perfect`, if `count` is less than 2, or if the history is too short.
     pub fn errors(&self, i: usize, t: usize, horizon: usize, count: usize) -> Vec<Vec<f64>> {
         let (signal, how) = self.signals[i];
         if how == ForecastSpec::Perfect || count < 2 {
@@ -216,7 +219,7 @@ impl Forecast {
         TimeSpan::from_ms(self.realised.step_ms)
     }
 
-    /// The row of the realised signals that is the present at step `t`.
+    /// The row of the realised signals that represents the present at step `t`.
     fn now(&self, t: usize) -> usize {
         let last = self.realised.steps.saturating_sub(1);
         match &self.present {
@@ -226,7 +229,8 @@ impl Forecast {
         }
     }
 
-    /// For each of the next `steps` steps, its distance in rows from the present row at step `t`.
+    /// The distance in rows between the present row at step `t` and the row of each of the next
+    /// `steps` steps.
     fn leads(&self, t: usize, steps: usize) -> Vec<usize> {
         match &self.present {
             Present::AtRows(rows) => (1..=steps).map(|h| row(rows, t + h) - row(rows, t)).collect(),
@@ -286,9 +290,10 @@ fn predict(known: &[f64], how: ForecastSpec, step: TimeSpan, fit: Option<&Autore
     }
 }
 
-/// A permutation of the ranks `0..count` for signal `i`: ascending for the first signal, and random for the others.
-/// Among a number of random permutations, the one with the lowest correlation with all earlier signals is chosen,
-/// because in few futures the errors of independent signals could otherwise seem to be related.
+/// A permutation of the ranks `0..count` for signal `i`: ascending for the first signal, and random
+/// for all other signals. Of [`ORDERS`] random permutations, the permutation with the lowest
+/// correlation with the permutations of all earlier signals is chosen. Otherwise, the errors of
+/// independent signals could appear correlated if there are few futures.
 fn order(i: usize, count: usize) -> Vec<usize> {
     let ascending: Vec<usize> = (0..count).collect();
     let mut orders = vec![ascending.clone()];
@@ -310,7 +315,8 @@ fn order(i: usize, count: usize) -> Vec<usize> {
     orders.swap_remove(i)
 }
 
-/// Errors of past forecasts, summed up to each lead, and sorted: `[horizon][origins]`.
+/// Cumulative errors of past forecasts up to each lead, sorted in ascending order:
+/// `[horizon][origins]`.
 fn past_errors(known: &[f64], horizon: usize, predict: &dyn Fn(&[f64], &mut [f64])) -> Vec<Vec<f64>> {
     let mut sums = vec![Vec::new(); horizon];
     let first = known.len().saturating_sub(ERROR_ROWS).max(known.len() / 2);
@@ -320,7 +326,7 @@ fn past_errors(known: &[f64], horizon: usize, predict: &dyn Fn(&[f64], &mut [f64
         predict(&known[..=now], &mut out);
         let mut sum = 0.0;
         for (h, (value, sums)) in (1..).zip(out.iter().zip(&mut sums)) {
-            // Missing values, as in a gap of the log, have no error.
+            // Missing values, for example in a gap of the log, contribute no error.
             let Some(actual) = known.get(now + h) else { break };
             sum += Some(actual - value).filter(|e| e.is_finite()).unwrap_or(0.0);
             sums.push(sum);
@@ -330,15 +336,16 @@ fn past_errors(known: &[f64], horizon: usize, predict: &dyn Fn(&[f64], &mut [f64
     sums
 }
 
-/// The last known value; NaN if there is none.
+/// The last known value; NaN if no value is known.
 fn persistence(known: &[f64]) -> f64 {
     known.iter().rev().copied().find(|v| v.is_finite()).unwrap_or(f64::NAN)
 }
 
-/// The forecast from a past that is too short for an estimate: the value at the same time in the latest season, plus a
-/// correction. The correction is initially the current value minus the value one season ago, and fades linearly to zero
-/// over one season. A missing value is replaced by the value one season earlier. Without a full season of history, the
-/// forecast repeats the last known value.
+/// Seasonal forecast for a history that is too short to fit a model: the value at the same time in
+/// the latest season, plus a correction. The correction is initially the current value minus the
+/// value one season ago, and fades linearly to zero over one season. A missing value is replaced by
+/// the value one season earlier. Without a full season of history, the forecast repeats the last
+/// known value.
 fn seasonal(known: &[f64], season: usize, out: &mut [f64]) {
     let back = |at: usize| (0..=at).rev().step_by(season).map(|k| known[k]).find(|v| v.is_finite());
     let present = known.iter().rposition(|v| v.is_finite());

@@ -1,4 +1,4 @@
-//! Comparison of the forecasts that a twin declares with forecasts learned from the past.
+//! Comparison of the forecast methods declared in a twin with forecasts learned from past values.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,14 +7,16 @@ use super::Forecast;
 use crate::config::{ForecastSpec, TwinSpec};
 use crate::trajectory::Trajectory;
 
-/// Maximum number of forecasts from which an error is computed (not tuned).
+/// Approximate number of forecasts from which an error is computed; fewer than twice this number
+/// are used (not tuned).
 const ORIGINS: usize = 200;
-/// Ratio of the errors above which a declared forecast is reported (not tuned).
+/// A declared forecast is reported if its error exceeds the error of the learned forecast by more
+/// than this factor (not tuned).
 const WORSE: f64 = 1.1;
 
-/// Compares the declared forecast of each disturbance with a learned one, on the rows `tested` of `log` and up to
-/// `horizon` steps ahead. Returns one sentence for each disturbance whose declared forecast is clearly worse. Forecasts
-/// are made from earlier rows only.
+/// Compares the declared forecast of each signal with a learned forecast on the rows `tested` of
+/// `log`, up to `horizon` steps ahead. Returns one sentence for each signal for which the declared
+/// forecast is clearly worse. Each forecast uses only earlier rows.
 pub fn worse_forecasts(spec: &TwinSpec, log: &Trajectory, tested: &[Range<usize>], horizon: usize) -> Vec<String> {
     let log = Arc::new(log.clone());
     let declared = Forecast::new(spec, log.clone(), 0, None);
@@ -29,14 +31,15 @@ pub fn worse_forecasts(spec: &TwinSpec, log: &Trajectory, tested: &[Range<usize>
         (own > WORSE * other).then(|| {
             format!(
                 "The forecast of `{name}` has a root-mean-square error of {own:.4} over the control horizon, but a \
-                 forecast learned from the past has {other:.4}. Write `forecast = \"learned\"`"
+                 forecast learned from past values has an error of {other:.4}. Write `forecast = \"learned\"`"
             )
         })
     };
     declared.signals.iter().enumerate().filter_map(sentence).collect()
 }
 
-/// The root-mean-square error of a forecast; `None` if no value is known.
+/// The root-mean-square error of the forecast of `forecast.signals[i]`; `None` if no error can be
+/// computed.
 fn error(forecast: &Forecast, i: usize, tested: &[Range<usize>], horizon: usize) -> Option<f64> {
     let column = &forecast.realised.columns[forecast.signals[i].0];
     let rows: usize = tested.iter().map(Range::len).sum();

@@ -1,5 +1,5 @@
-//! MPC with the same check of its moves as `twinopt control`: a move that leaves the support of the model is reduced,
-//! or replaced by the move of the plant's own controller.
+//! MPC whose moves are checked in the same way as by `twinopt control`: a move that leaves the
+//! support of the model is reduced, or replaced by the move of the plant's own controller.
 
 use super::{Control, Controller, Mpc, Observation, PlanGap, SkillHorizon, limited, since, states_known, supported};
 use crate::error::Result;
@@ -7,14 +7,14 @@ use crate::schema::Role;
 use crate::trajectory::{Frame, Window};
 use crate::twin::{Dynamics, Support};
 
-/// How often planned moves were changed, counted over all steps and particles.
+/// The number of planned moves that were changed, over all steps and particles.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GateUse {
     /// Number of moves.
     pub moves: usize,
     /// Number of moves that were reduced to stay within the support.
     pub reduced: usize,
-    /// Number of moves that were replaced by those of the plant's own controller.
+    /// Number of moves that were replaced by moves of the plant's own controller.
     pub replaced: usize,
 }
 
@@ -67,8 +67,8 @@ impl<'a> GatedMpc<'a> {
         self.controls.iter().map(|&c| window.column(c, 0)[row]).collect()
     }
 
-    /// Returns the replacement for the move of particle `row` in the current frame of `window`, if that move leaves the
-    /// support. `None` if the controls of `own` apply.
+    /// Returns the controls that replace the unsupported move of particle `row` in the current
+    /// frame of `window`. Returns `None` if the controls `own` must be used instead.
     fn reduced(
         &mut self,
         observation: &Observation,

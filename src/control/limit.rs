@@ -12,9 +12,10 @@ const ROUNDING: f64 = 1e-9;
 /// A control with `min_on` is either 0 or at least `min_on`. `since` is the number of steps since the control was
 /// last switched on or off. No control is switched again before its minimum on-time or off-time has elapsed.
 ///
-/// If the hard limits, the multiple and the move limit contradict each other, they take precedence in this order. A
-/// contradiction occurs, for example, if the last logged value is outside the hard limits, or if the nearest multiple
-/// is too far away to be reached in one move.
+/// If the limits contradict each other, the hard limits take precedence. The multiple takes
+/// precedence over the move limit if the control has no `min_on`; with `min_on`, the move limit
+/// takes precedence. A contradiction occurs, for example, if the last logged value is outside the
+/// hard limits, or if the nearest multiple is too far away to be reached in one move.
 pub fn limited(signal: &Signal, previous: f64, since: usize, wanted: f64) -> f64 {
     let hard = signal.hard;
     if wanted.is_nan() {
@@ -49,14 +50,14 @@ pub fn allowed_below(signal: &Signal, most: f64) -> f64 {
 
 /// Returns the smallest order that covers the shortage `missing`: an integer multiple of the order's `multiple`, and at
 /// least its `min_on`. If the hard limits do not allow an order that covers the shortage, returns the largest allowed
-/// order. Without a shortage, the order is zero. An order that is rounded to the nearest multiple would leave small
-/// shortages uncovered forever.
+/// order. Without a shortage, the order is zero. The order is rounded up, because rounding to the
+/// nearest multiple would leave small shortages uncovered forever.
 pub fn covering_order(order: &Signal, missing: f64) -> f64 {
     let (multiple, least) = (order.multiple, order.switching.least);
     if missing.is_nan() {
         return missing;
     }
-    // A shortage that differs from zero only by rounding errors needs no order.
+    // A shortage no larger than rounding errors requires no order.
     if missing <= ROUNDING * multiple.max(least) {
         return 0.0;
     }

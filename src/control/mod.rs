@@ -44,12 +44,13 @@ use crate::trajectory::Window;
 use crate::twin::Dynamics;
 use crate::value::{Kpi, Objective, TerminalCost};
 
-/// Information that a controller has at a step: the present, the past and forecasts, but not the actual future.
+/// The information available to a controller at one step: present and past values, and forecasts.
 #[derive(Clone, Copy)]
 pub struct Observation<'a> {
-    /// One row per particle. The current frame contains states, disturbances, set-points and the derived signals that
-    /// depend only on these. The controls in the current frame are the logged controls. Outputs, and derived signals
-    /// that depend on controls or outputs, still contain the values of the previous step.
+    /// The window has one row per particle. The current frame contains states, disturbances,
+    /// set-points and the derived signals that depend only on these. The controls in the current
+    /// frame are the logged controls. Outputs, and derived signals that depend on controls or
+    /// outputs, still contain the values of the previous step.
     pub window: &'a Window,
     pub step: usize,
     pub forecast: &'a Forecast,
@@ -84,15 +85,17 @@ pub trait Controller: Send {
     fn skill_horizon(&self) -> Option<SkillHorizon> {
         None
     }
-    /// How close the plans so far are to their optimum; `None` if the controller computes no lower bound.
+    /// The optimality gaps of all plans made so far; `None` if the controller makes no plans.
     fn plan_gap(&self) -> Option<PlanGap> {
         None
     }
-    /// The mean value of one unit in each store at the end of the plans so far, as pairs (column, value).
+    /// The value of one unit in each store at the end of a plan, averaged over all plans made so
+    /// far, as pairs (column, value).
     fn end_values(&self) -> Vec<(usize, f64)> {
         Vec::new()
     }
-    /// How often the moves of plans were reduced or replaced; `None` if the controller does not check its plans.
+    /// The number of planned moves that were reduced or replaced; `None` if the controller does not
+    /// check its moves.
     fn gate_use(&self) -> Option<GateUse> {
         None
     }
@@ -110,19 +113,19 @@ pub struct Context<'a> {
     pub objective: &'a Objective,
     /// All KPIs of the twin, to which the prices in `terminal` refer.
     pub kpis: &'a [Kpi],
-    /// Terminal cost learned from the log; `None` if none was learned.
+    /// Terminal cost learned from the log; `None` if no terminal cost was learned.
     pub terminal_cost: Option<&'a TerminalCost>,
     pub timezone: TimeZone,
     /// Seed of the planner's random numbers.
     pub seed: u64,
-    /// Clock that measures the time budget of plans. If the clock is `None`, plans have no time limit.
+    /// Clock for the time budget of plans. If the clock is `None`, plans have no time limit.
     pub clock: Option<&'a Clock>,
-    /// Whether the plant is simulated by members of the ensemble. Plans in several futures then use only members of the
-    /// half that does not simulate the plant.
+    /// Whether members of the ensemble simulate the plant. If `true`, plans with several futures
+    /// use only the half of the ensemble that does not simulate the plant.
     pub cross_fitted: bool,
 }
 
-/// Builds the controller that `settings` describe.
+/// Builds a controller from its settings.
 ///
 /// # Errors
 /// Returns the errors of [`Mpc::build`] and [`AsLogged::new`].

@@ -45,8 +45,8 @@ impl PidSettings {
         let setpoint = setpoint(faults, names, owner, &spec.setpoint, measurement);
         if *spec.kp == 0.0 {
             let message = format!("{owner}: a loop with `kp = 0` does nothing");
-            let help = "specify `kp` in control units per measurement unit; it is negative if a larger control lowers \
-                        the measurement";
+            let help = "specify `kp` in control units per measurement unit; use a negative `kp` if raising the control \
+                        lowers the measurement";
             faults.add("out-of-range", &spec.kp.span, message, help);
         }
         for (key, time) in [("ti", &spec.ti), ("td", &spec.td)] {
@@ -95,10 +95,11 @@ fn setpoint(
 /// A PID controller: u = bias + kp·(e + ∫e dt/ti + td·de/dt) with e = set-point − measurement, clamped to the hard
 /// limits.
 ///
-/// The PID controller has the ideal form, and each particle has its own controller state. The integral is frozen while
-/// the control is at a limit and the error would push it beyond this limit (anti-windup by clamping). If `bias` is not
-/// given, it is the value of the control before the run, so that only the proportional term can cause a jump at the
-/// start. Outputs are measured with a delay of one step, because their values at the current step are not known yet.
+/// The controller has the ideal form. Each particle has its own controller state. The integral is
+/// frozen while the control is at a limit and the error would push the control beyond this limit
+/// (anti-windup by clamping). If `bias` is not given, the bias is the value of the control before
+/// the run, so only the proportional term can cause a jump at the start. Outputs are measured with
+/// a delay of one step, because their values at the current step are not known yet.
 #[derive(Debug, Clone)]
 pub struct Pid {
     signals: Vec<usize>,
@@ -109,7 +110,7 @@ pub struct Pid {
 struct Loop {
     settings: PidSettings,
     hard: Bounds,
-    /// State of the controller for each particle; empty before the first step.
+    /// Controller state of each particle; empty before the first step.
     particles: Vec<Particle>,
 }
 

@@ -8,7 +8,8 @@ use crate::error::Result;
 use crate::expr::{Program, Registers};
 use crate::resolve::{Faults, Names, Wanted, all};
 
-/// Column and rule of each control that follows a rule. The value of the rule is in the unit of the control.
+/// The column and the rule of each control that a rule sets. The value of the rule is in the unit
+/// of the control.
 #[derive(Debug, Clone)]
 pub struct RuleSettings {
     signals: Vec<usize>,

@@ -26,11 +26,12 @@ pub enum ControllerSettings {
 }
 
 impl ControllerSettings {
-    /// Resolves the controller of every case of a scenario, in the order of the file. `names` are the names defined in
-    /// the scenario's twin, with the parameter values of the scenario.
+    /// Resolves the controller of every case of a scenario, in the order of the file. `names`
+    /// contains the names defined in the scenario's twin, with the parameter values of the
+    /// scenario.
     ///
     /// # Errors
-    /// [`Error::Config`] with the faults in the settings of all controllers.
+    /// Returns [`Error::Config`] with the faults in the settings of all controllers.
     pub fn from_scenario(file: &Loaded<ScenarioSpec>, names: &Names<'_>) -> Result<Vec<Self>> {
         let mut faults = Faults::new(file);
         let cases = file.value.case.iter();
@@ -104,7 +105,7 @@ impl LiveSettings {
     /// Resolves the table `[mpc]` of the twin.
     ///
     /// # Errors
-    /// [`Error::Config`] with all faults in the table.
+    /// Returns [`Error::Config`] with all faults in the table.
     pub fn from_twin(file: &Loaded<TwinSpec>) -> Result<Self> {
         let mut faults = Faults::new(file);
         let names = Names::new(file);
@@ -117,8 +118,8 @@ impl LiveSettings {
         settings.ok_or_else(unresolved)
     }
 
-    /// Resolves the table `[mpc]` of the twin, or returns the defaults if there is no such table. Returns `None` if the
-    /// table has a fault.
+    /// Resolves the table `[mpc]` of the twin, or returns the defaults if the twin has no table
+    /// `[mpc]`. Returns `None` if the table has a fault.
     pub fn resolve(faults: &mut Faults<'_>, names: &Names<'_>) -> Option<Self> {
         let Some(spec) = &names.spec().mpc else {
             let controls = names.with_role(&[Role::Control]);

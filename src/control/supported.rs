@@ -7,7 +7,8 @@ use crate::twin::{Dynamics, Support};
 /// Fractions of a move that are tried if the complete move leaves the support, largest first (not tuned).
 const SHARES: [f64; 3] = [0.75, 0.5, 0.25];
 
-/// Returns the moves that may be made if `requested` is the preferred move. Each move has one value per control.
+/// Returns the moves that may be applied if `requested` is the preferred move. Each move has one
+/// value per control.
 ///
 /// - If `requested` stays within the support, it is the only result.
 /// - If `requested` leaves the support, the results are reduced moves. A reduced move covers the largest supported
@@ -64,7 +65,7 @@ pub fn supported(
     Ok(moves)
 }
 
-/// Returns `requested` with a smaller distance from `origin`: the distance is multiplied by `share`, either for the
+/// Moves `requested` towards `origin`: the distance is multiplied by `share`, either for the
 /// control with the index `control`, or for all controls if `control` is `None`.
 fn between(origin: &[f64], requested: &[f64], control: Option<usize>, share: f64) -> Vec<f64> {
     let is_reduced = |c: usize| control.is_none_or(|one| one == c);
@@ -72,7 +73,8 @@ fn between(origin: &[f64], requested: &[f64], control: Option<usize>, share: f64
     each.map(|(c, (from, to))| if is_reduced(c) { from + share * (to - from) } else { *to }).collect()
 }
 
-/// Whether every learned state is within or close to its logged range. `value` returns the current value of a state.
+/// Returns whether every learned state is within or close to its logged range. `value` returns the
+/// current value of a state.
 pub fn states_known(dynamics: &dyn Dynamics, value: impl Fn(usize) -> f64) -> bool {
     let states = dynamics.schema().with_role(Role::State).into_iter().filter(|&s| dynamics.is_learned(s));
     states.into_iter().all(|s| value(s).is_finite() && dynamics.widened_range(s).contains(value(s)))

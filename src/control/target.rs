@@ -1,4 +1,4 @@
-//! What a case must reach, and the parameters that may be chosen to reach it.
+//! The requirements of a case, and the parameters that are varied to meet the requirements.
 
 use super::ControllerSettings;
 use crate::config::{At, CaseSpec, ControllerSpec};
@@ -8,17 +8,18 @@ use crate::schema::Bounds;
 /// The resolved keys `search` and `require` of a case.
 #[derive(Debug, Clone, Default)]
 pub struct CaseTarget {
-    /// Parameters that are chosen, with the range of their values.
+    /// The parameters to search, each with the range of its values.
     pub search: Vec<(String, Bounds)>,
-    /// Range of the mean of each required KPI.
+    /// The required KPIs, each with the allowed range of its mean.
     pub require: Vec<(String, Bounds)>,
 }
 
-/// Maximum number of parameters that are chosen, because the number of candidates grows with a power of it.
+/// Maximum number of parameters to search. The limit is needed because the number of candidates
+/// grows exponentially with the number of parameters.
 const MOST_PARAMETERS: usize = 3;
 
 impl CaseTarget {
-    /// Resolves the target of the case that `owner` names in messages.
+    /// Resolves the target of a case. `owner` is the name of the case in messages.
     pub fn resolve(faults: &mut Faults<'_>, names: &Names<'_>, owner: &str, case: &CaseSpec) -> Self {
         let spec = names.spec();
         if let Some((_, first)) = case.search.first() {
@@ -86,8 +87,8 @@ impl CaseTarget {
         ControllerSettings::resolve(faults, &names, owner, controller)
     }
 
-    /// How far the means of the required KPIs are from their ranges, relative to the limits. `mean` returns the mean of
-    /// a KPI.
+    /// The sum of the distances between the means of the required KPIs and their ranges, each
+    /// divided by the violated limit. `mean` returns the mean of a KPI.
     pub fn shortfall(&self, mean: impl Fn(&str) -> f64) -> f64 {
         let one = |(name, range): &(String, Bounds)| {
             let limit = if range.low.is_finite() { range.low } else { range.high };

@@ -5,10 +5,11 @@
 //! difference in a signal over the window, divided by the change of the control. The average effect is the mean of the
 //! local effects.
 //!
-//! The spread of the ensemble members describes the uncertainty about how the local effects differ from their average.
-//! This spread can be too small, for example if the noise is autocorrelated. Therefore, the spread of the members is
-//! compared with the spread of the leave-one-fold-out refits, which includes the effect of autocorrelation because a
-//! fold is longer than the correlation time of the noise. The variance of the refits is that of a delete-a-group
+//! The spread over the ensemble members describes the uncertainty in the deviations of the local
+//! effects from their average. This spread can be too small, for example if the noise is
+//! autocorrelated. The spread over the members is therefore compared with the spread over the
+//! leave-one-fold-out refits, which includes the effect of autocorrelation because a fold is longer
+//! than the correlation time of the noise. The variance of the refits is that of a delete-a-group
 //! jackknife (Kott 2001): (F − 1)/F · Σ_f (θ_f − θ̄)².
 
 use std::ops::Range;
@@ -41,7 +42,7 @@ const LONGEST: usize = 12;
 const ERROR: f64 = 0.01;
 /// An error has settled if it changes by at most this fraction over the last horizon (not tuned).
 const SETTLED: f64 = 0.02;
-/// A spread of at most this fraction of the largest local effect counts as a rounding error.
+/// A spread of at most this fraction of the largest local effect is attributed to rounding errors.
 const ROUNDING: f64 = 1e-6;
 
 /// The average effect of a control on a signal.
@@ -54,22 +55,24 @@ pub struct AverageEffect {
     pub mean: f64,
     /// Average effect in each ensemble member; empty for a model without members.
     pub members: Vec<f64>,
-    /// Factor by which the members understate the spread of the local effects around their average; at least 1.
+    /// Factor by which the ensemble members understate the spread of the local effects around their
+    /// average; at least 1.
     pub inflation: f64,
 }
 
-/// How a constant error in the prediction of a target accumulates over time, as factors of the mean error over a window
-/// of one horizon.
+/// Growth of the error in a simulation to which a constant error is added at every step. The values
+/// are relative to the mean error within the first horizon.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Accumulation {
     /// The final error, which is 1 for an output without lags. `None` for an integrating state, whose error never
     /// settles.
     pub settled: Option<f64>,
-    /// The mean error from one horizon to each of a number of horizons.
+    /// The mean error in each late window, which starts after one horizon.
     pub late: Vec<f64>,
 }
 
-/// The accumulation of an error in each target. `later` are the numbers of horizons at which late windows end.
+/// Determines how an error in each target accumulates. `later` contains the numbers of horizons
+/// after which the late windows end.
 pub fn accumulation(data: &TrainingData, map: &StepMap, starts: &[Start], later: &[usize]) -> Vec<Accumulation> {
     let starts = thin(starts, ACCUMULATION_STARTS);
     let horizon = data.horizon.max(1);
@@ -158,8 +161,9 @@ pub fn average_effects(
     targets.map(summary).collect()
 }
 
-/// The average effects of `control` on all targets in the mean model, from one horizon to each of `later` horizons
-/// after a move: `[later][targets]`.
+/// Computes the average effects of `control` on all targets in late windows of the mean model:
+/// `[later][targets]`. Each window starts one horizon after a move and ends the given number of
+/// horizons after the move.
 pub fn late_effects(
     data: &TrainingData,
     map: &StepMap,
@@ -175,7 +179,8 @@ pub fn late_effects(
     later.par_iter().map(of).collect()
 }
 
-/// The local effect on each target at each start, averaged over the steps `after` a move: `[targets][starts]`.
+/// Computes the local effect on each target at each start, averaged over the range `after` of steps
+/// after a move: `[targets][starts]`.
 fn local_effects(
     data: &TrainingData,
     map: &StepMap,
@@ -185,7 +190,7 @@ fn local_effects(
     after: Range<usize>,
 ) -> Vec<Vec<f64>> {
     let moments = &data.moments[control];
-    // The control is moved in the direction of its mean.
+    // The control is moved towards its mean.
     let change: Vec<f64> = starts
         .iter()
         .map(|s| if data.log.at(control, s.row)[0] <= moments.mean { moments.sd } else { -moments.sd })
@@ -238,8 +243,8 @@ impl Pairs<'_> {
     }
 }
 
-/// Differences between paired simulations after a step. For a state, its next values are compared; for an output, its
-/// current values.
+/// Returns the differences between paired simulations after a step. For a state, its next values
+/// are compared; for an output, its current values.
 fn differences(window: &Window, target: Target) -> impl Iterator<Item = f64> {
     window.column(target.signal(), usize::from(!target.is_next())).chunks(2).map(|pair| pair[1] - pair[0])
 }

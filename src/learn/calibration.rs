@@ -98,7 +98,8 @@ impl Calibration {
         other
     }
 
-    /// Whether a calibration read from a file is valid for a schema with `signals` signals.
+    /// Returns true if a calibration that was read from a file is valid for a schema with `signals`
+    /// signals.
     pub fn is_valid(&self, signals: usize) -> bool {
         let n = self.signals.len();
         self.signals.iter().all(|s| *s < signals)

@@ -1,19 +1,21 @@
 //! Disturbances that respond to a control.
 //!
-//! A scenario keeps the logged disturbances, so a signal that is a consequence of a control must not be a disturbance:
-//! the simulation would leave out the part of the effect that acts through this signal. Two tests compare the moves of
-//! the control with the errors of a linear forecast of the disturbance from its own past, the past of the control, the
-//! other inputs and the time of day:
+//! A scenario keeps the logged disturbances, so a signal that is a consequence of a control must
+//! not be a disturbance. Otherwise, the simulation would omit the part of the effect that acts
+//! through this signal. Two tests compare the moves of the control with the errors of a linear
+//! forecast of the disturbance from its own past, the past of the control, the other inputs and the
+//! time of day:
 //!
-//! - *Later*: the mean of the disturbance over the control horizon after step t, or over its first quarter, depends on
-//!   u(t), although d(t) is known. A control that merely follows d(t) does not pass this test.
-//! - *At once*: at the moves of a control that is otherwise constant, d(t) jumps in proportion to the move, small moves
-//!   included, and further than it ever changes between moves. A control that follows d(t) with a threshold or a
-//!   schedule does not pass this test.
+//! - *Later*: the mean of the disturbance over the control horizon after step t, or over its first
+//!   quarter, depends on u(t) even if d(t) is given. A control that merely follows d(t) does not
+//!   pass this test.
+//! - *At once*: at the moves of a control that is otherwise constant, d(t) jumps in proportion to
+//!   the move, even if the move is small, and the jumps are much larger than the changes between
+//!   moves. A control that follows d(t) with a threshold or a schedule does not pass this test.
 //!
-//! A disturbance also passes the first test, although with a low correlation, if both signals follow a quantity that is
-//! not logged, or if the disturbance is a noisy measurement of what the control follows. The log then tells the effect
-//! of the control only weakly.
+//! A disturbance also passes the first test, although with a low correlation, if both signals
+//! follow an unlogged quantity, or if the disturbance is a noisy measurement of the quantity that
+//! the control follows. In these cases, the log determines the effect of the control only weakly.
 
 use nalgebra::{DMatrix, DVector};
 
@@ -23,26 +25,31 @@ use super::layout::{Layout, Target};
 use crate::schema::Role;
 use crate::stats::t_quantile;
 
-/// Normal quantile of a response that is not due to chance, including the errors of the linear forecast (not tuned).
+/// Normal quantile above which a response is attributed neither to chance nor to errors of the
+/// linear forecast (not tuned).
 const SIGNIFICANT: f64 = 4.5;
 /// Minimum effective number of blocks (not tuned).
 const MIN_BLOCKS: f64 = 5.0;
 /// A later response with at least this correlation cannot be due to noise in the measured disturbance (not tuned).
 const CORRELATION: f64 = 0.3;
-/// A jump is larger than all other changes if its root mean square is at least this multiple of theirs (not tuned).
-const JUMP: f64 = 2.0;
-/// Minimum fraction of the changes at moves that the moves explain (not tuned).
-const EXPLAINED: f64 = 0.8;
-/// Minimum ratio between the jumps per unit of small moves and of all moves (not tuned).
-const SMALL_MOVES: f64 = 0.5;
-/// The part of the effect that acts through the disturbance is relevant from this fraction of both parts (not tuned).
-const RELEVANT: f64 = 0.2;
-/// A control counts as constant between its moves if it keeps each value for more than this number of steps on average
+/// The root mean square of the jumps must exceed that of the changes between moves by this factor
 /// (not tuned).
+const JUMP: f64 = 2.0;
+/// Minimum fraction of the mean square change at moves that the moves explain (not tuned).
+const EXPLAINED: f64 = 0.8;
+/// The jump per unit of the control, estimated from small moves only, must exceed this fraction of
+/// the estimate from all moves (not tuned).
+const SMALL_MOVES: f64 = 0.5;
+/// The part of the effect that acts through the disturbance is relevant if it exceeds this fraction
+/// of the sum of both parts of the effect (not tuned).
+const RELEVANT: f64 = 0.2;
+/// A control is considered constant between its moves if it keeps each value for more than this
+/// number of steps on average (not tuned).
 const HELD_STEPS: f64 = 2.0;
-/// Only every n-th row is used if there are at least twice as many rows (not tuned).
+/// Only every n-th row is used if the number of rows is at least twice this value (not tuned).
 const MAX_ROWS: usize = 20_000;
-/// Added to the diagonal of normalised normal equations, because regressors may be linearly dependent.
+/// Value added to the diagonal of the normal equations of the scaled regressors, which may be
+/// linearly dependent.
 const RIDGE: f64 = 1e-8;
 
 /// A disturbance that responds to a control.
@@ -50,14 +57,15 @@ const RIDGE: f64 = 1e-8;
 pub struct Consequence {
     /// Column of the disturbance.
     pub disturbance: usize,
-    /// Change of the disturbance, as a mean over the control horizon, per unit of the control.
+    /// Mean change of the disturbance over the control horizon, per unit of the control.
     pub change: f64,
     /// Whether the response is so clear that another cause is unlikely.
     pub is_clear: bool,
 }
 
-/// The disturbance that responds most clearly to `control`, among those whose response changes the effect of the
-/// control on a learned signal. `hours` is the hour of the day of every row, and `held` the mean number of steps
+/// Returns the disturbance that responds most clearly to `control`. A disturbance is considered
+/// only if its response is a relevant part of the effect of the control on a learned signal.
+/// `hours` contains the hour of the day of every row, and `held` is the mean number of steps
 /// between two changes of the control.
 pub(super) fn consequence(
     data: &TrainingData,
@@ -83,20 +91,20 @@ pub(super) fn consequence(
     found.max_by(|a, b| a.1.is_clear.cmp(&b.1.is_clear).then(a.0.total_cmp(&b.0))).map(|found| found.1)
 }
 
-/// The rows in which all inputs are known.
+/// The rows in which the control and all inputs are known.
 struct Rows<'a> {
     data: &'a TrainingData<'a>,
     hours: &'a [usize],
     control: usize,
     inputs: &'a [usize],
     rows: Vec<usize>,
-    /// Number of rows that are divided by two to form a block.
+    /// Length of a block in rows.
     block: usize,
     /// Whether the control is constant between its moves.
     is_held: bool,
 }
 
-/// A set of regressors, with the inverse of their normal equations.
+/// A set of scaled regressors, with the inverse of the matrix of their normal equations.
 struct Regressors {
     columns: Vec<Vec<f64>>,
     inverse: DMatrix<f64>,
@@ -120,7 +128,7 @@ impl Regressors {
         Some(Self { columns, inverse: normal.cholesky()?.inverse() })
     }
 
-    /// What the regressors do not explain of `y`.
+    /// Returns the part of `y` that the regressors do not explain.
     fn residuals(&self, y: &[f64]) -> Vec<f64> {
         let coefficients =
             &self.inverse * DVector::from_iterator(self.columns.len(), self.columns.iter().map(|c| dot(c, y)));
@@ -137,7 +145,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 }
 
 impl<'a> Rows<'a> {
-    /// `None` if there are too few rows.
+    /// Returns `None` if there are too few rows.
     fn new(
         data: &'a TrainingData<'a>,
         hours: &'a [usize],
@@ -163,8 +171,8 @@ impl<'a> Rows<'a> {
         self.rows.iter().map(|t| self.data.log.columns[signal][t - shift]).collect()
     }
 
-    /// The hour of the day, the two last values of the control, and the values of the inputs `shift` steps ago and one
-    /// step earlier.
+    /// Creates the regressors: the hour of the day, the last two values of the control, and the
+    /// values of the inputs `shift` and `shift + 1` steps ago.
     fn regressors(&self, shift: usize) -> Option<Regressors> {
         let hour = |hour: usize| self.rows.iter().map(|t| f64::from(self.hours[*t] == hour)).collect();
         let mut columns: Vec<Vec<f64>> = (0..24).map(hour).collect();
@@ -173,8 +181,8 @@ impl<'a> Rows<'a> {
         Regressors::new(columns)
     }
 
-    /// The residuals of `y` after regression on `known` and on the trailing means of `d` that end `shift` steps before
-    /// each row.
+    /// Returns the residuals of each series in `ys` after regression on `known` and on the trailing
+    /// means of `d` that end `shift` steps before each row.
     fn left(&self, known: &Regressors, d: usize, shift: usize, ys: [Vec<f64>; 2]) -> Option<[Vec<f64>; 2]> {
         let ends: Vec<usize> = self.rows.iter().map(|t| t + 1 - shift).collect();
         let means = trailing_means(self.data.log, &[d], &ends);
@@ -182,7 +190,8 @@ impl<'a> Rows<'a> {
         Some(ys.map(|y| means.residuals(&known.residuals(&y))))
     }
 
-    /// How clearly `d` responds to the control, and its response.
+    /// Returns how clearly `d` responds to the control, and the response itself. Returns `None` if
+    /// no response is found.
     fn response(&self, now: &Regressors, before: &Regressors, d: usize) -> Option<(f64, Consequence)> {
         let (u, column) = (self.at(self.control, 0), &self.data.log.columns[d]);
         let horizon = self.data.horizon;
@@ -203,8 +212,8 @@ impl<'a> Rows<'a> {
         (clarity > 1.0 || jumps).then_some((clarity, Consequence { disturbance: d, change, is_clear }))
     }
 
-    /// The significance of the dependence of `w` on `v`, relative to [`SIGNIFICANT`]. Blocks of rows count as
-    /// independent.
+    /// Returns the significance of the dependence of `w` on `v`, relative to [`SIGNIFICANT`].
+    /// Blocks of rows are treated as independent.
     fn clarity(&self, v: &[f64], w: &[f64]) -> f64 {
         let vv = dot(v, v);
         let slope = dot(v, w) / vv;
@@ -222,7 +231,7 @@ impl<'a> Rows<'a> {
         slope.abs() * vv / meat.sqrt() / t_quantile(SIGNIFICANT, blocks - 1.0)
     }
 
-    /// Whether `d` jumps at the moves of the control.
+    /// Returns true if `d` jumps at the moves of the control.
     fn jumps(&self, before: &Regressors, d: usize) -> Option<bool> {
         let [w, _] = self.left(before, d, 1, [self.at(d, 0), self.at(d, 1)])?;
         let moves: Vec<f64> =
@@ -247,7 +256,7 @@ impl<'a> Rows<'a> {
         Some(enough && is_larger && explained > EXPLAINED && slope(&small) / b > SMALL_MOVES)
     }
 
-    /// Whether the part of the effect of the control on `target` that acts through `d` is relevant.
+    /// Returns true if a relevant part of the effect of the control on `target` acts through `d`.
     fn is_relevant(&self, target: Target, d: usize, change: f64) -> Option<bool> {
         let column = &self.data.log.columns[target.signal()];
         let shift = usize::from(target.is_next());

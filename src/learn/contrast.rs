@@ -1,36 +1,38 @@
-//! Whether the effect of a control is the same in all parts of the log.
+//! Tests whether the effect of a control is the same in all parts of the log.
 //!
 //! The error of an effect ([`super::effect`]) is estimated separately before and after each boundary between two folds
 //! (the hold-out is the newest part), and separately from small and from large moves of the control. An effect that
-//! differs before and after a boundary has changed, for example because the plant was rebuilt. An effect that differs
-//! between small and large moves is not an effect of the control alone: something that is not logged changed together
-//! with the large moves, or the effect is far from linear. In both cases, the mean effect over the log does not predict
-//! a saving.
+//! differs before and after a boundary has changed, for example because the plant was rebuilt. An
+//! effect that differs between small and large moves is either far from linear or not an effect of
+//! the control alone, because an unlogged quantity changed together with the large moves. In both
+//! cases, the mean effect over the log does not predict a saving.
 //!
-//! The error of the effect right after the moves is compared with that over longer stretches. If they differ, something
-//! that changes slowly, such as fouling, changed together with the control.
+//! The error of the effect right after the moves is compared with the error over longer stretches.
+//! If the two errors differ, a slow change of the plant, such as fouling, coincided with the
+//! changes of the control.
 //!
 //! The error of the effect is also estimated long after a move. If the model describes the dynamics, the late error
 //! equals a δ, where δ is the error within the first window, and a is the factor by which a constant error accumulates
-//! over the late window. If the late error differs from a δ, the effect builds up or reverses in another way than in
-//! the model, which then does not predict the effect of a lasting change.
+//! over the late window. If the late error differs from a δ, the effect builds up or reverses
+//! differently than in the model, so the model does not predict the effect of a lasting change.
 
 use super::moments::{Moment, Solved, solve};
 use crate::stats::{NORMAL_95, t_quantile};
 
-/// Minimum effective number of blocks in both parts (not tuned).
+/// Minimum effective number of blocks in each of the two parts (not tuned).
 const MIN_BLOCKS: f64 = 5.0;
-/// Normal quantile above which a difference is not attributed to chance. With seven comparisons per effect, at most
-/// about 1.4 % of the constant effects seem to differ.
+/// Normal quantile above which a difference is not attributed to chance. With seven comparisons per
+/// effect, a constant effect appears to differ in at most about 1.4 % of all cases.
 const SIGNIFICANT: f64 = 3.09;
-/// Normal quantile above which a late difference is not attributed to chance. With two comparisons per effect, at most
-/// about 2 % of the settled effects seem to change.
+/// Normal quantile above which a late difference is not attributed to chance. With two comparisons
+/// per effect, a settled effect appears to change in at most about 2 % of all cases.
 const SIGNIFICANT_LATER: f64 = 2.58;
 /// Differences up to this fraction of the larger effect are not relevant (not tuned).
 const RELEVANT: f64 = 0.5;
 /// Late differences up to this fraction of the larger effect are not relevant (not tuned).
 const RELEVANT_LATER: f64 = 0.1;
-/// Moves count as small below these fractions of the typical size (Σ v⁴ / Σ v²)½ (not tuned).
+/// Moves are classified as small if they are below one of these fractions of the typical size (Σ v⁴
+/// / Σ v²)½ (not tuned).
 const SMALL: [f64; 2] = [0.5, 0.25];
 
 /// Two parts of the log in which the effect of a control differs.
@@ -54,8 +56,9 @@ pub enum Parts {
     Later(usize),
 }
 
-/// The clearest difference between two parts of the log in the effect of `control`, if there is any. `model` is the
-/// effect in the model. Each part is divided into blocks of `block` rows.
+/// Returns the clearest difference in the effect of `control` between two parts of the log, if
+/// there is one. `model` is the effect in the model. Each part is divided into blocks of `block`
+/// rows.
 pub(super) fn contrast(
     moments: &[Moment],
     control: usize,
@@ -83,16 +86,18 @@ pub(super) fn contrast(
     starts.chain(sizes).filter_map(compare).max_by(|a, b| a.0.total_cmp(&b.0)).map(|found| found.1)
 }
 
-/// The difference between the effect right after the moves of a control and the effect over longer stretches.
-/// `difference` is the latter minus the former, and `now` is the effect right after the moves.
+/// Returns a contrast if the effect over longer stretches differs from the effect right after the
+/// moves of a control. `now` is the effect right after the moves, and `difference` is the effect
+/// over longer stretches minus `now`.
 pub(super) fn slow(difference: Solved, now: f64) -> Option<Contrast> {
     let effects = [now, now + difference.error];
     (is_significant(difference, SIGNIFICANT) && is_relevant(effects, RELEVANT))
         .then_some(Contrast { parts: Parts::Slow, effects })
 }
 
-/// The clearest difference between the late effects in the model and in the log. `late` contains the difference, log
-/// minus model, and the effect in the model after its error within `window` steps has accumulated.
+/// Returns the clearest difference between the late effects in the model and in the log. Each
+/// element of `late` contains the difference (log minus model) and the late effect in the model,
+/// corrected for the accumulated error of the effect within the first `window` steps.
 pub(super) fn later<'a>(late: impl Iterator<Item = &'a (Solved, f64)>, window: usize) -> Option<Contrast> {
     let compare = |(difference, in_model): &(Solved, f64)| {
         let effects = [*in_model, in_model + difference.error];
@@ -102,7 +107,8 @@ pub(super) fn later<'a>(late: impl Iterator<Item = &'a (Solved, f64)>, window: u
     late.filter_map(compare).max_by(|a, b| a.0.total_cmp(&b.0)).map(|found| found.1)
 }
 
-/// Whether a late effect that differs from the effect `in_model` by more than [`RELEVANT`] would have been found.
+/// Returns true if the data would have revealed a late effect that differs from the effect
+/// `in_model` by more than the fraction [`RELEVANT`].
 pub(super) fn is_shown(late: Solved, in_model: f64) -> bool {
     late.blocks >= MIN_BLOCKS && t_quantile(NORMAL_95, late.blocks - 1.0) * late.se < RELEVANT * in_model.abs()
 }
@@ -116,7 +122,8 @@ fn is_relevant(effects: [f64; 2], fraction: f64) -> bool {
     (effects[0] - effects[1]).abs() > fraction * effects[0].abs().max(effects[1].abs())
 }
 
-/// The difference between two independent estimates, divided by the largest difference that may be due to chance.
+/// Returns the absolute difference between two independent estimates, divided by the largest
+/// difference that may be due to chance.
 fn distance(a: Solved, b: Solved, significant: f64) -> Option<f64> {
     let blocks = a.blocks.min(b.blocks);
     let largest = t_quantile(significant, blocks - 1.0) * a.se.hypot(b.se);
@@ -164,7 +171,7 @@ mod tests {
     #[test]
     fn an_effect_that_reverses_later_is_found() {
         let solved = |error: f64, se: f64| Solved { error, se, blocks: 40.0 };
-        // the late effect is 1.1 in the model and 1.6 less in the log
+        // the late effect is 1.1 in the model, and lower by 1.6 in the log
         let late = |error: f64, se: f64| (solved(error, se), 1.1);
         let found = later([late(0.1, 0.2), late(-1.6, 0.2)].iter(), 8).unwrap();
         assert_eq!(found.parts, Parts::Later(8));

@@ -75,7 +75,8 @@ impl Dataset {
         self.row.is_empty()
     }
 
-    /// Indices of the transitions whose lagged rows and next row all lie in the same range of `ranges`.
+    /// Returns the indices of the transitions whose lagged rows and next row are all in the same
+    /// range of `ranges`.
     pub fn rows_in(&self, ranges: &[Range<usize>]) -> Vec<usize> {
         let past = self.layout.depth() - 1;
         let ahead = usize::from(self.layout.targets.iter().any(|t| t.is_next()));
@@ -120,8 +121,9 @@ impl Scaling {
     }
 }
 
-/// For a target that is the residual of a known equation, the values that the equation predicts, in each row for the
-/// next step. NaN if the equation would read values from before the start of the segment. `None` for other targets.
+/// If the target is the residual of a known equation, returns the value that the equation predicts
+/// in each row for the next step. The value is NaN if the equation would read values from before
+/// the start of the segment. Returns `None` for other targets.
 fn known_next(log: &Trajectory, target: Target, equations: &Equations) -> Option<Vec<f64>> {
     let Target::Residual(s) = target else { return None };
     let program = &equations.next.iter().find(|n| n.signal == s)?.program;

@@ -10,10 +10,10 @@
 //! | zero-inflated | 1[k = 0] π + (1 − π) times one of the above |
 //! | empirical | the relative frequency of k |
 //!
-//! The distribution with the highest logarithmic score on left-out blocks is used; a simpler one is preferred unless
-//! the difference exceeds [`MIN_GAIN`]. For quantities that are not counts, the empirical distribution is always used
-//! and is described by its quantiles. All values drawn from a distribution lie within its range, so a simulated demand
-//! is never negative.
+//! The simplest distribution whose logarithmic score on left-out blocks is at most [`MIN_GAIN`]
+//! below the highest score is used. For quantities that are not counts, the empirical distribution
+//! is always used and is described by its quantiles. All values drawn from a distribution lie
+//! within its range, so a simulated demand is never negative.
 
 use serde::{Deserialize, Serialize};
 
@@ -69,8 +69,8 @@ pub struct Distribution {
     /// Mean of the values to which the distribution was fitted, rounded so that sums and differences with counts are
     /// exact.
     pub mean: f64,
-    /// Correlation τ between the normal scores of the values in a simulated run, which represents slow changes of the
-    /// mean.
+    /// Standard deviation τ of slow changes of the mean, relative to the standard deviation of the
+    /// values. The normal scores of two values in a simulated run have the correlation τ².
     pub drift: f64,
     /// P(X ≤ k) for k = 0, 1, … of a count; empty if the values are not counts.
     cumulative: Vec<f64>,
@@ -158,8 +158,9 @@ impl Distribution {
         below(high) - below(low - 1.0)
     }
 
-    /// Draws a value and returns its difference from the mean. `stream` and `number` identify the random number of this
-    /// step, and `drift` is the random number shared by all steps of the run.
+    /// Draws a value and returns its difference from the mean. `stream` is the random stream of
+    /// this step, `drift` is the stream that all steps of the run share, and `number` is the index
+    /// of the particle in both streams.
     pub fn deviation(&self, stream: Key, number: u64, drift: Key) -> f64 {
         let p = if self.drift > 0.0 {
             let own = normal_quantile(stream.uniform(number));
@@ -170,7 +171,7 @@ impl Distribution {
         self.quantile(p) - self.mean
     }
 
-    /// Whether a distribution read from a file is valid.
+    /// Returns true if a distribution that was read from a file is valid.
     pub fn is_valid(&self) -> bool {
         let values = || self.cumulative.iter().chain(&self.quantiles);
         self.cumulative.is_empty() != self.quantiles.is_empty()
@@ -180,7 +181,7 @@ impl Distribution {
     }
 }
 
-/// Whether all values are non-negative integers of moderate size.
+/// Returns true if all values are integers between 0 and [`MAX_COUNT`].
 fn is_count(values: &[f64]) -> bool {
     values.iter().all(|v| (0.0..=MAX_COUNT).contains(v) && v.fract() == 0.0)
 }
@@ -189,7 +190,7 @@ fn mean(values: &[f64]) -> f64 {
     crate::stats::mean_or_zero(values)
 }
 
-/// `v` rounded to a multiple of 2⁻²⁰.
+/// Rounds `v` to a multiple of 2⁻²⁰.
 fn exact(v: f64) -> f64 {
     let scale = f64::from(1u32 << 20);
     (v * scale).round() / scale
@@ -228,8 +229,8 @@ impl Probabilities {
         let likelihood = |p: &Self| -> f64 {
             frequencies.iter().enumerate().filter(|(_, n)| **n > 0.0).map(|(k, n)| n * p.log(k)).sum()
         };
-        // The parameter size is searched on a logarithmic scale, from strong overdispersion to almost no
-        // overdispersion.
+        // The size parameter is searched on a logarithmic scale, from strong overdispersion to
+        // almost no overdispersion.
         let size = |zeros: f64| search(-4.0, 9.0, |s| likelihood(&with(zeros, s.exp()))).exp();
         match kind {
             DistributionKind::Poisson => with(0.0, f64::INFINITY),
@@ -250,7 +251,8 @@ impl Probabilities {
     /// Logarithm of the probability of `k`.
     fn log(&self, k: usize) -> f64 {
         if let Some((frequencies, total)) = &self.frequencies {
-            // Half a count is spread over all unobserved values, so that none of them has probability zero.
+            // Half a count is spread evenly over all values in the list, and larger values have an
+            // even lower probability, so that no value has probability zero.
             let size = frequencies.len() as f64;
             let n = frequencies.get(k).copied().unwrap_or(0.0);
             return ((n + 0.5 / size) / (total + 0.5)).ln() - if k < frequencies.len() { 0.0 } else { size.ln() };

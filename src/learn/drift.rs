@@ -79,7 +79,7 @@ impl Drift {
         !self.errors.is_empty() && self.loss.is_some_and(|l| l.low > 1.0)
     }
 
-    /// One clause per finding.
+    /// Describes each finding in one clause.
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         for ErrorShift { signal, since, size } in &self.errors {
@@ -109,7 +109,7 @@ impl Drift {
         for e in &self.effects {
             let what = if e.before * e.now < 0.0 { "sign" } else { "size" };
             notes.push(format!(
-                "the effect of `{}` on `{}` changed its {what} from {:.3} ± {:.3} to {:.3} ± {:.3} {}",
+                "the {what} of the effect of `{}` on `{}` changed: it was {:.3} ± {:.3} and is now {:.3} ± {:.3} {}",
                 e.control, e.signal, e.before, e.before_half, e.now, e.now_half, e.unit
             ));
         }
@@ -121,7 +121,7 @@ impl Drift {
 pub const SHIFTED: f64 = 0.25;
 /// Number of bins between the smallest and the largest reference value, for the population stability index.
 const BINS: usize = 10;
-/// Smallest fraction of values in a bin, so that the index is finite.
+/// Lower bound on the fraction of values in a bin, which keeps the index finite.
 const LEAST: f64 = 1e-4;
 /// Minimum number of values in the reference period (not tuned).
 const MIN_REFERENCE: usize = 100;
@@ -139,7 +139,8 @@ pub fn stability_index(expected: &[f64], actual: &[f64]) -> f64 {
 }
 
 /// [`stability_index`] of the finite values in `newer`. The bins contain equal numbers of values from `reference`, and
-/// two further bins contain values outside its range. `None` if `newer` or `reference` has no finite value.
+/// two further bins contain values outside its range. Returns `None` if `newer` or `reference` has
+/// no finite value.
 pub fn input_shift(reference: &[f64], newer: &[f64]) -> Option<f64> {
     let (reference, newer) = (sorted_finite(reference), sorted_finite(newer));
     let n = reference.len();
@@ -158,7 +159,7 @@ pub fn input_shift(reference: &[f64], newer: &[f64]) -> Option<f64> {
     Some(stability_index(&fractions(&reference), &fractions(&newer)))
 }
 
-/// One-step errors of a signal at rows of the log, in ascending order of the rows.
+/// Pairs (row of the log, one-step error of a signal), in ascending order of rows.
 pub type Errors = [(usize, f64)];
 
 /// The one-step errors of a signal in the reference period.
@@ -186,8 +187,8 @@ pub struct Alarm {
 }
 
 impl Reference {
-    /// Estimates the daily pattern and the autoregressive process from the errors in the reference period. `None` if
-    /// there are too few errors, or if they are constant.
+    /// Estimates the daily pattern and the autoregressive process from the errors in the reference
+    /// period. Returns `None` if there are too few errors, or if the errors are constant.
     pub fn new(errors: &Errors, step_ms: i64) -> Option<Self> {
         if errors.len() < MIN_REFERENCE {
             return None;
@@ -207,7 +208,7 @@ impl Reference {
         out.innovation_sd = 1.0;
         let raw: Vec<f64> = out.innovations(errors).into_iter().map(|(_, z)| z).collect();
         out.innovation_sd = mean_and_population_sd(raw.iter().copied()).1;
-        // a smaller standard deviation is due to rounding error
+        // a standard deviation below this bound is due to rounding errors
         let typical = mean(&errors.iter().map(|(_, e)| e.abs()).collect::<Vec<_>>());
         if out.innovation_sd.is_nan() || out.innovation_sd <= 1e-9 * typical {
             return None;
@@ -223,7 +224,8 @@ impl Reference {
         std::iter::once(1.0).chain((0..harmonics).flat_map(move |h| [angle(h).cos(), angle(h).sin()]))
     }
 
-    /// Least squares. `None` if the pattern is not determined.
+    /// Fits the daily pattern by least squares. Returns `None` if the errors do not determine the
+    /// pattern.
     fn fit_pattern(&self, errors: &Errors) -> Option<Vec<f64>> {
         let n = self.basis(0).count();
         let x = DMatrix::from_row_iterator(errors.len(), n, errors.iter().flat_map(|(t, _)| self.basis(*t)));
@@ -236,7 +238,7 @@ impl Reference {
         self.basis(row).zip(&self.pattern).map(|(x, c)| x * c).sum()
     }
 
-    /// The innovations z at all rows that follow directly after another row.
+    /// Returns the innovation z at each row whose preceding row also has an error.
     fn innovations(&self, errors: &Errors) -> Vec<(usize, f64)> {
         let left = |(t, e): (usize, f64)| e - self.daily(t);
         let pairs = errors.windows(2).filter(|w| w[1].0 == w[0].0 + 1);
@@ -261,7 +263,7 @@ impl Reference {
             }
         };
         let width = 2.0 * h / (2 * STATES - 1) as f64;
-        // probability that the sum changes by less than `states` states, minus half a state
+        // probability that the sum increases by at most `states` + ½ states
         let cdf = |states: f64| below((states + 0.5) * width + self.allowance() - shift);
         let at: Vec<f64> = (0..2 * STATES).map(|i| cdf(i as f64 - STATES as f64)).collect();
         let staying = DMatrix::from_fn(STATES, STATES, |i, j| {
@@ -273,8 +275,9 @@ impl Reference {
         staying.lu().solve(&DVector::from_element(STATES, 1.0)).map_or(f64::INFINITY, |steps| steps[0])
     }
 
-    /// The threshold at which one sum raises one false alarm in `steps` steps on average. The mean of the innovations
-    /// is estimated from n values, so its standard error is 1/√n. The rate of alarms is averaged over this uncertainty.
+    /// Returns the threshold at which one sum raises one false alarm in `steps` steps on average.
+    /// The mean of the innovations is estimated from n values, so its standard error is 1/√n. The
+    /// rate of alarms is averaged over this uncertainty.
     pub fn threshold(&self, steps: f64, sign: f64) -> f64 {
         let deviation = (3.0 / self.sorted.len() as f64).sqrt();
         let rate = |h: f64| {
@@ -289,7 +292,8 @@ impl Reference {
         high
     }
 
-    /// All alarms for `errors`. Together, the two sums raise one false alarm in `steps` steps on average.
+    /// Returns all alarms for `errors`. Together, the two sums raise one false alarm in `steps`
+    /// steps on average.
     pub fn alarms(&self, errors: &Errors, steps: f64) -> Vec<Alarm> {
         let mut found = Vec::new();
         let innovations = self.innovations(errors);

@@ -9,27 +9,30 @@
 //! e(t) = Σ_c δ_c U_c(t) + noise(t),
 //! ```
 //!
-//! where δ_c is the error of the effect of control c: the missing change of the signal per unit of the control, as a
-//! mean over the window. A control may respond to the states, or to disturbances whose effects the model does not
-//! describe correctly. The equations are therefore solved with instrumental variables: the instrument of control c is
-//! v_c(t), the part of its movement at t that nothing in the log explains ([`super::identification`]). The resulting
-//! equation is the moment condition of double machine learning (Chernozhukov et al. 2018) for the residual of a model:
+//! where δ_c is the error of the effect of control c: the change of the signal that the model
+//! misses, per unit of the control and averaged over the window. A control may respond to the
+//! states, or to disturbances whose effects the model does not describe correctly. The equations
+//! are therefore solved with instrumental variables: the instrument of control c is v_c(t), the
+//! part of its movement at t that nothing in the log explains ([`super::identification`]). The
+//! resulting equation is the moment condition of double machine learning (Chernozhukov et al. 2018)
+//! for the residual of a model:
 //!
 //! ```text
 //! Σ_t v_b(t) (e(t) − Σ_c δ_c U_c(t)) = 0   for every control b.
 //! ```
 //!
-//! The sum of δ and the effect in the model is an estimate of the effect that does not depend on the assumptions of the
-//! model. The standard error is robust to autocorrelation: the terms of the sum are added within blocks, and only the
-//! blocks count as independent (Liang & Zeger 1986). A block lasts at least two windows, two correlation times of e,
-//! and the mean time between two changes of the control. Before the estimation, the means of v, U and e over longer
-//! stretches are subtracted, so that slow changes, such as fouling or the drift of a meter, are not attributed to a
-//! control that changes as slowly.
+//! The sum of δ and the effect in the model is an estimate of the effect that does not depend on
+//! the assumptions of the model. The standard error is robust to autocorrelation: the terms of the
+//! sum are added within blocks, and only the blocks count as independent (Liang & Zeger 1986). The
+//! length of a block is two windows, two correlation times of e, or the mean time between two
+//! changes of the control, whichever is longest. Before the estimation, the means of v, U and e
+//! over longer stretches are subtracted, so that slow changes, such as fouling or the drift of a
+//! meter, are not attributed to a control that changes as slowly.
 //!
-//! The estimated effect is a mean over the whole log. [`super::contrast`] tests whether the effect is the same in all
-//! parts of the log, right after a move and over longer stretches, and long after a move. If the control usually stands
-//! still, these tests use the change of the forecast error at its moves from standstill ([`super::moves`]), which slow
-//! changes of the plant do not affect.
+//! The estimated effect is a mean over the whole log. [`super::contrast`] tests whether the effect
+//! is the same in all parts of the log, right after a move, over longer stretches, and long after a
+//! move. If the control usually stands still, these tests use the change of the forecast error at
+//! its moves from standstill ([`super::moves`]), which slow changes of the plant do not affect.
 
 use std::ops::Range;
 
@@ -53,14 +56,16 @@ const STARTS: usize = 2_000;
 const FORECAST_STEPS: usize = 60_000;
 /// Length of a block, in windows or correlation times (not tuned).
 const WINDOWS_PER_BLOCK: usize = 2;
-/// A block contains at most the number of training rows divided by this number, but at least two windows (not tuned).
+/// Minimum number of blocks in the training rows. Blocks of two windows are allowed even if their
+/// number is smaller (not tuned).
 const BLOCKS: usize = 20;
-/// Length of the stretches over which means are subtracted: this number of windows, but at least this number of holding
-/// times of a control (not tuned).
+/// Minimum length, in windows, of the stretches over which means are subtracted (not tuned).
 const WINDOWS_PER_STRETCH: usize = 24;
+/// Minimum length of these stretches, in multiples of the longest holding time of a control (not
+/// tuned).
 const MOVES_PER_STRETCH: usize = 8;
-/// The effect of a control within one window is compared with its later effects, up to these numbers of windows after a
-/// move (not tuned).
+/// Numbers of windows after a move at which the late windows end. The effects in the late windows
+/// are compared with the effect in the first window (not tuned).
 const LATER_WINDOWS: [usize; 2] = [3, 6];
 
 /// Error of the predicted effect of a control on a signal.
@@ -74,12 +79,12 @@ pub struct EffectError {
     pub se: f64,
     /// Effective number of independent blocks in which the control moved.
     pub blocks: f64,
-    /// See [`Accumulation`].
+    /// Factor by which the error grows until it settles ([`Accumulation::settled`]).
     pub accumulation: Option<f64>,
-    /// Two parts of the log in which the effect differs.
+    /// The parts of the log between which the effect differs.
     pub contrast: Option<Contrast>,
-    /// Number of steps after a move up to which the log shows the effect with sufficient precision. `None` if the
-    /// control seldom stands still.
+    /// Number of steps after a move up to which the log shows the effect with sufficient precision.
+    /// `None` if the control rarely moves from standstill.
     pub shown: Option<usize>,
 }
 
@@ -108,7 +113,7 @@ pub fn effect_errors(
     if refits.is_empty() || movements.is_empty() {
         return Vec::new();
     }
-    // The hold-out only serves to compare the newest effect with the older one.
+    // The hold-out is used only to test whether the newest effect differs from older effects.
     let parts: Vec<(&StepMap, &Vec<Range<usize>>)> =
         refits.iter().zip(&data.split.folds).chain([(map, &data.split.holdout)]).collect();
     let simulated = |steps: Steps| -> Simulated {
@@ -165,7 +170,7 @@ pub fn effect_errors(
             let average = averages.get(k)?.clone();
             let model = average.mean;
             let compared = if events[c] { from_standstill.as_ref()? } else { otherwise.as_ref()? };
-            // For a control that moves from standstill, only such moves of this control count.
+            // If a control has enough moves from standstill, only these moves are used.
             let of_control = |simulated: &Simulated| {
                 let mut all = moments(&simulated.runs, k, &simulated.steps);
                 let u = &data.log.columns[movements[c].control];

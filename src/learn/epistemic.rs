@@ -45,8 +45,8 @@ pub enum EpistemicLevel {
 }
 
 impl EpistemicThresholds {
-    /// `refits`: leave-one-fold-out refits of the model, one for each of `folds`. `scale`: standard deviation of the
-    /// model's one-step error for each target.
+    /// Estimates the thresholds. `refits`: leave-one-fold-out refits of the model, one for each of
+    /// `folds`. `scale`: standard deviation of the model's one-step error for each target.
     pub fn fit(refits: &[StepMap], log: &Trajectory, folds: &[Vec<Range<usize>>], scale: &[f64]) -> Self {
         let thresholds = Self { scale: scale.to_vec(), high: f64::INFINITY, extreme: f64::INFINITY };
         let mut all = Vec::new();
@@ -79,7 +79,8 @@ impl EpistemicThresholds {
         self.uncertainty(map, window).into_iter().map(level).collect()
     }
 
-    /// Whether thresholds read from a file are valid for a model with `targets` targets.
+    /// Returns true if thresholds that were read from a file are valid for a model with `targets`
+    /// targets.
     pub fn is_valid(&self, targets: usize) -> bool {
         (self.scale.is_empty() || self.scale.len() == targets) && !self.high.is_nan() && !self.extreme.is_nan()
     }

@@ -60,8 +60,8 @@ impl Equations {
     /// `spec`.
     ///
     /// # Errors
-    /// All faults in all expressions, each with the span of its expression in `twin.toml`. The span stored inside a
-    /// fault is relative to the start of its expression.
+    /// Returns all faults in all expressions, each with the span of its expression in `twin.toml`.
+    /// The span stored inside a fault is relative to the start of its expression.
     pub fn compile(spec: &TwinSpec, schema: &Schema, scope: &Scope) -> Result<Self, Vec<PlacedFault>> {
         let mut equations = Self::default();
         let mut derived = Vec::new();
@@ -120,8 +120,8 @@ impl Equations {
         Ok(equations)
     }
 
-    /// The signals on which the states and outputs of a plant depend, directly or through derived signals. `inputs` are
-    /// the input columns of the plant model.
+    /// Returns the signals on which the states and outputs of a plant depend, directly or through
+    /// derived signals. `inputs` are the input columns of the plant model.
     pub fn influences(&self, inputs: &[(usize, usize)]) -> BTreeSet<usize> {
         let read = self.next.iter().flat_map(|n| n.program.reads.iter()).chain(inputs);
         let mut open: Vec<usize> = read.map(|r| r.0).collect();
@@ -134,8 +134,8 @@ impl Equations {
         found
     }
 
-    /// True if the states and outputs of a plant are computed by the same expressions in `self` and `other`. `inputs`
-    /// are the input columns of the plant model.
+    /// Returns true if the states and outputs of a plant are computed by the same expressions in
+    /// `self` and `other`. `inputs` are the input columns of the plant model.
     pub fn has_same_plant(&self, other: &Self, inputs: &[(usize, usize)]) -> bool {
         let read = self.influences(inputs);
         let derived = |e: &Self| -> Vec<(usize, Program)> {
@@ -168,7 +168,8 @@ impl Equations {
         1 + self.programs().map(|(_, p)| p.depth()).max().unwrap_or(0)
     }
 
-    /// Whether the state in column `signal` has no column in the log, so that its values are computed.
+    /// Returns true if `signal` is a state without a column in the log, so that its values are
+    /// computed from its equation.
     pub fn is_computed(&self, signal: usize) -> bool {
         self.starts.iter().any(|s| s.signal == signal)
     }
@@ -204,7 +205,7 @@ impl Equations {
                 for (state, value) in &mut states {
                     let Some(next) = self.next.iter().find(|n| n.signal == state.signal) else { continue };
                     next.program.eval(&log.frame(t, segment.start), &mut registers, &mut values);
-                    // If a flow is missing, the state keeps its value.
+                    // If an input of the equation is missing, the state keeps its value.
                     value.iter_mut().zip(&values).filter(|(_, v)| v.is_finite()).for_each(|(old, v)| *old = *v);
                 }
             }
@@ -212,7 +213,8 @@ impl Equations {
     }
 
     /// In a simulated trajectory, recomputes all derived signals that read any of the `changed` signals, directly or
-    /// through other derived signals. The first rows, whose lagged values lie before the run, keep their values.
+    /// through other derived signals. The first rows keep their values, because their lagged values
+    /// are from before the run.
     pub fn update_derived(&self, run: &mut Trajectory, changed: &[usize]) {
         let mut changed = changed.to_vec();
         let (mut registers, mut values) = (Registers::default(), vec![0.0; run.particles]);

@@ -33,12 +33,13 @@ pub struct Comparison {
     /// Coverage of the 90 % intervals of the champion at the control horizon, with the widths that were calibrated when
     /// it was fitted.
     pub champion_coverage: f64,
-    /// The slice of the blocks in which the challenger compares worst with the champion.
+    /// The slice in which the loss increases most from champion to challenger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worst_slice: Option<Slice>,
 }
 
-/// Comparison of champion and challenger under some operating conditions, such as those at weekends.
+/// Comparison of champion and challenger under particular operating conditions, such as at
+/// weekends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Slice {
     pub name: String,
@@ -46,10 +47,10 @@ pub struct Slice {
     pub change: f64,
 }
 
-/// A fitted model and its noise.
+/// A fitted model and its noise model.
 pub type Model<'a> = (&'a StepMap, &'a NoiseModel);
 
-/// The log has too few blocks for a comparison.
+/// Error if the log has too few blocks for a comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TooFewBlocks {
     /// Number of blocks that were not used to fit either model.
@@ -62,7 +63,7 @@ pub struct TooFewBlocks {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
     pub promote: bool,
-    /// One sentence.
+    /// The reason in one sentence.
     pub reason: String,
 }
 
@@ -123,7 +124,8 @@ pub fn compare(
 }
 
 /// The loss of `model` in the row ranges `new` of `log`, relative to its loss in the row ranges `reference`. Each loss
-/// is relative to the error of persistence in the same ranges. `None` if either part has too few blocks.
+/// is relative to the error of persistence in the same ranges. Returns `None` if either part has
+/// too few blocks.
 pub fn loss_ratio(
     (map, noise): Model<'_>,
     log: &Trajectory,
@@ -150,15 +152,16 @@ pub fn loss_ratio(
 }
 
 /// Upper end of the one-sided 95 % confidence interval of `change`, from its sorted bootstrap resamples. If there are
-/// few blocks, the bootstrap interval is too narrow, so it is widened by means of a quantile of Student's t.
+/// few blocks, the bootstrap interval is too narrow, so it is widened with a quantile of Student's
+/// t distribution.
 fn upper_bound(change: f64, resampled: &[f64], blocks: usize) -> f64 {
     let n = blocks as f64;
     let factor = student_t_95(n - 1.0) / NORMAL_95 * (n / (n - 1.0)).sqrt();
     change + factor * (resampled[(resampled.len() * 95) / 100] - change)
 }
 
-/// Sums of `values` over the starts in each block of `length` rows. Starts with a value that is not finite, and starts
-/// that `selected` rejects, are left out.
+/// Sums of `values` over the starts in each block of `length` rows. Starts that `selected` rejects
+/// or that have a value that is not finite are left out.
 fn block_sums(starts: &[Start], values: &[[f64; 2]], length: usize, selected: impl Fn(usize) -> bool) -> Vec<[f64; 2]> {
     let mut blocks: Vec<[f64; 2]> = Vec::new();
     let mut last = usize::MAX;
@@ -178,7 +181,8 @@ fn block_sums(starts: &[Start], values: &[[f64; 2]], length: usize, selected: im
     blocks
 }
 
-/// A statistic of the block sums in each list, and its sorted values in bootstrap resamples of the blocks.
+/// Computes a statistic of the block sums in `lists`. Returns the statistic and its sorted values
+/// in bootstrap resamples of the blocks.
 fn bootstrap<const N: usize>(
     key: Key,
     lists: &[&Vec<[f64; 2]>; N],
@@ -200,8 +204,9 @@ fn bootstrap<const N: usize>(
     (total(&|_, i, _| i), resampled)
 }
 
-/// The slice with the largest change of the loss: a quarter of the day, the weekends or the working days, or low,
-/// medium or high values of the first signal. Slices whose forecast starts are in too few blocks are left out.
+/// Returns the slice with the largest increase of the loss: a quarter of the day, the weekends or
+/// the working days, or low, medium or high values of the first signal. Slices whose forecast
+/// starts are in too few blocks are left out.
 fn worst_slice(run: &Rollouts, log: &Trajectory, losses: &[[f64; 2]], length: usize, zone: &TimeZone) -> Option<Slice> {
     let times: Vec<_> = run.starts.iter().map(|s| log.time(s.row).to_zoned_datetime(zone.clone())).collect();
     let weekend = |i: usize| matches!(times[i].weekday(), Weekday::Saturday | Weekday::Sunday);
@@ -231,20 +236,22 @@ fn worst_slice(run: &Rollouts, log: &Trajectory, losses: &[[f64; 2]], length: us
     slices.into_iter().filter_map(change).max_by(|a, b| a.change.total_cmp(&b.change))
 }
 
-/// Largest increase of the loss with which a challenger may replace a champion that is too old (not tuned).
+/// A challenger may replace a champion that is too old if the upper confidence bound of the change
+/// in loss is below this value (not tuned).
 const AGED_MARGIN: f64 = 0.02;
-/// Smallest loss of coverage that counts as drift (not tuned).
+/// Smallest decrease in coverage that is regarded as drift (not tuned).
 const DRIFT_MARGIN: f64 = 0.05;
 
-/// Whether the coverage of the champion's intervals on the newest values is significantly below the coverage that was
-/// found when the champion was fitted (`promised`). A significant loss of coverage means that the plant or its sensors
-/// have changed.
+/// Returns true if the coverage of the champion's intervals on the newest values is significantly
+/// below the coverage that was found when the champion was fitted (`promised`). A significant loss
+/// of coverage means that the plant or its sensors have changed.
 pub fn has_drifted(c: &Comparison, promised: f64) -> bool {
     c.champion_coverage < promised.min(0.9) - DRIFT_MARGIN.max(c.tolerance)
 }
 
-/// Promotes the challenger if it is significantly better, is not much worse in any slice, and its intervals have the
-/// right coverage. A champion that is too old (`aged`) is also replaced if the challenger is not significantly worse.
+/// Promotes the challenger if it is significantly better, is not much worse in any slice, and has
+/// intervals with the right coverage. A champion that is too old (`aged`) is also replaced if the
+/// challenger is not significantly worse.
 pub fn decide(c: &Comparison, aged: bool) -> Decision {
     let percent = |v: f64| format!("{:+.1} %", 100.0 * v);
     let evidence = format!(
@@ -270,7 +277,7 @@ pub fn decide(c: &Comparison, aged: bool) -> Decision {
         (
             false,
             format!(
-                "champion kept: the loss of the challenger changes by {} in the slice “{name}”; {evidence}",
+                "champion kept: in the slice “{name}”, the challenger changes the loss by {}; {evidence}",
                 percent(*change)
             ),
         )
@@ -304,7 +311,7 @@ fn losses(run: &Rollouts, noise: &NoiseModel, scale: &[f64]) -> Losses {
     let n = run.starts.len();
     let (mut sum, mut count) = (vec![0.0; n], vec![0usize; n]);
     let (mut inside, mut inside_fixed, mut all) = (0usize, 0usize, 0usize);
-    // interval widths adapt to the errors of earlier forecasts, as if each forecast had been made in real time
+    // the interval widths adapt to the errors of earlier forecasts, as they would in operation
     let widths = noise.tracking.replay(&noise.calibration, run);
     for (k, scale) in scale.iter().enumerate() {
         for h in 1..=run.horizon {
@@ -314,7 +321,8 @@ fn losses(run: &Rollouts, noise: &NoiseModel, scale: &[f64]) -> Losses {
                 let width = fixed * widths.at(k, h, pair.start);
                 sum[pair.start] += noise.calibration.crps(k, h, width, pair.error()) / scale;
                 count[pair.start] += 1;
-                // a signal that is forecast without error has an interval of width 0, which says nothing about coverage
+                // a signal that is forecast without error has an interval of width 0, for which
+                // coverage is meaningless
                 if h == run.horizon && low < high {
                     all += 1;
                     inside += usize::from((low..=high).contains(&(pair.error() / width)));

@@ -1,20 +1,22 @@
 //! The recent past of the learned signals, as regressors that explain the movement of a control.
 //!
-//! Operators and controllers react to what they see: the last value of a meter, or its mean over the last hours. If
-//! these values are not among the regressors, a control that follows an output seems to move independently, and the
-//! noise of the output is mistaken for an effect of the control. All values precede the row that they explain, because
-//! the value in the same row may itself be an effect of the control.
+//! Operators and controllers react to the values that they see, such as the last value of a meter
+//! or its mean over the last hours. If these values are not among the regressors, a control that
+//! follows an output seems to move independently, and the noise of the output is mistaken for an
+//! effect of the control. All values precede the row that they explain, because the value in the
+//! same row may itself be an effect of the control.
 
 use crate::trajectory::Trajectory;
 
-/// Lengths of the trailing means, in steps, in the order of their importance. One day is added to these lengths if it
-/// is missing.
+/// Lengths of the trailing means, in steps, in order of importance. A length of one day is added if
+/// the list does not contain it.
 const SPANS: [usize; 5] = [1, 8, 2, 4, 16];
 /// Maximum number of regressors; if there are many signals, fewer means of each signal are used (not tuned).
 const MAX_REGRESSORS: usize = 48;
 
-/// The means of `signals` over several spans that end directly before each of `rows`. Each signal and span is one pair:
-/// the signal, and a column with its means. A missing value is replaced by the last known value.
+/// Computes the means of `signals` over several spans that end directly before each of `rows`.
+/// Returns one pair for each signal and span: the signal, and a column with the means. A missing
+/// value is replaced by the last known value.
 pub(super) fn trailing_means(log: &Trajectory, signals: &[usize], rows: &[usize]) -> Vec<(usize, Vec<f64>)> {
     let per_day = log.steps_per_day();
     let mut spans = SPANS.to_vec();
@@ -22,7 +24,7 @@ pub(super) fn trailing_means(log: &Trajectory, signals: &[usize], rows: &[usize]
         spans.push(per_day);
     }
     spans.truncate((MAX_REGRESSORS / signals.len().max(1)).max(1));
-    // The first row of the segment of each row.
+    // For each row, the first row of its segment.
     let mut first: Vec<usize> = (0..log.steps).collect();
     log.segments.iter().for_each(|s| first[s.clone()].fill(s.start));
     let of = |&signal: &usize| {

@@ -1,4 +1,4 @@
-//! Whether the log identifies the effect of each control.
+//! Determines whether the log identifies the effect of each control.
 //!
 //! A regression predicts the control u(t) from u(t − 1), u(t − 2) and z(t): the other inputs of the model, and the time
 //! of day and week. The residual v(t) of the regression is the independent movement of the control, which neither its
@@ -54,13 +54,15 @@ const IDLE: (f64, f64) = (0.2, 5.0);
 pub enum IdentificationLevel {
     /// The control moved often and independently of everything else.
     Identified,
-    /// The control moved rarely, or other signals and the clock explain most of its movement.
+    /// The control moved rarely, other signals and the clock explain most of its movement, or a
+    /// disturbance may respond to the control.
     Weak,
-    /// The control did not move, or other signals and the clock explain all of its movement.
+    /// The control did not move, other signals and the clock explain all of its movement, or a
+    /// disturbance clearly responds to the control.
     NotIdentified,
 }
 
-/// The part of a control's movement that nothing else in the log explains.
+/// How well the log identifies the effect of one control.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Identification {
     /// Column of the control.
@@ -104,7 +106,7 @@ impl Identification {
     }
 }
 
-/// The independent movement of a control, at the rows at which it is known.
+/// The independent movement of a control, in the rows in which the movement is known.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Movements {
     /// Column of the control.
@@ -117,7 +119,8 @@ pub struct Movements {
 }
 
 impl Movements {
-    /// The independent movement at `row` of the log; `None` if it is not known.
+    /// Returns the independent movement in `row` of the log, or `None` if the movement is not
+    /// known.
     pub fn at(&self, row: usize) -> Option<f64> {
         self.rows.binary_search_by_key(&row, |r| r.0).ok().map(|i| self.rows[i].1)
     }
@@ -127,13 +130,14 @@ impl Movements {
     }
 }
 
-/// Determines how well the log identifies the effect of each control that the model reads. Also returns the independent
-/// movements of each control, except for controls whose movement is completely explained by other signals and the
-/// clock. Clock times are in `zone`.
+/// Determines how well the log identifies the effect of each control that the model reads. Also
+/// returns the independent movements of each control, except for controls whose movement is
+/// completely explained by other signals and the clock. `zone` is the time zone of the time of day
+/// and of the week.
 ///
 /// # Errors
-/// Any error of a fit other than [`Error::Data`]. A control with too few rows for a fit is classified as weakly
-/// identified, and its explained fraction is NaN.
+/// Returns any error of a fit other than [`Error::Data`]. A control with too few rows for a fit is
+/// classified as weakly identified, and its explained fraction is NaN.
 pub fn identify(data: &TrainingData, zone: &TimeZone) -> Result<(Vec<Identification>, Vec<Movements>)> {
     let layout = Layout::new(&data.log.schema, data.spec, data.equations);
     let mut controls = data.log.schema.with_role(Role::Control);
@@ -162,7 +166,7 @@ pub fn identify(data: &TrainingData, zone: &TimeZone) -> Result<(Vec<Identificat
     Ok((found, movements))
 }
 
-/// Assesses one control, and also returns its independent movement at every row.
+/// Assesses one control. Also returns the independent movement of the control in every row.
 fn assess(
     data: &TrainingData,
     layout: &Layout,
@@ -179,7 +183,8 @@ fn assess(
     let companion = columns.companion(&train);
     let folds = &data.split.folds;
     let own = movements(data, &mut columns, folds)?;
-    // The movement in the hold-out only serves to compare the newest effect with the older one.
+    // The movement in the hold-out is used only to test whether the newest effect differs from
+    // older effects.
     let newest = match movements(data, &mut columns, std::slice::from_ref(&data.split.holdout)) {
         Err(Error::Data(_)) => Vec::new(),
         other => other?,
@@ -218,7 +223,8 @@ fn assess(
     Ok((found, own.iter().chain(&newest).map(|o| (o.row, o.own)).collect()))
 }
 
-/// The first row of the newest standstill of the control `u`, if it is much longer than usual.
+/// Returns the first row of the newest standstill of the control `u`, if this standstill is much
+/// longer than usual.
 fn idle_since(u: &[f64]) -> Option<usize> {
     let known: Vec<(usize, f64)> = u.iter().copied().enumerate().filter(|v| v.1.is_finite()).collect();
     let (_, sd) = mean_and_population_sd(known.iter().map(|v| v.1));

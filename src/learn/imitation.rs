@@ -82,7 +82,7 @@ impl Imitation {
     /// Imitates the control `signal` of `log` (1 particle), whose constants and derived signals must be filled in.
     ///
     /// # Errors
-    /// [`Error::Data`] if the log has too few rows in which all inputs are known.
+    /// Returns [`Error::Data`] if the log has too few rows in which all inputs are known.
     pub fn fit(
         log: &Trajectory,
         equations: &Equations,
@@ -258,8 +258,8 @@ impl Fitting<'_> {
     }
 }
 
-/// The imitated control over consecutive transitions. After a gap in the log, the imitation continues from the logged
-/// value.
+/// Returns the imitated control over consecutive transitions. After a gap in the log, the imitation
+/// continues from the logged value.
 fn free_run(columns: &Columns, model: &dyn Regressor, rows: Range<usize>) -> Vec<f64> {
     let data = &columns.data;
     let mut predicted = vec![vec![0.0; rows.len()]];

@@ -23,7 +23,7 @@ impl Target {
         }
     }
 
-    /// Whether the target is a value at the next step rather than at the current step.
+    /// Returns true if the target is a value at the next step rather than at the current step.
     pub fn is_next(self) -> bool {
         !matches!(self, Self::Level(_))
     }

@@ -42,15 +42,16 @@ impl StepMap {
         self.layout.depth().max(self.equations.depth())
     }
 
-    /// Columns of the signals that the regressor predicts. The error of an equation that the model does not learn is
-    /// also a target, but this error is only drawn at random.
+    /// Returns the columns of the signals that the regressor predicts. Targets that are errors of
+    /// equations are excluded if these errors are not learned but only drawn at random.
     pub fn learned(&self) -> impl Iterator<Item = usize> + '_ {
         let is_learned = |s: usize| self.equations.next.iter().all(|n| n.signal != s || n.has_residual);
         self.layout.targets.iter().map(|t| t.signal()).filter(move |s| is_learned(*s))
     }
 
-    /// Whether the regressor predicts effects of the controls, directly or through derived signals and known equations.
-    /// If no effects are predicted, a change to the controls has the same effect in all members of the regressor.
+    /// Returns true if the regressor predicts effects of the controls, directly or through derived
+    /// signals and known equations. If no effects are predicted, a change to the controls has the
+    /// same effect in all members of the regressor.
     pub fn learns_effects(&self) -> bool {
         let mut moved: BTreeSet<usize> = self.schema.with_role(Role::Control).into_iter().collect();
         loop {
@@ -64,7 +65,7 @@ impl StepMap {
         !self.layout.targets.is_empty() && self.layout.inputs.iter().any(|i| moved.contains(&i.0))
     }
 
-    /// Whether the regressor or an equation reads `signal`.
+    /// Returns true if the regressor or an equation reads `signal`.
     pub fn reads(&self, signal: usize) -> bool {
         self.layout.inputs.iter().any(|i| i.0 == signal)
             || self.equations.programs().any(|(_, p)| p.reads_signal(signal))
@@ -168,12 +169,14 @@ fn add(to: &mut [f64], from: &[f64]) {
     }
 }
 
-/// Clears `list` and converts it to an empty list of slices with another lifetime, reusing its allocation.
+/// Clears `list` and converts it to an empty list of slices with a different lifetime, reusing its
+/// allocation.
 ///
-/// The input columns borrow from the window, so a list of these columns cannot outlive a step. Creating a new list at
-/// every step would allocate memory. The standard library's in-place `collect` reuses the allocation of a `Vec` if the
-/// element size is the same. The closure passed to `map` is never called; it only changes the lifetime in the type. The
-/// test `a_second_step_reuses_its_buffers` checks that the allocation is reused.
+/// The input columns borrow from the window, so a list of these columns cannot outlive a step.
+/// Creating a new list at every step would allocate memory. The standard library's in-place
+/// `collect` reuses the allocation of a `Vec` if the element size is the same. The closure passed
+/// to `map` is never called; it only changes the lifetime in the type. The test
+/// `a_second_step_reuses_its_buffers` checks that the allocation is reused.
 fn recycled<'b>(mut list: Vec<&[f64]>) -> Vec<&'b [f64]> {
     list.clear();
     list.into_iter().map(|_| -> &'b [f64] { &[] }).collect()

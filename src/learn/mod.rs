@@ -15,7 +15,7 @@
 //! | `noise_model` | the noise process, scaled to match the distribution of multi-step errors |
 //! | `score`, `coverage`, `response`, `epistemic` | skill, interval coverage, step responses, epistemic uncertainty |
 //! | `identification`, `movement`, `history`, `schedule`, `consequence` | whether the log determines the effect of each control |
-//! | `effect`, `moves`, `moments`, `contrast` | errors of the effects in a model, and whether the effects agree within the log |
+//! | `effect`, `moves`, `moments`, `contrast` | errors of the effects in a model, and whether the effects are the same throughout the log |
 //! | `imitation` | imitation of the plant's own controller by a regression |
 //! | `choose` | the choice or rejection of a model, with reasons |
 //! | `validated` | models for closed-loop tuning |

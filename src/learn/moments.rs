@@ -1,11 +1,12 @@
-//! The moment conditions that determine the errors of the effects of the controls on one signal, see [`super::effect`].
+//! The moment conditions from which the errors of predicted control effects on one signal are
+//! estimated (see [`super::effect`]).
 
 use std::collections::BTreeMap;
 
 use nalgebra::{DMatrix, DVector};
 
-/// Minimum effective number of blocks in which a control moved (not tuned). The error of a control's effect is not
-/// estimated if the control moved in fewer blocks than this minimum.
+/// Minimum effective number of blocks in which a control must have moved for the error of its
+/// effect to be estimated (not tuned).
 const MIN_BLOCKS: f64 = 2.0;
 /// The correlation time is the shortest lag at which the correlation of the errors is below this value (not tuned).
 const UNCORRELATED: f64 = 0.1;
@@ -15,15 +16,16 @@ const MAX_CORRELATION: usize = 12;
 /// The error of a signal's forecast from one start, and the movements of the controls.
 #[derive(Debug, Clone)]
 pub(super) struct Moment {
-    /// Number of the fold that contains the start; the last one is the hold-out.
+    /// Index of the part that contains the start. The parts are the folds, followed by the
+    /// hold-out.
     pub part: usize,
     /// Row of the start.
     pub row: usize,
-    /// v: `[controls]`.
+    /// Independent movements v: `[controls]`.
     pub instruments: Vec<f64>,
-    /// U: `[controls]`.
+    /// Mean movements U within the window: `[controls]`.
     pub moves: Vec<f64>,
-    /// e.
+    /// Mean forecast error e within the window.
     pub error: f64,
 }
 
@@ -35,8 +37,8 @@ pub(super) struct Solved {
     pub blocks: f64,
 }
 
-/// Subtracts from v, U and e their means over stretches of `length` rows in each part, so that slow changes of the
-/// plant, of a meter or of a control have no influence.
+/// Subtracts, in each part, the means over stretches of `length` rows from v, U and e, so that slow
+/// changes of the plant, of a meter or of a control do not affect the result.
 pub(super) fn subtract_slow(moments: &mut [Moment], length: usize) {
     for stretch in moments.chunk_by_mut(|a, b| a.part == b.part && a.row / length.max(1) == b.row / length.max(1)) {
         let n = stretch.len() as f64;
@@ -52,7 +54,8 @@ pub(super) fn subtract_slow(moments: &mut [Moment], length: usize) {
     }
 }
 
-/// The number of rows after which errors are no longer correlated, as a multiple of `window`.
+/// Returns the number of rows after which errors are no longer correlated, which is a multiple of
+/// `window`.
 pub(super) fn correlation_time(moments: &[Moment], window: usize) -> usize {
     let by_row: BTreeMap<usize, f64> = moments.iter().map(|m| (m.row, m.error)).collect();
     let correlation = |lag: usize| {
@@ -72,7 +75,7 @@ struct Solution {
 }
 
 impl Solution {
-    /// `None` if the conditions do not determine a solution.
+    /// Returns `None` if the conditions do not determine a solution.
     fn new<'a>(moments: impl Iterator<Item = &'a Moment> + Clone, controls: usize, block: usize) -> Option<Self> {
         let mut a = DMatrix::<f64>::zeros(controls, controls);
         let mut b = DVector::<f64>::zeros(controls);
@@ -111,15 +114,15 @@ impl Solution {
     }
 }
 
-/// An estimate whose standard error is the root of the sum of the squared `influences`. `None` if there are too few
-/// blocks.
+/// Creates an estimate. The standard error is the root of the sum of the squared `influences`,
+/// corrected for the number of blocks. Returns `None` if there are too few blocks.
 fn estimate(error: f64, influences: impl Iterator<Item = f64>, blocks: f64) -> Option<Solved> {
     let se = (influences.map(|i| i * i).sum::<f64>() * blocks / (blocks - 1.0)).sqrt();
     (blocks >= MIN_BLOCKS && se.is_finite() && error.is_finite()).then_some(Solved { error, se, blocks })
 }
 
-/// Solves the moment conditions. The standard errors count only blocks of `block` rows as independent. The result for
-/// a control is `None` if the control moved in too few blocks.
+/// Solves the moment conditions. For the standard errors, blocks of `block` rows are treated as
+/// independent. The result for a control is `None` if the control moved in too few blocks.
 pub(super) fn solve<'a>(
     moments: impl Iterator<Item = &'a Moment> + Clone,
     controls: usize,
@@ -130,8 +133,9 @@ pub(super) fn solve<'a>(
     (0..controls).map(of).collect()
 }
 
-/// For control number `i`, the error in `later` minus `factor` times the error in `early`. Its standard error takes
-/// into account that both depend on the same rows of the log.
+/// Returns, for control number `i`, the error in `later` minus `factor` times the error in `early`.
+/// The standard error of this difference takes into account that both errors depend on the same
+/// rows of the log.
 pub(super) fn difference<'a>(
     early: impl Iterator<Item = &'a Moment> + Clone,
     later: impl Iterator<Item = &'a Moment> + Clone,

@@ -1,11 +1,12 @@
-//! The movement of a control that the rest of the log does not explain.
+//! The part of a control's movement that the rest of the log does not explain.
 //!
 //! The control is predicted by a regression with the forest model. The additional inputs of this regression are
 //! piecewise linear functions of the most informative inputs, the recent past of the states and outputs
-//! ([`super::history`]), and the mean of the control at the same time of the day, of the week and of any other cycle
-//! that it has ([`super::schedule`]). The regression is fitted several times, leaving out one fold of the training rows
-//! each time, and the residuals are computed on the left-out fold. If a control usually stays constant, its regression
-//! uses the states one step earlier, because many measured values reach a new set-point within one step, so the current
+//! ([`super::history`]), and the mean of the control at the same time of the day, of the week and
+//! of any other cycle that the control has ([`super::schedule`]). The regression is fitted several
+//! times, leaving out one fold of the training rows each time, and the residuals are computed on
+//! the left-out fold. If a control usually stays constant, its regression uses the states one step
+//! earlier, because many measured values reach a new set-point within one step, so the current
 //! states would explain the control.
 
 use std::ops::Range;
@@ -90,7 +91,7 @@ impl ClockColumns {
 /// A control and its regressors, as a data set whose only target is the control.
 pub(super) struct Columns {
     pub(super) data: Dataset,
-    /// For each row, whether regressions are fitted to it.
+    /// For each row, whether the regressions are fitted to that row.
     is_fitted: Vec<bool>,
     /// Position of the regressor u(t − 1).
     own_lag: usize,
@@ -100,7 +101,8 @@ pub(super) struct Columns {
     cycles: Vec<Cycle>,
 }
 
-/// A time after which the control may repeat. The mean of the control at the same time of the cycle is a regressor.
+/// A period after which the control may repeat its pattern. The mean of the control at the same
+/// time of the cycle is a regressor.
 struct Cycle {
     /// Number of the cycle in which each row lies, counted from the start of the log.
     period: Vec<usize>,
@@ -188,8 +190,8 @@ impl Columns {
         }
     }
 
-    /// The single regressor (a signal or the time) that explains the largest fraction of the control's variance in the
-    /// rows `train`, and this fraction.
+    /// Returns the single regressor (a signal or the time) that explains the largest fraction of
+    /// the control's variance in the rows `train`, and this fraction.
     pub(super) fn companion(&mut self, train: &[usize]) -> Option<(Companion, f64)> {
         self.fill_slot_means(train);
         let pick = |column: &[f64]| train.iter().map(|r| column[*r]).collect::<Vec<f64>>();
@@ -215,7 +217,7 @@ fn ignored_disturbances(
     disturbances.filter(move |s| !read.contains(s) && is_mostly_known(log, *s, train))
 }
 
-/// Whether `signal` has a value in almost every row of `train`.
+/// Returns true if `signal` has a value in almost every row of `train`.
 fn is_mostly_known(log: &Trajectory, signal: usize, train: &[Range<usize>]) -> bool {
     let values = || train.iter().flat_map(|r| log.columns[signal][r.clone()].iter());
     let known = values().filter(|v| v.is_finite()).count();
@@ -223,8 +225,8 @@ fn is_mostly_known(log: &Trajectory, signal: usize, train: &[Range<usize>]) -> b
 }
 
 /// Removes rows from a long data set, evenly over time. If `keep_moves` is true, all rows in which the control differs
-/// from its previous value (input number `own_lag`) are kept. Returns, for each remaining row, whether the regressions
-/// use the row.
+/// from its previous value (input number `own_lag`) are kept. Returns, for each remaining row,
+/// whether the regressions are fitted to the row.
 fn thin(data: &mut Dataset, own_lag: usize, keep_moves: bool) -> Vec<bool> {
     let n = data.len();
     let stride = (n / MAX_ROWS).max(1);
@@ -290,7 +292,7 @@ pub(super) struct Movement {
     pub(super) total: f64,
 }
 
-/// The residuals of each regression on the rows of `folds` that were left out of its fit.
+/// Returns the residuals of each regression on the fold that was left out of its fit.
 pub(super) fn movements(
     data: &TrainingData,
     columns: &mut Columns,

@@ -16,11 +16,11 @@ const MIN_EVENTS: usize = 10;
 /// Which steps of a forecast are compared with the moves of the controls.
 #[derive(Debug, Clone)]
 pub(super) struct Steps {
-    /// The forecast starts this number of steps before a move, and its mean error before the move is subtracted. Slow
-    /// changes of the plant, the noise or a meter then have no influence. If the number is greater than zero, only
-    /// moves from standstill are used.
+    /// The forecast starts this number of steps before a move, and its mean error before the move
+    /// is subtracted. This subtraction removes the influence of slow changes of the plant, the
+    /// noise or a meter. If the number is greater than zero, only moves from standstill are used.
     pub lead: usize,
-    /// The steps after a move.
+    /// The steps after a move over which the forecast error is averaged.
     pub after: Range<usize>,
 }
 
@@ -36,26 +36,27 @@ pub(super) struct Sample {
     pub start: Start,
     /// Row of the move.
     row: usize,
-    /// v: `[controls]`.
+    /// Independent movements v: `[controls]`.
     instruments: Vec<f64>,
-    /// U: `[controls]`.
+    /// Mean movements U within the window: `[controls]`.
     moves: Vec<f64>,
 }
 
-/// Whether the control `u` moves in `row` after a standstill of `steps` steps.
+/// Returns true if the control `u` moves in `row` after a standstill of `steps` steps.
 pub(super) fn is_event(u: &[f64], row: usize, steps: usize) -> bool {
     row > steps && u[row] != u[row - 1] && u[row - steps..row].iter().all(|v| *v == u[row - 1])
 }
 
-/// Whether the control has enough moves from a standstill of `steps` steps in the training rows.
+/// Returns true if the control has enough moves from a standstill of `steps` steps in the training
+/// rows.
 pub(super) fn has_events(data: &TrainingData, control: usize, steps: usize) -> bool {
     let u = &data.log.columns[control];
     let rows = data.split.train.iter().cloned().flatten();
     rows.filter(|row| is_event(u, *row, steps)).take(MIN_EVENTS).count() == MIN_EVENTS
 }
 
-/// The forecasts in one fold at which all instruments are known. If there are too many, only those with the largest
-/// instruments are used.
+/// Selects the starts in one fold for which all instruments are known. If there are more than
+/// `limit` starts, only those with the largest instruments are kept.
 pub(super) fn samples(
     data: &TrainingData,
     map: &StepMap,

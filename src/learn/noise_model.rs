@@ -10,9 +10,9 @@
 //! intervals. For each target, let
 //!
 //! ```text
-//! a   mean over the horizon of the variance of the calibrated errors
-//! v₀  mean over the horizon of the variance of simulated particles without noise (only their ensemble members differ)
-//! v   mean over the horizon of the variance of simulated particles with noise
+//! a   variance of the calibrated errors, averaged over the horizon
+//! v   variance of simulated particles with noise, averaged over the horizon
+//! v₀  like v, but without noise, so that only the ensemble members differ
 //! ```
 //!
 //! The target's row of the matrix L is scaled by an inflation factor s, which is updated by s ← s √(max(a − v₀, 0) / (v
@@ -151,7 +151,8 @@ impl NoiseModel {
         variance
     }
 
-    /// Whether a noise model read from a file is valid for a model with `targets` targets.
+    /// Returns true if a noise model that was read from a file is valid for a model with `targets`
+    /// targets.
     pub fn is_valid(&self, targets: usize) -> bool {
         self.process.is_valid(targets) && self.inflation.len() == targets
     }

@@ -9,7 +9,7 @@
 //! | e(t) | one-step error of each target, measured − predicted, in the target's unit | out-of-fold predictions |
 //! | φ | lag-1 correlation of each target's error (∘: element by element) | of a state: ρ₁, the autocorrelation about zero at lag 1, clamped to [−0.5, 0.98]; of an output: argmin Σ_h (φ²ʰ − 2 φʰ ρ_h) over the horizon |
 //! | L | lower-triangular factor of the innovations' covariance Σ = L Lᵀ | Σ = mean of η ηᵀ, η(t) = e(t) − φ ∘ e(t − 1) |
-//! | ε(t) | independent draws of mean zero and variance one | quantiles of the components of L⁻¹ η, or standard normal if there are too few |
+//! | ε(t) | independent draws with zero mean and unit variance | quantiles of the components of L⁻¹ η, or standard normal if there are too few |
 //! | o | offset of a particle, drawn once: o ~ N(0, ω²) | of an output: ω² = mean square of the means of e over long periods; of a state: 0 |
 //!
 //! For an output, φ minimises the squared error of φʰ e(t) as a forecast of e(t + h), because the forecast error of an
@@ -87,7 +87,7 @@ impl NoiseProcess {
         Self { phi, factor, shape, offset, distributions }
     }
 
-    /// Whether the noise of target `i` is drawn from a distribution of its own.
+    /// Returns true if the noise of target `i` is drawn from a distribution of its own.
     pub fn is_independent(&self, i: usize) -> bool {
         self.distributions.get(i).is_some_and(Option::is_some)
     }
@@ -151,7 +151,8 @@ impl NoiseProcess {
         }
     }
 
-    /// Whether a process read from a file is valid for a model with `targets` targets.
+    /// Returns true if a noise process that was read from a file is valid for a model with
+    /// `targets` targets.
     pub fn is_valid(&self, targets: usize) -> bool {
         self.phi.len() == targets
             && self.offset.len() == targets

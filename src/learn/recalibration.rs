@@ -9,8 +9,9 @@
 //! z = u / σ_h                                      sample that gives the quantiles of Z
 //! ```
 //!
-//! Either all block weights ω are 1, or the weight halves from each block to the next older block. A single outlier
-//! therefore widens the distribution at all horizons of the band, not only at its own horizon.
+//! Either all block weights ω are 1, or the weight halves from each block to the next older block.
+//! Because the last factor of σ_h is the same for all horizons of the band, a single outlier widens
+//! the distribution at all of these horizons, not only at its own horizon.
 
 use std::ops::Range;
 

@@ -30,12 +30,12 @@ pub trait Regressor: Send + Sync + Debug {
     fn predict(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>]);
     /// Serialises the model. [`super::model::decode`] restores an identical model from these bytes.
     fn encode(&self) -> Vec<u8>;
-    /// The coefficients of the model if it is linear.
+    /// Returns the coefficients of the model if the model is linear.
     fn coefficients(&self) -> Option<Coefficients> {
         None
     }
-    /// Whether predictions are differentiable with respect to the inputs. Gradient-based planners, which use finite
-    /// differences, require a differentiable model.
+    /// Returns true if predictions are differentiable with respect to the inputs. Gradient-based
+    /// planners, which use finite differences, require a differentiable model.
     fn is_differentiable(&self) -> bool {
         false
     }

@@ -14,7 +14,7 @@ const MIN_FOR_SHAPE: usize = 200;
 const QUANTILES: usize = 512;
 /// A standard deviation of whitened innovations below this value is attributed to rounding error.
 const ROUNDING: f64 = 1e-6;
-/// Fraction of the errors that [`clip`] limits at each end of their distribution (not tuned).
+/// Fraction of the errors that [`clip`] limits in each tail of their distribution (not tuned).
 const CLIPPED: f64 = 0.001;
 /// Minimum and maximum of the lag-1 correlation φ of a state's one-step error (not tuned).
 const LAG_ONE: (f64, f64) = (-0.5, 0.98);

@@ -73,7 +73,7 @@ impl SignalMoments {
         Self { mean, sd, central_range: Bounds { low: at(0.01), high: at(0.99) } }
     }
 
-    /// Whether the signal varies by more than rounding error.
+    /// Returns true if the signal varies by more than rounding error.
     pub fn varies(&self) -> bool {
         self.sd > 1e-9 * self.mean.abs().max(1e-9)
     }
@@ -223,7 +223,8 @@ impl<'a> ConstantInputRun<'a> {
     }
 }
 
-/// Whether the last `span` values of `path` differ from the final value by at most 0.5 % of the largest absolute value.
+/// Returns true if the last `span` values of `path` differ from the final value by at most 0.5 % of
+/// the largest absolute value.
 fn settled(path: &[f64], span: usize) -> bool {
     let Some(last) = path.last() else { return false };
     let largest = path.iter().fold(0.0, |m: f64, v| m.max(v.abs()));

@@ -202,13 +202,14 @@ impl Rollouts {
         Self { model_sd, ..self.clone() }
     }
 
-    /// The pairs of prediction and measurement for signal number `k` at horizon `h` (1-based). Pairs with a missing
-    /// value are skipped.
+    /// Returns the pairs of prediction and measurement for signal number `k` at horizon `h`
+    /// (1-based). Pairs with a missing value are skipped.
     pub fn pairs(&self, k: usize, h: usize) -> impl Iterator<Item = ForecastPair> + '_ {
         (0..self.starts.len()).filter_map(move |start| self.pair(k, h, start))
     }
 
-    /// The pair of prediction and measurement for start number `start`; `None` if one of them is missing.
+    /// Returns the pair of prediction and measurement for start number `start`, or `None` if one of
+    /// them is missing.
     pub fn pair(&self, k: usize, h: usize, start: usize) -> Option<ForecastPair> {
         let at = (h - 1) * self.starts.len() + start;
         let [predicted, measured, model_sd] =

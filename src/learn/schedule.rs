@@ -1,24 +1,27 @@
 //! Schedules that are neither daily nor weekly.
 //!
 //! A *cycle* is a pattern that repeats after a number of days other than one or seven, such as the rotation of four
-//! crews. A *schedule by day type* has two or three patterns for the whole day, such as working days and holidays, and
-//! the calendar does not show which pattern a day gets. The pattern of a day may be shifted by one hour, for example if
-//! daylight saving time applies to the control but not to the log. Such a control does not move independently: the
-//! loads of the plant, whether they are logged or not, follow the same type of day.
+//! crews. A *schedule by day
+//! type* has two or three patterns for the whole day, such as working days and holidays, and the
+//! calendar does not show which pattern applies to a day. The pattern of a day may be shifted by
+//! one hour, for example if daylight saving time applies to the control but not to the log. Such a
+//! control does not move independently: the loads of the plant, whether logged or not, depend on
+//! the same day types.
 
 /// Longest cycle in days, and minimum number of cycles in the training rows (not tuned).
 const MAX_CYCLE: usize = 28;
 const MIN_CYCLES: usize = 4;
-/// A cycle must explain more of the variance of the control than a day or a week, by at least this fraction (not
-/// tuned).
+/// The fraction of the control's variance that a cycle explains must exceed the fraction that a
+/// daily or weekly pattern explains by at least this value (not tuned).
 const CYCLE_GAIN: f64 = 0.1;
 /// A control follows a schedule by day type if the schedule leaves at most this fraction of its variance unexplained
 /// (not tuned).
 const MAX_UNEXPLAINED: f64 = 0.01;
-/// Minimum fraction of the explained variance that lies within the days instead of between them (not tuned).
+/// Minimum fraction of the explained variance that is due to variation within days rather than
+/// between days (not tuned).
 const WITHIN_DAYS: f64 = 0.5;
-/// Two patterns belong to different day types only if they differ for at least this fraction of the day; a shorter
-/// difference is a test (not tuned).
+/// Two patterns belong to different day types only if they differ for at least this fraction of the
+/// day; a shorter difference is regarded as a test of the plant (not tuned).
 const MIN_DIFFERENCE: f64 = 0.25;
 /// Two values of a control are different if they differ by more than this fraction of its range (not tuned).
 const DIFFERENT: f64 = 0.1;
@@ -29,9 +32,9 @@ const MIN_KNOWN: f64 = 0.9;
 /// Number of iterations in which days are assigned to patterns and patterns are averaged (not tuned).
 const ITERATIONS: usize = 10;
 
-/// The number of days after which the control `u` repeats; `None` if a daily or a weekly pattern explains the control
-/// about as well. `rows` are the training rows, in ascending order, and `slots` are the time slots of the day for all
-/// rows.
+/// Returns the number of days after which the control `u` repeats its pattern, or `None` if a daily
+/// or weekly pattern explains the control about as well. `rows` contains the training rows in
+/// ascending order, and `slots` contains the time slot of the day for every row.
 pub(super) fn cycle_days(u: &[f64], rows: &[usize], slots: &[usize], per_day: usize) -> Option<usize> {
     let days = rows.last()? / per_day - rows.first()? / per_day + 1;
     let slots_per_day = slots.iter().max()? + 1;
@@ -65,8 +68,8 @@ pub(super) fn cycle_days(u: &[f64], rows: &[usize], slots: &[usize], per_day: us
 /// A schedule by day type that a control follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DayTypes {
-    /// The row at which the schedule moves by one hour, such as at a change of clocks; `None` unless it moves exactly
-    /// once in the log.
+    /// The row at which the schedule shifts by one hour, such as when the clocks change. `None` if
+    /// the number of shifts in the log is not one.
     pub shifted_at: Option<usize>,
 }
 
@@ -76,13 +79,13 @@ struct Day {
     first: usize,
     /// The value in each time slot.
     values: Vec<f64>,
-    /// Position of the pattern, and the shift by −1, 0 or 1 hours.
+    /// Index of the pattern, and its shift in hours (−1, 0 or 1).
     pattern: usize,
     shift: isize,
 }
 
-/// Whether the control `u` follows a schedule by day type in `rows`, which are in ascending order. `slots` are the time
-/// slots of the day for all rows.
+/// Detects a schedule by day type that the control `u` follows in `rows`, which are in ascending
+/// order. `slots` contains the time slot of the day for every row.
 pub(super) fn day_types(u: &[f64], rows: &[usize], slots: &[usize]) -> Option<DayTypes> {
     let slots_per_day = slots.iter().max()? + 1;
     let mut days = complete_days(u, rows, slots, slots_per_day);
@@ -92,7 +95,7 @@ pub(super) fn day_types(u: &[f64], rows: &[usize], slots: &[usize]) -> Option<Da
     (2..=3).find_map(|patterns| follows(&mut days, patterns, slots_per_day.div_ceil(24)))
 }
 
-/// The days in which the control is known in almost all time slots.
+/// Returns the days on which the control is known in almost all time slots.
 fn complete_days(u: &[f64], rows: &[usize], slots: &[usize], slots_per_day: usize) -> Vec<Day> {
     let mut days = Vec::new();
     for chunk in rows.chunk_by(|a, b| *b < a + slots_per_day.max(2) && slots[*b] >= slots[*a]) {
@@ -116,8 +119,9 @@ fn complete_days(u: &[f64], rows: &[usize], slots: &[usize], slots_per_day: usiz
     days
 }
 
-/// Whether `count` patterns explain all days. The patterns are found by k-means, starting from the days that differ
-/// most from each other. `hour` is the number of time slots in one hour.
+/// Tests whether `count` patterns explain all days, and returns the day types if they do. The
+/// patterns are found by k-means, starting from the days that differ most from each other. `hour`
+/// is the number of time slots in one hour.
 fn follows(days: &mut [Day], count: usize, hour: usize) -> Option<DayTypes> {
     let n = days[0].values.len();
     let distance = |a: &[f64], b: &[f64], shift: isize| -> f64 {
@@ -205,7 +209,7 @@ mod tests {
             |u: &dyn Fn(usize) -> f64| day_types(&rows.iter().map(|t| u(*t)).collect::<Vec<_>>(), &rows, &slots);
         assert_eq!(found(&office), Some(DayTypes { shifted_at: None }));
         let shifted = found(&|t| office(if t >= 48 * 60 { t + 2 } else { t }));
-        // day 60 is a holiday, and a weekend follows, so the shift shows on day 63
+        // day 60 is a holiday, and a weekend follows, so the shift first appears on day 63
         assert_eq!(shifted, Some(DayTypes { shifted_at: Some(48 * 63) }));
         // ten tests of three hours on a fixed schedule
         assert_eq!(found(&|t| if t / 48 % 9 == 4 && (20..26).contains(&(t % 48)) { 16.0 } else { office(t) }), None);

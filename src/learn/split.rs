@@ -33,7 +33,7 @@ impl Split {
     /// `spec.holdout`, which is preceded by a gap. The remaining rows are divided into [`FOLDS`] folds.
     ///
     /// # Errors
-    /// [`Error::Data`] if a part would be shorter than one forecast.
+    /// Returns [`Error::Data`] if a part would be shorter than one forecast.
     pub fn new(log: &Trajectory, spec: &ModelSpec, step: TimeSpan) -> Result<Self> {
         let rows: usize = log.segments.iter().map(Range::len).sum();
         let holdout = spec.holdout.steps(step, 1);

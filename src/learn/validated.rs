@@ -36,7 +36,7 @@ impl TrainingData<'_> {
     /// Fits the model called `name` on the rows `training` and validates it on the rows `validation`.
     ///
     /// # Errors
-    /// [`crate::error::Error::Data`] if there are too few transitions.
+    /// Returns [`crate::error::Error::Data`] if there are too few transitions.
     pub fn fit_and_validate(
         &self,
         name: &str,

@@ -74,7 +74,8 @@ impl LoopResults {
 }
 
 impl<'a> ClosedLoopTests<'a> {
-    /// Selects the segments. Returns `None` if either half of the log has too few sufficiently long segments.
+    /// Selects the segments. Returns `None` if either half of the log does not contain enough
+    /// sufficiently long segments.
     pub fn new(inputs: &'a TuningInputs<'a>, pool: &'a ModelPool, horizon: usize) -> Option<Self> {
         let steps = MINIMUM_STEPS.max(MINIMUM_HORIZONS * horizon);
         let mut segments = [Vec::new(), Vec::new()];

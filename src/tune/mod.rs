@@ -11,8 +11,8 @@
 //!    2, 4 and 8 lags to each half. Learn a terminal cost from each half of the training rows ([`pool`]).
 //! 2. If a controller uses a model of family F that was fitted to one half of the log, a model that was fitted to the
 //!    other half is used as the plant: the model with the lowest open-loop error among all families other than F.
-//!    A model of the reference
-//!    family `linear` is used as the plant only if there is no model of another family.
+//!    A model of the reference family `linear` is used as the plant only if no other family has a
+//!    model.
 //! 3. Take up to six segments of max(60, 2 N) steps from each half, where N is the horizon in steps. Candidates are
 //!    compared on every second segment. The segments in between are reserved for the tests in step 7 ([`closed_loop`]).
 //! 4. Candidate i has the objective Jᵢᵣ in run r. Candidates of different families are tested on different plants, so
@@ -21,8 +21,8 @@
 //!    reference family.
 //! 5. Choose the family and the lags. Every candidate is tested in two runs. The better half of the candidates, but at
 //!    least three, are then tested in all R runs. Let b be the best candidate, and SE(i, b) = sd(Jᵢ − J_b) / √R.
-//!    Candidates are ordered from simple to complex, and the first one that satisfies the following condition is
-//!    chosen:
+//!    Candidates are ordered from simple to complex, and the first candidate that satisfies the
+//!    following condition is chosen:
 //!
 //!    mean(Jᵢ) − mean(J_b) ≤ ½ SE(i, b)        (like the one-standard-error rule of Breiman et al. 1984)
 //!
@@ -30,8 +30,9 @@
 //!    correction, one at a time. The current value c of a setting is kept if mean(J_c) − mean(J_b) ≤ ½ SE(c, b), where
 //!    b is the best value. The replan interval and the correction are also kept if mean(J_c) − mean(J_b) < 0.01 (J_log
 //!    − mean(J_c)).
-//! 7. Test the chosen settings on the remaining segments. The mean objective and KPIs of these runs, reported together
-//!    with those of the log, estimate the performance in operation.
+//! 7. Test the chosen settings on the remaining segments. The mean objective and the mean KPIs of
+//!    these runs estimate the performance in operation. The results are stored together with the
+//!    objective and the KPIs of the log.
 //!
 //! Settings that are given in the twin's file are not tuned ([`search`]).
 

@@ -13,10 +13,12 @@ use crate::value::TerminalCost;
 
 /// Numbers of lags that are tried (not tuned).
 pub const LAGS: [usize; 4] = [1, 2, 4, 8];
-/// Model family of the reference controller, whose results show how difficult plant models are to control. The
-/// reference family is always a candidate for the model of the tuned controller.
+/// Model family of the reference controller. The results of this controller show how difficult
+/// plant models are to control. The reference family is always a candidate for the model of the
+/// tuned controller.
 pub const REFERENCE_FAMILY: &str = "linear";
-/// Model family that is always fitted for use as a plant model, even if the controller may not use it.
+/// Model family that is always fitted for use as a plant model, even if the controller may not use
+/// this family.
 const PLANT_FAMILY: &str = "gp";
 
 /// Row ranges of the older half and of the newer half of the training rows.
@@ -50,7 +52,7 @@ impl ModelPool {
     /// Fits the models in parallel.
     ///
     /// # Errors
-    /// [`Error::Data`] if the log is too short to be split.
+    /// Returns [`Error::Data`] if the log is too short to be split.
     pub fn fit(inputs: &TuningInputs) -> Result<Self> {
         let allowed = |name: &&&str| **name != "persistence" && inputs.model.choose.iter().any(|c| c.value == ***name);
         let mut controller_families: Vec<&'static str> = vec![REFERENCE_FAMILY];
@@ -95,8 +97,8 @@ impl ModelPool {
 
     /// Returns the plant model for a controller whose model belongs to `family` and was fitted to `half`. Among the
     /// models of other families that were fitted to the other half of the log, the model with the lowest open-loop
-    /// error is used as the plant. A model of the reference family is used as the plant only if there is no other
-    /// model.
+    /// error is used as the plant.
+    /// A model of the reference family is used as the plant only if there is no other plant model.
     pub fn plant_model(&self, family: &str, half: usize) -> Option<&HalfModel> {
         let others = || self.models.iter().filter(|p| p.family != family && p.half != half && p.error.is_finite());
         let by_error = |a: &&HalfModel, b: &&HalfModel| a.error.total_cmp(&b.error);

@@ -38,8 +38,8 @@ const MINIMUM_GAIN_SHARE: f64 = 0.01;
 /// both halves, or if all candidates fail. `progress` is called with the name of each stage.
 ///
 /// # Errors
-/// [`Error::Data`] if the twin's file requires a terminal cost that cannot be learned, and the errors of
-/// [`crate::control::Mpc::build`].
+/// Returns [`Error::Data`] if the twin's file requires a terminal cost that cannot be learned, and
+/// the errors of [`crate::control::Mpc::build`].
 pub fn tune(inputs: &TuningInputs, progress: &dyn Fn(&str)) -> Result<Option<TunedMpc>> {
     let step = TimeSpan::from_ms(inputs.log.step_ms);
     progress("tuning MPC: fitting the models");
@@ -124,9 +124,10 @@ struct TuningSearch<'a> {
 }
 
 impl TuningSearch<'_> {
-    /// Controllers of different families may be tested on different plants. For each of `families`, measures how
-    /// difficult its plants are to control, compared with the plants of the reference family. `references` are settings
-    /// of the reference family. The best of the settings in `references` is run on all plants.
+    /// Measures how difficult the plants for each of `families` are to control, compared with the
+    /// plants for the reference family. The measurement is necessary because controllers of
+    /// different families may be tested on different plants. `references` contains settings of the
+    /// reference family. The best of these settings is run on all plants.
     fn measure_difficulty(&mut self, references: Vec<MpcSettings>, families: Vec<&'static str>) -> Result<()> {
         let indices = self.run(references, self.loops.runs())?;
         let Some(best) = self.best(indices.into_iter()) else { return Ok(()) };
@@ -149,8 +150,8 @@ impl TuningSearch<'_> {
         results.objectives.iter().enumerate().map(|(run, v)| v + gap(run)).collect()
     }
 
-    /// Simulates the first `runs` runs of each setting in parallel, except those that have already been simulated.
-    /// Returns the indices of the candidates.
+    /// Simulates the first `runs` runs of each setting in parallel, except runs that have already
+    /// been simulated. Returns the indices of the candidates.
     fn run(&mut self, settings: Vec<MpcSettings>, runs: usize) -> Result<Vec<usize>> {
         let mut indices = Vec::new();
         for setting in settings {
@@ -175,7 +176,8 @@ impl TuningSearch<'_> {
     }
 
     /// Tests all `settings` in a few runs, and then the better half in all runs. `settings` is ordered from simple to
-    /// complex. Returns the first candidate that ties with the best one, or `None` if all candidates failed.
+    /// complex. Returns the first candidate that ties with the best candidate, or `None` if all
+    /// candidates failed.
     fn choose_model(&mut self, settings: Vec<MpcSettings>) -> Result<Option<usize>> {
         let mut indices = self.run(settings, FIRST_RUNS)?;
         let first_mean = |i: usize| mean(&self.objectives(i)[..FIRST_RUNS.min(self.loops.runs())]);

@@ -1,9 +1,11 @@
-//! Saves twins to files and loads them. A loaded twin is bitwise identical to the saved one.
+//! Saves twins to files and loads them. The predictions of a loaded twin are bitwise identical to
+//! the predictions of the saved twin.
 //!
 //! The file `model.bin` consists of a signature (8 bytes), the format version (u32, little endian), the length of the
 //! header (u32), the BLAKE3 hash of the header (32 bytes), the header (JSON) and the payload (postcard). The header
 //! contains the length and the BLAKE3 hash of the payload. The known equations are not stored but compiled from
-//! `twin.toml`. The hash of `twin.toml` must match the hash stored in `model.bin`.
+//! `twin.toml`. The hash of the relevant part of `twin.toml` must match the hash stored in
+//! `model.bin`.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -60,7 +62,8 @@ impl Twin {
     /// Serialises the twin to the contents of a [`MODEL_FILE`].
     ///
     /// # Errors
-    /// [`Error::Internal`] if the twin cannot be serialised or exceeds the size limits of the format.
+    /// Returns [`Error::Internal`] if the twin cannot be serialised or exceeds the size limits of
+    /// the format.
     pub fn save(&self) -> Result<Vec<u8>> {
         let payload = Payload {
             regressor: self.map.regressor.encode(),
@@ -98,10 +101,11 @@ impl Twin {
     }
 
     /// Restores a twin from the `bytes` that [`Twin::save`] returned. `equations` are the compiled equations of `spec`.
-    /// Errors name `file`.
+    /// Error messages contain the path `file`.
     ///
     /// # Errors
-    /// [`Error::Data`] if the bytes are corrupt, or if a part of `twin.toml` on which the model depends has changed.
+    /// Returns [`Error::Data`] if the bytes are corrupt, or if a part of `twin.toml` on which the
+    /// model depends has changed.
     pub fn load(
         bytes: &[u8],
         file: &Path,
@@ -114,8 +118,8 @@ impl Twin {
         let (header, payload) = split(bytes).map_err(|what| corrupt(&what))?;
         if header.provenance.config_hash != config_hash(spec)? || !header.signals.iter().eq(schema.names()) {
             return Err(Error::Data(format!(
-                "{}: the signals, the sample time or the [model] settings in twin.toml have changed since the model was \
-                 fitted. Fit again (`twinopt fit`)",
+                "{}: the signals, the parameters, the sample time, or the settings of [model] or `log` in twin.toml \
+                 have changed since the model was fitted. Fit again (`twinopt fit`)",
                 file.display()
             )));
         }

@@ -12,7 +12,7 @@ use crate::trajectory::{Frame, Trajectory, Window};
 /// A state remains missing if it has had no value since `first`, or if its prediction requires another missing value.
 ///
 /// # Errors
-/// [`Error::Data`] if a state would have to be replaced for more than `max_steps` steps.
+/// Returns [`Error::Data`] if a state would have to be replaced for more than `max_steps` steps.
 pub(super) fn carry(
     map: &StepMap,
     log: &mut Trajectory,

@@ -19,8 +19,8 @@ pub struct Batch {
     pub particles: Vec<Particle>,
     /// Random key from which the noise is drawn; `None` for a simulation without noise.
     pub key: Option<Key>,
-    /// Noise of the previous step, `[targets][particles]`. Because noise is correlated in time, the noise of the next
-    /// step depends on that of the previous step.
+    /// Noise of the previous step, `[targets][particles]`. Because noise is correlated in time, the
+    /// noise of the next step depends on the noise of the previous step.
     pub noise: Vec<Vec<f64>>,
     /// Mean of the recent model errors, towards which the noise decays: `[targets][particles]`. If `bias` is empty, all
     /// means are zero.
@@ -60,7 +60,8 @@ impl Batch {
 pub enum Support {
     /// The distance to the training data is at most the 95th percentile of the distances among the training data.
     Inside,
-    /// The distance to the training data is between the 95th and the 99th percentile of the distances among these data.
+    /// The distance to the training data is between the 95th and the 99th percentile of the
+    /// distances among the training data.
     Edge,
     /// The distance to the training data is above the 99th percentile of the distances among the training data.
     Outside,
@@ -79,9 +80,9 @@ impl Support {
 /// A plant that can be simulated step by step: a learned twin, or known equations.
 pub trait Dynamics: Send + Sync {
     fn schema(&self) -> &Arc<Schema>;
-    /// Sample time, milliseconds.
+    /// Sample time in milliseconds.
     fn step_ms(&self) -> i64;
-    /// Number of frames read in a simulation step, including the current one.
+    /// Number of frames read in a simulation step, including the current frame.
     fn depth(&self) -> usize;
     /// Number of ensemble members; 1 if the model is not an ensemble.
     fn members(&self) -> usize;
@@ -100,7 +101,8 @@ pub trait Dynamics: Send + Sync {
     /// predicted.
     ///
     /// # Errors
-    /// [`crate::error::Error::Data`] if a state has been missing for more steps than may be filled with predictions.
+    /// Returns [`crate::error::Error::Data`] if a state has been missing for more steps than
+    /// predictions may replace.
     fn carry(&self, log: &mut Trajectory, _first: usize, _row: usize) -> Result<Vec<usize>> {
         Ok(vec![0; log.schema.len()])
     }
@@ -108,7 +110,8 @@ pub trait Dynamics: Send + Sync {
     fn derived(&self, _signal: usize) -> Option<&Program> {
         None
     }
-    /// The `signals`, and all signals that affect them through the equations of derived signals.
+    /// The signals in `signals`, and all signals that affect `signals` through the equations of
+    /// derived signals.
     fn sources(&self, signals: &[usize]) -> BTreeSet<usize> {
         let mut open = signals.to_vec();
         let mut found = BTreeSet::new();
@@ -128,7 +131,8 @@ pub trait Dynamics: Send + Sync {
     fn is_differentiable(&self) -> bool {
         false
     }
-    /// The one-step map of the plant, from which planners derive exact models; `None` if there is no such map.
+    /// The one-step map of the plant, from which planners derive exact models; `None` if the plant
+    /// has no one-step map.
     fn map(&self) -> Option<&StepMap> {
         None
     }
@@ -137,8 +141,8 @@ pub trait Dynamics: Send + Sync {
     fn skill_horizon(&self, _signal: usize) -> Option<usize> {
         None
     }
-    /// Standard deviation of the model's errors when it forecasts a learned signal `steps` steps ahead; 0 if the signal
-    /// is not learned, or if its errors are unknown.
+    /// Standard deviation of the model's forecast errors of a learned signal `steps` steps ahead; 0
+    /// if the signal is not learned, or if the errors are unknown.
     fn forecast_error(&self, _signal: usize, _steps: usize) -> f64 {
         0.0
     }
@@ -148,7 +152,7 @@ pub trait Dynamics: Send + Sync {
     fn extremes(&self, signal: usize) -> Bounds {
         self.logged_range(signal)
     }
-    /// The range of [`Dynamics::extremes`], extended by 25 % of its width at both ends (not tuned).
+    /// The range [`Dynamics::extremes`], extended at each end by 25 % of its width (not tuned).
     fn widened_range(&self, signal: usize) -> Bounds {
         let Bounds { low, high } = self.extremes(signal);
         let more = 0.25 * (high - low);

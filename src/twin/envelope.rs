@@ -5,13 +5,14 @@
 //! are divided into equal parts, and one reference row is drawn from each part. The squared distance of z to the
 //! nearest reference row is D(z) = min { ‖z − r‖² : r ∈ R }.
 //!
-//! The thresholds are percentiles of D(q) over up to 3,000 training rows q. If R contains all training rows, the rows q
-//! are also in R; otherwise, none of the rows q is in R. D(q) ignores reference rows from the same period as q, because
-//! the state of a plant is always close to its recent states. A point is inside if D(z) ≤ max(95th percentile, ½
-//! resolution), at the edge if D(z) ≤ 99th percentile, and outside otherwise. The resolution is computed from the
-//! smallest difference between two logged values of each signal. Without the term ½ resolution, the value 20.5 would be
-//! outside the support if the log contained only whole numbers. A point is also outside if the value of any single
-//! signal is outside ([`MarginalSupport`]) or missing.
+//! The thresholds are percentiles of D(q) over up to 3,000 training rows q. If R contains all
+//! training rows, the rows q are also in R. Otherwise, no row q is in R. D(q) ignores reference
+//! rows from the same period as q, because the state of a plant is always close to its recent
+//! states. A point is inside if D(z) ≤ max(95th percentile, ½ resolution), at the edge if D(z) ≤
+//! 99th percentile, and outside otherwise. The resolution is computed from the smallest difference
+//! between two logged values of each signal. Without the term ½ resolution, the value 20.5 would be
+//! outside the support if the log contained only whole numbers. A point is also outside if the
+//! value of a single signal is outside ([`MarginalSupport`]) or missing.
 //!
 //! For d signals, fitting takes O(3,000 · 6,000 · d) operations, and labelling a row takes at most O(6,000 · d). For
 //! most rows, labelling takes far fewer operations, because R is sorted by its first signal and the search ends at the
@@ -28,8 +29,8 @@ use crate::rng::Key;
 use crate::stats::{mean_and_population_sd, quantile_type_1};
 use crate::trajectory::{Frame, Trajectory, Window};
 
-/// Maximum number of reference rows (not tuned). The time taken to label a point is proportional to the number of
-/// reference rows.
+/// Maximum number of reference rows (not tuned). The time needed to label a point increases with
+/// the number of reference rows.
 const POINTS: usize = 6_000;
 /// Maximum number of rows from which the thresholds are computed (not tuned).
 const QUERIES: usize = 3_000;
@@ -48,9 +49,9 @@ pub struct Envelope {
     marginals: Vec<MarginalSupport>,
     /// Standardised reference rows, sorted by the first signal: `[points][signals]`.
     points: Vec<f32>,
-    /// Largest squared distance at which a point counts as inside.
+    /// Largest squared distance at which a point is inside.
     inside: f32,
-    /// Largest squared distance at which a point counts as being at the edge.
+    /// Largest squared distance at which a point is at the edge.
     edge: f32,
 }
 
@@ -180,7 +181,7 @@ impl Envelope {
     }
 }
 
-/// Squared distance between `a` and `b`; `None` if it exceeds `limit`.
+/// Squared distance between `a` and `b`; `None` if the squared distance exceeds `limit`.
 #[inline]
 fn distance(a: &[f32], b: &[f32], limit: f32) -> Option<f32> {
     let mut sum = 0.0;
@@ -289,7 +290,8 @@ mod tests {
 
     #[test]
     fn distances_within_a_period_are_ignored() {
-        // In a slow random walk, every row is close to the previous one and far from the others.
+        // In a slow random walk, every row is close to the previous row and far from all other
+        // rows.
         let mut log = random_log(4_000, 3);
         for column in &mut log.columns {
             let mut level = 0.0;

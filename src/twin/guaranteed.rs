@@ -4,8 +4,8 @@ use crate::expr::{Arithmetic, Curve};
 use crate::learn::StepMap;
 use crate::schema::{Bounds, Role};
 
-/// The range that the known equation of `signal` guarantees for all values of the signals that the equation reads. A
-/// stock with `next = "max(stock + order - demand, 0)"` is never negative.
+/// The range that the known equation of `signal` guarantees for all allowed values of the signals
+/// in the equation. A stock with `next = "max(stock + order - demand, 0)"` is never negative.
 pub fn guaranteed(map: &StepMap, signal: usize) -> Bounds {
     let Some(next) = map.equations.next.iter().find(|n| n.signal == signal && !n.has_residual) else {
         return Bounds::OPEN;

@@ -28,7 +28,7 @@ pub struct Twin {
     pub logged_ranges: Vec<Bounds>,
     /// Minimum and maximum of each signal over the training rows: `[signals]`.
     pub extremes: Vec<Bounds>,
-    /// Sample time, milliseconds.
+    /// Sample time in milliseconds.
     pub step_ms: i64,
     /// Maximum number of steps for which predictions may replace a missing state.
     pub carry: usize,
@@ -38,8 +38,8 @@ pub struct Twin {
 }
 
 impl Twin {
-    /// Creates a twin with unlimited support, which treats every row as inside its training data. `training` contains
-    /// the rows of `log` (1 particle) to which `map` was fitted.
+    /// Creates a twin with unlimited support, which labels every row as inside the support.
+    /// `training` contains the rows of `log` (1 particle) to which `map` was fitted.
     pub fn new(
         map: StepMap,
         noise_model: NoiseModel,
@@ -217,7 +217,7 @@ impl Dynamics for Twin {
     }
 
     fn skill_horizon(&self, signal: usize) -> Option<usize> {
-        // A known balance is exact; only the learned signals that it reads are uncertain.
+        // A known balance is exact; only the learned signals in the balance are uncertain.
         let is_known = self.map.equations.next.iter().any(|n| n.signal == signal) || !self.is_learned(signal);
         self.skill_horizons.get(signal).copied().flatten().filter(|_| !is_known)
     }

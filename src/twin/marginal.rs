@@ -1,17 +1,18 @@
-//! The values that a single signal takes in the training data, and the gaps between these values.
+//! The values of a single signal in the training data, and the gaps between these values.
 //!
-//! In many dimensions, the training data are sparse, so a joint distance over all signals is a coarse measure. For
-//! example, if the plant was never operated at a certain temperature, a point with this temperature may still have a
-//! small distance when all signals are considered together. The values of a single signal are dense, so gaps between
-//! them are easy to detect.
+//! In many dimensions, the training data are sparse, so a joint distance over all signals is a
+//! coarse measure. For example, if the plant was never operated at a certain temperature, a point
+//! with this temperature may still have a small joint distance. The values of a single signal are
+//! dense, so gaps between them are easy to detect.
 //!
 //! The neighbourhood on each side of a value is the smallest range that contains [`VISITS`] different values and rows
-//! from [`VISITS`] different periods. There is a gap between two neighbouring values if their difference is larger than
-//! [`GAP`] times the width of the wider adjacent neighbourhood, larger than [`MIN_GAP`] standard deviations, and larger
-//! than the resolution of the signal. A signal with fewer than [`VISITS`] values has no resolution, because its few
-//! values may be stages that are far apart and between which the plant was never operated. The gaps divide the values
-//! into ranges. A value within a range is inside, a value beyond either end of a range is at the edge if its distance
-//! from that end is at most the width of one neighbourhood, and any other value is outside.
+//! from [`VISITS`] different periods. There is a gap between two neighbouring values if their
+//! difference is larger than each of the following: [`GAP`] times the width of the wider adjacent
+//! neighbourhood, [`MIN_GAP`] standard deviations, and the resolution of the signal. For a signal
+//! with fewer than [`VISITS`] different values, the resolution is set to zero, because such values
+//! may be separate stages without operation in between. The gaps divide the values into ranges. A
+//! value within a range is inside. A value beyond either end of a range is at the edge if its
+//! distance from this end is at most the width of one neighbourhood. Any other value is outside.
 
 use serde::{Deserialize, Serialize};
 
@@ -112,7 +113,7 @@ fn neighbourhood<'a>(values: impl Iterator<Item = &'a (f64, usize)>, apart: usiz
             return (value - start).abs();
         }
     }
-    // If there are too few values, the neighbourhood contains all of them.
+    // If there are too few values, the neighbourhood contains all values.
     first.map_or(0.0, |start| (last - start).abs())
 }
 

@@ -3,13 +3,13 @@
 //! | file | content |
 //! |---|---|
 //! | `dynamics` | the interface through which controllers and simulations use a plant |
-//! | `learned` | the twin: a fitted model as such a plant |
+//! | `learned` | the twin: a plant with a fitted model |
 //! | `envelope`, `marginal` | whether a point is close to the training data: jointly, and signal by signal |
 //! | `carry` | replacement of missing states by predictions |
 //! | `guaranteed` | the range of values that the equation of a state guarantees |
 //! | `shapes` | test whether a twin is linear or piecewise linear |
-//! | `recorded` | a twin whose noise is the errors of the model on a logged stretch |
-//! | `artefact`, `provenance` | the file of a twin, and the data and configuration to which the twin was fitted |
+//! | `recorded` | a twin with recorded noise: the errors of the model over a logged period |
+//! | `artefact`, `provenance` | the file of a twin, and the data and configuration with which the twin was fitted |
 
 mod artefact;
 mod carry;

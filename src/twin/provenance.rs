@@ -8,7 +8,7 @@ use crate::config::{LogSpec, SignalSpec, TwinSpec};
 use crate::error::{Error, Result};
 use crate::log::SourceFile;
 
-/// The data and the configuration to which a model was fitted, and the version of the program that fitted it.
+/// The data, the configuration and the program version with which a model was fitted.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
     /// Version of the program that fitted the model.
@@ -48,9 +48,10 @@ impl Provenance {
 }
 
 /// Hexadecimal BLAKE3 hash of the part of `twin.toml` on which a model depends: the sample time, the signals with their
-/// columns, units and equations, the names and units of the parameters, and `[model]`. If the residual of an equation
-/// is learned, the values of the parameters are included. Limits, prices, KPIs and forecasts are not included, so they
-/// can be changed without refitting the model.
+/// columns, units and equations, the names and units of the parameters, the settings that determine
+/// which rows of the log are read and at which times, and `[model]`. If the residual of an equation
+/// is learned, the values of the parameters are included. Limits, prices, KPIs and forecasts are
+/// not included, so they can be changed without refitting the model.
 pub fn config_hash(spec: &TwinSpec) -> Result<String> {
     #[derive(Serialize)]
     struct HashedPart<'a> {
@@ -84,7 +85,8 @@ pub fn config_hash(spec: &TwinSpec) -> Result<String> {
     Ok(blake3::hash(&text).to_hex().to_string())
 }
 
-/// Returns the settings that determine the meaning of the log, or `None` if none of them is set.
+/// Returns the settings that determine the meaning of the log, or `None` if all these settings have
+/// their default values.
 fn hashed_log(log: &LogSpec) -> Option<LogSpec> {
     let plain = LogSpec::wide(String::new(), String::new());
     let hashed = LogSpec {

@@ -1,4 +1,5 @@
-//! A twin whose noise is recorded: the noise with which each ensemble member reproduces a logged period exactly.
+//! A twin with recorded noise. With this noise, each ensemble member reproduces a logged period
+//! exactly.
 //!
 //! A what-if run over a logged period is a counterfactual (Pearl, Causality, 2009), which has three steps:
 //!
@@ -69,8 +70,9 @@ impl<'a> RecordedTwin<'a> {
         Self { noise: Noise::Recorded(noise), ..self }
     }
 
-    /// Replaces the recorded noise with the drawn noise of `twin`, except at `steps`, each of which is followed by a
-    /// gap of the log. At these steps, the recorded noise contains all changes of the plant during the gap.
+    /// Replaces the recorded noise with the drawn noise of `twin`, except at `steps`. Each of these
+    /// steps is followed by a gap of the log. At these steps, the recorded noise contains all
+    /// changes of the plant during the gap.
     #[must_use]
     pub fn at_gaps(self, twin: &'a Twin, steps: &[usize]) -> Self {
         let Noise::Recorded(all) = self.noise else { return self };

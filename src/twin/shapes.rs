@@ -1,5 +1,5 @@
-//! Tests whether a plant is linear or piecewise linear. For linear and piecewise linear plants, a quadratic program or
-//! a mixed-integer linear program gives the optimal plan.
+//! Tests whether a plant is linear or piecewise linear. For linear and piecewise linear plants, a
+//! quadratic program or a mixed-integer linear program finds the optimal plan.
 
 use crate::expr::Shape;
 use crate::learn::{Derived, Equations, StepMap};
@@ -8,8 +8,8 @@ use crate::schema::Role;
 /// How the signals of a plant depend on past states and on controls, regardless of the values of the disturbances.
 #[derive(Debug, Clone, Default)]
 pub struct Shapes {
-    /// The most general shape of the equations of states and outputs; `None` if one of them is a general nonlinear
-    /// function.
+    /// The most general shape of the equations of states and outputs; `None` if one of these
+    /// equations is a general nonlinear function.
     pub plant: Option<Shape>,
     /// The shape of each signal as an operand of other expressions: `[signals]`. States, outputs and controls are
     /// variables, and therefore affine.
@@ -22,8 +22,8 @@ impl Shapes {
         let Equations { constants, next, .. } = &map.equations;
         let of_role = |role: Role| match role {
             Role::State | Role::Output | Role::Control => Some(Shape::Affine),
-            // The equations are listed in the order of evaluation. If an equation reads past values of a signal whose
-            // own equation comes later, it is treated as nonlinear.
+            // The equations are listed in the order of evaluation. An equation that reads past
+            // values of a derived signal with a later equation is treated as nonlinear.
             Role::Derived => None,
             Role::Disturbance | Role::Setpoint => Some(Shape::Constant),
         };
@@ -45,7 +45,8 @@ impl Shapes {
         Self { plant, signals }
     }
 
-    /// The most general shape of the plant and of `signals`; `None` if one of them is a general nonlinear function.
+    /// The most general shape of the plant and of `signals`; `None` if the plant or one of the
+    /// signals has a general nonlinear equation.
     pub fn of(&self, signals: &[usize]) -> Option<Shape> {
         let shapes = signals.iter().map(|&s| self.signals.get(s).copied().flatten());
         shapes.fold(self.plant, |most, shape| Some(most?.max(shape?)))

@@ -1,5 +1,5 @@
-//! The cascaded-tanks benchmark (Schoukens et al. 2016), in which a model is fitted to one record and simulates
-//! another.
+//! The cascaded-tanks benchmark (Schoukens et al. 2016), in which a model is fitted to one record
+//! and then simulates another record.
 
 use super::table;
 

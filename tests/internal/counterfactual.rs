@@ -1,4 +1,5 @@
-//! Tests of recorded noise: a replay gives the measured run, and a what-if differs from it by the effect of the change.
+//! Tests of recorded noise: a replay gives the measured run, and a what-if run differs from the
+//! measured run by the effect of the change.
 
 use super::plant;
 
@@ -71,7 +72,7 @@ fn twin(plant: &Plant, log: &Trajectory) -> Twin {
     twin
 }
 
-/// Records the noise, and then simulates `controller` with it.
+/// Records the noise, and then simulates `controller` with the recorded noise.
 fn simulated(plant: &Plant, twin: &Twin, log: &Arc<Trajectory>, controller: &mut dyn Controller) -> Simulated {
     let run = |dynamics: &dyn Dynamics, controller: &mut dyn Controller| {
         let forecast = Forecast::new(&plant.spec, log.clone(), PAST, None);
@@ -98,8 +99,8 @@ impl Controller for Shift {
     }
 }
 
-/// A feedback controller: u is 1.5 x plus an integral of x. The integral starts at the value that it has in the log at
-/// the start of the run.
+/// A feedback controller: u is 1.5 x plus an integral of x. The integral starts at its logged value
+/// at the start of the run.
 struct Feedback(Vec<f64>);
 
 impl Controller for Feedback {
@@ -190,7 +191,7 @@ fn a_replay_returns_to_the_measured_run_after_missing_values() {
             assert!(found.is_finite() && (missing || error < 1e-12 * measured.abs().max(1.0)), "{s} at {t}: {error}");
         }
     }
-    // If x is missing, it is predicted from the last measured value.
+    // A missing x is predicted from the last measured value.
     let at = |s: usize, t: usize| complete.columns[s][t];
     let predicted = at(0, 99) + WEIGHTS[0][0] * at(0, 99) + WEIGHTS[0][1] * at(4, 99) + WEIGHTS[0][2] * at(5, 99);
     assert!((run.at(0, 100 - PAST)[0] - predicted).abs() < 1e-12);

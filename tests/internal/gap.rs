@@ -37,8 +37,8 @@ fn shares(twin: &Twin, log: &Trajectory, rows: &[usize]) -> [f64; 3] {
         .map(|s| labels.iter().filter(|l| **l == s).count() as f64 / labels.len() as f64)
 }
 
-/// Fits the twin in `dir` to its log, leaving out the rows in which `signal` lies in `region`. Nearly all rows left out
-/// of the fit must be outside the support, but only a few hold-out rows may be outside.
+/// Fits the twin in `dir` to its log, omitting the rows in which `signal` is in `region`. Nearly
+/// all omitted rows must be outside the support, but only a few hold-out rows may be outside.
 fn check_gap(dir: &Path, signal: &str, region: std::ops::Range<f64>) {
     let mut source = source(dir);
     let step = source.spec.value.step.value;

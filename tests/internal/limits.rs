@@ -188,15 +188,16 @@ fn a_linear_twin_with_limits_is_planned_by_quadratic_programs() {
     assert_eq!(bent("0.2 * upper\"", "0.2 * max(upper, 0)\""), PlannerSpec::gauss_newton());
     assert_eq!(bent("\"upper + 2 * lower\"", "\"upper * lower\""), PlannerSpec::gauss_newton());
     assert_eq!(chosen(&TANKS.replace(", hard = [-inf, 4]", "")), PlannerSpec::gauss_newton());
-    // Few values of a switched valve and two states are planned by dynamic programming. More values of the valve, and a
-    // piecewise linear or quadratic cost, give a mixed-integer program.
+    // A switched valve with few values and two states is planned by dynamic programming. With more
+    // values of the valve and a piecewise linear or quadratic cost, the plan is computed by a
+    // mixed-integer program.
     let switched = |text: &str| chosen(&text.replace("max_move = 0.5", "multiple = 0.5"));
     assert_eq!(switched(TANKS), PlannerSpec::dp());
     assert_eq!(switched(&TANKS.replace("0.2 * upper\"", "0.2 * upper * valve\"")), PlannerSpec::dp());
     let fine = |text: &str| chosen(&text.replace("max_move = 0.5", "multiple = 0.1"));
     assert_eq!(fine(TANKS), PlannerSpec::milp());
     assert_eq!(fine(&TANKS.replace("(upper - 5)^2", "abs(upper - 5)")), PlannerSpec::milp());
-    // Several futures, and costs that are not sums over steps, are planned by tree search.
+    // Tree search is used for several futures and for costs that are not sums over steps.
     let several = |text: &str| chosen_with(&text.replace("max_move = 0.5", "multiple = 0.5"), "particles = 2");
     assert_eq!(several(&TANKS.replace("(upper - 5)^2", "upper * lower")), PlannerSpec::mcts());
     assert_eq!(

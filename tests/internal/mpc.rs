@@ -19,8 +19,8 @@ use twinopt::simulate::Simulated;
 use twinopt::trajectory::{Frame, Trajectory, Window};
 use twinopt::twin::{Batch, Dynamics, Support, Twin};
 
-/// An inventory with a lead time of two days. The demand of a day is known at the start of the day. Unserved demand is
-/// delivered later.
+/// An inventory with a lead time of two days. The demand of a day is known at the start of the day.
+/// Unmet demand is delivered later.
 const STOCK: &str = r#"
 name = "stock"
 step = "1d"
@@ -304,8 +304,8 @@ impl Controller for Checked<'_> {
     }
 }
 
-/// The twin of a battery. Energy bought now also reduces the cost of later steps, which lie beyond the horizon of a
-/// one-step plan.
+/// The twin of a battery. Energy bought now also reduces the cost of later steps, which are beyond
+/// the horizon of a one-step plan.
 const CHARGE: &str = r#"
 name = "charge"
 step = "1h"

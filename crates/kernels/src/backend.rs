@@ -6,8 +6,8 @@ use crate::error::Result;
 use crate::kernel::{Evidence, GpFunctions, Inducing, Kernel, Points, Solve};
 use crate::net::{Net, Tape};
 
-/// A device. The result for a row does not depend on the other rows, and repeated calls with the same arguments give
-/// bitwise identical results.
+/// A device. The result for a row does not depend on the values in the other rows, and repeated
+/// calls with the same arguments give bitwise identical results.
 ///
 /// # Errors
 /// Every operation returns [`crate::Error::Failed`] if a slice has the wrong size, or if the device fails.
@@ -52,8 +52,9 @@ pub trait Backend: Send + Sync + Debug {
         gradient: bool,
     ) -> Result<Option<Inducing>>;
 
-    /// Batched forward pass, in which the network of each member is applied to the rows of this member. `x` is
-    /// `[members][inputs][rows]`, and `out` is `[members][outputs][rows]`. Fills `tape` for [`Backend::backward`].
+    /// Batched forward pass, in which the network of each member is applied to the rows of that
+    /// member. `x` is `[members][inputs][rows]`, and `out` is `[members][outputs][rows]`. Fills
+    /// `tape` for [`Backend::backward`].
     fn forward(&self, net: &Net, x: &[f32], rows: usize, tape: &mut Tape, out: &mut [f32]) -> Result<()>;
 
     /// Batched backward pass, which uses the `tape` filled by the forward pass. `out_grad` is

@@ -28,8 +28,8 @@ pub enum Device {
 /// Opens a device. `Auto` falls back to the CPU silently.
 ///
 /// # Errors
-/// [`crate::Error::Unavailable`] if `Cuda` is requested and cannot be opened. The message says what is missing and how
-/// to install it.
+/// Returns [`crate::Error::Unavailable`] if `Cuda` is requested and cannot be opened. The message
+/// says what is missing and how to install it.
 pub fn open(device: Device) -> Result<Compute> {
     match device {
         Device::Cpu => Ok(cpu()),

@@ -246,7 +246,7 @@ impl WithSimd for Run<'_> {
     }
 }
 
-/// The operation on constants.
+/// Applies the operation to constants.
 pub fn fold(op: Op, [a, b, c]: [f64; 3]) -> f64 {
     let mut out = [0.0];
     run(op, [Values::Rows(&[a]), Values::Rows(&[b]), Values::Rows(&[c])], &mut out);

@@ -8,10 +8,10 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    /// If `moves` = horizon / replan, every block is one replan interval long (the last one may be shorter). If `moves`
-    /// is smaller than horizon / replan, the first block is one replan interval long, and the ends of the later blocks
-    /// grow quadratically up to the horizon. If `moves` is larger than horizon / replan, the horizon is divided evenly
-    /// among the moves.
+    /// If `moves` = horizon / replan, every block is one replan interval long (the last block may
+    /// be shorter). If `moves` is smaller than horizon / replan, the first block is one replan
+    /// interval long, and the ends of the later blocks grow quadratically up to the horizon. If
+    /// `moves` is larger than horizon / replan, the horizon is divided evenly among the moves.
     pub fn new(horizon: usize, replan: usize, moves: usize) -> Self {
         let (horizon, replan) = (horizon.max(1), replan.max(1));
         let n = moves.clamp(1, horizon);

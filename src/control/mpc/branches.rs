@@ -13,11 +13,11 @@ use crate::schema::{Bounds, Role};
 use crate::trajectory::Frame;
 use crate::value::{Kpi, KpiKind};
 
-/// A value that later steps depend on, with the width of its range.
+/// A value on which later steps depend, with the width of its range.
 struct Remembered {
     signal: usize,
     lag: usize,
-    /// Infinite if every value has a cell of its own.
+    /// Width of the range; infinite if every value has its own cell.
     range: f64,
 }
 
@@ -40,7 +40,8 @@ pub(super) struct SimulatedBranches<'a, 'p> {
 }
 
 impl<'a, 'p> SimulatedBranches<'a, 'p> {
-    /// Creates branches that begin at the start of the plan. `None` if the structure of the plant is not known.
+    /// Creates branches that begin at the start of the plan. Returns `None` if the structure of the
+    /// plant is not known.
     pub fn new(setup: &'a Setup<'p>, start: &'a PlanStart<'a>, evaluator: &'a Evaluator) -> Option<Self> {
         let schema = setup.dynamics.schema();
         let mut futures = Futures { pessimism: 0.0, ..evaluator.futures().clone() };

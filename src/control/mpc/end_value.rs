@@ -1,7 +1,8 @@
 //! The value of stored content and unfinished work at the end of a plan.
 //!
-//! A plan that assigns no value to stores uses up every store and defers all work beyond its horizon, because both seem
-//! to be free. The default value of a store is the marginal cost of one more unit in the store at the end of the plan:
+//! If stores had no value at the end of a plan, the plan would empty every store and defer all work
+//! beyond its horizon. The default value of a store is the marginal cost of one more unit in the
+//! store at the end of the plan:
 //!
 //! ```text
 //!   λ = mean over moves k of (∂J/∂u_k) / (∂x_N/∂u_k),     V(x_N) = −λ x_N
@@ -21,8 +22,8 @@ use super::start::PlanStart;
 
 /// Size of the finite differences, relative to the distance between the control's bounds.
 const DIFFERENCE: f64 = 1e-2;
-/// Fraction by which the cost of a backlog is increased, so that work is not deferred if it costs the same at all times
-/// (not tuned).
+/// Fraction by which the cost of a backlog is increased. Without the increase, work could be
+/// deferred although the cost of the work is the same at all times (not tuned).
 const DEFERRAL: f64 = 0.02;
 
 /// Computes the end values by finite differences around `sequence`, `[moves * controls]`.

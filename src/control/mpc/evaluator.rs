@@ -11,8 +11,9 @@ use crate::expr::Registers;
 use crate::stats::{mean_and_sample_sd, quantile_type_6};
 use crate::trajectory::Frame;
 
-/// Penalty for a limit of the lowest priority whose scaled violation is 1. The penalty is a multiple of the spread of
-/// costs among the first candidates. The multiple is so large that no saving outweighs a violation (not tuned).
+/// Penalty on a scaled violation of 1 for a limit of the lowest priority, as a multiple of the
+/// spread of the first candidates' costs. The multiple is so large that no saving outweighs a
+/// violation (not tuned).
 const VIOLATION_PENALTY: f64 = 1e3;
 
 /// Computes the costs of candidates in simulated futures. The evaluator reuses its buffers for later plans.
@@ -221,7 +222,8 @@ impl Evaluator {
     }
 
     /// Gradient of a term of the objective, averaged over futures. Element k is the change of the term from candidate 0
-    /// to candidate k + 1 of the last batch, divided by `differences[k]`. `None` if the gradient is not finite.
+    /// to candidate k + 1 of the last batch, divided by `differences[k]`. Returns `None` if the
+    /// gradient is not finite.
     pub fn term_gradient(&mut self, setup: &Setup, term: usize, differences: &[f64]) -> Option<Vec<f64>> {
         let n = differences.len() + 1;
         let Self { plan, rollouts, .. } = self;
@@ -240,9 +242,11 @@ impl Evaluator {
     }
 }
 
-/// Computes the penalty on violations from the spread of the first candidates' `costs`, of the part `end_costs` for the
-/// contents of stores at the end of the plan, and of the remaining part. The two parts of constant candidates can
-/// cancel: if a store without losses is filled at a constant rate, its content is worth what it costs.
+/// Computes the penalty on violations from the largest of three spreads over the first candidates:
+/// the spread of `costs`, of `end_costs` (the part for the contents of stores at the end of the
+/// plan), and of the remaining part. The spread of `costs` alone can be too small, because the two
+/// parts of constant candidates can cancel: if a store without losses is filled at a constant rate,
+/// the value of its content equals the cost of filling it.
 fn violation_penalty(costs: &[f64], end_costs: &[f64]) -> f64 {
     let finite = || costs.iter().zip(end_costs).filter(|(cost, end)| cost.is_finite() && end.is_finite());
     let parts = [

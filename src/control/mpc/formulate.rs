@@ -1,9 +1,9 @@
 //! The planning problem as a mixed-integer linear program.
 //!
-//! The equations of the twin are evaluated symbolically, step by step, so that every signal is an affine function of
-//! the variables of the program. Learned targets are linear functions of their inputs, relative to a simulation of the
-//! sequence from which the search starts. This simulation includes the noise and the offsets of the disturbance
-//! observer.
+//! The equations of the twin are evaluated symbolically, step by step. As a result, every signal is
+//! an affine function of the variables of the program. Learned targets are linear functions of
+//! their inputs, relative to a simulation of the sequence from which the search starts. This
+//! simulation includes the noise and the offsets of the disturbance observer.
 
 use super::evaluator::Evaluator;
 use super::limits::PlantLimit;
@@ -32,8 +32,8 @@ struct Nominal {
     spread: Vec<Vec<Vec<f64>>>,
     /// Seconds since 1970 at the start of each step: `[horizon]`.
     times: Vec<f64>,
-    /// Results of the equations for states whose equation has an error that is predicted or drawn,
-    /// `[horizon][equations]`; NaN for other states.
+    /// Results of the state equations with a learned residual or with noise,
+    /// `[horizon][equations]`; NaN for all other equations.
     equations: Vec<Vec<f64>>,
 }
 
@@ -157,8 +157,9 @@ impl Formulation<'_, '_> {
         program.symbolic(&mut AtStep { model: &mut *self.model, signals, nominal, step })
     }
 
-    /// Evaluates an expression of the objective. If there are several futures, derived signals are replaced by their
-    /// expressions, so that each maximum in these expressions can be replaced by its mean.
+    /// Evaluates an expression of the objective. If there are several futures, derived signals are
+    /// replaced by their expressions, and each maximum in these expressions can then be replaced by
+    /// its mean.
     fn evaluate_inlined(&mut self, program: &Program, step: usize) -> Option<Form> {
         if self.nominal.spread.is_empty() {
             return self.evaluate(program, step);
@@ -198,8 +199,8 @@ impl Formulation<'_, '_> {
             }
             for (target, change) in map.layout.targets.iter().zip(learned) {
                 let s = target.signal();
-                // The part of the next value outside the learned function, as an affine function and as a nominal
-                // value.
+                // The part of the next value that is not learned, as an affine function and as a
+                // nominal value.
                 let (base, value) = match target {
                     Target::Delta(_) => (self.signals[h][s].clone(), self.nominal.values[h][s]),
                     Target::Residual(_) => {
@@ -231,9 +232,9 @@ impl Formulation<'_, '_> {
         coefficients.weights.iter().map(change).collect()
     }
 
-    /// Adds the objective, including the value of the content of stores at the end of the plan. With several futures,
-    /// the objective is their mean: the futures differ by an amount that does not depend on the moves, if the plant is
-    /// linear.
+    /// Adds the objective, including the value of the content of stores at the end of the plan.
+    /// With several futures, the objective is the mean over the futures. If the plant is linear,
+    /// the differences between futures do not depend on the moves.
     fn objective(&mut self, evaluator: &Evaluator) -> Option<()> {
         let (setup, horizon) = (self.setup, self.setup.horizon.steps());
         for (signals, spread) in self.signals.iter_mut().zip(&self.nominal.spread) {

@@ -13,17 +13,19 @@ pub(super) struct Futures {
     pub pessimism: f64,
 }
 
-/// Largest number of members on which a pessimistic plan is optimised. Planning on one member takes as long as planning
-/// on the ensemble mean, or ten times as long if the model is a Gaussian process.
+/// Largest number of members on which a pessimistic plan is optimised. Planning with one member
+/// takes as long as planning with the ensemble mean, or ten times as long if the model is a
+/// Gaussian process.
 const MOST_PESSIMISTIC: usize = 3;
 /// Smallest ensemble that is divided into two halves. Each half needs two members, because pessimistic plans use the
 /// standard deviation of the cost over members.
 const LEAST_DIVIDED: usize = 4;
 
-/// The half of an ensemble of `members` that does not contain `simulated`, the member that simulates the plant. A plan
-/// that is optimised on this half does not exploit the errors of the simulated plant, so the simulated saving is not
-/// too optimistic (the optimiser's curse: Smith & Winkler 2006; requirement SUP-5). An ensemble with fewer than four
-/// members is not divided.
+/// Returns the half of an ensemble with `members` members that does not contain `simulated`, the
+/// member that simulates the plant. A plan that is optimised on this half does not exploit the
+/// errors of the simulated plant, so the simulated saving is not too optimistic (the optimiser's
+/// curse: Smith & Winkler 2006; requirement SUP-5). An ensemble with fewer than four members is not
+/// divided.
 pub(super) fn held_out_half(members: usize, simulated: usize) -> Range<usize> {
     let half = members.div_ceil(2);
     match simulated {
@@ -44,14 +46,16 @@ impl Futures {
         Self { members, noisy: true, pessimism: 0.0 }
     }
 
-    /// Returns `n` futures with noise, beginning with futures that have the same ensemble members as those in `self`.
+    /// Returns `n` futures with noise. The first futures have the same ensemble members as the
+    /// futures in `self`.
     pub fn extended(&self, n: usize, pool: &Range<usize>) -> Self {
         let member = |p: usize| self.members.get(p).copied().unwrap_or_else(|| Some(nth(pool, p)));
         Self { members: (0..n).map(member).collect(), noisy: true, pessimism: 0.0 }
     }
 
-    /// Creates the futures for a plan that starts at the edge of the model's support or outside it. Pessimistic futures
-    /// use a few members, without noise, so that costs differ between futures only because of epistemic uncertainty.
+    /// Creates the futures for a plan that starts at the edge of the model's support or outside the
+    /// support. Pessimistic futures use a few members, without noise, so that costs differ between
+    /// futures only because of epistemic uncertainty.
     pub fn pessimistic(pool: &Range<usize>, pessimism: f64) -> Self {
         let members = pool.clone().take(MOST_PESSIMISTIC).map(Some).collect();
         Self { members, noisy: false, pessimism }
@@ -62,7 +66,7 @@ impl Futures {
     }
 }
 
-/// Member `n` of `pool`, which is repeated as often as necessary.
+/// Member `n` of `pool`, modulo the number of members in `pool`.
 fn nth(pool: &Range<usize>, n: usize) -> usize {
     pool.start + n % pool.len().max(1)
 }

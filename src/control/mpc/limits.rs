@@ -53,8 +53,8 @@ impl PlantLimit {
     }
 }
 
-/// Limit on the total of a control. A limit over the horizon is reduced in proportion to the fraction `share` of the
-/// horizon that is planned. `None` if the control is not planned.
+/// The limit on the total of a control. A limit over the horizon is multiplied by `share`, the
+/// planned fraction of the horizon. Returns `None` if the control is not planned.
 pub(super) fn total_limit(settings: &TotalSettings, controls: &[usize], share: f64) -> Option<PlannedTotal> {
     let control = controls.iter().position(|&c| c == settings.control)?;
     let share = if settings.period.is_some() { 1.0 } else { share };
@@ -81,7 +81,7 @@ pub(super) fn control_limit(dynamics: &dyn Dynamics, signal: usize, within_log: 
     } else {
         s.hard
     };
-    // A control may be switched off even if it is always on in the log.
+    // A control may be switched off even if the control is always on in the log.
     let bounds =
         if s.switching.least > 0.0 { Bounds { low: bounds.low.min(0.0).max(s.hard.low), ..bounds } } else { bounds };
     // The difference between two multiples is itself a multiple, so move limits are rounded down to multiples.
@@ -94,8 +94,8 @@ pub(super) fn control_limit(dynamics: &dyn Dynamics, signal: usize, within_log: 
     ControlLimit { hard: s.hard, constraints, scale: 0.25 * width }
 }
 
-/// Whether a learned model reads `signal`. Controls that no model reads act only through known equations, which also
-/// hold outside the logged range.
+/// Whether a learned model reads `signal`. Controls that no model reads act only through known
+/// equations, which are also valid outside the logged range.
 fn is_read_by_model(dynamics: &dyn Dynamics, signal: usize) -> bool {
     dynamics.map().is_none_or(|m| m.learned().next().is_some() && m.layout.inputs.iter().any(|i| i.0 == signal))
 }
@@ -131,8 +131,9 @@ pub(super) fn plant_limits(settings: &ResolvedMpc, dynamics: &dyn Dynamics) -> V
 const LARGEST_MARGIN: f64 = 0.25;
 
 /// The distance that plans keep from the soft limits of a learned signal, so that the signal satisfies its limits with
-/// the probability `confidence` even though the plan does not simulate noise. The distance corresponds to the model's
-/// error `replan` steps ahead, because the next plan reacts to earlier errors.
+/// the probability `confidence` even though the plan does not simulate noise. The distance
+/// corresponds to the model's error `replan` steps ahead, because the next plan can correct errors
+/// after `replan` steps.
 pub(super) fn soft_margin(
     confidence: Option<f64>,
     dynamics: &dyn Dynamics,
@@ -151,7 +152,7 @@ fn hard_limit(dynamics: &dyn Dynamics, signal: usize, within_log: bool) -> Optio
     let learned = within_log && s.role == Role::State && dynamics.is_learned(signal);
     let range = if learned { dynamics.widened_range(signal) } else { Bounds::OPEN };
     let mut bounds = Bounds { low: s.hard.low.max(range.low), high: s.hard.high.min(range.high) };
-    // A bound that the equation of a state guarantees is no limit for plans.
+    // Bounds that the equation of a state guarantees need not be enforced by plans.
     let known = dynamics.map().filter(|_| !learned && s.role == Role::State);
     let always = known.map_or(Bounds::OPEN, |map| guaranteed(map, signal));
     if always.low >= bounds.low {

@@ -45,7 +45,8 @@ pub(super) fn linearise(
     evaluator.trace = trace;
     if let Some(model) = &mut model {
         // The standard deviation of the cost over members is not a sum of squares over futures, and the value of stores
-        // is not a term of the objective, so their gradients are computed separately by finite differences.
+        // is not a term of the objective, so both gradients are computed separately by finite
+        // differences.
         let (uncertainty, ends) = (evaluator.uncertainty_costs(), evaluator.end_costs());
         for (k, g) in model.gradient.iter_mut().enumerate() {
             *g += (uncertainty[k + 1] - uncertainty[0] + ends[k + 1] - ends[0]) / differences[k];
@@ -69,7 +70,7 @@ fn local_model(
     let base = |h: usize, p: usize| (h * futures + p) * (n + 1);
     let mut model =
         Linearisation { cost, gradient: vec![0.0; n], jacobian: vec![Vec::new(); n], ..Linearisation::default() };
-    // Gradient of the squared residuals of each term of the objective.
+    // For each term of the objective, the gradient of its squared residuals.
     let mut residual_gradients = vec![vec![0.0; n]; setup.objective.terms.len()];
     let share = (futures as f64).recip();
     for (residual, (r, weight)) in residuals.list.iter().zip(&trace.residuals) {
@@ -89,8 +90,8 @@ fn local_model(
                 *g += w * r[at] * derivative(k);
             }
             if w < 0.0 {
-                // A residual that is to be maximised contributes only to the gradient, because a square with a negative
-                // weight has no minimum.
+                // A residual with a negative weight contributes only to the gradient, because a
+                // square with a negative weight has no minimum.
                 model.gradient.iter_mut().enumerate().for_each(|(k, g)| *g += w * r[at] * derivative(k));
                 continue;
             }

@@ -1,9 +1,9 @@
 //! Orders that are planned through an order-up-to level.
 //!
-//! A plan of fixed orders cannot react to demand that becomes known only after the plan is made, so it orders too early
-//! or too much. If the plan sets order-up-to levels instead of orders, the order in each future is the level minus the
-//! inventory position. Base-stock policies, which order in this way, are optimal for serial supply chains (Clark &
-//! Scarf 1960).
+//! A plan of fixed orders cannot react to demand that becomes known only after the plan is made, so
+//! its orders are too early or too large. If the plan sets order-up-to levels instead of orders,
+//! the order in each future is the level minus the inventory position. Base-stock policies, which
+//! order in this way, are optimal for serial supply chains (Clark & Scarf 1960).
 
 use super::resolved::PlannedStockSettings;
 use crate::control::covering_order;
@@ -14,7 +14,7 @@ use crate::trajectory::{Frame, Window};
 /// Converts the planned order-up-to level of a control to an order.
 pub(super) struct OrderUpTo {
     position: Program,
-    /// The order, with its hard limits, its multiple and its minimum.
+    /// The signal of the order, with its hard limits, multiple and minimum.
     order: Signal,
 }
 

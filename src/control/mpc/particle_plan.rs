@@ -35,7 +35,7 @@ pub(super) struct SummedValue {
 }
 
 impl ParticlePlan {
-    /// Makes the next plan, `elapsed` steps after the last one.
+    /// Makes the next plan, `elapsed` steps after the last plan.
     pub fn plan(
         &mut self,
         setup: &Setup,

@@ -34,8 +34,8 @@ impl Period {
         }
     }
 
-    /// Number of the period that contains the step of length `step_ms` which starts at `time`; `None` if no period
-    /// contains it.
+    /// Number of the period that contains the step of length `step_ms` which starts at `time`;
+    /// `None` if no period contains the step.
     pub fn number(self, time: Timestamp, step_ms: i64, zone: &TimeZone) -> Option<i64> {
         let offset = i64::from(zone.to_offset(time).seconds()) * 1_000;
         let local = time.as_millisecond().checked_add(offset)?;

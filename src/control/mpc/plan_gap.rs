@@ -1,4 +1,4 @@
-//! How close plans are to their optimum.
+//! Optimality gaps of plans.
 
 /// Gaps below this value are not reported (not tuned).
 const NEGLIGIBLE: f64 = 1e-3;
@@ -29,7 +29,8 @@ impl PlanGap {
         self.largest = self.largest.max(other.largest);
     }
 
-    /// A clause that tells users the size of the gaps; `None` if no plan has a bound, or if all gaps are negligible.
+    /// A clause that reports the size of the gaps; `None` if no plan has a lower bound, or if all
+    /// gaps are negligible.
     pub fn text(&self) -> Option<String> {
         let mean = self.sum / self.plans as f64;
         (self.largest >= NEGLIGIBLE).then(|| {

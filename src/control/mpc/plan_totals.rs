@@ -10,8 +10,9 @@ use crate::trajectory::Frame;
 
 impl Setup<'_> {
     /// The limits on totals in a plan that begins at `start`. The total of a control since the start of a period
-    /// counts towards the limits of the period. If a period ends after the plan, a minimum need not be reached within
-    /// the plan, and the smallest possible contribution of the later steps counts towards a maximum.
+    /// counts towards the limits of the period. If a period ends after the plan, the minimum is
+    /// reduced by the largest possible contribution of the later steps, and the maximum is reduced
+    /// by their smallest possible contribution.
     pub fn totals(&self, start: &PlanStart) -> Vec<TotalLimit> {
         let (blocks, horizon) = (&self.horizon.blocks, self.horizon.steps());
         let mut limits = Vec::new();
@@ -35,7 +36,7 @@ impl Setup<'_> {
             let range = self.limits.controls[total.control].constraints.bounds;
             for number_of_period in periods {
                 let in_period = |h: &i64| number(*h) == Some(number_of_period);
-                // Earlier frames of the window are copies of the oldest known one.
+                // All frames before the oldest known frame are copies of this frame.
                 let known = start.window.depth().min(start.window.known());
                 let past = (1..known).take_while(|lag| in_period(&-(*lag as i64)));
                 let done: f64 = past.map(column).filter(|v| v.is_finite()).sum();

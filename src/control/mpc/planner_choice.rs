@@ -11,13 +11,14 @@ use crate::value::{Kpi, Objective, StepCost};
 
 /// Tree search is the default only if every control has at most this many values (not tuned).
 const MOST_TREE_VALUES: f64 = 8.0;
-/// Dynamic programming is the default only if the controls have at most this many combinations of values, and if the
-/// future depends on at most this many past controls and other values (not tuned).
+/// Dynamic programming is the default only if these limits are met: the number of combinations of
+/// control values, and the numbers of past controls and of other values on which the future depends
+/// (not tuned).
 const MOST_BRANCHES: f64 = 8.0;
 const MOST_REMEMBERED_CONTROLS: usize = 3;
 const MOST_REMEMBERED_STATES: usize = 2;
-/// A limit of a stock cannot bind if its distance from the logged range is larger than this multiple of the width of the
-/// range (not tuned).
+/// A limit on a stock cannot become active if the limit is farther from the logged range than this
+/// multiple of the width of the range (not tuned).
 const FAR: f64 = 2.0;
 
 /// Returns the planner given in `settings`, or the default planner for the plant and its planned controls. The default
@@ -37,7 +38,8 @@ pub fn select_planner(settings: &ResolvedMpc, dynamics: &dyn Dynamics, objective
     let controls = &settings.controls;
     let signals = &dynamics.schema().signals;
     let has_few_values = |c: &usize| has_tree_values(&signals[*c]);
-    // A mixed-integer program plans equipment and stores exactly, but prices the spread of the future only for stocks.
+    // A mixed-integer program is exact for equipment and stores, but accounts for the spread of the
+    // futures only for stocks.
     let is_known = dynamics.map().is_some_and(|m| m.learned().next().is_none());
     let is_on_off = |c: &usize| signals[*c].multiple <= 0.0 && signals[*c].switching.least >= signals[*c].hard.high;
     let has_spread = prices_spread(settings, dynamics, objective);
@@ -47,7 +49,7 @@ pub fn select_planner(settings: &ResolvedMpc, dynamics: &dyn Dynamics, objective
     } else if has_switched_control(settings, dynamics) {
         Some(Shape::Curved).filter(|_| controls.iter().filter(|c| is_switched(dynamics, **c)).all(is_exact))
     } else {
-        // Quadratic programs plan smooth costs in less time.
+        // For smooth costs, quadratic programs take less time.
         let has_kink = || is_known && bends(dynamics, objective, &|s| settings.stocks.contains(s));
         Some(Shape::Piecewise).filter(|_| !settings.stores.is_empty() || has_kink())
     };
@@ -80,9 +82,10 @@ pub fn select_planner(settings: &ResolvedMpc, dynamics: &dyn Dynamics, objective
     }
 }
 
-/// Whether the best plan depends on the spread of the future and not only on its mean. This is the case if the
-/// objective prices a surplus of a stock differently from a shortage, and no limit bounds this stock. A limit that is far
-/// outside the logged range, or that the equation of the stock guarantees, does not count.
+/// Whether the best plan depends on the spread of the futures and not only on their mean. The
+/// spread matters if the objective prices a surplus of a stock differently from a shortage, and no
+/// limit bounds this stock. Limits far outside the logged range, and limits that the equation of
+/// the stock guarantees, are ignored.
 pub(super) fn prices_spread(settings: &ResolvedMpc, dynamics: &dyn Dynamics, objective: &Objective) -> bool {
     let limits = plant_limits(settings, dynamics);
     let can_bind = |s: usize, bounds: Bounds| {
@@ -96,7 +99,7 @@ pub(super) fn prices_spread(settings: &ResolvedMpc, dynamics: &dyn Dynamics, obj
     bends(dynamics, objective, &is_stock)
 }
 
-/// Whether the objective has a kink or a curvature as a function of one of the stocks that `is_stock` selects.
+/// Whether the objective is kinked or curved as a function of a stock selected by `is_stock`.
 fn bends(dynamics: &dyn Dynamics, objective: &Objective, is_stock: &dyn Fn(&usize) -> bool) -> bool {
     let Some(map) = dynamics.map() else { return false };
     let least_shape = |program: &Program, least: Shape| {
@@ -115,8 +118,8 @@ fn bends(dynamics: &dyn Dynamics, objective: &Objective, is_stock: &dyn Fn(&usiz
     objective.terms.iter().any(|(kpi, price)| *price != 0.0 && of_kpi(kpi))
 }
 
-/// Whether dynamic programming can plan the controls. This requires that the controls have few combinations of values,
-/// and that the future depends on few other values.
+/// Whether dynamic programming is suitable for the controls. Dynamic programming requires few
+/// combinations of control values, and a future that depends on few other values.
 fn is_small(settings: &ResolvedMpc, dynamics: &dyn Dynamics, objective: &Objective) -> bool {
     let Some(map) = dynamics.map() else { return false };
     let has_other_memory =

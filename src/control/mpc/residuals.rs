@@ -47,7 +47,7 @@ struct Size {
 
 pub(super) struct Residuals {
     pub list: Vec<Residual>,
-    /// Terms whose gradient is not fully determined by their residuals.
+    /// Terms for which the residuals do not fully determine the gradient.
     pub other_terms: Vec<usize>,
 }
 
@@ -120,7 +120,7 @@ impl Residual {
         }
     }
 
-    /// Whether the term has a kink at r = 0, where it is not differentiable.
+    /// Whether the term has a kink at r = 0 and is therefore not differentiable.
     pub fn is_kinked(&self) -> bool {
         matches!(&self.quantity, Quantity::Size(size) if !size.square)
     }

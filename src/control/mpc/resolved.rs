@@ -18,7 +18,8 @@ const LARGEST_RANK: u32 = 3;
 const MOST_PARTICLES: usize = 1000;
 const LARGEST_PESSIMISM: f64 = 100.0;
 
-/// The resolved settings of MPC. The fields correspond to those of [`MpcSpec`], which documents the defaults.
+/// The resolved settings of MPC. The fields correspond to the fields of [`MpcSpec`], which
+/// documents the defaults.
 #[derive(Debug, Clone, Default)]
 pub struct ResolvedMpc {
     /// Columns of the planned controls.
@@ -40,7 +41,8 @@ pub struct ResolvedMpc {
     /// Prices of terminal KPIs as (index of the KPI in the twin, price).
     pub terminal: Vec<(usize, f64)>,
     pub cost_to_go: Option<bool>,
-    /// Columns of the states that act as stores and whose content at the end of a plan has no price.
+    /// Columns of the states that act as stores. The content of these stores at the end of a plan
+    /// has no price.
     pub stores: Vec<usize>,
     /// Columns of the states with a known balance that lose no content over time, such as stocks of goods.
     pub stocks: Vec<usize>,
@@ -98,7 +100,7 @@ impl ResolvedMpc {
         self.states_within_log.unwrap_or(self.within_log())
     }
 
-    /// The objective of plans: `objective` and the terminal KPIs among `kpis`.
+    /// The objective of plans: `objective` plus the priced terminal KPIs among `kpis`.
     pub fn planned_objective(&self, objective: &Objective, kpis: &[Kpi]) -> Objective {
         let mut planned = objective.clone();
         planned.terms.extend(Objective::new(kpis, self.terminal.iter().copied()).terms);

@@ -47,7 +47,7 @@ pub(in crate::control) struct Setup<'a> {
     pub timezone: TimeZone,
 }
 
-/// How far plans look ahead, and how often they are made.
+/// The length of plans, and the interval between plans.
 pub(super) struct Horizon {
     /// Move blocking over the horizon.
     pub blocks: Blocks,
@@ -90,7 +90,8 @@ impl<'a> Setup<'a> {
         let skill = SkillHorizon::new(requested, dynamics, &objective);
         let horizon = skill.map_or(requested, |skill| skill.reach);
         let replan = settings.replan.map_or(1, |r| r.steps(step, 1)).min(horizon);
-        // Exact planners plan every step, even if a plan is followed for many steps.
+        // Exact planners have one move per step, up to a maximum, even if a plan is followed for
+        // many steps.
         let most = match planner {
             PlannerSpec::Dp { .. } => MpcSpec::MOST_EXACT_MOVES.min(horizon),
             PlannerSpec::Milp { .. } if !has_switched_control(settings, dynamics) => {
@@ -143,7 +144,8 @@ impl<'a> Setup<'a> {
             limits,
             horizon: Horizon { blocks: Blocks::new(horizon, replan, moves), replan, skill },
             residuals: differentiable.then(|| Residuals::new(&objective, horizon, dynamics)),
-            // The observer would add the random part of the demand to all later demand.
+            // With a positive gain, the disturbance observer would add random deviations of demand
+            // to all later demand.
             correction: settings.correction.unwrap_or(if has_errors { 0.0 } else { MpcSpec::CORRECTION }),
             sampling: Sampling { particles, has_errors, risk: settings.risk, pessimism: pessimism(settings, dynamics) },
             // In the window, the newest completed frame has lag 1, and older frames have larger lags.
@@ -159,9 +161,10 @@ impl<'a> Setup<'a> {
         setup
     }
 
-    /// Number of frames that a planner needs. It is the larger of two numbers: the number of frames that a rollout
-    /// reads, and two more than the number of steps in the longest minimum on-time, minimum off-time or period with a
-    /// limit. A day on which the clock is set back has 25 hours.
+    /// Number of frames that a planner needs: the larger of the number of frames that a rollout
+    /// reads, and two more than the number of steps in the longest minimum on-time, minimum
+    /// off-time or period with a limit. Each period is extended by one hour, because a day on which
+    /// the clock is set back has 25 hours.
     pub fn history(&self) -> usize {
         let steps = |ms: i64| (ms / self.dynamics.step_ms().max(1)) as usize;
         let longest = self.limits.totals.iter().filter_map(|t| t.period).map(|p| steps(p.ms() + 3_600_000)).max();
@@ -185,9 +188,10 @@ impl<'a> Setup<'a> {
 }
 
 impl Setup<'_> {
-    /// Updates the estimate of the model's bias from the model's error at the last step. The update is that of the
-    /// steady-state Kalman filter for an integrating disturbance (Pannocchia & Rawlings 2003). The estimated bias does
-    /// not change until all past steps that the model reads are known.
+    /// Updates the estimate of the model's bias from the model's error at the last step. The update
+    /// is the steady-state Kalman filter for an integrating disturbance (Pannocchia & Rawlings
+    /// 2003). The estimated bias does not change until all past steps that the model reads are
+    /// known.
     pub fn update_bias(&self, observation: &Observation, row: usize, bias: &mut Vec<f64>) {
         let (dynamics, from) = (self.dynamics, observation.window);
         if self.correction <= 0.0 || from.known() < dynamics.depth() {
@@ -239,7 +243,7 @@ impl Setup<'_> {
         let previous: Vec<f64> = previous.collect();
         let inside_support = self.sampling.pessimism <= 0.0 || self.support(window, row, &previous) == Support::Inside;
         let bias = bias.to_vec();
-        // The period of a total can end after the plan.
+        // Times after the plan are included, because the period of a total can end after the plan.
         let times = observation.forecast.times(observation.step, self.horizon.steps() + self.history());
         let past_times = observation.forecast.times_before(observation.step, self.history());
         let members = self.dynamics.members();

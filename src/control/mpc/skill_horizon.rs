@@ -18,9 +18,9 @@ pub struct SkillHorizon {
 }
 
 impl SkillHorizon {
-    /// Returns `None` if the model beats persistence over all `horizon` steps for every relevant signal. A signal is
-    /// relevant if the objective depends on it, directly or through derived signals, or if it has a hard limit and is
-    /// not an input.
+    /// Returns `None` if the model beats persistence over all `horizon` steps for every relevant
+    /// signal. A signal is relevant if the objective depends on this signal, directly or through
+    /// derived signals, or if the signal has a hard limit and is not an input.
     pub fn new(horizon: usize, dynamics: &dyn Dynamics, objective: &Objective) -> Option<Self> {
         let schema = dynamics.schema();
         let limited = schema.signals.iter().enumerate().filter(|(_, s)| {
@@ -36,7 +36,7 @@ impl SkillHorizon {
         (reach < horizon).then_some(Self { signal, reach, horizon })
     }
 
-    /// Message to the user that explains why the horizon was shortened and what to do about it.
+    /// Message that explains to the user why the horizon was shortened and how it can be extended.
     pub fn text(&self, schema: &Schema, step: TimeSpan) -> String {
         let span = |steps: usize| TimeSpan::from_steps(steps, step.ms());
         let (reach, name) = (span(self.reach), &schema.signals[self.signal].name);

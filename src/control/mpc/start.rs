@@ -24,11 +24,12 @@ pub(super) struct PlanStart<'a> {
     /// Row of the particle in the window.
     pub row: usize,
     pub forecasts: &'a [SignalForecast],
-    /// Times of the next steps if a gap of the log precedes one of them; otherwise empty.
+    /// Times of the next steps if a gap of the log precedes one of these steps; otherwise empty.
     pub times: Vec<Timestamp>,
-    /// Times of the past steps, beginning with the newest, if there is a gap of the log between them; otherwise empty.
+    /// Times of the past steps, beginning with the newest, if there is a gap of the log between
+    /// these steps; otherwise empty.
     pub past_times: Vec<Timestamp>,
-    /// Inputs without a forecast, and the constant values at which they are held: pairs (signal, value).
+    /// Inputs without a forecast, which are held constant, as pairs (signal, value).
     pub held_inputs: Vec<(usize, f64)>,
     /// Current values of the planned controls.
     pub previous: Vec<f64>,

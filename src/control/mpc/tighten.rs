@@ -1,4 +1,5 @@
-//! Constraint tightening: each limit is tightened by a margin, so that it is satisfied with a given probability.
+//! Constraint tightening: each limit is tightened by a margin that ensures a given probability of
+//! satisfying the limit.
 //!
 //! A plan is evaluated only in a few futures or on the ensemble mean. The standard deviation σ of each limited signal
 //! at each step is therefore computed from `FUTURES` simulated futures of the last plan. The limit is tightened by
@@ -30,7 +31,8 @@ pub(super) fn tighten(evaluator: &mut Evaluator, setup: &Setup, start: &PlanStar
     };
     let Margins { widths, deviations, .. } = &mut margins;
     let quantile = normal_quantile(confidence);
-    // The first `planned` futures are those for which the plan was optimised, with the same noise.
+    // The first `planned` futures are the futures for which the plan was optimised, with the same
+    // noise.
     evaluator.simulate(setup, start, sequence, FUTURES.max(planned), &mut |step, frame, _| {
         for (l, limit) in limits.iter().enumerate() {
             let values = limit.column(frame);

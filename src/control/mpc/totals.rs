@@ -5,8 +5,8 @@ use crate::config::{At, TimeSpan, TotalSpec, Weekdays};
 use crate::resolve::{Faults, Names};
 use crate::schema::{Bounds, Role};
 
-/// Maximum length of a period, in steps. The length is limited because each plan adds up all steps since the start of
-/// the period (not tuned).
+/// Maximum length of a period, in steps. The length is limited, because each plan adds up all steps
+/// since the start of the period (not tuned).
 const MOST_STEPS: i64 = 10_000;
 
 /// A limit on the sum of a control's values over the steps of a plan or of a period.
@@ -29,7 +29,7 @@ impl TotalSettings {
         let control = names.control(faults, &spec.control, &spec.control.span);
         let valid_per = spec.per.as_ref().is_none_or(|p| p.ms() > 0);
         if let Some(per) = spec.per.as_ref().filter(|_| !valid_per) {
-            let help = "write e.g. `per = \"1d\"`, or remove it to limit the total over the horizon";
+            let help = "write e.g. `per = \"1d\"`, or remove `per` to limit the total over the horizon";
             faults.add("out-of-range", &per.span, format!("{owner}: `per` must be positive"), help);
         }
         if let (Some(per), Some(step)) = (&spec.per, names.step())
@@ -72,8 +72,8 @@ impl TotalSettings {
         Some(total)
     }
 
-    /// Returns a message with the reason and advice if no plan of `horizon` steps with values within `bounds` can
-    /// satisfy the limits. `name` is the name of the control.
+    /// Returns a message and a help text if no plan of `horizon` steps with values within `bounds`
+    /// can satisfy the limits. `name` is the name of the control.
     pub fn infeasible(&self, name: &str, bounds: Bounds, horizon: usize, step: TimeSpan) -> Option<(String, String)> {
         let horizon = self.period.map_or(horizon, |p| ((p.ms() as f64 / step.ms() as f64).ceil() as usize).max(1));
         let (wanted, steps) = (self.bounds, horizon as f64);
@@ -99,7 +99,8 @@ impl TotalSettings {
     }
 }
 
-/// The period of a limit; `Some(None)` if the limit applies to the horizon, and `None` if the period has a fault.
+/// Returns the period of a limit. Returns `Some(None)` if the limit applies to the horizon, and
+/// `None` if the period has a fault.
 fn period(faults: &mut Faults<'_>, owner: &str, spec: &TotalSpec) -> Option<Option<Period>> {
     let name = &spec.control;
     let (given, missing) = match (&spec.from, &spec.to) {

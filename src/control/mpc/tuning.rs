@@ -18,7 +18,8 @@ pub struct TunedMpc {
     pub steps: usize,
     /// All trials, in the order in which they were made.
     pub trials: Vec<TuningTrial>,
-    /// Mean objective of the chosen settings over test runs that were not used to choose them.
+    /// Mean objective of the chosen settings over test runs that were not used to choose these
+    /// settings.
     #[serde(deserialize_with = "number_or_nan")]
     pub planned: f64,
     /// Mean objective of the logged operation over the same test segments.
@@ -26,7 +27,7 @@ pub struct TunedMpc {
     pub logged: f64,
     /// Mean of each KPI over the test runs, as logged and with MPC.
     pub expected: Vec<ExpectedKpi>,
-    /// Terminal cost learned from the log; `None` if none can be learned.
+    /// Terminal cost learned from the log; `None` if a terminal cost cannot be learned.
     #[serde(default, alias = "to_go", skip_serializing_if = "Option::is_none")]
     pub terminal_cost: Option<TerminalCost>,
 }

@@ -7,7 +7,8 @@ use super::margins::Margins;
 /// Weighted violation of all limits, summed over steps, for each row of a batch.
 #[derive(Default)]
 pub(super) struct ConstraintViolation {
-    /// Violation in row `future * candidates + candidate`; NaN if a limited signal is NaN.
+    /// Violation in each row, NaN if a limited signal is NaN. The row of a candidate in a future is
+    /// `future * candidates + candidate`.
     rows: Vec<f64>,
 }
 

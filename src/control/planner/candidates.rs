@@ -15,8 +15,8 @@ pub(super) struct CandidateBatch {
 }
 
 impl CandidateBatch {
-    /// Creates an empty batch. Initially, the best sequence holds the controls at their current values; its cost is set
-    /// to infinity, so that any finite cost is lower.
+    /// Creates an empty batch. Initially, the best sequence holds the controls at their current
+    /// values. Its initial cost is infinite, so any finite cost is lower.
     pub fn new(problem: &Problem) -> Self {
         let mut hold = hold_sequence(problem);
         project(problem, &mut hold);
@@ -88,7 +88,8 @@ impl CandidateBatch {
     }
 }
 
-/// Whether `a` is closer to the current controls than `b` in the first move in which the two sequences differ.
+/// Whether `a` is closer to the current controls than `b` in the first value in which the two
+/// sequences differ.
 fn stays_longer(problem: &Problem, a: &[f64], b: &[f64]) -> bool {
     let first = a.iter().zip(b).position(|(a, b)| a != b);
     first.is_some_and(|i| {

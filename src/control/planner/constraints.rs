@@ -54,8 +54,8 @@ impl ControlConstraints {
         if switched { steps } else { since.saturating_add(steps) }
     }
 
-    /// Returns zero or a value of at least the minimum, whichever is allowed and nearer to `target`, or `None` if
-    /// neither is allowed.
+    /// Returns the allowed value nearest to `target`: zero, or a value of at least the minimum.
+    /// Returns `None` if no value is allowed.
     fn nearest_switched(&self, last: f64, since: usize, target: f64, both: Bounds) -> Option<f64> {
         let Switching { least, run, stop } = self.switching;
         let was_on = self.switching.is_on(last);

@@ -1,10 +1,10 @@
 //! Dynamic programming over sequences of moves, for few switched controls and few states.
 //!
 //! Partial sequences are extended move by move, by every combination of control values. Two partial sequences have the
-//! same future if they have the same number of moves and lead to the same state, so only the cheaper one is continued
-//! (Bellman 1957). States are equal if they are in the same cell of a grid. Sequences are simulated from the true
-//! state, not from the centres of the cells, so all costs are exact, and the grid only determines which sequences are
-//! discarded.
+//! same future if they have the same number of moves and lead to the same state, so only the
+//! cheaper sequence is continued (Bellman 1957). States are equal if they are in the same cell of a
+//! grid. Sequences are simulated from the true state, not from the centres of the cells, so all
+//! costs are exact, and the grid only determines which sequences are discarded.
 //!
 //! If more than `MOST_SEQUENCES` sequences are left after a move, the grid is made coarser.
 
@@ -25,13 +25,14 @@ pub struct DynamicProgramming {
 const MOST_SEQUENCES: usize = 4000;
 /// Largest number of combinations of control values (not tuned).
 const MOST_COMBINATIONS: f64 = 64.0;
-/// Number of complete sequences whose cost is computed again (not tuned).
+/// Number of complete sequences with the lowest costs that are evaluated again (not tuned).
 const FINALISTS: usize = 8;
 
 /// Sequences with the same number of moves.
 #[derive(Default)]
 struct Level {
-    /// For each sequence, the index of its parent: the shorter sequence in the previous level that it extends.
+    /// For each sequence, the index of its parent: the sequence in the previous level that is
+    /// extended by one move.
     parents: Vec<usize>,
     /// Values of all controls in the last move: `[sequences][controls]`.
     values: Vec<f64>,
@@ -123,7 +124,8 @@ fn sequence(tree: &[Level], last: usize, controls: usize) -> Vec<f64> {
     moves.into_iter().rev().flatten().copied().collect()
 }
 
-/// All combinations of control values; `None` if there are too many, or if a control can take all values in a range.
+/// All combinations of control values; `None` if there are too many combinations, or if a control
+/// can have any value within a range.
 fn combinations(problem: &Problem) -> Option<Vec<Vec<f64>>> {
     let mut all: Vec<Vec<f64>> = vec![Vec::new()];
     for c in 0..problem.controls() {
@@ -149,8 +151,8 @@ fn combinations(problem: &Problem) -> Option<Vec<Vec<f64>>> {
 }
 
 impl Level {
-    /// Extends every sequence by every different feasible move near one of the `targets`, `[combinations][controls]`.
-    /// The move lasts `steps` steps.
+    /// Extends every sequence by the distinct feasible moves nearest to the `targets`,
+    /// `[combinations][controls]`. The move lasts `steps` steps.
     fn extended(&self, targets: &[Vec<f64>], constraints: &[ControlConstraints], steps: usize) -> Self {
         let (mut children, controls) = (Self::default(), constraints.len());
         for parent in 0..self.parents.len() {

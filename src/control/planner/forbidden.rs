@@ -1,8 +1,8 @@
 //! Moves in which a control must stay at its lower bound because of a limit on its total, such as "never between 17:00 and
 //! 20:00".
 //!
-//! A control that falls slowly, or that must stay on for some time, can satisfy such a limit only if the moves before the
-//! forbidden ones take it into account.
+//! A control that falls slowly, or that must stay on for some time, reaches its lower bound in time
+//! only if the moves before the forbidden moves are also restricted.
 
 use super::constraints::ControlConstraints;
 use super::problem::{Problem, TotalLimit};
@@ -19,7 +19,7 @@ pub(super) struct Forbidden {
 }
 
 impl Forbidden {
-    /// `None` if no move of control `c` is forbidden.
+    /// Returns `None` if no move of control `c` is forbidden.
     pub fn new(problem: &Problem, c: usize) -> Option<Self> {
         let constraints = &problem.constraints[c];
         let (low, high) = (constraints.bounds.low, constraints.bounds.high);

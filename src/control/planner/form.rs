@@ -73,7 +73,7 @@ impl Form {
         self.constant + self.terms.iter().map(|(i, v)| v * values[*i]).sum::<f64>()
     }
 
-    /// The mean function over the futures.
+    /// The function averaged over the futures.
     pub fn expected(&self) -> Self {
         Self { spread: Vec::new(), ..self.clone() }
     }

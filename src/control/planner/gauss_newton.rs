@@ -3,8 +3,8 @@
 //! Algorithm:
 //! 1. Evaluate the initial candidates (the last plan, the held controls, and constant sequences) and keep the `starts`
 //!    candidates with the lowest cost (default 2; not tuned).
-//! 2. Run `iterations` iterations (default 5; not tuned), the first from each start u and the later ones only from the
-//!    best start. In each iteration:
+//! 2. Run `iterations` iterations (default 5; not tuned): the first iteration from each start u,
+//!    and later iterations only from the best start. In each iteration:
 //!    - compute the residuals r over the horizon, their Jacobian J and the gradient g of the rest of the cost in one
 //!      batch;
 //!    - for four damping factors λ, solve min ½ ‖r + Jδ‖² + gᵀδ + ½ λ δᵀDδ subject to bounds, move limits, totals and
@@ -23,7 +23,7 @@ use super::problem::{Plan, Planner, Problem};
 use super::quadratic::{Quadratic, Row};
 use super::step::{control_rows, limit_rows, scales, solve_by_rank};
 
-/// Damped Gauss-Newton for objectives made of squares, absolute values and exceedances.
+/// Damped Gauss-Newton for objectives composed of squares, absolute values and exceedances.
 #[derive(Debug, Clone, Copy)]
 pub struct GaussNewton {
     /// Maximum number of iterations.
@@ -35,8 +35,8 @@ pub struct GaussNewton {
 /// Damping factors that are tried in one batch, relative to the last factor that lowered the cost (not tuned).
 const DAMPINGS: [f64; 4] = [0.03, 0.3, 3.0, 30.0];
 /// Step lengths that are tried in one batch. If the cost is concave in the size of a residual (ln, |r|), the quadratic
-/// model overestimates the cost, and the step is too short. A step length of 2 (over-relaxation) makes up for steps
-/// that are too short.
+/// model overestimates the cost, and the step is too short. A step length of 2 (over-relaxation)
+/// compensates for steps that are too short.
 const LENGTHS: [f64; 3] = [2.0, 1.0, 0.4];
 /// Damping factor of the first iteration (not tuned).
 const FIRST_DAMPING: f64 = 0.01;
@@ -97,7 +97,7 @@ struct Iterate {
 }
 
 impl Iterate {
-    /// Applies the best candidate step if it lowers the cost.
+    /// Applies the best candidate step if this step lowers the cost.
     fn advance(&mut self, problem: &mut Problem, batch: &mut CandidateBatch) {
         self.improved = false;
         let Some(model) = problem.cost_function.linearise(&self.at).filter(|l| l.is_finite(self.at.len())) else {

@@ -39,7 +39,7 @@ const DIFFERENCE: f64 = 1e-5;
 /// Relative gain below which the search has converged.
 const MINIMUM_GAIN: f64 = 1e-10;
 
-/// A step and the change of the gradient along it, in scaled units.
+/// A step and the change of the gradient along the step, in scaled units.
 struct CurvaturePair {
     step: Vec<f64>,
     gradient_change: Vec<f64>,

@@ -92,8 +92,8 @@ impl Planner for Icem {
 }
 
 impl Icem {
-    /// Returns elites of the previous plan, already shifted in time. The final move of the new plan lies
-    /// beyond the end of the previous plan, so it is drawn at random.
+    /// Returns elites of the previous plan, already shifted in time. The final move of the new plan
+    /// is beyond the end of the previous plan, so this move is drawn at random.
     fn reuse_elites(&self, memory: &[Vec<f64>], reused: usize, sampler: &Sampler, problem: &Problem) -> Vec<Vec<f64>> {
         let key = problem.key.fold(u64::MAX);
         let controls = problem.controls();

@@ -1,21 +1,23 @@
 //! Monte-Carlo tree search over moves on a grid, for discrete or staged equipment.
 //!
 //! The tree has one level per move. The algorithm repeats the following steps until `population` sequences have been
-//! evaluated (default 256; not tuned), or until the tree contains no other sequence:
+//! evaluated (default 256; not tuned), or until all sequences in the tree have been selected:
 //! 1. Select a sequence that has not been evaluated:
 //!    - Two of three sequences deviate from the best sequence so far in as few moves as possible (limited discrepancy
 //!      search: Harvey & Ginsberg 1995).
-//!    - The others follow a path from the root. A node gets a new child while it has fewer than 1.5 √visits children
-//!      (progressive widening: Coulom 2007). Otherwise, the path continues with the child that has the largest pUCT
-//!      bound (with the constants of MuZero: Schrittwieser et al. 2020). The end of a path repeats the remaining moves
-//!      of the best sequence, holds the last values, or consists of random values.
+//!    - The other sequences follow a path from the root. A child is added to a node that has fewer
+//!      than 1.5 √visits children (progressive widening: Coulom 2007). Otherwise, the path
+//!      continues with the child that has the largest pUCT bound (with the constants of MuZero:
+//!      Schrittwieser et al. 2020). The end of a path repeats the remaining moves of the best
+//!      sequence, holds the last values, or consists of random values.
 //! 2. Evaluate the sequences in batches of 2 to 16. A virtual loss ensures that the paths of a batch differ.
-//! 3. Propagate the cost of each sequence back to the nodes of its path. Costs are deterministic, so the value of a
-//!    node is that of the best sequence through the node. The value is scaled so that it is 0 for the worst and 1 for
-//!    the best of the sibling nodes.
+//! 3. Propagate the cost of each sequence back to the nodes of its path. Costs are deterministic,
+//!    so the value of a node is the value of the best sequence through the node. The value is
+//!    scaled to 0 for the worst and 1 for the best of the sibling nodes.
 //!
-//! A node is closed when all sequences through it have been selected. Closed nodes are not visited again, so no
-//! sequence is evaluated twice, and a population that covers all sequences finds the optimum.
+//! A node is closed when all sequences through the node have been selected. Closed nodes are not
+//! visited again, so no sequence is evaluated twice, and a population that covers all sequences
+//! finds the optimum.
 //!
 //! A control that is not restricted to multiples of a number has `levels` values (default 5; not tuned), which are
 //! equally spaced between its bounds.
@@ -39,15 +41,16 @@ pub struct Mcts {
 /// Minimum and maximum number of sequences per batch. Small batches use the best sequence sooner; large batches take
 /// less time.
 const BATCH: (usize, usize) = (2, 16);
-/// Number of batches in which the population is evaluated, unless the batches would be too small or too large.
+/// Number of batches in which the population is evaluated, if the resulting batch size is within
+/// the limits in [`BATCH`].
 const BATCHES: usize = 32;
 /// Constants of the pUCT bound, as in MuZero.
 const PUCT_C1: f64 = 1.25;
 const PUCT_C2: f64 = 19_652.0;
 /// Ratio of the maximum number of children of a node to √visits (not tuned).
 const WIDENING: f64 = 1.5;
-/// Maximum number of moves that a node considers (not tuned). If the number of possible moves is larger, the node
-/// considers a random sample of them.
+/// Maximum number of moves that a node considers (not tuned). If the number of possible moves is
+/// larger, the node considers a random sample of the moves.
 const MOST_CHILDREN: usize = 64;
 /// Maximum number of moves in which a selected sequence deviates from the best sequence (not tuned). If no sequence
 /// with at most this number of deviations is found, a path through the tree is selected.
@@ -69,7 +72,7 @@ struct Node {
     /// Number of moves from the root to this node.
     depth: usize,
     visits: usize,
-    /// Number of visits in the current batch, whose costs are not known yet.
+    /// Number of visits in the current batch. The costs of these visits are not known yet.
     pending: usize,
     /// Lowest cost of the sequences through this node.
     best: f64,
@@ -208,7 +211,8 @@ impl Mcts {
         (0..controls).map(value).collect()
     }
 
-    /// The numbers of all distinct moves that can follow `node`, or of a random sample if there are too many.
+    /// The numbers of all distinct moves that can follow `node`, or of a random sample if there are
+    /// more than [`MOST_CHILDREN`] combinations of values.
     fn moves(&self, problem: &Problem, node: &Node, key: Key) -> Vec<u8> {
         let all = self.counts(problem).1.min(MOST_CHILDREN as f64) as u8;
         let mut distinct: Vec<(u8, Vec<f64>)> = Vec::new();
@@ -260,8 +264,9 @@ impl Tree {
         sequence
     }
 
-    /// Appends the moves after node `at` to `sequence`, so that it deviates from the best sequence in at most `left`
-    /// moves. Returns `false` and leaves `sequence` unchanged if no sequence outside the tree was found.
+    /// Appends the moves after node `at` to `sequence`. The appended moves deviate from the best
+    /// sequence in at most `left` moves. Returns `false` and leaves `sequence` unchanged if no
+    /// sequence outside the tree was found.
     fn deviate(&self, search: &mut Deviation, at: usize, left: usize, sequence: &mut Vec<f64>) -> bool {
         let Deviation { problem, best, from, .. } = *search;
         let (node, controls) = (&self.nodes[at], problem.controls());
@@ -345,7 +350,7 @@ impl Tree {
             value * visits as f64 / all_visits.max(1.0) + explore / (1.0 + all_visits)
         };
         let open = node.children.iter().copied().filter(|&c| !self.nodes[c].closed);
-        // If several children have the same bound, the first of them is chosen.
+        // If several children have the same bound, the first child is chosen.
         open.map(|c| (bound(c), c)).reduce(|a, b| if b.0 > a.0 { b } else { a }).map(|b| b.1)
     }
 

@@ -1,12 +1,13 @@
-//! Mixed-integer linear programming, which gives the optimal plan of piecewise linear twins.
+//! Mixed-integer linear programming, which finds the optimal plan for piecewise linear twins.
 //!
 //! The variables of the program are the moves, the states and the terms of the objective at every step. Controls with
 //! multiples, an off state, or minimum on-times and off-times have integer variables ([`super::mixed_integer`]).
 //!
 //! 1. Formulate the program ([`super::CostFunction::formulate`]).
-//! 2. If there are integer variables, solve a relaxation with continuous variables, and evaluate rounded solutions. If
-//!    the cost of one of them is within `gap` of the lower bound, or if there are several futures or many integer
-//!    variables, improve the best of them by small changes, and stop.
+//! 2. If there are integer variables, solve a relaxation with continuous variables, and evaluate
+//!    rounded solutions. If the cost of a rounded solution is within `gap` of the lower bound, or
+//!    if there are several futures or many integer variables, improve the best rounded solution by
+//!    small changes, and stop.
 //! 3. Solve the program within `nodes` branch-and-bound nodes to a relative `gap`, starting from the best sequence.
 //! 4. Evaluate the solution in the simulated future, and refine the terms whose relaxation the solution exploits.
 //!    Repeat from step 3 until no terms need to be refined, but at most `ROUNDS` times.
@@ -125,7 +126,7 @@ fn rounded(problem: &Problem, relaxed: &[f64]) -> Vec<Vec<f64>> {
 }
 
 /// Rounds `relaxed` so that, after each move, the sum of a control's values equals the rounded sum of the relaxed
-/// values. The sums are rounded up if `shift` is near 0.5, and down if it is near −0.5.
+/// values. The sums are rounded up if `shift` is near 0.5, and down if `shift` is near −0.5.
 fn summed_up(problem: &Problem, relaxed: &[f64], shift: f64) -> Vec<f64> {
     let mut summed = relaxed.to_vec();
     for c in 0..problem.controls() {
@@ -196,8 +197,8 @@ fn otherwise(problem: &mut Problem, warm: Option<&Plan>) -> Plan {
     with_all_values(problem, plan)
 }
 
-/// Improves a plan by sampling if a control is off or has any value above its minimum. Tree search considers only few
-/// values of such a control.
+/// Improves a plan by sampling if a control is either off or anywhere above its minimum, because
+/// tree search considers only a few values of such a control.
 fn with_all_values(problem: &mut Problem, plan: Plan) -> Plan {
     let has_range =
         |c: &ControlConstraints| c.multiple <= 0.0 && c.switching.least > 0.0 && c.switching.least < c.bounds.high;
@@ -208,8 +209,8 @@ fn with_all_values(problem: &mut Problem, plan: Plan) -> Plan {
     if sampled.cost < plan.cost { sampled } else { plan }
 }
 
-/// The planner that is used if the program cannot be formulated or solved. Tree search is not used for quantities with
-/// many values, for which it evaluates too few sequences.
+/// The planner that is used if the program cannot be formulated or solved. Tree search is not used
+/// for quantities with many values, because it would evaluate too few of the possible sequences.
 fn fallback(problem: &Problem) -> Box<dyn Planner> {
     let is_switched = |c: &ControlConstraints| c.multiple > 0.0 || c.switching.least > 0.0;
     let is_quantity =
@@ -296,7 +297,8 @@ impl Moves {
             None => Form::constant(1.0),
         };
         let before = |k: usize| if k == 0 { Form::constant(f64::from(u8::from(was_on))) } else { on(k - 1) };
-        // Variables that are 1 if the control is switched on in a move.
+        // Functions that are 1 if the control is switched on (`started`) or off (`stopped`) in a
+        // move.
         let mut started: Vec<Form> = Vec::with_capacity(problem.moves);
         let mut stopped: Vec<Form> = Vec::with_capacity(problem.moves);
         for k in 0..problem.moves {
@@ -342,7 +344,7 @@ impl Moves {
 fn value(problem: &Problem, model: &mut Model, c: usize, k: usize) -> (Form, Integers) {
     let ControlConstraints { max_move, multiple, switching, .. } = problem.constraints[c];
     let Bounds { mut low, mut high } = problem.finite_bounds(c);
-    // A control that is outside its bounds moves towards them as fast as the move limit permits.
+    // A control outside its bounds moves towards the bounds as fast as the move limit permits.
     let (last, moves) = (problem.previous[c], (k + 1) as f64);
     if last.is_finite() && multiple <= 0.0 && switching.least <= 0.0 {
         (low, high) = (low.min(last + max_move.up * moves), high.max(last - max_move.down * moves));

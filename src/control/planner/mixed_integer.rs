@@ -6,8 +6,8 @@
 //! exploits: it adds a binary variable for a maximum, and a tangent for a function.
 //!
 //! The programs are solved by branch and bound with the dual simplex method of `microlp`, which is written in Rust and
-//! has no system dependencies. The number of nodes is limited, so that results do not depend on the speed of the
-//! computer.
+//! has no system dependencies. The number of nodes is limited instead of the computing time, so
+//! results do not depend on the speed of the computer.
 
 use microlp::{ComparisonOp, OptimizationDirection, Problem, ResumeOptions, SolveOptions, SolveOutcome, Variable};
 
@@ -58,7 +58,7 @@ pub struct Model {
     pub prices_spread: bool,
     /// Whether a mean over futures is a part of the program.
     has_means: bool,
-    /// The cost that is minimised.
+    /// The cost to minimise.
     pub cost: Form,
 }
 
@@ -73,8 +73,8 @@ pub struct Point {
 
 /// Number of tangents per function in the first program (not tuned).
 const TANGENTS: usize = 9;
-/// Tolerance up to which a variable is accepted as equal to the function that it replaces, relative to the range of the
-/// function (not tuned).
+/// Largest accepted difference between a function and the variable that replaces it, relative to
+/// the range of the function (not tuned).
 const EXACT: f64 = 1e-5;
 /// Largest spread between futures that is ignored, relative to the range of a function.
 const NEGLIGIBLE: f64 = 1e-9;
@@ -194,7 +194,8 @@ impl Model {
         }
     }
 
-    /// The function `curve` of `x`; `None` if it is neither convex nor concave within the range of `x`.
+    /// The function `curve` of `x`; `None` if the function is neither convex nor concave within the
+    /// range of `x`.
     pub fn curve(&mut self, curve: Curve, x: &Form) -> Option<Form> {
         let Bounds { low, high } = self.range(x);
         if x.is_constant() {
@@ -205,7 +206,7 @@ impl Model {
         if ends.iter().any(|e| !e.is_finite()) {
             return None;
         }
-        // Between two samples, a convex function lies above the tangent at either of them.
+        // Between two samples, a convex function is above the tangent at either sample.
         let spacing = (high - low) / TANGENTS as f64;
         let least = (0..=TANGENTS).map(|k| low + spacing * k as f64);
         let least = least.map(|x| sign * curve.value(x) - (curve.slope(x) * spacing).abs());
@@ -234,8 +235,9 @@ impl Model {
         self.rows.push(Row { form, bounds: Bounds { low: 0.0, high: f64::INFINITY } });
     }
 
-    /// Tightens the maxima and functions whose relaxation the point `values` exploits. Returns false if the point
-    /// exploits no relaxation, which means that it is also a point of the exact problem.
+    /// Tightens the maxima and functions whose relaxation the point `values` exploits. Returns
+    /// false if the point exploits no relaxation, which means that the point is also feasible in
+    /// the exact problem.
     pub fn refine(&mut self, values: &[f64]) -> bool {
         let mut refined = false;
         for k in 0..self.kinks.len() {

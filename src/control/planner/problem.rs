@@ -13,8 +13,8 @@ pub trait CostFunction {
     /// Writes the cost of each candidate, `[moves * controls]`, to `costs`, which is empty before the call. A cost that
     /// cannot be computed is NaN and ranks last.
     fn evaluate(&mut self, candidates: &[Vec<f64>], costs: &mut Vec<f64>);
-    /// Local model of the cost around the feasible sequence `at`; `None` if there are no derivatives, or if they are
-    /// not finite.
+    /// Local model of the cost around the feasible sequence `at`; `None` if derivatives are not
+    /// available or not finite.
     fn linearise(&mut self, _at: &[f64]) -> Option<Linearisation> {
         None
     }
@@ -31,8 +31,8 @@ pub trait CostFunction {
 
 /// A simulation of many partial sequences, which begins with one empty sequence and continues move by move.
 pub trait Branches {
-    /// Replaces the sequences: sequence `r` consists of the present sequence `parents[r]` and row `r` of `moves`,
-    /// `[sequences][controls]`.
+    /// Replaces the sequences: the new sequence `r` is the current sequence `parents[r]`, followed
+    /// by row `r` of `moves`, `[sequences][controls]`.
     fn extend(&mut self, parents: &[usize], moves: &[f64]);
     /// Cost of each sequence up to its last move: `[sequences]`. A cost that cannot be computed is NaN.
     fn costs(&self) -> &[f64];
@@ -59,22 +59,24 @@ pub struct Problem<'a> {
     pub previous: Vec<f64>,
     /// Number of steps since each control was last switched on or off.
     pub since: Vec<usize>,
-    /// Typical variation of each control in the log, which is the initial standard deviation of the samplers. If the
-    /// variation is zero or infinite, the samplers use a quarter of the width of the bounds instead.
+    /// Typical variation of each control in the log, from which the initial standard deviation of
+    /// the samplers is derived. If the variation is zero or infinite, a quarter of the width of the
+    /// bounds is used instead.
     pub scale: Vec<f64>,
     pub cost_function: &'a mut dyn CostFunction,
     pub key: Key,
-    /// Returns whether the time budget is used up. Planners call this function between batches, and return the best
-    /// plan found so far when it returns true.
+    /// Returns whether the time budget is used up. Planners call this function between batches.
+    /// When the function returns true, they return the best plan found so far.
     pub out_of_time: &'a dyn Fn() -> bool,
 }
 
-/// Limits on the total of a control: the sum of value × number of counted steps over all moves of the plan.
+/// Limits on the total of a control: the sum of value × number of contributing steps over all moves
+/// of the plan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TotalLimit {
     pub control: usize,
     pub bounds: Bounds,
-    /// Number of counted steps in each move: `[moves]`.
+    /// Number of steps in each move that contribute to the total: `[moves]`.
     pub steps: Vec<usize>,
 }
 
@@ -134,7 +136,8 @@ pub struct Plan {
     /// holds the controls at their current values.
     pub cost: f64,
     /// Sequences from which the next plan may start, `[n][moves * controls]`. Each sequence has the layout of
-    /// `controls` and is shifted in time together with `controls`. A planner uses only sequences that it stored itself.
+    /// `controls` and is shifted in time together with `controls`. A planner uses only sequences
+    /// that were stored by the same planner.
     pub memory: Vec<Vec<f64>>,
     /// Lower bound on the cost of all plans, if the planner computes one.
     pub bound: Option<f64>,
@@ -143,7 +146,7 @@ pub struct Plan {
 /// An optimiser of move sequences.
 pub trait Planner: Send + Sync {
     fn name(&self) -> &'static str;
-    /// Computes a plan. `warm` is the last plan, already shifted to the current step. The cost of the new plan is never
-    /// higher than that of `warm` or of holding the controls.
+    /// Computes a plan. `warm` is the last plan, already shifted to the current step. The cost of
+    /// the new plan never exceeds the cost of `warm` or the cost of holding the controls.
     fn plan(&self, problem: &mut Problem, warm: Option<&Plan>) -> Plan;
 }

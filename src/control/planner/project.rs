@@ -5,14 +5,15 @@ use super::forbidden::Forbidden;
 use super::problem::{Problem, TotalLimit};
 use crate::schema::Bounds;
 
-/// Changes `sequence`, `[moves * controls]`, so that it satisfies the constraints of each control
+/// Changes `sequence`, `[moves * controls]`, to satisfy the constraints of each control
 /// ([`super::ControlConstraints`]) and the limits on totals.
 ///
-/// First, each move is set in turn to the allowed value nearest to its target. Then, a control whose total is too large
-/// is shifted towards its lower bound, and a control whose total is too small is shifted towards its upper bound. The
-/// shift is only as large as necessary to satisfy the limit. If the limit cannot be satisfied, every move is shifted
-/// towards the bound as far as the constraints allow. Forbidden moves have precedence over all other limits on totals.
-/// The projection is idempotent.
+/// First, each move, in chronological order, is set to the allowed value nearest to its target.
+/// Then, a control whose total is too large is shifted towards its lower bound, and a control whose
+/// total is too small is shifted towards its upper bound. The shift is only as large as necessary
+/// to satisfy the limit. If the limit cannot be satisfied, every move is shifted towards the bound
+/// as far as the constraints allow. Forbidden moves take precedence over all other limits on
+/// totals. The projection is idempotent.
 pub fn project(problem: &Problem, sequence: &mut [f64]) {
     let forbidden: Vec<Option<Forbidden>> = (0..problem.controls()).map(|c| Forbidden::new(problem, c)).collect();
     for (c, forbidden) in forbidden.iter().enumerate() {
@@ -45,8 +46,9 @@ fn project_control(
     }
 }
 
-/// Shifts the moves that count towards a total towards one of the bounds of the control, only as far as necessary to
-/// satisfy the limit. Moves in another period, to which another limit can apply, are not shifted.
+/// Shifts the moves that contribute to a total towards one of the bounds of the control, only as
+/// far as necessary to satisfy the limit. Moves in another period, to which another limit can
+/// apply, are not shifted.
 fn enforce_total(problem: &Problem, total: &TotalLimit, forbidden: Option<&Forbidden>, sequence: &mut [f64], sum: f64) {
     let bounds = problem.finite_bounds(total.control);
     let too_large = sum > total.bounds.high;

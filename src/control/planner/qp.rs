@@ -5,8 +5,8 @@
 //! 1. Linearise the plant along the best sequence u. The Hessian H = JᵀJ and the gradient g follow from
 //!    [`super::Linearisation`].
 //! 2. Solve min ½ δᵀHδ + gᵀδ subject to bounds, move limits, totals, the trust region |δᵢ| ≤ r, and the plant's limits.
-//!    Each violated limit gets a slack variable with a linear and a quadratic penalty. Limits are enforced one rank at
-//!    a time.
+//!    Each violated limit has a slack variable with a linear and a quadratic penalty. Limits are
+//!    enforced one rank at a time.
 //! 3. Evaluate u + λδ for λ ∈ {1, 0.5, 0.2, 0.05} and keep the best sequence.
 //! 4. Set r from the best step length, or reduce r if no step lowered the cost. Stop if two consecutive iterations have
 //!    a relative gain below 10⁻⁶, or if a full step has a relative gain below 10⁻⁹.
@@ -26,8 +26,8 @@ use super::quadratic::{Quadratic, Row};
 use super::step::{control_rows, limit_rows, scales, solve_by_rank};
 
 /// Sequential quadratic programming. One iteration gives the exact solution if the twin is linear and the cost is
-/// quadratic. A terminal cost contributes only its gradient, not its curvature. Limits of the plant that are violated
-/// become soft constraints with an exact penalty, so that there is always a feasible step.
+/// quadratic. A terminal cost contributes only its gradient, not its curvature. Violated limits of
+/// the plant become soft constraints with an exact penalty, so a feasible step always exists.
 #[derive(Debug, Clone, Copy)]
 pub struct Qp {
     pub iterations: usize,

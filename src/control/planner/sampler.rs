@@ -4,22 +4,23 @@ use super::candidates::{CandidateBatch, hold_sequence};
 use super::problem::{Plan, Problem};
 use super::project::project;
 
-/// A normal distribution over sequences with a diagonal covariance, `[moves * controls]`, and the candidates drawn from
-/// it.
+/// A normal distribution with diagonal covariance over sequences, `[moves * controls]`, and the
+/// candidates drawn from this distribution.
 pub(super) struct Sampler {
     pub mean: Vec<f64>,
     /// Standard deviation.
     pub deviation: Vec<f64>,
     /// Standard deviation before the first iteration.
     pub initial_deviation: Vec<f64>,
-    /// Lower bound of the standard deviation: half of the control's `multiple`, so that the next multiple is still
-    /// drawn with a high probability.
+    /// Lower bound on the standard deviation: half of the control's `multiple`. The bound ensures
+    /// that the next multiple is drawn with a high probability.
     minimum_deviation: Vec<f64>,
     pub batch: CandidateBatch,
 }
 
 impl Sampler {
-    /// Creates a distribution that is centred on the plan `warm`, or on holding the controls if there is no such plan.
+    /// Creates a distribution that is centred on the plan `warm`, or on the sequence that holds the
+    /// controls if there is no plan.
     pub fn new(problem: &Problem, warm: Option<&Plan>) -> Self {
         let controls = problem.controls();
         let mut mean = warm.map_or_else(Vec::new, |w| w.controls.clone());
@@ -38,8 +39,8 @@ impl Sampler {
         self.batch.candidates.resize(n, self.mean.clone());
     }
 
-    /// Moves the mean and the variance towards those of the `n` elites. `smoothing` is the weight of the old mean and
-    /// variance.
+    /// Moves the mean and the variance towards the mean and the variance of the `n` elites.
+    /// `smoothing` is the weight of the old mean and variance.
     pub fn fit_elites(&mut self, n: usize, smoothing: f64) {
         let Self { mean, deviation, minimum_deviation, batch, .. } = self;
         let elites = || batch.elites(n);

@@ -46,7 +46,7 @@ pub fn check_planner(faults: &mut Faults<'_>, owner: &str, planner: &PlannerSpec
         }
     }
     if let PlannerSpec::Icem { beta, decay, keep, .. } = planner {
-        ranges.within("beta", beta, 0.0, 8.0, "typically 2 to 4 for slow plants");
+        ranges.within("beta", beta, 0.0, 8.0, "2 to 4 for slow plants");
         ranges.within("decay", decay, 1.0, 4.0, "1.25");
         ranges.within("keep", keep, 0.0, 1.0, "0.3");
     }

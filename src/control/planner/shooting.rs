@@ -1,7 +1,8 @@
 //! Random shooting (as in Nagabandi et al. 2018), which is the baseline for all other planners.
 //!
-//! Evaluates `population` sequences (default 256; not tuned): the initial candidates, and sequences that are drawn
-//! uniformly between the bounds. Returns the sequence with the lowest cost.
+//! The planner evaluates `population` sequences (default 256; not tuned): the initial candidates,
+//! and sequences that are drawn uniformly between the bounds. The plan is the sequence with the
+//! lowest cost.
 
 use super::candidates::{CandidateBatch, empty_plan};
 use super::problem::{Plan, Planner, Problem};

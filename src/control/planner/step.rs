@@ -1,4 +1,5 @@
-//! The quadratic program of a planning step: how it is constrained and scaled, and how it is solved one rank at a time.
+//! The quadratic program of a planner step: its constraints, its scaling, and its solution one rank
+//! at a time.
 
 use nalgebra::DVector;
 
@@ -36,8 +37,8 @@ pub(super) fn limit_rows(model: &Linearisation, problem: &Problem, at: &[f64], s
 }
 
 /// Computes a step by solving a hierarchy of quadratic programs (Kanoun, Lamiraux & Wieber 2011). The zero step must
-/// satisfy `rows`, and `limits` must be sorted by rank. The violation of the limits of each rank is as small as the
-/// preceding ranks allow, and it is never increased by the limits of subsequent ranks.
+/// satisfy `rows`, and `limits` must be sorted by rank. The violation of the limits of each rank is
+/// as small as the preceding ranks allow. Limits of subsequent ranks never increase this violation.
 ///
 /// `solve(rows, violated)` must return the step that minimises the cost plus a penalty on violations of `violated`,
 /// subject to `rows`.

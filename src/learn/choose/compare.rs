@@ -53,7 +53,8 @@ pub(super) fn choose(candidates: &[Candidate], eligible: &[usize], horizon: &str
     }
 }
 
-/// Whether the losses `other` are significantly lower than the losses `simple` on the same folds.
+/// Returns true if the losses `other` are significantly lower than the losses `simple` on the same
+/// folds.
 pub(super) fn is_better(other: &[f64], simple: &[f64]) -> bool {
     let gains: Vec<f64> = simple.iter().zip(other).map(|(s, o)| s - o).collect();
     let n = gains.len() as f64;

@@ -52,7 +52,7 @@ impl<'a> TrainingData<'a> {
     /// Splits `log` as specified in `spec`.
     ///
     /// # Errors
-    /// [`crate::error::Error::Data`] if the log is too short to split.
+    /// Returns [`crate::error::Error::Data`] if the log is too short to split.
     pub fn new(
         log: &'a Trajectory,
         equations: &'a Equations,
@@ -72,7 +72,8 @@ impl TrainingData<'_> {
         &self.log.schema.signals[signal].name
     }
 
-    /// A sentence that names the signal in `signals` with the fewest values in `rows`; empty if no value is missing.
+    /// Returns a sentence that names the signal in `signals` with the fewest values in `rows`, or
+    /// an empty string if no value is missing.
     pub(super) fn sparsest(&self, rows: &[Range<usize>], signals: impl Iterator<Item = usize>) -> String {
         let all: usize = rows.iter().map(Range::len).sum();
         let known =
@@ -95,8 +96,9 @@ impl TrainingData<'_> {
         }
     }
 
-    /// The layout of a plant whose states all have known equations. The targets are the errors of the equations that do
-    /// not reproduce the log; they are predicted as zero, so that only their noise is estimated.
+    /// Returns the layout of a plant whose states all have known equations. The targets are the
+    /// errors of the equations that do not reproduce the log. These errors are predicted as zero,
+    /// so only their noise is estimated.
     pub(super) fn equation_errors(&self) -> Layout {
         let measured = |s: usize| !self.equations.is_computed(s) && self.moments[s].varies();
         let states = self.equations.next.iter().map(|n| n.signal).filter(|s| measured(*s));

@@ -2,7 +2,9 @@
 //!
 //! A model is rejected if it has no skill on the hold-out at the control horizon. A model has no skill if the ratio of
 //! its RMSE to that of persistence or of the training mean, averaged over the targets, is at least [`NO_SKILL_RATIO`].
-//! The chosen model is also rejected if every candidate contradicts at least one of the effects in `twin.toml`.
+//! The chosen model is also rejected if an equation is much worse than persistence
+//! ([`WRONG_EQUATION_RATIO`]), or if every candidate contradicts at least one of the effects in
+//! `twin.toml`.
 
 use super::data::TrainingData;
 use super::judge::Candidate;
@@ -254,7 +256,8 @@ impl HoldoutSkill {
         let horizon = data.spec.horizon.to_string();
         let mut notes = Vec::new();
         let of_targets = self.over_persistence.iter().copied().zip(signals.iter().copied());
-        // The error of a correct balance grows with the horizon if its inputs are random, so the first step counts too.
+        // The error of a correct balance grows with the horizon if its inputs are random, so the
+        // error one step ahead is also checked.
         let worse = self.of_equations.iter().filter(|(_, ratios)| ratios.iter().all(|r| *r >= 1.0));
         let of_equations = worse.map(|&(signal, ratios)| (Some(ratios[1]), signal));
         for (ratio, signal) in of_targets.chain(of_equations) {
@@ -289,8 +292,9 @@ impl HoldoutSkill {
     }
 }
 
-/// Names the signals without skill, starting with the worst, and states how to leave them out if other signals have
-/// skill. `ratios`: the error of each target relative to a baseline.
+/// Names the signals without skill, starting with the worst. If other signals have skill, also
+/// states how to leave out the signals without skill. `ratios`: the error of each target relative
+/// to a baseline.
 fn failed(data: &TrainingData, signals: &[usize], ratios: &[Option<f64>]) -> String {
     let known = || ratios.iter().zip(signals).filter_map(|(r, s)| Some(((*r)?, data.name(*s))));
     let mut without: Vec<(f64, &str)> = known().filter(|(r, _)| *r >= NO_SKILL_RATIO).collect();
@@ -308,7 +312,7 @@ fn failed(data: &TrainingData, signals: &[usize], ratios: &[Option<f64>]) -> Str
     format!(", without skill for {}{help}", some(&shown))
 }
 
-/// Whether the signal has at least two different values on the hold-out.
+/// Returns true if the signal has at least two different values on the hold-out.
 fn varies(data: &TrainingData, signal: usize) -> bool {
     let mut known =
         data.split.holdout.iter().flat_map(|r| &data.log.columns[signal][r.clone()]).filter(|v| v.is_finite());

@@ -25,8 +25,8 @@ pub(super) struct FittedModel {
 }
 
 impl FittedModel {
-    /// Fits a model of the family `name`, with `rollout_loss` set to `steps`. The refits run in parallel and start from
-    /// the hyper-parameters of the full fit.
+    /// Fits a model of the family `name`, with `rollout_loss` set to `steps`. The refits run in
+    /// parallel and reuse the hyper-parameters of the full fit.
     pub fn fit(data: &TrainingData, name: &'static str, steps: usize) -> Result<Self> {
         let options = ModelSpec { rollout_loss: Some(steps.into()), ..data.spec.clone() };
         let layout = match Layout::for_model(name, &data.log.schema, data.spec, data.equations) {

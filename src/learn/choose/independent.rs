@@ -1,5 +1,5 @@
-//! Outputs that no input explains and whose values are mutually independent, such as the independent demand for a
-//! product. An independent output is described by its mean and its distribution.
+//! Outputs that no input explains and whose values are mutually independent, such as the daily
+//! demand for a product. An independent output is described by its mean and its distribution.
 //!
 //! An output is independent if all of the following conditions are satisfied out of fold:
 //!
@@ -33,12 +33,14 @@ const MAX_LOSS: f64 = 0.95;
 const VARIANCE_RATIO: f64 = 1.5;
 /// Maximum number of lags that are used to estimate the variance of sums.
 const MAX_LAGS: usize = 28;
-/// Largest difference between the coverage of the 90 % interval and its expected value (not tuned).
+/// Largest accepted difference between the observed and the expected coverage of the 90 % interval
+/// (not tuned).
 const COVERAGE: f64 = 0.04;
 /// Minimum number of values (not tuned).
 const MIN_VALUES: usize = 100;
 
-/// An independent output: its distribution over all training rows, and the refits that each leave out one fold.
+/// The distribution of an independent output over all training rows, and one distribution per fold,
+/// fitted without that fold.
 struct IndependentOutput {
     all: Distribution,
     /// `[folds]`.
@@ -123,8 +125,8 @@ fn independent(data: &TrainingData, judge: &Judge, candidates: &[Candidate], k: 
     Some(IndependentOutput { all: distribution, without })
 }
 
-/// Whether no candidate predicts target `k` significantly better than the mean, and the mean predicts it better than
-/// persistence does.
+/// Returns true if no candidate predicts target `k` significantly better than the mean, and the
+/// mean predicts it better than persistence does.
 fn mean_is_best(data: &TrainingData, judge: &Judge, candidates: &[Candidate], k: usize, means: &[f64]) -> bool {
     let Some(persistence) = judge.persistence_calibration() else { return false };
     let runs = &candidates[0].runs;
@@ -137,8 +139,9 @@ fn mean_is_best(data: &TrainingData, judge: &Judge, candidates: &[Candidate], k:
         pairs.filter_map(|(run, last)| target_loss((run, calibration), (&last, persistence), k)).collect()
     };
     let own = losses(&mean_runs, &calibration);
-    // If most values are zero, the CRPS of a model may be higher than the CRPS of the mean, even though an input has an
-    // effect. The squared error of the forecasts reveals the effect of such an input.
+    // If most values are zero, the CRPS of a model may be higher than the CRPS of the mean, even
+    // though an input has an effect. The squared error of the forecasts reveals the effect of such
+    // an input.
     let own_errors: Vec<f64> = mean_runs.iter().filter_map(|run| squared_error(run, k)).collect();
     let better = |c: &Candidate| {
         let errors: Vec<f64> = c.runs.iter().filter_map(|run| squared_error(run, k)).collect();
@@ -154,8 +157,8 @@ fn squared_error(run: &Rollouts, k: usize) -> Option<f64> {
     (count > 0.0).then(|| sum / count)
 }
 
-/// Whether the central 90 % interval of each distribution contains the expected fraction of the values in the block
-/// that was left out.
+/// Returns true if the central 90 % interval of each distribution contains the expected fraction of
+/// the values in the block that was left out.
 fn covers(blocks: &[Vec<f64>], without: &[Distribution]) -> bool {
     let (mut covered, mut expected, mut count) = (0.0, 0.0, 0.0);
     for (block, distribution) in blocks.iter().zip(without) {
@@ -185,7 +188,8 @@ fn variance_ratio(deviations: &[Vec<f64>], horizon: usize) -> f64 {
 }
 
 /// Measures slow changes of the mean: the standard deviation of the means over long periods, relative to the standard
-/// deviation of the values. The variance that even the means of independent values would have is subtracted first.
+/// deviation of the values. The variance that the means of independent values would have is
+/// subtracted first.
 fn drift(deviations: &[Vec<f64>], horizon: usize, ratio: f64) -> f64 {
     let (_, sd) = mean_and_population_sd(deviations.iter().flatten().copied().filter(|d| d.is_finite()));
     let (mut squares, mut count) = (0.0, 0.0);
@@ -203,7 +207,7 @@ fn drift(deviations: &[Vec<f64>], horizon: usize, ratio: f64) -> f64 {
     if count < 4.0 || sd <= 0.0 { 0.0 } else { (f64::max(squares / count, 0.0).sqrt() / sd).min(0.9) }
 }
 
-/// Remarks on the independent outputs of the chosen candidate.
+/// Returns the remarks on the independent outputs of the chosen candidate.
 pub(super) fn notes(data: &TrainingData, candidate: &Candidate) -> Vec<Note> {
     let distributions = candidate.noise_model.process.distributions.iter().zip(&candidate.map.layout.targets);
     distributions

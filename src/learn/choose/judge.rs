@@ -30,7 +30,8 @@ const HOLDOUT_STARTS: usize = 600;
 /// Maximum number of starts over all folds (not tuned).
 const FOLD_STARTS: usize = 750;
 /// Maximum number of forecast steps per model, applied separately to the hold-out and to all folds together (not
-/// tuned). If the horizon is long, fewer starts are used, which is acceptable because long forecasts overlap more.
+/// tuned). If the horizon is long, fewer starts are used, which is acceptable because the forecasts
+/// of neighbouring starts then overlap more.
 const FORECAST_STEPS: usize = 100_000;
 /// Minimum number of starts, even if [`FORECAST_STEPS`] is exceeded (not tuned).
 const MIN_STARTS: usize = 100;
@@ -38,8 +39,8 @@ const MIN_STARTS: usize = 100;
 /// dominate the mean loss.
 const MAX_LOSS: f64 = 5.0;
 
-/// The model of a plant whose states all have known equations. The model `persistence` predicts an error of zero for
-/// every equation.
+/// Name of the model that is used if all states of a plant have known equations. The model
+/// `persistence` predicts an error of zero for every equation.
 pub(super) const EQUATIONS: &str = "persistence";
 
 /// A fitted model with its noise model and its out-of-fold losses.
@@ -97,7 +98,7 @@ impl<'a> Judge<'a> {
     /// model.
     ///
     /// # Errors
-    /// [`Error::Data`] if no forecast can start in the hold-out.
+    /// Returns [`Error::Data`] if no forecast can start in the hold-out.
     pub fn new(data: &'a TrainingData<'a>, map: &StepMap) -> Result<Self> {
         let limit = |starts: usize| starts.min((FORECAST_STEPS / data.horizon).max(MIN_STARTS));
         let per_fold = limit(FOLD_STARTS) / data.split.folds.len().max(1);
@@ -159,10 +160,11 @@ impl<'a> Judge<'a> {
         Candidate { name, map, refits, runs, noise_model, losses }
     }
 
-    /// Scores the candidates on the hold-out, during which their interval widths continue to adapt to the errors.
+    /// Scores the candidates on the hold-out. Within the hold-out, the interval widths continue to
+    /// adapt to the errors.
     ///
     /// # Errors
-    /// [`Error::Internal`] if no model has been judged yet.
+    /// Returns [`Error::Internal`] if no model has been judged yet.
     pub fn score_holdout(&self, candidates: &mut [Candidate]) -> Result<Holdout> {
         let Self { data, holdout_starts, persistence: Some(persistence), .. } = self else {
             return Err(Error::Internal("no model was judged".into()));

@@ -84,8 +84,9 @@ pub struct Learned {
 /// Learns a model of the plant from `data`. `progress` is called with a short description of each step.
 ///
 /// # Errors
-/// [`Error::Data`] if the log is too short or too incomplete to fit or score a model, and any error from fitting a
-/// model. A model without skill is not an error; see [`Learned::refusal`].
+/// Returns [`Error::Data`] if the log is too short or too incomplete to fit or score a model, and
+/// any other error that occurs while fitting a model. A model without skill is not an error; see
+/// [`Learned::refusal`].
 pub fn learn(data: &TrainingData, selection: &Selection, progress: &dyn Fn(&str)) -> Result<Learned> {
     let (candidates, mut judge) = candidates(data, progress)?;
     let (mut candidates, independent) = independent::with_means(data, &mut judge, candidates)?;

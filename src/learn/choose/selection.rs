@@ -21,8 +21,8 @@ pub struct KnownEffect {
     pub effect: Effect,
 }
 
-/// A model that was chosen earlier, e.g. by closed-loop tuning. A preselected model that contradicts a known effect is
-/// ignored, and the models are compared as usual.
+/// A model that was chosen earlier, for example by closed-loop tuning. A preselected model that
+/// contradicts a known effect is ignored, and the models are compared as usual.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Preselected<'a> {
     /// Name of the model, as used in `model.choose`.

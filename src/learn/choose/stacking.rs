@@ -35,12 +35,13 @@ pub(super) fn stack(data: &TrainingData, candidates: &[Candidate]) -> Result<Fit
     Ok(FittedModel { name: STACK, map: stack(None)?, refits, distributions: Vec::new() })
 }
 
-/// Weight of each candidate for each target: `[candidates][targets]`. The weights of a target are non-negative, sum to
-/// one, and minimise the multi-step CRPS of the runs. `runs` is `[candidates][folds]`; all runs have the same starts.
+/// Computes the weight of each candidate for each target: `[candidates][targets]`. The weights of a
+/// target are non-negative, sum to one, and minimise the multi-step CRPS of the runs. `runs` is
+/// `[candidates][folds]`; all runs have the same starts.
 ///
-/// The expected CRPS of a calibrated normal forecast with standard deviation σ is σ / √π. The weights therefore
-/// minimise the root mean squared error of the weighted mean, relative to the error for equal weights and summed over
-/// horizons.
+/// The expected CRPS of a calibrated normal forecast with standard deviation σ is σ / √π. The
+/// weights therefore minimise the sum over horizons of the root mean squared error of the weighted
+/// mean, relative to that for equal weights.
 fn weights(runs: &[Vec<&Rollouts>], targets: usize) -> Vec<Vec<f64>> {
     let mut weights = vec![vec![0.0; targets]; runs.len()];
     for k in 0..targets {
@@ -51,8 +52,8 @@ fn weights(runs: &[Vec<&Rollouts>], targets: usize) -> Vec<Vec<f64>> {
     weights
 }
 
-/// One matrix `[candidates²]` for each horizon with data. Element (i, j) of a matrix is the mean product of the errors
-/// of candidates i and j for signal number `k`.
+/// Computes one matrix `[candidates²]` for each horizon with data. Element (i, j) of a matrix is
+/// the mean product of the errors of candidates i and j for signal number `k`.
 fn covariances(runs: &[Vec<&Rollouts>], k: usize) -> Vec<Vec<f64>> {
     let m = runs.len();
     let Some(first) = runs.first().and_then(|r| r.first()) else { return Vec::new() };

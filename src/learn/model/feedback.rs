@@ -38,7 +38,8 @@ impl Feedback {
     }
 }
 
-/// For each position in `rows`, the end of the sequence of consecutive transitions that contains this position.
+/// Returns, for each position in `rows`, the end of the sequence of consecutive transitions that
+/// contains this position.
 pub fn sequence_ends(data: &Dataset, rows: &[usize]) -> Vec<usize> {
     let mut ends = vec![rows.len(); rows.len()];
     for i in (1..rows.len()).rev() {
@@ -47,14 +48,15 @@ pub fn sequence_ends(data: &Dataset, rows: &[usize]) -> Vec<usize> {
     ends
 }
 
-/// Length of the longest window of consecutive transitions, limited to `length`.
+/// Returns the length of the longest window of consecutive transitions, or `length` if this is
+/// smaller.
 pub fn longest_window(ends: &[usize], length: usize) -> usize {
     ends.iter().enumerate().map(|(i, end)| end - i).max().unwrap_or(1).min(length).max(1)
 }
 
-/// Start positions in `block` of windows that contain `length` consecutive transitions. The starts are `stride`
-/// positions apart. The first position is random, or the start of the block if `key` is `None`. A window may extend
-/// beyond the end of its block.
+/// Returns the start positions, in `block`, of windows that contain `length` consecutive
+/// transitions. The starts are `stride` positions apart. The first position is random, or the start
+/// of the block if `key` is `None`. A window may extend beyond the end of its block.
 pub fn windows(
     block: Range<usize>,
     ends: &[usize],

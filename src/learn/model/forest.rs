@@ -241,8 +241,8 @@ impl Regressor for Forest {
         artefact::encode(self)
     }
 
-    /// The standard deviation of the predictions over the groups of trees. The linear model does not contribute to the
-    /// standard deviation, because it is the same for all groups.
+    /// Computes the standard deviation of the predictions over the groups of trees. The linear
+    /// model does not contribute to the standard deviation, because it is the same for all groups.
     fn epistemic(&self, x: &[&[f64]], rows: usize, out: &mut [Vec<f64>]) {
         out.iter_mut().for_each(|o| o[..rows].fill(0.0));
         if self.trees.iter().all(Vec::is_empty) {

@@ -5,12 +5,13 @@
 //!
 //! > Σ_j c_j mean over windows and steps of d_j(t)² + Σ_j λ_j ‖w_j‖²
 //!
-//! Here, d is the deviation of a simulated target from its measurement, in standardised units. Let e be the one-step
-//! error, which depends on earlier deviations of the states through the inputs. For increments of states, the deviation
-//! accumulates: d(t + 1) = d(t) + e(t). For all other targets, d = e. The weight c_j is the ratio of the one-step error
-//! to the multi-step error before the search, so that the relative weight of the penalty λ_j is preserved. The search
-//! uses L-BFGS ([`super::lbfgs`]), with gradients from reverse-mode differentiation of the simulation. One evaluation
-//! takes O(windows · length · p) operations per target.
+//! Here, d is the deviation of a simulated target from its measurement, in standardised units. Let
+//! e be the one-step error, which depends, through the inputs, on earlier deviations of the states.
+//! For increments of states, the deviation accumulates: d(t + 1) = d(t) + e(t). For all other
+//! targets, d = e. The weight c_j is the ratio of the one-step error to the multi-step error before
+//! the search, so that the relative weight of the penalty λ_j is preserved. The search uses L-BFGS
+//! ([`super::lbfgs`]), with gradients from reverse-mode differentiation of the simulation. One
+//! evaluation takes O(windows · length · p) operations per target.
 
 use std::ops::Range;
 
@@ -44,7 +45,8 @@ pub struct Horizon<'a> {
 }
 
 impl<'a> Horizon<'a> {
-    /// The windows have `length` transitions, or fewer if the log has no window of that length, and overlap by half.
+    /// Divides the log into windows that overlap by half. The windows have `length` transitions, or
+    /// fewer if the log has no window of that length.
     pub fn new(
         data: &'a Dataset,
         rows: &[usize],
@@ -154,7 +156,7 @@ impl WindowErrors {
 }
 
 impl Problem<'_> {
-    /// The value of the objective function and its gradient.
+    /// Computes the value of the objective function and its gradient.
     fn value_and_gradient(&self, parameters: &[f64]) -> (f64, Vec<f64>) {
         let errors = self.run(parameters);
         let cost = errors.cost(self, parameters);

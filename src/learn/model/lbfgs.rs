@@ -51,7 +51,7 @@ pub struct Minimum {
 /// Minimises `function`, starting from `start`. Returns `None` if the function is undefined at `start`.
 ///
 /// # Errors
-/// Any error of `function`.
+/// Returns any error of `function`.
 pub fn minimise(function: &Function, start: Vec<f64>, settings: Settings) -> Result<Option<Minimum>> {
     let Some((value, gradient)) = function(&start)? else { return Ok(None) };
     let steepness = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();

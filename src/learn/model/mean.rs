@@ -36,7 +36,7 @@ impl Mean {
     /// Replaces the predictions of `model` for the targets that have a constant in `means`.
     ///
     /// # Errors
-    /// [`Error::Internal`] if the number of constants differs from the number of targets.
+    /// Returns [`Error::Internal`] if the number of constants differs from the number of targets.
     pub fn new(model: Arc<dyn Regressor>, means: Vec<Option<f64>>) -> Result<Self> {
         let (inputs, targets) = model.shape();
         if means.len() != targets {

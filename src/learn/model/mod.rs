@@ -69,7 +69,7 @@ impl Family {
     }
 
     /// # Errors
-    /// [`Error::Usage`] if no family has this name.
+    /// Returns [`Error::Usage`] if no family has this name.
     pub fn from_name(name: &str) -> Result<Self> {
         Self::ALL.into_iter().find(|f| f.name() == name).ok_or_else(|| {
             let hint =
@@ -93,7 +93,8 @@ pub const NAMES: &[&str] = &{
 /// Fits the model `name`. Outliers are excluded from the fit ([`outliers`]).
 ///
 /// # Errors
-/// [`Error::Usage`] if the name is unknown, [`Error::Data`] if there are too few transitions.
+/// Returns [`Error::Usage`] if the name is unknown, or [`Error::Data`] if there are too few
+/// transitions.
 pub fn fit(name: &str, fit: &Fit) -> Result<Arc<dyn Regressor>> {
     let Fit { data, rows, options, .. } = *fit;
     let family = Family::from_name(name)?;
@@ -118,7 +119,7 @@ pub fn fit(name: &str, fit: &Fit) -> Result<Arc<dyn Regressor>> {
 /// Fits a model to all rows of `fit`, outliers included.
 ///
 /// # Errors
-/// [`Error::Data`] if the model cannot be fitted to these rows.
+/// Returns [`Error::Data`] if the model cannot be fitted to these rows.
 pub fn fit_rows(family: Family, fit: &Fit) -> Result<Arc<dyn Regressor>> {
     Ok(match family {
         Family::Persistence => Arc::new(Persistence::new(&fit.data.layout)?),
@@ -133,7 +134,8 @@ pub fn fit_rows(family: Family, fit: &Fit) -> Result<Arc<dyn Regressor>> {
 /// predictions of the model.
 ///
 /// # Errors
-/// [`Error::Usage`] if the name is unknown, [`Error::Data`] if the bytes do not contain a valid model of that name.
+/// Returns [`Error::Usage`] if the name is unknown, or [`Error::Data`] if the bytes do not contain
+/// a valid model of that name.
 pub fn decode(name: &str, bytes: &[u8], compute: &Compute) -> Result<Arc<dyn Regressor>> {
     if name == STACK {
         return Ok(Arc::new(Stack::decode(bytes, compute)?));

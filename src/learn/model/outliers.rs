@@ -39,7 +39,7 @@ pub struct Inliers {
 /// Removes the outliers from `rows`.
 ///
 /// # Errors
-/// The same errors as [`Basis::new`].
+/// Returns the same errors as [`Basis::new`].
 pub fn inliers(data: &Dataset, rows: &[usize]) -> Result<Inliers> {
     let (p, q) = (data.x.len(), data.y.len());
     let typical = |values: &[f64]| usual_range(rows.iter().map(|r| values[*r]).collect());

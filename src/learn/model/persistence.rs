@@ -1,4 +1,4 @@
-//! The persistence model, a baseline that predicts that every signal keeps its last value.
+//! The persistence model, a baseline in which every signal keeps its last value.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,8 @@ use crate::error::{Error, Result};
 use crate::learn::layout::{Layout, Target};
 use crate::learn::regressor::{Coefficients, Particle, Regressor};
 
-/// Predicts zero increments, zero residuals and the last value of each output. Its layout is [`Layout::persistence`].
+/// Predicts zero increments, zero residuals and the last value of each output. The layout of the
+/// model is [`Layout::persistence`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Persistence {
     inputs: usize,

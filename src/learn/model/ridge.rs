@@ -118,7 +118,8 @@ pub struct Basis {
 
 impl Basis {
     /// # Errors
-    /// [`Error::Internal`] if the eigendecomposition does not converge, which does not happen with finite data.
+    /// Returns [`Error::Internal`] if the eigendecomposition does not converge, which does not
+    /// happen with finite data.
     pub fn new(gram: &Gram) -> Result<Self> {
         let (p, q, n) = (gram.inputs, gram.targets, gram.rows().max(1.0));
         let x_mean = DVector::from_fn(p, |k, _| gram.at(0, 1 + k) / n);
@@ -150,7 +151,7 @@ impl Basis {
 /// If there are fewer than two folds, λ is 10⁻⁶ (not tuned).
 ///
 /// # Errors
-/// The same errors as [`Basis::new`].
+/// Returns the same errors as [`Basis::new`].
 pub fn select_penalties(folds: &[Gram], targets: usize) -> Result<Vec<f64>> {
     let used: Vec<&Gram> = folds.iter().filter(|g| g.rows() > 0.0).collect();
     if used.len() < 2 {

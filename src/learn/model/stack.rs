@@ -41,7 +41,7 @@ impl Stack {
     /// Stacks `parts` with `weights` (`[parts][targets]`). Parts whose weights are all zero are left out.
     ///
     /// # Errors
-    /// [`Error::Internal`] if there are no parts, or if the shapes of the parts differ.
+    /// Returns [`Error::Internal`] if there are no parts, or if the shapes of the parts differ.
     pub fn new(parts: Vec<Arc<dyn Regressor>>, weights: Vec<Vec<f64>>) -> Result<Self> {
         let shape = parts.first().map(|p| p.shape());
         let fits = parts.len() == weights.len()
@@ -127,7 +127,8 @@ impl Regressor for Stack {
         self.parts.iter().all(|p| p.is_differentiable())
     }
 
-    /// The epistemic standard deviation of the weighted mixture of all models in the stack.
+    /// Computes the epistemic standard deviation of the weighted mixture of all models in the
+    /// stack.
     fn epistemic(&self, x: &[&[f64]], rows: usize, out: &mut [Vec<f64>]) {
         let (q, all) = (self.shape().1, [Particle { member: None, rows: 0..rows }]);
         let mut mean = vec![vec![0.0; rows]; q];

@@ -84,7 +84,7 @@ fn totals_are_within_their_limits() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
-    /// The control may start at any feasible value, and the target may lie outside the bounds.
+    /// The control may start at any feasible value, and the target may be outside the bounds.
     #[test]
     fn plans_satisfy_the_limits_of_their_controls(
         moves in 1usize..8,

@@ -142,8 +142,9 @@ fn costs_that_are_not_finite_rank_last() {
         let mut finite_in_places = problem(3, 1, &mut cost);
         finite_in_places.scale = vec![0.0];
         let plan = planner.plan(&mut finite_in_places, None);
-        // This problem has no derivatives, so planners that require them can only choose among the initial candidates.
-        // The best initial candidate keeps the control constant, at a cost of 14.
+        // This problem has no derivatives, so planners that require derivatives can only choose
+        // among the initial candidates. The best initial candidate keeps the control constant, at a
+        // cost of 14.
         let most = match planner.name() {
             "gauss_newton" | "qp" => 14.0,
             // The control level nearest to the optimum is 5.

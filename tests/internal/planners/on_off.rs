@@ -161,8 +161,8 @@ fn with_minimum_times(store: &mut Store, name: &str, times: Times) -> (f64, f64)
     (optimum, planner(name).plan(&mut problem, None).cost)
 }
 
-/// Every combination of values is tried from every state, so only the width of the cells separates the plan from the
-/// optimum.
+/// Every combination of values is tried from every state, so the plan differs from the optimum only
+/// because of the width of the cells.
 #[test]
 fn dynamic_programming_finds_the_optimum() {
     for seed in 0..20 {
@@ -178,8 +178,8 @@ fn dynamic_programming_finds_the_optimum() {
     }
 }
 
-/// Minimum times leave fewer sequences. The budget is a quarter of those, but at least 128, because a search needs some
-/// sequences to learn from.
+/// Minimum on-times and off-times reduce the number of feasible sequences. The budget is a quarter
+/// of this number, but at least 128, because a search needs some sequences to learn from.
 #[test]
 fn a_tree_search_with_minimum_times_is_near_the_optimum_and_never_worse_than_random_shooting() {
     let moves = 12;
@@ -257,7 +257,8 @@ fn minimum_times_are_planned_exactly() {
     }
 }
 
-/// If the cost does not depend on when the control is switched on, the plan switches it on as late as possible.
+/// If the cost does not depend on when the control is switched on, the plan switches the control on
+/// as late as possible.
 #[test]
 fn of_equally_cheap_plans_the_one_that_waits_is_chosen() {
     let mut cost = |candidates: &[Vec<f64>], costs: &mut Vec<f64>| {

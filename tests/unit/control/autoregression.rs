@@ -36,7 +36,7 @@ fn a_timetable_is_forecast_exactly_and_its_season_is_found() {
 
 #[test]
 fn the_weights_are_the_least_squares_solution_within_their_bounds() {
-    // The first two differences are independent, with covariances of 0.5 and 1.7 with the target.
+    // The first two differences are independent. Their covariances with the target are 0.5 and 1.7.
     let products = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]];
     let (weights, explained) = bounded_least_squares(&products, &[0.5, 1.7, 0.0], 1_000_000_000);
     assert!((weights[0] - 0.5).abs() < 1e-6 && weights[1] == 1.0 && weights[2] == 0.0, "{weights:?}");
@@ -52,8 +52,9 @@ fn a_past_that_is_too_short_gives_no_estimate() {
 
 #[test]
 fn seasons_are_compared_over_the_same_rows() {
-    // A weekly pattern of hourly values, whose noise became eight times smaller 45 days ago. The errors of the weekly
-    // season are small now, but larger than those of the daily season if the two are compared over different rows.
+    // A weekly pattern of hourly values, whose noise became eight times smaller 45 days ago. The
+    // errors of the weekly season are small now, but larger than the errors of the daily season if
+    // the two seasons are compared over different rows.
     let (key, rows) = (Key::new(5), 40 * 168);
     let pattern = |k: usize| if k % 168 < 120 { 12.0 * ((k % 24) as f64 - 12.0).abs() / 12.0 } else { 1.0 };
     let noise = |k: usize| if k + 45 * 24 < rows { 4.0 } else { 0.5 } * key.normal(k as u64);

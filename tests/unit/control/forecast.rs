@@ -111,7 +111,8 @@ proptest! {
 fn the_errors_in_the_futures_have_the_spread_of_past_errors() {
     let key = crate::rng::Key::new(21);
     let values: Vec<f64> = (0..900).map(|k| 12.0 * key.uniform(k)).collect();
-    // The standard deviation of a uniform value is its range divided by √12, and that of a sum grows with √h.
+    // The standard deviation of a uniform value is its range divided by √12, and the standard
+    // deviation of a sum of h values grows with √h.
     let deviation = 12.0 / 12f64.sqrt();
     for how in [seasonal_of(7), ForecastSpec::Learned] {
         let errors = forecast(values.clone(), 899, how).errors(0, 0, 9, 32);
@@ -127,7 +128,7 @@ fn the_errors_in_the_futures_have_the_spread_of_past_errors() {
     assert!(forecast(vec![1.0; 9], 8, ForecastSpec::Learned).errors(0, 0, 9, 32).is_empty());
 }
 
-/// A run that leaves out rows 8 to 11 of the realised signals.
+/// A run that skips rows 8 to 11 of the realised signals.
 #[test]
 fn forecasts_continue_after_a_gap() {
     let values =
@@ -150,7 +151,7 @@ fn forecasts_continue_after_a_gap() {
 
 #[test]
 fn the_futures_of_different_signals_have_unrelated_orders() {
-    // Correlation of two permutations, whose mean is (n - 1) / 2 and whose variance is (n² - 1) / 12.
+    // Correlation of two permutations with mean (n - 1) / 2 and variance (n² - 1) / 12.
     let correlation = |a: &[usize], b: &[usize]| {
         let n = a.len() as f64;
         let sum: f64 =

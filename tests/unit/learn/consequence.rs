@@ -15,8 +15,9 @@ use crate::units::Unit;
 
 const STEPS: usize = 3000;
 
-/// The disturbance d that responds to the control u in a log of y(t) = u(t) + d(t) + noise. `plant` returns u(t), the
-/// true d(t) and the measured d(t) from t, the previous values of u and d, and the weather at t and 24 steps later.
+/// Returns the disturbance d if it is found to respond to the control u in a log of y(t) = u(t) +
+/// d(t) + noise. `plant` returns u(t), the true d(t) and the measured d(t) from t, the previous
+/// values of u and d, and the weather at t and 24 steps later.
 fn found(held: f64, plant: &dyn Fn(usize, f64, f64, [f64; 2]) -> [f64; 3]) -> Option<Consequence> {
     let signals = vec![
         Signal::open("y", Role::Output, Unit::one()),
@@ -68,14 +69,16 @@ fn a_disturbance_that_responds_to_the_control_is_found() {
     });
     let slow = slow.unwrap();
     assert!(slow.disturbance == 2 && slow.is_clear && (slow.change - 2.0 * 0.75).abs() < 0.15, "{slow:?}");
-    // d is the weather minus 3 u, without any delay; some windows contain the next move
+    // d is the weather minus 3 u, without any delay; the estimate is smaller, because some windows
+    // contain the next move
     let at_once = found(20.0, &|t, _, _, [weather, _]| {
         let u = by_hand(t, 20);
         [u, weather - 3.0 * u, weather - 3.0 * u]
     });
     let at_once = at_once.unwrap();
     assert!(at_once.is_clear && (at_once.change + 2.7).abs() < 0.3, "{at_once:?}");
-    // the same, while the control changes in every step: only the next steps can show the response
+    // the slow response again, but the control changes in every step, so only the following steps
+    // can show the response
     let every_step = found(1.0, &|t, u, d, _| {
         let next = 0.8 * u + 0.6 * normal(5, t);
         let d = d + 0.4 * (2.0 * u - d) + 0.1 * normal(3, t);
@@ -89,10 +92,10 @@ fn a_control_that_follows_or_anticipates_a_disturbance_causes_no_alarm() {
     type Law<'a> = &'a dyn Fn(usize, f64, f64, [f64; 2]) -> f64;
     let laws: [(f64, Law); 5] = [
         (20.0, &|t, _, _, _| by_hand(t, 20)),
-        // follows the weather of the same step, in small and in large steps
+        // the control follows the weather of the same step, in small and in large steps
         (1.0, &|t, _, _, [now, _]| 2.0 * now + by_hand(t, 10)),
         (5.0, &|t, _, _, [now, _]| now.round() + (2.0 * by_hand(t, 30)).round()),
-        // adjusted every 16 steps, to the current weather and to a forecast
+        // the control is adjusted every 16 steps, to the current weather or to a forecast
         (16.0, &|t, u, _, [now, _]| if t % 16 == 0 { now + by_hand(t, 16) } else { u }),
         (16.0, &|t, u, _, [_, ahead]| if t % 16 == 0 { ahead + by_hand(t, 16) } else { u }),
     ];

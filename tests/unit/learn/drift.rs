@@ -9,8 +9,8 @@ const QUARTER: usize = 90 * 24;
 #[test]
 fn the_stability_index_has_its_golden_value_and_ignores_the_sample_size() {
     assert!((stability_index(&[0.25; 4], &[0.4, 0.3, 0.2, 0.1]) - 0.228_217_4).abs() < 1e-7);
-    // the same distribution stays below the limit with 1,000 and with 100,000 values, and a shift of one standard
-    // deviation stays above it
+    // for 1,000 and for 100,000 values, the index is below the limit if the distribution is
+    // unchanged, and above it after a shift of one standard deviation
     let normals =
         |n: u64, shift: f64, stream: u64| (0..n).map(|i| shift + Key::new(stream).normal(i)).collect::<Vec<_>>();
     for n in [1_000, 100_000] {
@@ -21,14 +21,14 @@ fn the_stability_index_has_its_golden_value_and_ignores_the_sample_size() {
             assert!(input_shift(&reference, &shifted).unwrap() > SHIFTED);
         }
     }
-    // a constant that changes in either direction is a shift
+    // a change of a constant in either direction is a shift
     assert!(input_shift(&[3.0; 50], &[3.0; 9]).unwrap().abs() < 1e-12);
     assert!([2.0, 4.0].iter().all(|v| input_shift(&[3.0; 50], &[*v; 9]).unwrap() > 1.0));
     assert_eq!(input_shift(&[f64::NAN], &[1.0]), None);
 }
 
-/// Errors with a daily pattern, an autocorrelation of `phi` at lag 1 and a standard deviation of 1. From row `from` on,
-/// they are shifted by `shift` plus `slope` per row.
+/// Errors with a daily pattern, an autocorrelation of `phi` at lag 1 and a standard deviation of 1.
+/// From row `from` on, the errors are shifted by `shift` plus `slope` per row.
 fn errors(rows: usize, phi: f64, stream: u64, from: usize, shift: f64, slope: f64) -> Vec<(usize, f64)> {
     let key = Key::new(stream);
     let mut e = key.normal(u64::MAX);
@@ -53,7 +53,8 @@ fn the_run_length_agrees_with_published_tables() {
     }
 }
 
-/// Number of false alarms per stream of 90 days whose budget is one alarm, over `streams` streams.
+/// Mean number of false alarms in a stream of 90 days with a budget of one alarm, estimated from
+/// `streams` streams.
 fn false_alarms(streams: u64, phi: f64) -> f64 {
     let alarms = |stream: u64| {
         let all = errors(2 * QUARTER, phi, stream, 0, 0.0, 0.0);
@@ -117,7 +118,7 @@ fn an_alarm_estimates_the_time_and_the_size_of_the_change() {
     assert!(alarm.since.abs_diff(QUARTER + 300) <= 12, "{alarm:?}");
     let size = reference.size(&all[QUARTER..], alarm.since);
     assert!((size + 2.0).abs() < 0.2, "{size}");
-    // too few errors, or errors without noise, are no reference
+    // a reference cannot be estimated from too few errors, or from errors without noise
     assert!(Reference::new(&all[..50], HOUR_MS).is_none());
     let constant: Vec<(usize, f64)> = (0..500).map(|t| (t, 1.0)).collect();
     assert!(Reference::new(&constant, HOUR_MS).is_none());

@@ -101,7 +101,7 @@ fn derived_signals_do_not_read_other_segments() {
     let layout = Layout::new(&schema, &ModelSpec { lags: 1.into(), ..ModelSpec::default() }, &e);
     assert_eq!(layout.targets, vec![Target::Residual(0), Target::Level(2)]);
     let data = Dataset::new(&log, &layout, &e);
-    // The equation reads the last step, which is unknown in the first row of a segment.
+    // The equation reads the previous step, which is unknown in the first row of a segment.
     assert_eq!(data.row, vec![1]);
     // The level is constant, so the residual is the negative of the known increment, 60 s · (0.5 − pump(t − 1)) / 2.
     assert!((data.y[0][0] - 15.0).abs() < 1e-9, "{:?}", data.y[0]);

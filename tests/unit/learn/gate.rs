@@ -23,14 +23,19 @@ fn a_challenger_that_is_much_worse_in_one_slice_is_refused() {
     let better = Comparison { bound: -0.1, coverage: 0.9, tolerance: 0.1, ..Comparison::default() };
     assert!(decide(&Comparison { worst_slice: worst_slice(0.049), ..better.clone() }, false).promote);
     let refused = decide(&Comparison { worst_slice: worst_slice(0.051), ..better }, true);
-    assert!(!refused.promote && refused.reason.contains("+5.1 % in the slice “weekends”"), "{}", refused.reason);
+    assert!(
+        !refused.promote && refused.reason.contains("“weekends”, the challenger changes the loss by +5.1 %"),
+        "{}",
+        refused.reason
+    );
 }
 
-/// Losses of a champion and a challenger whose errors are correlated with each other and over time.
+/// Number of promotions in `n` nights. The losses of champion and challenger are correlated, and
+/// the expected loss of the challenger is lower by the fraction `better`.
 fn nights(n: u64, better: f64, stream: u64) -> usize {
     let night = |night: u64| {
         let key = Key::new(stream).fold(night);
-        // the means of 14 days; the difference between two models is smaller than the losses
+        // the losses of 14 days, which vary more from day to day than between the two models
         let blocks: Vec<[f64; 2]> = (0..14)
             .map(|i| {
                 let day = (0.3 * key.normal(3 * i)).exp();
@@ -54,7 +59,7 @@ fn equal_challengers_are_seldom_promoted_better_ones_soon_and_worse_ones_never()
     let (equal, better, worse) = (nights(400, 0.0, 1), nights(400, 0.1, 2), nights(1000, -0.1, 3));
     println!("promoted: {equal} of 400 equal, {better} of 400 better, {worse} of 1000 worse challengers");
     assert!(equal <= 20 && worse == 0, "{equal} {worse}");
-    // three nights in a row fail with the cube of the probability of one night
+    // the probability that three nights in a row fail is the cube of the probability for one night
     let missed = 1.0 - better as f64 / 400.0;
     assert!(missed.powi(3) <= 0.1, "{better}");
 }
@@ -69,7 +74,8 @@ fn a_ratio_of_two_periods_is_resampled_in_both() {
     let statistic = |[before, now]: [[f64; 2]; 2]| now[0] / now[1] * before[1] / before[0];
     let (ratio, ratios) = bootstrap(key, &[&before, &now], &statistic);
     let (low, high) = (ratios[ratios.len() / 20], ratios[ratios.len() * 19 / 20]);
-    // the standard error of a mean is 0.2 / √200 of it, and that of the ratio √2 times larger
+    // the relative standard error of a mean is 0.2 / √200, and that of the ratio is larger by a
+    // factor of √2
     let half = 1.645 * 1.2 * 0.2 * (2.0f64 / 200.0).sqrt();
     assert!((ratio - 1.2).abs() < 0.05 && ((high - low) / (2.0 * half) - 1.0).abs() < 0.1, "{ratio} {low} {high}");
 }

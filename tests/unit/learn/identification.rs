@@ -79,7 +79,7 @@ fn a_control_that_follows_a_disturbance_is_not_identified() {
         &|_, d, _| 20.0 - 0.3 * (d - 15.0),
         // a heating curve with two bends
         &|_, d, _| (20.0 - 0.5 * (d - 12.0)).clamp(18.0, 22.0),
-        // with rounding
+        // the same kind of law with rounding
         &|_, d, _| ((20.0 - 0.3 * (d - 15.0)) * 1000.0).round() / 1000.0,
     ];
     for (i, law) in laws.into_iter().enumerate() {

@@ -2,7 +2,7 @@
 //!
 //! Each matrix product is sequential and has a fixed shape, and the tasks write disjoint blocks, so the result does not
 //! depend on the number of threads. Products are twice as fast if the matrix on the right is read along its columns.
-//! To read this matrix along its columns, the factorisation computes the transpose of the factor in the upper triangle,
+//! For this reason, the factorisation computes the transpose of the factor in the upper triangle,
 //! whereas the inversion works in the lower triangle.
 
 use faer::dyn_stack::{MemBuffer, MemStack};

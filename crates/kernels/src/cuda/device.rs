@@ -164,7 +164,7 @@ impl Device {
         // The driver rejects empty allocations, so at least one value is allocated. SAFETY: any bit pattern is a valid
         // number.
         unsafe { self.stream.alloc(len.max(1)) }
-            .map_err(|e| failed(&format!("{} bytes of device memory", len.saturating_mul(std::mem::size_of::<T>())), e))
+            .map_err(|e| failed(&format!("{}-byte device allocation", len.saturating_mul(std::mem::size_of::<T>())), e))
     }
 
     /// Allocates `len` zeros.

@@ -1,12 +1,13 @@
-// Kernels of the Gaussian processes, in f64. Matrices are column-major; every integer argument is 64 bits.
-// Compiled at run time. The argument lists of the launches in gp.rs must match these declarations.
+// Kernels of the Gaussian processes, in f64. Matrices are column-major, and every integer argument
+// has 64 bits. This file is compiled at run time. The argument lists of the launches in gp.rs must
+// match these declarations.
 
 typedef unsigned long long u64;
 
-// Threads of every one-dimensional block.
+// Number of threads in each one-dimensional block.
 #define THREADS 256
 
-// Sum over a block in a fixed order, so that every run gives the same bytes.
+// Computes the sum over a block in a fixed order, so that every run returns the same bytes.
 __device__ double block_sum(double value) {
     __shared__ double part[THREADS];
     part[threadIdx.x] = value;
@@ -32,14 +33,16 @@ __device__ double distance2(const double* a, u64 lda, u64 i, const double* b, u6
     return sum;
 }
 
-// family 0: squared exponential; 1: Matérn 5/2.
+// The covariance function. The value of `family` is 0 for the squared exponential and 1 for the
+// Matérn 5/2 kernel.
 __device__ double covariance(u64 family, double variance, double r2) {
     if (family == 0) return variance * exp(-0.5 * r2);
     double s = sqrt(5.0 * r2);
     return variance * (1.0 + s + s * s / 3.0) * exp(-s);
 }
 
-// Factor of ((a_k - b_k) / length_k)^2 in the derivative of the covariance with respect to ln length_k.
+// The factor that multiplies ((a_k - b_k) / length_k)^2 in the derivative of the covariance with
+// respect to ln length_k.
 __device__ double length_factor(u64 family, double variance, double r2) {
     if (family == 0) return variance * exp(-0.5 * r2);
     double s = sqrt(5.0 * r2);
@@ -56,7 +59,7 @@ extern "C" __global__ void covariance_block(u64 family, double variance, const d
         out[i + j * n] = covariance(family, variance, distance2(a, lda, i, b, ldb, j, inverse, d));
 }
 
-// The lower triangle of the kernel matrix of n points, with noise on its diagonal.
+// The lower triangle of the kernel matrix of n points, with `noise` added to the diagonal.
 extern "C" __global__ void covariance_lower(u64 family, double variance, double noise, const double* x, u64 n,
                                             const double* inverse, u64 d, double* out) {
     u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x;
@@ -74,7 +77,8 @@ extern "C" __global__ void zero_above(u64 n, double* a) {
         if (i < j) a[i + j * n] = 0.0;
 }
 
-// out[0] = y . alpha, out[1] = sum of the logarithms of the diagonal of the factor. One block.
+// out[0] = y . alpha, and out[1] is the sum of the logarithms of the diagonal elements of the
+// factor. One block.
 extern "C" __global__ void evidence_value(u64 n, const double* y, const double* alpha, const double* factor,
                                           double* out) {
     double fit = 0.0, logs = 0.0;
@@ -90,9 +94,10 @@ extern "C" __global__ void evidence_value(u64 n, const double* y, const double* 
     }
 }
 
-// With W = (alpha alpha' - K^-1) / 2: on entry w contains the lower triangle of K^-1. part[j] is the sum of W k over
-// column j, with off-diagonal pairs counted twice, and part[n + j] = W_jj. On return w contains W times the factor of the
-// squared scaled distances. One block per column.
+// W = (alpha alpha' - K^-1) / 2. On entry, w contains the lower triangle of K^-1. part[j] is the
+// sum of W k over column j, with off-diagonal pairs counted twice, and part[n + j] = W_jj. On
+// return, the elements of w below the diagonal contain 2 W times `length_factor`. One block per
+// column.
 extern "C" __global__ void evidence_weights(u64 family, double variance, const double* x, u64 n, const double* inverse,
                                             u64 d, const double* alpha, double* w, double* part) {
     u64 j = blockIdx.x;
@@ -111,8 +116,8 @@ extern "C" __global__ void evidence_weights(u64 family, double variance, const d
     if (threadIdx.x == 0) part[j] = sum;
 }
 
-// part[(2 + k) n + j]: contribution of column j to the derivative with respect to ln length_k. One block per column and
-// coordinate.
+// part[(2 + k) n + j] is the contribution of column j to the derivative with respect to ln
+// length_k. One block per column and coordinate.
 extern "C" __global__ void evidence_lengths(const double* x, u64 n, const double* inverse, const double* w,
                                             double* part) {
     u64 j = blockIdx.x, k = blockIdx.y;

@@ -252,5 +252,5 @@ fn within(operation: &str, len: usize, start: usize, ld: usize, rows: usize, col
     if rows > 0 && rows <= ld && end.is_some_and(|e| e <= len) {
         return Ok(());
     }
-    Err(failed(operation, format!("a matrix [{rows} × {columns}] at {start} does not lie within {len} values")))
+    Err(failed(operation, format!("a matrix [{rows} × {columns}] at {start} exceeds the {len} allocated values")))
 }

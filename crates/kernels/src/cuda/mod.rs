@@ -66,8 +66,8 @@ impl Cuda {
     /// Starts the first GPU and compiles the kernels for it, which takes about a second.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] if the driver, a library or a GPU is missing, or if the driver is too old. The error
-    /// message states the cause.
+    /// Returns [`Error::Unavailable`] if the driver, a library or a GPU is missing, or if the
+    /// driver is too old. The error message states the cause.
     pub fn open() -> Result<Self> {
         let device = Device::open()?;
         let name = format!("cuda ({})", device.name());

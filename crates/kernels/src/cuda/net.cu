@@ -1,8 +1,9 @@
-// Kernels of the networks, in f32, compiled after gp.cu in the same module. The layout is that of `Net`.
-// Compiled at run time. The argument lists of the launches in dense.rs must match these declarations.
+// Kernels of the networks, in f32, compiled after gp.cu in the same module. The weights have the
+// layout of `Net`. This file is compiled at run time. The argument lists of the launches in
+// dense.rs must match these declarations.
 
-// Adds the biases to z, `[members][width][rows]`; `bias` is their offset within the `size` weights of a member. For a
-// hidden layer it also writes the activations.
+// Adds the biases to z, `[members][width][rows]`; `bias` is the offset of the biases within the
+// `size` weights of a member. For a hidden layer, also writes the activations to `after`.
 extern "C" __global__ void activate(u64 rows, u64 width, u64 members, u64 size, u64 bias, u64 hidden,
                                     const float* weights, float* z, float* after) {
     u64 r = (u64)blockIdx.x * blockDim.x + threadIdx.x;
@@ -14,7 +15,8 @@ extern "C" __global__ void activate(u64 rows, u64 width, u64 members, u64 size, 
     }
 }
 
-// Turns gradients of the activations into gradients of the pre-activations `before`: SiLU' = s (1 + v (1 - s)).
+// Converts gradients with respect to the activations into gradients with respect to the
+// pre-activations `before`: SiLU' = s (1 + v (1 - s)).
 extern "C" __global__ void deactivate(u64 count, const float* before, float* grad) {
     u64 stride = (u64)gridDim.x * blockDim.x;
     for (u64 e = (u64)blockIdx.x * blockDim.x + threadIdx.x; e < count; e += stride) {
@@ -23,8 +25,8 @@ extern "C" __global__ void deactivate(u64 count, const float* before, float* gra
     }
 }
 
-// Gradients of the biases: sums over rows in f64, in a fixed order. One block per column of grad,
-// `[members][width][rows]`.
+// Gradients with respect to the biases, summed over rows in f64 in a fixed order. One block per
+// column of grad, `[members][width][rows]`.
 extern "C" __global__ void bias_sums(u64 rows, u64 width, u64 size, u64 bias, const float* grad, float* weight_grad) {
     u64 c = blockIdx.x;
     double sum = 0.0;

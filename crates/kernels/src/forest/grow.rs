@@ -29,7 +29,7 @@ pub struct ForestSettings {
 /// Creates the feature matrix from a list of columns, `[features][rows]`.
 ///
 /// # Errors
-/// [`Error::Failed`] if the number of values is not features × rows.
+/// Returns [`Error::Failed`] if the number of values is not features × rows.
 pub fn features(values: Vec<f32>, rows: usize, features: usize) -> Result<Features> {
     DenseMatrix::new(rows, features, values, true).map_err(internal)
 }
@@ -38,7 +38,8 @@ pub fn features(values: Vec<f32>, rows: usize, features: usize) -> Result<Featur
 /// `weights`.
 ///
 /// # Errors
-/// [`Error::Failed`] if smartcore rejects the data, or if its model does not have the expected layout.
+/// Returns [`Error::Failed`] if smartcore rejects the data, or if the serialised model does not
+/// have the expected layout.
 pub fn grow(
     x: &Features,
     y: &Vec<f64>,
@@ -137,8 +138,8 @@ enum Splitter {
 }
 
 impl SmartcoreNode {
-    /// Converts the node to the form that [`Tree::flatten`] reads. A node without children is a leaf, even if it has a
-    /// split.
+    /// Converts the node to the form that [`Tree::flatten`] reads. A node without children is a
+    /// leaf even if a split is stored in the node.
     fn grown(&self) -> GrownNode {
         match (self.split_value, self.true_child, self.false_child) {
             (Some(threshold), Some(low), Some(high)) => {

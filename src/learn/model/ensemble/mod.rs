@@ -298,8 +298,8 @@ impl Regressor for Ensemble {
         true
     }
 
-    /// The standard deviation of the predictions over the members. The linear part does not contribute to the standard
-    /// deviation, because it is the same for all members.
+    /// Computes the standard deviation of the predictions over the members. The linear part does
+    /// not contribute to the standard deviation, because it is the same for all members.
     fn epistemic(&self, x: &[&[f64]], rows: usize, out: &mut [Vec<f64>]) {
         let StoredEnsemble { scales, networks, .. } = &self.stored;
         let (q, members) = (networks.targets(), networks.members as f64);

@@ -64,7 +64,7 @@ impl Networks {
         Net { members: 1, weights: &self.weights[member * size..(member + 1) * size], ..self.net() }
     }
 
-    /// Whether networks restored from bytes have valid sizes and values.
+    /// Returns true if networks that were restored from bytes have valid sizes and values.
     pub fn is_valid(&self) -> bool {
         let targets = self.lower.len();
         let numbers = |w: &[usize]| w[0].checked_add(1)?.checked_mul(w[1]);
@@ -100,7 +100,7 @@ impl Pass {
     /// Evaluates the networks for the inputs `x` and writes the outputs to `out`.
     ///
     /// # Errors
-    /// Any error of [`crate::compute::Backend::forward`].
+    /// Returns any error of [`crate::compute::Backend::forward`].
     pub fn forward(&mut self, net: &Net, rows: usize, compute: &Compute) -> Result<()> {
         Ok(compute.forward(net, &self.x, rows, &mut self.tape, &mut self.out)?)
     }

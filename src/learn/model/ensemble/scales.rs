@@ -80,7 +80,7 @@ impl Scales {
         if self.target_sd[j] > 0.0 { ((y - self.target_mean[j]) / self.target_sd[j]) as f32 } else { 0.0 }
     }
 
-    /// Whether scales restored from bytes have valid sizes and values.
+    /// Returns true if scales that were restored from bytes have valid sizes and values.
     pub fn is_valid(&self, inputs: usize, targets: usize) -> bool {
         let wide = [self.later.len(), self.mean.len(), self.inverse.len(), self.low.len(), self.high.len()];
         wide == [inputs; 5]

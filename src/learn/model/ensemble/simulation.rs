@@ -64,8 +64,8 @@ struct Step {
     pass: Pass,
     /// Deviations of the simulated states from the log before the step: `[members][targets][windows]`.
     before: Vec<f32>,
-    /// Deviations from the log: those of the simulated states after the step, and those of the simulated outputs at the
-    /// step.
+    /// Deviations of the simulated states from the log after the step, and of the simulated outputs
+    /// at the step.
     after: Vec<f32>,
     /// Inputs before clamping: `[members][inputs][windows]`.
     unclamped: Vec<f32>,
@@ -180,8 +180,9 @@ impl<'a> Simulation<'a> {
     }
 
     /// Runs the backward pass that belongs to the last call of [`Simulation::forward`]. Overwrites `weight_grad` with
-    /// the gradients of the loss, summed over members. The log-variances and their bounds are fitted to the likelihood
-    /// of the first step only. The inputs of the first step are measured, whereas those of later steps are predicted.
+    /// the gradients of the loss, summed over members. The log-variances and their bounds are
+    /// fitted to the likelihood of the first step only, because the inputs of the first step are
+    /// measured, whereas those of later steps are predicted.
     fn backward(&mut self, networks: &Networks, compute: &Compute, weight_grad: &mut [f32]) -> Result<()> {
         let (q, members, length) = (networks.targets(), networks.members, self.steps.len());
         let inputs = networks.inputs();
@@ -260,11 +261,11 @@ impl<'a> Simulation<'a> {
 
 /// Trains networks on simulations after their one-step training. The windows of a member start in the blocks of
 /// its bootstrap sample. `ends` is the result of [`crate::learn::model::feedback::sequence_ends`], and the other
-/// parameters are those of [`super::training::train`]. Returns the number of the epoch after which the networks were
-/// best.
+/// parameters are those of [`super::training::train`]. Returns the number of the epoch after which
+/// the networks had the lowest loss.
 ///
 /// # Errors
-/// Any error of [`crate::compute::Backend`].
+/// Returns any error of [`crate::compute::Backend`].
 #[allow(clippy::too_many_arguments, reason = "the networks, their data and the training settings")]
 pub fn train(
     simulation: &mut Simulation,

@@ -46,7 +46,7 @@ impl Settings {
 }
 
 impl Settings {
-    /// The settings for an epoch (1-based), with the learning rate of that epoch.
+    /// Returns the settings with the learning rate for an epoch (1-based).
     pub fn at(&self, epoch: usize) -> Self {
         let done = (epoch - 1) as f32 / self.epochs as f32;
         Self { rate: self.rate * 0.5 * (1.0 + (std::f32::consts::PI * done).cos()), ..*self }
@@ -110,11 +110,11 @@ pub fn loss_without_validation(networks: &Networks, epoch: usize) -> f64 {
 }
 
 /// Trains all members, each on its own bootstrap sample of blocks. If `patience` is set, `networks` contains the
-/// networks of the epoch in which the loss on the left-out blocks, averaged over members, is lowest. Returns the number
-/// of the epoch from which the final networks were taken.
+/// networks of the epoch in which the loss on the left-out blocks, averaged over members, is
+/// lowest. Returns the number of the epoch from which the final networks were taken.
 ///
 /// # Errors
-/// Any error of [`crate::compute::Backend`].
+/// Returns any error of [`crate::compute::Backend`].
 pub fn train(
     networks: &mut Networks,
     samples: &Samples,

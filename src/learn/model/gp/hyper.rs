@@ -70,7 +70,8 @@ fn penalty(logarithms: &[f64], d: usize, gradient: &mut [f64]) -> f64 {
     sum
 }
 
-/// Whether the logarithms of the hyper-parameters are in the range where the likelihood can be evaluated.
+/// Returns true if the logarithms of the hyper-parameters are in the range where the likelihood can
+/// be evaluated.
 fn in_range(logarithms: &[f64], d: usize) -> bool {
     logarithms.iter().take(d + 2).all(|v| v.abs() < 20.0)
 }
@@ -79,7 +80,8 @@ fn in_range(logarithms: &[f64], d: usize) -> bool {
 /// search finds nothing better.
 ///
 /// # Errors
-/// Any error of the compute device, or [`crate::error::Error::Data`] if the likelihood is undefined at `start`.
+/// Returns any error of the compute device, or [`crate::error::Error::Data`] if the likelihood is
+/// undefined at `start`.
 pub fn tune(compute: &Compute, observed: Observed, start: &Hyper, effort: Effort) -> Result<Tuned> {
     let (family, d) = (start.kernel.family, start.kernel.lengths.len());
     let likelihood = |at: &[f64]| {
@@ -101,7 +103,7 @@ pub fn tune(compute: &Compute, observed: Observed, start: &Hyper, effort: Effort
 /// inducing points. The inducing points `z` (`[d][m]`) are overwritten with the optimised points.
 ///
 /// # Errors
-/// The same errors as [`tune`].
+/// Returns the same errors as [`tune`].
 pub fn tune_inducing(
     compute: &Compute,
     observed: Observed,

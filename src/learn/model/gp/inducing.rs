@@ -9,7 +9,7 @@ use crate::error::Result;
 /// matrix (Burt, Rasmussen & van der Wilk 2020). Takes O(n m²).
 ///
 /// # Errors
-/// Any error of the compute device.
+/// Returns any error of the compute device.
 pub fn select_inducing_points(compute: &Compute, kernel: &Kernel, points: Points, count: usize) -> Result<Vec<f64>> {
     let n = points.n;
     let point = |i: usize| -> Vec<f64> { points.values.iter().skip(i).step_by(n).copied().collect() };

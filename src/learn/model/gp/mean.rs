@@ -31,7 +31,7 @@ impl Mean {
         })
     }
 
-    /// (p, q).
+    /// Returns the numbers of inputs and outputs (p, q).
     pub fn shape(&self) -> (usize, usize) {
         match self {
             Self::Linear(linear) => linear.shape(),

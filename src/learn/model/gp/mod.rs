@@ -58,7 +58,7 @@ pub struct Gp {
     compute: Compute,
 }
 
-/// The serialised part.
+/// The serialised part of the model.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct StoredGp {
     mean: Mean,
@@ -153,7 +153,7 @@ impl Gp {
         Ok(Self { stored, active, compute: compute.clone() })
     }
 
-    /// The rows of the particles, grouped by member.
+    /// Returns the rows of the particles, grouped by member.
     fn groups(&self, particles: &[Particle]) -> Vec<(Option<usize>, Vec<usize>)> {
         let samples = self.stored.samples;
         let mut rows = vec![Vec::new(); 1 + samples];
@@ -165,7 +165,7 @@ impl Gp {
         numbered.map(|(function, rows)| (function.checked_sub(1), rows)).collect()
     }
 
-    /// The standardised inputs at `rows`: `[d][rows]`.
+    /// Writes the standardised inputs at `rows` to `to`: `[d][rows]`.
     fn standardised(&self, x: &[&[f64]], rows: &[usize], to: &mut Vec<f64>) {
         to.clear();
         for &k in &self.active {

@@ -23,11 +23,13 @@ pub struct Posterior {
     pub precision: Vec<f64>,
 }
 
-/// The exact posterior. Draw i is the prior function `prior_draws[i]` plus the correction k(x, X) (K + σ²I)⁻¹ (y −
-/// prior_draws(X) − ε) (Matheron's rule; Wilson et al. 2020), with ε drawn from `key`.
+/// Computes the exact posterior. Draw i is the prior function `prior_draws[i]` plus the correction
+/// k(x, X) (K + σ²I)⁻¹ (y − prior_draws(X) − ε) (Matheron's rule; Wilson et al. 2020), with ε drawn
+/// from `key`.
 ///
 /// # Errors
-/// Any error of the compute device, or [`Error::Data`] if no jitter makes the kernel matrix positive definite.
+/// Returns any error of the compute device, or [`Error::Data`] if no jitter makes the kernel matrix
+/// positive definite.
 pub fn exact_posterior(
     compute: &Compute,
     observed: Observed,
@@ -54,11 +56,12 @@ pub fn exact_posterior(
     Err(not_definite())
 }
 
-/// The posterior with inducing points `z` (`[d][m]`). Draw i is the prior function `prior_draws[i]` plus the correction
-/// k(x, Z) K_uu⁻¹ (u − prior_draws(Z)), with u drawn from the optimal Gaussian over the inducing values (Titsias 2009).
+/// Computes the posterior with inducing points `z` (`[d][m]`). Draw i is the prior function
+/// `prior_draws[i]` plus the correction k(x, Z) K_uu⁻¹ (u − prior_draws(Z)), with u drawn from the
+/// optimal Gaussian over the inducing values (Titsias 2009).
 ///
 /// # Errors
-/// The same errors as [`exact_posterior`].
+/// Returns the same errors as [`exact_posterior`].
 pub fn sparse_posterior(
     compute: &Compute,
     observed: Observed,
@@ -101,10 +104,10 @@ pub fn sparse_posterior(
     Err(not_definite())
 }
 
-/// The full `[m × m]` matrix P of a posterior.
+/// Returns the full `[m × m]` matrix P of a posterior.
 ///
 /// # Errors
-/// Any error of the compute device.
+/// Returns any error of the compute device.
 pub fn precision(compute: &Compute, hyper: &Hyper, points: Points, lower: &[f64]) -> Result<Vec<f64>> {
     let m = points.n;
     if lower.is_empty() {

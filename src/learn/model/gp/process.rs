@@ -116,7 +116,7 @@ impl Process {
         self.points.len() / self.kernel.lengths.len().max(1)
     }
 
-    /// Whether the process has inducing points.
+    /// Returns true if the process has inducing points.
     pub fn is_sparse(&self) -> bool {
         !self.precision.is_empty()
     }
@@ -145,7 +145,7 @@ impl Process {
         Ok(())
     }
 
-    /// The kernel sum for one draw, or for the posterior mean if `member` is `None`.
+    /// Returns the kernel sum for one draw, or for the posterior mean if `member` is `None`.
     fn function(&self, member: Option<usize>) -> GpFunctions<'_> {
         let (m, column) = (self.size(), member.map_or(0, |m| 1 + m));
         let weights = &self.weights[column * m..(column + 1) * m];
@@ -227,8 +227,9 @@ impl ProcessFit<'_> {
         Ok(hyper)
     }
 
-    /// Starting points of the search: a smooth function with little noise, a smoother function with much noise, and a
-    /// random one. For comparison, the typical distance between two standardised points in d dimensions is √(2 d).
+    /// Returns the starting points of the search: a smooth function with little noise, a smoother
+    /// function with much noise, and a random one. For comparison, the typical distance between two
+    /// standardised points in d dimensions is √(2 d).
     fn starts(&self) -> Vec<Hyper> {
         let d = self.observed.x.dimensions();
         let far = (d as f64).sqrt();

@@ -25,7 +25,7 @@ pub struct Optimum {
 /// logarithms of hyper-parameters.
 ///
 /// # Errors
-/// Any error of `function`, or [`Error::Data`] if the function is undefined at `start`.
+/// Returns any error of `function`, or [`Error::Data`] if the function is undefined at `start`.
 pub fn maximise(
     function: &dyn Fn(&[f64]) -> Result<Evaluation>,
     start: Vec<f64>,
