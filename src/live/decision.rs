@@ -11,8 +11,8 @@ use crate::twin::Support;
 pub enum FallbackLevel {
     /// The plant's own controller, because the loop runs in shadow mode, in which plans are computed but not used.
     Shadow,
-    /// The start of a run, when too few steps have been measured to make a plan. At the start of a run, the controls
-    /// are chosen in the same way as at the level `Safe` or `Hold`.
+    /// The start of a run, before enough steps have been measured to make a plan. The controls are
+    /// chosen in the same way as at the level `Safe` or `Hold`.
     Settle,
     /// A plan made at this step.
     Plan,

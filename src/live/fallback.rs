@@ -39,7 +39,7 @@ pub struct Fallback<'a> {
 struct LastPlan {
     /// Row of the run for which the plan was made.
     row: usize,
-    /// `[horizon][controls of the plan]`.
+    /// The planned values, `[horizon][controls of the plan]`.
     moves: Vec<Vec<f64>>,
 }
 
@@ -51,7 +51,8 @@ enum Attempt {
     Failed,
     /// The first move leaves the range of the training data, even after the move has been reduced.
     Outside,
-    /// No plan was made because too few past steps have been measured.
+    /// No plan was made, because too few steps have been measured or because a control cannot be
+    /// moved yet.
     Settling,
 }
 
@@ -237,8 +238,9 @@ impl<'a> Fallback<'a> {
         Some(self.limits.within(past, in_force, &self.with_unplanned(planned, baseline)))
     }
 
-    /// Returns the controls of the twin's safe policy. Controls that the safe policy does not set get the values
-    /// that the plant's own controller chooses.
+    /// Returns the controls of the twin's safe policy, or `None` if there is no such policy or if
+    /// it returns a missing value. Controls that the safe policy does not set get the values of the
+    /// plant's own controller.
     fn safe(&mut self, past: &mut Past, baseline: &[f64], in_force: &[f64]) -> Result<Option<Vec<f64>>> {
         if self.safe.is_none() {
             return Ok(None);

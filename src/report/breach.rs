@@ -8,14 +8,16 @@ use super::saving::Words;
 use super::text::{readable, short, tag};
 use super::violations::mean_share;
 
-/// Violations of the baseline for at most this share of the time are not stated (not tuned).
-const MIN_SHARE: f64 = 0.01;
-/// A case is named if it violates the limit for at most this fraction of the time for which the baseline does (not
+/// The baseline violation is not reported if it lasts for at most this fraction of the time (not
 /// tuned).
+const MIN_SHARE: f64 = 0.01;
+/// A case is named as a remedy if its violations last for at most this fraction of the duration in
+/// the baseline (not tuned).
 const REDUCTION: f64 = 0.2;
 
-/// A sentence about the hard limit that the baseline violates for the longest time, and about the best case that nearly
-/// ends these violations. Without it, “no case is better” would hide that the present operation is not permitted.
+/// A sentence about the hard limit that the baseline violates for the longest time, and about the
+/// best case that nearly ends these violations. Without this sentence, “no case is better” would
+/// hide that the present operation is not permitted.
 pub fn breach(ranked: &[RankedCase<'_>], words: Words) -> Option<String> {
     let first = ranked.first()?;
     let of = |case: &CaseResult, signal: &str| {

@@ -58,7 +58,7 @@ impl Clock {
         self.format(utc, "%-d %b %Y")
     }
 
-    /// `15 Jul 2024 14:30`.
+    /// The local date and time, such as `15 Jul 2024 14:30`.
     pub fn moment(&self, utc: &str) -> String {
         self.format(utc, "%-d %b %Y %H:%M")
     }
@@ -68,7 +68,8 @@ impl Clock {
         self.format(utc, "%a %-d %b %H:%M")
     }
 
-    /// First and last day of a period, such as `1 Apr 2024 to 29 Apr 2024`, with times unless they are midnight.
+    /// The first and last day of a period, such as `1 Apr 2024 to 29 Apr 2024`. Each end includes
+    /// the time of day if it is not midnight.
     pub fn period(&self, period: &Period) -> String {
         let midnight = |at: Timestamp| at.to_zoned_datetime(self.zone.clone()).time() == Time::midnight();
         let text = |at: Timestamp| at.to_string();
@@ -79,7 +80,7 @@ impl Clock {
         format!("{from} to {to}")
     }
 
-    /// The start of a local day in UTC.
+    /// The start of a local day, as a UTC time stamp.
     pub fn midnight(&self, day: Date) -> String {
         let start = day.to_datetime(Time::midnight()).to_zoned_datetime(self.zone.clone());
         start.map_or_else(|_| day.to_string(), |z| z.timestamp().to_string())
@@ -112,8 +113,8 @@ impl Clock {
         Some(seconds as f64 / 86_400.0)
     }
 
-    /// Returns the ticks for the time axis of a run, at round local times, as (hours since the start, label). The
-    /// number of ticks is at most about `limit`.
+    /// Returns the ticks for the time axis of a run as pairs (hours since the start, label). The
+    /// ticks are at round local times, and there are at most about `limit` of them.
     pub fn ticks(&self, start: &str, hours: f64, limit: usize) -> Vec<(f64, String)> {
         let Some(start) = self.local(start).filter(|_| hours > 0.0 && hours < 2e6) else { return Vec::new() };
         const MINUTES: [i64; 10] = [1, 2, 5, 10, 15, 30, 60, 180, 360, 720];
@@ -160,8 +161,8 @@ impl Clock {
         ticks
     }
 
-    /// Adds the date to the first label. Without this function, no label would contain a date if no tick is at
-    /// midnight.
+    /// Adds the date to the first label. Otherwise, an axis without a tick at midnight would show
+    /// no date.
     fn with_date(&self, mut ticks: Vec<(f64, String)>, start: &ZonedDateTime) -> Vec<(f64, String)> {
         if let Some((_, label)) = ticks.first_mut() {
             *label = format!("{} {label}", self.text(start, "%-d %b"));

@@ -51,9 +51,10 @@ pub fn rows<'a>(results: &'a Results, currency: &'a str) -> Vec<KpiRow<'a>> {
     out
 }
 
-/// The KPIs as CSV (RFC 4180, but with `\n` line endings). Numbers have full precision. Text that a spreadsheet could
-/// interpret as a formula is prefixed with an apostrophe. A failed scenario has one row with its exit code. The change of
-/// a case is not measurable if the log does not identify the effect of the case.
+/// The KPIs as CSV (RFC 4180, but with `\n` line endings). Numbers have full precision. Text that a
+/// spreadsheet could interpret as a formula is prefixed with an apostrophe. A failed scenario has
+/// one row with its exit code. If the answer for a case is “unknown”, its changes are marked as not
+/// measurable.
 pub fn kpi_csv(results: &Results) -> String {
     let currency = super::saving::currency(results);
     let unknown = unknown_cases(results);

@@ -1,4 +1,4 @@
-//! Lists the signals that leave their logged range, and by how much.
+//! Lists the signals that leave their logged range, with the values that they reach.
 
 use crate::scenario::results::{CaseResult, InputRange};
 
@@ -36,8 +36,8 @@ pub fn beyond(case: &CaseResult) -> String {
     far.iter().take(MAX_SIGNALS).map(text).collect::<Vec<_>>().join("; ")
 }
 
-/// States how often a case leaves the logged range, and with which signals. `None` if the case rarely leaves the logged
-/// range.
+/// A clause that states how often a case is outside the logged range, and which signals leave it.
+/// `None` if the case is rarely outside.
 pub fn warning(case: &CaseResult) -> Option<String> {
     let (outside, beyond) = (case.support.outside, beyond(case));
     (outside > OUTSIDE_TRY).then(|| {

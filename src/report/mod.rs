@@ -1,5 +1,5 @@
-//! Writes the report, the pages about a verification and about a retraining, each as one offline HTML file, and the
-//! KPIs as CSV, and compares two reports.
+//! Writes the report, the page of a verification and the page of a retraining, each as one offline
+//! HTML file. Also writes the KPIs as CSV and compares two reports.
 //!
 //! The module `page` and one module per section convert the [`Results`](crate::scenario::results::Results) to the data
 //! of the askama templates in `templates/`. Reports are created without access to files, the clock or the twin, because

@@ -29,7 +29,7 @@ pub struct Model {
     pub effects: Vec<EffectRow>,
     pub controls: Vec<String>,
     pub responses: Vec<ResponseCells>,
-    /// Kind of the signals that are stepped for the responses.
+    /// The kind of input to which the step is applied: `a control` or `a disturbance`.
     pub input: &'static str,
     pub gains: Vec<GainRow>,
     /// A sentence naming the controls to which no learned signal responds.
@@ -103,7 +103,7 @@ pub struct GainRow {
     pub signal: String,
     pub control: String,
     pub unit: String,
-    /// (after, mean, low, high).
+    /// The response at several times, as pairs (time after the step, interval).
     pub points: Vec<(String, Interval)>,
     pub gain: Quantity,
     pub known_effect: String,
@@ -116,11 +116,12 @@ pub struct ReplayRow {
     pub unit: String,
     pub measured: Quantity,
     pub simulated: Interval,
-    /// `18 of 20 segments of 24 h`.
+    /// In how many segments the interval contains the measured value, such as `18 of 20 segments of
+    /// 24 h`.
     pub within: String,
     pub inside: bool,
-    /// Whether the KPI has a price or contributes to the benefit. The verdict ignores the replay errors of
-    /// KPIs without a price or benefit.
+    /// Whether the KPI has a price or contributes to the benefit. The verdict ignores the replay
+    /// errors of all other KPIs.
     pub priced: bool,
 }
 
@@ -178,7 +179,7 @@ fn replay(r: &ReplayCheck, results: &Results) -> ReplayRow {
     }
 }
 
-/// Step responses to the controls that have an effect, and a sentence about the controls without effect.
+/// Step responses to the controls that have an effect, and a sentence about all other controls.
 fn effective_responses(m: &ModelCard) -> (Vec<&StepResponse>, String) {
     let moves = |r: &&StepResponse| r.mean.iter().chain(&r.low).chain(&r.high).any(|v| *v != 0.0);
     let moving: Vec<&str> = distinct(m.responses.iter().filter(moves).map(|r| r.control.as_str()));
@@ -311,7 +312,7 @@ fn skills(m: &ModelCard) -> Result<Vec<SkillChart>> {
         .collect()
 }
 
-/// A skill for a table. A skill below −9.99 is printed as `<−10`.
+/// Formats a skill for a table. A skill below −9.99 is printed as `<−10`.
 fn score(skill: f64) -> Option<Quantity> {
     let mut q = number::fixed(skill, 2);
     if skill < -9.99 {

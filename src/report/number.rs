@@ -106,7 +106,7 @@ fn scientific(v: f64, decimals: i32) -> String {
     format!("{}×10{raised}", mantissa.replace('-', &MINUS.to_string()))
 }
 
-/// A digit as a superscript; other characters stay unchanged.
+/// Converts a digit to a superscript, and returns other characters unchanged.
 fn superscript_digit(c: char) -> char {
     if c.is_ascii_digit() { superscript(c) } else { c }
 }
@@ -225,8 +225,8 @@ pub fn difference(d: &Difference, digits: i32) -> Interval {
     within(d.mean, d.low, d.high, digits).with_signs()
 }
 
-/// A fraction as a percentage. Percentages below 10 % and above 99 % have one decimal, except for exactly 0 % and 100
-/// %.
+/// Formats a fraction as a percentage. Percentages below 10 % and near 100 % have one decimal,
+/// except for exactly 0 % and 100 %.
 pub fn percent(share: f64) -> Quantity {
     let p = share * 100.0;
     let text = if !p.is_finite() {

@@ -19,7 +19,7 @@ pub struct Tornado {
     pub svg: String,
     /// What must be true for the investment to pay for itself.
     pub conditions: String,
-    /// How the draws of the net present value were made, as a text.
+    /// A text about how the draws of the net present value were made.
     pub method: String,
     pub unit: String,
     pub rows: Vec<TornadoRow>,
@@ -115,13 +115,13 @@ fn row(s: &Sensitivity, input: &'static str, money: &str) -> TornadoRow {
     }
 }
 
-/// `The net present value is positive if the saving per year is above 1 300 EUR, …, and all other inputs keep their
-/// values.`
+/// A text such as `What must be true: the saving per year is above 1 300 EUR, … and …`, or a
+/// sentence that no input has a unique break-even value.
 fn conditions(risk: &Risk, rows: &[TornadoRow]) -> String {
     let condition = |(s, r): (&Sensitivity, &TornadoRow)| {
         let zero = s.break_even.filter(|_| !s.several)?;
         let value = with_unit(&r.break_even.as_ref()?.text, &r.unit);
-        // The net present value has the same sign on the whole side on which the input lies.
+        // The sign of the net present value is constant on each side of the break-even value.
         let is_above = if s.base == zero { s.npv_high > s.npv_low } else { (s.base > zero) == (risk.npv >= 0.0) };
         let side = if is_above { "above" } else { "below" };
         Some(format!("the {} is {side} {value}", r.input.to_lowercase()))

@@ -12,7 +12,7 @@ pub struct CaseRun<'a> {
     pub weight: f64,
 }
 
-/// Whether the twin consists only of equations, so that nothing was learned.
+/// Whether the twin consists only of equations and contains no learned model.
 pub fn has_only_equations(results: &Results) -> bool {
     results.model.model == "equations"
 }
@@ -27,7 +27,8 @@ pub fn failed(results: &Results) -> impl Iterator<Item = &ScenarioResult> {
     results.scenarios.iter().filter(|s| !(s.exit_code == 0 && s.error.is_none() && !s.cases.is_empty()))
 }
 
-/// Returns how often the measured values violated the limit in `used` during the period of `scenario`.
+/// Returns the violations of the limit in `used` by the measured values in the period of
+/// `scenario`.
 pub fn measured<'a>(used: &LimitUse, scenario: &'a ScenarioResult) -> Option<&'a LimitUse> {
     scenario.measured.limits.iter().find(|l| l.signal == used.signal && l.kind == used.kind)
 }

@@ -32,8 +32,8 @@ pub struct SetPoints {
     pub orders: Markup,
 }
 
-/// The controls of a case. If the settings differ between scenarios, those of the scenario with the largest weight are
-/// shown.
+/// The controls of a case. If the settings differ between scenarios, the table shows the settings
+/// of the scenario with the largest weight.
 pub fn setpoints(pick: &RankedCase<'_>, clock: &Clock) -> SetPoints {
     let Some(main) = pick.runs.iter().max_by(|a, b| a.weight.total_cmp(&b.weight)) else { return SetPoints::default() };
     let mut controls: Vec<&ControlUse> = main.case.controls.iter().collect();
@@ -88,13 +88,14 @@ fn span(used: &ControlUse) -> Option<f64> {
     used.low.zip(used.high).map(|(l, h)| h - l)
 }
 
-/// How the control is set, for example `16.5 °C`, `06:00 16 °C, 20:00 20 °C` or `13.2–15.5 °C`.
+/// The setting of the control, such as `16.5 °C`, `06:00 16 °C; 20:00 20 °C` or `13.2–15.5 °C`.
 fn text(used: &ControlUse, advised: bool) -> String {
     let unit = number::unit(&used.unit);
     let one = |v: f64| with_unit(&number::exact(v).text, &unit);
     let range = |r: &ValueRange| {
         let text = with_unit(&range_text(r, span(used)), &unit);
-        // The range of a machine that is on or off contains no information.
+        // A typical range that equals the allowed range contains no information, for example if a
+        // machine is on or off.
         match Some(r.low) == used.low && Some(r.high) == used.high {
             true => format!("{text} (mean {})", number::plain(used.mean, 2).text),
             false => text,

@@ -1,5 +1,5 @@
-//! Stop conditions, which tell staff when to return to the present operation. Each states a tag, a value and a
-//! duration.
+//! Stop conditions, which tell staff when to return to the present operation. Each condition names
+//! a quantity and a threshold. Conditions on limits and on the cost also state a duration.
 
 use crate::scenario::results::{InputRange, LimitUse, Results, StopRule, Trend};
 use crate::schema::Role;
@@ -29,8 +29,8 @@ pub fn stop(results: &Results, pick: &RankedCase<'_>, words: Words) -> String {
     }
 }
 
-/// One stop rule for each bound of a limit. If several scenarios have a rule for the same end, the most tolerant rule
-/// applies, so that no scenario triggers the rule.
+/// One stop rule for each bound of a limit. If several scenarios have a rule for the same bound,
+/// the most tolerant rule applies, so that no scenario triggers the rule.
 fn limits(pick: &RankedCase<'_>) -> Vec<String> {
     let controls: Vec<&str> = pick.runs.iter().flat_map(|r| &r.case.controls).map(|c| c.signal.as_str()).collect();
     let mut rules: Vec<(&LimitUse, StopRule)> = Vec::new();
@@ -66,7 +66,7 @@ fn limits(pick: &RankedCase<'_>) -> Vec<String> {
         let ends = format!("{value}{beyond} for {}", hours_text(rule.hours));
         let same = last.replace((&limit.signal, rule.above)) == Some((&limit.signal, rule.above));
         match out.last_mut().filter(|_| same) {
-            // Two limits on the same end of a signal form one condition.
+            // Two upper limits, or two lower limits, on one signal form one condition.
             Some(text) => *text += &format!(" or {ends}"),
             None => {
                 let verb = if rule.above { "exceeds" } else { "falls below" };
@@ -100,7 +100,8 @@ fn cost(results: &Results, pick: &RankedCase<'_>, words: Words) -> Option<String
     ))
 }
 
-/// ` (mean `outdoor` 3.2 °C)`: the mean of the first disturbance over a scenario.
+/// The mean over a scenario of the first disturbance that is not constant, in brackets, such as
+/// ``(mean `outdoor` 3.2 °C)``.
 fn mean_conditions(run: &CaseRun<'_>) -> String {
     let mut disturbances = run.case.trends.iter().filter(|t| t.role == Role::Disturbance);
     let mean = |t: &Trend| {

@@ -1,25 +1,30 @@
-//! The verdict (run, try or don't) and the recommended case. The verdict depends only on the results.
+//! The verdict (do, try, unknown or don't) and the recommended case. The verdict depends only on
+//! the results.
 //!
 //! The rules are:
-//! - A case other than the baseline is a candidate if it is within the logged range for at least half of the time, if
-//!   its gain covers its cost, and if it violates no limit more often than the baseline. Additional violations of a
-//!   soft limit in one scenario are tolerated if they last less than 1 % of the time and do not increase the total over
-//!   all scenarios. A case that violates a limit on the total of a control, or that costs more than the measured
-//!   operation did in the same conditions, is not a candidate. The candidate with the largest decrease in the objective
-//!   is chosen.
+//! - A case other than the baseline is a candidate if it spends at most half of the time outside
+//!   the logged range, if its gain covers its cost, and if it violates no limit more often than the
+//!   baseline. Additional violations of a soft limit in one scenario are tolerated if they last at
+//!   most 1 % of the time and do not increase the total over all scenarios. A case is not a
+//!   candidate if it exceeds a hard limit much further than the baseline, if it violates a limit on
+//!   the total of a control, or if it costs more than the measured operation did in the same
+//!   conditions. The candidate with the largest decrease in the objective is chosen.
 //! - The decrease in the objective includes the value, according to the plans, of the content that the case leaves in
 //!   stores. The saving does not include it.
-//! - The answer is **try** for a case that costs more than the baseline, but keeps a hard limit that the baseline violates.
+//! - The answer is **try** for a case that is not measurably better than the baseline, but keeps a
+//!   hard limit that the baseline violates.
 //! - The answer is **don't** if there is no candidate, or if neither the saving nor the decrease in the objective is
 //!   measurable.
 //! - A twin without learned parts has only one simulated future. A decrease in the objective then counts as measurable,
 //!   and the unknown error of the equations is a caveat.
-//! - The answer is **unknown**, whatever the simulated saving, if the log does not identify the effect of a control,
-//!   and the case moves this control further than it moved independently in the log. The answer is also **unknown** if
-//!   a scenario ends before the changes of the case take effect, or if the case seems to save money by an effect of
-//!   which the moves of the control show nothing. If the answer is **unknown**, the report shows no saving.
-//! - If all KPIs in the saving are averages, such as mean values, the saving is also an average, namely the mean over
-//!   the scenarios and not the sum.
+//! - The answer is **unknown**, whatever the simulated saving, if the log does not identify the
+//!   effect of a control, and the case moves this control further than it moved independently in
+//!   the log. The answer is also **unknown** if a scenario ends before the changes of the case take
+//!   effect, if the log contradicts the effect of a moved control on the cost and savings are not
+//!   corrected, or if the case seems to save money by an effect that the logged moves of the
+//!   control do not show. If the answer is **unknown**, page one shows no saving.
+//! - If all KPIs in the saving are averages, such as mean values, the saving is the mean over the
+//!   scenarios instead of the sum.
 //! - The answer is **try** if there is a caveat ([`RankedCase::caveats`]), and **do** otherwise.
 
 use crate::scenario::results::{AnnualResult, CaseResult, Difference, KpiKind, KpiResult, Results, SupportShare};
@@ -51,8 +56,8 @@ pub fn rank(results: &Results) -> Vec<RankedCase<'_>> {
     ranked
 }
 
-/// The names of the cases whose saving is unknown. The differences of such a case from the baseline are those of the
-/// model, which the log does not support.
+/// The names of the cases whose saving is unknown. For these cases, the log does not support the
+/// differences from the baseline that the model predicts.
 pub fn unknown_cases(results: &Results) -> Vec<&str> {
     rank(results).iter().filter(|p| p.answer == Answer::Unknown).map(|p| p.case).collect()
 }
@@ -216,8 +221,8 @@ fn mean_support(runs: &[CaseRun<'_>]) -> SupportShare {
     runs.iter().fold(SupportShare::default(), |sum, r| sum.plus(r.case.support.scaled(weight(r))))
 }
 
-/// The fractions of the saving inside, at the edge of, and outside the logged range. `weighted` is true if each
-/// scenario counts as often as it occurs in the year.
+/// The fractions of the saving inside, at the edge of, and outside the logged range. If `weighted`
+/// is true, each scenario is weighted by the number of days that it represents.
 fn saving_support(runs: &[CaseRun<'_>], weighted: bool) -> Option<SupportShare> {
     let times = |r: &CaseRun<'_>| if weighted { r.weight / r.scenario.hours } else { 1.0 };
     let saved: Option<Vec<SupportShare>> =

@@ -1,17 +1,17 @@
-//! Comparison of the limit violations of a case with those of the baseline.
+//! Compares the limit violations of a case with the violations of the baseline.
 
 use crate::scenario::results::{CaseResult, LimitKind, LimitUse};
 
 use super::runs::{CaseRun, counterpart};
 
-/// A case counts as worse than the baseline only if it violates a limit for more than this additional fraction of the
-/// time (not tuned).
+/// An increase in the duration of violations is ignored if it is at most this fraction of the time
+/// (not tuned).
 const SLACK_SHARE: f64 = 0.001;
 /// In a single scenario, a case may violate a soft limit for up to this additional fraction of the time, if it does not
 /// violate the limit more often over all scenarios together (not tuned).
 const SLACK_SOFT: f64 = 0.01;
-/// An increase in the duration of violations is ignored if it is at most this fraction of the duration and at most
-/// [`SLACK_SOFT`] of the time (not tuned).
+/// An increase in the duration of violations is ignored if it is at most this fraction of the
+/// duration in the baseline and at most [`SLACK_SOFT`] of the time (not tuned).
 const SLACK_FACTOR: f64 = 0.1;
 /// An increase in the probability of a violation is ignored if it corresponds to at most this number of particles (not
 /// tuned).
@@ -20,12 +20,13 @@ const SLACK_PARTICLES: f64 = 1.5;
 /// (not tuned).
 const SLACK_CHANCE: f64 = 0.05;
 
-/// A case counts as worse if it exceeds a hard limit by more than this multiple of the largest violation of the baseline
-/// (not tuned).
+/// A case is worse than the baseline if it exceeds a hard limit by more than this multiple of the
+/// largest violation in the baseline (not tuned).
 const SLACK_WORST: f64 = 1.25;
 
-/// Limits that `run.case` violates more often than its baseline, and hard limits that it exceeds by more. Differences
-/// that are too small to be distinguished from zero with the given number of simulated futures are ignored.
+/// Limits that `run.case` violates more often than its baseline, and hard limits that it exceeds
+/// further. Differences are ignored if they are too small to be distinguished from zero with the
+/// given number of simulated futures.
 pub fn violated_more(run: CaseRun<'_>) -> Vec<(CaseRun<'_>, &LimitUse)> {
     let slack_chance = (SLACK_PARTICLES / run.scenario.particles.max(1) as f64).max(SLACK_CHANCE);
     let mut out = Vec::new();
@@ -43,12 +44,15 @@ pub fn violated_more(run: CaseRun<'_>) -> Vec<(CaseRun<'_>, &LimitUse)> {
     out
 }
 
-/// A baseline violates a limit if it does so for more than this fraction of the time (not tuned).
+/// The baseline violates a limit if its violations last for more than this fraction of the time
+/// (not tuned).
 const VIOLATED: f64 = 0.01;
-/// A case keeps a limit if it violates the limit for at most this fraction of the time of the baseline (not tuned).
+/// A case keeps a limit if its violations last for at most this fraction of the duration in the
+/// baseline (not tuned).
 const KEPT: f64 = 0.1;
 
-/// The hard limit that the baseline violates most, if `run.case` keeps it. The limit is that of the baseline.
+/// Among the hard limits that the baseline violates and `run.case` keeps, the limit that the
+/// baseline violates for the longest time. Returns the entry of the baseline.
 pub fn kept_limit(run: CaseRun<'_>) -> Option<&LimitUse> {
     let is_kept = |before: &&LimitUse| {
         let share = counterpart(before, run.case).map_or(1.0, |l| l.share_beyond);
@@ -62,8 +66,8 @@ fn slack(share: f64) -> f64 {
     (SLACK_FACTOR * share).clamp(SLACK_SHARE, SLACK_SOFT)
 }
 
-/// The mean share of the time beyond a limit over `runs`, weighted by the days that they represent. `share` returns the
-/// share in one run. `None` if no run has the limit.
+/// The mean fraction of the time beyond a limit over `runs`, weighted by [`CaseRun::weight`].
+/// `share` returns the fraction in one run. `None` if no run has the limit.
 pub fn mean_share(runs: &[CaseRun<'_>], share: &dyn Fn(&CaseRun<'_>) -> Option<f64>) -> Option<f64> {
     let shares: Vec<(f64, f64)> = runs.iter().filter_map(|r| Some((share(r)?, r.weight))).collect();
     let total: f64 = shares.iter().map(|s| s.1).sum();

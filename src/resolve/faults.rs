@@ -7,8 +7,8 @@ use std::path::Path;
 use crate::config::{At, Damage, Loaded};
 use crate::error::{Error, Fault, Result, line_column, nearest};
 
-/// Collects the faults of one file. Faults that result only from parts omitted by the structural check are not
-/// reported.
+/// Collects the faults of one file. Faults that only result from parts of the file that the
+/// structural check omitted are not reported.
 pub struct Faults<'a> {
     path: &'a Path,
     text: &'a str,
@@ -99,8 +99,8 @@ impl<'a> Faults<'a> {
         }
     }
 
-    /// Reports every control that occurs in two entries of a list. `entries` is the word for such entries in the
-    /// message, for example "loops".
+    /// Reports every control that occurs in two entries of a list. `entries` is the plural noun for
+    /// these entries in the message, such as “loops”.
     pub fn require_distinct<'n>(&mut self, names: impl Iterator<Item = &'n At<String>>, entries: &str) {
         let mut known = HashSet::new();
         for name in names {

@@ -27,7 +27,7 @@ pub struct Names<'a> {
 
 /// Requirements on an expression.
 pub struct Wanted<'u> {
-    /// Name of the setting that the expression belongs to, for messages.
+    /// Name of the setting that contains the expression, for messages.
     pub what: String,
     /// The unit to which the value is converted. `None` allows any unit.
     pub unit: Option<&'u Unit>,

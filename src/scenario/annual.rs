@@ -8,7 +8,7 @@ use crate::rng::Key;
 use crate::twin::Dynamics;
 use crate::value::{Aggregation, Difference, Economics, Estimate, Figures, Kpi, WeightedScenario, annualise};
 
-/// Scenarios that represent more days than this do not describe a year.
+/// Maximum total number of days that the scenarios of a year may represent.
 pub const LONGEST_YEAR: f64 = 366.5;
 /// Identifier of the random stream that draws the net present value.
 const STREAM: u64 = 0x65_636f_6e6f;
@@ -107,8 +107,8 @@ fn economics(
     key: Key,
 ) -> Option<Economics> {
     let spec = &plant.spec.value.economics.as_ref()?.value;
-    // All scenarios use the same equipment, so its cost counts only once. If the scenarios specify different costs, the
-    // highest cost is used.
+    // All scenarios use the same equipment, so its cost is included only once. If the scenarios
+    // specify different costs, the highest cost is used.
     let cost = |pick: fn(&crate::config::CaseSpec) -> Option<f64>| {
         specs.iter().filter_map(|s| pick(&s.value.case.get(case)?.value)).fold(0.0, f64::max)
     };

@@ -1,5 +1,5 @@
-//! Runs a batch of scenarios in parallel. An interrupted batch can be resumed, and a failed scenario does not stop the
-//! others.
+//! Runs a batch of scenarios in parallel. An interrupted batch can be resumed. A failed scenario
+//! does not stop the other scenarios.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;

@@ -45,7 +45,7 @@ pub struct ModelCard {
     pub effects: Vec<ControlEffect>,
     /// Replay of the logged controls over the hold-out, one row per KPI.
     pub replay: Vec<ReplayCheck>,
-    /// Remarks for the reader, e.g. that a control never moved.
+    /// Remarks for the reader, such as the remark that a control never moved.
     pub notes: Vec<Note>,
     /// Tuned MPC settings; `None` if MPC was not tuned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -58,7 +58,7 @@ pub struct Score {
     pub model: String,
     pub signal: String,
     pub unit: String,
-    /// Steps ahead.
+    /// Forecast horizon in steps.
     pub horizon: usize,
     pub n: usize,
     #[serde(deserialize_with = "number_or_nan")]
@@ -214,7 +214,7 @@ impl ModelCard {
         self.scores.iter().find(|s| s.model == name && s.signal == signal && s.horizon == horizon)
     }
 
-    /// Skill in [`Self::score_with_forecasts`].
+    /// The skill of the score that [`Self::score_with_forecasts`] returns.
     pub fn skill_with_forecasts(&self, signal: &str, horizon: usize) -> Option<f64> {
         self.score_with_forecasts(signal, horizon).map(|s| s.skill)
     }

@@ -162,7 +162,7 @@ fn target(plant: &Plant, scenario: &Loaded<ScenarioSpec>, name: &str, case: &Cas
     Ok(target)
 }
 
-/// The controllers of all cases, starting with that of the baseline.
+/// The controllers of all cases, starting with the controller of the baseline.
 fn baseline_first<'a>(
     scenario: &'a Loaded<ScenarioSpec>,
     settings: &'a [ControllerSettings],

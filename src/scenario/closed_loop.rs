@@ -100,7 +100,7 @@ impl ClosedLoop<'_> {
         };
         let dynamics: &dyn Dynamics = self.recorded.map_or(self.twin, |recorded| recorded);
         let simulated = simulate(&self.run_of(dynamics, forecast), controller.as_mut(), stop)?;
-        // all cases, not only those with MPC, should satisfy the limits in the twin
+        // The limits in the twin apply to all cases, not only to cases with MPC.
         let totals = match tuned {
             ControllerSettings::Mpc(mpc) => mpc.totals.clone(),
             _ if self.plant.spec.value.mpc.is_some() => self.plant.live(self.compiled)?.mpc.totals,

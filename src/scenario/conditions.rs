@@ -33,14 +33,15 @@ pub struct Conditions {
     pub gaps: Option<Gaps>,
 }
 
-/// The steps of a scenario that lie in gaps of the log, or in hours in which the plant never runs. They are not
-/// simulated.
+/// The steps of a scenario that are not simulated, because they lie in gaps of the log or in hours
+/// in which the plant never runs.
 pub struct Gaps {
     /// The history, followed by all steps of the scenario, with the changes of the scenario.
     grid: Arc<Trajectory>,
     /// Row of each simulated step in `grid`.
     rows: Vec<usize>,
-    /// `rows`, followed by the rows of a week after the run in which the plant usually runs.
+    /// `rows`, followed by the rows of one week after the run. Hours in which the plant usually
+    /// does not run are left out.
     ahead: Arc<[usize]>,
     unknown: Vec<Timestamp>,
 }
@@ -176,8 +177,8 @@ pub fn realise(
     })
 }
 
-/// The steps among `period` that a scenario simulates: those that lie neither in a gap of the log nor in hours in which
-/// the plant never runs.
+/// The steps of `period` that a scenario simulates. Steps in a gap of the log, and steps in hours
+/// in which the plant never runs, are not simulated.
 ///
 /// # Errors
 /// The errors of [`TwinSpec::zone`].

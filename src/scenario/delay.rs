@@ -1,8 +1,8 @@
 //! The delays after which the moves of a plan take effect.
 //!
-//! If a plan ends before a move takes effect, the plan includes only the cost of the move, or nothing at all. The
-//! delays follow from the structure of the equations (lags, dead times and integrations) and from the step responses of
-//! learned models.
+//! If a plan ends before a move takes effect, the plan includes only the cost of the move, or no
+//! effect at all. The delays follow from the structure of the equations (lags, dead times and
+//! integrations) and from the step responses of learned models.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,8 @@ use crate::learn::Layout;
 use crate::schema::{Bounds, Role, Schema};
 use crate::trajectory::Trajectory;
 
-/// Fraction of the largest response of a learned signal below which a response counts as not yet visible (not tuned).
+/// A response is visible if it reaches this fraction of the largest response of the learned signal
+/// (not tuned).
 const VISIBLE: f64 = 0.02;
 /// Recommended length of a plan as a multiple of the longest delay, so that at least half of the moves take effect
 /// within the plan (not tuned).
@@ -164,9 +165,10 @@ impl Compiled {
         list
     }
 
-    /// The lead times of the longest supply chain. Each stage orders when its own stock needs it, so an order at the
-    /// end of the chain can satisfy the demand at its beginning only after the sum of the lead times. In the known
-    /// balance of a stock, the order that replenishes the stock has a longer lag than the orders that the stock serves.
+    /// The lead times of the longest supply chain. Each stage orders only when its own stock is
+    /// low, so an order at the end of the chain can satisfy the demand at its beginning only after
+    /// the sum of the lead times. In the known balance of a stock, the order that replenishes the
+    /// stock has a longer lag than the orders that the stock serves.
     pub fn chain(&self, settings: &ResolvedMpc) -> SupplyChain {
         let planned = |s: usize| settings.controls.contains(&s);
         let mut links: Vec<(usize, usize, usize)> = Vec::new();
@@ -201,8 +203,8 @@ impl Compiled {
         balances.filter(|n| is_managed(n.program.inlined(&derived).reads)).map(|n| n.signal).collect()
     }
 
-    /// The planned controls that are amounts per step, such as orders: they are added to a stock or taken from it, and
-    /// the stock keeps its content.
+    /// The planned controls that are amounts per step, such as orders. They are added to a stock,
+    /// or taken from a stock, that retains its content.
     pub fn amounts(&self, settings: &ResolvedMpc) -> Vec<usize> {
         let balances = self.equations.next.iter().filter(|n| settings.stocks.contains(&n.signal));
         let derived = |s: usize| self.equations.derived_program(s);
@@ -210,10 +212,10 @@ impl Compiled {
         settings.controls.iter().copied().filter(|c| read.contains(c)).collect()
     }
 
-    /// Columns of the states that act as stores and whose content at the end of a plan has no price. A store is a known
-    /// balance that the planned controls change. The content of such a store affects the cost of a plan only through
-    /// limits on the store, or because it limits a control. The list is empty if the settings include a terminal cost
-    /// or price.
+    /// Columns of the states that act as stores and whose content at the end of a plan has no
+    /// price. A store is a known balance that the planned controls change. The content of such a
+    /// store affects the cost of a plan only through limits on the store, or because the content
+    /// limits a control. The list is empty if the settings include a terminal cost or price.
     pub fn unpriced_stores(&self, schema: &Schema, model: &ModelSpec, settings: &ResolvedMpc) -> Vec<usize> {
         if settings.cost_to_go == Some(true) || !settings.terminal.is_empty() || self.objective.terms.is_empty() {
             return Vec::new();

@@ -10,7 +10,7 @@ pub struct Case {
     pub run: ClosedLoopRun,
     /// One entry per KPI.
     pub kpis: Vec<Figures>,
-    /// `[particles]`.
+    /// Objective as `[particles]`.
     pub objective: Vec<f64>,
     /// Cost as `[particles]`; `None` if no KPI is a cost.
     pub cash: Option<Vec<f64>>,

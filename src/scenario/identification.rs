@@ -24,7 +24,8 @@ pub struct ControlIdentification {
     pub moves: f64,
     /// Mean time between two changes of the control.
     pub holding_time: String,
-    /// The signal (or `time of day` or `time of week`) that on its own best explains the control's movement.
+    /// The signal (or `time of day` or `time of week`) that alone explains most of the control's
+    /// movement.
     pub companion: Option<String>,
     /// Fraction of the control's variance that the companion explains on its own.
     pub companion_share: Option<f64>,

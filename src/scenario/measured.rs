@@ -9,7 +9,7 @@ use crate::trajectory::Trajectory;
 use crate::value::kpi::Aggregation;
 use crate::value::{Figures, Kpi};
 
-/// Maximum fraction of missing values of a KPI that is a part of the measured cost (not tuned).
+/// Maximum fraction of missing values in a KPI that contributes to the measured cost (not tuned).
 const MAX_MISSING: f64 = 0.05;
 
 /// Evaluates the KPIs with the twin's own parameters, and all limits, over the rows of `logged` that follow the first
@@ -19,7 +19,7 @@ pub fn measure(plant: &Plant, logged: &Trajectory, past: usize, unchanged: bool)
     let kpis = &plant.compiled.kpis;
     let figures = run_figures(kpis, &run, logged, past);
     let compiled = &plant.compiled;
-    // A sum leaves out missing values, and would be too small.
+    // A sum over incomplete data is too small.
     let complete = |(kpi, f): (&Kpi, &Figures)| match kpi.aggregation() {
         Aggregation::Total => f.values[0] / (1.0 - f.missing),
         _ => f.values[0],

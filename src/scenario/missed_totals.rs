@@ -1,4 +1,4 @@
-//! Checks whether the controls that MPC chose satisfy the limits on totals.
+//! Checks whether the controls in a run satisfy the limits on totals.
 
 use std::collections::BTreeSet;
 
@@ -137,11 +137,12 @@ mod tests {
         let total = TotalSettings { control: 0, bounds, period: Some(Period::Every(24 * HOUR_MS)) };
         let missed = |unknown: &[Timestamp]| missed_totals(std::slice::from_ref(&total), &run, unknown, &TimeZone::UTC);
         assert_eq!(missed(&unknown).len(), 0);
-        // a night in which the plant never runs belongs to the day
+        // Without unknown times, the day is complete, as if the plant never ran in these hours.
         assert_eq!(missed(&[]).len(), 1);
     }
 
-    /// 20 units are due from 18:00 to 06:00. At 23:00, 6 of them have been delivered, at most 2 per hour.
+    /// 20 units must be delivered between 18:00 and 06:00, at most 2 per hour. At 23:00, 6 units
+    /// have been delivered.
     #[test]
     fn a_total_that_is_due_after_the_run_counts_as_far_as_it_can_no_longer_be_reached() {
         let mut signal = Signal::open("charge", Role::Control, Unit::one());

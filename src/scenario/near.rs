@@ -1,11 +1,13 @@
-//! How often a limit is violated at a new setting, according to the errors of the model near this setting.
+//! Estimates how often a limit is violated at a new setting from the errors of the model near this
+//! setting.
 //!
-//! The noise of a simulated case is that of the logged settings. If the model is less accurate at the new setting, or
-//! if the signal varies more there, the case would violate a limit more often than simulated. Therefore, for every
-//! limit on an output, the errors of the model in the log are divided into those with the moved controls near their
-//! values in the case, and all errors. The simulated mean plus each error gives the expected fraction of violations in
-//! both groups. If the fraction is larger near the new setting by more than chance explains, the difference is added to
-//! the simulated fraction.
+//! A simulated case has the noise of the logged settings. If the model is less accurate at the new
+//! setting, or if the signal varies more there, the case would violate a limit more often than
+//! simulated. Therefore, for every limit on an output, two groups of model errors in the log are
+//! compared: the errors in rows in which the moved controls are near their values in the case, and
+//! all errors. The simulated mean plus each error gives the expected fraction of violations in both
+//! groups. If the fraction is larger near the new setting by more than chance explains, the
+//! difference is added to the simulated fraction.
 
 use std::collections::BTreeMap;
 
@@ -16,17 +18,19 @@ use crate::schema::{Bounds, Role};
 use crate::stats::{mean, mean_and_population_sd, t_quantile};
 use crate::trajectory::Trajectory;
 
-/// A control counts as moved if it differs from the baseline by more than this number of its standard deviations, and a
-/// row of the log is near a setting if it differs from it by at most this number (not tuned).
+/// A control is moved if it differs from the baseline by more than this number of its standard
+/// deviations (not tuned).
 const MOVED: f64 = 0.1;
+/// A row of the log is near a setting if each moved control differs from the setting by at most
+/// this number of its standard deviations (not tuned).
 const NEAR: f64 = 0.4;
-/// Maximum fraction of the rows that count as near (not tuned).
+/// Maximum fraction of the rows that are considered near a setting (not tuned).
 const MAX_NEAR: f64 = 0.1;
 /// Minimum number of separate periods near a setting (not tuned).
 const MIN_PERIODS: usize = 5;
-/// Normal quantile of a difference that is not due to chance.
+/// Normal quantile above which a difference is not attributed to chance.
 const SIGNIFICANT: f64 = 2.33;
-/// Maximum number of rows of the log (not tuned).
+/// Maximum number of rows of the log for which errors are computed (not tuned).
 const MAX_ROWS: usize = 20_000;
 
 /// The errors of the model in the log.
@@ -103,7 +107,8 @@ impl<'a> LogErrors<'a> {
         (0..case.steps).map(|t| mean(case.at(signal, t)) - recorded(t)).collect()
     }
 
-    /// For each setting of the case: its steps, and the errors near it, shifted to the setting, as pairs (row, error).
+    /// Returns the steps of each setting of the case, and the pairs (row, error) near the setting.
+    /// The errors are shifted to the setting.
     fn neighbours(&self, case: &Trajectory, moved: &[(usize, f64)], errors: &[(usize, f64)]) -> Vec<Near> {
         let at = |c: usize, t: usize| mean(case.at(c, t));
         let mut settings: BTreeMap<Vec<i64>, Vec<usize>> = BTreeMap::new();
@@ -199,8 +204,9 @@ mod tests {
     use crate::rng::Key;
     use crate::stats::normal_cdf;
 
-    /// Errors in 4,000 rows, of which the rows in even periods of 20 are near the setting and have the standard
-    /// deviation `near`; all others have the standard deviation 1.
+    /// Errors in 4,000 rows. The rows in every tenth period of 20 rows are near the setting, and
+    /// their errors have the standard deviation `near`. All other errors have the standard
+    /// deviation 1.
     fn found(seed: u64, near: f64, bias: f64) -> Option<f64> {
         let is_near = |row: usize| (row / 20).is_multiple_of(10);
         let error = |row: usize| {
@@ -215,15 +221,15 @@ mod tests {
 
     #[test]
     fn errors_near_the_setting_add_violations() {
-        // The limit is 2 standard deviations above the mean, and 1 or 0.5 near the setting; 10 % of the rows are near
-        // it.
+        // The limit is 2 standard deviations above the mean error, but only 1 or 0.5 standard
+        // deviations near the setting. Of the rows, 10 % are near the setting.
         for (sd, bias) in [(2.0, 0.0), (1.0, 1.5)] {
             let beyond = 1.0 - normal_cdf((2.0 - bias) / sd);
             let expected = 0.9 * (beyond - (1.0 - normal_cdf(2.0)));
             let found = found(1, sd, bias).unwrap();
             assert!((found / expected - 1.0).abs() < 0.2, "{found} {expected}");
         }
-        // smaller errors, and equal errors
+        // Smaller errors and equal errors near the setting add no violations.
         assert_eq!(found(1, 0.5, 0.0), None);
         let alarms = (0..200).filter(|seed| found(*seed, 1.0, 0.0).is_some()).count();
         assert!(alarms <= 6, "{alarms}");

@@ -6,11 +6,13 @@
 //! unknown ones, and a replay of the logged controls reproduces the measured run. In scenarios without recorded noise,
 //! the noise is drawn at random.
 //!
-//! With recorded noise, the particles of an ensemble member would be identical. Therefore, scenarios with recorded
-//! noise have at most one particle per member, and the interval of a difference contains only the uncertainty of the
-//! model. If all effects of the controls follow from known equations, or if the model has a single member, there is one
-//! particle and no interval. If all effects of the controls follow from known equations, noise is recorded in only two
-//! cases: the baseline is a replay, which would not react to drawn noise, or none of the twin's predictions has noise.
+//! With recorded noise, the particles of an ensemble member would be identical. Therefore,
+//! scenarios with recorded noise have at most one particle per member, and the interval of a
+//! difference contains only the uncertainty of the model. If all effects of the controls follow
+//! from known equations, or if the model has a single member, there is one particle and no
+//! interval. If all effects of the controls follow from known equations, noise is recorded in only
+//! two cases: the baseline is a replay, which would not react to drawn noise, or none of the twin's
+//! predictions has noise.
 
 use super::conditions::{Conditions, changed_inputs};
 use super::plant::Plant;
@@ -31,7 +33,7 @@ pub struct ScenarioNoise {
     /// Number of simulated particles.
     pub particles: usize,
     pub note: String,
-    /// The reason why the baseline may perform worse than the plant's actual operation.
+    /// The reason why the baseline may differ from the plant's actual operation.
     pub caveat: Option<String>,
 }
 
@@ -104,7 +106,7 @@ pub fn few(names: &[String]) -> String {
     }
 }
 
-/// Whether the values of `signal` during the run differ from those in the log.
+/// Whether the values of `signal` during the run differ from the logged values.
 fn differs(logged: &Trajectory, realised: &Trajectory, past: usize, signal: usize) -> bool {
     let pairs = realised.columns[signal][past..].iter().zip(&logged.columns[signal][past..]);
     pairs.into_iter().any(|(a, b)| a != b && !(a.is_nan() && b.is_nan()))

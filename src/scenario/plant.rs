@@ -27,7 +27,7 @@ const RETENTION: f64 = 0.5;
 /// Length of plans that contain stores and are computed exactly, as a multiple of the control horizon (see
 /// docs/plans.md).
 const STORE_HORIZONS: usize = 2;
-/// Largest number of steps of a plan that is as long as a season of the prices (not tuned).
+/// Maximum number of steps of a plan whose length is the season of the prices (not tuned).
 const MOST_SEASON: usize = 288;
 const DAY_MS: i64 = 86_400_000;
 /// Approximate number of rows of the log at which the retention of a state is computed (not tuned).
@@ -68,9 +68,10 @@ impl Plant {
         Ok(LiveSettings { mpc: self.tuned(mpc, compiled), safe })
     }
 
-    /// Fills in the tuned values for settings that are omitted in the file. If nothing was tuned, or if the tuned
-    /// terminal cost was learned for a different objective, uses the control horizon of the model, or a longer horizon
-    /// if plans would otherwise end before their moves take effect.
+    /// Fills in the tuned values for settings that are omitted in the file. If nothing was tuned,
+    /// or if the tuned terminal cost was learned for a different objective, plans have the control
+    /// horizon of the model, or a longer horizon if they would otherwise end before their moves
+    /// take effect.
     pub fn tuned(&self, settings: ResolvedMpc, compiled: &Compiled) -> ResolvedMpc {
         let objective = &compiled.objective;
         let setting = self.card.tuned.as_ref().filter(|_| self.spec.value.tunes()).map(|t| &t.setting);
@@ -121,9 +122,10 @@ impl Plant {
         ResolvedMpc { horizon: Some(span(longer)), stores, ..tuned }
     }
 
-    /// Length of the period of the disturbances on which the cost depends, such as prices: the declared season of their
-    /// forecasts, but at most a day, and a day if the season is estimated. If there are several, the longest one for which
-    /// a plan has at most [`MOST_SEASON`] steps. Zero if there is none.
+    /// Season in steps of the disturbances on which the cost depends, such as prices. A season
+    /// that is declared for a forecast is used, but limited to one day. If the season is estimated,
+    /// one day is used. Returns zero if there is no such disturbance, or if a plan of this length
+    /// would have more than [`MOST_SEASON`] steps.
     fn season(&self, compiled: &Compiled) -> usize {
         let priced = compiled.objective.terms.iter().filter(|(_, price)| *price != 0.0);
         let read: Vec<usize> = priced.flat_map(|(kpi, _)| kpi.reads()).collect();
@@ -148,8 +150,8 @@ impl Plant {
         compiled.delays(&self.schema, model, &self.card.responses, settings).first().copied()
     }
 
-    /// Columns of the states with a known balance from which an added unit does not disappear within the control
-    /// horizon.
+    /// Columns of the states with a known balance in which at least [`RETENTION`] of an added unit
+    /// remains after the control horizon.
     pub fn stores(&self, compiled: &Compiled) -> Vec<usize> {
         let balances = compiled.equations.next.iter().filter(|n| n.program.reads.contains(&(n.signal, 0)));
         let keeps = |s: &usize| self.retention(compiled, *s).powf(self.card.horizon as f64) >= RETENTION;

@@ -81,8 +81,8 @@ pub struct ScenarioResult {
     /// results.
     #[serde(default)]
     pub noise_note: String,
-    /// The reason why the baseline may be worse than the actual operation of the plant, in which case savings are
-    /// overstated.
+    /// The reason why the baseline may differ from the actual operation of the plant. Savings may
+    /// then be too high or too low.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline_caveat: Option<String>,
     /// What the plant did in the same period according to the log, without the changes of the scenario.
@@ -183,11 +183,11 @@ pub struct CaseResult {
     pub imitations: Vec<ImitationUse>,
     /// Thinned trajectories for the charts, one per signal.
     pub trends: Vec<Trend>,
-    /// Remarks on the controller, e.g. that its horizon was shortened.
+    /// Remarks on the controller, such as the remark that its horizon was shortened.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// Stores that contain more or less than in the baseline at the end of the scenario. The saving does not include
-    /// the value of this difference.
+    /// Stores whose content at the end of the scenario differs from the baseline. The saving does
+    /// not include the value of this difference.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub end_contents: Vec<EndContent>,
     /// The limits on totals over a period, and the requirements on KPIs, that the case does not satisfy.
@@ -199,18 +199,18 @@ pub struct CaseResult {
     /// A clause that names a changed control, if the scenario ends before the change takes effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unseen_effect: Option<String>,
-    /// Clause about effects that occur only after a plan has ended; `None` if the first move of a plan takes effect
-    /// before the plan ends.
+    /// A clause about effects that occur only after a plan has ended; `None` if the first move of a
+    /// plan takes effect before the plan ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unseen: Option<String>,
 }
 
-/// A limit on the total of a control over a period, which is violated in a part of the periods.
+/// A violated limit on the total of a control, or a requirement on a KPI that is not satisfied.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MissedTotal {
     /// Identifies the limit in different cases.
     pub limit: String,
-    /// Fraction of the periods in which the limit is violated, over all simulated futures.
+    /// Fraction of violated periods over all simulated futures; 1 for a requirement on a KPI.
     pub share: f64,
     /// A clause that describes the violation.
     pub text: String,
@@ -233,7 +233,7 @@ pub struct KpiResult {
     pub value: Estimate,
     /// Difference from the baseline; `None` for the baseline itself.
     pub change: Option<Difference>,
-    /// Value of the KPI for every particle; `None` if undefined.
+    /// Value of the KPI for every particle; `None` if the value is undefined.
     #[serde(default)]
     pub samples: Vec<Option<f64>>,
     /// Numerator and denominator per particle, if the KPI is a ratio.
@@ -269,8 +269,8 @@ pub struct ControlUse {
     pub setting: Setting,
     /// 10th and 90th percentile over all steps and particles.
     pub typical: ValueRange,
-    /// The typical range in each quarter of the local day; empty if the control is constant or if a step is too
-    /// long.
+    /// The typical range in each quarter of the local day; empty if the control is held constant,
+    /// if the time of day is unknown, or if a step is longer than a quarter of a day.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by_hour: Vec<HourRange>,
     /// Typical ranges of the values in the first steps, for a control that is an order quantity.
@@ -328,7 +328,7 @@ pub struct ValueRange {
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct HourRange {
-    /// First and last hour of this part of the day.
+    /// Start and end of this part of the day, in hours since midnight.
     pub from: usize,
     pub to: usize,
     pub range: ValueRange,
@@ -391,8 +391,8 @@ pub struct LimitUse {
     pub share_beyond: f64,
     /// Fraction of particles that violate the limit at least once.
     pub chance: f64,
-    /// The part of `share_beyond` that the simulation leaves out, because in the log the signal varies more, or the
-    /// model is less accurate, near the settings of the case.
+    /// The part of `share_beyond` that was added to the simulated fraction, because in the log the
+    /// signal varies more, or the model is less accurate, near the settings of the case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub near_setting: Option<f64>,
     /// Size of the largest violation, in the unit of a change in the signal (kelvins for a temperature in degrees
@@ -415,8 +415,8 @@ pub struct StopRule {
     #[serde(deserialize_with = "number_or_nan")]
     pub value: f64,
     pub hours: f64,
-    /// The most extreme value that the run itself reaches; `None` if `value` equals the limit. If the run is beyond the
-    /// limit for a long time, the limit cannot be the stop condition, so `value` is chosen slightly beyond `reached`.
+    /// The most extreme value that the run sustains; `None` if `value` equals the limit. If
+    /// the run stays beyond the limit for a long time, `value` is slightly beyond `reached`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reached: Option<f64>,
 }
@@ -436,7 +436,7 @@ impl SupportShare {
         Self { inside: factor * self.inside, edge: factor * self.edge, outside: factor * self.outside }
     }
 
-    /// Adds the values of `other`, such as those of another scenario.
+    /// Adds the values of `other`, for example from another scenario.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         let Self { inside, edge, outside } = self;

@@ -64,7 +64,7 @@ pub fn rows(scenario: &str, case: &str, t: &Trajectory) -> Result<RecordBatch> {
     RecordBatch::try_new(arrow_schema(), columns).map_err(|e| Error::Internal(e.to_string()))
 }
 
-/// Returns the bytes of a Parquet file with all `batches`. Errors name `path`.
+/// Returns the bytes of a Parquet file with all `batches`. Errors mention `path`.
 pub fn parquet_bytes(path: &Path, batches: impl Iterator<Item = Result<RecordBatch>>) -> Result<Vec<u8>> {
     let fail = |e: parquet::errors::ParquetError| Error::write(path, std::io::Error::other(e));
     let properties = WriterProperties::builder()

@@ -1,11 +1,12 @@
-//! Choice of the parameters of a case, such as the levels s and S of an order policy.
+//! Chooses the parameters of a case, such as the levels s and S of an order policy.
 //!
-//! The candidates are simulated in the part of the log that precedes the scenario, with the same futures for all
-//! candidates, so the scenario judges the chosen values in conditions for which they were not chosen. The search starts
-//! from a Halton sequence (Halton 1960) and continues with a pattern search (Hooke & Jeeves 1961), whose steps are
-//! halved when no neighbour is better. A candidate that misses the requirements of the case by less is always better;
-//! among equals, that with the lower objective is better. A policy whose reorder point is above its order-up-to level is
-//! worse than all others.
+//! The candidates are simulated in the part of the log that precedes the scenario, with the same
+//! futures for all candidates. The chosen values are therefore tested in conditions for which they
+//! were not chosen. The search starts from a Halton sequence (Halton 1960) and continues with a
+//! pattern search (Hooke & Jeeves 1961), whose steps are halved when no neighbour is better. A
+//! candidate that comes closer to the requirements of the case is always better. If two candidates
+//! are equally close, the candidate with the lower objective is better. A policy with a reorder
+//! point above its order-up-to level is worse than all other policies.
 
 use std::cmp::Ordering;
 
@@ -41,7 +42,7 @@ pub struct Chosen {
     pub note: String,
 }
 
-/// A candidate, and how good it is.
+/// A candidate and its quality.
 #[derive(Clone)]
 struct Candidate {
     values: Vec<f64>,
@@ -121,7 +122,7 @@ pub fn choose(
     })
 }
 
-/// Whether no reorder point of the policies is above its order-up-to level in `run`.
+/// Whether every reorder point is at or below its order-up-to level throughout `run`.
 fn is_ordered(settings: &ControllerSettings, run: &Trajectory) -> bool {
     let ControllerSettings::BaseStock(loops) = settings else { return true };
     let is_ordered = |l: &BaseStockSettings| {
@@ -137,7 +138,8 @@ fn before(plant: &Plant, scenario: &Loaded<ScenarioSpec>, owner: &str) -> Result
     let (log, steps) = (&plant.log, plant.steps(spec.length.value));
     let start = log.step_at(spec.start.value).unwrap_or(0);
     let needed = plant.twin.map.depth();
-    // The latest start that leaves the full length, or the earliest one from which the twin can be simulated.
+    // The earliest start, at most `MOST_LENGTHS` lengths before the scenario, from which the twin
+    // can be simulated.
     let earliest = start.saturating_sub(MOST_LENGTHS * steps);
     let first = (earliest..start).find(|t| log.segment_at(*t).is_some_and(|s| t + 1 - s.start >= needed));
     let Some(first) = first.filter(|first| start - first >= steps) else {
@@ -192,12 +194,12 @@ fn search(
     }
 }
 
-/// The best candidate; the first of several equal ones.
+/// The best candidate. If several candidates are equally good, returns the first one.
 fn best(known: &[Candidate]) -> Result<&Candidate> {
     known.iter().min_by(|a, b| a.order(b)).ok_or_else(|| Error::Internal("the search has no candidates".into()))
 }
 
-/// The value at `share` of `range`, rounded to a short decimal number.
+/// The value at the fraction `share` of `range`, rounded to a short decimal number.
 fn rounded(range: Bounds, share: f64) -> f64 {
     let width = range.high - range.low;
     let unit = 10f64.powf((RESOLUTION * width).log10().floor());

@@ -1,4 +1,5 @@
-//! The settings that staff or the control system must make to operate a plant in the same way as a case does.
+//! The settings with which staff or the control system can operate a plant in the same way as a
+//! case.
 
 use jiff::tz::TimeZone;
 
@@ -13,8 +14,8 @@ use crate::trajectory::Trajectory;
 const PARTS_OF_DAY: usize = 4;
 /// Number of steps, counted from the start of a run, for which the orders are listed.
 const LISTED_ORDERS: usize = 5;
-/// A control with a larger number of steps between its limits is an order quantity, and not the number of machines that run
-/// (not tuned).
+/// A control with more than this number of steps between its limits is an order quantity rather
+/// than a number of running machines (not tuned).
 const MOST_STATES: f64 = 12.0;
 
 /// Describes how `controller` sets the control `signal` in `run`.
@@ -106,7 +107,8 @@ pub fn by_hour(run: &Trajectory, signal: usize, zone: &TimeZone) -> Vec<HourRang
     parts.map(|(i, v)| HourRange { from: i * hours, to: (i + 1) * hours, range: range(v) }).collect()
 }
 
-/// Whether the values of a control are order quantities: multiples of a lot size, and not the states of a machine.
+/// Whether the values of a control are order quantities, which are multiples of a lot size, rather
+/// than states of a machine.
 pub fn is_order(control: &Signal) -> bool {
     control.multiple > 0.0 && (control.hard.high - control.hard.low) / control.multiple > MOST_STATES
 }

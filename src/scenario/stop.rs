@@ -1,8 +1,9 @@
 //! Conditions under which staff should return to the present operation.
 //!
-//! A stop condition must not be met in the scenario itself, or staff would have to stop as soon as they start. A stop
-//! condition therefore consists of a value and a duration, which are chosen so that, in 95 % of the simulated futures,
-//! the signal does not stay beyond the value for the whole duration.
+//! A stop condition must not be met in the scenario itself. Otherwise, staff would have to stop as
+//! soon as they start. A stop condition therefore consists of a value and a duration, which are
+//! chosen so that, in 95 % of the simulated futures, the signal does not stay beyond the value for
+//! the whole duration.
 
 use super::results::StopRule;
 use crate::stats::{quantile_higher, sorted_finite};
@@ -15,8 +16,9 @@ const MULTIPLES: [usize; 4] = [1, 2, 4, 8];
 /// Margin for a value that replaces the limit, as a fraction of the distance between value and limit (not tuned).
 const MARGIN: f64 = 0.1;
 
-/// The rule that stops a case if `signal` is above `bound`, or below it if `above` is false. If the run itself stays
-/// beyond `bound` for too long, `bound` is replaced by a value that the run does not exceed.
+/// The rule that stops a case if `signal` is above `bound`, or below `bound` if `above` is false.
+/// If the run itself stays beyond `bound` for too long, a value that the run does not exceed
+/// replaces `bound`.
 pub fn stop_rule(run: &Trajectory, signal: usize, bound: f64, above: bool) -> StopRule {
     let sign = if above { 1.0 } else { -1.0 };
     // The shortest duration is limited to the length of the run.

@@ -24,8 +24,9 @@ fn finite(v: f64) -> Option<f64> {
     v.is_finite().then_some(v)
 }
 
-/// The contents of the `stores` that differ between two runs at the end by more than [`MIN_DIFFERENCE`] of the range of
-/// the contents in both runs. `values` are the values of one unit in a store according to the plans of each case.
+/// The final contents of those `stores` for which two runs differ by more than [`MIN_DIFFERENCE`]
+/// of the range of the contents in both runs. `values` are the values of one unit in a store
+/// according to the plans of each case.
 pub fn end_contents(
     stores: &[usize],
     values: &[(usize, f64)],
@@ -159,7 +160,7 @@ fn limits_and_rules(t: &Trajectory, stop: bool) -> Vec<LimitUse> {
 
 fn limit_use(t: &Trajectory, i: usize, kind: LimitKind, range: Bounds) -> LimitUse {
     let signal = &t.schema.signals[i];
-    // Exceeding a limit by no more than a rounding error does not count as a violation.
+    // Exceeding a limit by at most a rounding error is not a violation.
     let slack = 1e-9 * [range.low, range.high].iter().filter(|v| v.is_finite()).fold(1.0f64, |m, v| m.max(v.abs()));
     let mut violates = vec![false; t.particles];
     let (mut known, mut beyond, mut worst, mut when) = (0usize, 0usize, 0.0f64, None);
@@ -191,7 +192,7 @@ fn limit_use(t: &Trajectory, i: usize, kind: LimitKind, range: Bounds) -> LimitU
     }
 }
 
-/// For each label, the fraction of the elements of `labels` with this label.
+/// The fraction of the elements of `labels` that have each label.
 pub fn support(labels: &[Support]) -> SupportShare {
     let share = |label: Support| labels.iter().filter(|l| **l == label).count() as f64 / labels.len().max(1) as f64;
     SupportShare { inside: share(Support::Inside), edge: share(Support::Edge), outside: share(Support::Outside) }
@@ -212,8 +213,8 @@ pub fn saving_support(labels: &[Support], after: Option<&Vec<f64>>, before: Opti
 /// Quantiles of every signal over particles. A long run is thinned by dividing it into intervals and keeping only the
 /// lowest and the highest value in each interval.
 ///
-/// Hours are counted from `start`, the start of the scenario, because a run can leave out gaps of the log, also at its
-/// start.
+/// Hours are counted from `start`, the start of the scenario, because a run can leave out gaps of
+/// the log, even at its start.
 pub fn trends(t: &Trajectory, start: Timestamp) -> Vec<Trend> {
     let start = start.as_millisecond();
     let hours = |k: usize| (t.time(k).as_millisecond() - start) as f64 / 3.6e6;

@@ -5,7 +5,7 @@
 #[derive(Debug, Clone)]
 pub struct Accumulator {
     pub(super) rows: usize,
-    /// Frames added.
+    /// Number of frames added.
     pub(super) steps: usize,
     /// Sum, count, numerator or last known value, depending on the kind of KPI.
     pub(super) sum: Vec<f64>,
@@ -112,7 +112,7 @@ pub(super) fn tally_pair(x: &[f64], y: &[f64], sum: &mut [f64], denominator: &mu
 pub(super) struct Peak {
     window: usize,
     rows: usize,
-    /// `[window][rows]`; missing values are NaN.
+    /// The values in the window, `[window][rows]`; missing values are NaN.
     ring: Vec<f64>,
     /// Index in the ring buffer at which the next frame is stored.
     head: usize,

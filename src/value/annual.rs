@@ -8,7 +8,7 @@ use crate::stats::sorted_finite;
 pub struct WeightedScenario<'a> {
     /// Number of days of the year that the scenario represents.
     pub days: f64,
-    /// Length of the scenario.
+    /// Length of the scenario in hours.
     pub hours: f64,
     pub figures: &'a Figures,
 }

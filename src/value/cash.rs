@@ -21,9 +21,9 @@ pub struct Cash {
 }
 
 impl Cash {
-    /// The cost consists of the benefit KPIs of the economics. Without economics, the cost consists of all priced KPIs
-    /// in money. If no priced KPI is in money, the cost is the priced sum, provided that there is only one. Penalties
-    /// are excluded. Returns `None` if no KPI is a cost.
+    /// The cost consists of the benefit KPIs of the economics. Without economics, the cost consists
+    /// of all priced KPIs in money. If no priced KPI is in money, but exactly one sum is priced,
+    /// this sum is the cost. Penalties are excluded. Returns `None` if no KPI is a cost.
     pub fn new(kpis: &[Kpi], objective: &Objective, economics: Option<&EconomicsSpec>) -> Option<Self> {
         let convertible = |kpi: &Kpi, unit: &str| Unit::parse(unit).and_then(|unit| kpi.unit.factor(&unit)).ok();
         let in_unit = |unit: &str, listed: &dyn Fn(&Kpi) -> bool| {

@@ -84,7 +84,7 @@ impl Difference {
     /// coverage for any distribution. With 2 to 18 particles, the interval is the prediction interval based on
     /// Student's t, mean ± t₀.₉₅(n − 1)·s·√(1 + 1/n). With a single particle and unequal values, there is no interval
     /// (both ends are NaN), and the difference is not measurable. A difference smaller than 1e-9 times the compared
-    /// values counts as a rounding error.
+    /// values is considered a rounding error.
     pub fn paired(case: &[f64], baseline: &[f64]) -> Self {
         Self::paired_among(case, baseline, usize::MAX)
     }
@@ -104,8 +104,9 @@ impl Difference {
         Self::among(differences, scale, usize::MAX)
     }
 
-    /// Draws `count` values from the distribution that is predicted for a new difference. Its 90 % interval is that of
-    /// [`Self::paired_among`]. `None` if the interval is unknown.
+    /// Draws `count` values from the distribution that is predicted for a new difference. The 90 %
+    /// interval of this distribution is given by [`Self::paired_among`]. `None` if the interval is
+    /// unknown.
     pub fn draws(differences: &[f64], members: usize, key: Key, count: usize) -> Option<Vec<f64>> {
         let sorted = sorted_finite(differences);
         let independent = independent(sorted.len(), members);

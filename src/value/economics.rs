@@ -39,10 +39,11 @@ impl Economics {
     /// Computes the economics from `benefit`, the benefit of each particle in the first year: `[particles]`, in the
     /// currency of `spec`. The particles belong to `members` ensemble members.
     ///
-    /// Each draw takes the benefit in the first year, with `key`, from the distribution that is predicted for a new
-    /// particle, and uses it in all years. Independent model errors in different years would partly cancel and make the
-    /// result look too certain. Payback, IRR and ROI are computed from the median benefit. If the interval of the
-    /// benefit is unknown, the net present value is that of `benefit`, without a risk.
+    /// For each draw, `key` determines the benefit in the first year, from the distribution that is
+    /// predicted for a new particle. The same model error applies in all years. Independent model
+    /// errors in different years would partly cancel and make the result look too certain. Payback,
+    /// IRR and ROI are computed from the median benefit. If the interval of the benefit is unknown,
+    /// the net present value is computed from `benefit` itself, and the risk is `None`.
     pub fn new(
         spec: &EconomicsSpec,
         capex: f64,

@@ -12,7 +12,7 @@ pub struct Investment {
     pub capex: f64,
     /// Running cost, paid at the end of each year.
     pub opex_per_year: f64,
-    /// Per year, e.g. 0.08.
+    /// Discount rate per year, such as 0.08.
     pub discount_rate: f64,
     pub lifetime_years: f64,
     /// Annual rate of increase of the prices that determine the benefit.
@@ -109,7 +109,7 @@ pub fn payback(flows: &[Flow], rate: f64) -> Option<f64> {
     None
 }
 
-/// How often the cash flow changes its sign. Flows of zero are ignored.
+/// The number of sign changes in the cash flow. Flows of zero are ignored.
 pub fn sign_changes(flows: &[Flow]) -> usize {
     let signs: Vec<bool> = flows.iter().filter(|f| f.amount != 0.0).map(|f| f.amount > 0.0).collect();
     signs.windows(2).filter(|w| w[0] != w[1]).count()

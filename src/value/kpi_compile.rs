@@ -147,9 +147,9 @@ fn in_preferred_unit(program: Program) -> Program {
     program.clone().in_unit(&preferred).unwrap_or(program)
 }
 
-/// Unit of the time integral of values in `unit`, and the factor that converts a sum over steps of `dt` seconds to that
-/// unit. For steps of one day or longer, time is integrated in days instead of hours, unless the integral has a
-/// preferred unit.
+/// Unit of the time integral of values in `unit`, and the factor that converts a sum over steps of
+/// `dt` seconds to the unit of the integral. For steps of one day or longer, time is integrated in
+/// days instead of hours, unless the integral has a preferred unit.
 fn integral(unit: &Unit, dt: f64) -> Result<(Unit, f64), String> {
     let mut shown = unit.integral()?;
     if dt >= 86_400.0
@@ -161,7 +161,7 @@ fn integral(unit: &Unit, dt: f64) -> Result<(Unit, f64), String> {
     Ok((shown, factor * dt))
 }
 
-/// Unit of the quotient of two sums, and the factor that converts the quotient to that unit.
+/// Unit of the quotient of two sums, and the factor that converts the quotient to this unit.
 fn quotient(above: &Unit, below: &Unit) -> Result<(Unit, f64), String> {
     let unit = above.per(below)?;
     let shown = unit.preferred();

@@ -26,7 +26,7 @@ impl Objective {
     }
 
     /// Computes the objective, `[particles]`, from the values of its terms, `[terms][particles]`. The objective is NaN
-    /// if a term is NaN.
+    /// if a term with a nonzero price is NaN.
     pub fn value(&self, values: &[Vec<f64>]) -> Vec<f64> {
         let rows = values.first().map_or(0, Vec::len);
         let mut out = vec![0.0; rows];

@@ -10,7 +10,7 @@ use crate::stats::mean_and_sample_sd;
 pub const DRAWS: usize = 40_000;
 /// Number of batches of draws from which the standard error of the quantiles is computed.
 const BATCHES: usize = 20;
-/// Fraction of the draws that count as the worst ones.
+/// Fraction of the draws whose mean is the conditional value at risk.
 const WORST: f64 = 0.05;
 /// Fractions of the advice that operators follow, for which the net present value is computed.
 const RATES: [f64; 3] = [1.0, 0.5, 0.25];
@@ -38,7 +38,7 @@ pub enum Input {
     Acceptance,
 }
 
-/// The net present value if one input changes and all others keep their values.
+/// The net present value if one input changes and all other inputs keep their values.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Sensitivity {
     pub input: Input,
@@ -49,11 +49,12 @@ pub struct Sensitivity {
     /// Net present values at `low` and at `high`.
     pub npv_low: f64,
     pub npv_high: f64,
-    /// Value of the input at which the net present value is zero; `None` if there is none in the searched range. If
-    /// there are several, the largest one that is at most `base`, or else the smallest one.
+    /// Value of the input at which the net present value is zero; `None` if there is no such value
+    /// in the searched range. If there are several values, this is the largest value up to `base`,
+    /// or the smallest value if all are above `base`.
     pub break_even: Option<f64>,
-    /// Whether the net present value is zero at several values of the input. For the discount rate: whether it may be,
-    /// in which case `break_even` is `None`.
+    /// Whether the net present value is zero at several values of the input. For the discount rate,
+    /// true means that there may be several values, and `break_even` is `None`.
     #[serde(default)]
     pub several: bool,
 }
@@ -189,7 +190,7 @@ impl Inputs {
     }
 
     /// The value of `input` at which the net present value is zero (see [`Sensitivity::break_even`]), and whether there
-    /// are several.
+    /// are several such values.
     fn break_even(self, input: Input) -> (Option<f64>, bool) {
         let npv = |value: f64| self.with(input, value).npv();
         // The net present value is a linear function of amounts and of the acceptance rate.
@@ -220,8 +221,8 @@ impl Inputs {
     }
 }
 
-/// The values, in ascending order, at which the sign of `f` changes between points of `grid`, by bisection. Points at
-/// which `f` is exactly zero have no sign.
+/// Finds the values, in ascending order, at which the sign of `f` changes between points of `grid`,
+/// by bisection. Points at which `f` is exactly zero are skipped.
 fn zeros(f: impl Fn(f64) -> f64, grid: impl IntoIterator<Item = f64>) -> Vec<f64> {
     let values = grid.into_iter().map(|x| (x, f(x)));
     let signs: Vec<(f64, bool)> =

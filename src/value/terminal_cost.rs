@@ -61,7 +61,8 @@ impl TerminalCost {
         TerminalTerms { columns, mean: self.mean.clone(), function }
     }
 
-    /// The terminal cost for plans of `horizon` steps; `None` if `schema` lacks one of the input signals.
+    /// The terminal cost for plans of `horizon` steps; `None` if `schema` lacks an input signal, or
+    /// if the stored numbers are inconsistent.
     pub(super) fn compile(&self, horizon: usize, schema: &Schema) -> Option<TerminalTerms> {
         let columns: Option<Vec<usize>> = self.signals.iter().map(|s| schema.find(s)).collect();
         let fits = self.mean.len() == self.signals.len()

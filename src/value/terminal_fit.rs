@@ -44,8 +44,8 @@ impl TerminalCost {
         // The costs used in the fit must not come from steps in the validation period.
         let from = sampled.get(old)?.0 + steps;
         let new = &sampled[sampled.partition_point(|(t, _)| *t < from)..];
-        // Neighbouring rows are nearly identical, so a minimum applies to the period that the validation rows cover,
-        // not to the number of these rows.
+        // Neighbouring rows are nearly identical, so the minimum applies to the period that the
+        // validation rows cover, not to the number of rows.
         if new.last()?.0 < from + MIN_HORIZONS * steps {
             return None;
         }
@@ -59,9 +59,9 @@ impl TerminalCost {
         self.objective == fingerprint(objective)
     }
 
-    /// Fits the two functions of the terminal cost by ridge regression. Each element of `rows` consists of a row number
-    /// and the two costs that the functions must estimate, summed over the steps after this row. The caller has to set
-    /// the skill of the result, which is initially zero.
+    /// Fits the two functions of the terminal cost by ridge regression. Each element of `rows`
+    /// consists of a row number and the two costs that the functions must estimate, summed over the
+    /// steps after this row. The caller must set the skill of the result, which is initially zero.
     fn fit_rows(
         log: &Trajectory,
         inputs: &[usize],

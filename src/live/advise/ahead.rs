@@ -123,7 +123,7 @@ impl<'a> Ahead<'a> {
         self.key
     }
 
-    /// Returns the time `steps` steps after the current step.
+    /// Returns the time of the step that is `steps` steps after the current step.
     pub fn time(&self, steps: usize) -> Timestamp {
         // the times of the log are exact, whereas a day of the simulation always has 24 hours
         let log = &self.plant.log;

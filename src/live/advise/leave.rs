@@ -14,13 +14,14 @@ use crate::value::Difference;
 /// tuned).
 const SLACK_SOFT: f64 = 0.01;
 
-/// Returns the objective of the plan minus that of the simulation `kept` without it.
+/// Returns the objective of the plan minus the objective of the simulation `kept`, which has no
+/// plan.
 pub fn objective_change(compiled: &Compiled, ahead: &Ahead, planned: &Simulated, kept: &Simulated) -> Difference {
     let [planned, kept] = [planned, kept].map(|run| objectives(compiled, ahead, run));
     Difference::paired_among(&planned, &kept, ahead.plant.twin.members())
 }
 
-/// Returns the effects of the moved controls on priced KPIs.
+/// Returns the effects of the moved controls on signals that priced KPIs depend on.
 pub fn moved_effects<'a>(
     plant: &'a Plant,
     compiled: &Compiled,
@@ -39,9 +40,9 @@ pub fn moved_effects<'a>(
     plant.card.effects.iter().filter(|e| moved(&e.control) && priced(&e.signal)).collect()
 }
 
-/// Returns a reason to leave the controls as they are if the log contradicts the modelled effect of a planned move and
-/// simulations are not corrected for the difference, or if the effect differs between parts of the log or changes its
-/// sign after a move.
+/// Returns a reason to leave the controls as they are if the log contradicts the modelled effect of
+/// a planned move and simulations are not corrected for the difference, if the effect differs
+/// between parts of the log, or if too little of the effect remains long after a move.
 pub fn contradicted_effect(effects: &[&ControlEffect]) -> Option<String> {
     if let Some(e) = effects.iter().find(|e| e.is_contradicted()) {
         return Some(format!(
@@ -114,15 +115,15 @@ pub fn more_violations(signals: &[Signal], planned: &Simulated, kept: &Simulated
     None
 }
 
-/// Whether the limits of the signal are limits on the condition of the plant, and not on its inputs.
+/// Whether the limits of the signal apply to the condition of the plant rather than to its inputs.
 fn is_limited(signal: &Signal) -> bool {
     matches!(signal.role, Role::State | Role::Output | Role::Derived)
 }
 
-/// Returns the reason to leave the controls as they are. The reason is `objection` if it is given; otherwise, the
-/// reason is that the saving is smaller than its uncertainty. `now` contains the current values of the planned
-/// controls. A plan is followed in any case if it reduces violations of hard or ranked limits, or if a control is
-/// outside its hard limits.
+/// Returns the reason to leave the controls as they are: the `objection` if there is one, or else
+/// the statement that the saving is smaller than its uncertainty or that no better controls were
+/// found. `now` contains the current values of the planned controls. The plan is always followed if
+/// it reduces violations of hard or ranked limits, or if a control is outside its hard limits.
 pub fn reason_to_leave(
     settings: &ResolvedMpc,
     signals: &[Signal],

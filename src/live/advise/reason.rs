@@ -12,8 +12,8 @@ use crate::units::unit_suffix;
 
 /// Differences below this fraction of a control's range are considered rounding errors.
 const TOLERANCE: f64 = 1e-6;
-/// Largest range to which [`TOLERANCE`] is applied; larger ranges, e.g. of controls without limits, are replaced by
-/// this value (not tuned).
+/// Largest range to which [`TOLERANCE`] is applied; larger ranges, such as those of controls
+/// without limits, are replaced by this value (not tuned).
 const MAX_RANGE: f64 = 1e12;
 
 /// The advice for one control.
@@ -40,7 +40,7 @@ pub struct ControlAdvice {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Later {
     pub value: f64,
-    /// UTC.
+    /// Time at which the control has this value (UTC).
     pub at: String,
 }
 
@@ -57,7 +57,8 @@ pub struct Move {
 }
 
 impl ControlAdvice {
-    /// `fallback` is the value that is advised instead of that of the plan, and the reason for it.
+    /// `fallback` is the value that is advised instead of the planned value, and the reason for the
+    /// fallback.
     pub fn new(
         plant: &Plant,
         one: Move,
@@ -113,7 +114,8 @@ pub fn ramp_end(now: f64, path: &[f64]) -> Option<(usize, f64)> {
     (onward > 0).then(|| (onward, path[onward]))
 }
 
-/// Returns the range allowed at the next step, i.e. the part of `bounds` that can be reached from `now` in one move.
+/// Returns the range allowed at the next step: the part of `bounds` that can be reached from `now`
+/// in one move.
 fn allowed(signal: &Signal, bounds: Bounds, now: f64) -> Bounds {
     let mut allowed =
         Bounds { low: bounds.low.max(now - signal.max_move.down), high: bounds.high.min(now + signal.max_move.up) };

@@ -1,8 +1,10 @@
-//! The controls with which a plan is compared, and which are advised if the plan is not.
+//! The reference: the controls with which a plan is compared. They are advised if the plan is not
+//! advised.
 //!
-//! A set-point keeps its last value. An amount that is added to a stock or taken from it, such as an order, must not:
-//! the last order would be repeated in every step. An amount therefore follows the `safe` controller of the twin, or
-//! stays at its median in the log if `safe` does not set it.
+//! A set-point keeps its last value. An amount that is added to a stock or taken from a stock, such
+//! as an order, must not keep its last value, because the last order would then be repeated in
+//! every step. An amount therefore follows the `safe` controller of the twin, or stays at its
+//! median in the log if `safe` does not set it.
 
 use crate::control::mpc::ResolvedMpc;
 use crate::control::{self, Context, Control, Controller, ControllerSettings, Observation};
@@ -44,9 +46,9 @@ impl<'a> Reference<'a> {
         self.safe.as_ref().is_some_and(|safe| safe.signals().contains(&control))
     }
 
-    /// The value that is advised for `control` if the plan is not, and the reason for this value. `None` if there is
-    /// no such value: the control is an amount, and `safe` does not set it. `now` is the last value of the control,
-    /// and `kept` the simulation with the reference.
+    /// The value that is advised for `control` if the plan is not advised, and the reason for this
+    /// value. `None` if the control is an amount that `safe` does not set. `now` is the last value
+    /// of the control, and `kept` is the simulation with the reference.
     pub fn fallback(&self, control: usize, now: f64, kept: &Simulated) -> Option<(f64, &'static str)> {
         match self.amounts.contains(&control) {
             false => Some((now, "leave it")),
@@ -56,7 +58,7 @@ impl<'a> Reference<'a> {
         }
     }
 
-    /// Names the reference in messages.
+    /// Describes the reference in messages.
     pub fn text(&self, plant: &Plant) -> String {
         let amount = |(&c, median): (&usize, &f64)| {
             let name = &plant.schema.signals[c].name;

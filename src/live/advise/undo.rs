@@ -16,7 +16,7 @@ pub struct Undo {
     pub unit: String,
     pub low: f64,
     pub high: f64,
-    /// UTC.
+    /// Time at which the state is checked (UTC).
     pub at: String,
 }
 

@@ -87,7 +87,7 @@ impl Past {
         self.earliest.min(self.forecast.realised.steps.saturating_sub(1))
     }
 
-    /// Start of the run. The result is only valid until the first row is dropped from memory.
+    /// Start of the run. The result is valid only until the first row is dropped from memory.
     pub fn begin(&self) -> Timestamp {
         self.forecast.realised.time(self.first)
     }

@@ -40,7 +40,7 @@ pub struct Record {
 /// The values of a row that are not stored in numeric columns.
 #[derive(Debug, Clone, Copy)]
 pub struct Stamp {
-    /// Milliseconds since 1970, UTC.
+    /// Time of the line in milliseconds since 1970 (UTC).
     pub time_ms: i64,
     /// Line number within the run.
     pub line: i64,

@@ -18,7 +18,7 @@ const MAX_KPIS: usize = 64;
 /// KPI values of at least this magnitude are considered implausible and are ignored (not tuned).
 const MAX_KPI: f64 = 1e15;
 
-/// Counts since the loop began.
+/// Counts and sums since the loop began.
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
     pub lines: usize,

@@ -1,6 +1,7 @@
 //! Finds the position of each line in its run, even if line numbers are missing, repeated or wrong.
 
-/// Number of consecutive unexpected line numbers after which these numbers are accepted as a new numbering (not tuned).
+/// Number of consecutive unexpected line numbers after which they are accepted as a new numbering
+/// (not tuned).
 const ACCEPT_AFTER: usize = 3;
 /// Like [`ACCEPT_AFTER`], but for line numbers that start again at 0 or at the number of the run's first line (not
 /// tuned).
@@ -16,8 +17,8 @@ pub enum Place {
         /// Whether lines are missing before this line.
         gap: bool,
     },
-    /// The number of the line is not higher than that of the last line, so the line is treated as a repetition of an
-    /// earlier line.
+    /// The number of the line is not higher than the number of the last line, so the line is
+    /// treated as a repetition of an earlier line.
     Old,
     /// The line is the first line of a new run.
     Start,
@@ -34,7 +35,8 @@ pub struct Order {
     assumed: i64,
     /// The last unexpected line number, and the number of consecutive unexpected line numbers so far.
     unexpected: (i64, usize),
-    /// Last line number of the old numbering if the newest line appears to restart the numbering; `None` otherwise.
+    /// The last line number of the old numbering, if the newest line appears to restart the
+    /// numbering.
     ended_at: Option<i64>,
 }
 
@@ -92,8 +94,8 @@ impl Order {
         Place::Start
     }
 
-    /// Places a new line directly after the last line and ignores the number of the new line. `gap` means that,
-    /// according to the line's number, lines are missing before this line.
+    /// Places a new line directly after the last line, regardless of the number of the new line.
+    /// `gap` means that this number indicates missing lines before the new line.
     fn assume_next(&mut self, first: i64, last: i64, gap: bool) -> Place {
         self.assumed += 1;
         self.span = Some((first, last + 1));

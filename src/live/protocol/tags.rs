@@ -136,7 +136,7 @@ impl Tags {
         }
     }
 
-    /// Returns those `names` that belong to no signal and have not been reported before.
+    /// Returns the `names` that belong to no signal and have not been reported before.
     pub fn new_unknown<'n>(&mut self, names: impl IntoIterator<Item = &'n String>) -> Vec<String> {
         let mut new = Vec::new();
         for name in names.into_iter().filter(|n| !self.names.contains_key(*n)) {

@@ -19,7 +19,7 @@ pub type Drawn<T = ()> = std::result::Result<T, DrawingAreaErrorKind<std::io::Er
 /// Descriptions of a chart for screen readers.
 #[derive(Debug, Clone, Copy)]
 pub struct Head<'a> {
-    /// Unique in the document.
+    /// Identifier of the chart, which must be unique in the document.
     pub id: &'a str,
     pub title: &'a str,
     pub description: &'a str,

@@ -23,7 +23,7 @@ pub struct Band<'a> {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limit {
-    /// E.g. `soft limit`.
+    /// The name of the limit, such as `soft limit`.
     pub name: &'static str,
     pub value: f64,
 }
@@ -34,7 +34,7 @@ pub struct TrendChart<'a> {
     pub hours: f64,
     /// Ticks of the time axis, as pairs (hours since the start, label).
     pub ticks: &'a [(f64, String)],
-    /// The baseline first.
+    /// The bands of all cases, starting with the baseline.
     pub bands: Vec<Band<'a>>,
     pub limits: Vec<Limit>,
     /// Shaded periods, in hours since the start, with a palette entry.
@@ -70,7 +70,7 @@ pub fn trend(chart: &TrendChart<'_>) -> Result<String> {
             canvas::line(&mut plot, [(0.0, l.value), (chart.hours, l.value)], Ink::Limit)?;
         }
         for b in &chart.bands {
-            // A line is interrupted where values are missing.
+            // A line is interrupted if values are missing.
             let all: Vec<usize> = (0..b.p50.len().min(b.hours.len())).collect();
             for part in all.chunk_by(|i, j| b.p50[*i].is_finite() == b.p50[*j].is_finite()) {
                 let part = part[0]..part[part.len() - 1] + 1;
@@ -142,7 +142,7 @@ fn names(root: &Root<'_>, plot: &Plot<'_>, chart: &TrendChart<'_>, (low, high): 
     }
     labels.sort_by_key(|(y, _, _)| *y);
     let (gap, top, bottom) = (units(14.0), units(MARGINS.top), units(HEIGHT - MARGINS.bottom));
-    // Labels are moved down where they overlap, then up where they would leave the chart.
+    // Labels that overlap are moved down. Labels that would leave the chart are then moved up.
     let mut highest = top;
     for label in &mut labels {
         label.0 = label.0.max(highest);

@@ -17,7 +17,7 @@ pub struct Whisker {
     pub value: f64,
     pub low: f64,
     pub high: f64,
-    /// Text to the right of the axis.
+    /// Text to the right of the plot.
     pub note: String,
 }
 
